@@ -1,0 +1,139 @@
+"""Every check of the project: `pip install nox && nox` runs what a change must pass before it lands."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.5.1"
+nox.options.sessions = ["lint", "types", "architecture", "bare", "tests"]
+nox.options.error_on_external_run = True
+
+ROOT = Path(__file__).parent
+# The service brings torch, so it is installed once and every session works in the same environment.
+ENVIRONMENT = ROOT / ".nox" / "everything"
+BIN = ENVIRONMENT / ("Scripts" if os.name == "nt" else "bin")
+CHECKED = ("src", "tests", "benchmarks", "migrations", "noxfile.py")
+
+APT_TIMEOUT_S = 300
+APT_TRIES = 3
+
+
+@nox.session(venv_backend="none")
+def lint(session: nox.Session) -> None:
+    """Ruff's rules and format."""
+    tool(session, "ruff", "check", *present())
+    tool(session, "ruff", "format", "--check", *present())
+
+
+@nox.session(venv_backend="none")
+def types(session: nox.Session) -> None:
+    """Mypy, strict, on the code and on the tests."""
+    tool(session, "mypy", *present())
+
+
+@nox.session(venv_backend="none")
+def architecture(session: nox.Session) -> None:
+    """The import contracts: who may know whom."""
+    tool(session, "lint-imports")
+
+
+@nox.session(venv_backend="none")
+def tests(session: nox.Session) -> None:
+    """All tests, on the real demo model and in a real browser too. `nox -s tests -- ARGS` hands ARGS to pytest."""
+    install_chromium(session)
+    tool(session, "pytest", *session.posargs)
+
+
+@nox.session(venv_backend="none", default=False)
+def coverage(session: nox.Session) -> None:
+    """Which lines and branches the tests reach; slower than the tests alone."""
+    tool(session, "coverage", "run", "-m", "pytest", *session.posargs)
+    tool(session, "coverage", "report")
+
+
+@nox.session
+def bare(session: nox.Session) -> None:
+    """The package without extras: it pulls nothing else, and the core works."""
+    session.install(".")
+    listed = session.run("python", "-m", "pip", "list", "--format=freeze", silent=True)
+    packages = {line.partition("==")[0].lower() for line in str(listed).split()} - {"pip", "setuptools", "wheel"}
+    if packages != {"chatbill"}:
+        session.error(f"chatbill without extras must bring nothing else, but it brought {sorted(packages)}")
+    session.run("python", "-I", "tests/bare.py")
+
+
+def tool(session: nox.Session, name: str, *args: str) -> None:
+    """Run a program of the shared environment, which is made or renewed first where needed."""
+    prepare(session)
+    path = os.pathsep.join([str(BIN), os.environ.get("PATH", "")])
+    env = {"PATH": path, "VIRTUAL_ENV": str(ENVIRONMENT), "PYTHONPATH": None}
+    session.run(str(BIN / name), *args, env=env, external=True)
+
+
+def prepare(session: nox.Session) -> None:
+    """Install everything at the tested versions, unless the environment already matches them."""
+    stamp = ENVIRONMENT / "installed-from"
+    wanted = hashlib.sha256(sys.version.encode() + b"".join(map(Path.read_bytes, installed_from()))).hexdigest()
+    if stamp.exists() and stamp.read_text() == wanted:
+        return
+    session.run(sys.executable, "-m", "venv", "--clear", str(ENVIRONMENT), external=True)
+    target = ".[server,postgres,dev]"
+    session.run(str(BIN / "python"), "-m", "pip", "install", "-q", "-c", "constraints.txt", "-e", target, external=True)
+    stamp.write_text(wanted)
+
+
+def installed_from() -> list[Path]:
+    """The files that decide what the environment holds."""
+    return [ROOT / "pyproject.toml", ROOT / "constraints.txt", ROOT / "src" / "chatbill" / "__init__.py"]
+
+
+def present() -> list[str]:
+    """What of `CHECKED` exists and holds Python."""
+    return [name for name in CHECKED if (ROOT / name).is_file() or any((ROOT / name).rglob("*.py"))]
+
+
+def install_chromium(session: nox.Session) -> None:
+    """Bring Debian's Chromium for the browser tests where this may be done without asking anybody.
+
+    Playwright can drive a browser of its own too, but that one comes from outside the package registries.
+    """
+    if chromium := next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None):
+        session.log(f"browser tests will drive {chromium}")
+        return
+    if not (apt := shutil.which("apt-get")) or (become := root_command()) is None:
+        session.warn("no Chromium here and no right to install it: THE BROWSER TESTS WILL BE SKIPPED")
+        return
+    for attempt in range(1, APT_TRIES + 1):
+        session.log(f"installing chromium for the browser tests, attempt {attempt} of {APT_TRIES}")
+        if all(
+            bounded([*become, apt, *command])
+            for command in (["update", "-q"], ["install", "-qy", "--no-install-recommends", "chromium"])
+        ):
+            return
+    session.error("Chromium could not be installed; install it by hand and run nox again")
+
+
+def root_command() -> list[str] | None:
+    """What to put before a command to run it as root without a password; None where that is not possible."""
+    if sysconfig.get_platform().startswith("linux") and os.geteuid() == 0:
+        return []
+    if (sudo := shutil.which("sudo")) and bounded([sudo, "-n", "true"]):
+        return [sudo, "-n"]
+    return None
+
+
+def bounded(command: list[str]) -> bool:
+    """Did the command succeed within `APT_TIMEOUT_S`?"""
+    env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    try:
+        return subprocess.run(command, timeout=APT_TIMEOUT_S, check=False, env=env).returncode == 0
+    except subprocess.TimeoutExpired:
+        return False
