@@ -1,0 +1,52 @@
+"""Rate limits with a moving window, counted by the `limits` package in whatever storage it is given."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+from collections.abc import Callable
+
+from limits import RateLimitItem, RateLimitItemPerSecond
+from limits.aio.storage import Storage
+from limits.aio.strategies import MovingWindowRateLimiter
+
+from chatbill.adapters.rate_limits.storage import BoundedMemoryStorage
+from chatbill.application.ports.rate_limits import Limit
+from chatbill.domain.errors import RateLimited
+
+
+class MovingWindowRateLimits:
+    """At no moment more than `times` hits within the last `window_s` seconds.
+
+    Without a `storage` the counts live in this process; any asynchronous storage of the `limits` package shares
+    them between processes. `now` is the storage's clock, in seconds since 1970.
+    """
+
+    def __init__(self, storage: Storage | None = None, *, now: Callable[[], float] = time.time) -> None:
+        self._limiter = MovingWindowRateLimiter(BoundedMemoryStorage(now=now) if storage is None else storage)
+        self._now = now
+
+    async def hit(self, limit: Limit, who: str) -> None:
+        """Count one more, or raise `RateLimited`; a refused hit is not counted."""
+        if limit.times > 0 and not await self._limiter.hit(_item(limit), _key(who)):
+            await self._refuse(limit, who)
+
+    async def check(self, limit: Limit, who: str) -> None:
+        """Raise `RateLimited` when another hit would be refused; count nothing."""
+        if limit.times > 0 and not await self._limiter.test(_item(limit), _key(who)):
+            await self._refuse(limit, who)
+
+    async def _refuse(self, limit: Limit, who: str) -> None:
+        stats = await self._limiter.get_window_stats(_item(limit), _key(who))
+        # A hit exactly one window old still counts, so the wait ends in the second after.
+        raise RateLimited(retry_after_s=math.floor(stats.reset_time - self._now()) + 1)
+
+
+def _item(limit: Limit) -> RateLimitItem:
+    return RateLimitItemPerSecond(limit.times, limit.window_s, namespace=f"chatbill/{limit.name}")
+
+
+def _key(who: str) -> str:
+    # Of one length whatever is sent, and no name or address is written to a shared storage.
+    return hashlib.sha256(who.encode("utf-8", "surrogatepass")).hexdigest()

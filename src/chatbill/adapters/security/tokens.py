@@ -1,0 +1,125 @@
+"""Access tokens as JSON Web Tokens with one pinned algorithm, and opaque secrets that are kept as digests."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import jwt
+
+from chatbill.application.ports.tokens import Claims
+from chatbill.domain.errors import TokenExpired, Unauthenticated
+from chatbill.domain.ids import SessionId, UserId
+
+ALGORITHM: Final = "HS256"
+TYPE: Final = "at+jwt"  # explicit typing, RFC 8725 section 3.11; the name is RFC 9068's
+MIN_KEY_BYTES: Final = 32  # RFC 7518 section 3.2: a key at least as long as the hash
+MAX_TOKEN_CHARS: Final = 2_048
+MAX_ID_CHARS: Final = 64
+SECRET_BYTES: Final = 32
+# Machines that share the work may disagree a little about the time.
+CLOCK_SKEW: Final = timedelta(seconds=60)
+
+# Base64url without padding, written in the one canonical way: 43 characters carry the 256 bits of the signature and
+# two more that must be zero, so that no second spelling of a good token is good too.
+SHAPE: Final = re.compile(r"[\w-]+\.[\w-]+\.[\w-]{42}[AEIMQUYcgkosw048]", re.ASCII)
+REQUIRED: Final = ("iss", "aud", "sub", "sid", "jti", "iat", "exp")
+
+
+class JwtTokens:
+    """Tokens signed with HMAC-SHA256 under `key`, a secret of at least 32 bytes (ValueError when shorter).
+
+    `issuer` and `audience` keep tokens of one service from being used at another that shares its key.
+    """
+
+    def __init__(self, key: bytes, *, issuer: str = "chatbill", audience: str = "chatbill") -> None:
+        if len(key) < MIN_KEY_BYTES:
+            raise ValueError(f"the signing key has {len(key)} bytes and needs at least {MIN_KEY_BYTES}")
+        self._key = key
+        self._issuer = issuer
+        self._audience = audience
+
+    def sign(self, claims: Claims, *, now: datetime) -> str:
+        """A token good from `now` until `claims.expires_at`, to the microsecond."""
+        payload = {
+            "iss": self._issuer,
+            "aud": self._audience,
+            "sub": claims.user_id,
+            "sid": claims.session_id,
+            "jti": secrets.token_urlsafe(16),
+            "iat": _numeric_date(now),
+            "exp": _numeric_date(claims.expires_at),
+        }
+        return jwt.encode(payload, self._key, algorithm=ALGORITHM, headers={"typ": TYPE})
+
+    def read(self, token: str, *, now: datetime) -> Claims:
+        """What the token says. Raises `TokenExpired`, or `Unauthenticated` for anything else that is wrong with it."""
+        payload = self._verified(token)
+        expires_at = _moment(payload["exp"])
+        if _moment(payload["iat"]) > now + CLOCK_SKEW:
+            raise Unauthenticated
+        if now >= expires_at:
+            raise TokenExpired
+        return Claims(
+            user_id=UserId(_id(payload["sub"])), session_id=SessionId(_id(payload["sid"])), expires_at=expires_at
+        )
+
+    def new_secret(self) -> str:
+        """256 random bits in 43 URL-safe characters."""
+        return secrets.token_urlsafe(SECRET_BYTES)
+
+    def digest(self, secret: str) -> str:
+        """SHA-256 in hexadecimal. A fast hash is enough: nobody can search 256 random bits."""
+        return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
+
+    def _verified(self, token: str) -> Mapping[str, Any]:
+        """The payload, once signature, type, issuer and audience are right; times are left to the caller's clock."""
+        if len(token) > MAX_TOKEN_CHARS or not SHAPE.fullmatch(token):
+            raise Unauthenticated
+        try:
+            decoded = jwt.decode_complete(
+                token,
+                self._key,
+                algorithms=[ALGORITHM],
+                issuer=self._issuer,
+                audience=self._audience,
+                # PyJWT reads the system's clock; here the time is an argument.
+                options={
+                    "require": list(REQUIRED),
+                    "strict_aud": True,
+                    "verify_exp": False,
+                    "verify_iat": False,
+                    "verify_nbf": False,
+                },
+            )
+        except jwt.PyJWTError as error:
+            raise Unauthenticated from error
+        if decoded["header"].get("typ") != TYPE:
+            raise Unauthenticated
+        payload: Mapping[str, Any] = decoded["payload"]
+        return payload
+
+
+def _numeric_date(moment: datetime) -> float:
+    """Seconds since 1970, with a fraction only where there is one (RFC 7519 section 2)."""
+    seconds = moment.timestamp()
+    return int(seconds) if seconds.is_integer() else seconds
+
+
+def _moment(value: object) -> datetime:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise Unauthenticated
+    try:
+        return datetime.fromtimestamp(value, UTC)
+    except (ValueError, OverflowError, OSError) as error:
+        raise Unauthenticated from error
+
+
+def _id(value: object) -> str:
+    if not isinstance(value, str) or not 1 <= len(value) <= MAX_ID_CHARS:
+        raise Unauthenticated
+    return value

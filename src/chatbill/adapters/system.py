@@ -1,0 +1,45 @@
+"""The machine's own clock, and ids that sort by time; nothing but Python."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Final
+from uuid import UUID
+
+TAIL_BITS: Final = 74  # the random part of RFC 9562 section 5.7: rand_a and rand_b together
+RAND_B_BITS: Final = 62
+
+
+class SystemClock:
+    """The time of this machine, in UTC."""
+
+    def __call__(self) -> datetime:
+        """The present moment, to the microsecond."""
+        return datetime.now(UTC)
+
+
+class Uuid7Ids:
+    """UUIDs of version 7 (RFC 9562): 36 characters, and within a process each sorts after all made before it.
+
+    Within a millisecond, and when the clock is set back, the next id is the last one plus a random step, as in
+    section 6.2, method 2. Safe in any number of threads. `now_ns` gives nanoseconds since 1970.
+    """
+
+    def __init__(self, *, now_ns: Callable[[], int] = time.time_ns) -> None:
+        self._now_ns = now_ns
+        self._last = 0
+        self._lock = threading.Lock()
+
+    def __call__(self) -> str:
+        """A fresh id."""
+        fresh = self._now_ns() // 1_000_000 << TAIL_BITS | secrets.randbits(TAIL_BITS)
+        with self._lock:
+            value = fresh if fresh > self._last else self._last + 1 + secrets.randbits(32)
+            self._last = value
+        head, rand_b = value >> RAND_B_BITS, value & (1 << RAND_B_BITS) - 1
+        timestamp, rand_a = head >> 12, head & 0xFFF
+        return str(UUID(int=timestamp << 80 | 0x7 << 76 | rand_a << 64 | 0b10 << 62 | rand_b))
