@@ -1,0 +1,92 @@
+"""Reading the settings, and saying in words what is wrong with them."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from dotenv import dotenv_values
+from pydantic import ValidationError
+from pydantic_settings import EnvSettingsSource
+from pydantic_settings import SettingsError as UnreadableSetting
+
+from chatbill.domain.errors import ChatbillError
+from chatbill.settings.model import PREFIX, Settings
+
+DOTENV: Final = Path(".env")
+
+
+class SettingsError(ChatbillError):
+    """A setting is wrong. The text has a line for each, with the variable's name and what is allowed."""
+
+    code = "invalid_settings"
+
+
+def load_settings(
+    environ: Mapping[str, str] = os.environ, *, env_file: Path | None = DOTENV, **chosen: object
+) -> Settings:
+    """The settings by `chosen`, `environ`, `env_file` and the defaults, the first that says something.
+
+    `chosen` holds options of the command line by field name; None is no choice. A variable that is set to nothing
+    counts as not set. Raises `SettingsError`.
+    """
+    source = EnvSettingsSource(Settings)
+    source.env_vars = {name.lower(): value for name, value in _variables(environ, env_file).items()}
+    try:
+        values: dict[str, Any] = source()
+    except UnreadableSetting as error:
+        raise SettingsError(_not_json(str(error))) from None
+    values.update({name: value for name, value in chosen.items() if value is not None})
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        raise SettingsError("\n".join(_explained(error))) from None
+
+
+def misspelt(environ: Mapping[str, str] = os.environ, *, env_file: Path | None = DOTENV) -> list[str]:
+    """A sentence for each variable that looks like a setting and is none."""
+    known = [variable(name) for name in Settings.model_fields]
+    sentences = []
+    for name in sorted(_variables(environ, env_file)):
+        if name.upper().startswith(PREFIX) and name.upper() not in known:
+            near = difflib.get_close_matches(name.upper(), known, n=1)
+            sentences.append(f"{name} is not a setting" + (f"; did you mean {near[0]}?" if near else ""))
+    return sentences
+
+
+def variable(field: str) -> str:
+    """The environment variable of a field."""
+    return PREFIX + field.upper()
+
+
+def _variables(environ: Mapping[str, str], env_file: Path | None) -> dict[str, str]:
+    """What is set and not empty; the environment goes before the file."""
+    try:
+        in_file = dotenv_values(env_file, interpolate=False, encoding="utf-8") if env_file is not None else {}
+    except (OSError, UnicodeError) as error:
+        raise SettingsError(f"The file {env_file} cannot be read: {error}") from error
+    both = {name: value for name, value in in_file.items() if value}
+    return both | {name: value for name, value in environ.items() if value}
+
+
+def _not_json(message: str) -> str:
+    # pydantic-settings says: error parsing value for field "prices" from source "EnvSettingsSource"
+    field = message.partition('"')[2].partition('"')[0]
+    return f"{variable(field)}: must be JSON. {Settings.model_fields[field].description}"
+
+
+def _explained(error: ValidationError) -> Iterator[str]:
+    for detail in error.errors(include_url=False, include_context=False, include_input=False):
+        words = detail["msg"].removeprefix("Value error, ")
+        if not detail["loc"]:
+            yield words
+            continue
+        field, *inside = map(str, detail["loc"])
+        if field not in Settings.model_fields:
+            yield f"{field}: is not a setting"
+            continue
+        where = f" ({' → '.join(inside)})" if inside else ""
+        yield f"{variable(field)}{where}: {words}. {Settings.model_fields[field].description}"

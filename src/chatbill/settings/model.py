@@ -1,0 +1,204 @@
+"""Every setting of the service: its type, bounds, default and meaning."""
+
+from __future__ import annotations
+
+import ipaddress
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from platformdirs import user_data_path
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+from chatbill.domain.credits import Price
+from chatbill.domain.ids import ModelId
+from chatbill.domain.payments import Money, PriceList
+from chatbill.settings.money import DEFAULT_PACKAGES, Amount, Credits, Currency, PackageSetting, PriceSetting
+
+PREFIX: Final = "CHATBILL_"
+SQLITE_FILE: Final = "chatbill.sqlite3"
+DATABASES: Final = ("sqlite", "postgresql")
+
+
+def _listed(value: Any) -> Any:
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+def _upper(value: Any) -> Any:
+    return value.upper() if isinstance(value, str) else value
+
+
+def _database(url: SecretStr | None) -> SecretStr | None:
+    if url is not None:
+        scheme, separator, _ = url.get_secret_value().partition("://")
+        if not separator or scheme.partition("+")[0] not in DATABASES:
+            raise ValueError("must begin with sqlite:/// or postgresql://, as in postgresql://user:password@host/name")
+    return url
+
+
+def _network(value: str) -> str:
+    try:
+        return str(ipaddress.ip_network(value, strict=False))
+    except ValueError:
+        raise ValueError("must be IP addresses or networks, as in 10.0.0.0/8,127.0.0.1") from None
+
+
+def _home(path: Path) -> Path:
+    return path.expanduser().absolute()
+
+
+Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
+Grace = Annotated[float, Field(ge=0, le=3_600, allow_inf_nan=False)]
+Times = Annotated[int, Field(ge=0, le=1_000_000)]
+# Lists are written with commas, not as JSON.
+Networks = Annotated[tuple[Annotated[str, AfterValidator(_network)], ...], NoDecode, BeforeValidator(_listed)]
+Origins = Annotated[
+    tuple[Annotated[str, Field(pattern=r"^(\*|https?://[^/\s]+)$")], ...], NoDecode, BeforeValidator(_listed)
+]
+
+
+class Settings(BaseSettings):
+    """What an operator can set. Each field is read from the variable of its name in capitals, after `CHATBILL_`.
+
+    Made by `load_settings`, which explains what is wrong; the constructor alone reads no environment.
+    """
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    # Where things are kept
+    data_dir: Annotated[Path, AfterValidator(_home)] = Field(
+        default_factory=lambda: user_data_path("chatbill", appauthor=False),
+        description="Folder for the database, the models and the signing key. Not set: your folder for such data.",
+    )
+    database_url: Annotated[SecretStr | None, AfterValidator(_database)] = Field(
+        default=None, description=f"SQLite or PostgreSQL. Not set: the file `{SQLITE_FILE}` in the data folder."
+    )
+
+    # Models and how they run
+    models: str = Field(
+        default="demo", min_length=1, description="`demo`, `gemma`, or the path of a catalogue file (TOML)."
+    )
+    prices: dict[str, PriceSetting] = Field(
+        default={},
+        description='Prices that replace the catalogue\'s, by model id, as JSON: `{"demo-mini": 2}` or with '
+        "`per_reply`, `per_1k_prompt_tokens` and `per_1k_completion_tokens`, in credits.",
+    )
+    engine: Literal["transformers", "openai", "scripted"] = Field(
+        default="transformers",
+        description="What generates: models in this process, a server that speaks OpenAI's API, or a test engine.",
+    )
+    engine_url: Annotated[str, Field(pattern=r"^https?://\S+$")] | None = Field(
+        default=None, description="Base address of the server for the `openai` engine, as in `http://host:8001/v1`."
+    )
+    engine_api_key: SecretStr | None = Field(default=None, description="Key for that server, if it wants one.")
+    generation_timeout_s: Seconds = Field(default=120, description="Longest time one reply may take, in seconds.")
+    max_reply_tokens: int = Field(default=512, ge=1, le=131_072, description="Longest reply, in tokens.")
+    max_message_chars: int = Field(default=32_000, ge=1, le=1_000_000, description="Longest message, in characters.")
+    queue_size: int = Field(
+        default=100, ge=0, le=100_000, description="Requests that may wait for a model before others are refused."
+    )
+
+    # Credits and money
+    welcome_credits: Credits = Field(default=100, strict=False, description="Credits of a new account.")
+    hold_grace_s: Grace = Field(
+        default=30, description="How long a hold outlives the reply's time limit before it is released, in seconds."
+    )
+    sweep_interval_s: Seconds = Field(
+        default=5, description="How often holds whose time is over are looked for, in seconds."
+    )
+    payments: Literal["sandbox"] = Field(
+        default="sandbox", description="Who takes the money. `sandbox` takes none and confirms every payment."
+    )
+    packages: tuple[PackageSetting, ...] = Field(
+        default=DEFAULT_PACKAGES,
+        description="Credits on sale, as JSON: "
+        '`[{"id": "small", "credits": 100, "bonus": 0, "price": {"amount": "4.99", "currency": "USD"}}]`.',
+    )
+    credit_price: Amount = Field(
+        default=Decimal("0.05"), decimal_places=6, description="Price of one credit for an amount of one's own."
+    )
+    currency: Currency = Field(default="USD", description="Currency of that price (ISO 4217).")
+    max_top_up_credits: int = Field(
+        default=1_000_000, ge=1, le=1_000_000_000, description="Most credits that one top-up of one's own may buy."
+    )
+
+    # Signing in and limits
+    secret_key: Annotated[SecretStr, Field(min_length=32)] | None = Field(
+        default=None,
+        description="Signs access tokens; at least 32 characters. Not set: made once and kept in the data folder.",
+    )
+    access_token_s: int = Field(default=3_600, ge=1, le=86_400, description="Life of an access token, in seconds.")
+    refresh_token_s: int = Field(
+        default=2_592_000, ge=1, le=31_536_000, description="Life of a sign-in without use, in seconds."
+    )
+    registration_open: bool = Field(default=True, description="Whether anybody may make an account.")
+    sign_in_failures: Times = Field(
+        default=10, description="Failed sign-ins allowed to one name from one address in five minutes; 0: no limit."
+    )
+    messages_per_minute: Times = Field(default=600, description="Messages one user may send a minute; 0: no limit.")
+    registrations_per_hour: Times = Field(
+        default=1_000, description="Accounts that may be made from one address an hour; 0: no limit."
+    )
+
+    # Serving
+    host: str = Field(default="127.0.0.1", min_length=1, description="Address to listen on.")
+    port: int = Field(default=8000, ge=0, le=65_535, description="Port to listen on; 0 picks a free one.")
+    trusted_proxies: Networks = Field(
+        default=(), description="Reverse proxies whose `X-Forwarded-*` headers count: addresses or networks, by comma."
+    )
+    cors_origins: Origins = Field(
+        default=(), description="Web pages of other origins that may call the API, as in `https://shop.example`."
+    )
+    cookie_secure: Literal["auto", "always", "never"] = Field(
+        default="auto", description="Whether cookies go over HTTPS only. `auto`: when the request came that way."
+    )
+    shutdown_grace_s: Grace = Field(
+        default=10, description="How long running replies may go on when the service stops, in seconds."
+    )
+    log_format: Literal["console", "json"] = Field(default="console", description="Logs for people or for machines.")
+    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)] = Field(
+        default="INFO", description="The least serious message that is logged."
+    )
+
+    @model_validator(mode="after")
+    def _engine_has_its_server(self) -> Settings:
+        if self.engine == "openai" and self.engine_url is None:
+            raise ValueError(f"{PREFIX}ENGINE_URL must be set when {PREFIX}ENGINE is openai")
+        return self
+
+    @property
+    def database(self) -> str:
+        """The address of the database, which may hold its password."""
+        if self.database_url is not None:
+            return self.database_url.get_secret_value()
+        return f"sqlite:///{(self.data_dir / SQLITE_FILE).as_posix()}"
+
+    @property
+    def secret_key_file(self) -> Path:
+        """Where the signing key is kept when none is set."""
+        return self.data_dir / "secret.key"
+
+    def price_overrides(self) -> dict[ModelId, Price]:
+        """Prices that replace those of the catalogue."""
+        return {ModelId(model): price.to_domain() for model, price in self.prices.items()}
+
+    def price_list(self) -> PriceList:
+        """What credits cost."""
+        return PriceList(
+            packages=tuple(package.to_domain() for package in self.packages),
+            unit_price=Money(self.credit_price, self.currency),
+            max_credits=self.max_top_up_credits,
+        )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - pydantic-settings names the arguments
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what is passed in: `load_settings` reads the environment, which tests can then pass too."""
+        return (init_settings,)
