@@ -1,0 +1,82 @@
+"""How a request enters the books: its price is held, it is recorded, and its key is remembered, all at once."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from chatbill.application.ports.store import Transaction
+from chatbill.domain.chat import Conversation, Interaction, title_of
+from chatbill.domain.errors import InsufficientCredits, NotFound
+from chatbill.domain.idempotency import IdempotencyRecord, Refusal
+from chatbill.domain.wallets import Hold
+
+Acceptance = Interaction | IdempotencyRecord | InsufficientCredits
+"""The request was accepted; or its key came before; or the wallet cannot pay, which is returned, not raised, because
+the refusal is kept with its key."""
+
+
+def accept(
+    tx: Transaction,
+    interaction: Interaction,
+    *,
+    expires_at: datetime,
+    key: str | None,
+    fingerprint: str,
+    new_conversation: bool,
+) -> Acceptance:
+    """Hold `interaction.held` credits until `expires_at` and record the interaction, or do nothing but remember why not.
+
+    Raises `NotFound` when the conversation was deleted meanwhile or is somebody else's.
+    """
+    now = interaction.created_at
+    wallet = tx.wallets.lock(interaction.wallet_id)
+    hold: Hold | InsufficientCredits
+    try:
+        hold = wallet.hold(interaction.hold_id, interaction.held, at=now, expires_at=expires_at)
+    except InsufficientCredits as refusal:
+        hold = refusal
+    if key is not None and (earlier := tx.idempotency.claim(_record(interaction, key, fingerprint, hold))):
+        return earlier
+    if isinstance(hold, InsufficientCredits):
+        return hold
+    _enter_conversation(tx, interaction, is_new=new_conversation)
+    tx.wallets.save(wallet)
+    tx.holds.add(hold)
+    tx.interactions.add(interaction)
+    return interaction
+
+
+def _record(
+    interaction: Interaction, key: str, fingerprint: str, hold: Hold | InsufficientCredits
+) -> IdempotencyRecord:
+    refusal = None
+    if isinstance(hold, InsufficientCredits):
+        refusal = Refusal(required=hold.required, available=hold.available)
+    return IdempotencyRecord(
+        user_id=interaction.user_id,
+        key=key,
+        fingerprint=fingerprint,
+        created_at=interaction.created_at,
+        subject_id=None if refusal else interaction.id,
+        refusal=refusal,
+    )
+
+
+def _enter_conversation(tx: Transaction, interaction: Interaction, *, is_new: bool) -> None:
+    now = interaction.created_at
+    if is_new:
+        tx.conversations.add(
+            Conversation(
+                id=interaction.conversation_id,
+                user_id=interaction.user_id,
+                title=title_of(interaction.prompt),
+                created_at=now,
+                updated_at=now,
+            )
+        )
+        return
+    conversation = tx.conversations.lock(interaction.conversation_id)
+    if conversation is None or conversation.user_id != interaction.user_id:
+        raise NotFound("This conversation")
+    conversation.touch(at=now)
+    tx.conversations.save(conversation)

@@ -1,0 +1,22 @@
+"""Time and ids come from outside, so that every rule can be tested at any moment."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """What time it is."""
+
+    def __call__(self) -> datetime:
+        """The present moment, with the UTC time zone, to the microsecond."""
+        ...
+
+
+class NewId(Protocol):
+    """Where ids come from."""
+
+    def __call__(self) -> str:
+        """A fresh id of 1 to 64 characters; ids made later sort after ids made earlier."""
+        ...

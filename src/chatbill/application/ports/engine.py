@@ -1,0 +1,110 @@
+"""The engine port: whatever turns a conversation into the next reply."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from chatbill.domain.chat import Turn
+from chatbill.domain.ids import ModelId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GenerationRequest:
+    """What to write and within which bounds.
+
+    `turns` alternate between the person and the model, oldest first, and end with the person's message.
+    `max_tokens` (at least 1) bounds the reply. `temperature` 0 means greedy; None means the model's own default.
+    """
+
+    model: ModelId
+    turns: tuple[Turn, ...]
+    max_tokens: int
+    temperature: float | None = None
+    top_p: float | None = None
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """The next part of a reply: text, and the number of tokens that made it (at least 1).
+
+    Text can be empty where a token completes no character, and one piece can carry several tokens.
+    """
+
+    text: str
+    tokens: int
+
+
+class Generation(Protocol):
+    """A place in the queue of one model, and the reply that will be written in it."""
+
+    @property
+    def prompt_tokens(self) -> int:
+        """Tokens of the prompt that will be read, after trimming to the window; known before anything is written."""
+        ...
+
+    def stream(self) -> AsyncIterator[Piece]:
+        """Write the reply; call it once.
+
+        Ends when the model is done or `max_tokens` are written. Raises `GenerationFailed` (`OutOfMemory` among
+        them) when the engine breaks, after any number of pieces.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Give the place back; stop computing within two tokens if it still runs. Safe to call again."""
+        ...
+
+
+class ModelState(StrEnum):
+    """Where a model stands."""
+
+    LOADING = "loading"
+    READY = "ready"
+    UNAVAILABLE = "unavailable"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelStatus:
+    """Whether a model can answer now; `reason` says why not, in words for a person ("" when ready).
+
+    `running` replies are being written and `queued` ones wait; both are numbers of requests.
+    """
+
+    state: ModelState
+    reason: str = ""
+    running: int = 0
+    queued: int = 0
+
+
+class Engine(Protocol):
+    """Models that answer. One engine serves every model of the catalogue."""
+
+    @property
+    def name(self) -> str:
+        """A short word for logs and the status page, such as "transformers"."""
+        ...
+
+    def status(self) -> Mapping[ModelId, ModelStatus]:
+        """How each model stands now. Returns at once."""
+        ...
+
+    async def start(self) -> None:
+        """Make the models ready. Returns when each is ready or known to be unavailable; never raises for one model."""
+        ...
+
+    async def prepare(self, request: GenerationRequest) -> Generation:
+        """Take a place in the queue and fit the conversation into the window, oldest turns left out first.
+
+        Nothing is computed yet but the token count. Raises `ModelUnavailable`, `Overloaded` when the queue is full,
+        and `TooLarge` when the last message alone does not fit.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Stop all generations and give all memory back. Safe to call again."""
+        ...

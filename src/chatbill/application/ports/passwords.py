@@ -1,0 +1,26 @@
+"""The passwords port: hashes that are slow to guess."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """The answer to one check. `outdated` says that the hash is right but weaker than those made today."""
+
+    ok: bool
+    outdated: bool = False
+
+
+class Passwords(Protocol):
+    """Hash and check passwords away from the event loop, a bounded number at a time."""
+
+    async def hash(self, password: str) -> str:
+        """A salted hash that names its own algorithm and parameters."""
+        ...
+
+    async def verify(self, password: str, stored: str | None) -> Verified:
+        """Does the password fit the stored hash? None takes as long as a wrong password and is never ok."""
+        ...

@@ -1,0 +1,265 @@
+"""What a transaction can read and change, one aggregate at a time.
+
+Each aggregate has a reader, for snapshots, and a repository, which also changes it. What a reader returns is a
+copy: changing it changes nothing until it is saved. `get` returns None for what does not exist.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from chatbill.domain.audit import Settlement
+from chatbill.domain.chat import Conversation, Interaction, Turn
+from chatbill.domain.idempotency import IdempotencyRecord
+from chatbill.domain.ids import (
+    ConversationId,
+    HoldId,
+    InteractionId,
+    ModelId,
+    PaymentId,
+    SessionId,
+    UserId,
+    WalletId,
+)
+from chatbill.domain.ledger import EntryKind, LedgerEntry
+from chatbill.domain.payments import Payment
+from chatbill.domain.sessions import RefreshToken, Session
+from chatbill.domain.users import User
+from chatbill.domain.wallets import Hold, Wallet
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Period:
+    """Moments from `start` (included) to `end` (left out); None is open."""
+
+    start: datetime | None = None
+    end: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A place in a list that is sorted by time and then by id."""
+
+    at: datetime
+    id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryFilter:
+    """Which interactions to show. `text` is looked for in prompt and reply, whatever its letter case."""
+
+    model: ModelId | None = None
+    period: Period = Period()
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HeldWork:
+    """A running interaction and the wallet that promised to pay for it."""
+
+    interaction_id: InteractionId
+    wallet_id: WalletId
+
+
+class UserReader(Protocol):
+    def get(self, user_id: UserId) -> User | None: ...
+
+    def by_login(self, key: str) -> User | None:
+        """The user whose username or e-mail address has this key (see `users.name_key`)."""
+        ...
+
+
+class UserRepository(UserReader, Protocol):
+    def lock(self, user_id: UserId) -> User | None:
+        """As `get`, and nobody else changes it until this transaction ends."""
+        ...
+
+    def add(self, user: User) -> None:
+        """Keep a new user. Raises `UsernameTaken` or `EmailTaken`."""
+        ...
+
+    def save(self, user: User) -> None: ...
+
+
+class SessionReader(Protocol):
+    def get(self, session_id: SessionId) -> Session | None: ...
+    def token(self, digest: str) -> RefreshToken | None: ...
+
+
+class SessionRepository(SessionReader, Protocol):
+    def lock(self, session_id: SessionId) -> Session | None:
+        """As `get`, and nobody else changes it or its tokens until this transaction ends."""
+        ...
+
+    def add(self, session: Session) -> None: ...
+    def save(self, session: Session) -> None: ...
+
+    def live_of(self, user_id: UserId) -> list[Session]:
+        """The sessions of this user that have not been ended."""
+        ...
+
+    def add_token(self, token: RefreshToken) -> None: ...
+    def save_token(self, token: RefreshToken) -> None: ...
+
+    def forget(self, *, expired_before: datetime, limit: int) -> int:
+        """Delete at most `limit` sessions that expired before this moment, with their tokens; return how many."""
+        ...
+
+
+class WalletReader(Protocol):
+    def get(self, wallet_id: WalletId) -> Wallet | None: ...
+
+
+class WalletRepository(WalletReader, Protocol):
+    def lock(self, wallet_id: WalletId) -> Wallet:
+        """The wallet, which nobody else changes until this transaction ends. Raises `NotFound`.
+
+        Whoever changes a hold locks its wallet first, so this lock guards the holds too.
+        """
+        ...
+
+    def add(self, wallet: Wallet) -> None: ...
+    def save(self, wallet: Wallet) -> None: ...
+
+
+class HoldReader(Protocol):
+    def get(self, hold_id: HoldId) -> Hold | None: ...
+
+    def due(self, now: datetime, limit: int) -> list[HeldWork]:
+        """Work whose hold is pending and should have ended by `now`, the oldest hold first."""
+        ...
+
+
+class HoldRepository(HoldReader, Protocol):
+    def add(self, hold: Hold) -> None: ...
+
+    def save(self, hold: Hold) -> None:
+        """Keep a settled hold. Raises `BrokenBooks` unless the stored hold is still pending."""
+        ...
+
+
+class LedgerReader(Protocol):
+    def of_wallet(
+        self,
+        wallet_id: WalletId,
+        *,
+        kind: EntryKind | None = None,
+        period: Period = Period(),
+        below_version: int | None = None,
+        limit: int,
+    ) -> list[LedgerEntry]:
+        """Entries of a wallet, newest first, with a version under `below_version`."""
+        ...
+
+
+class LedgerRepository(LedgerReader, Protocol):
+    def append(self, entry: LedgerEntry) -> None:
+        """Keep an entry for ever. Raises `BrokenBooks` if the wallet has this version already, or the hold a charge."""
+        ...
+
+
+class ConversationReader(Protocol):
+    def get(self, conversation_id: ConversationId) -> Conversation | None:
+        """The conversation, unless it was deleted."""
+        ...
+
+    def of_user(self, user_id: UserId, *, after: Position | None, limit: int) -> list[Conversation]:
+        """Conversations that were not deleted, the one updated last first, past the position `after`."""
+        ...
+
+
+class ConversationRepository(ConversationReader, Protocol):
+    def lock(self, conversation_id: ConversationId) -> Conversation | None:
+        """As `get`, and nobody else changes it until this transaction ends."""
+        ...
+
+    def add(self, conversation: Conversation) -> None: ...
+    def save(self, conversation: Conversation) -> None: ...
+
+
+class InteractionReader(Protocol):
+    def get(self, interaction_id: InteractionId) -> Interaction | None: ...
+
+    def turns(self, conversation_id: ConversationId, *, limit: int) -> list[Turn]:
+        """What was said, oldest first: prompt and reply of the last `limit` interactions that left a reply.
+
+        Only completed and stopped ones count, and only those with a reply that is not empty.
+        """
+        ...
+
+    def is_running_in(self, conversation_id: ConversationId) -> bool:
+        """Whether a reply is being written in this conversation."""
+        ...
+
+    def of_conversation(
+        self, conversation_id: ConversationId, *, after: Position | None, limit: int
+    ) -> list[Interaction]:
+        """Interactions of a conversation, newest first, past the position `after`."""
+        ...
+
+    def history(
+        self, user_id: UserId, filters: HistoryFilter, *, after: Position | None, limit: int
+    ) -> list[Interaction]:
+        """Interactions of a user in conversations that were not deleted, newest first, past the position `after`."""
+        ...
+
+
+class InteractionRepository(InteractionReader, Protocol):
+    def add(self, interaction: Interaction) -> None: ...
+
+    def save(self, interaction: Interaction) -> None:
+        """Keep how a running interaction ended. Raises `BrokenBooks` unless the stored one is still running."""
+        ...
+
+    def erase_texts(self, conversation_id: ConversationId) -> None:
+        """Blank prompts and replies of a conversation for ever; the figures stay."""
+        ...
+
+
+class PaymentReader(Protocol):
+    def get(self, payment_id: PaymentId) -> Payment | None: ...
+
+
+class PaymentRepository(PaymentReader, Protocol):
+    def lock(self, payment_id: PaymentId) -> Payment | None:
+        """As `get`, and nobody else changes it until this transaction ends."""
+        ...
+
+    def add(self, payment: Payment) -> None: ...
+    def save(self, payment: Payment) -> None: ...
+
+
+class IdempotencyReader(Protocol):
+    def get(self, user_id: UserId, key: str) -> IdempotencyRecord | None: ...
+
+
+class IdempotencyRepository(IdempotencyReader, Protocol):
+    def claim(self, record: IdempotencyRecord) -> IdempotencyRecord | None:
+        """Keep the record if the user's key is new, and return None; else return the record that was there.
+
+        Of two transactions that claim one key, the second waits for the first to end.
+        """
+        ...
+
+
+class BooksReader(Protocol):
+    """Everything the audit reads, streamed in the order it asks for; text sorts by code point."""
+
+    def wallets(self) -> Iterator[Wallet]:
+        """All wallets by id."""
+        ...
+
+    def entries(self) -> Iterator[LedgerEntry]:
+        """All entries by wallet and version."""
+        ...
+
+    def settlements(self) -> Iterator[Settlement]:
+        """All holds by wallet, each with its charges and its interaction."""
+        ...
+
+    def unheld(self) -> Iterator[InteractionId]:
+        """Interactions whose hold does not exist."""
+        ...

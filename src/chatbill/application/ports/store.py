@@ -1,0 +1,106 @@
+"""The store port: a transaction is a function, run alone and durably."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+from chatbill.application.ports.repositories import (
+    BooksReader,
+    ConversationReader,
+    ConversationRepository,
+    HoldReader,
+    HoldRepository,
+    IdempotencyReader,
+    IdempotencyRepository,
+    InteractionReader,
+    InteractionRepository,
+    LedgerReader,
+    LedgerRepository,
+    PaymentReader,
+    PaymentRepository,
+    SessionReader,
+    SessionRepository,
+    UserReader,
+    UserRepository,
+    WalletReader,
+    WalletRepository,
+)
+from chatbill.domain.errors import ChatbillError
+
+T = TypeVar("T")
+
+
+class StoreUnavailable(ChatbillError):
+    """The store did not answer, or could not keep what it was given. Nothing or everything of the work was kept."""
+
+    code = "store_unavailable"
+
+
+class Snapshot(Protocol):
+    """Everything, as it was at one moment."""
+
+    @property
+    def users(self) -> UserReader: ...
+    @property
+    def sessions(self) -> SessionReader: ...
+    @property
+    def wallets(self) -> WalletReader: ...
+    @property
+    def holds(self) -> HoldReader: ...
+    @property
+    def ledger(self) -> LedgerReader: ...
+    @property
+    def conversations(self) -> ConversationReader: ...
+    @property
+    def interactions(self) -> InteractionReader: ...
+    @property
+    def payments(self) -> PaymentReader: ...
+    @property
+    def idempotency(self) -> IdempotencyReader: ...
+    @property
+    def books(self) -> BooksReader: ...
+
+
+class Transaction(Protocol):
+    """Everything, to read and to change; changes are kept together or not at all."""
+
+    @property
+    def users(self) -> UserRepository: ...
+    @property
+    def sessions(self) -> SessionRepository: ...
+    @property
+    def wallets(self) -> WalletRepository: ...
+    @property
+    def holds(self) -> HoldRepository: ...
+    @property
+    def ledger(self) -> LedgerRepository: ...
+    @property
+    def conversations(self) -> ConversationRepository: ...
+    @property
+    def interactions(self) -> InteractionRepository: ...
+    @property
+    def payments(self) -> PaymentRepository: ...
+    @property
+    def idempotency(self) -> IdempotencyRepository: ...
+
+
+class Store(Protocol):
+    """Where everything is kept."""
+
+    async def write(self, work: Callable[[Transaction], T]) -> T:
+        """Run `work` atomically and durably, and return what it returns once that is on disk.
+
+        `work` may run more than once, so it only reads, decides and saves. When it raises, nothing is kept and the
+        error reaches the caller. Raises `StoreUnavailable` when the store itself fails, and `BrokenBooks` when the
+        work would break a rule that the store guards.
+        """
+        ...
+
+    async def read(self, query: Callable[[Snapshot], T]) -> T:
+        """Run `query` on one consistent snapshot. What it returns must not depend on the snapshot any more."""
+        ...
+
+    async def close(self) -> None:
+        """Finish the work under way and let go of every resource. Safe to call again."""
+        ...

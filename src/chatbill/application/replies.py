@@ -1,0 +1,196 @@
+"""Replies in the making: the task that writes one, and everybody who may watch or stop it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from enum import StrEnum
+from typing import Any
+
+from chatbill.application.events import Accepted, Delta, End, Event, Failed, end_of
+from chatbill.application.ports.engine import Generation
+from chatbill.application.settlement import INTERRUPTED, Ending
+from chatbill.domain.chat import Interaction, Outcome
+from chatbill.domain.credits import Usage
+from chatbill.domain.errors import ChatbillError, GenerationFailed, GenerationTimeout, ModelUnavailable
+from chatbill.domain.ids import InteractionId, ModelId
+
+UNSETTLED = "The reply could not be stored, so it was not charged. Try again."
+CLOSE_TIMEOUT_S = 10.0
+"""How long an engine may take to stop computing before the reply is settled without it."""
+
+_log = logging.getLogger(__name__)
+
+Settle = Callable[[Ending], Awaitable[Interaction]]
+
+
+class StopReason(StrEnum):
+    """Who or what stopped a reply."""
+
+    PERSON = "person"
+    LOST_CONNECTION = "lost_connection"
+    SHUTDOWN = "shutdown"
+
+
+class Reply:
+    """One reply while it is written, and the stream of its events.
+
+    The writing is a task of its own: it is settled whatever becomes of those who watch. Iterate over the reply
+    once for its events; leave early with `abandon`.
+    """
+
+    def __init__(self, interaction: Interaction, generation: Generation, *, deadline_s: float, settle: Settle) -> None:
+        self.accepted = Accepted.of(interaction)
+        self._interaction = interaction
+        self._generation = generation
+        self._deadline_s = deadline_s
+        self._settle = settle
+        self._events: asyncio.Queue[Event] = asyncio.Queue()
+        self._stop: asyncio.Future[StopReason] = asyncio.get_running_loop().create_future()
+        self._text: list[str] = []
+        self._tokens = 0
+        self._taken_pieces = 0
+        self._taken_tokens = 0
+        self._task = asyncio.create_task(self._write(), name=f"reply {interaction.id}")
+
+    async def __aiter__(self) -> AsyncIterator[Event]:
+        """`Accepted`, then each `Delta` as it is written, then one end."""
+        yield self.accepted
+        while True:
+            event = await self._events.get()
+            if isinstance(event, Delta):
+                self._taken_pieces += 1
+                self._taken_tokens += event.tokens
+            yield event
+            if not isinstance(event, Delta):
+                return
+
+    def stop(self, reason: StopReason = StopReason.PERSON) -> None:
+        """Stop writing; the stream still ends with its last event. Later calls change nothing."""
+        if not self._stop.done():
+            self._stop.set_result(reason)
+
+    async def abandon(self) -> None:
+        """Nobody watches any more: stop writing, and return when the reply is settled.
+
+        It is settled for the events that were taken from the stream, which is nothing where nobody iterated.
+        """
+        self.stop(StopReason.LOST_CONNECTION)
+        await self.finished()
+
+    async def finished(self) -> End:
+        """The last event, once the reply is settled; takes no event from the stream.
+
+        Cancelling this wait leaves the reply alone.
+        """
+        return await asyncio.shield(self._task)
+
+    def when_finished(self, callback: Callable[[], object]) -> None:
+        """Call `callback` once the reply is settled."""
+        self._task.add_done_callback(lambda _task: callback())
+
+    async def _write(self) -> End:
+        end: End
+        try:
+            end = end_of(await self._settle(await self._generate()))
+        except Exception:
+            _log.exception("reply %s could not be settled; the sweep will release its hold", self._interaction.id)
+            end = Failed(interaction=self._interaction, code="internal_error", detail=UNSETTLED)
+        self._events.put_nowait(end)
+        return end
+
+    async def _generate(self) -> Ending:
+        collecting = asyncio.create_task(self._collect())
+        try:
+            watched: set[asyncio.Future[Any]] = {collecting, self._stop}
+            await asyncio.wait(watched, timeout=self._deadline_s, return_when=asyncio.FIRST_COMPLETED)
+            if collecting.done():
+                return self._ended(collecting)
+            collecting.cancel()
+            await asyncio.wait({collecting}, timeout=CLOSE_TIMEOUT_S)
+            return self._cut_short()
+        finally:
+            await self._close_generation()
+
+    async def _collect(self) -> None:
+        async for piece in self._generation.stream():
+            self._text.append(piece.text)
+            self._tokens += piece.tokens
+            self._events.put_nowait(Delta(piece.text, piece.tokens))
+
+    async def _close_generation(self) -> None:
+        try:
+            await asyncio.wait_for(self._generation.close(), CLOSE_TIMEOUT_S)
+        except Exception:
+            _log.exception("the engine did not stop reply %s cleanly", self._interaction.id)
+
+    def _ended(self, collecting: asyncio.Task[None]) -> Ending:
+        error = collecting.exception()
+        if error is None:
+            return self._ending(Outcome.COMPLETED)
+        _log.error("reply %s failed", self._interaction.id, exc_info=error)
+        if not isinstance(error, ChatbillError):
+            error = GenerationFailed()
+        return self._ending(Outcome.FAILED, error)
+
+    def _cut_short(self) -> Ending:
+        if not self._stop.done():
+            return self._ending(Outcome.TIMED_OUT, GenerationTimeout(after_s=self._deadline_s))
+        reason = self._stop.result()
+        if reason is StopReason.SHUTDOWN:
+            return self._ending(Outcome.INTERRUPTED, INTERRUPTED.error)
+        if reason is StopReason.LOST_CONNECTION:
+            # What was written but never taken was not delivered.
+            self._text = self._text[: self._taken_pieces]
+            self._tokens = self._taken_tokens
+        return self._ending(Outcome.STOPPED)
+
+    def _ending(self, outcome: Outcome, error: ChatbillError | None = None) -> Ending:
+        usage = Usage(prompt_tokens=self._generation.prompt_tokens, completion_tokens=self._tokens)
+        return Ending(outcome=outcome, reply="".join(self._text), usage=usage, error=error)
+
+
+class Replies:
+    """The replies that are being written in this process."""
+
+    def __init__(self) -> None:
+        self._running: dict[InteractionId, Reply] = {}
+        self._closed = False
+
+    def __len__(self) -> int:
+        return len(self._running)
+
+    def check_open(self, model: ModelId) -> None:
+        """Raise `ModelUnavailable` when the service is stopping."""
+        if self._closed:
+            raise ModelUnavailable(model, "the service is stopping; try again in a moment")
+
+    def add(self, reply: Reply) -> None:
+        """Keep the reply until it is settled."""
+        interaction_id = reply.accepted.interaction_id
+        self._running[interaction_id] = reply
+        reply.when_finished(lambda: self._running.pop(interaction_id, None))
+
+    def stop(self, interaction_id: InteractionId) -> bool:
+        """Stop a reply on a person's behalf; False when it is not being written here."""
+        reply = self._running.get(interaction_id)
+        if reply is None:
+            return False
+        reply.stop(StopReason.PERSON)
+        return True
+
+    async def drain(self, *, grace_s: float) -> None:
+        """Take no more replies, let the running ones finish for `grace_s` seconds, then end the rest unpaid."""
+        self._closed = True
+        await self._wait(grace_s)
+        for reply in self._running.values():
+            reply.stop(StopReason.SHUTDOWN)
+        await self._wait(2 * CLOSE_TIMEOUT_S)
+
+    async def _wait(self, timeout_s: float) -> None:
+        waits = [asyncio.ensure_future(reply.finished()) for reply in self._running.values()]
+        if waits:
+            await asyncio.wait(waits, timeout=timeout_s)
+        for wait in waits:
+            wait.cancel()

@@ -1,0 +1,39 @@
+"""Check readiness: does the store answer, and can at least one model?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from chatbill.application.ports.store import Store, StoreUnavailable
+from chatbill.application.use_cases.list_models import ListModels
+from chatbill.domain.ids import UserId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Readiness:
+    """What works. Ready means that a message sent now would be taken."""
+
+    store: bool
+    models: dict[str, bool]
+
+    @property
+    def ready(self) -> bool:
+        """True when the store and at least one model work."""
+        return self.store and any(self.models.values())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckReadiness:
+    """Ask the store for a row, and every model how it stands."""
+
+    store: Store
+    list_models: ListModels
+
+    async def __call__(self) -> Readiness:
+        """What works now."""
+        models = {str(offer.model.id): offer.available for offer in self.list_models()}
+        try:
+            await self.store.read(lambda snapshot: snapshot.users.get(UserId("nobody")))
+        except StoreUnavailable:
+            return Readiness(store=False, models=models)
+        return Readiness(store=True, models=models)

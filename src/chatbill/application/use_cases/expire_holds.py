@@ -1,0 +1,48 @@
+"""Expire holds: whatever a crash or a stuck engine left behind is released once its time is over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from chatbill.application.ports.clock import Clock, NewId
+from chatbill.application.ports.repositories import HeldWork
+from chatbill.application.ports.store import Store
+from chatbill.application.settlement import INTERRUPTED, settle
+from chatbill.domain.chat import Outcome
+from chatbill.domain.ids import EntryId
+
+BATCH = 100
+MAX_BATCHES = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExpireHolds:
+    """Release every hold that is past its time and mark its interaction `interrupted`; nothing is charged.
+
+    Safe to run at any moment, in any number of processes: a reply that is settled at the same moment wins or loses
+    as a whole.
+    """
+
+    store: Store
+    clock: Clock
+    new_id: NewId
+
+    async def __call__(self) -> int:
+        """Release what is due, at most `MAX_BATCHES` times `BATCH`; return how many interactions were interrupted."""
+        released = 0
+        for _ in range(MAX_BATCHES):
+            due = await self._due()
+            for work in due:
+                released += await self._interrupt(work)
+            if len(due) < BATCH:
+                break
+        return released
+
+    async def _due(self) -> list[HeldWork]:
+        now = self.clock()
+        return await self.store.read(lambda snapshot: snapshot.holds.due(now, BATCH))
+
+    async def _interrupt(self, work: HeldWork) -> bool:
+        now, entry_id = self.clock(), EntryId(self.new_id())
+        settled = await self.store.write(lambda tx: settle(tx, work, INTERRUPTED, at=now, entry_id=entry_id))
+        return settled.outcome is Outcome.INTERRUPTED

@@ -1,0 +1,24 @@
+"""Read the balance: what a person owns, what is promised, what can be spent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from chatbill.application.ports.store import Store
+from chatbill.application.principal import Principal
+from chatbill.domain.errors import NotFound
+from chatbill.domain.wallets import Wallet
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadBalance:
+    """The wallet behind a principal, as it is now."""
+
+    store: Store
+
+    async def __call__(self, principal: Principal) -> Wallet:
+        """A copy of the wallet; raises `NotFound` if the account is gone."""
+        wallet = await self.store.read(lambda snapshot: snapshot.wallets.get(principal.wallet_id))
+        if wallet is None:
+            raise NotFound("This wallet")
+        return wallet

@@ -1,0 +1,161 @@
+"""Send a message: hold its price, have it answered, settle once. Nothing else starts a reply or charges for one."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import timedelta
+
+from chatbill.application.acceptance import accept
+from chatbill.application.messages import Message, ReplyBounds
+from chatbill.application.ports.clock import Clock, NewId
+from chatbill.application.ports.engine import Engine, Generation, GenerationRequest
+from chatbill.application.ports.rate_limits import RateLimits
+from chatbill.application.ports.repositories import HeldWork
+from chatbill.application.ports.store import Snapshot, Store, StoreUnavailable
+from chatbill.application.principal import Principal
+from chatbill.application.replay import Replay
+from chatbill.application.replies import Replies, Reply
+from chatbill.application.settlement import Ending, settle
+from chatbill.domain.catalogue import Catalogue, Model
+from chatbill.domain.chat import Interaction, Role, Turn
+from chatbill.domain.credits import Usage
+from chatbill.domain.errors import BrokenBooks, InsufficientCredits, NotFound, RequestInProgress
+from chatbill.domain.idempotency import IdempotencyRecord
+from chatbill.domain.ids import ConversationId, EntryId, HoldId, InteractionId
+
+SETTLE_ATTEMPTS = 3
+MAX_REMEMBERED = 200
+"""Interactions that are read back to make the prompt; the engine trims them to the model's window."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendMessage:
+    """Have a message answered and charged.
+
+    What is returned is iterated over for the events: `Accepted`, `Delta` each, and one end. What goes wrong before
+    the message is accepted is raised: `InvalidRequest`, `TooLarge`, `NotFound`, `RateLimited`, `ModelUnavailable`,
+    `Overloaded`, `InsufficientCredits`, `RequestInProgress`, `IdempotencyMismatch`. Later trouble is the last event.
+    """
+
+    store: Store
+    engine: Engine
+    catalogue: Catalogue
+    replies: Replies
+    rate_limits: RateLimits
+    clock: Clock
+    new_id: NewId
+    bounds: ReplyBounds
+
+    async def __call__(self, principal: Principal, message: Message) -> Reply | Replay:
+        """Accept the message; the reply is being written when this returns."""
+        model = self.catalogue.pick(message.model)
+        message.check(max_chars=self.bounds.max_message_chars)
+        known, turns = await self.store.read(lambda snapshot: self._context(snapshot, principal, message))
+        if known:
+            return await self._replay(known, message)
+        self.replies.check_open(model.id)
+        await self.rate_limits.hit(self.bounds.rate, principal.user_id)
+        request = self._request(model, message, turns)
+        generation = await self.engine.prepare(request)
+        try:
+            interaction = self._interaction(principal, message, model, generation, request.max_tokens)
+            accepted = await self._accept(interaction, message)
+        except BaseException:
+            await generation.close()
+            raise
+        if isinstance(accepted, IdempotencyRecord):
+            await generation.close()
+            return await self._replay(accepted, message)
+        return self._start(accepted, generation)
+
+    def _context(
+        self, snapshot: Snapshot, principal: Principal, message: Message
+    ) -> tuple[IdempotencyRecord | None, list[Turn]]:
+        """The first request with this key, if any, and what was said in the conversation so far."""
+        key = message.idempotency_key
+        if key and (record := snapshot.idempotency.get(principal.user_id, key)):
+            return record, []
+        if message.conversation_id is None:
+            return None, []
+        conversation = snapshot.conversations.get(message.conversation_id)
+        if conversation is None or conversation.user_id != principal.user_id:
+            raise NotFound("This conversation")
+        return None, snapshot.interactions.turns(conversation.id, limit=MAX_REMEMBERED)
+
+    def _request(self, model: Model, message: Message, turns: list[Turn]) -> GenerationRequest:
+        most = min(model.max_reply_tokens, self.bounds.max_reply_tokens)
+        return GenerationRequest(
+            model=model.id,
+            turns=(*turns, Turn(Role.USER, message.text)),
+            max_tokens=min(message.max_tokens or most, most),
+            temperature=message.temperature,
+        )
+
+    def _interaction(
+        self, principal: Principal, message: Message, model: Model, generation: Generation, max_tokens: int
+    ) -> Interaction:
+        """The record of the request, with its price frozen and the most it can cost."""
+        most = Usage(prompt_tokens=generation.prompt_tokens, completion_tokens=max_tokens)
+        return Interaction(
+            id=InteractionId(self.new_id()),
+            conversation_id=message.conversation_id or ConversationId(self.new_id()),
+            user_id=principal.user_id,
+            wallet_id=principal.wallet_id,
+            hold_id=HoldId(self.new_id()),
+            model=model.id,
+            price=model.price,
+            held=model.price.of(most),
+            prompt=message.text,
+            created_at=self.clock(),
+        )
+
+    async def _accept(self, interaction: Interaction, message: Message) -> Interaction | IdempotencyRecord:
+        """Hold and record, or find that this key came first with another request."""
+        lifetime = timedelta(seconds=self.bounds.deadline_s + self.bounds.grace_s)
+        result = await self.store.write(
+            lambda tx: accept(
+                tx,
+                interaction,
+                expires_at=interaction.created_at + lifetime,
+                key=message.idempotency_key,
+                fingerprint=message.fingerprint,
+                new_conversation=message.conversation_id is None,
+            )
+        )
+        if isinstance(result, InsufficientCredits):
+            raise result
+        return result
+
+    def _start(self, interaction: Interaction, generation: Generation) -> Reply:
+        async def settle_once(ending: Ending) -> Interaction:
+            return await self._settle(HeldWork(interaction.id, interaction.wallet_id), ending)
+
+        reply = Reply(interaction, generation, deadline_s=self.bounds.deadline_s, settle=settle_once)
+        self.replies.add(reply)
+        return reply
+
+    async def _settle(self, work: HeldWork, ending: Ending) -> Interaction:
+        """Settle, and try again when the store fails: a later attempt finds what an earlier one recorded."""
+        now, entry_id = self.clock(), EntryId(self.new_id())
+        attempt = 1
+        while True:
+            try:
+                return await self.store.write(lambda tx: settle(tx, work, ending, at=now, entry_id=entry_id))
+            except StoreUnavailable:
+                if attempt == SETTLE_ATTEMPTS:
+                    raise
+            await asyncio.sleep(0.1 * attempt)
+            attempt += 1
+
+    async def _replay(self, record: IdempotencyRecord, message: Message) -> Replay:
+        record.check(message.fingerprint)
+        if record.refusal:
+            raise record.refusal.error()
+        interaction_id = InteractionId(record.subject_id or "")
+        interaction = await self.store.read(lambda snapshot: snapshot.interactions.get(interaction_id))
+        if interaction is None:
+            raise BrokenBooks(f"idempotency record {record.key!r} names no interaction")
+        if interaction.is_running:
+            raise RequestInProgress
+        return Replay(interaction)

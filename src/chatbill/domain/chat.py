@@ -1,0 +1,164 @@
+"""Conversations, and the record of every request that was made in them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from chatbill.domain.credits import Price, Usage
+from chatbill.domain.errors import BrokenBooks, InvalidRequest, TooLarge
+from chatbill.domain.ids import ConversationId, HoldId, InteractionId, ModelId, UserId, WalletId
+
+MAX_TITLE_CHARS = 200
+
+
+class Role(StrEnum):
+    """Who speaks in a turn."""
+
+    USER = "user"
+    ASSISTANT = "assistant"
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One thing said in a conversation."""
+
+    role: Role
+    text: str
+
+
+class Outcome(StrEnum):
+    """How a request ended. `RUNNING` is how it stands before it ends."""
+
+    RUNNING = "running"
+    COMPLETED = "completed"
+    STOPPED = "stopped"
+    FAILED = "failed"
+    TIMED_OUT = "timed_out"
+    INTERRUPTED = "interrupted"
+
+
+@dataclass(slots=True, kw_only=True)
+class Conversation:
+    """A thread of messages that belongs to one person. Deleting it erases its texts, never its figures."""
+
+    id: ConversationId
+    user_id: UserId
+    title: str
+    created_at: datetime
+    updated_at: datetime
+    deleted_at: datetime | None = None
+
+    def rename(self, title: str, *, at: datetime) -> None:
+        """Give it another title of 1 to 200 characters."""
+        self.title = checked_title(title)
+        self.updated_at = at
+
+    def touch(self, *, at: datetime) -> None:
+        """Note that something was said in it."""
+        self.updated_at = max(self.updated_at, at)
+
+    def delete(self, *, at: datetime) -> None:
+        """Take it out of sight; the caller erases the texts of its interactions."""
+        self.deleted_at = at
+
+
+@dataclass(slots=True, kw_only=True)
+class Interaction:
+    """One request to a model: what was asked, what came back, what it cost, how it ended.
+
+    `price` is frozen when the request is accepted, and `held` is the most it can cost, in credits. `processing_time_ms` runs from acceptance to the end.
+    `error_code` is the stable word of the error that ended it, `error_detail` its words for the person.
+    `balance_after` is the wallet's balance (credits owned) once the request was settled.
+    """
+
+    id: InteractionId
+    conversation_id: ConversationId
+    user_id: UserId
+    wallet_id: WalletId
+    hold_id: HoldId
+    model: ModelId
+    price: Price
+    held: int
+    prompt: str
+    created_at: datetime
+    reply: str = ""
+    outcome: Outcome = Outcome.RUNNING
+    usage: Usage = Usage()
+    credits_charged: int = 0
+    balance_after: int | None = None
+    processing_time_ms: int | None = None
+    finished_at: datetime | None = None
+    error_code: str | None = None
+    error_detail: str | None = None
+
+    @property
+    def is_running(self) -> bool:
+        """True until an outcome is recorded."""
+        return self.outcome is Outcome.RUNNING
+
+    def finish(
+        self,
+        outcome: Outcome,
+        *,
+        at: datetime,
+        reply: str,
+        usage: Usage,
+        credits_charged: int,
+        balance_after: int,
+        error_code: str | None = None,
+        error_detail: str | None = None,
+    ) -> None:
+        """Record the end, once."""
+        if not self.is_running or outcome is Outcome.RUNNING:
+            raise BrokenBooks(f"interaction {self.id} cannot go from {self.outcome} to {outcome}")
+        self.outcome = outcome
+        self.reply = reply
+        self.usage = usage
+        self.credits_charged = credits_charged
+        self.balance_after = balance_after
+        self.finished_at = at
+        self.processing_time_ms = max(0, round((at - self.created_at).total_seconds() * 1_000))
+        self.error_code = error_code
+        self.error_detail = error_detail
+
+
+def due_for(price: Price, outcome: Outcome, usage: Usage) -> int:
+    """Credits due for a request that ended so: its price, or nothing where nothing may be charged.
+
+    A completed reply is charged; so is a stopped one, for the tokens delivered, once there was a first token.
+    Every other end is free, whatever was delivered.
+    """
+    if outcome is Outcome.COMPLETED or (outcome is Outcome.STOPPED and usage.completion_tokens > 0):
+        return price.of(usage)
+    return 0
+
+
+def checked_title(title: str) -> str:
+    """The title without outer blanks, if it is 1 to 200 characters long."""
+    title = " ".join(title.split())
+    if not title:
+        raise InvalidRequest.of("title", "must not be empty")
+    if len(title) > MAX_TITLE_CHARS:
+        raise InvalidRequest.of("title", f"must be at most {MAX_TITLE_CHARS} characters")
+    return title
+
+
+def title_of(message: str) -> str:
+    """A title for a conversation that begins with this message: its first line, at most 60 characters."""
+    first = " ".join(message.split())
+    return first if len(first) <= 60 else first[:59].rstrip() + "…"
+
+
+def checked_message(message: str, *, max_chars: int) -> str:
+    """The message as it came, if it says something and is at most `max_chars` characters long."""
+    if not message.strip():
+        raise InvalidRequest.of("message", "must not be empty")
+    if "\x00" in message:
+        raise InvalidRequest.of("message", "must not contain the NUL character")
+    if any("\ud800" <= character <= "\udfff" for character in message):
+        raise InvalidRequest.of("message", "must be valid Unicode, without lone surrogates")
+    if len(message) > max_chars:
+        raise TooLarge.of("message", f"must be at most {max_chars} characters, this has {len(message)}")
+    return message

@@ -1,0 +1,16 @@
+"""Names for the ids of things, so that a wallet's id cannot stand where a user's is meant.
+
+An id is an opaque string of 1 to 64 characters, made outside the domain and passed in.
+"""
+
+from typing import NewType
+
+UserId = NewType("UserId", str)
+WalletId = NewType("WalletId", str)
+HoldId = NewType("HoldId", str)
+EntryId = NewType("EntryId", str)
+SessionId = NewType("SessionId", str)
+ModelId = NewType("ModelId", str)
+ConversationId = NewType("ConversationId", str)
+InteractionId = NewType("InteractionId", str)
+PaymentId = NewType("PaymentId", str)

@@ -1,0 +1,121 @@
+"""Wallets and holds: what is owned, what is promised, and the only ways in which either changes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from chatbill.domain.errors import BrokenBooks, InsufficientCredits, InvalidRequest
+from chatbill.domain.ids import EntryId, HoldId, WalletId
+from chatbill.domain.ledger import COUNTERPART, MAX_CREDITS, Cause, EntryKind, LedgerEntry, wallet_account
+
+
+class HoldState(StrEnum):
+    """A hold starts pending and ends once, either way."""
+
+    PENDING = "pending"
+    CAPTURED = "captured"
+    RELEASED = "released"
+
+
+@dataclass(slots=True, kw_only=True)
+class Hold:
+    """Credits promised to one piece of running work until `expires_at`.
+
+    `amount` is the most the work can cost, `captured` what it did cost; both in credits.
+    """
+
+    id: HoldId
+    wallet_id: WalletId
+    amount: int
+    created_at: datetime
+    expires_at: datetime
+    state: HoldState = HoldState.PENDING
+    captured: int = 0
+    settled_at: datetime | None = None
+
+    @property
+    def is_pending(self) -> bool:
+        """True until the hold is captured or released."""
+        return self.state is HoldState.PENDING
+
+
+@dataclass(slots=True, kw_only=True)
+class Wallet:
+    """Credits that can be spent. `posted` is owned, `held` is promised to running work.
+
+    `version` counts the ledger entries of this wallet.
+    """
+
+    id: WalletId
+    posted: int = 0
+    held: int = 0
+    version: int = 0
+
+    @property
+    def available(self) -> int:
+        """Credits that can still be promised."""
+        return self.posted - self.held
+
+    def hold(self, hold_id: HoldId, amount: int, *, at: datetime, expires_at: datetime) -> Hold:
+        """Promise `amount` credits to some work, or raise `InsufficientCredits`."""
+        if amount < 0:
+            raise BrokenBooks(f"wallet {self.id} cannot hold {amount}")
+        if amount > self.available:
+            raise InsufficientCredits(required=amount, available=self.available)
+        self.held += amount
+        return Hold(id=hold_id, wallet_id=self.id, amount=amount, created_at=at, expires_at=expires_at)
+
+    def capture(self, hold: Hold, amount: int, *, entry_id: EntryId, at: datetime, cause: Cause) -> LedgerEntry:
+        """Turn a pending hold into a charge of `amount` credits, from 1 to what is held; the rest is free again."""
+        if not 0 < amount <= hold.amount:
+            raise BrokenBooks(f"hold {hold.id} of {hold.amount} cannot be captured for {amount}")
+        self._settle(hold, HoldState.CAPTURED, at)
+        hold.captured = amount
+        return self._post(EntryKind.CHARGE, -amount, entry_id=entry_id, at=at, cause=cause)
+
+    def release(self, hold: Hold, *, at: datetime) -> None:
+        """Give a pending hold back; nothing is charged."""
+        self._settle(hold, HoldState.RELEASED, at)
+
+    def grant(self, amount: int, *, entry_id: EntryId, at: datetime, cause: Cause) -> LedgerEntry:
+        """Add credits that the house gives away."""
+        return self._post(EntryKind.GRANT, amount, entry_id=entry_id, at=at, cause=cause)
+
+    def top_up(self, amount: int, *, entry_id: EntryId, at: datetime, cause: Cause) -> LedgerEntry:
+        """Add credits that were paid for."""
+        return self._post(EntryKind.TOP_UP, amount, entry_id=entry_id, at=at, cause=cause)
+
+    def _settle(self, hold: Hold, state: HoldState, at: datetime) -> None:
+        if hold.wallet_id != self.id:
+            raise BrokenBooks(f"hold {hold.id} belongs to another wallet than {self.id}")
+        if not hold.is_pending:
+            raise BrokenBooks(f"hold {hold.id} is already {hold.state}")
+        self.held -= hold.amount
+        hold.state = state
+        hold.settled_at = at
+
+    def _post(self, kind: EntryKind, signed: int, *, entry_id: EntryId, at: datetime, cause: Cause) -> LedgerEntry:
+        mine, theirs = wallet_account(self.id), COUNTERPART[kind]
+        balance_after = self.posted + signed
+        if balance_after > MAX_CREDITS:
+            raise InvalidRequest.of("amount", f"a wallet cannot own more than {MAX_CREDITS} credits")
+        entry = LedgerEntry(
+            id=entry_id,
+            kind=kind,
+            debit=theirs if signed > 0 else mine,
+            credit=mine if signed > 0 else theirs,
+            amount=abs(signed),
+            wallet_id=self.id,
+            wallet_version=self.version + 1,
+            balance_after=balance_after,
+            description=cause.description,
+            created_at=at,
+            hold_id=cause.hold_id,
+            interaction_id=cause.interaction_id,
+            payment_id=cause.payment_id,
+        )
+        self.posted = balance_after
+        self.version = entry.wallet_version
+        return entry

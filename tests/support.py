@@ -1,0 +1,180 @@
+"""What many tests need: every use case over in-memory adapters, with a clock that moves when told to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from chatbill.adapters.memory import (
+    CountingIds,
+    FreeRateLimits,
+    InstantEngine,
+    ManualClock,
+    MemoryStore,
+    PlainPasswords,
+    PlainTokens,
+    SandboxPayments,
+)
+from chatbill.application.messages import ReplyBounds
+from chatbill.application.ports.engine import Engine
+from chatbill.application.ports.passwords import Passwords
+from chatbill.application.ports.payments import PaymentProvider
+from chatbill.application.ports.rate_limits import Limit, RateLimits
+from chatbill.application.ports.store import Store
+from chatbill.application.ports.tokens import Tokens
+from chatbill.application.principal import Principal
+from chatbill.application.replies import Replies
+from chatbill.application.service import UseCases
+from chatbill.application.use_cases.authenticate import Authenticate
+from chatbill.application.use_cases.change_password import ChangePassword
+from chatbill.application.use_cases.check_readiness import CheckReadiness
+from chatbill.application.use_cases.delete_conversation import DeleteConversation
+from chatbill.application.use_cases.expire_holds import ExpireHolds
+from chatbill.application.use_cases.forget_sessions import ForgetSessions
+from chatbill.application.use_cases.list_conversations import ListConversations
+from chatbill.application.use_cases.list_history import ListHistory
+from chatbill.application.use_cases.list_models import ListModels
+from chatbill.application.use_cases.list_packages import ListPackages
+from chatbill.application.use_cases.list_transactions import ListTransactions
+from chatbill.application.use_cases.read_account import ReadAccount
+from chatbill.application.use_cases.read_balance import ReadBalance
+from chatbill.application.use_cases.read_conversation import ReadConversation
+from chatbill.application.use_cases.refresh import Refresh
+from chatbill.application.use_cases.register import Register, Registration
+from chatbill.application.use_cases.rename_conversation import RenameConversation
+from chatbill.application.use_cases.send_message import SendMessage
+from chatbill.application.use_cases.sign_in import Credentials, SignIn, TokenLifetimes
+from chatbill.application.use_cases.sign_out import SignOut
+from chatbill.application.use_cases.stop_message import StopMessage
+from chatbill.application.use_cases.top_up import TopUp
+from chatbill.application.use_cases.verify_ledger import VerifyLedger
+from chatbill.domain.catalogue import Catalogue, Model, Tier
+from chatbill.domain.credits import Price
+from chatbill.domain.ids import ModelId
+from chatbill.domain.payments import Money, Package, PriceList
+
+PASSWORD = "correct horse battery"  # noqa: S105 - everybody's password in the tests
+MINI, PRO = ModelId("demo-mini"), ModelId("demo-pro")
+CATALOGUE = Catalogue(
+    (
+        Model(
+            id=MINI,
+            name="Demo mini",
+            tier=Tier.MINI,
+            price=Price(per_reply=1),
+            context_tokens=2_048,
+            max_reply_tokens=512,
+        ),
+        Model(
+            id=PRO, name="Demo pro", tier=Tier.PRO, price=Price(per_reply=3), context_tokens=2_048, max_reply_tokens=512
+        ),
+    )
+)
+PRICES = PriceList(
+    packages=(Package(id="small", credits=100, bonus=0, price=Money(Decimal("1.00"), "EUR")),),
+    unit_price=Money(Decimal("0.01"), "EUR"),
+)
+
+
+@dataclass(kw_only=True)
+class World:
+    """A whole service in memory. `clock` moves when told to."""
+
+    use_cases: UseCases
+    store: Store
+    engine: Engine
+    clock: ManualClock
+
+    async def person(self, name: str = "alice") -> Principal:
+        """Somebody who registered and signed in."""
+        await self.use_cases.register(Registration(username=name, email=f"{name}@example.org", password=PASSWORD))
+        signed_in = await self.use_cases.sign_in(Credentials(login=name, password=PASSWORD))
+        return signed_in.principal
+
+
+def world(
+    *,
+    store: Store | None = None,
+    engine: Engine | None = None,
+    passwords: Passwords | None = None,
+    tokens: Tokens | None = None,
+    rate_limits: RateLimits | None = None,
+    provider: PaymentProvider | None = None,
+    catalogue: Catalogue = CATALOGUE,
+    clock: ManualClock | None = None,
+    welcome_credits: int = 100,
+    deadline_s: float = 5,
+    grace_s: float = 5,
+) -> World:
+    """Every use case over the ports given, in memory where none is."""
+    store = store or MemoryStore()
+    engine = engine or InstantEngine(catalogue)
+    passwords = passwords or PlainPasswords()
+    tokens = tokens or PlainTokens()
+    rate_limits = rate_limits or FreeRateLimits()
+    clock, new_id, replies = clock or ManualClock(), CountingIds(), Replies()
+    lifetimes = TokenLifetimes(access_s=3_600, refresh_s=86_400)
+    failures = Limit(name="failures", times=10, window_s=300)
+    list_models = ListModels(engine=engine, catalogue=catalogue)
+    bounds = ReplyBounds(
+        deadline_s=deadline_s,
+        grace_s=grace_s,
+        max_message_chars=10_000,
+        max_reply_tokens=512,
+        rate=Limit(name="messages", times=0, window_s=60),
+    )
+    use_cases = UseCases(
+        authenticate=Authenticate(store=store, tokens=tokens, clock=clock),
+        change_password=ChangePassword(
+            store=store, passwords=passwords, rate_limits=rate_limits, clock=clock, failures=failures
+        ),
+        check_readiness=CheckReadiness(store=store, list_models=list_models),
+        delete_conversation=DeleteConversation(store=store, clock=clock),
+        expire_holds=ExpireHolds(store=store, clock=clock, new_id=new_id),
+        forget_sessions=ForgetSessions(store=store, clock=clock),
+        list_conversations=ListConversations(store=store),
+        list_history=ListHistory(store=store),
+        list_models=list_models,
+        list_packages=ListPackages(prices=PRICES),
+        list_transactions=ListTransactions(store=store),
+        read_account=ReadAccount(store=store),
+        read_balance=ReadBalance(store=store),
+        read_conversation=ReadConversation(store=store),
+        refresh=Refresh(store=store, tokens=tokens, clock=clock, lifetimes=lifetimes),
+        register=Register(
+            store=store,
+            passwords=passwords,
+            rate_limits=rate_limits,
+            clock=clock,
+            new_id=new_id,
+            limit=Limit(name="registrations", times=0, window_s=3_600),
+            welcome_credits=welcome_credits,
+        ),
+        rename_conversation=RenameConversation(store=store, clock=clock),
+        send_message=SendMessage(
+            store=store,
+            engine=engine,
+            catalogue=catalogue,
+            replies=replies,
+            rate_limits=rate_limits,
+            clock=clock,
+            new_id=new_id,
+            bounds=bounds,
+        ),
+        sign_in=SignIn(
+            store=store,
+            passwords=passwords,
+            tokens=tokens,
+            rate_limits=rate_limits,
+            clock=clock,
+            new_id=new_id,
+            failures=failures,
+            lifetimes=lifetimes,
+        ),
+        sign_out=SignOut(store=store, clock=clock),
+        stop_message=StopMessage(store=store, replies=replies),
+        top_up=TopUp(store=store, provider=provider or SandboxPayments(), prices=PRICES, clock=clock, new_id=new_id),
+        verify_ledger=VerifyLedger(store=store, clock=clock, sweep_allowance_s=0),
+        replies=replies,
+    )
+    return World(use_cases=use_cases, store=store, engine=engine, clock=clock)
