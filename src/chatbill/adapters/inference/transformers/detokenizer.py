@@ -1,0 +1,49 @@
+"""Token ids to text, one at a time, without ever splitting a character."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+_UNFINISHED = "\N{REPLACEMENT CHARACTER}"
+_LONGEST_WAIT_TOKENS = 8
+
+
+class Detokenizer:
+    """Gives the text that each token adds to a reply.
+
+    What a token adds depends on those before it (a tokenizer may strip or join blanks), so a short run of tokens is
+    decoded with and without the newest one, and the difference is what is new. The run starts afresh with each text
+    given out, so the work for a token does not grow with the reply. A character whose bytes are spread over several
+    tokens comes with the last of them.
+    """
+
+    def __init__(self, decode: Callable[[Sequence[int]], str]) -> None:
+        self._decode = decode
+        self._context: list[int] = []
+        self._waiting: list[int] = []
+
+    @property
+    def incomplete(self) -> bool:
+        """True while tokens wait for the rest of a character."""
+        return bool(self._waiting)
+
+    def push(self, token: int) -> str:
+        """The text that is complete with this token; "" while a character is not."""
+        self._waiting.append(token)
+        text = self._new_text()
+        # No character is longer than 4 bytes, so a longer wait is for bytes that are simply wrong.
+        if text.endswith(_UNFINISHED) and len(self._waiting) < _LONGEST_WAIT_TOKENS:
+            return ""
+        self._context, self._waiting = self._waiting, []
+        return text
+
+    def flush(self) -> str:
+        """What is left when no token follows: wrong bytes as replacement characters."""
+        text = self._new_text()
+        self._context, self._waiting = [], []
+        return text
+
+    def _new_text(self) -> str:
+        if not self._waiting:
+            return ""
+        return self._decode([*self._context, *self._waiting])[len(self._decode(self._context)) :]

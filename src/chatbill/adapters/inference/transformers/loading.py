@@ -1,0 +1,88 @@
+"""Bringing a model folder into memory, quietly and without touching the network."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+# Read when the library is imported, so they come first: it must not call home.
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+
+import torch
+import transformers
+from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers.utils import logging as transformers_logging
+
+from chatbill.adapters.inference.model_spec import ModelSpec, Weights
+from chatbill.adapters.inference.transformers.model import TransformersModel
+from chatbill.adapters.inference.transformers.runtime import Device, NotLoadable
+from chatbill.adapters.inference.transformers.sampling import sampling_of
+from chatbill.application.ports.engine import GenerationRequest
+from chatbill.domain.chat import Role, Turn
+
+_WARM_UP = Turn(Role.USER, "Hi")
+
+# Parts of the libraries have no types; through these names they may be called all the same.
+_transformers: Any = transformers
+_transformers_logging: Any = transformers_logging
+
+
+class TorchRuntime:
+    """Runs models with torch, on the first CUDA device when there is one and none was asked for."""
+
+    def __init__(self, device: Device | None) -> None:
+        self._device: Device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        # The service has a log and a progress bar of its own.
+        logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+        _transformers_logging.set_verbosity_error()
+        _transformers_logging.disable_progress_bar()
+
+    @property
+    def device(self) -> Device:
+        """Where its models run."""
+        return self._device
+
+    def free_gpu_bytes(self) -> int | None:
+        """As the driver tells it."""
+        return int(torch.cuda.mem_get_info()[0]) if self._device == "cuda" else None
+
+    def load(self, spec: ModelSpec, folder: Path) -> TransformersModel:
+        """Load weights and tokenizer from the folder alone, and write one token."""
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        if not tokenizer.chat_template:
+            raise NotLoadable("its tokenizer has no chat template, so it is not a chat model")
+        weights: Any = AutoModelForCausalLM.from_pretrained(
+            folder,
+            local_files_only=True,
+            dtype=torch.float32 if spec.weights is Weights.FP32 else torch.bfloat16,
+            device_map={"": self._device},
+            quantization_config=(
+                _transformers.BitsAndBytesConfig(load_in_8bit=True) if spec.weights is Weights.INT8 else None
+            ),
+        )
+        weights.eval()
+        model = TransformersModel(
+            weights,
+            tokenizer=tokenizer,
+            detokenizer=AutoTokenizer.from_pretrained(folder, local_files_only=True),
+            device=self._device,
+            end_tokens=_end_tokens(weights.generation_config.eos_token_id, tokenizer.eos_token_id),
+            sampling=sampling_of(weights.generation_config, spec.sampling),
+        )
+        _write_one_token(spec, model)
+        return model
+
+
+def _write_one_token(spec: ModelSpec, model: TransformersModel) -> None:
+    """The first token costs more than any later one, and shows whether the model runs at all."""
+    request = GenerationRequest(model=spec.id, turns=(_WARM_UP,), max_tokens=1)
+    for _ in model.write(request, model.encode(request.turns), max_tokens=1, stopped=lambda: False):
+        pass
+
+
+def _end_tokens(*ids: int | list[int] | None) -> frozenset[int]:
+    return frozenset(
+        token for entry in ids if entry is not None for token in (entry if isinstance(entry, list) else [entry])
+    )

@@ -1,0 +1,47 @@
+"""Fitting a conversation into a context window by leaving out its oldest turns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from chatbill.domain.chat import Role, Turn
+from chatbill.domain.errors import TooLarge
+
+Token = TypeVar("Token")
+
+
+def fit_window(
+    turns: Sequence[Turn], *, encode: Callable[[Sequence[Turn]], Sequence[Token]], budget: int
+) -> Sequence[Token]:
+    """The encoding of the longest end of the conversation that takes at most `budget` tokens.
+
+    What is kept begins with a message of the person, so that the turns still alternate. The search grows from the
+    newest message, so its cost follows the window and not the length of the conversation. Raises `TooLarge` when the
+    last message alone is over the budget.
+    """
+    starts = [index for index, turn in enumerate(turns) if turn.role is Role.USER][::-1]
+
+    def prompt(kept: int) -> Sequence[Token] | None:
+        encoded = encode(turns[starts[kept - 1] :])
+        return encoded if len(encoded) <= budget else None
+
+    best = prompt(1)
+    if best is None:
+        size = len(encode(turns[starts[0] :]))
+        raise TooLarge.of(
+            "message",
+            f"takes {size} tokens and this model can read {max(0, budget)} beside its reply; "
+            "shorten the message or ask for a shorter reply",
+        )
+    low, high = 1, len(starts) + 1
+    step = 2
+    while low + 1 < high:
+        middle = min(step, high - 1) if high == len(starts) + 1 else (low + high) // 2
+        step *= 2
+        longer = prompt(middle)
+        if longer is None:
+            high = middle
+        else:
+            low, best = middle, longer
+    return best
