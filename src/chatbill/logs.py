@@ -99,6 +99,7 @@ def _one_handler(handler: logging.Handler, level: str) -> None:
         library = logging.getLogger(name)
         library.handlers.clear()
         library.propagate = True
+        library.disabled = False
     for name in QUIET:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
 

@@ -48,12 +48,12 @@ def load_settings(
 
 def misspelt(environ: Mapping[str, str] = os.environ, *, env_file: Path | None = DOTENV) -> list[str]:
     """A sentence for each variable that looks like a setting and is none."""
-    known = [variable(name) for name in Settings.model_fields]
     sentences = []
     for name in sorted(_variables(environ, env_file)):
-        if name.upper().startswith(PREFIX) and name.upper() not in known:
-            near = difflib.get_close_matches(name.upper(), known, n=1)
-            sentences.append(f"{name} is not a setting" + (f"; did you mean {near[0]}?" if near else ""))
+        field = name.lower().removeprefix(PREFIX.lower())
+        if name.upper().startswith(PREFIX) and field not in Settings.model_fields:
+            near = difflib.get_close_matches(field, Settings.model_fields, n=1)
+            sentences.append(f"{name} is not a setting" + (f"; did you mean {variable(near[0])}?" if near else ""))
     return sentences
 
 

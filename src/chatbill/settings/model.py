@@ -14,7 +14,7 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 from chatbill.domain.credits import Price
 from chatbill.domain.ids import ModelId
 from chatbill.domain.payments import Money, PriceList
-from chatbill.settings.money import DEFAULT_PACKAGES, Amount, Credits, Currency, PackageSetting, PriceSetting
+from chatbill.settings.money import DEFAULT_PACKAGES, Amount, Currency, PackageSetting, PriceSetting
 
 PREFIX: Final = "CHATBILL_"
 SQLITE_FILE: Final = "chatbill.sqlite3"
@@ -100,7 +100,7 @@ class Settings(BaseSettings):
     )
 
     # Credits and money
-    welcome_credits: Credits = Field(default=100, strict=False, description="Credits of a new account.")
+    welcome_credits: int = Field(default=100, ge=0, le=1_000_000_000, description="Credits of a new account.")
     hold_grace_s: Grace = Field(
         default=30, description="How long a hold outlives the reply's time limit before it is released, in seconds."
     )

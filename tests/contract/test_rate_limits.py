@@ -1,0 +1,110 @@
+"""What every adapter of the rate-limit port promises."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+
+from chatbill.adapters.rate_limits.moving_window import MovingWindowRateLimits
+from chatbill.application.ports.rate_limits import Limit, RateLimits
+from chatbill.domain.errors import RateLimited
+
+LIMIT = Limit(name="sign-in", times=3, window_s=60)
+
+
+@dataclass
+class Hand:
+    """A clock that stands still until it is moved. In seconds."""
+
+    time: float = 1_700_000_000.0
+
+    def __call__(self) -> float:
+        return self.time
+
+
+ADAPTERS: dict[str, Callable[[Hand], RateLimits]] = {"moving window": lambda hand: MovingWindowRateLimits(now=hand)}
+
+
+@pytest.fixture
+def hand() -> Hand:
+    return Hand()
+
+
+@pytest.fixture(params=ADAPTERS)
+def limits(request: pytest.FixtureRequest, hand: Hand) -> RateLimits:
+    return ADAPTERS[request.param](hand)
+
+
+async def test_as_many_hits_as_allowed_pass_and_the_next_is_refused(limits: RateLimits) -> None:
+    for _ in range(LIMIT.times):
+        await limits.hit(LIMIT, "ann")
+    with pytest.raises(RateLimited):
+        await limits.hit(LIMIT, "ann")
+
+
+async def test_a_refusal_says_when_to_come_back_and_keeps_its_word(limits: RateLimits, hand: Hand) -> None:
+    for _ in range(LIMIT.times):
+        await limits.hit(LIMIT, "ann")
+        hand.time += 10
+    with pytest.raises(RateLimited) as refused:
+        await limits.hit(LIMIT, "ann")
+    assert 30 <= refused.value.retry_after_s <= 31
+    hand.time += refused.value.retry_after_s
+    await limits.hit(LIMIT, "ann")
+    with pytest.raises(RateLimited):
+        await limits.hit(LIMIT, "ann")
+
+
+async def test_a_refused_hit_is_not_counted(limits: RateLimits, hand: Hand) -> None:
+    for _ in range(LIMIT.times):
+        await limits.hit(LIMIT, "ann")
+    hand.time += 59
+    for _ in range(50):
+        with pytest.raises(RateLimited):
+            await limits.hit(LIMIT, "ann")
+    hand.time += 2
+    for _ in range(LIMIT.times):
+        await limits.hit(LIMIT, "ann")
+
+
+async def test_a_check_refuses_what_a_hit_would_and_counts_nothing(limits: RateLimits) -> None:
+    for _ in range(LIMIT.times):
+        for _ in range(5):
+            await limits.check(LIMIT, "ann")
+        await limits.hit(LIMIT, "ann")
+    with pytest.raises(RateLimited):
+        await limits.check(LIMIT, "ann")
+
+
+async def test_people_and_limits_are_counted_apart(limits: RateLimits) -> None:
+    other = Limit(name="messages", times=LIMIT.times, window_s=LIMIT.window_s)
+    for _ in range(LIMIT.times):
+        await limits.hit(LIMIT, "ann")
+    await limits.hit(LIMIT, "bob")
+    await limits.hit(other, "ann")
+
+
+async def test_no_times_means_no_limit(limits: RateLimits) -> None:
+    off = Limit(name="off", times=0, window_s=60)
+    for _ in range(1_000):
+        await limits.hit(off, "ann")
+    await limits.check(off, "ann")
+
+
+async def test_of_many_hits_at_once_exactly_the_allowed_pass(limits: RateLimits) -> None:
+    limit = Limit(name="burst", times=100, window_s=60)
+    results = await asyncio.gather(*(limits.hit(limit, "ann") for _ in range(500)), return_exceptions=True)
+    assert sum(result is None for result in results) == 100
+    assert sum(isinstance(result, RateLimited) for result in results) == 400
+
+
+@pytest.mark.parametrize("who", ["", "/", "%", "\ud800", "é", "x" * 1_000_000, "a/b"])
+async def test_a_name_may_be_anything(limits: RateLimits, who: str) -> None:
+    for _ in range(LIMIT.times):
+        await limits.hit(LIMIT, who)
+    with pytest.raises(RateLimited):
+        await limits.hit(LIMIT, who)
+    await limits.hit(LIMIT, who + "b")

@@ -1,0 +1,160 @@
+"""Logs: one form for every source, with what helps to find a cause and without secrets."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import warnings
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import structlog
+
+from chatbill.logs import REDACTED, set_up_logs
+
+
+@pytest.fixture
+def stream() -> Iterator[io.StringIO]:
+    """Where the logs go; what was set up before is put back."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield io.StringIO()
+    structlog.reset_defaults()
+    structlog.contextvars.clear_contextvars()
+    logging.captureWarnings(capture=False)
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+def lines(stream: io.StringIO) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def test_a_json_line_says_when_how_serious_who_and_what(stream: io.StringIO) -> None:
+    set_up_logs(log_format="json", stream=stream)
+    structlog.contextvars.bind_contextvars(request_id="r1")
+    structlog.get_logger("chatbill.billing").info("charged", credits=3, wallet_id="w1")
+    (line,) = lines(stream)
+    assert abs(datetime.fromisoformat(line.pop("timestamp")) - datetime.now(UTC)) < timedelta(minutes=1)
+    assert line == {
+        "event": "charged",
+        "level": "info",
+        "logger": "chatbill.billing",
+        "request_id": "r1",
+        "credits": 3,
+        "wallet_id": "w1",
+    }
+
+
+def test_libraries_speak_through_the_same_pipeline(stream: io.StringIO) -> None:
+    library = logging.getLogger("some.library")
+    library.addHandler(logging.StreamHandler(io.StringIO()))
+    library.disabled = True
+    set_up_logs(log_format="json", stream=stream)
+    structlog.contextvars.bind_contextvars(request_id="r1")
+    library.warning("took %d ms", 7, extra={"host": "db"})
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.warn("old way", UserWarning, stacklevel=1)
+    first, second = lines(stream)
+    assert (first["event"], first["host"], first["request_id"]) == ("took 7 ms", "db", "r1")
+    assert "old way" in second["event"]
+
+
+@pytest.mark.parametrize("source", ["structlog", "library"])
+def test_an_exception_is_data_without_local_variables(stream: io.StringIO, source: str) -> None:
+    set_up_logs(log_format="json", stream=stream)
+    logger = structlog.get_logger("a") if source == "structlog" else logging.getLogger("a")
+
+    def fail(secret_local: str) -> None:
+        raise ValueError("broken")
+
+    try:
+        fail("hunter2")
+    except ValueError:
+        logger.exception("it failed")
+    (line,) = lines(stream)
+    assert line["event"] == "it failed"
+    assert line["exception"][0]["exc_type"] == "ValueError"
+    assert line["exception"][0]["frames"][-1]["name"] == "fail"
+    assert "hunter2" not in stream.getvalue()
+
+
+def test_a_console_shows_the_traceback(stream: io.StringIO) -> None:
+    set_up_logs(stream=stream)
+    try:
+        raise ValueError("broken")
+    except ValueError:
+        structlog.get_logger("a").exception("it failed")
+    assert "it failed" in stream.getvalue()
+    assert "ValueError: broken" in stream.getvalue()
+    assert "\x1b[" not in stream.getvalue(), "colours are for terminals"
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"password": "hunter2"},
+        {"new_password": "hunter2"},
+        {"password_hash": "hunter2"},
+        {"api_key": "hunter2"},
+        {"X-Api-Key": "hunter2"},
+        {"refresh_token": "hunter2"},
+        {"Authorization": "hunter2"},
+        {"headers": {"cookie": "hunter2"}},
+        {"headers": [{"Set-Cookie": ["hunter2"]}]},
+        {"secret_key": b"hunter2"},
+        {"header": "Bearer hunter2hunter2"},
+        {"url": "postgresql+psycopg://me:hunter2@host/name"},
+        {"text": "got eyJhbGciOiJub25lIn0.hunter2.hunter2 in a query"},
+    ],
+)
+def test_secrets_are_taken_out(stream: io.StringIO, log_format: Any, said: dict[str, Any]) -> None:
+    set_up_logs(log_format=log_format, stream=stream)
+    structlog.get_logger("a").info("said", **said)
+    assert "hunter2" not in stream.getvalue()
+    assert REDACTED in stream.getvalue()
+
+
+def test_secrets_in_an_exception_are_taken_out(stream: io.StringIO) -> None:
+    for log_format in ("json", "console"):
+        set_up_logs(log_format=log_format, stream=stream)
+        try:
+            raise ValueError("no connection to postgresql://me:hunter2@host/name")
+        except ValueError:
+            logging.getLogger("a").exception("it failed")
+    assert "me:hunter2" not in stream.getvalue().replace('raise ValueError("no connection to postgresql://me', "")
+
+
+def test_what_only_looks_like_a_secret_stays(stream: io.StringIO) -> None:
+    set_up_logs(log_format="json", stream=stream)
+    figures = {
+        "completion_tokens": 5,
+        "token_type": "bearer",
+        "monkey": "x",
+        "idempotency_key": "k1",
+        "url": "http://host:8000/a@b",
+        "has_password": True,
+        "token": None,
+    }
+    structlog.get_logger("a").info("said", **figures)
+    assert lines(stream)[0].items() >= figures.items()
+
+
+def test_the_level_holds_for_everybody(stream: io.StringIO) -> None:
+    set_up_logs(log_format="json", log_level="WARNING", stream=stream)
+    for logger in (structlog.get_logger("a"), logging.getLogger("b")):
+        logger.info("quiet")
+        logger.warning("loud")
+    assert [line["event"] for line in lines(stream)] == ["loud", "loud"]
+
+
+def test_the_last_set_up_counts(stream: io.StringIO) -> None:
+    set_up_logs(log_format="json", stream=stream)
+    set_up_logs(log_format="json", stream=stream)
+    structlog.get_logger("a").info("once")
+    assert len(lines(stream)) == 1

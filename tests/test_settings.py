@@ -1,0 +1,218 @@
+"""Settings: what is read from where, and what is said about a wrong one."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chatbill.domain.credits import Price
+from chatbill.domain.payments import Money
+from chatbill.settings import Settings, SettingsError, load_settings, misspelt
+from chatbill.settings.documentation import example, page
+
+ROOT = Path(__file__).parent.parent
+
+
+def load(**variables: str) -> Settings:
+    """Settings by these variables alone, without the prefix."""
+    return load_settings({f"CHATBILL_{name}": value for name, value in variables.items()}, env_file=None)
+
+
+def refusal(**variables: str) -> str:
+    with pytest.raises(SettingsError) as raised:
+        load(**variables)
+    return str(raised.value)
+
+
+def test_nothing_has_to_be_set() -> None:
+    settings = load()
+    assert (settings.models, settings.engine, settings.welcome_credits) == ("demo", "transformers", 100)
+    assert (settings.host, settings.port) == ("127.0.0.1", 8000)
+    assert (settings.access_token_s, settings.refresh_token_s) == (3_600, 30 * 24 * 3_600)
+    assert settings.database == f"sqlite:///{settings.data_dir.as_posix()}/chatbill.sqlite3"
+    assert settings.data_dir.is_absolute()
+
+
+def test_the_environment_goes_before_the_file_and_a_choice_before_both(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text("CHATBILL_PORT=1\nCHATBILL_HOST=file\n# a comment\nCHATBILL_MODELS='gemma'\nOTHER=1\n")
+    settings = load_settings({"CHATBILL_PORT": "2", "CHATBILL_HOST": "environ"}, env_file=file, port=3, host=None)
+    assert (settings.port, settings.host, settings.models) == (3, "environ", "gemma")
+
+
+def test_no_file_is_no_mistake(tmp_path: Path) -> None:
+    assert load_settings({}, env_file=tmp_path / ".env").port == 8000
+
+
+def test_an_unreadable_file_is_named(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_bytes(b"CHATBILL_HOST=\xff\xfe")
+    with pytest.raises(SettingsError, match="cannot be read"):
+        load_settings({}, env_file=file)
+
+
+def test_a_variable_set_to_nothing_is_not_set() -> None:
+    settings = load(PORT="", SECRET_KEY="", PRICES="", DATABASE_URL="", TRUSTED_PROXIES="")
+    assert settings == load()
+
+
+def test_the_case_of_a_variable_does_not_matter() -> None:
+    assert load_settings({"chatbill_port": "9"}, env_file=None).port == 9
+
+
+def test_prices_are_numbers_or_have_parts() -> None:
+    prices = {"demo-mini": 2, "demo-pro": {"per_reply": 1, "per_1k_completion_tokens": 5}, "free": 0}
+    overrides = load(PRICES=json.dumps(prices)).price_overrides()
+    assert overrides == {
+        "demo-mini": Price(per_reply=2),
+        "demo-pro": Price(per_reply=1, per_1k_completion_tokens=5),
+        "free": Price(per_reply=0),
+    }
+
+
+def test_what_credits_cost_can_be_set() -> None:
+    packages = [{"id": "big", "credits": 1000, "bonus": 50, "price": {"amount": "9.90", "currency": "EUR"}}]
+    listed = load(PACKAGES=json.dumps(packages), CREDIT_PRICE="0.011", CURRENCY="EUR").price_list()
+    assert listed.package("big").price == Money(Decimal("9.90"), "EUR")
+    assert listed.package("big").total == 1_050
+    assert listed.amount(100).price == Money(Decimal("1.10"), "EUR")
+
+
+def test_the_default_packages_can_be_bought() -> None:
+    assert [package.id for package in load().price_list().packages] == ["small", "medium", "large"]
+
+
+def test_lists_are_written_with_commas() -> None:
+    settings = load(TRUSTED_PROXIES="10.0.0.0/8, 127.0.0.1,::1", CORS_ORIGINS="https://a.example,http://b.example:8080")
+    assert settings.trusted_proxies == ("10.0.0.0/8", "127.0.0.1/32", "::1/128")
+    assert settings.cors_origins == ("https://a.example", "http://b.example:8080")
+
+
+@pytest.mark.parametrize("url", ["sqlite:////var/x.sqlite3", "postgresql://u:p@h/n", "postgresql+psycopg://h/n"])
+def test_a_database_can_be_chosen(url: str) -> None:
+    assert load(DATABASE_URL=url).database == url
+
+
+def test_a_home_folder_may_be_written_short() -> None:
+    assert load(DATA_DIR="~/chats").data_dir == Path.home() / "chats"
+
+
+def test_levels_may_be_written_small() -> None:
+    assert load(LOG_LEVEL="debug").log_level == "DEBUG"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("PORT", "eighty", "valid integer"),
+        ("PORT", "65536", "65535"),
+        ("WELCOME_CREDITS", "-1", "greater than or equal to 0"),
+        ("WELCOME_CREDITS", "1.5", "integer"),
+        ("WELCOME_CREDITS", "x", "integer"),
+        ("GENERATION_TIMEOUT_S", "0", "greater than 0"),
+        ("GENERATION_TIMEOUT_S", "nan", "finite number"),
+        ("GENERATION_TIMEOUT_S", "inf", "finite number"),
+        ("ENGINE", "magic", "'transformers', 'openai' or 'scripted'"),
+        ("ENGINE_URL", "not an address", "http"),
+        ("SECRET_KEY", "short", "32"),
+        ("DATABASE_URL", "mysql://h/n", "postgresql://"),
+        ("DATABASE_URL", "chat.sqlite3", "sqlite:///"),
+        ("PRICES", "{", "JSON"),
+        ("PRICES", '{"demo-mini": -1}', "demo-mini"),
+        ("PRICES", '{"demo-mini": 1.5}', "demo-mini"),
+        ("PRICES", '{"demo-mini": true}', "demo-mini"),
+        ("PRICES", '{"demo-mini": {"per_word": 1}}', "per_word"),
+        ("PACKAGES", '[{"id": "x", "credits": 0, "price": {"amount": "1", "currency": "EUR"}}]', "credits"),
+        ("PACKAGES", '[{"id": "x", "credits": 1, "price": {"amount": "1.001", "currency": "EUR"}}]', "decimal places"),
+        ("TRUSTED_PROXIES", "everyone", "IP addresses or networks"),
+        ("CORS_ORIGINS", "shop.example", "http"),
+        ("LOG_FORMAT", "xml", "'console' or 'json'"),
+        ("REGISTRATION_OPEN", "perhaps", "valid boolean"),
+    ],
+)
+def test_a_wrong_setting_is_named_with_what_is_allowed(name: str, value: str, told: str) -> None:
+    message = refusal(**{name: value})
+    assert message.startswith(f"CHATBILL_{name}")
+    assert told in message
+    assert str(Settings.model_fields[name.lower()].description) in message
+
+
+def test_every_wrong_setting_is_named_at_once() -> None:
+    assert [line.split(":")[0] for line in refusal(PORT="x", HOST="y", ENGINE="z").splitlines()] == [
+        "CHATBILL_ENGINE",
+        "CHATBILL_PORT",
+    ]
+
+
+def test_the_openai_engine_needs_its_server() -> None:
+    assert "CHATBILL_ENGINE_URL must be set" in refusal(ENGINE="openai")
+    assert load(ENGINE="openai", ENGINE_URL="http://127.0.0.1:8001/v1").engine == "openai"
+
+
+@pytest.mark.parametrize(("name", "value"), [("SECRET_KEY", "hunter2"), ("DATABASE_URL", "mysql://u:hunter2@h/n")])
+def test_a_refusal_does_not_repeat_a_secret(name: str, value: str) -> None:
+    assert "hunter2" not in refusal(**{name: value})
+
+
+def test_secrets_are_not_shown() -> None:
+    settings = load(SECRET_KEY="k" * 40, ENGINE_API_KEY="hunter2" * 5, DATABASE_URL="postgresql://me:hunter2@host/name")
+    shown = repr(settings) + str(settings) + settings.model_dump_json()
+    assert "hunter2" not in shown
+    assert "kkkk" not in shown
+
+
+def test_a_misspelt_setting_is_pointed_out(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text("CHATBILL_PROT=1\n")
+    environ = {"CHATBILL_WELCOM_CREDITS": "5", "CHATBILL_PORT": "1", "PATH": "/bin", "CHATBILL_ZZZZZZ": "1"}
+    assert misspelt(environ, env_file=file) == [
+        "CHATBILL_PROT is not a setting; did you mean CHATBILL_PORT?",
+        "CHATBILL_WELCOM_CREDITS is not a setting; did you mean CHATBILL_WELCOME_CREDITS?",
+        "CHATBILL_ZZZZZZ is not a setting",
+    ]
+
+
+def test_an_unknown_choice_is_refused() -> None:
+    with pytest.raises(SettingsError, match="colour: is not a setting"):
+        load_settings({}, env_file=None, colour="red")
+
+
+@given(
+    value=st.text(alphabet=st.characters(exclude_categories=["Cs"])), name=st.sampled_from(list(Settings.model_fields))
+)
+def test_any_text_is_a_setting_or_a_clear_refusal(name: str, value: str) -> None:
+    variable = f"CHATBILL_{name.upper()}"
+    try:
+        load_settings({variable: value}, env_file=None)
+    except SettingsError as error:
+        assert variable in str(error)  # noqa: PT017 - not every text is refused
+
+
+def test_the_page_of_settings_is_in_step() -> None:
+    assert (ROOT / "docs" / "settings.md").read_text(encoding="utf-8") == page()
+
+
+def test_the_example_file_is_in_step_and_changes_nothing() -> None:
+    text = (ROOT / ".env.example").read_text(encoding="utf-8")
+    assert text == example()
+    assert load_settings({}, env_file=ROOT / ".env.example") == load()
+
+
+def test_every_line_of_the_example_file_can_be_switched_on(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text(example().replace("\n#CHATBILL", "\nCHATBILL"), encoding="utf-8")
+    assert load_settings({}, env_file=file) == load()
+    assert misspelt({}, env_file=file) == []
+
+
+def test_the_page_can_be_printed() -> None:
+    command = [sys.executable, "-X", "utf8", "-m", "chatbill.settings"]
+    printed = subprocess.run(command, capture_output=True, check=True, timeout=60, encoding="utf-8")
+    assert printed.stdout == page()
