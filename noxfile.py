@@ -20,7 +20,6 @@ ROOT = Path(__file__).parent
 # The service brings torch, so it is installed once and every session works in the same environment.
 ENVIRONMENT = ROOT / ".nox" / "everything"
 BIN = ENVIRONMENT / ("Scripts" if os.name == "nt" else "bin")
-CHECKED = ("src", "tests", "benchmarks", "migrations", "noxfile.py")
 
 APT_TIMEOUT_S = 300
 APT_TRIES = 3
@@ -29,14 +28,14 @@ APT_TRIES = 3
 @nox.session(venv_backend="none")
 def lint(session: nox.Session) -> None:
     """Ruff's rules and format."""
-    tool(session, "ruff", "check", *present())
-    tool(session, "ruff", "format", "--check", *present())
+    tool(session, "ruff", "check")
+    tool(session, "ruff", "format", "--check")
 
 
 @nox.session(venv_backend="none")
 def types(session: nox.Session) -> None:
     """Mypy, strict, on the code and on the tests."""
-    tool(session, "mypy", *present())
+    tool(session, "mypy")
 
 
 @nox.session(venv_backend="none")
@@ -93,11 +92,6 @@ def prepare(session: nox.Session) -> None:
 def installed_from() -> list[Path]:
     """The files that decide what the environment holds."""
     return [ROOT / "pyproject.toml", ROOT / "constraints.txt", ROOT / "src" / "chatbill" / "__init__.py"]
-
-
-def present() -> list[str]:
-    """What of `CHECKED` exists and holds Python."""
-    return [name for name in CHECKED if (ROOT / name).is_file() or any((ROOT / name).rglob("*.py"))]
 
 
 def install_chromium(session: nox.Session) -> None:

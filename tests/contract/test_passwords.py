@@ -6,14 +6,18 @@ from collections.abc import Iterator
 
 import pytest
 
+from chatbill.adapters.memory import PlainPasswords
 from chatbill.adapters.security.passwords import Argon2Passwords
 from chatbill.application.ports.passwords import Passwords, Verified
 
 ODD = ["p", "correct horse battery staple", "пароль", "🔑" * 300, "with\0nul", "lone \ud800 surrogate", " spaces "]
 
 
-@pytest.fixture(params=["argon2"])
+@pytest.fixture(params=["argon2", "plain"])
 def passwords(request: pytest.FixtureRequest) -> Iterator[Passwords]:
+    if request.param == "plain":
+        yield PlainPasswords()
+        return
     # The weakest parameters: what is tested here does not depend on them.
     adapter = Argon2Passwords(memory_kib=8, passes=1)
     yield adapter

@@ -8,13 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chatbill.adapters.memory import PlainTokens
 from chatbill.adapters.security.tokens import JwtTokens
 from chatbill.application.ports.tokens import Claims, Tokens
 from chatbill.domain.errors import TokenExpired, Unauthenticated
 from chatbill.domain.ids import SessionId, UserId
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
-ADAPTERS: dict[str, Tokens] = {"jwt": JwtTokens(b"k" * 32)}
+ADAPTERS: dict[str, Tokens] = {"jwt": JwtTokens(b"k" * 32), "plain": PlainTokens()}
 
 ids = st.text(alphabet=st.characters(exclude_categories=["Cs"]), min_size=1, max_size=64)
 moments = st.datetimes(min_value=datetime(2001, 1, 1), max_value=datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
@@ -58,6 +59,14 @@ def test_a_changed_token_is_refused(tokens: Tokens, data: st.DataObject) -> None
     other = data.draw(st.characters().filter(lambda character: character != token[place]))
     with pytest.raises(Unauthenticated):
         tokens.read(token[:place] + other + token[place + 1 :], now=NOW)
+
+
+@adapters
+def test_another_spelling_of_a_token_is_refused(tokens: Tokens) -> None:
+    token = tokens.sign(claims(), now=NOW)
+    for forged in (token.swapcase(), token.upper(), f" {token}", f"{token}\n", f"{token}=", token.replace(".", " .")):
+        with pytest.raises(Unauthenticated):
+            tokens.read(forged, now=NOW)
 
 
 @adapters
