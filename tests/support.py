@@ -13,8 +13,8 @@ from chatbill.adapters.memory import (
     MemoryStore,
     PlainPasswords,
     PlainTokens,
-    SandboxPayments,
 )
+from chatbill.adapters.payments.sandbox import SandboxPayments
 from chatbill.application.messages import ReplyBounds
 from chatbill.application.ports.engine import Engine
 from chatbill.application.ports.passwords import Passwords
@@ -53,7 +53,7 @@ from chatbill.domain.credits import Price
 from chatbill.domain.ids import ModelId
 from chatbill.domain.payments import Money, Package, PriceList
 
-PASSWORD = "correct horse battery"  # noqa: S105 - everybody's password in the tests
+PASSWORD = "correct horse battery"
 MINI, PRO = ModelId("demo-mini"), ModelId("demo-pro")
 CATALOGUE = Catalogue(
     (

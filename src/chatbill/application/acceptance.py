@@ -24,7 +24,7 @@ def accept(
     fingerprint: str,
     new_conversation: bool,
 ) -> Acceptance:
-    """Hold `interaction.held` credits until `expires_at` and record the interaction, or do nothing but remember why not.
+    """Hold `interaction.held` credits until `expires_at` and record the interaction, or only remember why not.
 
     Raises `NotFound` when the conversation was deleted meanwhile or is somebody else's.
     """

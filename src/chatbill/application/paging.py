@@ -14,6 +14,8 @@ from chatbill.domain.errors import InvalidRequest
 
 MAX_PAGE = 100
 DEFAULT_PAGE = 20
+MAX_ID_CHARS = 64
+MAX_DIGITS = 18
 
 T = TypeVar("T")
 
@@ -55,7 +57,7 @@ def decode_position(cursor: str | None) -> Position | None:
         position = Position(datetime.fromisoformat(at), item_id)
     except (ValueError, binascii.Error) as error:
         raise bad_cursor() from error
-    if position.at.tzinfo is None or not 0 < len(item_id) <= 64 or "\x00" in item_id:
+    if position.at.tzinfo is None or not 0 < len(item_id) <= MAX_ID_CHARS or "\x00" in item_id:
         raise bad_cursor()
     return position
 
@@ -69,7 +71,7 @@ def decode_version(cursor: str | None) -> int | None:
     """The number that a cursor stands for; raises `InvalidRequest` for one that was not made here."""
     if cursor is None:
         return None
-    if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= 18):
+    if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= MAX_DIGITS):
         raise bad_cursor()
     return int(cursor)
 

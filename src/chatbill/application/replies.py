@@ -94,7 +94,7 @@ class Reply:
         end: End
         try:
             end = end_of(await self._settle(await self._generate()))
-        except Exception:
+        except Exception:  # noqa: BLE001 - whatever broke, those who watch must hear an end
             _log.exception("reply %s could not be settled; the sweep will release its hold", self._interaction.id)
             end = Failed(interaction=self._interaction, code="internal_error", detail=UNSETTLED)
         self._events.put_nowait(end)
@@ -122,7 +122,7 @@ class Reply:
     async def _close_generation(self) -> None:
         try:
             await asyncio.wait_for(self._generation.close(), CLOSE_TIMEOUT_S)
-        except Exception:
+        except Exception:  # noqa: BLE001 - a broken engine must not keep the reply from being settled
             _log.exception("the engine did not stop reply %s cleanly", self._interaction.id)
 
     def _ended(self, collecting: asyncio.Task[None]) -> Ending:

@@ -11,6 +11,7 @@ from chatbill.domain.errors import BrokenBooks, InvalidRequest, TooLarge
 from chatbill.domain.ids import ConversationId, HoldId, InteractionId, ModelId, UserId, WalletId
 
 MAX_TITLE_CHARS = 200
+MADE_TITLE_CHARS = 60
 
 
 class Role(StrEnum):
@@ -68,9 +69,9 @@ class Conversation:
 class Interaction:
     """One request to a model: what was asked, what came back, what it cost, how it ended.
 
-    `price` is frozen when the request is accepted, and `held` is the most it can cost, in credits. `processing_time_ms` runs from acceptance to the end.
-    `error_code` is the stable word of the error that ended it, `error_detail` its words for the person.
-    `balance_after` is the wallet's balance (credits owned) once the request was settled.
+    `price` is frozen when the request is accepted, and `held` is the most it can cost, in credits.
+    `processing_time_ms` runs from acceptance to the end. `error_code` is the stable word of the error that ended it,
+    `error_detail` its words for the person. `balance_after` is what the wallet owned once the request was settled.
     """
 
     id: InteractionId
@@ -148,7 +149,7 @@ def checked_title(title: str) -> str:
 def title_of(message: str) -> str:
     """A title for a conversation that begins with this message: its first line, at most 60 characters."""
     first = " ".join(message.split())
-    return first if len(first) <= 60 else first[:59].rstrip() + "…"
+    return first if len(first) <= MADE_TITLE_CHARS else first[: MADE_TITLE_CHARS - 1].rstrip() + "…"
 
 
 def checked_message(message: str, *, max_chars: int) -> str:

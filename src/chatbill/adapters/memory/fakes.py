@@ -11,13 +11,11 @@ from datetime import datetime
 
 from chatbill.application.ports.engine import Generation, GenerationRequest, ModelState, ModelStatus, Piece
 from chatbill.application.ports.passwords import Verified
-from chatbill.application.ports.payments import Collected
 from chatbill.application.ports.rate_limits import Limit
 from chatbill.application.ports.tokens import Claims
 from chatbill.domain.catalogue import Catalogue
 from chatbill.domain.errors import TokenExpired, Unauthenticated
 from chatbill.domain.ids import ModelId, SessionId, UserId
-from chatbill.domain.payments import Payment
 
 
 class PlainPasswords:
@@ -87,16 +85,6 @@ class FreeRateLimits:
 
     async def check(self, limit: Limit, who: str) -> None:
         """Let it pass."""
-
-
-class SandboxPayments:
-    """A provider that has the money at once."""
-
-    name = "sandbox"
-
-    async def collect(self, payment: Payment) -> Collected:
-        """Done."""
-        return Collected()
 
 
 class InstantEngine:

@@ -1,0 +1,261 @@
+"""The one place that knows every class: settings go in, use cases come out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dependency_injector import containers, providers
+
+from chatbill.adapters.payments.sandbox import SandboxPayments
+from chatbill.adapters.system import SystemClock, Uuid7Ids
+from chatbill.application.messages import ReplyBounds
+from chatbill.application.ports.engine import Engine
+from chatbill.application.ports.rate_limits import Limit
+from chatbill.application.ports.store import Store
+from chatbill.application.replies import Replies
+from chatbill.application.service import UseCases
+from chatbill.application.use_cases.authenticate import Authenticate
+from chatbill.application.use_cases.change_password import ChangePassword
+from chatbill.application.use_cases.check_readiness import CheckReadiness
+from chatbill.application.use_cases.delete_conversation import DeleteConversation
+from chatbill.application.use_cases.expire_holds import ExpireHolds
+from chatbill.application.use_cases.forget_sessions import ForgetSessions
+from chatbill.application.use_cases.list_conversations import ListConversations
+from chatbill.application.use_cases.list_history import ListHistory
+from chatbill.application.use_cases.list_models import ListModels
+from chatbill.application.use_cases.list_packages import ListPackages
+from chatbill.application.use_cases.list_transactions import ListTransactions
+from chatbill.application.use_cases.read_account import ReadAccount
+from chatbill.application.use_cases.read_balance import ReadBalance
+from chatbill.application.use_cases.read_conversation import ReadConversation
+from chatbill.application.use_cases.refresh import Refresh
+from chatbill.application.use_cases.register import Register
+from chatbill.application.use_cases.rename_conversation import RenameConversation
+from chatbill.application.use_cases.send_message import SendMessage
+from chatbill.application.use_cases.sign_in import SignIn, TokenLifetimes
+from chatbill.application.use_cases.sign_out import SignOut
+from chatbill.application.use_cases.stop_message import StopMessage
+from chatbill.application.use_cases.top_up import TopUp
+from chatbill.application.use_cases.verify_ledger import VerifyLedger
+from chatbill.domain.catalogue import Catalogue
+from chatbill.settings import Settings, SettingsError
+
+if TYPE_CHECKING:
+    # Each brings packages that a command without it should not wait for; see the functions below.
+    from chatbill.adapters.inference.library import ModelLibrary
+    from chatbill.adapters.inference.model_spec import ModelSpec
+    from chatbill.adapters.inference.transformers.engine import ModelReport
+    from chatbill.adapters.rate_limits.moving_window import MovingWindowRateLimits
+    from chatbill.adapters.security.passwords import Argon2Passwords
+    from chatbill.adapters.security.tokens import JwtTokens
+
+
+def _store(settings: Settings) -> Store:
+    from chatbill.adapters.persistence import open_store  # noqa: PLC0415
+
+    return open_store(settings.database)
+
+
+def _passwords() -> Argon2Passwords:
+    from chatbill.adapters.security.passwords import Argon2Passwords  # noqa: PLC0415
+
+    return Argon2Passwords()
+
+
+def _tokens(settings: Settings) -> JwtTokens:
+    from chatbill.adapters.security.keyfile import read_or_make_key  # noqa: PLC0415
+    from chatbill.adapters.security.tokens import JwtTokens  # noqa: PLC0415
+
+    if settings.secret_key is not None:
+        return JwtTokens(settings.secret_key.get_secret_value().encode())
+    return JwtTokens(read_or_make_key(settings.secret_key_file))
+
+
+def _rate_limits() -> MovingWindowRateLimits:
+    from chatbill.adapters.rate_limits.moving_window import MovingWindowRateLimits  # noqa: PLC0415
+
+    return MovingWindowRateLimits()
+
+
+def _specs(settings: Settings) -> tuple[ModelSpec, ...]:
+    from chatbill.adapters.inference.specs import load_catalogue  # noqa: PLC0415
+
+    return load_catalogue(settings.models)
+
+
+def _catalogue(specs: tuple[ModelSpec, ...], settings: Settings) -> Catalogue:
+    from chatbill.adapters.inference.model_spec import domain_catalogue  # noqa: PLC0415
+
+    return domain_catalogue(specs, settings.price_overrides())
+
+
+def _library(settings: Settings) -> ModelLibrary:
+    from chatbill.adapters.inference.library import ModelLibrary  # noqa: PLC0415
+
+    return ModelLibrary(settings.data_dir / "models")
+
+
+def _engine(
+    settings: Settings,
+    catalogue: Catalogue,
+    specs: tuple[ModelSpec, ...],
+    library: ModelLibrary,
+    report: ModelReport,
+) -> Engine:
+    if settings.engine == "scripted":
+        from chatbill.adapters.inference.scripted import ScriptedEngine  # noqa: PLC0415
+
+        return ScriptedEngine(catalogue)
+    if settings.engine == "transformers":
+        from chatbill.adapters.inference.transformers.engine import TransformersEngine  # noqa: PLC0415
+
+        return TransformersEngine(specs, library, max_queued=settings.queue_size, report=report)
+    raise SettingsError("CHATBILL_ENGINE: openai is not built yet; choose transformers or scripted.")
+
+
+def _bounds(settings: Settings) -> ReplyBounds:
+    return ReplyBounds(
+        deadline_s=settings.generation_timeout_s,
+        grace_s=settings.hold_grace_s,
+        max_message_chars=settings.max_message_chars,
+        max_reply_tokens=settings.max_reply_tokens,
+        rate=Limit(name="messages", times=settings.messages_per_minute, window_s=60),
+    )
+
+
+def _sign_in_failures(settings: Settings) -> Limit:
+    return Limit(name="sign-in failures", times=settings.sign_in_failures, window_s=300)
+
+
+def _registrations(settings: Settings) -> Limit:
+    return Limit(name="registrations", times=settings.registrations_per_hour, window_s=3_600)
+
+
+def _sweep_allowance(settings: Settings) -> float:
+    """A hold that is past its time may wait for two sweeps before the audit calls it lost."""
+    return 2 * settings.sweep_interval_s + 1
+
+
+class Container(containers.DeclarativeContainer):
+    """Every provider of the service. Things with a state are made once; use cases are made from them.
+
+    `settings` must be given. `report` hears how models come up, from other threads.
+    """
+
+    settings: providers.Dependency[Settings] = providers.Dependency(instance_of=Settings)
+    report: providers.Provider[ModelReport] = providers.Object(lambda _model, _progress: None)
+
+    clock = providers.Singleton(SystemClock)
+    new_id = providers.Singleton(Uuid7Ids)
+    store = providers.Singleton(_store, settings)
+    passwords = providers.Singleton(_passwords)
+    tokens = providers.Singleton(_tokens, settings)
+    rate_limits = providers.Singleton(_rate_limits)
+    payments = providers.Singleton(SandboxPayments)
+    replies = providers.Singleton(Replies)
+
+    specs = providers.Singleton(_specs, settings)
+    catalogue = providers.Singleton(_catalogue, specs, settings)
+    library = providers.Singleton(_library, settings)
+    engine = providers.Singleton(_engine, settings, catalogue, specs, library, report)
+
+    bounds = providers.Singleton(_bounds, settings)
+    prices = settings.provided.price_list.call()
+    failures = providers.Singleton(_sign_in_failures, settings)
+    registrations = providers.Singleton(_registrations, settings)
+    lifetimes = providers.Singleton(
+        TokenLifetimes, access_s=settings.provided.access_token_s, refresh_s=settings.provided.refresh_token_s
+    )
+    web_lifetimes = providers.Singleton(
+        # A browser keeps one token, as long as the sign-in lasts; signing out kills it in the store.
+        TokenLifetimes,
+        access_s=settings.provided.refresh_token_s,
+        refresh_s=settings.provided.refresh_token_s,
+    )
+
+    authenticate = providers.Factory(Authenticate, store=store, tokens=tokens, clock=clock)
+    change_password = providers.Factory(
+        ChangePassword, store=store, passwords=passwords, rate_limits=rate_limits, clock=clock, failures=failures
+    )
+    list_models = providers.Factory(ListModels, engine=engine, catalogue=catalogue)
+    check_readiness = providers.Factory(CheckReadiness, store=store, list_models=list_models)
+    delete_conversation = providers.Factory(DeleteConversation, store=store, clock=clock)
+    expire_holds = providers.Factory(ExpireHolds, store=store, clock=clock, new_id=new_id)
+    forget_sessions = providers.Factory(ForgetSessions, store=store, clock=clock)
+    list_conversations = providers.Factory(ListConversations, store=store)
+    list_history = providers.Factory(ListHistory, store=store)
+    list_packages = providers.Factory(ListPackages, prices=prices)
+    list_transactions = providers.Factory(ListTransactions, store=store)
+    read_account = providers.Factory(ReadAccount, store=store)
+    read_balance = providers.Factory(ReadBalance, store=store)
+    read_conversation = providers.Factory(ReadConversation, store=store)
+    refresh = providers.Factory(Refresh, store=store, tokens=tokens, clock=clock, lifetimes=lifetimes)
+    register = providers.Factory(
+        Register,
+        store=store,
+        passwords=passwords,
+        rate_limits=rate_limits,
+        clock=clock,
+        new_id=new_id,
+        limit=registrations,
+        welcome_credits=settings.provided.welcome_credits,
+        is_open=settings.provided.registration_open,
+    )
+    rename_conversation = providers.Factory(RenameConversation, store=store, clock=clock)
+    send_message = providers.Factory(
+        SendMessage,
+        store=store,
+        engine=engine,
+        catalogue=catalogue,
+        replies=replies,
+        rate_limits=rate_limits,
+        clock=clock,
+        new_id=new_id,
+        bounds=bounds,
+    )
+    sign_in = providers.Factory(
+        SignIn,
+        store=store,
+        passwords=passwords,
+        tokens=tokens,
+        rate_limits=rate_limits,
+        clock=clock,
+        new_id=new_id,
+        failures=failures,
+        lifetimes=lifetimes,
+    )
+    web_sign_in = providers.Factory(sign_in, lifetimes=web_lifetimes)
+    sign_out = providers.Factory(SignOut, store=store, clock=clock)
+    stop_message = providers.Factory(StopMessage, store=store, replies=replies)
+    top_up = providers.Factory(TopUp, store=store, provider=payments, prices=prices, clock=clock, new_id=new_id)
+    verify_ledger = providers.Factory(
+        VerifyLedger, store=store, clock=clock, sweep_allowance_s=providers.Singleton(_sweep_allowance, settings)
+    )
+
+    use_cases = providers.Singleton(
+        UseCases,
+        authenticate=authenticate,
+        change_password=change_password,
+        check_readiness=check_readiness,
+        delete_conversation=delete_conversation,
+        expire_holds=expire_holds,
+        forget_sessions=forget_sessions,
+        list_conversations=list_conversations,
+        list_history=list_history,
+        list_models=list_models,
+        list_packages=list_packages,
+        list_transactions=list_transactions,
+        read_account=read_account,
+        read_balance=read_balance,
+        read_conversation=read_conversation,
+        refresh=refresh,
+        register=register,
+        rename_conversation=rename_conversation,
+        send_message=send_message,
+        sign_in=sign_in,
+        sign_out=sign_out,
+        stop_message=stop_message,
+        top_up=top_up,
+        verify_ledger=verify_ledger,
+        replies=replies,
+    )

@@ -1,0 +1,1 @@
+"""The command line: `chatbill serve` and the tools of an operator."""

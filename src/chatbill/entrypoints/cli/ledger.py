@@ -1,0 +1,66 @@
+"""`chatbill ledger`: the proof of the books."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+
+import click
+
+from chatbill.application.use_cases.verify_ledger import Verdict
+from chatbill.domain.audit import RULES, Difference
+from chatbill.entrypoints.cli.wiring import run, settings_from
+
+
+@click.group()
+def ledger() -> None:
+    """The proof of the books."""
+
+
+@ledger.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a difference, then one with the verdict.")
+def verify(as_json: bool) -> None:  # noqa: FBT001 - click passes a flag
+    """Prove that the books agree with themselves. Exit code 0: they do; 1: they do not, with every difference."""
+    settings = settings_from()
+    report = _report_json if as_json else _report_words
+    verdict = run(settings, lambda container: container.verify_ledger()(report))
+    click.echo(json.dumps(_figures(verdict)) if as_json else _words(verdict))
+    sys.exit(0 if verdict.agrees else 1)
+
+
+def _report_json(difference: Difference) -> None:
+    click.echo(json.dumps({"difference": asdict(difference)}))
+
+
+def _report_words(difference: Difference) -> None:
+    click.echo(f"DIFFERENCE  {difference.subject}: {difference.detail}  (rule: {RULES[difference.rule]})")
+
+
+def _figures(verdict: Verdict) -> dict[str, object]:
+    tally = verdict.tally
+    return {
+        "agrees": verdict.agrees,
+        "differences": verdict.differences,
+        "rules": RULES,
+        "wallets": tally.wallets,
+        "entries": tally.entries,
+        "holds": tally.holds,
+        "pending_holds": tally.pending_holds,
+        "charges": tally.charges,
+        "accounts": {"wallets": tally.owned, **{str(account): amount for account, amount in tally.house.items()}},
+    }
+
+
+def _words(verdict: Verdict) -> str:
+    tally = verdict.tally
+    read = (
+        f"Read {tally.wallets} wallets, {tally.entries} entries, "
+        f"{tally.holds} holds ({tally.pending_holds} pending), {tally.charges} charges."
+    )
+    accounts = ", ".join(f"{account} {amount:+d}" for account, amount in sorted(tally.house.items()))
+    sums = f"Credits: wallets {tally.owned:+d}{', ' if accounts else ''}{accounts}."
+    if not verdict.agrees:
+        return f"{read}\n{sums}\nThe books do NOT agree: {verdict.differences} differences, each named above."
+    proved = "\n".join(f"  proved: {words}" for words in RULES.values())
+    return f"{read}\n{sums}\n{proved}\nThe books agree."

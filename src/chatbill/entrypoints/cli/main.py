@@ -1,0 +1,34 @@
+"""`chatbill`: every command, and how each says what went wrong."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from chatbill import __version__
+from chatbill.domain.errors import ChatbillError
+from chatbill.entrypoints.cli.admin import admin
+from chatbill.entrypoints.cli.db import db
+from chatbill.entrypoints.cli.ledger import ledger
+from chatbill.entrypoints.cli.models import models
+from chatbill.entrypoints.cli.serve import serve
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="chatbill")
+def chatbill() -> None:
+    """Chat with language models, paid by prepaid credits whose books always agree."""
+
+
+for command in (serve, models, admin, ledger, db):
+    chatbill.add_command(command)
+
+
+def main() -> None:
+    """Run the command line. What chatbill raises on purpose is told in words, without a traceback, with exit code 1."""
+    try:
+        chatbill()
+    except ChatbillError as error:
+        click.echo(f"chatbill: {error}", err=True)
+        sys.exit(1)

@@ -1,0 +1,134 @@
+"""One server on one socket: it answers until told to stop, and then lets replies finish and settles every hold."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+import uvicorn
+
+from chatbill.application.replies import Replies
+from chatbill.domain.errors import ChatbillError
+
+LAST_WORDS_S = 3.0
+"""How long connections may take to read the end of a reply once everything is settled."""
+
+_log = structlog.get_logger(__name__)
+
+
+class CannotListen(ChatbillError):
+    """The address cannot be listened on; the text says why and what to do."""
+
+    code = "cannot_listen"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Serving:
+    """How to serve: grace in seconds for running replies, and the proxies whose forwarding headers count."""
+
+    shutdown_grace_s: float
+    trusted_proxies: tuple[str, ...] = ()
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn without signal handlers of its own: stopping is more than closing sockets here."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signals alone."""
+        yield
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Take the address before anything slow is done; connections are refused until the server listens.
+
+    Raises `CannotListen`.
+    """
+    try:
+        family, kind, proto, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        sock = socket.socket(family, kind, proto)
+    except OSError as error:
+        raise CannotListen(f"cannot listen on {host}: {error}. Check --host.") from error
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(address)
+    except OSError as error:
+        sock.close()
+        raise CannotListen(
+            f"cannot listen on {host} port {port}: {error.strerror}. Choose another one with --port."
+        ) from error
+    return sock
+
+
+async def serve(
+    app: Any, sock: socket.socket, replies: Replies, serving: Serving, *, announce: Callable[[], None]
+) -> None:
+    """Answer requests on `sock` until SIGTERM or Ctrl-C; `announce` is called once they are answered.
+
+    A second signal cuts the grace short.
+    """
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        ws="none",
+        server_header=False,
+        proxy_headers=bool(serving.trusted_proxies),
+        forwarded_allow_ips=list(serving.trusted_proxies),
+    )
+    server = _Server(config)
+    stop, hurry = asyncio.Event(), asyncio.Event()
+    with _signals(lambda: hurry.set() if stop.is_set() else stop.set()):
+        running = asyncio.create_task(server.serve(sockets=[sock]))
+        await _started(server, running)
+        announce()
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        await _stop(server, running, replies, hurry, grace_s=serving.shutdown_grace_s)
+
+
+async def _started(server: uvicorn.Server, running: asyncio.Task[None]) -> None:
+    while not server.started:
+        if running.done():
+            running.result()
+            raise CannotListen("the server stopped before it had started; the log says why.")
+        await asyncio.sleep(0.01)
+
+
+async def _stop(
+    server: uvicorn.Server, running: asyncio.Task[None], replies: Replies, hurry: asyncio.Event, *, grace_s: float
+) -> None:
+    """Take no more work, let replies finish within the grace, settle the rest, and close."""
+    _log.info("stopping", running_replies=len(replies))
+    server.should_exit = True
+    draining = asyncio.create_task(replies.drain(grace_s=grace_s))
+    hurrying = asyncio.create_task(hurry.wait())
+    await asyncio.wait({draining, hurrying}, return_when=asyncio.FIRST_COMPLETED)
+    if not draining.done():
+        await replies.drain(grace_s=0)
+    await draining
+    hurrying.cancel()
+    await asyncio.wait({running}, timeout=LAST_WORDS_S)
+    # What is still open by now are idle streams, such as a page's heartbeat.
+    server.force_exit = True
+    await running
+
+
+@contextlib.contextmanager
+def _signals(told: Callable[[], None]) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+    names = (signal.SIGINT, signal.SIGTERM)
+    before = {name: signal.signal(name, lambda *_: loop.call_soon_threadsafe(told)) for name in names}
+    try:
+        yield
+    finally:
+        for name, handler in before.items():
+            signal.signal(name, handler)
