@@ -113,7 +113,9 @@ class ScriptedEngine:
         """Take one of the places; the window is the model's own, counted in words."""
         if self._closed:
             raise ModelUnavailable(request.model, "the service is stopping")
-        model = self._catalogue.pick(request.model)
+        model = self._catalogue.get(request.model)
+        if model is None:
+            raise ModelUnavailable(request.model, "this engine does not have it")
         if len(self._open) >= self._max_places:
             raise Overloaded
         room = min(request.max_tokens, model.max_reply_tokens)

