@@ -89,14 +89,13 @@ class Register:
 
         def work(tx: Transaction) -> Account:
             wallet = Wallet(id=user.wallet_id)
+            tx.wallets.add(wallet)
             tx.users.add(user)
             if self.welcome_credits:
                 cause = Cause(description="Welcome credits")
                 entry = wallet.grant(self.welcome_credits, entry_id=entry_id, at=user.created_at, cause=cause)
-                tx.wallets.add(wallet)
+                tx.wallets.save(wallet)
                 tx.ledger.append(entry)
-            else:
-                tx.wallets.add(wallet)
             return Account.of(user, wallet)
 
         return await self.store.write(work)

@@ -1,0 +1,108 @@
+"""A driver's connection that runs prepared statements and tells its errors in the application's words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from types import ModuleType
+from typing import Any
+
+from sqlalchemy import Dialect
+
+from chatbill.adapters.persistence.errors import translated
+from chatbill.adapters.persistence.statements import Prepared, Statement
+from chatbill.application.ports.store import StoreUnavailable
+from chatbill.domain.errors import ChatbillError
+
+Row = Sequence[Any]
+
+
+class Database:
+    """What all connections to one database share: dialect, driver, and the statements prepared so far."""
+
+    def __init__(self, dialect: Dialect, driver: ModuleType) -> None:
+        self._dialect = dialect
+        self._prepared: dict[Statement, Prepared] = {}
+        self.driver = driver
+
+    def prepared(self, statement: Statement) -> Prepared:
+        """The statement in this database's dialect."""
+        prepared = self._prepared.get(statement)
+        if prepared is None:
+            prepared = self._prepared[statement] = statement.prepare(self._dialect)
+        return prepared
+
+
+class Connection:
+    """One connection, for one thread at a time.
+
+    A statement that breaks a constraint raises the domain's error for it. Any other failure is `StoreUnavailable` and
+    stays in `failure`, whoever caught it: what was done since the transaction began cannot be trusted any more.
+    """
+
+    def __init__(self, database: Database, raw: Any) -> None:
+        self._database = database
+        self._errors: type[Exception] = database.driver.Error
+        self.raw = raw
+        self.failure: StoreUnavailable | None = None
+
+    def command(self, sql: str) -> None:
+        """Run a statement without parameters, such as COMMIT."""
+        try:
+            self.raw.execute(sql)
+        except self._errors as error:
+            raise self._told(error) from error
+
+    def run(self, statement: Statement, **parameters: Any) -> int:
+        """Run a statement that changes rows; return how many."""
+        return int(self._execute(self._database.prepared(statement), parameters).rowcount)
+
+    def one(self, statement: Statement, **parameters: Any) -> Row | None:
+        """The first row, if there is one."""
+        prepared = self._database.prepared(statement)
+        cursor = self._execute(prepared, parameters)
+        try:
+            row = cursor.fetchone()
+        except self._errors as error:
+            raise self._told(error) from error
+        return None if row is None else _processed(row, prepared)
+
+    def all(self, statement: Statement, **parameters: Any) -> list[Row]:
+        """Every row."""
+        return list(self.stream(statement, **parameters))
+
+    def stream(self, statement: Statement, **parameters: Any) -> Iterator[Row]:
+        """Every row, one at a time."""
+        prepared = self._database.prepared(statement)
+        cursor = self._execute(prepared, parameters)
+        try:
+            for row in cursor:
+                yield _processed(row, prepared)
+        except self._errors as error:
+            raise self._told(error) from error
+        finally:
+            cursor.close()
+
+    def _execute(self, prepared: Prepared, parameters: dict[str, Any]) -> Any:
+        for name, processor in prepared.binds:
+            parameters[name] = processor(parameters[name])
+        if prepared.constants:
+            parameters = prepared.constants | parameters
+        try:
+            return self.raw.execute(prepared.sql, parameters)
+        except self._errors as error:
+            raise self._told(error) from error
+
+    def _told(self, error: Exception) -> ChatbillError:
+        told = translated(error, self._database.driver)
+        if isinstance(told, StoreUnavailable):
+            self.failure = told
+        return told
+
+
+def _processed(row: Row, prepared: Prepared) -> Row:
+    if not prepared.results:
+        return row
+    values = list(row)
+    for index, processor in prepared.results:
+        values[index] = processor(values[index])
+    return values

@@ -1,0 +1,33 @@
+"""Repositories over SQL, one aggregate a file; one connection carries them all."""
+
+from __future__ import annotations
+
+from chatbill.adapters.persistence.connection import Connection
+from chatbill.adapters.persistence.repositories.books import SqlBooks
+from chatbill.adapters.persistence.repositories.conversations import SqlConversations
+from chatbill.adapters.persistence.repositories.idempotency import SqlIdempotency
+from chatbill.adapters.persistence.repositories.interactions import SqlInteractions
+from chatbill.adapters.persistence.repositories.ledger import SqlLedger
+from chatbill.adapters.persistence.repositories.payments import SqlPayments
+from chatbill.adapters.persistence.repositories.sessions import SqlSessions
+from chatbill.adapters.persistence.repositories.users import SqlUsers
+from chatbill.adapters.persistence.repositories.wallets import SqlHolds, SqlWallets
+
+
+class SqlTransaction:
+    """Every repository on one connection. It keeps no state, so one serves every transaction of the connection.
+
+    As a snapshot it is used on a connection that refuses to write.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self.users = SqlUsers(connection)
+        self.sessions = SqlSessions(connection)
+        self.wallets = SqlWallets(connection)
+        self.holds = SqlHolds(connection)
+        self.ledger = SqlLedger(connection)
+        self.conversations = SqlConversations(connection)
+        self.interactions = SqlInteractions(connection)
+        self.payments = SqlPayments(connection)
+        self.idempotency = SqlIdempotency(connection)
+        self.books = SqlBooks(connection)

@@ -1,0 +1,103 @@
+"""Everything the audit reads, row by row in the order it asks for, so that memory stays the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sqlalchemy import ScalarSelect, func, literal_column, select
+from sqlalchemy.sql.functions import FunctionElement
+
+from chatbill.adapters.persistence.connection import Connection, Row
+from chatbill.adapters.persistence.repositories.ledger import entry_of
+from chatbill.adapters.persistence.repositories.wallets import wallet_of
+from chatbill.adapters.persistence.statements import Statement, all_of
+from chatbill.adapters.persistence.tables import holds, interactions, ledger_entries, wallets
+from chatbill.domain.audit import Settlement
+from chatbill.domain.chat import Outcome
+from chatbill.domain.credits import Price, Usage
+from chatbill.domain.ids import InteractionId
+from chatbill.domain.ledger import LedgerEntry
+from chatbill.domain.wallets import HoldState, Wallet
+
+
+def _of_charges(aggregate: FunctionElement[int]) -> ScalarSelect[int]:
+    """Something about the charges of each hold."""
+    is_charge = ledger_entries.c.kind == literal_column("'charge'")
+    return select(aggregate).where(ledger_entries.c.hold_id == holds.c.id, is_charge).scalar_subquery()
+
+
+_WALLETS = Statement(all_of(wallets).order_by(wallets.c.id))
+_ENTRIES = Statement(all_of(ledger_entries).order_by(ledger_entries.c.wallet_id, ledger_entries.c.wallet_version))
+_SETTLEMENTS = Statement(
+    select(
+        holds.c.id,
+        holds.c.wallet_id,
+        holds.c.state,
+        holds.c.amount,
+        holds.c.captured,
+        holds.c.expires_at,
+        _of_charges(func.count()),
+        _of_charges(func.coalesce(func.sum(ledger_entries.c.amount), literal_column("0"))),
+        interactions.c.id,
+        interactions.c.outcome,
+        interactions.c.price_per_reply,
+        interactions.c.price_per_1k_prompt_tokens,
+        interactions.c.price_per_1k_completion_tokens,
+        interactions.c.prompt_tokens,
+        interactions.c.completion_tokens,
+        interactions.c.credits_charged,
+    )
+    .join_from(holds, interactions, interactions.c.hold_id == holds.c.id, isouter=True)
+    .order_by(holds.c.wallet_id, holds.c.id)
+)
+_UNHELD = Statement(
+    select(interactions.c.id)
+    .join_from(interactions, holds, interactions.c.hold_id == holds.c.id, isouter=True)
+    .where(holds.c.id.is_(None))
+)
+
+
+class SqlBooks:
+    """The books, streamed."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def wallets(self) -> Iterator[Wallet]:
+        yield from map(wallet_of, self._connection.stream(_WALLETS))
+
+    def entries(self) -> Iterator[LedgerEntry]:
+        yield from map(entry_of, self._connection.stream(_ENTRIES))
+
+    def settlements(self) -> Iterator[Settlement]:
+        yield from map(_settlement, self._connection.stream(_SETTLEMENTS))
+
+    def unheld(self) -> Iterator[InteractionId]:
+        for (interaction_id,) in self._connection.stream(_UNHELD):
+            yield InteractionId(interaction_id)
+
+
+def _settlement(row: Row) -> Settlement:
+    hold_id, wallet_id, state, amount, captured, expires_at, charges, charged = row[:8]
+    interaction_id, outcome, per_reply, per_prompt, per_completion, prompt, completion, credits_charged = row[8:]
+    known = interaction_id is not None
+    price = (
+        Price(per_reply=per_reply, per_1k_prompt_tokens=per_prompt, per_1k_completion_tokens=per_completion)
+        if known
+        else None
+    )
+    return Settlement(
+        hold_id=hold_id,
+        wallet_id=wallet_id,
+        state=HoldState(state),
+        amount=amount,
+        captured=captured,
+        expires_at=expires_at,
+        charges=charges,
+        charged=int(charged),
+        interaction_id=interaction_id,
+        outcome=Outcome(outcome) if known else None,
+        price=price,
+        usage=Usage(prompt_tokens=prompt, completion_tokens=completion) if known else None,
+        credits_charged=credits_charged,
+    )

@@ -1,0 +1,78 @@
+"""Conversations; a deleted one is out of sight."""
+
+from __future__ import annotations
+
+from chatbill.adapters.persistence.connection import Connection, Row
+from chatbill.adapters.persistence.statements import Statement, all_of, equals, insert, limit, past, update
+from chatbill.adapters.persistence.tables import conversations
+from chatbill.application.ports.repositories import Position
+from chatbill.domain.chat import Conversation
+from chatbill.domain.errors import BrokenBooks
+from chatbill.domain.ids import ConversationId, UserId
+
+_VISIBLE = conversations.c.deleted_at.is_(None)
+_BY_ID = all_of(conversations, equals(conversations.c.id), _VISIBLE)
+_GET = Statement(_BY_ID)
+_LOCK = Statement(_BY_ID.with_for_update())
+_OF_USER = (
+    all_of(conversations, equals(conversations.c.user_id), _VISIBLE)
+    .order_by(conversations.c.updated_at.desc(), conversations.c.id.desc())
+    .limit(limit())
+)
+_FIRST_PAGE = Statement(_OF_USER)
+_NEXT_PAGE = Statement(_OF_USER.where(past(conversations.c.updated_at, conversations.c.id)))
+_ADD = insert(conversations)
+_SAVE = update(conversations, "title", "updated_at", "deleted_at", where=(equals(conversations.c.id),))
+
+
+class SqlConversations:
+    """Conversations by id and by the person they belong to."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def get(self, conversation_id: ConversationId) -> Conversation | None:
+        row = self._connection.one(_GET, id=conversation_id)
+        return None if row is None else _conversation(row)
+
+    def lock(self, conversation_id: ConversationId) -> Conversation | None:
+        row = self._connection.one(_LOCK, id=conversation_id)
+        return None if row is None else _conversation(row)
+
+    def of_user(self, user_id: UserId, *, after: Position | None, limit: int) -> list[Conversation]:
+        if after is None:
+            rows = self._connection.stream(_FIRST_PAGE, user_id=user_id, limit=limit)
+        else:
+            rows = self._connection.stream(
+                _NEXT_PAGE, user_id=user_id, limit=limit, after_at=after.at, after_id=after.id
+            )
+        return list(map(_conversation, rows))
+
+    def add(self, conversation: Conversation) -> None:
+        self._connection.run(
+            _ADD,
+            id=conversation.id,
+            user_id=conversation.user_id,
+            title=conversation.title,
+            created_at=conversation.created_at,
+            updated_at=conversation.updated_at,
+            deleted_at=conversation.deleted_at,
+        )
+
+    def save(self, conversation: Conversation) -> None:
+        saved = self._connection.run(
+            _SAVE,
+            id=conversation.id,
+            title=conversation.title,
+            updated_at=conversation.updated_at,
+            deleted_at=conversation.deleted_at,
+        )
+        if not saved:
+            raise BrokenBooks(f"conversation {conversation.id} does not exist")
+
+
+def _conversation(row: Row) -> Conversation:
+    id_, user_id, title, created_at, updated_at, deleted_at = row
+    return Conversation(
+        id=id_, user_id=user_id, title=title, created_at=created_at, updated_at=updated_at, deleted_at=deleted_at
+    )

@@ -1,0 +1,189 @@
+"""Interactions, each of which ends once."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from sqlalchemy import exists, literal_column, select
+
+from chatbill.adapters.persistence.connection import Connection, Row
+from chatbill.adapters.persistence.repositories.periods import within
+from chatbill.adapters.persistence.statements import (
+    ContainsText,
+    Statement,
+    all_of,
+    equals,
+    insert,
+    limit,
+    past,
+    update,
+)
+from chatbill.adapters.persistence.tables import conversations, interactions
+from chatbill.application.ports.repositories import HistoryFilter, Position
+from chatbill.domain.chat import Interaction, Outcome, Role, Turn
+from chatbill.domain.credits import Price, Usage
+from chatbill.domain.errors import BrokenBooks
+from chatbill.domain.ids import ConversationId, InteractionId, UserId
+
+_I = interactions.c
+_RUNNING = _I.outcome == literal_column("'running'")
+_NEWEST_FIRST = (_I.created_at.desc(), _I.id.desc())
+_GET = Statement(all_of(interactions, equals(_I.id)))
+_ADD = insert(interactions)
+_END = (
+    *("outcome", "prompt_tokens", "completion_tokens", "credits_charged", "balance_after", "processing_time_ms"),
+    *("finished_at", "error_code", "error_detail", "reply"),
+)
+_SAVE = update(interactions, *_END, where=(equals(_I.id), _RUNNING))
+_ERASE_TEXTS = update(interactions, "prompt", "reply", where=(equals(_I.conversation_id),))
+_TURNS = Statement(
+    select(_I.prompt, _I.reply)
+    .where(
+        equals(_I.conversation_id),
+        _I.outcome.in_([literal_column("'completed'"), literal_column("'stopped'")]),
+        _I.reply != literal_column("''"),
+    )
+    .order_by(*_NEWEST_FIRST)
+    .limit(limit())
+)
+_RUNNING_IN = Statement(select(_I.id).where(equals(_I.conversation_id), _RUNNING).limit(limit()))
+
+
+@cache
+def _of_conversation(filters: frozenset[str]) -> Statement:
+    query = all_of(interactions, equals(_I.conversation_id))
+    if "after_at" in filters:
+        query = query.where(past(_I.created_at, _I.id))
+    return Statement(query.order_by(*_NEWEST_FIRST).limit(limit()))
+
+
+@cache
+def _history(filters: frozenset[str]) -> Statement:
+    """Interactions of a user, by the filters that are named.
+
+    Deleted conversations are looked up row by row, so that the user's index gives the order and a page costs the same
+    whatever the number of interactions.
+    """
+    visible = exists().where(conversations.c.id == _I.conversation_id, conversations.c.deleted_at.is_(None))
+    query = all_of(interactions, equals(_I.user_id), visible)
+    if "model" in filters:
+        query = query.where(equals(_I.model))
+    if "needle" in filters:
+        query = query.where(ContainsText(_I.prompt) | ContainsText(_I.reply))
+    if "after_at" in filters:
+        query = query.where(past(_I.created_at, _I.id))
+    query = within(query, _I.created_at, filters)
+    return Statement(query.order_by(*_NEWEST_FIRST).limit(limit()))
+
+
+class SqlInteractions:
+    """Interactions by id, by conversation and by person."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def get(self, interaction_id: InteractionId) -> Interaction | None:
+        row = self._connection.one(_GET, id=interaction_id)
+        return None if row is None else _interaction(row)
+
+    def turns(self, conversation_id: ConversationId, *, limit: int) -> list[Turn]:
+        turns: list[Turn] = []
+        for prompt, reply in reversed(self._connection.all(_TURNS, conversation_id=conversation_id, limit=limit)):
+            turns += [Turn(Role.USER, prompt), Turn(Role.ASSISTANT, reply)]
+        return turns
+
+    def is_running_in(self, conversation_id: ConversationId) -> bool:
+        return self._connection.one(_RUNNING_IN, conversation_id=conversation_id, limit=1) is not None
+
+    def of_conversation(
+        self, conversation_id: ConversationId, *, after: Position | None, limit: int
+    ) -> list[Interaction]:
+        given = _place(after)
+        statement = _of_conversation(frozenset(given))
+        rows = self._connection.stream(statement, conversation_id=conversation_id, limit=limit, **given)
+        return list(map(_interaction, rows))
+
+    def history(
+        self, user_id: UserId, filters: HistoryFilter, *, after: Position | None, limit: int
+    ) -> list[Interaction]:
+        wanted = {
+            "model": filters.model,
+            "start": filters.period.start,
+            "end": filters.period.end,
+            "needle": filters.text or None,
+        }
+        given = _place(after) | {name: value for name, value in wanted.items() if value is not None}
+        rows = self._connection.stream(_history(frozenset(given)), user_id=user_id, limit=limit, **given)
+        return list(map(_interaction, rows))
+
+    def add(self, interaction: Interaction) -> None:
+        self._connection.run(
+            _ADD,
+            conversation_id=interaction.conversation_id,
+            user_id=interaction.user_id,
+            wallet_id=interaction.wallet_id,
+            hold_id=interaction.hold_id,
+            model=interaction.model,
+            price_per_reply=interaction.price.per_reply,
+            price_per_1k_prompt_tokens=interaction.price.per_1k_prompt_tokens,
+            price_per_1k_completion_tokens=interaction.price.per_1k_completion_tokens,
+            held=interaction.held,
+            created_at=interaction.created_at,
+            prompt=interaction.prompt,
+            **_end(interaction),
+        )
+
+    def save(self, interaction: Interaction) -> None:
+        if not self._connection.run(_SAVE, **_end(interaction)):
+            raise BrokenBooks(f"interaction {interaction.id} is not running")
+
+    def erase_texts(self, conversation_id: ConversationId) -> None:
+        self._connection.run(_ERASE_TEXTS, conversation_id=conversation_id, prompt="", reply="")
+
+
+def _place(after: Position | None) -> dict[str, Any]:
+    return {} if after is None else {"after_at": after.at, "after_id": after.id}
+
+
+def _end(interaction: Interaction) -> dict[str, Any]:
+    return {
+        "id": interaction.id,
+        "outcome": interaction.outcome.value,
+        "prompt_tokens": interaction.usage.prompt_tokens,
+        "completion_tokens": interaction.usage.completion_tokens,
+        "credits_charged": interaction.credits_charged,
+        "balance_after": interaction.balance_after,
+        "processing_time_ms": interaction.processing_time_ms,
+        "finished_at": interaction.finished_at,
+        "error_code": interaction.error_code,
+        "error_detail": interaction.error_detail,
+        "reply": interaction.reply,
+    }
+
+
+def _interaction(row: Row) -> Interaction:
+    id_, conversation_id, user_id, wallet_id, hold_id, model, per_reply, per_prompt, per_completion, held = row[:10]
+    created_at, outcome, prompt_tokens, completion_tokens, credits_charged, balance_after = row[10:16]
+    processing_time_ms, finished_at, error_code, error_detail, prompt, reply = row[16:]
+    return Interaction(
+        id=id_,
+        conversation_id=conversation_id,
+        user_id=user_id,
+        wallet_id=wallet_id,
+        hold_id=hold_id,
+        model=model,
+        price=Price(per_reply=per_reply, per_1k_prompt_tokens=per_prompt, per_1k_completion_tokens=per_completion),
+        held=held,
+        prompt=prompt,
+        created_at=created_at,
+        reply=reply,
+        outcome=Outcome(outcome),
+        usage=Usage(prompt_tokens=prompt_tokens, completion_tokens=completion_tokens),
+        credits_charged=credits_charged,
+        balance_after=balance_after,
+        processing_time_ms=processing_time_ms,
+        finished_at=finished_at,
+        error_code=error_code,
+        error_detail=error_detail,
+    )

@@ -1,0 +1,121 @@
+"""Wallets and the holds on them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import bindparam, literal_column, select
+
+from chatbill.adapters.persistence.connection import Connection, Row
+from chatbill.adapters.persistence.statements import Statement, all_of, equals, insert, limit, update
+from chatbill.adapters.persistence.tables import holds, interactions, wallets
+from chatbill.application.ports.repositories import HeldWork
+from chatbill.domain.errors import BrokenBooks, NotFound
+from chatbill.domain.ids import HoldId, WalletId
+from chatbill.domain.wallets import Hold, HoldState, Wallet
+
+_WALLET_BY_ID = all_of(wallets, equals(wallets.c.id))
+_GET_WALLET = Statement(_WALLET_BY_ID)
+_LOCK_WALLET = Statement(_WALLET_BY_ID.with_for_update())
+_ADD_WALLET = insert(wallets)
+# A version never goes back, so a wallet that was read before another's entry cannot be written over it.
+_SAVE_WALLET = update(
+    wallets, "posted", "held", "version", where=(equals(wallets.c.id), wallets.c.version <= bindparam("newest"))
+)
+
+# Written out, not a parameter: only so do partial indexes serve.
+_PENDING = holds.c.state == literal_column("'pending'")
+_GET_HOLD = Statement(all_of(holds, equals(holds.c.id)))
+_DUE_HOLDS = Statement(
+    select(interactions.c.id, holds.c.wallet_id)
+    .join_from(holds, interactions, interactions.c.hold_id == holds.c.id)
+    .where(_PENDING, holds.c.expires_at <= bindparam("now"))
+    .order_by(holds.c.expires_at, holds.c.id)
+    .limit(limit())
+)
+_ADD_HOLD = insert(holds)
+_SAVE_HOLD = update(holds, "state", "captured", "settled_at", where=(equals(holds.c.id), _PENDING))
+
+
+class SqlWallets:
+    """Wallets that can neither promise more than they own nor less than nothing."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def get(self, wallet_id: WalletId) -> Wallet | None:
+        row = self._connection.one(_GET_WALLET, id=wallet_id)
+        return None if row is None else wallet_of(row)
+
+    def lock(self, wallet_id: WalletId) -> Wallet:
+        row = self._connection.one(_LOCK_WALLET, id=wallet_id)
+        if row is None:
+            raise NotFound("This wallet")
+        return wallet_of(row)
+
+    def add(self, wallet: Wallet) -> None:
+        self._connection.run(_ADD_WALLET, id=wallet.id, posted=wallet.posted, held=wallet.held, version=wallet.version)
+
+    def save(self, wallet: Wallet) -> None:
+        saved = self._connection.run(
+            _SAVE_WALLET,
+            id=wallet.id,
+            posted=wallet.posted,
+            held=wallet.held,
+            version=wallet.version,
+            newest=wallet.version,
+        )
+        if not saved:
+            raise BrokenBooks(f"wallet {wallet.id} does not exist, or has entries after number {wallet.version}")
+
+
+class SqlHolds:
+    """Holds that are settled once."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def get(self, hold_id: HoldId) -> Hold | None:
+        row = self._connection.one(_GET_HOLD, id=hold_id)
+        if row is None:
+            return None
+        id_, wallet_id, amount, created_at, expires_at, state, captured, settled_at = row
+        return Hold(
+            id=id_,
+            wallet_id=wallet_id,
+            amount=amount,
+            created_at=created_at,
+            expires_at=expires_at,
+            state=HoldState(state),
+            captured=captured,
+            settled_at=settled_at,
+        )
+
+    def due(self, now: datetime, limit: int) -> list[HeldWork]:
+        return [HeldWork(*row) for row in self._connection.stream(_DUE_HOLDS, now=now, limit=limit)]
+
+    def add(self, hold: Hold) -> None:
+        self._connection.run(
+            _ADD_HOLD,
+            id=hold.id,
+            wallet_id=hold.wallet_id,
+            amount=hold.amount,
+            created_at=hold.created_at,
+            expires_at=hold.expires_at,
+            state=hold.state.value,
+            captured=hold.captured,
+            settled_at=hold.settled_at,
+        )
+
+    def save(self, hold: Hold) -> None:
+        saved = self._connection.run(
+            _SAVE_HOLD, id=hold.id, state=hold.state.value, captured=hold.captured, settled_at=hold.settled_at
+        )
+        if not saved:
+            raise BrokenBooks(f"hold {hold.id} is not pending")
+
+
+def wallet_of(row: Row) -> Wallet:
+    """The wallet that a row of its table describes."""
+    id_, posted, held, version = row
+    return Wallet(id=id_, posted=posted, held=held, version=version)

@@ -1,0 +1,108 @@
+"""Which SQLite is used, and how its connections are set up."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from sqlalchemy.dialects.sqlite import pysqlite
+
+from chatbill.adapters.persistence.connection import Connection, Database
+from chatbill.adapters.persistence.errors import unavailable
+from chatbill.application.ports.store import StoreUnavailable
+
+SOUND_SINCE = (3, 51, 3)
+"""Before it, two connections at work can corrupt a database in WAL mode."""
+OLDEST = (3, 39, 0)
+"""The first with everything the tables and triggers need."""
+
+CACHED_STATEMENTS = 256
+
+_log = logging.getLogger(__name__)
+
+
+def load_driver() -> ModuleType:
+    """The newest SQLite at hand: that of the package pysqlite3, or Python's own."""
+    drivers = sorted(_installed(), key=lambda driver: driver.sqlite_version_info, reverse=True)
+    newest = drivers[0]
+    if newest.sqlite_version_info < OLDEST:
+        raise StoreUnavailable(f"SQLite {newest.sqlite_version} is too old; install the package pysqlite3.")
+    if newest.sqlite_version_info < SOUND_SINCE:
+        _log.warning(
+            "SQLite %s has a rare bug that can corrupt the database; install pysqlite3, or a Python with SQLite %s",
+            newest.sqlite_version,
+            ".".join(map(str, SOUND_SINCE)),
+        )
+    return newest
+
+
+def _installed() -> Iterator[ModuleType]:
+    for name in ("pysqlite3", "sqlite3"):
+        try:
+            yield importlib.import_module(name)
+        except ImportError:
+            continue
+
+
+def sqlite_database(driver: ModuleType) -> Database:
+    """What all connections of a store share."""
+    return Database(pysqlite.dialect(paramstyle="named"), driver)
+
+
+def connect_to_write(database: Database, path: Path, *, busy_timeout_s: float) -> Connection:
+    """A connection whose commits are on disk when they return."""
+    return _connect(
+        database,
+        path,
+        busy_timeout_s,
+        "PRAGMA journal_mode = WAL",
+        "PRAGMA synchronous = FULL",
+        # macOS answers a plain sync before the disk has done it.
+        "PRAGMA fullfsync = ON",
+        "PRAGMA checkpoint_fullfsync = ON",
+        "PRAGMA foreign_keys = ON",
+        # Without it, INSERT OR REPLACE would delete rows behind the backs of triggers.
+        "PRAGMA recursive_triggers = ON",
+        "PRAGMA cache_size = -16000",
+        "PRAGMA journal_size_limit = 67108864",
+    )
+
+
+def connect_to_read(database: Database, path: Path, *, busy_timeout_s: float) -> Connection:
+    """A connection that cannot change anything."""
+    return _connect(database, path, busy_timeout_s, "PRAGMA query_only = ON", "PRAGMA cache_size = -8000")
+
+
+def make_file(path: Path) -> None:
+    """Make the database file, readable by its owner alone, and its folder, where they do not exist."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    except FileExistsError:
+        return
+
+
+def _connect(database: Database, path: Path, busy_timeout_s: float, *settings: str) -> Connection:
+    driver: Any = database.driver
+    try:
+        make_file(path)
+        raw = driver.connect(path, timeout=busy_timeout_s, isolation_level=None, cached_statements=CACHED_STATEMENTS)
+    except (driver.Error, OSError) as error:
+        raise unavailable(error) from error
+    try:
+        for setting in settings:
+            raw.execute(setting).fetchall()
+        raw.create_function("casefold", 1, _casefold, deterministic=True)
+    except driver.Error as error:
+        raw.close()
+        raise unavailable(error) from error
+    return Connection(database, raw)
+
+
+def _casefold(text: str | None) -> str | None:
+    return None if text is None else text.casefold()

@@ -1,0 +1,60 @@
+"""Column types that mean the same on SQLite and on PostgreSQL."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import TIMESTAMP, BigInteger, Dialect, Integer, String, Text
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+ID_CHARS = 64
+
+# STRICT tables of SQLite know INTEGER and TEXT; both sort text by code point, PostgreSQL where it is told to.
+Id = String(ID_CHARS).with_variant(Text(), "sqlite").with_variant(String(ID_CHARS, collation="C"), "postgresql")
+Count = BigInteger().with_variant(Integer(), "sqlite")
+"""A whole number of 64 bits."""
+
+_FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware moment, to the microsecond.
+
+    PostgreSQL has a type for it. SQLite keeps `2026-01-31T12:00:00.000000Z`: always 27 characters, so text sorts as
+    time does. A naive moment is refused with `ValueError`.
+    """
+
+    impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Text, or PostgreSQL's own type."""
+        return dialect.type_descriptor(TIMESTAMP(timezone=True) if dialect.name == "postgresql" else Text())
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+        """In UTC."""
+        if value is None:
+            return None
+        moment = _in_utc(value)
+        return (
+            moment if dialect.name == "postgresql" else f"{moment.replace(tzinfo=None).isoformat('T', 'microseconds')}Z"
+        )
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """An aware moment in UTC."""
+        if value is None:
+            return None
+        moment: datetime = value if isinstance(value, datetime) else datetime.fromisoformat(value)
+        return moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+
+
+def _in_utc(value: datetime) -> datetime:
+    if value.tzinfo is UTC:
+        return value
+    if value.tzinfo is None:
+        raise ValueError(f"{value.isoformat()} has no time zone")
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:  # a filter of the years 1 or 9999 in a zone far from Greenwich
+        return _FIRST if value.year == 1 else _LAST
