@@ -1,0 +1,71 @@
+"""Where a request came from, behind proxies that are trusted and those that are not."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from litestar.types import Scope
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+UNKNOWN = "unknown"
+IPV6_CLIENT_BITS = 64
+"""One IPv6 client is given a whole network of this size, so a limit on a single address would limit nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClientAddresses:
+    """Finds the address of the client, believing `X-Forwarded-For` only as far as trusted proxies wrote it."""
+
+    trusted: tuple[Network, ...] = ()
+
+    @classmethod
+    def behind(cls, proxies: Iterable[str]) -> ClientAddresses:
+        """Trust these addresses or networks; raises `ValueError` for what is neither."""
+        return cls(tuple(ipaddress.ip_network(proxy, strict=False) for proxy in proxies))
+
+    def of(self, scope: Scope) -> str:
+        """The client's address in a form to count by, or "unknown" (a Unix socket has none)."""
+        client = scope.get("client")
+        nearest = _address(client[0]) if client else None
+        if nearest is None:
+            return UNKNOWN
+        # Each proxy appends whom it heard from, so the list is read from its end for as long as the writer is trusted.
+        for hop in reversed(_forwarded_for(scope)):
+            further = _address(hop)
+            if further is None or not self._trusts(nearest):
+                break
+            nearest = further
+        return _counted(nearest)
+
+    def _trusts(self, address: Address) -> bool:
+        return any(address in network for network in self.trusted if network.version == address.version)
+
+
+def _forwarded_for(scope: Scope) -> list[str]:
+    values = [value.decode("latin-1") for name, value in scope["headers"] if name.lower() == b"x-forwarded-for"]
+    return ",".join(values).split(",") if values else []
+
+
+def _address(text: str) -> Address | None:
+    """An address that may be written with a port, as in `192.0.2.1:443` or `[2001:db8::1]:443`."""
+    text = text.strip()
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return mapped or address
+
+
+def _counted(address: Address) -> str:
+    if isinstance(address, ipaddress.IPv4Address):
+        return str(address)
+    return str(ipaddress.ip_network((int(address), IPV6_CLIENT_BITS), strict=False))

@@ -1,0 +1,107 @@
+"""The HTTP application: every path of the API over the use cases it is given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from litestar import Litestar, Router
+from litestar.config.cors import CORSConfig
+from litestar.di import Provide
+from litestar.types import ControllerRouterHandler, LifeSpanReceive, LifeSpanScope, LifeSpanSend, Receive, Scope, Send
+
+from chatbill.application.service import UseCases
+from chatbill.entrypoints.http.addresses import ClientAddresses
+from chatbill.entrypoints.http.authentication import bearer_guard, provide_principal
+from chatbill.entrypoints.http.bodies import JsonRequest
+from chatbill.entrypoints.http.config import HttpConfig
+from chatbill.entrypoints.http.controllers.accounts import AccountController
+from chatbill.entrypoints.http.controllers.billing import BillingController
+from chatbill.entrypoints.http.controllers.chat import ChatController
+from chatbill.entrypoints.http.controllers.conversations import ConversationController
+from chatbill.entrypoints.http.controllers.health import HealthController
+from chatbill.entrypoints.http.controllers.root import read_root
+from chatbill.entrypoints.http.controllers.sign_in import SignInController
+from chatbill.entrypoints.http.documentation.openapi import NEEDS_BEARER, openapi_config
+from chatbill.entrypoints.http.envelope import Envelope
+from chatbill.entrypoints.http.problems import answer_with_problem
+
+CORS_HEADERS = ["Accept", "Authorization", "Content-Type", "Idempotency-Key", "X-Request-Id"]
+CORS_EXPOSED = ["Retry-After", "X-Request-Id"]
+CORS_MAX_AGE_S = 600
+
+
+class HttpApp(Litestar):
+    """Litestar inside its envelope, which sees what the framework's own middleware does not: 404s and broken routes."""
+
+    async def __call__(
+        self,
+        scope: Scope | LifeSpanScope,
+        receive: Receive | LifeSpanReceive,
+        send: Send | LifeSpanSend,
+    ) -> None:
+        """Answer a request, or start and stop."""
+        if scope["type"] == "lifespan":
+            await super().__call__(scope, receive, send)
+        else:
+            await Envelope(super().__call__)(scope, receive, send)  # type: ignore[arg-type]
+
+
+def create_app(use_cases: UseCases, config: HttpConfig | None = None) -> Litestar:
+    """The API as an ASGI application.
+
+    It starts and stops nothing: whoever made the use cases makes the models ready before, drains the replies and
+    closes the store after. Raises `ValueError` for a trusted proxy that is no address.
+    """
+    config = config or HttpConfig()
+    addresses = ClientAddresses.behind(config.trusted_proxies)
+
+    def provide_use_cases() -> UseCases:
+        return use_cases
+
+    def provide_config() -> HttpConfig:
+        return config
+
+    def provide_client_address(request: JsonRequest) -> str:
+        return addresses.of(request.scope)
+
+    return HttpApp(
+        route_handlers=_routes(use_cases, config),
+        dependencies={
+            "use_cases": Provide(provide_use_cases, sync_to_thread=False),
+            "config": Provide(provide_config, sync_to_thread=False),
+            "client_address": Provide(provide_client_address, sync_to_thread=False),
+        },
+        exception_handlers={Exception: answer_with_problem},
+        request_class=JsonRequest,
+        request_max_body_size=config.max_body_bytes,
+        cors_config=_cors(config.cors_origins),
+        openapi_config=openapi_config() if config.serve_docs else None,
+        logging_config=None,
+        debug=False,
+        pdb_on_exception=False,
+    )
+
+
+def _routes(use_cases: UseCases, config: HttpConfig) -> Sequence[ControllerRouterHandler]:
+    for_principals = Router(
+        path="/",
+        route_handlers=[AccountController, ChatController, ConversationController, BillingController],
+        guards=[bearer_guard(use_cases.authenticate)],
+        dependencies={"principal": Provide(provide_principal, sync_to_thread=False)},
+        security=[NEEDS_BEARER],
+    )
+    for_all: list[ControllerRouterHandler] = [SignInController, HealthController]
+    return [*for_all, for_principals, *([read_root] if config.serve_root else [])]
+
+
+def _cors(origins: tuple[str, ...]) -> CORSConfig | None:
+    if not origins:
+        return None
+    return CORSConfig(
+        allow_origins=list(origins),
+        allow_methods=["GET", "POST", "PATCH", "DELETE"],
+        allow_headers=CORS_HEADERS,
+        expose_headers=CORS_EXPOSED,
+        allow_credentials=False,
+        max_age=CORS_MAX_AGE_S,
+    )

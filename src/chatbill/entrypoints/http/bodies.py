@@ -1,0 +1,66 @@
+"""Request bodies: read within bounds, parsed as JSON and nothing else, refused in words."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final
+
+from litestar import Request
+from litestar.datastructures import State
+from litestar.exceptions import InternalServerException, SerializationException
+from litestar.exceptions.http_exceptions import RequestEntityTooLarge
+from litestar.serialization import decode_json
+
+from chatbill.application.principal import Principal
+from chatbill.domain.errors import TooLarge
+from chatbill.entrypoints.http.problems import ClientLeft, MalformedRequest, UnsupportedMediaType
+
+DRAIN_BYTES: Final = 16_777_216
+DRAIN_S: Final = 5.0
+"""How much of a body that is too large is read and thrown away, so that its sender gets to see the answer."""
+
+
+class JsonRequest(Request[Principal, str, State]):
+    """A request whose body, if it has one, is JSON."""
+
+    async def body(self) -> bytes:
+        """The body; raises `TooLarge` beyond the limit."""
+        try:
+            return await super().body()
+        except RequestEntityTooLarge as error:
+            await self._drain()
+            limit = self.route_handler.resolve_request_max_body_size()
+            raise TooLarge.of("body", f"must be at most {limit} bytes") from error
+        except InternalServerException as error:
+            raise ClientLeft from error
+
+    async def json(self) -> Any:
+        """The body as JSON; raises `UnsupportedMediaType`, and `MalformedRequest` for what is not JSON."""
+        self._check_media_type()
+        try:
+            return decode_json(await self.body())
+        except (SerializationException, UnicodeDecodeError) as error:
+            raise MalformedRequest.of("body", "is not valid JSON") from error
+        except RecursionError as error:
+            raise MalformedRequest.of("body", "is nested too deeply") from error
+
+    def _check_media_type(self) -> None:
+        media_type, _ = self.content_type
+        is_json = media_type == "application/json" or (
+            media_type.startswith("application/") and media_type.endswith("+json")
+        )
+        if media_type and not is_json:
+            raise UnsupportedMediaType("Send the body as JSON, with the header Content-Type: application/json.")
+
+    async def _drain(self) -> None:
+        """Read on for a while: closing a connection with unread data resets it, and the answer with it."""
+        drained = 0
+        try:
+            async with asyncio.timeout(DRAIN_S):
+                while drained < DRAIN_BYTES:
+                    event = await self.receive()
+                    if event["type"] != "http.request" or not event.get("more_body", False):
+                        return
+                    drained += len(event["body"])
+        except TimeoutError:
+            return

@@ -1,0 +1,116 @@
+"""Billing: the balance, what credits cost, buying them, and where they went."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from litestar import Controller, Response, get, post
+from litestar.params import JSONBody, QueryParameter
+
+from chatbill.application.paging import DEFAULT_PAGE
+from chatbill.application.principal import Principal
+from chatbill.application.service import UseCases
+from chatbill.domain.errors import InvalidRequest
+from chatbill.domain.ledger import EntryKind
+from chatbill.domain.payments import PaymentStatus
+from chatbill.entrypoints.http.documentation import examples
+from chatbill.entrypoints.http.documentation.responses import documented, returned
+from chatbill.entrypoints.http.injection import Injected
+from chatbill.entrypoints.http.parameters import Cursor, From, IdempotencyKey, PageLimit, To, checked_period
+from chatbill.entrypoints.http.schemas import OrderBody
+from chatbill.entrypoints.http.views.billing import BalanceView, PackageView, ReceiptView, TransactionsView
+
+KINDS = tuple(kind.value for kind in EntryKind)
+
+
+class BillingController(Controller):
+    """The wallet of whoever asks."""
+
+    path = "/billing"
+    tags = ("Billing",)
+
+    @get(
+        "/balance",
+        operation_id="readBalance",
+        summary="Read the balance",
+        responses=documented(200, BalanceView, "The wallet as it is now.", examples.BALANCE, signed_in=True),
+    )
+    async def read_balance(self, use_cases: Injected[UseCases], principal: Injected[Principal]) -> BalanceView:
+        """Credits owned, credits held for running replies, and what is left to spend."""
+        return BalanceView.of(await use_cases.read_balance(principal))
+
+    @get(
+        "/packages",
+        operation_id="listPackages",
+        summary="What credits cost",
+        responses=documented(200, list[PackageView], "Packages on sale.", [examples.PACKAGE], signed_in=True),
+    )
+    async def list_packages(self, use_cases: Injected[UseCases]) -> list[PackageView]:
+        """Credits sold together, with their bonus and price."""
+        return [PackageView.of(package) for package in use_cases.list_packages().packages]
+
+    @post(
+        "/add",
+        status_code=201,
+        operation_id="addCredits",
+        summary="Buy credits",
+        responses=documented(
+            201,
+            ReceiptView,
+            "The money came and the credits are in the wallet.",
+            examples.RECEIPT,
+            signed_in=True,
+            problems=("invalid_request", "idempotency_mismatch", "request_in_progress"),
+        )
+        | {202: returned(ReceiptView, "Pay at `checkout_url`; the credits come with the money.", examples.PENDING)},
+    )
+    async def add_credits(
+        self,
+        data: JSONBody[OrderBody],
+        use_cases: Injected[UseCases],
+        principal: Injected[Principal],
+        idempotency_key: IdempotencyKey = None,
+    ) -> Response[ReceiptView]:
+        """Buy a package, or an amount of credits. Send an `Idempotency-Key`, so that a retry buys only once."""
+        receipt = await use_cases.top_up(principal, data.to_order(idempotency_key))
+        if receipt.payment.status is PaymentStatus.CONFIRMED:
+            return Response(ReceiptView.confirmed(receipt), status_code=201)
+        wallet = await use_cases.read_balance(principal)
+        return Response(ReceiptView.pending(receipt, balance=wallet.posted), status_code=202)
+
+    @get(
+        "/transactions",
+        operation_id="listTransactions",
+        summary="Where credits went",
+        responses=documented(
+            200,
+            TransactionsView,
+            "Movements of credits, newest first.",
+            examples.TRANSACTIONS,
+            signed_in=True,
+            problems=("invalid_request",),
+        ),
+    )
+    async def list_transactions(
+        self,
+        use_cases: Injected[UseCases],
+        principal: Injected[Principal],
+        kind: Annotated[
+            str | None, QueryParameter(description="Why credits moved.", schema_extra={"enum": list(KINDS)})
+        ] = None,
+        start: From = None,
+        end: To = None,
+        limit: PageLimit = DEFAULT_PAGE,
+        cursor: Cursor = None,
+    ) -> TransactionsView:
+        """Every movement of your credits, with the balance after it."""
+        page = await use_cases.list_transactions(
+            principal, kind=_kind(kind), period=checked_period(start, end), limit=limit, cursor=cursor
+        )
+        return TransactionsView.of(page)
+
+
+def _kind(kind: str | None) -> EntryKind | None:
+    if kind is not None and kind not in KINDS:
+        raise InvalidRequest.of("kind", f"must be one of: {', '.join(KINDS)}")
+    return EntryKind(kind) if kind is not None else None

@@ -1,0 +1,133 @@
+"""Chat: the models, a message and its reply, stopping it, and how the engine stands."""
+
+from __future__ import annotations
+
+from litestar import Controller, Response, get, post
+from litestar.params import FromPath, JSONBody
+from litestar.response.base import ASGIResponse
+
+from chatbill.application.events import Failed
+from chatbill.application.principal import Principal
+from chatbill.application.service import UseCases
+from chatbill.domain.errors import NotFound
+from chatbill.domain.ids import InteractionId
+from chatbill.entrypoints.http.bodies import JsonRequest
+from chatbill.entrypoints.http.config import HttpConfig
+from chatbill.entrypoints.http.documentation import examples
+from chatbill.entrypoints.http.documentation.responses import StreamOperation, documented, documented_empty
+from chatbill.entrypoints.http.event_stream import MEDIA_TYPE, ReplyStream
+from chatbill.entrypoints.http.injection import Injected
+from chatbill.entrypoints.http.negotiation import prefers
+from chatbill.entrypoints.http.parameters import IdempotencyKey, could_be_id
+from chatbill.entrypoints.http.problems import problem_of_reply, response_of
+from chatbill.entrypoints.http.replies import WatchedReply, wait_for_end
+from chatbill.entrypoints.http.request_ids import request_id_of
+from chatbill.entrypoints.http.schemas import MessageBody
+from chatbill.entrypoints.http.views.chat import ReplyView
+from chatbill.entrypoints.http.views.models import ChatStatusView, ModelView
+
+REFUSALS = (
+    "invalid_request",
+    "not_found",
+    "insufficient_credits",
+    "request_in_progress",
+    "idempotency_mismatch",
+    "too_large",
+    "rate_limited",
+    "model_unavailable",
+    "overloaded",
+)
+FAILURES = ("generation_failed", "generation_timeout", "interrupted")
+
+
+class ChatController(Controller):
+    """Messages and what answers them."""
+
+    path = "/chat"
+    tags = ("Chat",)
+
+    @get(
+        "/models",
+        operation_id="listModels",
+        summary="Models and prices",
+        responses=documented(200, list[ModelView], "Every model on offer.", [examples.MODEL], signed_in=True),
+    )
+    async def list_models(self, use_cases: Injected[UseCases]) -> list[ModelView]:
+        """Every model, what a reply costs in credits, and whether it can answer now."""
+        return [ModelView.of(offer) for offer in use_cases.list_models()]
+
+    @get(
+        "/status",
+        operation_id="readChatStatus",
+        summary="Engine and queue",
+        responses=documented(200, ChatStatusView, "How the chat stands now.", examples.CHAT_STATUS, signed_in=True),
+    )
+    async def read_status(self, use_cases: Injected[UseCases], config: Injected[HttpConfig]) -> ChatStatusView:
+        """What generates, how many requests run and wait, and the state of each model."""
+        return ChatStatusView.of(config.engine, use_cases.list_models())
+
+    @post(
+        "/message",
+        status_code=200,
+        operation_id="sendMessage",
+        operation_class=StreamOperation,
+        summary="Send a message",
+        responses=documented(
+            200,
+            ReplyView,
+            "The reply, charged and stored. `outcome` is `completed`, or `stopped` when somebody stopped it.",
+            examples.REPLY,
+            signed_in=True,
+            problems=REFUSALS + FAILURES,
+        ),
+    )
+    async def send_message(
+        self,
+        request: JsonRequest,
+        data: JSONBody[MessageBody],
+        use_cases: Injected[UseCases],
+        principal: Injected[Principal],
+        config: Injected[HttpConfig],
+        idempotency_key: IdempotencyKey = None,
+    ) -> ASGIResponse:
+        """Have a message answered and charged.
+
+        The most it can cost is held first; what is due is charged once the reply is whole. Failures cost nothing.
+
+        With `Accept: text/event-stream` the reply is streamed: `accepted {id, conversation_id, held}`, `delta {text}`
+        as often as there is something, then `done` (the body below) or `error` (a problem). What is wrong before the
+        message is accepted is a plain problem. Closing the connection stops the reply; it is charged for what was
+        delivered, and costs nothing before the first piece.
+
+        A client that waits for the whole reply and leaves before it comes pays nothing, unless it sent an
+        `Idempotency-Key`: then the reply is finished, charged, and kept for the same request to fetch.
+        """
+        reply = await use_cases.send_message(principal, data.to_message(idempotency_key))
+        if prefers(MEDIA_TYPE, request.headers.get("accept", "")):
+            return ReplyStream(reply, request_id=request_id_of(request.scope), ping_s=config.ping_s)
+        return await _whole(reply, request, keep=idempotency_key is not None)
+
+    @post(
+        "/interactions/{interaction_id:str}/stop",
+        status_code=202,
+        operation_id="stopMessage",
+        summary="Stop a reply",
+        responses=documented_empty(
+            202, "The reply will end; harmless when it has ended.", signed_in=True, problems=("not_found",)
+        ),
+    )
+    async def stop_message(
+        self, interaction_id: FromPath[str], use_cases: Injected[UseCases], principal: Injected[Principal]
+    ) -> None:
+        """Stop the writing of a reply. Its stream ends with `done` and `outcome: "stopped"`."""
+        if not could_be_id(interaction_id):
+            raise NotFound("This interaction")
+        await use_cases.stop_message(principal, InteractionId(interaction_id))
+
+
+async def _whole(reply: WatchedReply, request: JsonRequest, *, keep: bool) -> ASGIResponse:
+    """The reply as one answer: its body, or the problem that ended it."""
+    end = await wait_for_end(reply, request.receive, keep=keep)
+    if isinstance(end, Failed):
+        return response_of(problem_of_reply(end), request).to_asgi_response(app=None, request=request)
+    return Response(ReplyView.of(end.interaction)).to_asgi_response(app=None, request=request)

@@ -1,0 +1,66 @@
+"""Health: is the process there, and would a message be taken? Open to all, for probes and balancers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from litestar import Controller, Response, get
+
+from chatbill.application.service import UseCases
+from chatbill.application.use_cases.check_readiness import Readiness
+from chatbill.entrypoints.http.documentation import examples
+from chatbill.entrypoints.http.documentation.responses import documented, returned
+from chatbill.entrypoints.http.injection import Injected
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthView:
+    """The process answers."""
+
+    status: str = "ok"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadinessView:
+    """What works; `missing` names what must come before messages are taken."""
+
+    ready: bool
+    database: bool
+    models: dict[str, bool]
+    missing: list[str]
+
+    @classmethod
+    def of(cls, readiness: Readiness) -> ReadinessView:
+        """As probes see it."""
+        missing = [] if readiness.store else ["database"]
+        if not any(readiness.models.values()):
+            missing.append("model")
+        return cls(ready=readiness.ready, database=readiness.store, models=readiness.models, missing=missing)
+
+
+class HealthController(Controller):
+    """What a probe asks."""
+
+    path = "/health"
+    tags = ("Health",)
+
+    @get(
+        operation_id="readHealth",
+        summary="Is the process there",
+        responses=documented(200, HealthView, "It is.", examples.HEALTH),
+    )
+    async def read_health(self) -> HealthView:
+        """Answers as long as the process does."""
+        return HealthView()
+
+    @get(
+        "/ready",
+        operation_id="readReadiness",
+        summary="Would a message be taken",
+        responses=documented(200, ReadinessView, "Database and at least one model answer.", examples.READY)
+        | {503: returned(ReadinessView, "Something is missing.", examples.NOT_READY)},
+    )
+    async def read_readiness(self, use_cases: Injected[UseCases]) -> Response[ReadinessView]:
+        """Ready means that the database answers and at least one model can generate."""
+        readiness = ReadinessView.of(await use_cases.check_readiness())
+        return Response(readiness, status_code=200 if readiness.ready else 503)

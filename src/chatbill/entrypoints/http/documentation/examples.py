@@ -1,0 +1,131 @@
+"""An example of every answer, as one person would see them in one morning."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+REQUEST_ID: Final = "0b6f6c4e0f7f4c0c9f8a3d3f5a1e2b4c"
+WHEN: Final = "2026-01-31T12:00:00Z"
+INTERACTION_ID: Final = "01JJZ8K0WQ4V7M5N2B9T3C6D8E"
+CONVERSATION_ID: Final = "01JJZ8K0WQ4V7M5N2B9T3C6D8F"
+
+ACCOUNT: Final = {
+    "id": "01JJZ8HY3S9R6P4N1A8S2B5C7D",
+    "username": "ada",
+    "email": "ada@example.org",
+    "role": "user",
+    "balance": 100,
+    "created_at": WHEN,
+}
+TOKENS: Final = {
+    "access_token": "eyJhbGciOiJIUzI1NiIsInR5cCI6ImF0K2p3dCJ9.e30.signature",
+    "refresh_token": "3q2-7wAAAAD_0123456789abcdefghijklmnopqrst",
+    "token_type": "bearer",
+    "expires_in": 3600,
+}
+MODEL: Final = {
+    "id": "demo-mini",
+    "name": "Demo mini",
+    "tier": "mini",
+    "price": {"per_reply": 1, "per_1k_prompt_tokens": 0, "per_1k_completion_tokens": 0},
+    "available": True,
+    "reason": None,
+    "context_tokens": 2048,
+    "max_reply_tokens": 512,
+}
+CHAT_STATUS: Final = {
+    "engine": "transformers",
+    "queue": {"running": 1, "queued": 0},
+    "models": [
+        {"id": "demo-mini", "state": "ready", "available": True, "reason": None, "running": 1, "queued": 0},
+    ],
+}
+USAGE: Final = {"prompt_tokens": 21, "completion_tokens": 8}
+REPLY: Final = {
+    "id": INTERACTION_ID,
+    "conversation_id": CONVERSATION_ID,
+    "model": "demo-mini",
+    "reply": "The capital of France is Paris.",
+    "outcome": "completed",
+    "usage": USAGE,
+    "credits_charged": 1,
+    "balance": 99,
+    "processing_time_ms": 740,
+}
+INTERACTION: Final = {
+    "id": INTERACTION_ID,
+    "conversation_id": CONVERSATION_ID,
+    "model": "demo-mini",
+    "prompt": "What is the capital of France? Answer in one sentence.",
+    "reply": "The capital of France is Paris.",
+    "outcome": "completed",
+    "credits_charged": 1,
+    "usage": USAGE,
+    "processing_time_ms": 740,
+    "created_at": WHEN,
+    "error_code": None,
+    "error_detail": None,
+}
+HISTORY: Final = {"items": [INTERACTION], "next_cursor": None}
+CONVERSATION: Final = {"id": CONVERSATION_ID, "title": "Capitals", "created_at": WHEN, "updated_at": WHEN}
+CONVERSATIONS: Final = {"items": [CONVERSATION], "next_cursor": None}
+THREAD: Final = {**CONVERSATION, "messages": [INTERACTION], "next_cursor": None}
+BALANCE: Final = {"balance": 99, "held": 0, "available": 99}
+PACKAGE: Final = {"id": "small", "credits": 100, "bonus": 0, "price": {"amount": "4.99", "currency": "USD"}}
+RECEIPT: Final = {
+    "payment_id": "01JJZ8M2YB1C3D5E7F9G0H2J4K",
+    "status": "confirmed",
+    "credits_added": 100,
+    "balance": 199,
+    "checkout_url": None,
+}
+PENDING: Final = {
+    "payment_id": "01JJZ8M2YB1C3D5E7F9G0H2J4K",
+    "status": "pending",
+    "credits_added": 0,
+    "balance": 99,
+    "checkout_url": "https://pay.example.org/checkout/01JJZ8M2YB",
+}
+TRANSACTIONS: Final = {
+    "items": [
+        {
+            "id": "01JJZ8K1XA2B4C6D8E0F1G3H5J",
+            "kind": "charge",
+            "amount": -1,
+            "balance_after": 99,
+            "description": "Reply by demo-mini",
+            "interaction_id": INTERACTION_ID,
+            "payment_id": None,
+            "created_at": WHEN,
+        }
+    ],
+    "next_cursor": "2",
+}
+HEALTH: Final = {"status": "ok"}
+READY: Final = {"ready": True, "database": True, "models": {"demo-mini": True, "demo-pro": False}, "missing": []}
+NOT_READY: Final = {
+    "ready": False,
+    "database": True,
+    "models": {"demo-mini": False, "demo-pro": False},
+    "missing": ["model"],
+}
+STREAM: Final = (
+    f'event: accepted\ndata: {{"id":"{INTERACTION_ID}","conversation_id":"{CONVERSATION_ID}","held":1}}\n\n'
+    'event: delta\ndata: {"text":"The capital"}\n\n'
+    'event: delta\ndata: {"text":" of France is Paris."}\n\n'
+    f'event: done\ndata: {{"id":"{INTERACTION_ID}","conversation_id":"{CONVERSATION_ID}","model":"demo-mini",'
+    '"reply":"The capital of France is Paris.","outcome":"completed",'
+    '"usage":{"prompt_tokens":21,"completion_tokens":8},"credits_charged":1,"balance":99,"processing_time_ms":740}\n\n'
+)
+
+_FAILED: Final = {"interaction_id": INTERACTION_ID, "conversation_id": CONVERSATION_ID, "credits_charged": 0}
+PROBLEM_MEMBERS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "invalid_request": {"errors": [{"field": "model", "message": "is required"}]},
+    "too_large": {"errors": [{"field": "body", "message": "must be at most 1048576 bytes"}]},
+    "insufficient_credits": {"required": 3, "available": 2},
+    "generation_failed": _FAILED,
+    "generation_timeout": _FAILED,
+    "interrupted": _FAILED,
+}
+"""What problems of some codes carry beside the standard members."""

@@ -1,0 +1,82 @@
+"""Parameters in paths and queries: what they mean, and what is wrong with them in words."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Final
+
+from litestar.openapi.spec import Example
+from litestar.params import HeaderParameter, PathParameter, QueryParameter
+
+from chatbill.application.ports.repositories import Period
+from chatbill.domain.errors import InvalidRequest
+
+MAX_ID_CHARS: Final = 64
+MAX_QUERY_CHARS: Final = 200
+# In a query, "+" stands for a blank; who forgets to write %2B for it means the offset all the same.
+LOST_PLUS: Final = re.compile(r"(?<=T)([\d:.]+) (\d\d:?\d\d)$")
+
+_MOMENT_WORDS = "RFC 3339, as in `2026-01-31T12:00:00Z`. Without an offset it is UTC; a date alone is its midnight."
+
+PathId = Annotated[str, PathParameter(description="The id.", max_length=None)]
+Cursor = Annotated[str | None, QueryParameter(description="`next_cursor` of the page before.")]
+PageLimit = Annotated[int, QueryParameter(description="Items in a page.", schema_extra={"minimum": 1, "maximum": 100})]
+From = Annotated[
+    str | None,
+    QueryParameter(
+        name="from",
+        description=f"The earliest moment, included. {_MOMENT_WORDS}",
+        schema_extra={"format": "date-time"},
+        examples=[Example(value="2026-01-31T12:00:00Z")],
+    ),
+]
+To = Annotated[
+    str | None,
+    QueryParameter(
+        name="to",
+        description=f"The moment to stop before. {_MOMENT_WORDS}",
+        schema_extra={"format": "date-time"},
+        examples=[Example(value="2026-02-28T12:00:00Z")],
+    ),
+]
+SearchText = Annotated[str | None, QueryParameter(name="q", description="Words to find in prompt or reply.")]
+IdempotencyKey = Annotated[
+    str | None,
+    HeaderParameter(
+        name="Idempotency-Key",
+        description="1 to 255 printable ASCII characters. The same request with the same key has one effect and one "
+        "answer, however often it is sent.",
+    ),
+]
+
+
+def checked_period(start: str | None, end: str | None) -> Period:
+    """The period between two moments; raises `InvalidRequest` for what is no moment."""
+    return Period(start=_moment("from", start), end=_moment("to", end))
+
+
+def checked_text(field: str, text: str | None) -> str | None:
+    """Text to look for: at most 200 characters, without NUL. Empty text looks for nothing."""
+    if text is None or not text:
+        return None
+    if "\x00" in text:
+        raise InvalidRequest.of(field, "must not contain the NUL character")
+    if len(text) > MAX_QUERY_CHARS:
+        raise InvalidRequest.of(field, f"must be at most {MAX_QUERY_CHARS} characters")
+    return text
+
+
+def could_be_id(value: str) -> bool:
+    """False for what no id can be, so that no store is asked for it."""
+    return 0 < len(value) <= MAX_ID_CHARS and value.isprintable()
+
+
+def _moment(field: str, text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(LOST_PLUS.sub(r"\1+\2", text))
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError) as error:
+        raise InvalidRequest.of(field, "must be a time as in 2026-01-31T12:00:00Z") from error

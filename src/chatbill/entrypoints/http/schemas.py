@@ -1,0 +1,160 @@
+"""What clients send: every field with its type and bounds, unknown fields ignored, nothing converted."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ModelWrapValidatorHandler,
+    StringConstraints,
+    ValidationError,
+)
+from pydantic import model_validator as validates
+
+from chatbill.application.messages import Message
+from chatbill.application.use_cases.change_password import PasswordChange
+from chatbill.application.use_cases.register import Registration
+from chatbill.application.use_cases.sign_in import Credentials
+from chatbill.application.use_cases.top_up import Order
+from chatbill.domain.errors import FieldError, InvalidRequest
+from chatbill.domain.ids import ConversationId
+from chatbill.entrypoints.http.problems import MalformedRequest
+from chatbill.entrypoints.http.wording import body_fault
+
+MAX_LINE_CHARS = 1_024
+"""Bounds what is looked up or hashed; the rules for names and passwords are the domain's."""
+
+# No database keeps the NUL character, and no name or id needs it.
+Line = Annotated[str, StringConstraints(max_length=MAX_LINE_CHARS, pattern=r"^[^\x00]*$")]
+Id = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[^\x00]*$")]
+
+
+class Body(BaseModel):
+    """A JSON object. Fields that are not known are ignored, so that newer clients can talk to older servers."""
+
+    model_config = ConfigDict(strict=True, extra="ignore", frozen=True, hide_input_in_errors=True)
+
+    @validates(mode="wrap")
+    @classmethod
+    def _refuse_in_words(cls, value: Any, handler: ModelWrapValidatorHandler[Any]) -> Any:
+        try:
+            return handler(value)
+        except ValidationError as error:
+            raise _refusal(error) from None
+
+
+def _refusal(error: ValidationError) -> InvalidRequest:
+    """Every fault of a body, in words."""
+    faults = [
+        FieldError(".".join(map(str, fault["loc"])) or "body", body_fault(fault["type"], fault.get("ctx", {})))
+        for fault in error.errors(include_url=False, include_input=False)
+    ]
+    if faults[0].field == "body":
+        return MalformedRequest(*faults)
+    return InvalidRequest(*faults)
+
+
+def _example(fields: dict[str, JsonValue]) -> ConfigDict:
+    return ConfigDict(json_schema_extra={"example": fields})
+
+
+class RegisterBody(Body):
+    """A new account."""
+
+    model_config = _example({"username": "ada", "email": "ada@example.org", "password": "difference engine 2"})
+
+    username: Line = Field(description="3 to 32 letters, digits, dots, dashes and underscores.")
+    email: Line = Field(description="An address of your own; it can be used to sign in.")
+    password: Line = Field(description="8 to 256 characters.")
+
+    def to_registration(self, address: str) -> Registration:
+        """As the use case takes it."""
+        return Registration(username=self.username, email=self.email, password=self.password, address=address)
+
+
+class LoginBody(Body):
+    """Who signs in."""
+
+    model_config = _example({"username": "ada", "password": "difference engine 2"})
+
+    username: Line = Field(description="The username or the e-mail address.")
+    password: Line
+
+    def to_credentials(self, address: str) -> Credentials:
+        """As the use case takes it."""
+        return Credentials(login=self.username, password=self.password, address=address)
+
+
+class RefreshBody(Body):
+    """A refresh token, which is spent by this."""
+
+    model_config = _example({"refresh_token": "3q2-7wAAAAD_0123456789abcdefghijklmnopqrst"})
+
+    refresh_token: Line
+
+
+class PasswordBody(Body):
+    """The password that is, and the one that shall be."""
+
+    model_config = _example({"current_password": "difference engine 2", "new_password": "analytical engine 1"})
+
+    current_password: Line
+    new_password: Line = Field(description="8 to 256 characters.")
+
+    def to_change(self) -> PasswordChange:
+        """As the use case takes it."""
+        return PasswordChange(current=self.current_password, new=self.new_password)
+
+
+class MessageBody(Body):
+    """A message to a model."""
+
+    model_config = _example({"model": "demo-mini", "message": "What is the capital of France? Answer in one sentence."})
+
+    model: Line = Field(description="The id of a model, from `GET /chat/models`.")
+    message: str = Field(description="What you say.")
+    conversation_id: Id | None = Field(
+        default=None, description="Goes on with this conversation; else a new one begins."
+    )
+    max_tokens: int | None = Field(
+        default=None, description="Longest reply, in tokens, at least 1; the model has its own bound."
+    )
+    temperature: float | None = Field(
+        default=None, allow_inf_nan=False, description="0 (always the likeliest word) to 2; left out: the model's own."
+    )
+
+    def to_message(self, idempotency_key: str | None) -> Message:
+        """As the use case takes it."""
+        return Message(
+            model=self.model,
+            text=self.message,
+            conversation_id=ConversationId(self.conversation_id) if self.conversation_id is not None else None,
+            max_tokens=self.max_tokens,
+            temperature=self.temperature,
+            idempotency_key=idempotency_key,
+        )
+
+
+class TitleBody(Body):
+    """Another title."""
+
+    model_config = _example({"title": "Capitals"})
+
+    title: Line = Field(description="1 to 200 characters.")
+
+
+class OrderBody(Body):
+    """What to buy: either a package or an amount of credits."""
+
+    model_config = _example({"package": "small"})
+
+    package: Line | None = Field(default=None, description="The id of a package, from `GET /billing/packages`.")
+    amount: int | None = Field(default=None, description="Credits, without a package's bonus.")
+
+    def to_order(self, idempotency_key: str | None) -> Order:
+        """As the use case takes it."""
+        return Order(package=self.package, amount=self.amount, idempotency_key=idempotency_key)

@@ -1,0 +1,1 @@
+"""What clients get: the JSON of every answer, one family a file."""

@@ -1,0 +1,127 @@
+"""What clients see of balances, packages, purchases and transactions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from chatbill.application.paging import Page
+from chatbill.application.use_cases.top_up import Receipt
+from chatbill.domain.ledger import LedgerEntry
+from chatbill.domain.payments import Package
+from chatbill.domain.wallets import Wallet
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BalanceView:
+    """Credits owned, promised to running replies, and free to spend."""
+
+    balance: int
+    held: int
+    available: int
+
+    @classmethod
+    def of(cls, wallet: Wallet) -> BalanceView:
+        """As clients see it."""
+        return cls(balance=wallet.posted, held=wallet.held, available=wallet.available)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MoneyView:
+    """An amount of money; the amount is text, so that no decimal is lost."""
+
+    amount: Decimal
+    currency: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackageView:
+    """Credits sold together; `bonus` comes on top of `credits`."""
+
+    id: str
+    credits: int
+    bonus: int
+    price: MoneyView
+
+    @classmethod
+    def of(cls, package: Package) -> PackageView:
+        """As clients see it."""
+        price = MoneyView(amount=package.price.amount, currency=package.price.currency)
+        return cls(id=package.id, credits=package.credits, bonus=package.bonus, price=price)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceiptView:
+    """A purchase. While it is `pending`, no credits are added and `checkout_url` is where to pay."""
+
+    payment_id: str
+    status: str
+    credits_added: int
+    balance: int | None
+    checkout_url: str | None
+
+    @classmethod
+    def confirmed(cls, receipt: Receipt) -> ReceiptView:
+        """The money came; `balance` is what the wallet owned right after."""
+        payment = receipt.payment
+        return cls(
+            payment_id=payment.id,
+            status=payment.status.value,
+            credits_added=payment.credits,
+            balance=payment.balance_after,
+            checkout_url=None,
+        )
+
+    @classmethod
+    def pending(cls, receipt: Receipt, *, balance: int) -> ReceiptView:
+        """The money is yet to come; `balance` is what the wallet owns without it."""
+        payment = receipt.payment
+        return cls(
+            payment_id=payment.id,
+            status=payment.status.value,
+            credits_added=0,
+            balance=balance,
+            checkout_url=receipt.checkout_url,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransactionView:
+    """One movement of credits. `amount` is positive when credits came in."""
+
+    id: str
+    kind: str
+    amount: int
+    balance_after: int
+    description: str
+    interaction_id: str | None
+    payment_id: str | None
+    created_at: datetime
+
+    @classmethod
+    def of(cls, entry: LedgerEntry) -> TransactionView:
+        """As clients see it."""
+        return cls(
+            id=entry.id,
+            kind=entry.kind.value,
+            amount=entry.signed_amount,
+            balance_after=entry.balance_after,
+            description=entry.description,
+            interaction_id=entry.interaction_id,
+            payment_id=entry.payment_id,
+            created_at=entry.created_at,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransactionsView:
+    """Movements of credits, newest first."""
+
+    items: list[TransactionView]
+    next_cursor: str | None
+
+    @classmethod
+    def of(cls, page: Page[LedgerEntry]) -> TransactionsView:
+        """As clients see it."""
+        return cls(items=[TransactionView.of(item) for item in page.items], next_cursor=page.next_cursor)

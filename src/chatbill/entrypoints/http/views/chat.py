@@ -1,0 +1,161 @@
+"""What clients see of replies, the history and conversations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from chatbill.application.paging import Page
+from chatbill.application.use_cases.read_conversation import Thread
+from chatbill.domain.chat import Conversation, Interaction
+from chatbill.domain.credits import Usage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageView:
+    """Tokens read and written, as the model counts them."""
+
+    prompt_tokens: int
+    completion_tokens: int
+
+    @classmethod
+    def of(cls, usage: Usage) -> UsageView:
+        """As clients see it."""
+        return cls(prompt_tokens=usage.prompt_tokens, completion_tokens=usage.completion_tokens)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplyView:
+    """A reply that was charged. `balance` is what the wallet owns after it, in credits."""
+
+    id: str
+    conversation_id: str
+    model: str
+    reply: str
+    outcome: str
+    usage: UsageView
+    credits_charged: int
+    balance: int | None
+    processing_time_ms: int | None
+
+    @classmethod
+    def of(cls, interaction: Interaction) -> ReplyView:
+        """As clients see it."""
+        return cls(
+            id=interaction.id,
+            conversation_id=interaction.conversation_id,
+            model=interaction.model,
+            reply=interaction.reply,
+            outcome=interaction.outcome.value,
+            usage=UsageView.of(interaction.usage),
+            credits_charged=interaction.credits_charged,
+            balance=interaction.balance_after,
+            processing_time_ms=interaction.processing_time_ms,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InteractionView:
+    """One request and what came of it. `error_code` and `error_detail` say why there is no whole reply."""
+
+    id: str
+    conversation_id: str
+    model: str
+    prompt: str
+    reply: str
+    outcome: str
+    credits_charged: int
+    usage: UsageView
+    processing_time_ms: int | None
+    created_at: datetime
+    error_code: str | None
+    error_detail: str | None
+
+    @classmethod
+    def of(cls, interaction: Interaction) -> InteractionView:
+        """As clients see it."""
+        return cls(
+            id=interaction.id,
+            conversation_id=interaction.conversation_id,
+            model=interaction.model,
+            prompt=interaction.prompt,
+            reply=interaction.reply,
+            outcome=interaction.outcome.value,
+            credits_charged=interaction.credits_charged,
+            usage=UsageView.of(interaction.usage),
+            processing_time_ms=interaction.processing_time_ms,
+            created_at=interaction.created_at,
+            error_code=interaction.error_code,
+            error_detail=interaction.error_detail,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryView:
+    """Interactions, newest first. `next_cursor` gets the next ones; it is null at the end."""
+
+    items: list[InteractionView]
+    next_cursor: str | None
+
+    @classmethod
+    def of(cls, page: Page[Interaction]) -> HistoryView:
+        """As clients see it."""
+        return cls(items=[InteractionView.of(item) for item in page.items], next_cursor=page.next_cursor)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConversationView:
+    """A conversation without its messages."""
+
+    id: str
+    title: str
+    created_at: datetime
+    updated_at: datetime
+
+    @classmethod
+    def of(cls, conversation: Conversation) -> ConversationView:
+        """As clients see it."""
+        return cls(
+            id=conversation.id,
+            title=conversation.title,
+            created_at=conversation.created_at,
+            updated_at=conversation.updated_at,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConversationsView:
+    """Conversations, the one used last first."""
+
+    items: list[ConversationView]
+    next_cursor: str | None
+
+    @classmethod
+    def of(cls, page: Page[Conversation]) -> ConversationsView:
+        """As clients see it."""
+        return cls(items=[ConversationView.of(item) for item in page.items], next_cursor=page.next_cursor)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ThreadView:
+    """A conversation with its latest messages in the order they were said. `next_cursor` gets earlier ones."""
+
+    id: str
+    title: str
+    created_at: datetime
+    updated_at: datetime
+    messages: list[InteractionView]
+    next_cursor: str | None
+
+    @classmethod
+    def of(cls, thread: Thread) -> ThreadView:
+        """As clients see it."""
+        conversation, page = thread.conversation, thread.page
+        return cls(
+            id=conversation.id,
+            title=conversation.title,
+            created_at=conversation.created_at,
+            updated_at=conversation.updated_at,
+            messages=[InteractionView.of(item) for item in reversed(page.items)],
+            next_cursor=page.next_cursor,
+        )

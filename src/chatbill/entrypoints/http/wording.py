@@ -1,0 +1,44 @@
+"""What validators find, in words for the person who wrote the request."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+FALLBACK: Final = "is not valid"
+
+BODY_WORDS: Final[Mapping[str, str]] = {
+    "missing": "is required",
+    "string_type": "must be a string",
+    "string_unicode": "must be valid Unicode, without lone surrogates",
+    "string_too_short": "must be at least {min_length} characters long",
+    "string_too_long": "must be at most {max_length} characters long",
+    "string_pattern_mismatch": "holds a character that is not allowed",
+    "int_type": "must be a whole number",
+    "int_parsing_size": "must be a smaller number",
+    "float_type": "must be a number",
+    "finite_number": "must be a finite number",
+    "bool_type": "must be true or false",
+    "model_type": "must be a JSON object",
+    "dict_type": "must be a JSON object",
+    "list_type": "must be a JSON array",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
+}
+"""Words for each kind of fault that pydantic knows and a request body here can have."""
+
+PARAMETER_WORDS: Final = (
+    (re.compile(r"^Expected `int`"), "must be a whole number"),
+    (re.compile(r"^Missing required"), "is required"),
+)
+
+
+def body_fault(kind: str, context: Mapping[str, Any]) -> str:
+    """Words for a fault in a body, by pydantic's name for it."""
+    return BODY_WORDS.get(kind, FALLBACK).format_map(context)
+
+
+def parameter_fault(message: str) -> str:
+    """Words for a fault in a parameter, by what msgspec says of it."""
+    return next((words for pattern, words in PARAMETER_WORDS if pattern.search(message)), FALLBACK)
