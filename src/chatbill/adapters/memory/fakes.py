@@ -46,17 +46,15 @@ class PlainTokens:
     def sign(self, claims: Claims, *, now: datetime) -> str:
         """Claims as JSON, with a keyed digest."""
         body = json.dumps([claims.user_id, claims.session_id, claims.expires_at.isoformat(), now.isoformat()])
-        return f"{body.encode().hex()}.{self._mac(body)}"
+        encoded = body.encode().hex()
+        return f"{encoded}.{self._mac(encoded)}"
 
     def read(self, token: str, *, now: datetime) -> Claims:
         """Check digest and time."""
         encoded, _, mac = token.partition(".")
-        try:
-            body = bytes.fromhex(encoded).decode()
-        except ValueError:
-            raise Unauthenticated from None
-        if not secrets.compare_digest(self._mac(body), mac.encode("ascii", "replace").decode()):
+        if not secrets.compare_digest(self._mac(encoded).encode(), mac.encode("utf-8", "surrogatepass")):
             raise Unauthenticated
+        body = bytes.fromhex(encoded).decode()
         user_id, session_id, expires_at, _ = json.loads(body)
         claims = Claims(
             user_id=UserId(user_id), session_id=SessionId(session_id), expires_at=datetime.fromisoformat(expires_at)
@@ -73,8 +71,8 @@ class PlainTokens:
         """SHA-256, in hex."""
         return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
-    def _mac(self, body: str) -> str:
-        return hashlib.blake2b(body.encode(), key=self._key, digest_size=32).hexdigest()
+    def _mac(self, text: str) -> str:
+        return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), key=self._key, digest_size=32).hexdigest()
 
 
 class FreeRateLimits:

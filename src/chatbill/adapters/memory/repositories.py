@@ -23,7 +23,7 @@ from chatbill.domain.ids import (
     WalletId,
 )
 from chatbill.domain.ledger import EntryKind, LedgerEntry
-from chatbill.domain.payments import Payment
+from chatbill.domain.payments import Payment, PaymentStatus
 from chatbill.domain.sessions import RefreshToken, Session
 from chatbill.domain.users import User
 from chatbill.domain.wallets import Hold, HoldState, Wallet
@@ -321,7 +321,10 @@ class MemoryPayments:
         _insert(self.table, payment.id, payment)
 
     def save(self, payment: Payment) -> None:
-        _replace(self.table, payment.id, payment)
+        stored = self.table.get(payment.id)
+        if stored is None or stored.status is not PaymentStatus.PENDING:
+            raise BrokenBooks(f"payment {payment.id} is not pending")
+        self.table.put(payment.id, payment)
 
 
 class MemoryIdempotency:

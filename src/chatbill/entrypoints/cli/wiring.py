@@ -6,7 +6,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import structlog
 
@@ -19,7 +19,7 @@ T = TypeVar("T")
 _log = structlog.get_logger(__name__)
 
 
-def settings_from(**chosen: object) -> Settings:
+def settings_from(**chosen: Any) -> Settings:
     """The settings, with the command's own options over them, and logs set up as they say.
 
     Raises `SettingsError` with words for the operator.

@@ -1,0 +1,35 @@
+"""Services for tests: one that many share, and a maker of others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.service.process import Service
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """One running service; tests register people of their own."""
+    running = Service(tmp_path_factory.mktemp("service")).start()
+    yield running
+    if running.url:
+        running.kill()
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Service]]:
+    """Start a service with these variables (without `CHATBILL_`), on a data folder of this test."""
+    started: list[Service] = []
+
+    def _start(mode: str = "api", **variables: object) -> Service:
+        environment = {f"CHATBILL_{name.upper()}": str(value) for name, value in variables.items()}
+        started.append(Service(tmp_path / "data", environment, mode=mode))
+        return started[-1].start()
+
+    yield _start
+    for each in started:
+        if each.process and each.process.poll() is None:
+            each.kill()

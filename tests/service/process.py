@@ -1,0 +1,118 @@
+"""A real `chatbill serve` in a process of its own, and what a client needs to talk to it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import httpx
+
+READY_WITHIN_S = 60
+STOPPED_WITHIN_S = 30
+
+
+@dataclass
+class Service:
+    """One service on one data folder. It can be stopped, killed, and started again on what it left behind."""
+
+    data_dir: Path
+    environment: dict[str, str] = field(default_factory=dict)
+    mode: str = "api"
+    process: subprocess.Popen[str] | None = None
+    url: str = ""
+    output: list[str] = field(default_factory=list)
+
+    def start(self) -> Self:
+        """Start it on a free port and wait until it says that it answers."""
+        command = [sys.executable, "-m", "chatbill", "serve", "--port", "0", "--mode", self.mode]
+        self.process = subprocess.Popen(
+            command, env=self.variables(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        ready = threading.Event()
+        threading.Thread(target=self._listen, args=(self.process, ready), daemon=True).start()
+        assert ready.wait(READY_WITHIN_S), "".join(self.output)
+        assert self.url, "".join(self.output)
+        return self
+
+    def run(self, *arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+        """Another command of the command line on the same data."""
+        return subprocess.run(
+            [sys.executable, "-m", "chatbill", *arguments],
+            env=self.variables(),
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    def variables(self) -> dict[str, str]:
+        """The environment of the service: nothing of chatbill's but what the test sets."""
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("CHATBILL_")}
+        defaults = {"CHATBILL_ENGINE": "scripted", "CHATBILL_DATA_DIR": str(self.data_dir), "PYTHONUNBUFFERED": "1"}
+        return inherited | defaults | self.environment
+
+    def stop(self) -> int:
+        """SIGTERM, and the exit code."""
+        return self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """SIGKILL: nothing is tidied up."""
+        self._end(signal.SIGKILL)
+
+    def client(self, token: str | None = None, **options: Any) -> httpx.AsyncClient:
+        """A client, signed in with the token if there is one."""
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        limits = httpx.Limits(max_connections=200)
+        return httpx.AsyncClient(base_url=self.url, headers=headers, timeout=30, limits=limits, **options)
+
+    async def person(self, name: str = "alice") -> str:
+        """An access token of somebody who registered and signed in."""
+        body = {"username": name, "email": f"{name}@example.org", "password": "correct horse battery"}
+        async with self.client() as client:
+            (await client.post("/auth/register", json=body)).raise_for_status()
+            signed_in = (await client.post("/auth/login", json=body)).raise_for_status()
+            return str(signed_in.json()["access_token"])
+
+    def verify(self) -> dict[str, Any]:
+        """What `chatbill ledger verify --json` says last; fails unless the books agree."""
+        done = self.run("ledger", "verify", "--json")
+        assert done.returncode == 0, done.stdout + done.stderr
+        verdict: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+        return verdict
+
+    def _end(self, how: signal.Signals) -> int:
+        assert self.process
+        self.process.send_signal(how)
+        code = self.process.wait(STOPPED_WITHIN_S)
+        self.url = ""
+        return code
+
+    def _listen(self, process: subprocess.Popen[str], ready: threading.Event) -> None:
+        assert process.stdout
+        for line in process.stdout:
+            self.output.append(line)
+            if found := re.search(r"chatbill is ready: .*?(http://[^/\s]+)", line):
+                self.url = found[1]
+                ready.set()
+        ready.set()
+
+
+def events(lines: Iterator[str] | list[str]) -> list[tuple[str, Any]]:
+    """Server-sent events by name, with their data read as JSON."""
+    found, name = [], ""
+    for line in lines:
+        if line.startswith("event:"):
+            name = line.removeprefix("event:").strip()
+        elif line.startswith("data:"):
+            found.append((name, json.loads(line.removeprefix("data:"))))
+    return found

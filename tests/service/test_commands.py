@@ -1,0 +1,101 @@
+"""The tools of an operator, as they are typed."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from tests.service.process import Service
+
+
+@pytest.fixture
+def operator(tmp_path: Path) -> Service:
+    return Service(tmp_path / "data")
+
+
+def test_an_administrator_is_made_from_a_password_on_standard_input(operator: Service) -> None:
+    arguments = ("admin", "create", "--username", "root", "--email", "root@example.org", "--password-stdin")
+    made = operator.run(*arguments, stdin="correct horse battery\n")
+    assert (made.returncode, made.stdout) == (0, "Administrator root was made, with 100 credits.\n")
+    again = operator.run(*arguments, stdin="correct horse battery\n")
+    assert again.returncode == 1
+    assert "taken" in again.stderr
+
+
+def test_a_weak_password_is_told_in_words(operator: Service) -> None:
+    done = operator.run(
+        "admin", "create", "--username", "root", "--email", "root@example.org", "--password-stdin", stdin="short\n"
+    )
+    assert done.returncode == 1
+    assert "password: must be 8 to 256 characters long" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_proof_names_what_it_proved(operator: Service) -> None:
+    done = operator.run("ledger", "verify")
+    assert done.returncode == 0
+    assert "proved: the sum over all accounts is zero" in done.stdout
+    assert "The books agree." in done.stdout
+
+
+def test_the_proof_names_every_difference(operator: Service) -> None:
+    operator.run(
+        "admin",
+        "create",
+        "--username",
+        "root",
+        "--email",
+        "root@example.org",
+        "--password-stdin",
+        stdin="correct horse battery\n",
+    )
+    database = operator.data_dir / "chatbill.sqlite3"
+    with sqlite3.connect(database) as connection:
+        connection.execute("UPDATE wallets SET posted = posted + 7")
+    done = operator.run("ledger", "verify")
+    assert done.returncode == 1
+    assert "owns 107 at version 1; its entries say 100 at version 1" in done.stdout
+    assert "they sum to 7" in done.stdout
+    verdict = json.loads(operator.run("ledger", "verify", "--json").stdout.splitlines()[-1])
+    assert (verdict["agrees"], verdict["differences"]) == (False, 2)
+
+
+def test_the_schema_is_made_once_and_its_revision_told(operator: Service) -> None:
+    assert "no schema yet" in operator.run("db", "current").stdout
+    assert operator.run("db", "upgrade").returncode == 0
+    assert operator.run("db", "upgrade").returncode == 0
+    assert "no schema" not in operator.run("db", "current").stdout
+
+
+def test_models_are_listed_with_their_prices(operator: Service) -> None:
+    listed = operator.run("models", "list")
+    assert listed.returncode == 0
+    assert "demo-mini" in listed.stdout
+    unknown = operator.run("models", "pull", "demo-max")
+    assert unknown.returncode == 1
+    assert "choose one of: demo-mini, demo-pro" in unknown.stderr
+
+
+def test_a_wrong_setting_is_told_by_its_variable(operator: Service) -> None:
+    operator.environment["CHATBILL_WELCOME_CREDITS"] = "many"
+    done = operator.run("db", "current")
+    assert done.returncode == 1
+    assert "CHATBILL_WELCOME_CREDITS" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_key_and_the_database_are_for_their_owner_alone(operator: Service) -> None:
+    operator.run(
+        "admin",
+        "create",
+        "--username",
+        "root",
+        "--email",
+        "root@example.org",
+        "--password-stdin",
+        stdin="correct horse battery\n",
+    )
+    assert (operator.data_dir / "chatbill.sqlite3").stat().st_mode & 0o077 == 0
