@@ -1,0 +1,38 @@
+"""Events gathered for a moment, so that a fast reply does not redraw the page for every token."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+async def batches(events: AsyncIterator[T], *, gather_s: float, idle_s: float) -> AsyncGenerator[list[T], None]:
+    """Lists of events, each gathered for `gather_s` seconds from its first; empty after `idle_s` without any.
+
+    The empty ones are where a consumer that nobody needs any more can be ended, however slow the events are.
+    """
+    loop = asyncio.get_running_loop()
+    coming: asyncio.Future[T | None] | None = None
+    try:
+        while True:
+            batch: list[T] = []
+            until = loop.time() + idle_s
+            while True:
+                coming = coming or asyncio.ensure_future(anext(events, None))
+                await asyncio.wait({coming}, timeout=max(0.0, until - loop.time()))
+                if not coming.done():
+                    break
+                event, coming = coming.result(), None
+                if event is None:
+                    if batch:
+                        yield batch
+                    return
+                until = until if batch else loop.time() + gather_s
+                batch.append(event)
+            yield batch
+    finally:
+        if coming:
+            coming.cancel()

@@ -1,0 +1,21 @@
+"""What the web app can be told from outside."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebConfig:
+    """How the web app runs.
+
+    A sign-in in the browser lasts `session_s` seconds. At most `max_running` handlers run at once, a streamed reply
+    being one of them, and at most `max_waiting` wait for a place. `payment_note` is shown where credits are bought,
+    for example to say that the provider is a sandbox.
+    """
+
+    title: str = "chatbill"
+    session_s: int = 30 * 24 * 3_600
+    max_running: int = 512
+    max_waiting: int = 1_024
+    payment_note: str = ""

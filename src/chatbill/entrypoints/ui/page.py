@@ -1,0 +1,173 @@
+"""The layout of the chat page, and which handler answers which event."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from html import escape
+from typing import Any
+
+import gradio as gr
+
+from chatbill.application.service import UseCases
+from chatbill.entrypoints.ui.chat import Chat
+from chatbill.entrypoints.ui.config import WebConfig
+from chatbill.entrypoints.ui.shop import Shop
+from chatbill.entrypoints.ui.widgets import Shelf, Widgets
+
+REFRESH_S = 5
+# Formulas as models write them; a single dollar sign stays money.
+FORMULAS: list[dict[str, str | bool]] = [
+    {"left": "$$", "right": "$$", "display": True},
+    {"left": r"\[", "right": r"\]", "display": True},
+    {"left": r"\(", "right": r"\)", "display": False},
+]
+EMPTY = "### What would you like to know?\nPick a model, write a message. Its price is charged when the reply is there."
+# Asked in the browser: "no" sends no conversation, and nothing is deleted.
+CONFIRM = "(id) => id && confirm('Delete this conversation? What was said in it is erased for ever.') ? id : null"
+BRAND = (
+    '<button id="cb-menu" type="button" aria-expanded="false" aria-controls="cb-side">Chats</button>'
+    '<span class="cb-brand">{title}</span>'
+)
+SIGN_OUT = "() => chatbill.signOut()"
+
+
+def build_page(use_cases: UseCases, config: WebConfig) -> gr.Blocks:
+    """The page for those who are signed in. It holds nobody's data until its `load` event has found out who asks."""
+    blocks = gr.Blocks(title=config.title, analytics_enabled=False, fill_height=True, fill_width=True)
+    with blocks:
+        widgets = _layout(config)
+        _wire_chat(blocks, widgets, Chat(use_cases, widgets))
+        _wire_shop(widgets, Shop(use_cases, widgets, config))
+    # Gradio's own statistics cost a table of numbers for every event, and nothing here reads them.
+    os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", str(sys.maxsize))
+    os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "1")
+    blocks.max_threads = config.max_running
+    blocks.queue(api_open=False, max_size=config.max_waiting, default_concurrency_limit=config.max_running)
+    return blocks
+
+
+def _layout(config: WebConfig) -> Widgets:
+    with gr.Row(elem_id="cb-head"):
+        gr.HTML(BRAND.format(title=escape(config.title)), elem_id="cb-brand")
+        identity = gr.HTML("", elem_id="cb-identity")
+        add_credits = gr.Button("Add credits", size="sm", elem_id="cb-add-credits")
+        sign_out = gr.Button("Sign out", size="sm", elem_id="cb-sign-out")
+    shop = _shop()
+    with gr.Row(elem_id="cb-main"):
+        with gr.Column(elem_id="cb-side", min_width=0):
+            new_chat = gr.Button("New chat", size="sm", elem_id="cb-new")
+            conversations = gr.Radio([], label="Conversations", elem_id="cb-conversations")
+            delete = gr.Button("Delete this chat", size="sm", elem_id="cb-delete", visible=False)
+        with gr.Column(elem_id="cb-talk", min_width=0):
+            chat = _chat()
+            with gr.Column(elem_id="cb-composer"):
+                model = gr.Radio([], label="Model", elem_id="cb-model", container=False)
+                with gr.Row(elem_id="cb-write"):
+                    box = gr.Textbox(
+                        label="Message",
+                        placeholder="Write a message",
+                        lines=1,
+                        max_lines=8,
+                        container=False,
+                        elem_id="cb-box",
+                        autofocus=False,
+                    )
+                    send = gr.Button("Send", variant="primary", elem_id="cb-send", min_width=90, scale=0)
+                    stop = gr.Button("Stop", variant="stop", elem_id="cb-stop", min_width=90, scale=0, visible=False)
+    return Widgets(
+        identity=identity,
+        add_credits=add_credits,
+        sign_out=sign_out,
+        refresh=gr.Button("Refresh", visible="hidden", elem_id="cb-refresh"),
+        ticker=gr.Timer(REFRESH_S, active=False),
+        shop=shop,
+        new_chat=new_chat,
+        conversations=conversations,
+        delete=delete,
+        chat=chat,
+        model=model,
+        box=box,
+        send=send,
+        stop=stop,
+    )
+
+
+def _chat() -> gr.Chatbot:
+    return gr.Chatbot(
+        label="Conversation",
+        show_label=False,
+        elem_id="cb-chat",
+        container=False,
+        height="100%",
+        layout="bubble",
+        placeholder=EMPTY,
+        latex_delimiters=FORMULAS,
+        buttons=[],
+        feedback_options=None,
+        allow_file_downloads=False,
+        allow_tags=False,
+        sanitize_html=True,
+    )
+
+
+def _shop() -> Shelf:
+    with gr.Column(visible=False, elem_id="cb-shop") as panel:
+        packages = gr.Radio([], label="Add credits", elem_id="cb-packages")
+        words = gr.Markdown("", elem_id="cb-shop-words")
+        with gr.Row(elem_id="cb-shop-buttons"):
+            choose = gr.Button("Continue", variant="primary", size="sm")
+            confirm = gr.Button("Confirm", variant="primary", size="sm", visible=False)
+            back = gr.Button("Back", size="sm", visible=False)
+            close = gr.Button("Close", size="sm")
+    return Shelf(
+        panel=panel,
+        packages=packages,
+        words=words,
+        choose=choose,
+        confirm=confirm,
+        back=back,
+        close=close,
+        order=gr.State(None),
+    )
+
+
+def _wire_chat(blocks: gr.Blocks, widgets: Widgets, chat: Chat) -> None:
+    w = widgets
+    _on(w, [blocks.load], chat.open)
+    _on(w, [w.refresh.click, w.ticker.tick], chat.refresh)
+    _on(w, [w.conversations.input], chat.pick, [w.conversations])
+    _on(w, [w.new_chat.click], chat.new)
+    _on(w, [w.delete.click], chat.delete, [w.conversations], js=CONFIRM)
+    _on(w, [w.send.click, w.box.submit], chat.send, [w.box, w.model, w.conversations])
+    _on(w, [w.stop.click], chat.stop)
+    w.sign_out.click(fn=None, js=SIGN_OUT)
+
+
+def _wire_shop(widgets: Widgets, shop: Shop) -> None:
+    shelf = widgets.shop
+    _on(widgets, [widgets.add_credits.click, shelf.back.click], shop.open)
+    _on(widgets, [shelf.choose.click], shop.choose, [shelf.packages])
+    _on(widgets, [shelf.confirm.click], shop.confirm, [shelf.order])
+    _on(widgets, [shelf.close.click], shop.close)
+
+
+def _on(
+    widgets: Widgets,
+    triggers: list[Any],
+    handler: Callable[..., Any],
+    inputs: list[Any] | None = None,
+    js: str | None = None,
+) -> None:
+    """Answer each of these events by this handler, once at a time in one browser tab."""
+    gr.on(
+        triggers,
+        handler,
+        inputs=inputs or [],
+        outputs=widgets.all,
+        js=js,
+        trigger_mode="once",
+        show_progress="hidden",
+        api_visibility="private",
+    )

@@ -1,0 +1,79 @@
+"""The pages around Gradio's: the sign-in page, the frame of the chat page, and the files both load."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from functools import cache
+from html import escape
+from importlib import resources
+from string import Template
+
+from fastapi import FastAPI
+from starlette.responses import HTMLResponse, Response
+
+from chatbill.application.use_cases.register import Register
+from chatbill.entrypoints.ui.config import WebConfig
+from chatbill.entrypoints.ui.rendering import credits_text
+
+TYPES = {
+    "base.css": "text/css",
+    "chat.css": "text/css",
+    "chat.js": "text/javascript",
+    "sign_in.css": "text/css",
+    "sign_in.js": "text/javascript",
+    "icon.svg": "image/svg+xml",
+}
+YEAR_S = 365 * 24 * 3_600
+# Gradio's frame speaks of Gradio to link previews, and names a manifest at the root of the host.
+_GRADIO_TAGS = re.compile(r'<meta\s+(?:property="og:|name="twitter:)[^>]*>|<link rel="manifest"[^>]*>', re.DOTALL)
+_NO_STORE = {"Cache-Control": "no-store"}
+
+
+@cache
+def asset(name: str) -> str:
+    """The text of a file that comes with this package."""
+    return (resources.files(__package__) / "assets" / name).read_text("utf-8")
+
+
+@cache
+def address_of(name: str) -> str:
+    """Where a browser finds a file; a changed file has another address, so it may be kept for ever."""
+    return f"/web/assets/{name}?v={hashlib.sha256(asset(name).encode()).hexdigest()[:12]}"
+
+
+def mount_assets(app: FastAPI) -> None:
+    """Serve the files of both pages."""
+
+    async def file(name: str) -> Response:
+        if name not in TYPES:
+            return Response("There is no such file.", 404)
+        headers = {"Cache-Control": f"public, max-age={YEAR_S}, immutable"}
+        return Response(asset(name), media_type=TYPES[name], headers=headers)
+
+    app.add_api_route("/web/assets/{name}", file, methods=["GET"])
+
+
+def sign_in_page(register: Register, config: WebConfig) -> Response:
+    """Sign-in and registration."""
+    gift = f"New accounts start with {credits_text(register.welcome_credits)}." if register.welcome_credits else ""
+    page = Template(asset("sign_in.html")).substitute(
+        title=escape(config.title),
+        welcome=gift,
+        closed="" if register.is_open else "hidden",
+        head=_head("base.css", "sign_in.css", script="sign_in.js"),
+    )
+    return HTMLResponse(page, headers=_NO_STORE)
+
+
+def chat_page(gradio_page: bytes, config: WebConfig) -> Response:
+    """Gradio's page, with this product's name, style and script, and kept by no cache."""
+    page = _GRADIO_TAGS.sub("", gradio_page.decode())
+    head = f"<title>{escape(config.title)}</title>{_head('base.css', 'chat.css', script='chat.js')}"
+    return HTMLResponse(page.replace("</head>", f"{head}</head>", 1), headers=_NO_STORE)
+
+
+def _head(*styles: str, script: str) -> str:
+    links = "".join(f'<link rel="stylesheet" href="{address_of(name)}">' for name in styles)
+    icon = f'<link rel="icon" type="image/svg+xml" href="{address_of("icon.svg")}">'
+    return f'{icon}{links}<script src="{address_of(script)}" defer></script>'

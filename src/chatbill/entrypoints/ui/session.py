@@ -1,0 +1,119 @@
+"""The browser's session: a cookie that no script can read, and the routes that set and clear it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from http import HTTPStatus
+
+from fastapi import FastAPI
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import Scope
+
+from chatbill.application.service import UseCases
+from chatbill.application.use_cases.register import Registration
+from chatbill.application.use_cases.sign_in import Credentials, SignedIn, SignIn
+from chatbill.domain.errors import (
+    ChatbillError,
+    Conflict,
+    Forbidden,
+    InvalidRequest,
+    RateLimited,
+    Unauthenticated,
+)
+
+COOKIE = "chatbill_session"
+STATUS: Mapping[type[ChatbillError], HTTPStatus] = {
+    InvalidRequest: HTTPStatus.UNPROCESSABLE_ENTITY,
+    Unauthenticated: HTTPStatus.UNAUTHORIZED,
+    Forbidden: HTTPStatus.FORBIDDEN,
+    Conflict: HTTPStatus.CONFLICT,
+    RateLimited: HTTPStatus.TOO_MANY_REQUESTS,
+}
+
+
+def token_of(scope: Scope) -> str:
+    """The access token that came in the cookie, or "" without one."""
+    return HTTPConnection(scope).cookies.get(COOKIE, "")
+
+
+def session_routes(app: FastAPI, use_cases: UseCases, sign_in: SignIn) -> None:
+    """Add the routes. `sign_in` makes an access token that is good for the whole session."""
+
+    async def start(request: Request) -> Response:
+        try:
+            login, password = await _form(request, "login", "password")
+            signed_in = await sign_in(Credentials(login=login, password=password, address=_address(request)))
+        except ChatbillError as error:
+            return problem(error)
+        return _signed_in(request, signed_in)
+
+    async def register(request: Request) -> Response:
+        try:
+            username, email, password = await _form(request, "username", "email", "password")
+            address = _address(request)
+            wanted = Registration(username=username, email=email, password=password, address=address)
+            account = await use_cases.register(wanted)
+            signed_in = await sign_in(Credentials(login=account.username, password=password, address=address))
+        except ChatbillError as error:
+            return problem(error)
+        return _signed_in(request, signed_in)
+
+    async def end(request: Request) -> Response:
+        # Where the session has ended already, the cookie goes all the same.
+        with suppress(Unauthenticated):
+            await use_cases.sign_out(await use_cases.authenticate(token_of(request.scope)))
+        response = Response(status_code=HTTPStatus.NO_CONTENT)
+        response.delete_cookie(COOKIE, httponly=True, samesite="strict", secure=_is_secure(request))
+        return response
+
+    app.add_api_route("/web/session", start, methods=["POST"])
+    app.add_api_route("/web/session", end, methods=["DELETE"])
+    app.add_api_route("/web/registration", register, methods=["POST"])
+
+
+def problem(error: ChatbillError) -> Response:
+    """An error as the forms read it: words for the form, and words for each field."""
+    status = next((status for kind, status in STATUS.items() if isinstance(error, kind)), HTTPStatus.BAD_GATEWAY)
+    errors = error.errors if isinstance(error, InvalidRequest) else ()
+    body = {
+        "code": error.code,
+        "detail": "Look at the fields marked below." if errors else str(error),
+        "errors": [{"field": fault.field, "message": fault.message} for fault in errors],
+    }
+    headers = {"Retry-After": str(error.retry_after_s)} if isinstance(error, RateLimited) else None
+    return JSONResponse(body, status, headers=headers)
+
+
+def _signed_in(request: Request, signed_in: SignedIn) -> Response:
+    response = JSONResponse({"username": signed_in.principal.username})
+    response.set_cookie(
+        COOKIE,
+        signed_in.access_token,
+        max_age=signed_in.expires_in_s,
+        httponly=True,
+        samesite="strict",
+        secure=_is_secure(request),
+    )
+    return response
+
+
+async def _form(request: Request, *fields: str) -> list[str]:
+    """The text fields of a JSON body, or `InvalidRequest`."""
+    try:
+        body = json.loads(await request.body())
+    except (ValueError, RecursionError):
+        raise InvalidRequest.of("body", "must be JSON") from None
+    if not isinstance(body, dict) or not all(isinstance(body.get(field), str) for field in fields):
+        raise InvalidRequest.of("body", f"must be an object with the texts {', '.join(fields)}")
+    return [body[field] for field in fields]
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client else "unknown"
+
+
+def _is_secure(request: Request) -> bool:
+    return request.url.scheme == "https"
