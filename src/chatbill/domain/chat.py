@@ -115,14 +115,14 @@ class Interaction:
         if not self.is_running or outcome is Outcome.RUNNING:
             raise BrokenBooks(f"interaction {self.id} cannot go from {self.outcome} to {outcome}")
         self.outcome = outcome
-        self.reply = reply
+        self.reply = storable(reply)
         self.usage = usage
         self.credits_charged = credits_charged
         self.balance_after = balance_after
         self.finished_at = at
         self.processing_time_ms = max(0, round((at - self.created_at).total_seconds() * 1_000))
         self.error_code = error_code
-        self.error_detail = error_detail
+        self.error_detail = None if error_detail is None else storable(error_detail)
 
 
 def due_for(price: Price, outcome: Outcome, usage: Usage) -> int:
@@ -134,6 +134,11 @@ def due_for(price: Price, outcome: Outcome, usage: Usage) -> int:
     if outcome is Outcome.COMPLETED or (outcome is Outcome.STOPPED and usage.completion_tokens > 0):
         return price.of(usage)
     return 0
+
+
+def storable(text: str) -> str:
+    """The text without what no database keeps: NUL and lone surrogates become U+FFFD. An engine can write either."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\x00", "\ufffd")
 
 
 def checked_title(title: str) -> str:

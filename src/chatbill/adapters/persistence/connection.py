@@ -11,7 +11,7 @@ from sqlalchemy import Dialect
 from chatbill.adapters.persistence.errors import translated
 from chatbill.adapters.persistence.statements import Prepared, Statement
 from chatbill.application.ports.store import StoreUnavailable
-from chatbill.domain.errors import ChatbillError
+from chatbill.domain.errors import ChatbillError, InvalidRequest
 
 Row = Sequence[Any]
 
@@ -54,16 +54,20 @@ class Connection:
 
     def run(self, statement: Statement, **parameters: Any) -> int:
         """Run a statement that changes rows; return how many."""
-        return int(self._execute(self._database.prepared(statement), parameters).rowcount)
+        try:
+            return int(self._execute(self._database.prepared(statement), parameters).rowcount)
+        except UnicodeEncodeError as error:
+            raise InvalidRequest.of("text", "must be valid Unicode, without lone surrogates") from error
 
     def one(self, statement: Statement, **parameters: Any) -> Row | None:
         """The first row, if there is one."""
         prepared = self._database.prepared(statement)
-        cursor = self._execute(prepared, parameters)
         try:
-            row = cursor.fetchone()
+            row = self._execute(prepared, parameters).fetchone()
         except self._errors as error:
             raise self._told(error) from error
+        except UnicodeEncodeError:  # nothing is kept under a name that is no text
+            return None
         return None if row is None else _processed(row, prepared)
 
     def all(self, statement: Statement, **parameters: Any) -> list[Row]:
@@ -73,7 +77,10 @@ class Connection:
     def stream(self, statement: Statement, **parameters: Any) -> Iterator[Row]:
         """Every row, one at a time."""
         prepared = self._database.prepared(statement)
-        cursor = self._execute(prepared, parameters)
+        try:
+            cursor = self._execute(prepared, parameters)
+        except UnicodeEncodeError:
+            return
         try:
             for row in cursor:
                 yield _processed(row, prepared)

@@ -2,6 +2,8 @@
 
 Each aggregate has a reader, for snapshots, and a repository, which also changes it. What a reader returns is a
 copy: changing it changes nothing until it is saved. `get` returns None for what does not exist.
+
+Add what is referred to before what refers to it: a wallet before its user, a hold before its interaction.
 """
 
 from __future__ import annotations
@@ -229,7 +231,10 @@ class PaymentRepository(PaymentReader, Protocol):
         ...
 
     def add(self, payment: Payment) -> None: ...
-    def save(self, payment: Payment) -> None: ...
+
+    def save(self, payment: Payment) -> None:
+        """Keep what became of a payment. Raises `BrokenBooks` unless the stored one is still pending."""
+        ...
 
 
 class IdempotencyReader(Protocol):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from sqlalchemy import literal_column
+
 from chatbill.adapters.persistence.connection import Connection, Row
 from chatbill.adapters.persistence.statements import Statement, all_of, equals, insert, update
 from chatbill.adapters.persistence.tables import payments
@@ -15,7 +17,8 @@ _BY_ID = all_of(payments, equals(payments.c.id))
 _GET = Statement(_BY_ID)
 _LOCK = Statement(_BY_ID.with_for_update())
 _ADD = insert(payments)
-_SAVE = update(payments, "status", "confirmed_at", "balance_after", where=(equals(payments.c.id),))
+_PENDING = payments.c.status == literal_column("'pending'")
+_SAVE = update(payments, "status", "confirmed_at", "balance_after", where=(equals(payments.c.id), _PENDING))
 
 
 class SqlPayments:
@@ -56,7 +59,7 @@ class SqlPayments:
             balance_after=payment.balance_after,
         )
         if not saved:
-            raise BrokenBooks(f"payment {payment.id} does not exist")
+            raise BrokenBooks(f"payment {payment.id} is not pending")
 
 
 def _hundredths(price: Money) -> int:

@@ -1,0 +1,193 @@
+"""Stores to hold to the contract, and rows to fill them with."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any
+
+from chatbill.adapters.memory import MemoryStore
+from chatbill.adapters.persistence import SqliteStore, schema, sqlite_url
+from chatbill.application.ports.store import Store, Transaction
+from chatbill.domain.chat import Conversation, Interaction, Outcome
+from chatbill.domain.credits import Price, Usage
+from chatbill.domain.ids import (
+    ConversationId,
+    EntryId,
+    HoldId,
+    InteractionId,
+    ModelId,
+    PaymentId,
+    SessionId,
+    UserId,
+    WalletId,
+)
+from chatbill.domain.ledger import Cause, LedgerEntry
+from chatbill.domain.payments import Money, Payment
+from chatbill.domain.sessions import Session
+from chatbill.domain.users import User, UserRole
+from chatbill.domain.wallets import Hold, Wallet
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+ALICE, BOB = UserId("alice"), UserId("bob")
+PURSE = WalletId("wallet-alice")
+TALK = ConversationId("talk")
+
+
+@cache
+def empty_database() -> Path:
+    """An SQLite file with the newest schema, to be copied: climbing the migrations for each test takes longer."""
+    path = Path(mkdtemp(prefix="chatbill-tests-")) / "empty.sqlite3"
+    schema.upgrade(sqlite_url(path))
+    return path
+
+
+def fresh_database(folder: Path) -> Path:
+    """A new database file in this folder."""
+    return Path(shutil.copy(empty_database(), folder / "chatbill.sqlite3"))
+
+
+def memory(folder: Path) -> Store:
+    return MemoryStore()
+
+
+def sqlite(folder: Path) -> Store:
+    return SqliteStore(fresh_database(folder))
+
+
+STORES: dict[str, Callable[[Path], Store]] = {"memory": memory, "sqlite": sqlite}
+
+
+def later(seconds: float) -> datetime:
+    """So many seconds after noon."""
+    return NOON + timedelta(seconds=seconds)
+
+
+def user(name: str = "alice", **changes: Any) -> User:
+    fields: dict[str, Any] = {
+        "id": UserId(name),
+        "username": name,
+        "email": f"{name}@example.org",
+        "password_hash": "hash",
+        "role": UserRole.USER,
+        "wallet_id": WalletId(f"wallet-{name}"),
+        "created_at": NOON,
+    }
+    return User(**fields | changes)
+
+
+def session(name: str = "session", **changes: Any) -> Session:
+    fields: dict[str, Any] = {
+        "id": SessionId(name),
+        "user_id": ALICE,
+        "created_at": NOON,
+        "expires_at": later(3_600),
+    }
+    return Session(**fields | changes)
+
+
+def conversation(name: str = "talk", **changes: Any) -> Conversation:
+    fields: dict[str, Any] = {
+        "id": ConversationId(name),
+        "user_id": ALICE,
+        "title": "A talk",
+        "created_at": NOON,
+        "updated_at": NOON,
+    }
+    return Conversation(**fields | changes)
+
+
+def interaction(name: str = "first", **changes: Any) -> Interaction:
+    fields: dict[str, Any] = {
+        "id": InteractionId(name),
+        "conversation_id": TALK,
+        "user_id": ALICE,
+        "wallet_id": PURSE,
+        "hold_id": HoldId(f"hold-{name}"),
+        "model": ModelId("demo-mini"),
+        "price": Price(per_reply=3, per_1k_completion_tokens=2),
+        "held": 5,
+        "prompt": "What is the capital of France?",
+        "created_at": NOON,
+    }
+    return Interaction(**fields | changes)
+
+
+def payment(name: str = "payment", **changes: Any) -> Payment:
+    fields: dict[str, Any] = {
+        "id": PaymentId(name),
+        "user_id": ALICE,
+        "wallet_id": PURSE,
+        "package": "small",
+        "credits": 100,
+        "price": Money(Decimal("4.99"), "EUR"),
+        "provider": "sandbox",
+        "created_at": NOON,
+    }
+    return Payment(**fields | changes)
+
+
+def grant(wallet: Wallet, amount: int = 100, *, at: datetime = NOON) -> LedgerEntry:
+    entry_id = EntryId(f"{wallet.id}-{wallet.version + 1}")
+    return wallet.grant(amount, entry_id=entry_id, at=at, cause=Cause(description="Welcome credits"))
+
+
+def add_person(tx: Transaction, name: str = "alice", credits_: int = 100) -> Wallet:
+    """Somebody with credits and one conversation, called `talk` if it is Alice's."""
+    person = user(name)
+    wallet = Wallet(id=person.wallet_id)
+    tx.wallets.add(wallet)
+    tx.users.add(person)
+    tx.ledger.append(grant(wallet, credits_))
+    tx.wallets.save(wallet)
+    tx.conversations.add(conversation("talk" if name == "alice" else f"talk-{name}", user_id=person.id))
+    return wallet
+
+
+def add_running(tx: Transaction, name: str = "first", **changes: Any) -> Hold:
+    """An interaction that runs, and its hold of 5 credits."""
+    running = interaction(name, **changes)
+    wallet = tx.wallets.lock(running.wallet_id)
+    hold = wallet.hold(running.hold_id, running.held, at=running.created_at, expires_at=later(60))
+    tx.wallets.save(wallet)
+    tx.holds.add(hold)
+    tx.interactions.add(running)
+    return hold
+
+
+@dataclass(frozen=True)
+class Charge:
+    """What a charge leaves behind."""
+
+    hold: Hold
+    entry: LedgerEntry
+    wallet: Wallet
+
+
+def charge(tx: Transaction, name: str = "first", amount: int = 4, *, reply: str = "Paris.") -> Charge:
+    """The end of a running interaction as a completed one, which costs `amount` credits."""
+    running = tx.interactions.get(InteractionId(name))
+    assert running is not None
+    wallet, hold = tx.wallets.lock(running.wallet_id), tx.holds.get(running.hold_id)
+    assert hold is not None
+    cause = Cause(description="Reply", hold_id=hold.id, interaction_id=running.id)
+    entry = wallet.capture(hold, amount, entry_id=EntryId(f"charge-{name}"), at=later(2), cause=cause)
+    running.finish(
+        Outcome.COMPLETED,
+        at=later(2),
+        reply=reply,
+        usage=Usage(prompt_tokens=7, completion_tokens=2),
+        credits_charged=amount,
+        balance_after=wallet.posted,
+    )
+    tx.ledger.append(entry)
+    tx.holds.save(hold)
+    tx.wallets.save(wallet)
+    tx.interactions.save(running)
+    return Charge(hold, entry, wallet)
