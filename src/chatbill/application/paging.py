@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Generic, TypeVar
 
 from chatbill.application.ports.repositories import Position
@@ -54,10 +53,12 @@ def decode_position(cursor: str | None) -> Position | None:
     try:
         padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
         at, _, item_id = base64.b64decode(padded, altchars=b"-_", validate=True).decode().partition("|")
-        position = Position(datetime.fromisoformat(at), item_id)
-    except (ValueError, binascii.Error) as error:
+        moment = datetime.fromisoformat(at)
+        # A moment of the year 1 can lie before all time in UTC, where stores compare.
+        position = Position(moment.astimezone(UTC), item_id)
+    except (ValueError, OverflowError) as error:
         raise bad_cursor() from error
-    if position.at.tzinfo is None or not 0 < len(item_id) <= MAX_ID_CHARS or "\x00" in item_id:
+    if moment.tzinfo is None or not 0 < len(item_id) <= MAX_ID_CHARS or "\x00" in item_id:
         raise bad_cursor()
     return position
 

@@ -8,7 +8,6 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    JsonValue,
     ModelWrapValidatorHandler,
     StringConstraints,
     ValidationError,
@@ -27,6 +26,9 @@ from chatbill.entrypoints.http.wording import body_fault
 
 MAX_LINE_CHARS = 1_024
 """Bounds what is looked up or hashed; the rules for names and passwords are the domain's."""
+
+EXAMPLE_NAME = "ada"
+EXAMPLE_PASSWORD = "difference engine 2"  # noqa: S105 - nobody's
 
 # No database keeps the NUL character, and no name or id needs it.
 Line = Annotated[str, StringConstraints(max_length=MAX_LINE_CHARS, pattern=r"^[^\x00]*$")]
@@ -58,18 +60,14 @@ def _refusal(error: ValidationError) -> InvalidRequest:
     return InvalidRequest(*faults)
 
 
-def _example(fields: dict[str, JsonValue]) -> ConfigDict:
-    return ConfigDict(json_schema_extra={"example": fields})
-
-
 class RegisterBody(Body):
     """A new account."""
 
-    model_config = _example({"username": "ada", "email": "ada@example.org", "password": "difference engine 2"})
-
-    username: Line = Field(description="3 to 32 letters, digits, dots, dashes and underscores.")
-    email: Line = Field(description="An address of your own; it can be used to sign in.")
-    password: Line = Field(description="8 to 256 characters.")
+    username: Line = Field(
+        description="3 to 32 letters, digits, dots, dashes and underscores.", examples=[EXAMPLE_NAME]
+    )
+    email: Line = Field(description="Yours alone; it can be used to sign in.", examples=["ada@example.org"])
+    password: Line = Field(description="8 to 256 characters.", examples=[EXAMPLE_PASSWORD])
 
     def to_registration(self, address: str) -> Registration:
         """As the use case takes it."""
@@ -79,10 +77,8 @@ class RegisterBody(Body):
 class LoginBody(Body):
     """Who signs in."""
 
-    model_config = _example({"username": "ada", "password": "difference engine 2"})
-
-    username: Line = Field(description="The username or the e-mail address.")
-    password: Line
+    username: Line = Field(description="The username or the e-mail address.", examples=[EXAMPLE_NAME])
+    password: Line = Field(description="The password.", examples=[EXAMPLE_PASSWORD])
 
     def to_credentials(self, address: str) -> Credentials:
         """As the use case takes it."""
@@ -92,18 +88,16 @@ class LoginBody(Body):
 class RefreshBody(Body):
     """A refresh token, which is spent by this."""
 
-    model_config = _example({"refresh_token": "3q2-7wAAAAD_0123456789abcdefghijklmnopqrst"})
-
-    refresh_token: Line
+    refresh_token: Line = Field(
+        description="The newest of this session.", examples=["3q2-7wAAAAD_0123456789abcdefghijklmnopqrst"]
+    )
 
 
 class PasswordBody(Body):
     """The password that is, and the one that shall be."""
 
-    model_config = _example({"current_password": "difference engine 2", "new_password": "analytical engine 1"})
-
-    current_password: Line
-    new_password: Line = Field(description="8 to 256 characters.")
+    current_password: Line = Field(description="The password that is.", examples=[EXAMPLE_PASSWORD])
+    new_password: Line = Field(description="8 to 256 characters.", examples=["analytical engine 1"])
 
     def to_change(self) -> PasswordChange:
         """As the use case takes it."""
@@ -113,10 +107,10 @@ class PasswordBody(Body):
 class MessageBody(Body):
     """A message to a model."""
 
-    model_config = _example({"model": "demo-mini", "message": "What is the capital of France? Answer in one sentence."})
-
-    model: Line = Field(description="The id of a model, from `GET /chat/models`.")
-    message: str = Field(description="What you say.")
+    model: Line = Field(description="The id of a model, from `GET /chat/models`.", examples=["demo-mini"])
+    message: str = Field(
+        description="What you say.", examples=["What is the capital of France? Answer in one sentence."]
+    )
     conversation_id: Id | None = Field(
         default=None, description="Goes on with this conversation; else a new one begins."
     )
@@ -142,17 +136,15 @@ class MessageBody(Body):
 class TitleBody(Body):
     """Another title."""
 
-    model_config = _example({"title": "Capitals"})
-
-    title: Line = Field(description="1 to 200 characters.")
+    title: Line = Field(description="1 to 200 characters.", examples=["Capitals"])
 
 
 class OrderBody(Body):
     """What to buy: either a package or an amount of credits."""
 
-    model_config = _example({"package": "small"})
-
-    package: Line | None = Field(default=None, description="The id of a package, from `GET /billing/packages`.")
+    package: Line | None = Field(
+        default=None, description="The id of a package, from `GET /billing/packages`.", examples=["small"]
+    )
     amount: int | None = Field(default=None, description="Credits, without a package's bonus.")
 
     def to_order(self, idempotency_key: str | None) -> Order:

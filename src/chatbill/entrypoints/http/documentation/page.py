@@ -110,8 +110,12 @@ def _body(schema: Mapping[str, Any], body: Mapping[str, Any] | None) -> str:
         f"<td>{_inline(field.get('description', ''))}</td></tr>"
         for name, field in model.get("properties", {}).items()
     )
-    samples = "".join(_pre(example) for example in model.get("examples", []))
-    return f"<h4>Body</h4><table>{rows}</table>{samples}"
+    return f"<h4>Body</h4><table>{rows}</table>{_pre(_example(model))}"
+
+
+def _example(model: Mapping[str, Any]) -> dict[str, Any]:
+    """A body made of the examples of its fields."""
+    return {name: field["examples"][0] for name, field in model.get("properties", {}).items() if field.get("examples")}
 
 
 def _responses(responses: Mapping[str, Any]) -> str:

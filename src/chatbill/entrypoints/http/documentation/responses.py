@@ -86,7 +86,7 @@ def returned(model: Any, description: str, example: Any) -> ResponseSpec:
         data_container=model,
         generate_examples=False,
         description=description,
-        examples=[Example(id="example", value=example)],
+        examples=[Example(value=example)],
     )
 
 
@@ -120,5 +120,7 @@ def _problem_response(status: int, codes: list[str]) -> ResponseSpec:
         generate_examples=False,
         description=f"{titles}.",
         media_type=MEDIA_TYPE,
-        examples=[Example(id=code, summary=KINDS[code].title, value=problem_example(code, status)) for code in codes],
+        examples=[
+            Example(summary=code, description=KINDS[code].title, value=problem_example(code, status)) for code in codes
+        ],
     )

@@ -58,8 +58,8 @@ class ReceiptView:
     payment_id: str
     status: str
     credits_added: int
-    balance: int | None
-    checkout_url: str | None
+    balance: int | None = None
+    checkout_url: str | None = None
 
     @classmethod
     def confirmed(cls, receipt: Receipt) -> ReceiptView:
@@ -95,8 +95,8 @@ class TransactionView:
     amount: int
     balance_after: int
     description: str
-    interaction_id: str | None
-    payment_id: str | None
+    interaction_id: str | None = None
+    payment_id: str | None = None
     created_at: datetime
 
     @classmethod
@@ -119,7 +119,7 @@ class TransactionsView:
     """Movements of credits, newest first."""
 
     items: list[TransactionView]
-    next_cursor: str | None
+    next_cursor: str | None = None
 
     @classmethod
     def of(cls, page: Page[LedgerEntry]) -> TransactionsView:

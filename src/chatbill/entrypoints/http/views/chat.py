@@ -35,8 +35,8 @@ class ReplyView:
     outcome: str
     usage: UsageView
     credits_charged: int
-    balance: int | None
-    processing_time_ms: int | None
+    balance: int | None = None
+    processing_time_ms: int | None = None
 
     @classmethod
     def of(cls, interaction: Interaction) -> ReplyView:
@@ -66,10 +66,10 @@ class InteractionView:
     outcome: str
     credits_charged: int
     usage: UsageView
-    processing_time_ms: int | None
+    processing_time_ms: int | None = None
     created_at: datetime
-    error_code: str | None
-    error_detail: str | None
+    error_code: str | None = None
+    error_detail: str | None = None
 
     @classmethod
     def of(cls, interaction: Interaction) -> InteractionView:
@@ -95,7 +95,7 @@ class HistoryView:
     """Interactions, newest first. `next_cursor` gets the next ones; it is null at the end."""
 
     items: list[InteractionView]
-    next_cursor: str | None
+    next_cursor: str | None = None
 
     @classmethod
     def of(cls, page: Page[Interaction]) -> HistoryView:
@@ -128,7 +128,7 @@ class ConversationsView:
     """Conversations, the one used last first."""
 
     items: list[ConversationView]
-    next_cursor: str | None
+    next_cursor: str | None = None
 
     @classmethod
     def of(cls, page: Page[Conversation]) -> ConversationsView:
@@ -145,7 +145,7 @@ class ThreadView:
     created_at: datetime
     updated_at: datetime
     messages: list[InteractionView]
-    next_cursor: str | None
+    next_cursor: str | None = None
 
     @classmethod
     def of(cls, thread: Thread) -> ThreadView:

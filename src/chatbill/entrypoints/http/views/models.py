@@ -25,7 +25,7 @@ class ModelView:
     tier: str
     price: PriceView
     available: bool
-    reason: str | None
+    reason: str | None = None
     context_tokens: int
     max_reply_tokens: int
 
@@ -64,7 +64,7 @@ class ModelStatusView:
     id: str
     state: str
     available: bool
-    reason: str | None
+    reason: str | None = None
     running: int
     queued: int
 
