@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dependency_injector import containers, providers
@@ -53,7 +54,35 @@ if TYPE_CHECKING:
 def _store(settings: Settings) -> Store:
     from chatbill.adapters.persistence import open_store  # noqa: PLC0415
 
-    return open_store(settings.database)
+    try:
+        return open_store(settings.database)
+    except ValueError as error:
+        raise SettingsError(f"CHATBILL_DATABASE_URL: {error}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """The schema of one database: where it stands, and how it gets to where this version wants it."""
+
+    url: str
+
+    def upgrade(self) -> None:
+        """Bring it up to date; makes it where there is none. Raises `StoreUnavailable`."""
+        from chatbill.adapters.persistence import schema  # noqa: PLC0415
+
+        schema.upgrade(self.url)
+
+    def current(self) -> str | None:
+        """Its revision; None where there is no schema yet."""
+        from chatbill.adapters.persistence import schema  # noqa: PLC0415
+
+        return schema.current(self.url)
+
+    def head(self) -> str:
+        """The revision that this version wants."""
+        from chatbill.adapters.persistence import schema  # noqa: PLC0415
+
+        return schema.head()
 
 
 def _passwords() -> Argon2Passwords:
@@ -147,6 +176,7 @@ class Container(containers.DeclarativeContainer):
 
     clock = providers.Singleton(SystemClock)
     new_id = providers.Singleton(Uuid7Ids)
+    schema = providers.Factory(Schema, settings.provided.database)
     store = providers.Singleton(_store, settings)
     passwords = providers.Singleton(_passwords)
     tokens = providers.Singleton(_tokens, settings)

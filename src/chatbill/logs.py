@@ -26,7 +26,7 @@ SECRET_TEXT: Final = (
 MAX_DEPTH: Final = 6
 
 # These say on INFO what chatbill's own log says better, or say it for every request.
-QUIET: Final = ("uvicorn.access", "httpx", "httpx2", "httpcore", "alembic.runtime.plugins", "filelock", "urllib3")
+QUIET: Final = ("uvicorn.access", "httpx", "httpx2", "httpcore", "uvicorn.error", "alembic", "filelock", "urllib3")
 
 
 def set_up_logs(

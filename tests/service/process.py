@@ -30,6 +30,7 @@ class Service:
     process: subprocess.Popen[str] | None = None
     url: str = ""
     output: list[str] = field(default_factory=list)
+    listener: threading.Thread | None = None
 
     def start(self) -> Self:
         """Start it on a free port and wait until it says that it answers."""
@@ -38,7 +39,8 @@ class Service:
             command, env=self.variables(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
         ready = threading.Event()
-        threading.Thread(target=self._listen, args=(self.process, ready), daemon=True).start()
+        self.listener = threading.Thread(target=self._listen, args=(self.process, ready), daemon=True)
+        self.listener.start()
         assert ready.wait(READY_WITHIN_S), "".join(self.output)
         assert self.url, "".join(self.output)
         return self
@@ -92,18 +94,21 @@ class Service:
 
     def _end(self, how: signal.Signals) -> int:
         assert self.process
+        assert self.listener
         self.process.send_signal(how)
         code = self.process.wait(STOPPED_WITHIN_S)
+        self.listener.join(STOPPED_WITHIN_S)
         self.url = ""
         return code
 
     def _listen(self, process: subprocess.Popen[str], ready: threading.Event) -> None:
         assert process.stdout
-        for line in process.stdout:
-            self.output.append(line)
-            if found := re.search(r"chatbill is ready: .*?(http://[^/\s]+)", line):
-                self.url = found[1]
-                ready.set()
+        with process.stdout as lines:
+            for line in lines:
+                self.output.append(line)
+                if found := re.search(r"chatbill is ready: .*?(http://[^/\s]+)", line):
+                    self.url = found[1]
+                    ready.set()
         ready.set()
 
 

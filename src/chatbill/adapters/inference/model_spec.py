@@ -93,7 +93,7 @@ class ModelSpec:
     licence: str = ""
 
 
-def domain_catalogue(specs: Iterable[ModelSpec], prices: Mapping[str, Price] | None = None) -> Catalogue:
+def domain_catalogue(specs: Iterable[ModelSpec], prices: Mapping[ModelId, Price] | None = None) -> Catalogue:
     """What people are offered; `prices` replaces the price of the models it names.
 
     Raises `InvalidRequest` when it names a model that is not in the catalogue.

@@ -59,6 +59,9 @@ def downgrade(url: str, revision: str) -> None:
 
 def current(url: str) -> str | None:
     """The revision of the database; None where it has no schema yet."""
+    address = parsed(url)
+    if address.get_backend_name() == "sqlite" and not sqlite_path(address).exists():
+        return None
     with _connected(url, to_write=False) as connection:
         return MigrationContext.configure(connection).get_current_revision()
 

@@ -5,15 +5,14 @@ from __future__ import annotations
 import sys
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from chatbill.container import Container
+from chatbill.domain.credits import Price
 from chatbill.domain.errors import ChatbillError
 from chatbill.entrypoints.cli.progress import LoadingProgress
 from chatbill.entrypoints.cli.wiring import settings_from
 
-GIB = 1 << 30
+MB = 1_000_000
 
 _catalogue_option = click.option(
     "--models", "catalogue", help="demo, gemma, or the path of a catalogue file. Default: the setting CHATBILL_MODELS."
@@ -31,21 +30,13 @@ def list_(catalogue: str | None) -> None:
     """List the models of the catalogue with their prices, sources and sizes."""
     container = Container(settings=settings_from(models=catalogue))
     offers, library = container.catalogue(), container.library()
-    table = Table("id", "name", "tier", "price", "source", "on disk", "to download", "licence")
     for spec in container.specs():
         files, offer = library.status(spec), offers[spec.id]
-        price = f"{offer.price.per_reply} a reply"
-        table.add_row(
-            spec.id,
-            offer.name,
-            offer.tier,
-            price,
-            files.source,
-            _size(files.disk_bytes),
-            _size(files.download_bytes),
-            files.licence,
-        )
-    Console().print(table)
+        click.secho(f"{spec.id}  ", bold=True, nl=False)
+        click.echo(f"{offer.name}, {offer.tier}, {_price(offer.price)}")
+        click.echo(f"    source   {files.source}")
+        click.echo(f"    licence  {files.licence}")
+        click.echo(f"    files    {_where(files.fetched, files.disk_bytes, files.download_bytes)}")
 
 
 @models.command()
@@ -68,16 +59,27 @@ def check(catalogue: str | None) -> None:
     """Say for each model whether it is fetched and fits in this machine's memory. Exit code 1 when none fits."""
     container = Container(settings=settings_from(models=catalogue))
     library = container.library()
-    table = Table("id", "fetched", "fits here", "what that means")
     fitting = 0
     for spec in container.specs():
         fit = library.fits(spec)
-        fitting += fit.ok
-        fetched = "yes" if library.status(spec).fetched else "no"
-        table.add_row(spec.id, fetched, "yes" if fit.ok else "no", fit.words)
-    Console().print(table)
+        fitting += fit.fits
+        click.secho(f"{spec.id}  ", bold=True, nl=False)
+        click.secho("fits" if fit.fits else "does not fit", fg="green" if fit.fits else "red", nl=False)
+        click.echo(f"{'' if library.status(spec).fetched else ', not fetched yet'}")
+        click.echo(f"    {fit.words}")
     sys.exit(0 if fitting else 1)
 
 
-def _size(size_bytes: int) -> str:
-    return f"{size_bytes / GIB:.2f} GiB" if size_bytes else "-"
+def _price(price: Price) -> str:
+    parts = [f"{price.per_reply} a reply"]
+    if price.per_1k_prompt_tokens:
+        parts.append(f"{price.per_1k_prompt_tokens} for 1,000 tokens read")
+    if price.per_1k_completion_tokens:
+        parts.append(f"{price.per_1k_completion_tokens} for 1,000 tokens written")
+    return "credits: " + ", ".join(parts)
+
+
+def _where(fetched: bool, disk_bytes: int, download_bytes: int) -> str:  # noqa: FBT001 - read beside its figures
+    if fetched:
+        return f"here, {disk_bytes / MB:,.0f} MB on disk"
+    return f"to be fetched, {download_bytes / MB:,.0f} MB" if download_bytes else "to be fetched"

@@ -66,7 +66,7 @@ def _say_what_is_missing(container: Container) -> None:
 def _app(container: Container, settings: Settings, mode: Mode) -> Any:
     """The ASGI application of a mode; only what the mode needs is imported."""
     use_cases = container.use_cases()
-    api = None
+    api: Any = None
     if mode in {"all", "api"}:
         from chatbill.entrypoints.http import HttpConfig, create_app  # noqa: PLC0415
 
@@ -76,7 +76,7 @@ def _app(container: Container, settings: Settings, mode: Mode) -> Any:
         return api
     from chatbill.entrypoints.ui import WebConfig, create_web  # noqa: PLC0415
 
-    return create_web(use_cases, api, WebConfig(cookie_secure=settings.cookie_secure))
+    return create_web(use_cases, api, WebConfig(session_s=settings.refresh_token_s))
 
 
 def _addresses(sock: socket.socket, mode: Mode) -> str:
