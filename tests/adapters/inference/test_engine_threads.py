@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from pathlib import Path
 
 import pytest
@@ -161,6 +162,27 @@ async def test_progress_is_reported_for_each_model(tmp_path: Path) -> None:
     await engine.close()
 
     assert sorted(seen) == [(MINI, "load"), (MINI, "ready"), (PRO, "load"), (PRO, "ready")]
+
+
+async def test_giving_up_waiting_for_the_start_leaves_the_loading_alone(tmp_path: Path) -> None:
+    go_on = threading.Event()
+
+    def slow_runtime() -> FakeRuntime:
+        go_on.wait(5)
+        return FakeRuntime()
+
+    engine = TransformersEngine(fake_specs(tmp_path / "model"), ModelLibrary(tmp_path), runtime=slow_runtime)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(engine.start(), timeout=0.05)
+    while_loading = engine.status()[MINI]
+    with pytest.raises(ModelUnavailable, match="it is being loaded"):
+        await engine.prepare(asked("too early"))
+    go_on.set()
+    await engine.start()
+
+    assert while_loading.state is ModelState.LOADING
+    assert await reply(engine, asked("hello")) == "hello"
+    await engine.close()
 
 
 async def test_an_engine_that_never_started_can_be_closed(tmp_path: Path) -> None:

@@ -90,9 +90,9 @@ def test_an_unknown_catalogue_is_refused_with_those_that_exist(tmp_path: Path) -
 
 
 def test_prices_are_settings() -> None:
-    catalogue = domain_catalogue(load_catalogue("demo"), {"demo-pro": Price(per_reply=7)})
+    catalogue = domain_catalogue(load_catalogue("demo"), {ModelId("demo-pro"): Price(per_reply=7)})
 
     assert [model.price.per_reply for model in catalogue.values()] == [1, 7]
     assert catalogue[ModelId("demo-pro")].max_reply_tokens == 512
     with pytest.raises(InvalidRequest, match="no model is called other; the catalogue has: demo-mini, demo-pro"):
-        domain_catalogue(load_catalogue("demo"), {"other": Price(per_reply=1)})
+        domain_catalogue(load_catalogue("demo"), {ModelId("other"): Price(per_reply=1)})

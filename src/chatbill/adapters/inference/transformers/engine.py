@@ -127,8 +127,7 @@ class _ServedModel:
         if self._worker is None:
             self._worker = Worker(self.spec.id, loading=self._load, explain=_words)
             self._worker.start()
-        if not self._worker.settled:
-            await asyncio.to_thread(self._worker.wait_until_settled)
+        await self._worker.wait_until_settled()
 
     async def prepare(self, request: GenerationRequest) -> Generation:
         if self._closed:

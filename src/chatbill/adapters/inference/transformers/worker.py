@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import queue
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 
 import structlog
 
@@ -35,7 +37,7 @@ class Worker:
         self._loading = loading
         self._explain = explain
         self._jobs: queue.SimpleQueue[ThreadedGeneration | None] = queue.SimpleQueue()
-        self._settled = threading.Event()
+        self._settled: Future[None] = Future()
         self._closing = threading.Event()
         # A daemon, so that a process that was told to end does not wait for a download.
         self._thread = threading.Thread(target=self._run, name=f"model-{name}", daemon=True)
@@ -43,15 +45,15 @@ class Worker:
     @property
     def settled(self) -> bool:
         """True once the model is loaded or known to be unavailable."""
-        return self._settled.is_set()
+        return self._settled.done()
 
     def start(self) -> None:
         """Begin to load; call it once."""
         self._thread.start()
 
-    def wait_until_settled(self) -> None:
-        """Block until the model is loaded or known to be unavailable."""
-        self._settled.wait()
+    async def wait_until_settled(self) -> None:
+        """Return when the model is loaded or known to be unavailable; giving up waiting changes nothing."""
+        await asyncio.shield(asyncio.wrap_future(self._settled))
 
     def submit(self, generation: ThreadedGeneration) -> None:
         """Write this reply after those that came before it."""
@@ -75,7 +77,7 @@ class Worker:
         except Exception as error:  # noqa: BLE001 - one model's failure, whatever it is, must not be another's
             self.reason = self._explain(error)
             _log.warning("model_unavailable", model=self._name, reason=self.reason, exc_info=error)
-        self._settled.set()
+        self._settled.set_result(None)
         while (job := self._jobs.get()) is not None:
             if not job.cancelled:
                 self._serve(job)

@@ -1,0 +1,24 @@
+"""What must not be imported early: seconds and gigabytes that most commands never need."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    ("module", "absent"),
+    [
+        ("scripted", "pydantic, torch, transformers, structlog, huggingface_hub"),
+        ("specs", "torch, transformers, huggingface_hub"),
+        ("library", "torch, transformers, huggingface_hub"),
+        ("transformers", "torch, transformers, huggingface_hub"),
+    ],
+)
+def test_large_libraries_are_imported_only_when_a_model_is_loaded(module: str, absent: str) -> None:
+    code = f"import sys, chatbill.adapters.inference.{module}; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert not {*absent.split(", ")} & {*done.stdout.split()}
