@@ -91,9 +91,11 @@ def people() -> None:
         column("posted", COUNT),
         column("held", COUNT),
         column("version", COUNT),
+        column("overdraft", COUNT),
         check("wallets", "posted_in_bounds", f"posted <= {MAX_CREDITS}"),
         check("wallets", "held_not_negative", "held >= 0"),
-        check("wallets", "available_not_negative", "posted - held >= 0"),
+        check("wallets", "available_within_overdraft", "posted - held >= -overdraft"),
+        check("wallets", "overdraft_in_bounds", f"overdraft BETWEEN 0 AND {MAX_CREDITS}"),
         check("wallets", "version_not_negative", "version >= 0"),
         key("wallets", "id"),
     )
@@ -165,10 +167,12 @@ def chat() -> None:
         column("expires_at", MOMENT),
         column("state", sa.Text()),
         column("captured", COUNT),
+        column("refunded", COUNT),
         column("settled_at", MOMENT, null=True),
         check("holds", "amount_in_bounds", f"amount BETWEEN 0 AND {MAX_CREDITS}"),
         check("holds", "state_known", "state IN ('pending', 'captured', 'released')"),
         check("holds", "captured_within_amount", "captured BETWEEN 0 AND amount"),
+        check("holds", "refunded_within_captured", "refunded BETWEEN 0 AND captured"),
         check("holds", "captured_when_captured", "(captured > 0) = (state = 'captured')"),
         check("holds", "settled_when_not_pending", "(settled_at IS NULL) = (state = 'pending')"),
         refers("holds", "wallet_id", "wallets"),
@@ -270,10 +274,12 @@ def money() -> None:
         column("hold_id", ID, null=True),
         column("interaction_id", ID, null=True),
         column("payment_id", ID, null=True),
+        column("author", ID, null=True),
         check("ledger_entries", "version_from_one", "wallet_version >= 1"),
         check("ledger_entries", "amount_in_bounds", f"amount BETWEEN 1 AND {MAX_CREDITS}"),
-        check("ledger_entries", "balance_in_bounds", f"balance_after BETWEEN 0 AND {MAX_CREDITS}"),
+        check("ledger_entries", "balance_in_bounds", f"balance_after BETWEEN -{MAX_CREDITS} AND {MAX_CREDITS}"),
         check("ledger_entries", "accounts_fit_kind", ACCOUNTS_FIT_KIND),
+        refers("ledger_entries", "author", "users"),
         refers("ledger_entries", "hold_id", "holds"),
         refers("ledger_entries", "interaction_id", "interactions"),
         refers("ledger_entries", "payment_id", "payments"),
@@ -282,6 +288,7 @@ def money() -> None:
         unique("ledger_entries", "id"),
     )
     partial_index("uq_ledger_entries_charge_of_hold", "ledger_entries", "hold_id", where="kind = 'charge'", unique=True)
+    partial_index("ix_ledger_entries_refund_of_hold", "ledger_entries", "hold_id", where="kind = 'refund'")
     make(
         "idempotency_keys",
         column("user_id", ID),
@@ -307,7 +314,7 @@ def partial_index(name: str, table: str, *columns: str, where: str, unique: bool
 ACCOUNTS_FIT_KIND = (
     "CASE kind"
     " WHEN 'charge' THEN debit = 'wallet:' || wallet_id AND credit = 'house:revenue' AND hold_id IS NOT NULL"
-    " WHEN 'refund' THEN debit = 'house:revenue' AND credit = 'wallet:' || wallet_id"
+    " WHEN 'refund' THEN debit = 'house:revenue' AND credit = 'wallet:' || wallet_id AND hold_id IS NOT NULL"
     " WHEN 'grant' THEN debit = 'house:promotions' AND credit = 'wallet:' || wallet_id"
     " WHEN 'top_up' THEN debit = 'house:payments' AND credit = 'wallet:' || wallet_id"
     " WHEN 'adjustment' THEN (debit = 'house:adjustments' AND credit = 'wallet:' || wallet_id)"
@@ -346,7 +353,20 @@ FORBIDDEN = (
         "what a wallet owns changes with its entries alone",
     ),
     ("holds_stay", "holds", "DELETE", "", "a hold is never deleted"),
-    ("holds_are_settled_once", "holds", "UPDATE", "OLD.state <> 'pending'", "a hold is settled once"),
+    (
+        "holds_are_settled_once",
+        "holds",
+        "UPDATE",
+        f"OLD.state <> 'pending' AND ({changed('state', 'captured', 'settled_at')})",
+        "a hold is settled once",
+    ),
+    (
+        "holds_refunds_only_grow",
+        "holds",
+        "UPDATE",
+        "NEW.refunded < OLD.refunded OR (NEW.refunded > 0 AND OLD.state <> 'captured')",
+        "what was refunded never shrinks, and only a captured hold is refunded",
+    ),
     (
         "holds_keep_their_terms",
         "holds",

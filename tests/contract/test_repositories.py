@@ -17,7 +17,17 @@ from chatbill.application.ports.store import Snapshot, Store, Transaction
 from chatbill.domain.chat import Interaction, Outcome, Role, Turn
 from chatbill.domain.errors import BrokenBooks, EmailTaken, NotFound, UsernameTaken
 from chatbill.domain.idempotency import IdempotencyRecord, Refusal
-from chatbill.domain.ids import ConversationId, HoldId, InteractionId, ModelId, PaymentId, SessionId, UserId, WalletId
+from chatbill.domain.ids import (
+    ConversationId,
+    EntryId,
+    HoldId,
+    InteractionId,
+    ModelId,
+    PaymentId,
+    SessionId,
+    UserId,
+    WalletId,
+)
 from chatbill.domain.ledger import EntryKind
 from chatbill.domain.payments import Money
 from chatbill.domain.sessions import RefreshToken, SessionEnd
@@ -115,7 +125,7 @@ class TestSessions:
             session("c", user_id=BOB),
             session("d"),
         )
-        await write(store, *(lambda tx, row=row: tx.sessions.add(row) for row in rows))  # type: ignore[misc]
+        await write(store, *(lambda tx, row=row: tx.sessions.add(row) for row in rows))
         live = await store.write(lambda tx: tx.sessions.live_of(ALICE))
         assert {row.id for row in live} == {"a", "d"}
 
@@ -251,8 +261,8 @@ class TestLedger:
     async def test_a_version_comes_once_and_a_hold_is_charged_once(self, store: Store) -> None:
         await store.write(add_running)
         charged = await store.write(charge)
-        again = replace(charged.entry, id="again", wallet_version=3, balance_after=92)
-        same_version = replace(grant(Wallet(id=PURSE)), id="other")
+        again = replace(charged.entry, id=EntryId("again"), wallet_version=3, balance_after=92)
+        same_version = replace(grant(Wallet(id=PURSE)), id=EntryId("other"))
         for entry in (again, same_version, charged.entry):
             with pytest.raises(BrokenBooks):
                 await store.write(lambda tx, entry=entry: tx.ledger.append(entry))  # type: ignore[misc]
@@ -278,7 +288,7 @@ class TestConversations:
 
     async def test_come_in_pages_the_one_updated_last_first_even_where_times_are_equal(self, store: Store) -> None:
         rows = [conversation(f"c{n}", updated_at=later(n // 3), title=f"Title {n}") for n in range(10)]
-        await write(store, *(lambda tx, row=row: tx.conversations.add(row) for row in rows))  # type: ignore[misc]
+        await write(store, *(lambda tx, row=row: tx.conversations.add(row) for row in rows))
         expected = sorted([conversation(), *rows], key=lambda row: (row.updated_at, row.id), reverse=True)
         found: list[Any] = []
         after = None

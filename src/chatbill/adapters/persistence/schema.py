@@ -58,7 +58,7 @@ def downgrade(url: str, revision: str) -> None:
 
 
 def current(url: str) -> str | None:
-    """The revision of the database; None where it has no schema yet."""
+    """The revision of the database; None where there is no schema, or no database, yet."""
     address = parsed(url)
     if address.get_backend_name() == "sqlite" and not sqlite_path(address).exists():
         return None
@@ -140,7 +140,7 @@ def _connected(url: str, *, to_write: bool) -> Iterator[Connection]:
         with opened as connection:
             yield connection
     except DBAPIError as error:
-        raise unavailable(error) from error
+        raise unavailable(error.orig if isinstance(error.orig, Exception) else error) from error
     except OSError as error:
         raise unavailable(error) from error
 
@@ -150,6 +150,9 @@ def _sqlite(address: URL, *, to_write: bool) -> Iterator[Connection]:
     path = sqlite_path(address)
     if to_write:
         make_file(path)
+    elif not path.exists():
+        # Looking makes no file: what is not there looks like an empty database.
+        address = URL.create("sqlite")
     engine = create_engine(
         address,
         module=load_driver(),
@@ -168,12 +171,13 @@ def _sqlite(address: URL, *, to_write: bool) -> Iterator[Connection]:
 
 def _enter_wal(connect: Any) -> None:
     """Switch the file to write-ahead logging for good. SQLite does not wait by itself where two try at once."""
+    failures: type[Exception] = load_driver().DatabaseError
     deadline = time.monotonic() + LOCK_TIMEOUT_S
     while True:
         connection = connect()
         try:
             connection.driver_connection.execute("PRAGMA journal_mode = WAL").fetchall()
-        except load_driver().OperationalError as error:
+        except failures as error:
             if "locked" not in str(error) or time.monotonic() > deadline:
                 raise unavailable(error) from error
         else:

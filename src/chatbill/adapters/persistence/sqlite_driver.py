@@ -28,8 +28,12 @@ _log = logging.getLogger(__name__)
 
 def load_driver() -> ModuleType:
     """The newest SQLite at hand: that of the package pysqlite3, or Python's own."""
-    drivers = sorted(_installed(), key=lambda driver: driver.sqlite_version_info, reverse=True)
-    newest = drivers[0]
+    return newest_of(list(_installed()))
+
+
+def newest_of(drivers: list[ModuleType]) -> ModuleType:
+    """The driver with the newest SQLite. Warns where that has a known bug; `StoreUnavailable` where it is too old."""
+    newest = max(drivers, key=lambda driver: tuple(driver.sqlite_version_info))
     if newest.sqlite_version_info < OLDEST:
         raise StoreUnavailable(f"SQLite {newest.sqlite_version} is too old; install the package pysqlite3.")
     if newest.sqlite_version_info < SOUND_SINCE:

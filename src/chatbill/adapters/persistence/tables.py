@@ -41,9 +41,11 @@ wallets = _table(
     Column("posted", Count, nullable=False),
     Column("held", Count, nullable=False),
     Column("version", Count, nullable=False),
+    Column("overdraft", Count, nullable=False),
     _check("posted_in_bounds", f"posted <= {MAX_CREDITS}"),
     _check("held_not_negative", "held >= 0"),
-    _check("available_not_negative", "posted - held >= 0"),
+    _check("available_within_overdraft", "posted - held >= -overdraft"),
+    _check("overdraft_in_bounds", f"overdraft BETWEEN 0 AND {MAX_CREDITS}"),
     _check("version_not_negative", "version >= 0"),
     with_rowid=False,
 )
@@ -105,10 +107,12 @@ holds = _table(
     Column("expires_at", UtcDateTime, nullable=False),
     Column("state", Text, nullable=False),
     Column("captured", Count, nullable=False),
+    Column("refunded", Count, nullable=False),
     Column("settled_at", UtcDateTime),
     _check("amount_in_bounds", f"amount BETWEEN 0 AND {MAX_CREDITS}"),
     _check("state_known", "state IN ('pending', 'captured', 'released')"),
     _check("captured_within_amount", "captured BETWEEN 0 AND amount"),
+    _check("refunded_within_captured", "refunded BETWEEN 0 AND captured"),
     _check("captured_when_captured", "(captured > 0) = (state = 'captured')"),
     _check("settled_when_not_pending", "(settled_at IS NULL) = (state = 'pending')"),
     Index(None, "wallet_id", "id"),
@@ -201,14 +205,15 @@ ledger_entries = _table(
     Column("hold_id", Id, ForeignKey("holds.id")),
     Column("interaction_id", Id, ForeignKey("interactions.id")),
     Column("payment_id", Id, ForeignKey("payments.id")),
+    Column("author", Id, ForeignKey("users.id")),
     _check("version_from_one", "wallet_version >= 1"),
     _check("amount_in_bounds", f"amount BETWEEN 1 AND {MAX_CREDITS}"),
-    _check("balance_in_bounds", f"balance_after BETWEEN 0 AND {MAX_CREDITS}"),
+    _check("balance_in_bounds", f"balance_after BETWEEN -{MAX_CREDITS} AND {MAX_CREDITS}"),
     _check(
         "accounts_fit_kind",
         "CASE kind"
         " WHEN 'charge' THEN debit = 'wallet:' || wallet_id AND credit = 'house:revenue' AND hold_id IS NOT NULL"
-        " WHEN 'refund' THEN debit = 'house:revenue' AND credit = 'wallet:' || wallet_id"
+        " WHEN 'refund' THEN debit = 'house:revenue' AND credit = 'wallet:' || wallet_id AND hold_id IS NOT NULL"
         " WHEN 'grant' THEN debit = 'house:promotions' AND credit = 'wallet:' || wallet_id"
         " WHEN 'top_up' THEN debit = 'house:payments' AND credit = 'wallet:' || wallet_id"
         " WHEN 'adjustment' THEN (debit = 'house:adjustments' AND credit = 'wallet:' || wallet_id)"
@@ -221,6 +226,12 @@ ledger_entries = _table(
         unique=True,
         sqlite_where=text("kind = 'charge'"),
         postgresql_where=text("kind = 'charge'"),
+    ),
+    Index(
+        "ix_ledger_entries_refund_of_hold",
+        "hold_id",
+        sqlite_where=text("kind = 'refund'"),
+        postgresql_where=text("kind = 'refund'"),
     ),
     with_rowid=False,
 )

@@ -16,14 +16,18 @@ from chatbill.domain.audit import Settlement
 from chatbill.domain.chat import Outcome
 from chatbill.domain.credits import Price, Usage
 from chatbill.domain.ids import InteractionId
-from chatbill.domain.ledger import LedgerEntry
+from chatbill.domain.ledger import EntryKind, LedgerEntry
 from chatbill.domain.wallets import HoldState, Wallet
 
 
-def _of_charges(aggregate: FunctionElement[int]) -> ScalarSelect[int]:
-    """Something about the charges of each hold."""
-    is_charge = ledger_entries.c.kind == literal_column("'charge'")
-    return select(aggregate).where(ledger_entries.c.hold_id == holds.c.id, is_charge).scalar_subquery()
+def _of_entries(kind: EntryKind, aggregate: FunctionElement[int]) -> ScalarSelect[int]:
+    """Something about the entries of a kind that name each hold."""
+    # Written out, not a parameter: only so do partial indexes serve.
+    is_kind = ledger_entries.c.kind == literal_column(f"'{kind.value}'")
+    return select(aggregate).where(ledger_entries.c.hold_id == holds.c.id, is_kind).scalar_subquery()
+
+
+_TOTAL = func.coalesce(func.sum(ledger_entries.c.amount), literal_column("0"))
 
 
 _WALLETS = Statement(all_of(wallets).order_by(wallets.c.id))
@@ -36,8 +40,10 @@ _SETTLEMENTS = Statement(
         holds.c.amount,
         holds.c.captured,
         holds.c.expires_at,
-        _of_charges(func.count()),
-        _of_charges(func.coalesce(func.sum(ledger_entries.c.amount), literal_column("0"))),
+        _of_entries(EntryKind.CHARGE, func.count()),
+        _of_entries(EntryKind.CHARGE, _TOTAL),
+        holds.c.refunded,
+        _of_entries(EntryKind.REFUND, _TOTAL),
         interactions.c.id,
         interactions.c.outcome,
         interactions.c.price_per_reply,
@@ -78,8 +84,8 @@ class SqlBooks:
 
 
 def _settlement(row: Row) -> Settlement:
-    hold_id, wallet_id, state, amount, captured, expires_at, charges, charged = row[:8]
-    interaction_id, outcome, per_reply, per_prompt, per_completion, prompt, completion, credits_charged = row[8:]
+    hold_id, wallet_id, state, amount, captured, expires_at, charges, charged, refunded, given_back = row[:10]
+    interaction_id, outcome, per_reply, per_prompt, per_completion, prompt, completion, credits_charged = row[10:]
     known = interaction_id is not None
     price = (
         Price(per_reply=per_reply, per_1k_prompt_tokens=per_prompt, per_1k_completion_tokens=per_completion)
@@ -100,4 +106,6 @@ def _settlement(row: Row) -> Settlement:
         price=price,
         usage=Usage(prompt_tokens=prompt, completion_tokens=completion) if known else None,
         credits_charged=credits_charged,
+        refunded=refunded,
+        given_back=int(given_back),
     )

@@ -11,10 +11,11 @@ from chatbill.adapters.persistence.repositories.periods import within
 from chatbill.adapters.persistence.statements import Statement, all_of, equals, insert, limit
 from chatbill.adapters.persistence.tables import ledger_entries
 from chatbill.application.ports.repositories import Period
-from chatbill.domain.ids import WalletId
+from chatbill.domain.ids import EntryId, WalletId
 from chatbill.domain.ledger import EntryKind, LedgerEntry
 
 _APPEND = insert(ledger_entries)
+_GET = Statement(all_of(ledger_entries, equals(ledger_entries.c.id)))
 
 
 @cache
@@ -53,7 +54,12 @@ class SqlLedger:
             hold_id=entry.hold_id,
             interaction_id=entry.interaction_id,
             payment_id=entry.payment_id,
+            author=entry.author,
         )
+
+    def get(self, entry_id: EntryId) -> LedgerEntry | None:
+        row = self._connection.one(_GET, id=entry_id)
+        return None if row is None else entry_of(row)
 
     def of_wallet(
         self,
@@ -91,6 +97,7 @@ def entry_of(row: Row) -> LedgerEntry:
         hold_id,
         interaction_id,
         payment_id,
+        author,
     ) = row
     return LedgerEntry(
         id=id_,
@@ -106,4 +113,5 @@ def entry_of(row: Row) -> LedgerEntry:
         hold_id=hold_id,
         interaction_id=interaction_id,
         payment_id=payment_id,
+        author=author,
     )

@@ -20,7 +20,7 @@ _LOCK_WALLET = Statement(_WALLET_BY_ID.with_for_update())
 _ADD_WALLET = insert(wallets)
 # A version never goes back, so a wallet that was read before another's entry cannot be written over it.
 _SAVE_WALLET = update(
-    wallets, "posted", "held", "version", where=(equals(wallets.c.id), wallets.c.version <= bindparam("newest"))
+    wallets, "posted", "held", "version", "overdraft", where=(equals(wallets.c.id), wallets.c.version <= bindparam("newest"))
 )
 
 # Written out, not a parameter: only so do partial indexes serve.
@@ -34,6 +34,16 @@ _DUE_HOLDS = Statement(
     .limit(limit())
 )
 _ADD_HOLD = insert(holds)
+_SAVE_REFUND = update(
+    holds,
+    "refunded",
+    where=(
+        equals(holds.c.id),
+        holds.c.state == literal_column("'captured'"),
+        holds.c.refunded < bindparam("refunded"),
+        holds.c.captured >= bindparam("refunded"),
+    ),
+)
 _SAVE_HOLD = update(holds, "state", "captured", "settled_at", where=(equals(holds.c.id), _PENDING))
 
 
@@ -54,7 +64,14 @@ class SqlWallets:
         return wallet_of(row)
 
     def add(self, wallet: Wallet) -> None:
-        self._connection.run(_ADD_WALLET, id=wallet.id, posted=wallet.posted, held=wallet.held, version=wallet.version)
+        self._connection.run(
+            _ADD_WALLET,
+            id=wallet.id,
+            posted=wallet.posted,
+            held=wallet.held,
+            version=wallet.version,
+            overdraft=wallet.overdraft,
+        )
 
     def save(self, wallet: Wallet) -> None:
         saved = self._connection.run(
@@ -63,6 +80,7 @@ class SqlWallets:
             posted=wallet.posted,
             held=wallet.held,
             version=wallet.version,
+            overdraft=wallet.overdraft,
             newest=wallet.version,
         )
         if not saved:
@@ -79,7 +97,7 @@ class SqlHolds:
         row = self._connection.one(_GET_HOLD, id=hold_id)
         if row is None:
             return None
-        id_, wallet_id, amount, created_at, expires_at, state, captured, settled_at = row
+        id_, wallet_id, amount, created_at, expires_at, state, captured, refunded, settled_at = row
         return Hold(
             id=id_,
             wallet_id=wallet_id,
@@ -88,6 +106,7 @@ class SqlHolds:
             expires_at=expires_at,
             state=HoldState(state),
             captured=captured,
+            refunded=refunded,
             settled_at=settled_at,
         )
 
@@ -104,8 +123,13 @@ class SqlHolds:
             expires_at=hold.expires_at,
             state=hold.state.value,
             captured=hold.captured,
+            refunded=hold.refunded,
             settled_at=hold.settled_at,
         )
+
+    def save_refund(self, hold: Hold) -> None:
+        if not self._connection.run(_SAVE_REFUND, id=hold.id, refunded=hold.refunded):
+            raise BrokenBooks(f"hold {hold.id} cannot be refunded for {hold.refunded}")
 
     def save(self, hold: Hold) -> None:
         saved = self._connection.run(
@@ -117,5 +141,5 @@ class SqlHolds:
 
 def wallet_of(row: Row) -> Wallet:
     """The wallet that a row of its table describes."""
-    id_, posted, held, version = row
-    return Wallet(id=id_, posted=posted, held=held, version=version)
+    id_, posted, held, version, overdraft = row
+    return Wallet(id=id_, posted=posted, held=held, version=version, overdraft=overdraft)

@@ -1,0 +1,307 @@
+"""The database forbids what the domain would never do: plain SQL, with the domain out of the way, is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import CheckConstraint, Connection, Engine
+from sqlalchemy.exc import DatabaseError
+
+from chatbill.adapters.persistence.tables import MAX_CREDITS, metadata
+from chatbill.domain.ledger import MAX_CREDITS as DOMAIN_MAX_CREDITS
+from tests.adapters.persistence.databases import insert, postgres_engine, sqlite_engine, sqlite_objects
+from tests.contract.stores import empty_database
+
+T = "2026-01-01T12:00:00.000000Z"
+HOLD = {
+    "id": "pending",
+    "wallet_id": "w",
+    "amount": 5,
+    "created_at": T,
+    "expires_at": T,
+    "state": "pending",
+    "captured": 0,
+    "settled_at": None,
+}
+RUNNING = {
+    "id": "running",
+    "conversation_id": "c",
+    "user_id": "u",
+    "wallet_id": "w",
+    "hold_id": "pending",
+    "model": "demo-mini",
+    "price_per_reply": 4,
+    "price_per_1k_prompt_tokens": 0,
+    "price_per_1k_completion_tokens": 0,
+    "held": 5,
+    "created_at": T,
+    "outcome": "running",
+    "prompt_tokens": 0,
+    "completion_tokens": 0,
+    "credits_charged": 0,
+    "balance_after": None,
+    "processing_time_ms": None,
+    "finished_at": None,
+    "error_code": None,
+    "error_detail": None,
+    "prompt": "Hello",
+    "reply": "",
+}
+ENDED = {"outcome": "completed", "credits_charged": 4, "balance_after": 100, "processing_time_ms": 1, "finished_at": T}
+ENTRY = {
+    "wallet_id": "w",
+    "wallet_version": 2,
+    "id": "charge",
+    "kind": "charge",
+    "debit": "wallet:w",
+    "credit": "house:revenue",
+    "amount": 4,
+    "balance_after": 100,
+    "description": "Reply",
+    "created_at": T,
+    "hold_id": "captured",
+    "interaction_id": "ended",
+    "payment_id": None,
+}
+GRANT = {"kind": "grant", "debit": "house:promotions", "credit": "wallet:w", "hold_id": None, "interaction_id": None}
+USER = {
+    "id": "u",
+    "username": "alice",
+    "email": "a@example.org",
+    "username_key": "alice",
+    "email_key": "a@example.org",
+    "password_hash": "x",
+    "role": "user",
+    "wallet_id": "w",
+    "created_at": T,
+}
+SESSION = {"id": "s", "user_id": "u", "created_at": T, "expires_at": T, "ended_at": None, "ended_because": None}
+PAYMENT = {
+    "id": "unpaid",
+    "user_id": "u",
+    "wallet_id": "w",
+    "package": "small",
+    "credits": 100,
+    "price_hundredths": 499,
+    "currency": "EUR",
+    "provider": "sandbox",
+    "created_at": T,
+    "status": "pending",
+    "confirmed_at": None,
+    "balance_after": None,
+}
+KEY = {
+    "user_id": "u",
+    "key": "k",
+    "fingerprint": "f",
+    "created_at": T,
+    "subject_id": "running",
+    "refusal_required": None,
+    "refusal_available": None,
+}
+WALLET = {"id": "w", "posted": 100, "held": 5, "version": 2}
+BOOKS: list[tuple[str, dict[str, Any]]] = [
+    ("wallets", WALLET),
+    ("users", USER),
+    ("sessions", SESSION),
+    ("refresh_tokens", {"digest": "d", "session_id": "s", "issued_at": T}),
+    ("conversations", {"id": "c", "user_id": "u", "title": "t", "created_at": T, "updated_at": T}),
+    ("holds", HOLD),
+    ("holds", HOLD | {"id": "spare"}),
+    ("holds", HOLD | {"id": "captured", "state": "captured", "captured": 4, "settled_at": T}),
+    ("interactions", RUNNING),
+    ("interactions", RUNNING | {"id": "ended", "hold_id": "captured", "reply": "Hi"} | ENDED),
+    ("payments", PAYMENT),
+    ("payments", PAYMENT | {"id": "paid", "status": "confirmed", "confirmed_at": T, "balance_after": 200}),
+    ("ledger_entries", ENTRY | GRANT | {"wallet_version": 1, "id": "grant", "amount": 104, "balance_after": 104}),
+    ("ledger_entries", ENTRY),
+    ("idempotency_keys", KEY),
+]
+
+TOO_MUCH = MAX_CREDITS + 1
+NEW_WALLET = WALLET | {"id": "new", "held": 0}
+NEW_USER = USER | {"id": "new", "username_key": "new", "email_key": "new"}
+NEW_SESSION = SESSION | {"id": "new"}
+NEW_HOLD = HOLD | {"id": "new"}
+NEW_INTERACTION = RUNNING | {"id": "new", "hold_id": "spare"}
+NEW_ENDED = NEW_INTERACTION | ENDED
+NEW_PAYMENT = PAYMENT | {"id": "new"}
+NEW_ENTRY = ENTRY | GRANT | {"id": "new", "wallet_version": 3}
+NEW_CHARGE = ENTRY | {"id": "new", "wallet_version": 3, "hold_id": "spare"}
+NEW_KEY = KEY | {"key": "new"}
+
+ROWS: list[tuple[str, str, dict[str, Any]]] = [
+    ("ck_wallets_posted_in_bounds", "wallets", NEW_WALLET | {"posted": TOO_MUCH}),
+    ("ck_wallets_held_not_negative", "wallets", NEW_WALLET | {"held": -1}),
+    ("ck_wallets_available_not_negative", "wallets", NEW_WALLET | {"held": 101}),
+    ("ck_wallets_version_not_negative", "wallets", NEW_WALLET | {"version": -1}),
+    ("ck_users_role_known", "users", NEW_USER | {"role": "king"}),
+    ("ck_sessions_end_has_reason", "sessions", NEW_SESSION | {"ended_at": T}),
+    ("ck_holds_amount_in_bounds", "holds", NEW_HOLD | {"amount": TOO_MUCH}),
+    ("ck_holds_state_known", "holds", NEW_HOLD | {"state": "lost", "settled_at": T}),
+    ("ck_holds_captured_within_amount", "holds", NEW_HOLD | {"state": "captured", "captured": 6, "settled_at": T}),
+    ("ck_holds_captured_when_captured", "holds", NEW_HOLD | {"state": "released", "captured": 1, "settled_at": T}),
+    ("ck_holds_settled_when_not_pending", "holds", NEW_HOLD | {"settled_at": T}),
+    ("ck_interactions_price_not_negative", "interactions", NEW_INTERACTION | {"price_per_1k_prompt_tokens": -1}),
+    (
+        "ck_interactions_held_not_negative|ck_interactions_charged_within_held",
+        "interactions",
+        NEW_INTERACTION | {"held": -1},
+    ),
+    ("ck_interactions_outcome_known", "interactions", NEW_ENDED | {"outcome": "lost", "credits_charged": 0}),
+    ("ck_interactions_usage_not_negative", "interactions", NEW_INTERACTION | {"completion_tokens": -1}),
+    ("ck_interactions_charged_within_held", "interactions", NEW_ENDED | {"credits_charged": 6}),
+    ("ck_interactions_charged_for_a_reply", "interactions", NEW_ENDED | {"outcome": "failed"}),
+    ("ck_interactions_finished_when_ended", "interactions", NEW_ENDED | {"finished_at": None}),
+    ("ck_interactions_balance_when_ended", "interactions", NEW_ENDED | {"balance_after": None}),
+    ("ck_interactions_time_when_ended", "interactions", NEW_ENDED | {"processing_time_ms": None}),
+    ("ck_payments_credits_in_bounds", "payments", NEW_PAYMENT | {"credits": 0}),
+    ("ck_payments_price_not_negative", "payments", NEW_PAYMENT | {"price_hundredths": -1}),
+    ("ck_payments_status_known", "payments", NEW_PAYMENT | {"status": "lost"}),
+    ("ck_payments_time_when_confirmed", "payments", NEW_PAYMENT | {"confirmed_at": T}),
+    ("ck_payments_balance_when_confirmed", "payments", NEW_PAYMENT | {"balance_after": 1}),
+    ("ck_ledger_entries_version_from_one", "ledger_entries", NEW_ENTRY | {"wallet_version": 0}),
+    ("ck_ledger_entries_amount_in_bounds", "ledger_entries", NEW_ENTRY | {"amount": 0}),
+    ("ck_ledger_entries_amount_in_bounds", "ledger_entries", NEW_ENTRY | {"amount": -4}),
+    ("ck_ledger_entries_balance_in_bounds", "ledger_entries", NEW_ENTRY | {"balance_after": -1}),
+    ("ck_ledger_entries_accounts_fit_kind", "ledger_entries", NEW_ENTRY | {"debit": "wallet:w"}),
+    ("ck_ledger_entries_accounts_fit_kind", "ledger_entries", NEW_ENTRY | {"credit": "wallet:other"}),
+    ("ck_ledger_entries_accounts_fit_kind", "ledger_entries", NEW_ENTRY | {"kind": "gift"}),
+    ("ck_ledger_entries_accounts_fit_kind", "ledger_entries", NEW_CHARGE | {"hold_id": None}),
+    ("ck_idempotency_keys_refusal_is_whole", "idempotency_keys", NEW_KEY | {"refusal_available": 1}),
+    ("ck_idempotency_keys_answer_is_one", "idempotency_keys", NEW_KEY | {"subject_id": None}),
+    (
+        "uq_users_username_key|users.username_key",
+        "users",
+        NEW_USER | {"username_key": "alice"},
+    ),
+    ("uq_users_email_key|users.email_key", "users", NEW_USER | {"email_key": "a@example.org"}),
+    ("uq_interactions_hold_id|interactions.hold_id", "interactions", NEW_INTERACTION | {"hold_id": "pending"}),
+    ("pk_ledger_entries|ledger_entries.wallet_version", "ledger_entries", NEW_ENTRY | {"wallet_version": 2}),
+    ("uq_ledger_entries_id|ledger_entries.id", "ledger_entries", NEW_ENTRY | {"id": "grant"}),
+    (
+        "uq_ledger_entries_charge_of_hold|ledger_entries.hold_id",
+        "ledger_entries",
+        NEW_CHARGE | {"hold_id": "captured"},
+    ),
+    ("pk_idempotency_keys|idempotency_keys.key", "idempotency_keys", KEY),
+    ("(?i)foreign key", "users", NEW_USER | {"wallet_id": "none"}),
+    ("(?i)foreign key", "holds", NEW_HOLD | {"wallet_id": "none"}),
+    ("(?i)foreign key", "interactions", NEW_INTERACTION | {"hold_id": "none"}),
+    ("(?i)foreign key", "ledger_entries", NEW_ENTRY | {"interaction_id": "none"}),
+    ("(?i)not.null", "holds", NEW_HOLD | {"amount": None}),
+]
+
+CHANGES = [
+    ("a ledger entry never changes", "UPDATE ledger_entries SET amount = 1 WHERE id = 'charge'"),
+    ("a ledger entry never changes", "UPDATE ledger_entries SET description = 'x'"),
+    ("a ledger entry is never deleted", "DELETE FROM ledger_entries WHERE id = 'charge'"),
+    ("a wallet is never deleted", "DELETE FROM wallets"),
+    ("what a wallet owns changes with its entries alone", "UPDATE wallets SET posted = posted + 1"),
+    ("what a wallet owns changes with its entries alone", "UPDATE wallets SET version = version - 1"),
+    ("ck_wallets_available_not_negative", "UPDATE wallets SET held = 101"),
+    ("a hold is never deleted", "DELETE FROM holds WHERE id = 'pending'"),
+    ("a hold is settled once", "UPDATE holds SET state = 'pending', captured = 0, settled_at = NULL"),
+    ("a hold is settled once", "UPDATE holds SET state = 'released', captured = 0 WHERE id = 'captured'"),
+    ("a hold is settled once", "UPDATE holds SET captured = 5 WHERE id = 'captured'"),
+    ("the terms of a hold never change", "UPDATE holds SET amount = 1 WHERE id = 'pending'"),
+    ("the terms of a hold never change", "UPDATE holds SET expires_at = created_at, id = 'x' WHERE id = 'spare'"),
+    ("an interaction is never deleted", "DELETE FROM interactions WHERE id = 'running'"),
+    ("what an interaction was asked", "UPDATE interactions SET price_per_reply = 1 WHERE id = 'running'"),
+    ("what an interaction was asked", "UPDATE interactions SET hold_id = 'spare' WHERE id = 'running'"),
+    ("the figures of an interaction", "UPDATE interactions SET credits_charged = 1 WHERE id = 'ended'"),
+    (
+        "the figures of an interaction",
+        "UPDATE interactions SET outcome = 'running', finished_at = NULL WHERE id = 'ended'",
+    ),
+    ("may be erased, not rewritten", "UPDATE interactions SET prompt = 'x' WHERE id = 'ended'"),
+    ("may be erased, not rewritten", "UPDATE interactions SET reply = 'x' WHERE id = 'ended'"),
+    ("a payment is never deleted", "DELETE FROM payments WHERE id = 'unpaid'"),
+    ("a payment is confirmed once", "UPDATE payments SET balance_after = 1 WHERE id = 'paid'"),
+    ("what a payment is for never changes", "UPDATE payments SET credits = 1 WHERE id = 'unpaid'"),
+    ("an idempotency key never expires", "DELETE FROM idempotency_keys"),
+    ("what an idempotency key stands for", "UPDATE idempotency_keys SET subject_id = 'x'"),
+]
+
+ALLOWED = [
+    "UPDATE interactions SET prompt = '', reply = '' WHERE id = 'ended'",
+    "UPDATE holds SET state = 'released', settled_at = created_at WHERE id = 'pending'",
+    "UPDATE wallets SET held = 0",
+    "UPDATE wallets SET posted = posted + 1, version = version + 1",
+    "UPDATE payments SET status = 'confirmed', confirmed_at = created_at, balance_after = 1 WHERE id = 'unpaid'",
+    "DELETE FROM sessions",
+]
+
+
+@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    open_engine = {"sqlite": sqlite_engine, "postgres": postgres_engine}[request.param]
+    with open_engine(tmp_path_factory.mktemp(request.param)) as opened:
+        with opened.begin() as connection:
+            for table, row in BOOKS:
+                insert(connection, table, row)
+        yield opened
+
+
+@pytest.fixture
+def connection(engine: Engine) -> Iterator[Connection]:
+    """In a transaction that is never committed."""
+    with engine.connect() as connection:
+        yield connection
+        connection.rollback()
+
+
+@pytest.mark.parametrize(("rule", "table", "row"), ROWS, ids=[rule for rule, _, _ in ROWS])
+def test_a_row_that_breaks_a_rule_is_refused_by_name(
+    connection: Connection, rule: str, table: str, row: dict[str, Any]
+) -> None:
+    with pytest.raises(DatabaseError, match=rule):
+        insert(connection, table, row)
+
+
+@pytest.mark.parametrize(("words", "sql"), CHANGES, ids=[sql for _, sql in CHANGES])
+def test_a_change_that_rewrites_the_past_is_refused(connection: Connection, words: str, sql: str) -> None:
+    with pytest.raises(DatabaseError, match=words):
+        connection.exec_driver_sql(sql)
+
+
+@pytest.mark.parametrize("sql", ALLOWED)
+def test_what_the_domain_does_is_allowed(connection: Connection, sql: str) -> None:
+    assert connection.exec_driver_sql(sql).rowcount == 1
+
+
+def test_replacing_a_row_deletes_it_and_is_refused_too(tmp_path: Path) -> None:
+    with sqlite_engine(tmp_path) as engine, engine.connect() as connection:
+        for table, row in BOOKS:
+            insert(connection, table, row)
+        with pytest.raises(DatabaseError, match="a ledger entry is never deleted"):
+            connection.exec_driver_sql("INSERT OR REPLACE INTO ledger_entries SELECT * FROM ledger_entries")
+
+
+def test_sqlite_keeps_no_text_where_a_number_belongs(tmp_path: Path) -> None:
+    with (
+        sqlite_engine(tmp_path) as engine,
+        engine.connect() as connection,
+        pytest.raises(DatabaseError, match=r"cannot store TEXT value in INTEGER column wallets\.posted"),
+    ):
+        insert(connection, "wallets", WALLET | {"posted": "much"})
+
+
+def test_every_rule_of_the_tables_is_tried_here() -> None:
+    checks = {
+        str(constraint.name)
+        for table in metadata.tables.values()
+        for constraint in table.constraints
+        if isinstance(constraint, CheckConstraint)
+    }
+    assert checks <= {name for rule, _, _ in ROWS for name in rule.split("|")}
+    triggers = [sql for sql in sqlite_objects(empty_database()).values() if sql.startswith("CREATE TRIGGER")]
+    assert triggers
+    assert [sql for sql in triggers if not any(words in sql for words, _ in CHANGES)] == []
+
+
+def test_domain_and_database_agree_on_the_most_that_can_be_owned() -> None:
+    assert MAX_CREDITS == DOMAIN_MAX_CREDITS

@@ -1,0 +1,130 @@
+"""The migrations make what the repositories expect, up and down, on both databases, whoever comes first."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine
+from sqlalchemy.pool import NullPool
+
+from chatbill.adapters.persistence import open_store, schema, sqlite_url
+from chatbill.adapters.persistence.sqlite_driver import load_driver
+from chatbill.adapters.persistence.tables import metadata
+from chatbill.application.ports.store import StoreUnavailable
+from tests.adapters.persistence.databases import postgres_engine, sqlite_objects
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return sqlite_url(tmp_path / "folder" / "new.sqlite3")
+
+
+def path_of(url: str) -> Path:
+    return Path(url.removeprefix("sqlite:///"))
+
+
+def test_an_upgrade_makes_folder_file_and_schema_and_repeating_it_changes_nothing(url: str) -> None:
+    assert schema.current(url) is None
+    schema.upgrade(url)
+    before = sqlite_objects(path_of(url))
+    schema.upgrade(url)
+    schema.check(url)
+    assert sqlite_objects(path_of(url)) == before
+    assert schema.current(url) == schema.head()
+
+
+def test_the_file_is_for_its_owner_alone(url: str) -> None:
+    schema.upgrade(url)
+    assert path_of(url).stat().st_mode & 0o777 == 0o600
+
+
+def test_every_step_can_be_climbed_down_and_up_again(url: str) -> None:
+    schema.upgrade(url)
+    whole = sqlite_objects(path_of(url))
+    schema.downgrade(url, "base")
+    assert set(sqlite_objects(path_of(url))) == {"alembic_version"}
+    schema.upgrade(url)
+    assert sqlite_objects(path_of(url)) == whole
+
+
+def test_migrations_and_tables_are_the_same_to_the_last_word(url: str, tmp_path: Path) -> None:
+    schema.upgrade(url)
+    made = tmp_path / "tables.sqlite3"
+    engine = create_engine(sqlite_url(made), module=load_driver(), poolclass=NullPool)
+    metadata.create_all(engine)
+    engine.dispose()
+    assert schema.drift(url) == []
+
+    def words(path: Path) -> dict[str, list[str]]:
+        # The order of constraints within a table does not matter.
+        found = sqlite_objects(path).items()
+        return {
+            name: sorted(sql.replace("(", " ( ").replace(")", " ) ").replace(",", " ").split())
+            for name, sql in found
+            if not sql.startswith("CREATE TRIGGER") and name != "alembic_version"
+        }
+
+    assert words(path_of(url)) == words(made)
+
+
+def test_a_database_without_schema_or_of_a_newer_program_is_refused_in_words(url: str) -> None:
+    with pytest.raises(schema.SchemaMismatch, match="Run `chatbill db upgrade`"):
+        schema.check(url)
+    assert not path_of(url).exists()
+    schema.upgrade(url)
+    connection = load_driver().connect(path_of(url))
+    connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    connection.commit()
+    connection.close()
+    for refused in (schema.upgrade, schema.check):
+        with pytest.raises(schema.SchemaMismatch, match="made by a newer chatbill"):
+            refused(url)
+
+
+def test_a_step_that_fails_leaves_nothing_behind(url: str) -> None:
+    path_of(url).parent.mkdir()
+    connection = load_driver().connect(path_of(url))
+    connection.execute("CREATE TABLE ledger_entries (id TEXT)")
+    connection.commit()
+    connection.close()
+    with pytest.raises(StoreUnavailable, match="already exists"):
+        schema.upgrade(url)
+    assert set(sqlite_objects(path_of(url))) == {"ledger_entries"}
+
+
+def test_what_is_no_database_is_refused_in_words(url: str) -> None:
+    path_of(url).parent.mkdir()
+    path_of(url).write_bytes(b"Dear diary, " * 1_000)
+    with pytest.raises(StoreUnavailable, match="is no database at all"):
+        schema.upgrade(url)
+
+
+@pytest.mark.parametrize("address", ["sqlite://", "sqlite:///:memory:", "mysql://h/d", "nonsense", "sqlite:///f?x=y"])
+def test_an_address_that_cannot_be_used_is_refused_in_words(address: str) -> None:
+    with pytest.raises(ValueError, match=r"address|There is no store"):
+        open_store(address)
+
+
+def test_processes_that_upgrade_at_the_same_time_wait_for_one_another(url: str) -> None:
+    program = "import sys; from chatbill.adapters.persistence import schema; schema.upgrade(sys.argv[1])"
+    processes = [
+        subprocess.Popen([sys.executable, "-c", program, url], stderr=subprocess.PIPE, text=True) for _ in range(4)
+    ]
+    failures = [process.communicate(timeout=60)[1] for process in processes]
+    assert [process.returncode for process in processes] == [0] * 4, failures
+    schema.check(url)
+
+
+@pytest.mark.postgres
+def test_postgresql_climbs_the_same_steps(tmp_path: Path) -> None:
+    with postgres_engine(tmp_path) as engine:
+        url = engine.url.render_as_string(hide_password=False)
+        schema.check(url)
+        assert schema.drift(url) == []
+        schema.downgrade(url, "base")
+        assert schema.current(url) is None
+        schema.upgrade(url)
+        schema.check(url)
