@@ -25,6 +25,7 @@ from chatbill.application.ports.tokens import Tokens
 from chatbill.application.principal import Principal
 from chatbill.application.replies import Replies
 from chatbill.application.service import UseCases
+from chatbill.application.use_cases.adjust_credits import AdjustCredits
 from chatbill.application.use_cases.authenticate import Authenticate
 from chatbill.application.use_cases.change_password import ChangePassword
 from chatbill.application.use_cases.check_readiness import CheckReadiness
@@ -40,6 +41,7 @@ from chatbill.application.use_cases.read_account import ReadAccount
 from chatbill.application.use_cases.read_balance import ReadBalance
 from chatbill.application.use_cases.read_conversation import ReadConversation
 from chatbill.application.use_cases.refresh import Refresh
+from chatbill.application.use_cases.refund import Refund
 from chatbill.application.use_cases.register import Register, Registration
 from chatbill.application.use_cases.rename_conversation import RenameConversation
 from chatbill.application.use_cases.send_message import SendMessage
@@ -103,6 +105,7 @@ def world(
     catalogue: Catalogue = CATALOGUE,
     clock: ManualClock | None = None,
     welcome_credits: int = 100,
+    max_debt: int = 0,
     deadline_s: float = 5,
     grace_s: float = 5,
 ) -> World:
@@ -124,6 +127,7 @@ def world(
         rate=Limit(name="messages", times=0, window_s=60),
     )
     use_cases = UseCases(
+        adjust_credits=AdjustCredits(store=store, clock=clock, new_id=new_id, max_debt=max_debt),
         authenticate=Authenticate(store=store, tokens=tokens, clock=clock),
         change_password=ChangePassword(
             store=store, passwords=passwords, rate_limits=rate_limits, clock=clock, failures=failures
@@ -141,6 +145,7 @@ def world(
         read_balance=ReadBalance(store=store),
         read_conversation=ReadConversation(store=store),
         refresh=Refresh(store=store, tokens=tokens, clock=clock, lifetimes=lifetimes),
+        refund=Refund(store=store, clock=clock, new_id=new_id),
         register=Register(
             store=store,
             passwords=passwords,

@@ -15,6 +15,7 @@ from chatbill.application.ports.rate_limits import Limit
 from chatbill.application.ports.store import Store
 from chatbill.application.replies import Replies
 from chatbill.application.service import UseCases
+from chatbill.application.use_cases.adjust_credits import AdjustCredits
 from chatbill.application.use_cases.authenticate import Authenticate
 from chatbill.application.use_cases.change_password import ChangePassword
 from chatbill.application.use_cases.check_readiness import CheckReadiness
@@ -30,6 +31,7 @@ from chatbill.application.use_cases.read_account import ReadAccount
 from chatbill.application.use_cases.read_balance import ReadBalance
 from chatbill.application.use_cases.read_conversation import ReadConversation
 from chatbill.application.use_cases.refresh import Refresh
+from chatbill.application.use_cases.refund import Refund
 from chatbill.application.use_cases.register import Register
 from chatbill.application.use_cases.rename_conversation import RenameConversation
 from chatbill.application.use_cases.send_message import SendMessage
@@ -203,6 +205,9 @@ class Container(containers.DeclarativeContainer):
         refresh_s=settings.provided.refresh_token_s,
     )
 
+    adjust_credits = providers.Factory(
+        AdjustCredits, store=store, clock=clock, new_id=new_id, max_debt=settings.provided.max_debt_credits
+    )
     authenticate = providers.Factory(Authenticate, store=store, tokens=tokens, clock=clock)
     change_password = providers.Factory(
         ChangePassword, store=store, passwords=passwords, rate_limits=rate_limits, clock=clock, failures=failures
@@ -220,6 +225,7 @@ class Container(containers.DeclarativeContainer):
     read_balance = providers.Factory(ReadBalance, store=store)
     read_conversation = providers.Factory(ReadConversation, store=store)
     refresh = providers.Factory(Refresh, store=store, tokens=tokens, clock=clock, lifetimes=lifetimes)
+    refund = providers.Factory(Refund, store=store, clock=clock, new_id=new_id)
     register = providers.Factory(
         Register,
         store=store,
@@ -264,6 +270,7 @@ class Container(containers.DeclarativeContainer):
 
     use_cases = providers.Singleton(
         UseCases,
+        adjust_credits=adjust_credits,
         authenticate=authenticate,
         change_password=change_password,
         check_readiness=check_readiness,
@@ -279,6 +286,7 @@ class Container(containers.DeclarativeContainer):
         read_balance=read_balance,
         read_conversation=read_conversation,
         refresh=refresh,
+        refund=refund,
         register=register,
         rename_conversation=rename_conversation,
         send_message=send_message,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from chatbill.application.replies import Replies
+from chatbill.application.use_cases.adjust_credits import AdjustCredits
 from chatbill.application.use_cases.authenticate import Authenticate
 from chatbill.application.use_cases.change_password import ChangePassword
 from chatbill.application.use_cases.check_readiness import CheckReadiness
@@ -20,6 +21,7 @@ from chatbill.application.use_cases.read_account import ReadAccount
 from chatbill.application.use_cases.read_balance import ReadBalance
 from chatbill.application.use_cases.read_conversation import ReadConversation
 from chatbill.application.use_cases.refresh import Refresh
+from chatbill.application.use_cases.refund import Refund
 from chatbill.application.use_cases.register import Register
 from chatbill.application.use_cases.rename_conversation import RenameConversation
 from chatbill.application.use_cases.send_message import SendMessage
@@ -34,6 +36,7 @@ from chatbill.application.use_cases.verify_ledger import VerifyLedger
 class UseCases:
     """Every use case, wired to its ports. `replies` are those being written in this process."""
 
+    adjust_credits: AdjustCredits
     authenticate: Authenticate
     change_password: ChangePassword
     check_readiness: CheckReadiness
@@ -49,6 +52,7 @@ class UseCases:
     read_balance: ReadBalance
     read_conversation: ReadConversation
     refresh: Refresh
+    refund: Refund
     register: Register
     rename_conversation: RenameConversation
     send_message: SendMessage

@@ -24,7 +24,10 @@ Row = TypeVar("Row")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settlement:
-    """A hold beside what became of it: its interaction, and the charges that name it (`charges`, worth `charged`)."""
+    """A hold beside what became of it: its interaction, and the entries that name it.
+
+    There are `charges` charges worth `charged` credits, and refunds worth `given_back`.
+    """
 
     hold_id: HoldId
     wallet_id: WalletId
@@ -39,6 +42,8 @@ class Settlement:
     price: Price | None
     usage: Usage | None
     credits_charged: int | None
+    refunded: int = 0
+    given_back: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +59,9 @@ RULES = {
     "zero_sum": "the sum over all accounts is zero",
     "replay": "every wallet equals the replay of its entries, version by version",
     "held": "every wallet holds exactly its pending holds",
-    "available": "no wallet has promised more than it owns",
+    "available": "no wallet has promised more than it owns, beyond a debt that was allowed",
     "capture": "every captured hold has exactly one charge, at most its amount, and no other hold has one",
+    "refund": "every refund belongs to a charge, and no charge was refunded for more than it was",
     "price": "every interaction was charged what its frozen price says, and nothing else was charged",
     "expiry": "no hold lives past its time",
 }
@@ -66,7 +72,8 @@ RULES = {
 class Tally:
     """What the audit has seen so far: how many of each, and the credits on either side of the books.
 
-    `owned` is what all wallets say they own; `house` is each house account, derived from the entries.
+    `refunded` is in credits. `owned` is what all wallets say they own; `house` is each house account, derived from
+    the entries.
     """
 
     wallets: int = 0
@@ -74,6 +81,7 @@ class Tally:
     holds: int = 0
     pending_holds: int = 0
     charges: int = 0
+    refunded: int = 0
     owned: int = 0
     house: Counter[HouseAccount] = field(default_factory=Counter)
 
@@ -94,7 +102,7 @@ def audit(
     """
     entries_of = _Groups(entries, lambda entry: entry.wallet_id)
     settlements_of = _Groups(settlements, lambda settlement: settlement.wallet_id)
-    matched = 0
+    matched = given_back = 0
     for wallet in wallets:
         tally.wallets += 1
         tally.owned += wallet.posted
@@ -105,16 +113,19 @@ def audit(
         for settlement in settlements_of.take(wallet.id):
             tally.holds += 1
             matched += settlement.charges
+            given_back += settlement.given_back
             held += settlement.amount if settlement.state is HoldState.PENDING else 0
             yield from _settled(settlement, now, tally)
         if wallet.held != held:
             yield Difference("held", f"wallet {wallet.id}", f"holds {wallet.held}, its pending holds are {held}")
-        if wallet.available < 0:
+        if wallet.available < -wallet.overdraft:
             yield Difference("available", f"wallet {wallet.id}", f"owns {wallet.posted} and has promised {wallet.held}")
     yield from entries_of.strangers(None)
     yield from settlements_of.strangers(None)
     if matched != tally.charges:
         yield Difference("capture", "all charges", f"{tally.charges} were posted, {matched} belong to a hold")
+    if given_back != tally.refunded:
+        yield Difference("refund", "all refunds", f"{tally.refunded} credits were refunded, {given_back} of a charge")
     for interaction_id in unheld:
         yield Difference("price", f"interaction {interaction_id}", "has no hold")
     if total := tally.owned + sum(tally.house.values()):
@@ -126,6 +137,7 @@ def _replay(wallet: Wallet, entries: Iterable[LedgerEntry], tally: Tally) -> Ite
     for entry in entries:
         tally.entries += 1
         tally.charges += entry.kind is EntryKind.CHARGE
+        tally.refunded += entry.amount if entry.kind is EntryKind.REFUND else 0
         tally.house[COUNTERPART[entry.kind]] -= entry.signed_amount
         version += 1
         posted += entry.signed_amount
@@ -158,6 +170,9 @@ def _settled(settlement: Settlement, now: datetime, tally: Tally) -> Iterator[Di
         yield Difference("capture", subject, f"is {settlement.state} for {settlement.captured} and has {found}")
     if settlement.captured > settlement.amount:
         yield Difference("capture", subject, f"was captured for {settlement.captured}, over its {settlement.amount}")
+    if settlement.given_back != settlement.refunded or settlement.refunded > settlement.captured:
+        detail = f"says that {settlement.refunded} of {settlement.captured} was refunded; {settlement.given_back} was"
+        yield Difference("refund", subject, detail)
     yield from _priced(settlement)
 
 

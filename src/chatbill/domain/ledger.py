@@ -12,7 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from chatbill.domain.errors import BrokenBooks
-from chatbill.domain.ids import EntryId, HoldId, InteractionId, PaymentId, WalletId
+from chatbill.domain.ids import EntryId, HoldId, InteractionId, PaymentId, UserId, WalletId
 
 MAX_CREDITS = 10**15
 """No amount or balance may pass this bound, which keeps every sum well inside 64 bits."""
@@ -54,7 +54,10 @@ def wallet_account(wallet_id: WalletId) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerEntry:
-    """`amount` credits, always positive, moved from the `debit` account to the `credit` account."""
+    """`amount` credits, always positive, moved from the `debit` account to the `credit` account.
+
+    `author` is the administrator who moved them by hand.
+    """
 
     id: EntryId
     kind: EntryKind
@@ -69,6 +72,7 @@ class LedgerEntry:
     hold_id: HoldId | None = None
     interaction_id: InteractionId | None = None
     payment_id: PaymentId | None = None
+    author: UserId | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.amount <= MAX_CREDITS:
@@ -90,3 +94,4 @@ class Cause:
     hold_id: HoldId | None = None
     interaction_id: InteractionId | None = None
     payment_id: PaymentId | None = None
+    author: UserId | None = None

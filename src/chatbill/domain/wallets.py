@@ -23,7 +23,8 @@ class HoldState(StrEnum):
 class Hold:
     """Credits promised to one piece of running work until `expires_at`.
 
-    `amount` is the most the work can cost, `captured` what it did cost; both in credits.
+    `amount` is the most the work can cost, `captured` what it did cost, `refunded` what was given back of that since;
+    all in credits.
     """
 
     id: HoldId
@@ -33,6 +34,7 @@ class Hold:
     expires_at: datetime
     state: HoldState = HoldState.PENDING
     captured: int = 0
+    refunded: int = 0
     settled_at: datetime | None = None
 
     @property
@@ -40,18 +42,25 @@ class Hold:
         """True until the hold is captured or released."""
         return self.state is HoldState.PENDING
 
+    @property
+    def refundable(self) -> int:
+        """Credits that can still be given back."""
+        return self.captured - self.refunded
+
 
 @dataclass(slots=True, kw_only=True)
 class Wallet:
     """Credits that can be spent. `posted` is owned, `held` is promised to running work.
 
-    `version` counts the ledger entries of this wallet.
+    `version` counts the ledger entries of this wallet. `overdraft` is how far below zero an administrator has let it
+    fall; nobody can spend into it.
     """
 
     id: WalletId
     posted: int = 0
     held: int = 0
     version: int = 0
+    overdraft: int = 0
 
     @property
     def available(self) -> int:
@@ -87,6 +96,29 @@ class Wallet:
         """Add credits that were paid for."""
         return self._post(EntryKind.TOP_UP, amount, entry_id=entry_id, at=at, cause=cause)
 
+    def refund(self, hold: Hold, amount: int, *, entry_id: EntryId, at: datetime, cause: Cause) -> LedgerEntry:
+        """Give back a charge or a part of it; all refunds of a charge together are never more than it."""
+        if hold.wallet_id != self.id:
+            raise BrokenBooks(f"hold {hold.id} belongs to another wallet than {self.id}")
+        if not 0 < amount <= hold.refundable:
+            raise InvalidRequest.of("amount", f"must be 1 to {hold.refundable} credits, which is left of the charge")
+        hold.refunded += amount
+        return self._post(EntryKind.REFUND, amount, entry_id=entry_id, at=at, cause=cause)
+
+    def adjust(self, amount: int, *, max_debt: int, entry_id: EntryId, at: datetime, cause: Cause) -> LedgerEntry:
+        """Add credits, or take them when `amount` is negative, by hand.
+
+        What is left to spend may fall to `-max_debt` and no lower. Raises `InvalidRequest`.
+        """
+        left = self.available + amount
+        if amount == 0:
+            raise InvalidRequest.of("amount", "must not be 0")
+        if amount < 0 and left < -max_debt:
+            most = self.available + max_debt
+            raise InvalidRequest.of("amount", f"can take at most {max(most, 0)} credits from this wallet")
+        self.overdraft = max(self.overdraft, -left)
+        return self._post(EntryKind.ADJUSTMENT, amount, entry_id=entry_id, at=at, cause=cause)
+
     def _settle(self, hold: Hold, state: HoldState, at: datetime) -> None:
         if hold.wallet_id != self.id:
             raise BrokenBooks(f"hold {hold.id} belongs to another wallet than {self.id}")
@@ -99,8 +131,8 @@ class Wallet:
     def _post(self, kind: EntryKind, signed: int, *, entry_id: EntryId, at: datetime, cause: Cause) -> LedgerEntry:
         mine, theirs = wallet_account(self.id), COUNTERPART[kind]
         balance_after = self.posted + signed
-        if balance_after > MAX_CREDITS:
-            raise InvalidRequest.of("amount", f"a wallet cannot own more than {MAX_CREDITS} credits")
+        if abs(balance_after) > MAX_CREDITS:
+            raise InvalidRequest.of("amount", f"a wallet cannot own or owe more than {MAX_CREDITS} credits")
         entry = LedgerEntry(
             id=entry_id,
             kind=kind,
@@ -115,6 +147,7 @@ class Wallet:
             hold_id=cause.hold_id,
             interaction_id=cause.interaction_id,
             payment_id=cause.payment_id,
+            author=cause.author,
         )
         self.posted = balance_after
         self.version = entry.wallet_version

@@ -123,6 +123,13 @@ class Settings(BaseSettings):
         default=1_000_000, ge=1, le=1_000_000_000, description="Most credits that one top-up of one's own may buy."
     )
 
+    max_debt_credits: int = Field(
+        default=0,
+        ge=0,
+        le=1_000_000_000,
+        description="How far below zero an administrator may take a wallet, in credits; 0 allows no debt.",
+    )
+
     # Signing in and limits
     secret_key: Annotated[SecretStr, Field(min_length=32)] | None = Field(
         default=None,

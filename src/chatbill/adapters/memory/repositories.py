@@ -143,7 +143,7 @@ class MemoryWallets:
 
     @staticmethod
     def _check(wallet: Wallet) -> None:
-        if wallet.held < 0 or wallet.available < 0:
+        if wallet.held < 0 or wallet.available < -wallet.overdraft:
             raise BrokenBooks(f"wallet {wallet.id} cannot own {wallet.posted} and hold {wallet.held}")
 
 
@@ -168,6 +168,13 @@ class MemoryHolds:
             raise BrokenBooks(f"hold {hold.id} cannot be of {hold.amount}")
         _insert(self.table, hold.id, hold)
 
+    def save_refund(self, hold: Hold) -> None:
+        stored = self.table.get(hold.id)
+        if stored is None or not stored.refunded < hold.refunded <= stored.captured:
+            raise BrokenBooks(f"hold {hold.id} cannot be refunded for {hold.refunded}")
+        stored.refunded = hold.refunded
+        self.table.put(hold.id, stored)
+
     def save(self, hold: Hold) -> None:
         stored = self.table.get(hold.id)
         if stored is None or not stored.is_pending:
@@ -184,6 +191,9 @@ class MemoryLedger:
         self.table: Table[str, LedgerEntry] = Table()
         self._versions: Table[tuple[WalletId, int], EntryId] = Table()
         self._charges: Table[HoldId, EntryId] = Table()
+
+    def get(self, entry_id: EntryId) -> LedgerEntry | None:
+        return self.table.get(entry_id)
 
     def append(self, entry: LedgerEntry) -> None:
         version = (entry.wallet_id, entry.wallet_version)
@@ -360,17 +370,20 @@ class MemoryBooks:
     def settlements(self) -> Iterator[Settlement]:
         interactions = {row.hold_id: row for row in self._interactions.table.rows()}
         charges: dict[HoldId, list[int]] = {}
+        refunds: dict[HoldId, int] = {}
         for entry in self._ledger.table.rows():
             if entry.kind is EntryKind.CHARGE and entry.hold_id is not None:
                 charges.setdefault(entry.hold_id, []).append(entry.amount)
+            if entry.kind is EntryKind.REFUND and entry.hold_id is not None:
+                refunds[entry.hold_id] = refunds.get(entry.hold_id, 0) + entry.amount
         for hold in sorted(self._holds.table.rows(), key=lambda hold: (hold.wallet_id, hold.id)):
-            yield _settlement(hold, charges.get(hold.id, []), interactions.get(hold.id))
+            yield _settlement(hold, charges.get(hold.id, []), refunds.get(hold.id, 0), interactions.get(hold.id))
 
     def unheld(self) -> Iterator[InteractionId]:
         yield from (row.id for row in self._interactions.table.rows() if self._holds.get(row.hold_id) is None)
 
 
-def _settlement(hold: Hold, charges: list[int], interaction: Interaction | None) -> Settlement:
+def _settlement(hold: Hold, charges: list[int], given_back: int, interaction: Interaction | None) -> Settlement:
     return Settlement(
         hold_id=hold.id,
         wallet_id=hold.wallet_id,
@@ -385,6 +398,8 @@ def _settlement(hold: Hold, charges: list[int], interaction: Interaction | None)
         price=interaction.price if interaction else None,
         usage=interaction.usage if interaction else None,
         credits_charged=interaction.credits_charged if interaction else None,
+        refunded=hold.refunded,
+        given_back=given_back,
     )
 
 

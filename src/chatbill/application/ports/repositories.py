@@ -18,6 +18,7 @@ from chatbill.domain.chat import Conversation, Interaction, Turn
 from chatbill.domain.idempotency import IdempotencyRecord
 from chatbill.domain.ids import (
     ConversationId,
+    EntryId,
     HoldId,
     InteractionId,
     ModelId,
@@ -142,8 +143,14 @@ class HoldRepository(HoldReader, Protocol):
         """Keep a settled hold. Raises `BrokenBooks` unless the stored hold is still pending."""
         ...
 
+    def save_refund(self, hold: Hold) -> None:
+        """Keep how much of a captured hold was refunded, which only grows. Raises `BrokenBooks` where it would not."""
+        ...
+
 
 class LedgerReader(Protocol):
+    def get(self, entry_id: EntryId) -> LedgerEntry | None: ...
+
     def of_wallet(
         self,
         wallet_id: WalletId,

@@ -1,0 +1,112 @@
+"""A database that was tampered with: the audit names exactly the rule that was broken, whatever hides elsewhere."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from chatbill.adapters.persistence import SqliteStore
+from chatbill.adapters.persistence.sqlite_driver import load_driver
+from chatbill.application.use_cases.verify_ledger import VerifyLedger
+from chatbill.domain.audit import RULES, Difference
+from tests.contract.stores import add_person, add_running, charge, fresh_database, later
+
+TAMPERING = [
+    ("zero_sum", "UPDATE ledger_entries SET credit = 'house:payments' WHERE kind = 'charge'"),
+    ("replay", "UPDATE ledger_entries SET balance_after = 99 WHERE kind = 'grant' AND wallet_id = 'wallet-alice'"),
+    ("replay", "UPDATE ledger_entries SET wallet_version = 7 WHERE kind = 'grant' AND wallet_id = 'wallet-bob'"),
+    ("replay", "UPDATE wallets SET version = 3 WHERE id = 'wallet-alice'"),
+    ("held", "UPDATE wallets SET held = 0 WHERE id = 'wallet-alice'"),
+    ("held", "UPDATE wallets SET held = 1 WHERE id = 'wallet-bob'"),
+    ("available", "UPDATE wallets SET held = 500 WHERE id = 'wallet-alice'; UPDATE holds SET amount = 500"),
+    ("capture", "UPDATE ledger_entries SET hold_id = NULL WHERE kind = 'charge'"),
+    ("capture", "UPDATE ledger_entries SET hold_id = 'hold-running' WHERE kind = 'charge'"),
+    ("capture", "UPDATE holds SET amount = 3 WHERE state = 'captured'"),
+    ("refund", "UPDATE holds SET refunded = 1 WHERE state = 'captured'"),
+    ("refund", "UPDATE ledger_entries SET kind = 'refund', debit = 'house:revenue' WHERE kind = 'grant'"
+     " AND wallet_id = 'wallet-bob'"),
+    ("price", "UPDATE interactions SET price_per_reply = 2 WHERE id = 'ended'"),
+    ("price", "UPDATE interactions SET completion_tokens = 2000 WHERE id = 'ended'"),
+    ("price", "UPDATE interactions SET credits_charged = 3 WHERE id = 'ended'"),
+    ("price", "UPDATE interactions SET outcome = 'failed' WHERE id = 'ended'"),
+    ("price", "UPDATE interactions SET outcome = 'failed' WHERE id = 'running'"),
+    ("price", "DELETE FROM interactions WHERE id = 'ended'"),
+    ("price", "INSERT INTO interactions SELECT 'new', conversation_id, user_id, wallet_id, 'no-hold', model,"
+     " 0, 0, 0, 0, created_at, outcome, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, '', '' FROM interactions LIMIT 1"),
+    ("expiry", "UPDATE holds SET expires_at = '2026-01-01T11:00:00.000000Z' WHERE state = 'pending'"),
+]  # fmt: skip
+
+
+async def books(folder: Path) -> Path:
+    """Alice with a charged and a running request, and Bob with neither."""
+    path = fresh_database(folder)
+    store = SqliteStore(path)
+    await store.write(add_person)
+    await store.write(lambda tx: add_person(tx, "bob"))
+    for name in ("ended", "running"):
+        await store.write(lambda tx, name=name: add_running(tx, name))  # type: ignore[misc]
+    await store.write(lambda tx: charge(tx, "ended"))
+    await store.close()
+    return path
+
+
+def tamper(path: Path, sql: str) -> None:
+    """Change the file with every guard taken away."""
+    connection = load_driver().connect(path)
+    for (trigger,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+        connection.execute(f"DROP TRIGGER {trigger}")
+    connection.executescript(f"PRAGMA ignore_check_constraints = ON; {sql};")
+    connection.commit()
+    connection.close()
+
+
+async def differences(path: Path) -> list[Difference]:
+    found: list[Difference] = []
+    store = SqliteStore(path)
+    verdict = await VerifyLedger(store=store, clock=lambda: later(30), sweep_allowance_s=0)(found.append)
+    await store.close()
+    assert verdict.differences == len(found)
+    assert verdict.agrees is not bool(found)
+    return found
+
+
+async def test_honest_books_agree(tmp_path: Path) -> None:
+    assert await differences(await books(tmp_path)) == []
+
+
+@pytest.mark.parametrize(("rule", "sql"), TAMPERING, ids=[sql for _, sql in TAMPERING])
+async def test_the_broken_rule_is_named_and_no_other(tmp_path: Path, rule: str, sql: str) -> None:
+    path = await books(tmp_path)
+    tamper(path, sql)
+    assert {difference.rule for difference in await differences(path)} == {rule}
+
+
+async def test_credits_out_of_nowhere_break_the_replay_and_the_sum(tmp_path: Path) -> None:
+    path = await books(tmp_path)
+    tamper(path, "UPDATE wallets SET posted = posted + 1 WHERE id = 'wallet-bob'")
+    assert {difference.rule for difference in await differences(path)} == {"replay", "zero_sum"}
+
+
+async def test_rows_of_a_wallet_that_is_gone_are_named(tmp_path: Path) -> None:
+    path = await books(tmp_path)
+    tamper(path, "DELETE FROM wallets WHERE id = 'wallet-bob'")
+    (difference,) = [row for row in await differences(path) if row.rule == "replay"]
+    assert "wallet-bob" in difference.subject
+
+
+async def test_a_hold_past_its_time_may_await_the_sweep_for_a_while(tmp_path: Path) -> None:
+    store = SqliteStore(await books(tmp_path))
+    found: list[Difference] = []
+    for allowance_s, expected in ((10, 0), (0, 1)):
+        verify = VerifyLedger(
+            store=store, clock=lambda: later(60) + timedelta(seconds=5), sweep_allowance_s=allowance_s
+        )
+        assert (await verify(found.append)).differences == expected
+    assert [difference.rule for difference in found] == ["expiry"]
+    await store.close()
+
+
+def test_every_rule_is_broken_here() -> None:
+    assert {rule for rule, _ in TAMPERING} == set(RULES)
