@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from litestar import Litestar, Router
 from litestar.config.cors import CORSConfig
 from litestar.di import Provide
+from litestar.plugins.pydantic import PydanticPlugin
 from litestar.types import ControllerRouterHandler, LifeSpanReceive, LifeSpanScope, LifeSpanSend, Receive, Scope, Send
 
 from chatbill.application.service import UseCases
@@ -76,6 +77,8 @@ def create_app(use_cases: UseCases, config: HttpConfig | None = None) -> Litesta
         request_max_body_size=config.max_body_bytes,
         cors_config=_cors(config.cors_origins),
         openapi_config=openapi_config() if config.serve_docs else None,
+        # Without this, models are told to convert what looks like a number, whatever they say of themselves.
+        plugins=[PydanticPlugin(validate_strict=True)],
         logging_config=None,
         debug=False,
         pdb_on_exception=False,

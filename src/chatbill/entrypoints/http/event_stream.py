@@ -29,27 +29,26 @@ _log = logging.getLogger(__name__)
 class ReplyStream(ASGIStreamingResponse):
     """Sends the events of a reply as they come, and lets the reply go when the client does."""
 
-    __slots__ = ("_ping_s", "_reply", "_request_id")
+    __slots__ = ("_ended", "_ping_s", "_reply", "_request_id")
 
     def __init__(self, reply: WatchedReply, *, request_id: str, ping_s: float) -> None:
         super().__init__(iterator=[], media_type=MEDIA_TYPE, headers=dict(HEADERS), status_code=200)
         self._reply = reply
         self._request_id = request_id
         self._ping_s = ping_s
+        self._ended = False
 
     async def send_body(self, send: Send, receive: Receive) -> None:
         """Send everything, unless the client leaves before the end."""
         leaving = asyncio.create_task(until_gone(receive))
-        ended = False
         try:
             async with aclosing(self._frames(leaving)) as frames:
                 async for frame in frames:
                     await send({"type": "http.response.body", "body": frame, "more_body": True})
-            ended = not leaving.done()
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         finally:
             leaving.cancel()
-            if not ended:
+            if not self._ended:
                 await let_go(self._reply)
 
     async def _frames(self, leaving: asyncio.Task[None]) -> AsyncGenerator[bytes, None]:
@@ -65,6 +64,7 @@ class ReplyStream(ASGIStreamingResponse):
             yield _encoded("error", problem_of(error).body(self._request_id))
 
     def _frame(self, event: Event) -> bytes:
+        self._ended = isinstance(event, Completed | Stopped | Failed)
         match event:
             case Accepted():
                 accepted = {"id": event.interaction_id, "conversation_id": event.conversation_id, "held": event.held}

@@ -14,7 +14,7 @@ from chatbill.domain.ids import InteractionId
 from chatbill.entrypoints.http.bodies import JsonRequest
 from chatbill.entrypoints.http.config import HttpConfig
 from chatbill.entrypoints.http.documentation import examples
-from chatbill.entrypoints.http.documentation.responses import StreamOperation, documented, documented_empty
+from chatbill.entrypoints.http.documentation.responses import StreamOperation, documented
 from chatbill.entrypoints.http.event_stream import MEDIA_TYPE, ReplyStream
 from chatbill.entrypoints.http.injection import Injected
 from chatbill.entrypoints.http.negotiation import prefers
@@ -23,7 +23,7 @@ from chatbill.entrypoints.http.problems import problem_of_reply, response_of
 from chatbill.entrypoints.http.replies import WatchedReply, wait_for_end
 from chatbill.entrypoints.http.request_ids import request_id_of
 from chatbill.entrypoints.http.schemas import MessageBody
-from chatbill.entrypoints.http.views.chat import ReplyView
+from chatbill.entrypoints.http.views.chat import ReplyView, StoppingView
 from chatbill.entrypoints.http.views.models import ChatStatusView, ModelView
 
 REFUSALS = (
@@ -112,17 +112,23 @@ class ChatController(Controller):
         status_code=202,
         operation_id="stopMessage",
         summary="Stop a reply",
-        responses=documented_empty(
-            202, "The reply will end; harmless when it has ended.", signed_in=True, problems=("not_found",)
+        responses=documented(
+            202,
+            StoppingView,
+            "The reply will end; harmless when it has ended.",
+            examples.STOPPING,
+            signed_in=True,
+            problems=("not_found",),
         ),
     )
     async def stop_message(
         self, interaction_id: FromPath[str], use_cases: Injected[UseCases], principal: Injected[Principal]
-    ) -> None:
+    ) -> StoppingView:
         """Stop the writing of a reply. Its stream ends with `done` and `outcome: "stopped"`."""
         if not could_be_id(interaction_id):
             raise NotFound("This interaction")
         await use_cases.stop_message(principal, InteractionId(interaction_id))
+        return StoppingView(id=interaction_id)
 
 
 async def _whole(reply: WatchedReply, request: JsonRequest, *, keep: bool) -> ASGIResponse:

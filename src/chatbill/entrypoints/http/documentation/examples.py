@@ -53,6 +53,7 @@ REPLY: Final = {
     "balance": 99,
     "processing_time_ms": 740,
 }
+STOPPING: Final = {"id": INTERACTION_ID, "status": "stopping"}
 INTERACTION: Final = {
     "id": INTERACTION_ID,
     "conversation_id": CONVERSATION_ID,

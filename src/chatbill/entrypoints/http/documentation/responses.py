@@ -106,9 +106,8 @@ def problem_example(code: str, status: int) -> dict[str, Any]:
 
 def _problems(codes: Iterable[str], *, signed_in: bool) -> dict[int, ResponseSpec]:
     every = {*codes, *(NEEDS_SIGN_IN if signed_in else MAY_BREAK)}
-    listed = [(KINDS[code].status, code) for code in every]
-    if "invalid_request" in every:
-        listed.append((MALFORMED, "invalid_request"))
+    # What cannot be read at all, such as a broken Host header, can come to any address.
+    listed = [(MALFORMED, "invalid_request"), *((KINDS[code].status, code) for code in every)]
     by_status = groupby(sorted(listed), key=lambda pair: pair[0])
     return {status: _problem_response(status, [code for _, code in pairs]) for status, pairs in by_status}
 

@@ -55,6 +55,14 @@ class ReplyView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StoppingView:
+    """The reply will end as soon as its engine hears of it."""
+
+    id: str
+    status: str = "stopping"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InteractionView:
     """One request and what came of it. `error_code` and `error_detail` say why there is no whole reply."""
 

@@ -1,0 +1,166 @@
+"""The description of the API, and the page that shows it."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from typing import Any
+
+import httpx
+import pytest
+from pydantic import TypeAdapter
+
+from chatbill.entrypoints.http import schemas
+from chatbill.entrypoints.http.controllers.health import HealthView, ReadinessView
+from chatbill.entrypoints.http.documentation import examples
+from chatbill.entrypoints.http.documentation.responses import ProblemDetails
+from chatbill.entrypoints.http.problems import KINDS
+from chatbill.entrypoints.http.views import accounts, billing, chat, models
+from tests.entrypoints.http.support import Api
+
+CONTRACT = {
+    ("post", "/auth/register", "201"),
+    ("post", "/auth/login", "200"),
+    ("post", "/auth/refresh", "200"),
+    ("post", "/auth/logout", "204"),
+    ("get", "/auth/me", "200"),
+    ("post", "/auth/password", "204"),
+    ("get", "/chat/models", "200"),
+    ("post", "/chat/message", "200"),
+    ("post", "/chat/interactions/{interaction_id}/stop", "202"),
+    ("get", "/chat/conversations", "200"),
+    ("get", "/chat/conversations/{conversation_id}", "200"),
+    ("patch", "/chat/conversations/{conversation_id}", "200"),
+    ("delete", "/chat/conversations/{conversation_id}", "204"),
+    ("get", "/chat/history", "200"),
+    ("get", "/chat/status", "200"),
+    ("get", "/billing/balance", "200"),
+    ("get", "/billing/packages", "200"),
+    ("post", "/billing/add", "201"),
+    ("post", "/billing/add", "202"),
+    ("get", "/billing/transactions", "200"),
+    ("get", "/health", "200"),
+    ("get", "/health/ready", "200"),
+    ("get", "/health/ready", "503"),
+}
+OPEN = {"/auth/register", "/auth/login", "/auth/refresh", "/health", "/health/ready"}
+
+
+@pytest.fixture
+async def description(service: Api) -> dict[str, Any]:
+    response = await service.client().get("/docs/openapi.json")
+    assert response.status_code == 200
+    described: dict[str, Any] = response.json()
+    return described
+
+
+def _operations(description: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
+    return [(method, path, item[method]) for path, item in description["paths"].items() for method in item]
+
+
+async def test_it_describes_every_path_of_the_contract(description: dict[str, Any]) -> None:
+    found = {
+        (method, path, status)
+        for method, path, operation in _operations(description)
+        for status in operation["responses"]
+    }
+    assert found >= CONTRACT
+    assert {(method, path) for method, path, _ in found} == {(method, path) for method, path, _ in CONTRACT}
+
+
+async def test_every_operation_has_a_summary_a_tag_and_examples(description: dict[str, Any]) -> None:
+    tags = {tag["name"] for tag in description["tags"]}
+    names = [operation["operationId"] for _, _, operation in _operations(description)]
+    assert len(names) == len(set(names))
+    for _, path, operation in _operations(description):
+        assert operation["summary"]
+        assert operation["description"]
+        assert set(operation["tags"]) <= tags
+        assert ("security" in operation) == (path not in OPEN)
+        for response in operation["responses"].values():
+            assert response["description"]
+            assert all(content["examples"] for content in response.get("content", {}).values())
+
+
+async def test_problems_are_documented_with_their_codes(description: dict[str, Any]) -> None:
+    responses = description["paths"]["/chat/message"]["post"]["responses"]
+    assert set(responses) >= {"200", "400", "401", "402", "404", "409", "413", "422", "429", "502", "503", "504"}
+    assert set(responses["200"]["content"]) == {"application/json", "text/event-stream"}
+    assert set(responses["402"]["content"]) == {"application/problem+json"}
+    problems = [
+        (int(status), example["value"])
+        for _, _, operation in _operations(description)
+        for status, response in operation["responses"].items()
+        for example in response.get("content", {}).get("application/problem+json", {}).get("examples", {}).values()
+    ]
+    for status, problem in problems:
+        assert TypeAdapter(ProblemDetails).validate_python(problem).status == status
+        assert problem["code"] in KINDS
+    [refusal] = [problem for status, problem in problems if status == 402]
+    assert (refusal["required"], refusal["available"]) == (3, 2)
+
+
+@pytest.mark.parametrize(
+    ("model", "example"),
+    [
+        (accounts.AccountView, examples.ACCOUNT),
+        (accounts.TokensView, examples.TOKENS),
+        (models.ModelView, examples.MODEL),
+        (models.ChatStatusView, examples.CHAT_STATUS),
+        (chat.ReplyView, examples.REPLY),
+        (chat.StoppingView, examples.STOPPING),
+        (chat.HistoryView, examples.HISTORY),
+        (chat.ConversationView, examples.CONVERSATION),
+        (chat.ConversationsView, examples.CONVERSATIONS),
+        (chat.ThreadView, examples.THREAD),
+        (billing.BalanceView, examples.BALANCE),
+        (billing.PackageView, examples.PACKAGE),
+        (billing.ReceiptView, examples.RECEIPT),
+        (billing.ReceiptView, examples.PENDING),
+        (billing.TransactionsView, examples.TRANSACTIONS),
+        (HealthView, examples.HEALTH),
+        (ReadinessView, examples.READY),
+        (ReadinessView, examples.NOT_READY),
+    ],
+)
+def test_the_examples_are_what_the_answers_look_like(model: Any, example: dict[str, Any]) -> None:
+    TypeAdapter(model).validate_python(example)
+    assert set(example) == set(model.__dataclass_fields__)
+
+
+async def test_the_examples_of_bodies_are_taken(description: dict[str, Any]) -> None:
+    for name in ("RegisterBody", "LoginBody", "RefreshBody", "PasswordBody", "MessageBody", "TitleBody", "OrderBody"):
+        properties = description["components"]["schemas"][name]["properties"]
+        body = {field: schema["examples"][0] for field, schema in properties.items() if "examples" in schema}
+        assert body
+        getattr(schemas, name).model_validate(body)
+
+
+class _Page(HTMLParser):
+    """Reads the page as a browser without a network does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.text: list[str] = []
+        self.fetched: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.fetched += [value or "" for name, value in attrs if name == "src" or (tag == "link" and name == "href")]
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+
+async def test_the_page_is_whole_without_a_network(service: Api) -> None:
+    response: httpx.Response = await service.client().get("/docs")
+    assert response.headers["content-type"].startswith("text/html")
+    assert "script" not in response.headers["content-security-policy"]
+    page = _Page()
+    page.feed(response.text)
+    assert page.fetched == []
+    words = " ".join(page.text)
+    for _, path, _ in CONTRACT:
+        assert path in words
+    assert "insufficient_credits" in words
+    assert "event: accepted" in words
+    assert not re.search(r"<script|https?://(?!pay\.example)", response.text)
