@@ -50,7 +50,7 @@ async def test_a_conversation_goes_on(alice: httpx.AsyncClient) -> None:
 async def test_a_failed_reply_costs_nothing_and_is_recorded(
     directive: str, status: int, code: str, outcome: str
 ) -> None:
-    async with api(deadline_s=0.1) as service:
+    async with api(deadline_s=1) as service:
         alice = await service.person()
         response = await alice.post("/chat/message", json=say(f"a b c d {directive}"))
         assert (response.status_code, response.json()["code"]) == (status, code)
@@ -73,7 +73,7 @@ async def test_stopping_ends_the_reply_with_what_was_written(service: Api, alice
     reply = await sending
     assert (reply.status_code, reply.json()["outcome"]) == (200, "stopped")
     assert reply.json()["credits_charged"] == 1
-    assert 1 <= reply.json()["usage"]["completion_tokens"] < 20
+    assert 1 <= reply.json()["usage"]["completion_tokens"] < 100
     again = await alice.post(f"/chat/interactions/{item['id']}/stop")
     assert again.status_code == 202
 

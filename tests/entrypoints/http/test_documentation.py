@@ -14,7 +14,7 @@ from chatbill.entrypoints.http import schemas
 from chatbill.entrypoints.http.controllers.health import HealthView, ReadinessView
 from chatbill.entrypoints.http.documentation import examples
 from chatbill.entrypoints.http.documentation.responses import ProblemDetails
-from chatbill.entrypoints.http.problems import KINDS
+from chatbill.entrypoints.http.problem_kinds import KINDS
 from chatbill.entrypoints.http.views import accounts, billing, chat, models
 from tests.entrypoints.http.support import Api
 

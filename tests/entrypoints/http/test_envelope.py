@@ -15,7 +15,8 @@ from chatbill.application.ports.rate_limits import Limit
 from chatbill.application.ports.store import Snapshot, StoreUnavailable, Transaction
 from chatbill.domain.errors import RateLimited
 from chatbill.entrypoints.http import HttpConfig
-from chatbill.entrypoints.http.problems import KINDS, problem_of
+from chatbill.entrypoints.http.problem_kinds import KINDS
+from chatbill.entrypoints.http.problems import problem_of
 from tests.entrypoints.http.support import Api, api, say
 from tests.support import PASSWORD
 

@@ -70,7 +70,7 @@ async def test_a_silent_stream_says_that_it_lives() -> None:
 async def test_a_failure_after_acceptance_is_the_last_event(
     directive: str, deltas: int, code: str, status: int
 ) -> None:
-    async with served(deadline_s=0.2) as service:
+    async with served(deadline_s=1) as service:
         alice = await service.person()
         async with stream(alice, say(f"a b c d {directive}")) as events:
             everything = [event async for event in events]

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Final
 
 from litestar.openapi.spec import Example
-from litestar.params import HeaderParameter, PathParameter, QueryParameter
+from litestar.params import HeaderParameter, QueryParameter
 
 from chatbill.application.ports.repositories import Period
 from chatbill.domain.errors import InvalidRequest
@@ -19,7 +19,6 @@ LOST_PLUS: Final = re.compile(r"(?<=T)([\d:.]+) (\d\d:?\d\d)$")
 
 _MOMENT_WORDS = "RFC 3339, as in `2026-01-31T12:00:00Z`. Without an offset it is UTC; a date alone is its midnight."
 
-PathId = Annotated[str, PathParameter(description="The id.", max_length=None)]
 Cursor = Annotated[str | None, QueryParameter(description="`next_cursor` of the page before.")]
 PageLimit = Annotated[int, QueryParameter(description="Items in a page.", schema_extra={"minimum": 1, "maximum": 100})]
 From = Annotated[

@@ -1,4 +1,4 @@
-"""Everything that can go wrong, as problem details (RFC 9457): the one place where errors meet HTTP."""
+"""Everything that can go wrong, as problem details (RFC 9457)."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from chatbill.domain.errors import (
     RateLimited,
     Unauthenticated,
 )
+from chatbill.entrypoints.http.problem_kinds import CODE_OF_STATUS, KINDS, TYPE_PREFIX, UNSPOKEN
 from chatbill.entrypoints.http.request_ids import request_id_of
 from chatbill.entrypoints.http.wording import parameter_fault
 
 MEDIA_TYPE: Final = "application/problem+json"
-TYPE_PREFIX: Final = "urn:chatbill:problem:"
 
 _log = logging.getLogger(__name__)
 
@@ -45,56 +45,6 @@ class ClientLeft(MalformedRequest):
 
     def __init__(self) -> None:
         super().__init__(FieldError("connection", "was closed"))
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """What all problems with one code share. `title` is for people, `detail` stands in where none may be shown."""
-
-    status: int
-    title: str
-    detail: str = ""
-
-
-KINDS: Final[Mapping[str, Kind]] = {
-    "invalid_request": Kind(422, "The request breaks a rule"),
-    "unauthenticated": Kind(401, "Sign in first"),
-    "invalid_credentials": Kind(401, "Name or password is wrong"),
-    "token_expired": Kind(401, "The token has expired"),
-    "insufficient_credits": Kind(402, "Not enough credits"),
-    "forbidden": Kind(403, "Not allowed"),
-    "not_found": Kind(404, "Not found", "There is nothing at this address."),
-    "method_not_allowed": Kind(405, "Method not allowed", "This address does not answer to this method."),
-    "conflict": Kind(409, "Conflict"),
-    "username_taken": Kind(409, "The username is taken"),
-    "email_taken": Kind(409, "The e-mail address has an account"),
-    "request_in_progress": Kind(409, "The first request is still running"),
-    "too_large": Kind(413, "Too large", "The body of the request is too large."),
-    "unsupported_media_type": Kind(415, "Unsupported media type"),
-    "idempotency_mismatch": Kind(422, "The idempotency key came with another request"),
-    "rate_limited": Kind(429, "Too many requests"),
-    "internal_error": Kind(500, "Internal error", "Something went wrong here, not with you. It has been logged."),
-    "generation_failed": Kind(502, "The model failed"),
-    "model_unavailable": Kind(503, "The model is not available"),
-    "overloaded": Kind(503, "All places are taken"),
-    "interrupted": Kind(503, "The service stopped"),
-    "store_unavailable": Kind(503, "The database is not available", "The database does not answer. Try again shortly."),
-    "generation_timeout": Kind(504, "The reply took too long"),
-}
-"""Every code there is. A problem is found by its code; the status follows from it."""
-
-UNSPOKEN: Final = frozenset({"internal_error", "store_unavailable"})
-"""Codes whose errors speak to the operator; clients get the words of the kind."""
-
-CODE_OF_STATUS: Final = {
-    401: "unauthenticated",
-    403: "forbidden",
-    404: "not_found",
-    405: "method_not_allowed",
-    413: "too_large",
-    415: "unsupported_media_type",
-    429: "rate_limited",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
