@@ -45,8 +45,12 @@ class Chat:
         """The page was loaded: show the conversation that was used last."""
         principal = await self._view.principal(request)
         newest = await self._view.newest_conversation(principal)
-        picked: Updates = {self._widgets.model: gr.update(value=self._view.first_model())}
-        return self._view.merged(await self._show(principal, newest), self._view.models(), picked, self._view.idle())
+        # Nothing could be written until now: it would have gone to no model, and into another conversation.
+        ready: Updates = {
+            self._widgets.model: gr.update(value=self._view.first_model()),
+            self._widgets.box: gr.update(interactive=True),
+        }
+        return self._view.merged(await self._show(principal, newest), self._view.models(), ready, self._view.idle())
 
     async def refresh(self, request: gr.Request) -> Updates:
         """Time has passed: the balance and the models may have changed."""

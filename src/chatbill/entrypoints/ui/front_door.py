@@ -24,6 +24,7 @@ MEMBERS_ONLY = (
     "/ui/gradio_api/reset",
     "/ui/gradio_api/heartbeat/",
     "/ui/gradio_api/startup-events",
+    "/ui/gradio_api/app_id",
 )
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 # Gradio starts from inline scripts and compiles templates; nothing comes from, or goes to, another host.

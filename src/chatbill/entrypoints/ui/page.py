@@ -30,6 +30,8 @@ BRAND = (
     '<button id="cb-menu" type="button" aria-expanded="false" aria-controls="cb-side">Chats</button>'
     '<span class="cb-brand">{title}</span>'
 )
+# Where there is a keyboard; elsewhere half the screen would become one.
+FOCUS = "() => matchMedia('(pointer: fine)').matches && document.querySelector('#cb-box textarea')?.focus()"
 SIGN_OUT = "() => chatbill.signOut()"
 
 
@@ -72,7 +74,7 @@ def _layout(config: WebConfig) -> Widgets:
                         max_lines=8,
                         container=False,
                         elem_id="cb-box",
-                        autofocus=False,
+                        interactive=False,
                     )
                     send = gr.Button("Send", variant="primary", elem_id="cb-send", min_width=90, scale=0)
                     stop = gr.Button("Stop", variant="stop", elem_id="cb-stop", min_width=90, scale=0, visible=False)
@@ -135,7 +137,7 @@ def _shop() -> Shelf:
 
 def _wire_chat(blocks: gr.Blocks, widgets: Widgets, chat: Chat) -> None:
     w = widgets
-    _on(w, [blocks.load], chat.open)
+    _on(w, [blocks.load], chat.open).then(fn=None, js=FOCUS)
     _on(w, [w.refresh.click, w.ticker.tick], chat.refresh)
     _on(w, [w.conversations.input], chat.pick, [w.conversations])
     _on(w, [w.new_chat.click], chat.new)
@@ -159,9 +161,9 @@ def _on(
     handler: Callable[..., Any],
     inputs: list[Any] | None = None,
     js: str | None = None,
-) -> None:
+) -> Any:
     """Answer each of these events by this handler, once at a time in one browser tab."""
-    gr.on(
+    return gr.on(
         triggers,
         handler,
         inputs=inputs or [],

@@ -11,7 +11,7 @@ from chatbill.application.use_cases.list_models import ModelOffer
 from chatbill.application.use_cases.register import Account
 from chatbill.domain.chat import Conversation, Interaction, Outcome
 from chatbill.domain.credits import Price
-from chatbill.domain.errors import ChatbillError, InsufficientCredits
+from chatbill.domain.errors import ChatbillError, InsufficientCredits, InvalidRequest
 from chatbill.domain.ids import ModelId
 from chatbill.domain.payments import Money, Package
 
@@ -124,6 +124,8 @@ def refusal_text(error: ChatbillError) -> str:
             f"Not enough credits: this reply needs {credits_text(error.required)} and you have "
             f"{credits_text(error.available)}. Choose “Add credits” at the top of the page."
         )
+    if isinstance(error, InvalidRequest):
+        return " ".join(f"This {fault.field} {fault.message}." for fault in error.errors)
     return str(error)
 
 

@@ -75,7 +75,7 @@ class Shop:
         shelf = self._shelf
         return {
             shelf.panel: gr.update(visible=True),
-            shelf.words: words,
+            shelf.words: gr.update(value=words, visible=bool(words)),
             shelf.packages: gr.update(visible=step == "pick"),
             shelf.choose: gr.update(visible=step == "pick"),
             shelf.confirm: gr.update(visible=step == "confirm"),

@@ -8,13 +8,63 @@ const chatbill = {
   },
 };
 
-// Gradio reports a refused event as any other failure; here it means: sign in again.
+// What Gradio fetches is watched for two things. A 401 means that the session has ended. And an event that is taken
+// just when the server closes the stream of answers would wait for its answer until somebody does something else
+// (Gradio opens a stream only with a new event), so a refresh is that something.
 const plainFetch = window.fetch;
+const waiting = new Set();
+const retried = new Set();
+const answered = new Set();
+let streams = 0;
+
 window.fetch = async (...request) => {
   const answer = await plainFetch(...request);
-  if (answer.status === 401 && new URL(answer.url).pathname.startsWith("/ui/")) location.replace("/ui/?ended");
-  return answer;
+  const path = new URL(answer.url).pathname;
+  if (answer.status === 401 && path.startsWith("/ui/")) location.replace("/ui/?ended");
+  if (answer.ok && path.endsWith("/queue/join")) noteTaken(answer.clone());
+  return answer.ok && path.endsWith("/queue/data") ? watched(answer, request[0].signal) : answer;
 };
+
+async function noteTaken(answer) {
+  const id = (await answer.json()).event_id;
+  if (!answered.delete(id)) waiting.add(id);
+}
+
+function noteAnswered(line) {
+  if (!line.startsWith('data: {"msg":"process_completed"')) return;
+  const id = JSON.parse(line.slice("data: ".length)).event_id;
+  if (!waiting.delete(id) && !retried.delete(id)) answered.add(id);
+}
+
+function watched(answer, signal) {
+  let rest = "";
+  let open = true;
+  streams += 1;
+  const close = () => {
+    if (open) streams -= 1;
+    open = false;
+    setTimeout(reopen, 200);
+  };
+  signal?.addEventListener("abort", close);
+  const words = new TextDecoder();
+  const lines = new TransformStream({
+    transform(chunk, out) {
+      const parts = (rest + words.decode(chunk, { stream: true })).split("\n");
+      rest = parts.pop();
+      parts.forEach(noteAnswered);
+      out.enqueue(chunk);
+    },
+    flush: close,
+  });
+  return new Response(answer.body.pipeThrough(lines), answer);
+}
+
+function reopen() {
+  if (streams || !waiting.size) return;
+  waiting.forEach((id) => retried.add(id));
+  waiting.clear();
+  document.querySelector("#cb-refresh")?.click();
+}
 
 // A page that the browser kept from before must not show a chat to whoever goes back to it.
 window.addEventListener("pageshow", (event) => {

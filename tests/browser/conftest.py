@@ -1,0 +1,96 @@
+"""A real server and a real Chromium. Screenshots go to CHATBILL_SCREENSHOTS, by default build/screenshots."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
+
+from tests.browser.visitor import Visitor
+
+ROOT = Path(__file__).parents[2]
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+# No sandbox: tests run as root in containers, and visit nothing but this service.
+ARGS = ("--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage")
+WIDE = ViewportSize(width=1400, height=900)
+PATIENCE_MS = 30_000
+
+Scheme = Literal["light", "dark"]
+Visit = Callable[..., Visitor]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    path = os.environ.get("CHATBILL_TEST_CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+    if path is None:
+        pytest.skip("NO BROWSER: the page was not tested. Install Chromium or set CHATBILL_TEST_CHROMIUM to its path.")
+    expect.set_options(timeout=PATIENCE_MS)
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=path, args=ARGS)
+        yield chromium
+        chromium.close()
+
+
+@contextlib.contextmanager
+def serving(welcome_credits: int) -> Iterator[str]:
+    """The address of a server that gives everybody so many credits."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT / "src"), str(ROOT)))}
+    command = [sys.executable, "-m", "tests.browser.server", str(welcome_credits)]
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            address = process.stdout.readline().strip()
+            assert address, "the server did not start"
+            yield address
+        finally:
+            process.terminate()
+            try:
+                process.wait(timeout=20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+@pytest.fixture(scope="session")
+def address() -> Iterator[str]:
+    with serving(100) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def poor_address() -> Iterator[str]:
+    with serving(2) as address:
+        yield address
+
+
+@pytest.fixture
+def visit(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Visit]:
+    """Open the page as somebody new to the browser. In the end nothing may have gone wrong behind the scenes."""
+    visitors: list[Visitor] = []
+
+    def open_page(address: str, viewport: ViewportSize = WIDE, color_scheme: Scheme = "light") -> Visitor:
+        page = _page(browser, viewport, color_scheme)
+        visitor = Visitor(page, address, prefix=str(request.node.name).removeprefix("test_"))
+        visitors.append(visitor)
+        return visitor
+
+    yield open_page
+    for visitor in visitors:
+        visitor.page.context.close()
+    for visitor in visitors:
+        assert not visitor.errors
+        assert not visitor.strangers
+        assert set(visitor.refused) <= visitor.may_be_refused
+
+
+def _page(browser: Browser, viewport: ViewportSize, color_scheme: Scheme) -> Page:
+    page = browser.new_context(viewport=viewport, color_scheme=color_scheme).new_page()
+    page.set_default_timeout(PATIENCE_MS)
+    return page

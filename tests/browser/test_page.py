@@ -1,0 +1,209 @@
+"""The web app in a real Chromium, from registration to a charged reply and everything around it."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Dialog, ViewportSize, expect
+
+from tests.browser.conftest import Visit
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+LONG = "Count with me [[tokens:400]] [[pause:0.1]]"
+
+
+def test_a_newcomer_registers_chats_with_both_models_and_sees_the_balance_fall(visit: Visit, address: str) -> None:
+    alice = visit(address).register("alice").sees_balance("100 credits")
+    alice.picture("1-signed-in")
+    alice.send("Tell me about tides [[tokens:40]] [[pause:0.1]]")
+    expect(alice.small_print).to_have_text("Demo mini · writing…")
+    alice.picture("2-writing")
+    alice.sees_balance("99 credits")
+    expect(alice.small_print).to_have_text(re.compile(r"Demo mini · 1 credit · [3-9]\.\d s"))
+    expect(alice.replies.first).to_contain_text("Tell me about tides Tell me")
+    expect(alice.box).to_have_value("")
+    alice.page.get_by_label("Demo pro · 3 credits").check()
+    alice.send("And about the moon").sees_balance("96 credits")
+    expect(alice.small_print.last).to_contain_text("Demo pro · 3 credits")
+    alice.picture("3-charged")
+
+
+def test_a_long_reply_can_be_stopped_and_costs_its_price(visit: Visit, address: str) -> None:
+    bob = visit(address).register("bob").send(LONG)
+    expect(bob.replies.first).to_contain_text("Count with me")
+    expect(bob.page.get_by_role("button", name="Send")).to_be_hidden()
+    bob.press("Stop").sees_balance("99 credits")
+    expect(bob.small_print).to_contain_text("stopped")
+    bob.send("Short").sees_balance("98 credits")
+
+
+def test_a_reply_that_is_stopped_before_its_first_word_is_free(visit: Visit, address: str) -> None:
+    carol = visit(address).register("carol").send("Think [[sleep:60]]").press("Stop")
+    expect(carol.small_print).to_have_text(re.compile(r"Demo mini · 0 credits · \d+\.\d s · stopped"))
+    carol.sees_balance("100 credits")
+
+
+@pytest.mark.parametrize("trouble", ["[[fail:before]]", "[[fail:after:3]]", "[[oom]]"])
+def test_a_failure_is_said_in_words_and_is_free(visit: Visit, address: str, trouble: str) -> None:
+    name = "dave" + "".join(filter(str.isalnum, trouble))
+    dave = visit(address).register(name).send(f"Break {trouble}")
+    expect(dave.chat.get_by_role("alert")).to_contain_text("nothing was charged")
+    dave.sees_balance("100 credits").picture("failed")
+    dave.send("Again").sees_balance("99 credits")
+
+
+def test_too_few_credits_are_said_with_price_and_balance_until_more_are_added(visit: Visit, poor_address: str) -> None:
+    erin = visit(poor_address).register("erin").sees_balance("2 credits")
+    erin.page.get_by_label("Demo pro · 3 credits").check()
+    erin.send("Think hard")
+    expect(erin.chat.get_by_role("alert")).to_contain_text("needs 3 credits and you have 2 credits")
+    expect(erin.box).to_have_value("Think hard")
+    erin.picture("1-refused")
+    erin.press("Add credits").press("Continue")
+    expect(erin.page.get_by_text("You pay €1.00 and receive 100 credits.")).to_be_visible()
+    erin.picture("2-confirm")
+    erin.page.get_by_role("button", name="Confirm").dblclick()
+    erin.sees_balance("102 credits")
+    expect(erin.page.get_by_text("100 credits added.")).to_be_visible()
+    erin.press("Close").box.press("Enter")
+    erin.sees_balance("99 credits")
+
+
+def test_a_reload_keeps_the_person_signed_in_with_the_last_conversation(visit: Visit, address: str) -> None:
+    frank = visit(address).register("frank").send("Remember this").sees_balance("99 credits")
+    frank.page.reload()
+    frank.sees_balance("99 credits")
+    expect(frank.chat).to_contain_text("Remember this")
+
+
+def test_signing_out_leads_to_the_form_and_no_way_leads_back(visit: Visit, address: str) -> None:
+    grace = visit(address).register("grace").send("A secret").sees_balance("99 credits").press("Sign out")
+    expect(grace.page.get_by_role("button", name="Sign in")).to_be_visible()
+    grace.page.go_back()
+    grace.page.goto(f"{address}/ui/")
+    expect(grace.page.get_by_role("button", name="Sign in")).to_be_visible()
+    expect(grace.page.get_by_text("A secret")).to_have_count(0)
+    grace.sign_in("GRACE@example.org").sees_balance("99 credits")
+    expect(grace.chat).to_contain_text("A secret")
+
+
+def test_a_reply_that_is_left_by_a_reload_is_settled_and_shown_as_stopped(visit: Visit, address: str) -> None:
+    heidi = visit(address).register("heidi").send(LONG)
+    expect(heidi.replies.first).to_contain_text("Count with me")
+    heidi.page.reload()
+    # The page that was left noticed that its connection broke.
+    heidi.errors.clear()
+    expect(heidi.chat).to_contain_text("Count with me")
+    expect(heidi.small_print).to_contain_text("stopped")
+    heidi.sees_balance("99 credits")
+
+
+def test_a_session_that_ends_in_another_tab_ends_here_in_words(visit: Visit, address: str) -> None:
+    ivan = visit(address).register("ivan")
+    ivan.may_be_refused = {401}
+    other = ivan.page.context.new_page()
+    ivan.watch(other)
+    other.goto(f"{address}/ui/")
+    other.get_by_role("button", name="Sign out").click()
+    expect(other.get_by_role("button", name="Sign in")).to_be_visible()
+    other.close()
+    ivan.send("Am I still here?")
+    expect(ivan.page.get_by_text("Your session has ended. Sign in again.")).to_be_visible()
+
+
+def test_two_people_are_answered_at_once(visit: Visit, address: str) -> None:
+    judy, kim = visit(address).register("judy"), visit(address).register("kim")
+    judy.send(LONG)
+    expect(judy.replies.first).to_contain_text("Count with me")
+    kim.send("Quick one").sees_balance("99 credits")
+    expect(judy.small_print).to_have_text("Demo mini · writing…")
+    expect(judy.chat).not_to_contain_text("Quick one")
+    judy.press("Stop").sees_balance("99 credits")
+
+
+def test_what_a_person_types_means_nothing_but_itself(visit: Visit, address: str) -> None:
+    hostile = (
+        "<img src=x onerror=alert(1)> **bold** $$x^2$$ `code` [[tokens:2]] <script>alert(2)</script>\n\n# no title"
+    )
+    mallory = visit(address).register("mallory")
+    mallory.page.on("dialog", lambda dialog: mallory.errors.append(dialog.message))
+    mallory.send(f"{hostile} {'long' * 200}").sees_balance("99 credits")
+    said = mallory.chat.get_by_test_id("user")
+    expect(said).to_contain_text(hostile)
+    expect(said.locator("img, strong, code, h1, .katex, script")).to_have_count(0)
+    assert mallory.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    mallory.picture("literal")
+
+
+def test_a_reply_may_use_markdown_but_load_nothing(visit: Visit, address: str) -> None:
+    nina = visit(address).register("nina")
+    nina.send("**bold** ![](https://example.com/spy.png) <img src=https://example.com/spy.png> `<b>`")
+    nina.sees_balance("99 credits")
+    expect(nina.replies.first.locator("strong")).to_have_text("bold")
+    expect(nina.replies.first.locator("code")).to_have_text("<b>")
+    expect(nina.replies.first.locator("img")).to_have_count(0)
+
+
+def test_conversations_are_listed_opened_and_deleted(visit: Visit, address: str) -> None:
+    olaf = visit(address).register("olaf").send("First subject").sees_balance("99 credits").press("New chat")
+    expect(olaf.chat).not_to_contain_text("First subject")
+    olaf.send("Second subject").sees_balance("98 credits")
+    listed = olaf.page.get_by_role("group", name="Conversations").get_by_role("radio")
+    expect(listed).to_have_count(2)
+    olaf.page.get_by_label("First subject").check()
+    expect(olaf.chat).to_contain_text("First subject")
+    expect(olaf.chat).not_to_contain_text("Second subject")
+    olaf.page.once("dialog", _yes)
+    olaf.press("Delete this chat")
+    expect(listed).to_have_count(1)
+    expect(olaf.chat).not_to_contain_text("First subject")
+
+
+def test_wrong_input_is_explained_beside_the_field(visit: Visit, address: str) -> None:
+    peggy = visit(address)
+    peggy.may_be_refused = {401, 422}
+    peggy.arrive().sign_in("nobody", "not the password")
+    expect(peggy.page.get_by_role("alert").first).to_have_text("The name or the password is not right.")
+    peggy.page.get_by_role("tab", name="Create account").click()
+    peggy.page.get_by_label("Username", exact=True).fill("x")
+    peggy.page.get_by_label("E-mail", exact=True).fill("nowhere")
+    peggy.page.locator("#new-password").fill("short")
+    peggy.page.keyboard.press("Enter")
+    expect(peggy.page.locator("#new-username-fault")).to_contain_text("must be 3 to 32 characters")
+    expect(peggy.page.locator("#new-email-fault")).to_contain_text("must be an e-mail address")
+    expect(peggy.page.locator("#new-password-fault")).to_contain_text("must be 8 to 256 characters")
+    peggy.picture("faults")
+
+
+def test_an_event_that_comes_just_as_the_stream_of_answers_closes_is_answered(visit: Visit, address: str) -> None:
+    rupert = visit(address).register("rupert")
+    click_both = """(ms) => {
+        document.querySelector("#cb-refresh").click();
+        setTimeout(() => document.querySelector("#cb-send").click(), ms);
+    }"""
+    for sent in range(1, 13):
+        rupert.box.fill("Now")
+        rupert.page.evaluate(click_both, 6 * sent)
+        rupert.sees_balance(f"{100 - sent} credits")
+
+
+@pytest.mark.parametrize("color_scheme", ["light", "dark"])
+def test_it_fits_a_telephone(visit: Visit, address: str, color_scheme: str) -> None:
+    quinn = visit(address, ViewportSize(width=400, height=800), color_scheme)
+    quinn.arrive().picture(f"{color_scheme}-1-sign-in")
+    quinn.register(f"quinn{color_scheme}").send("Does it fit? [[tokens:60]]").sees_balance("99 credits")
+    quinn.picture(f"{color_scheme}-2-chat")
+    for name in ("Chats", "Add credits", "Sign out", "Send"):
+        expect(quinn.page.get_by_role("button", name=name, exact=True)).to_be_in_viewport(ratio=1)
+    quinn.press("Chats")
+    expect(quinn.page.get_by_role("button", name="New chat")).to_be_in_viewport(ratio=1)
+    quinn.picture(f"{color_scheme}-3-conversations")
+    quinn.press("New chat")
+    expect(quinn.page.get_by_role("button", name="New chat")).to_be_hidden()
+    assert quinn.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def _yes(dialog: Dialog) -> None:
+    dialog.accept()

@@ -1,0 +1,99 @@
+"""Somebody who uses the page: what they do, in their words, and what the browser noticed meanwhile."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from playwright.sync_api import ConsoleMessage, Locator, Page, expect
+
+from tests.support import PASSWORD
+
+SCREENSHOTS = Path(os.environ.get("CHATBILL_SCREENSHOTS", Path(__file__).parents[2] / "build" / "screenshots"))
+
+
+class Visitor:
+    """One browser window: the console's `errors`, requests to `strangers`, and the statuses of what was `refused`."""
+
+    def __init__(self, page: Page, address: str, *, prefix: str) -> None:
+        self.page = page
+        self.address = address
+        self.errors: list[str] = []
+        self.strangers: list[str] = []
+        self.refused: list[int] = []
+        self.may_be_refused: set[int] = set()
+        self._prefix = prefix
+        self.watch(page)
+
+    def watch(self, page: Page) -> None:
+        """Note what goes wrong in this tab."""
+        host = urlsplit(self.address).netloc
+        page.on("console", self._heard)
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("request", lambda sent: self._went(sent.url, host))
+        page.on("response", lambda answer: self.refused.append(answer.status) if answer.status >= 400 else None)
+
+    def _heard(self, message: ConsoleMessage) -> None:
+        # Refusals are judged by their status.
+        if message.type in {"error", "warning"} and "Failed to load resource" not in message.text:
+            self.errors.append(message.text)
+
+    def _went(self, url: str, host: str) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in {"data", "blob"} and parts.netloc != host:
+            self.strangers.append(url)
+
+    def arrive(self) -> Visitor:
+        self.page.goto(f"{self.address}/")
+        return self
+
+    def register(self, name: str) -> Visitor:
+        page = self.arrive().page
+        page.get_by_role("tab", name="Create account").click()
+        page.get_by_label("Username", exact=True).fill(name)
+        page.get_by_label("E-mail", exact=True).fill(f"{name}@example.org")
+        page.locator("#new-password").fill(PASSWORD)
+        page.keyboard.press("Enter")
+        expect(self.box).to_be_enabled()
+        return self
+
+    def sign_in(self, login: str, password: str = PASSWORD) -> Visitor:
+        self.page.get_by_label("Username or e-mail").fill(login)
+        self.page.locator("#password").fill(password)
+        self.page.keyboard.press("Enter")
+        return self
+
+    def send(self, text: str) -> Visitor:
+        """Type a message and send it; its reply may take its time."""
+        self.box.fill(text)
+        self.box.press("Enter")
+        return self
+
+    def sees_balance(self, credits_text: str) -> Visitor:
+        expect(self.page.get_by_label("Balance")).to_have_text(credits_text)
+        return self
+
+    def press(self, name: str) -> Visitor:
+        self.page.get_by_role("button", name=name, exact=True).click()
+        return self
+
+    @property
+    def box(self) -> Locator:
+        return self.page.get_by_role("textbox", name="Message")
+
+    @property
+    def chat(self) -> Locator:
+        return self.page.get_by_role("log")
+
+    @property
+    def replies(self) -> Locator:
+        return self.chat.get_by_test_id("bot")
+
+    @property
+    def small_print(self) -> Locator:
+        return self.chat.locator(".cb-aside")
+
+    def picture(self, name: str) -> None:
+        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+        self.page.screenshot(path=SCREENSHOTS / f"{self._prefix}-{name}.png")

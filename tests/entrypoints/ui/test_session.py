@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import httpx
+import pytest
+
+from chatbill.domain.errors import RateLimited
+from chatbill.entrypoints.ui.session import problem
+from tests.entrypoints.ui.conftest import FROM_HERE
+from tests.support import PASSWORD, World
+
+ALICE = {"username": "alice", "email": "alice@example.org", "password": PASSWORD}
+
+
+async def registered(client: httpx.AsyncClient) -> httpx.Response:
+    return await client.post("/web/registration", json=ALICE)
+
+
+async def sees_the_chat(client: httpx.AsyncClient) -> bool:
+    page = await client.get("/ui/")
+    assert page.status_code == 200
+    return "gradio-app" in page.text
+
+
+async def test_whoever_registers_is_signed_in(client: httpx.AsyncClient) -> None:
+    assert not await sees_the_chat(client)
+    answer = await registered(client)
+    assert answer.status_code == 200
+    assert answer.json() == {"username": "alice"}
+    assert await sees_the_chat(client)
+
+
+async def test_the_cookie_is_out_of_reach_of_scripts_and_of_other_sites(client: httpx.AsyncClient) -> None:
+    cookie = (await registered(client)).headers["set-cookie"].lower()
+    assert "httponly" in cookie
+    assert "samesite=strict" in cookie
+    assert "path=/" in cookie
+    assert "max-age=7200" in cookie
+    assert "secure" not in cookie
+
+
+async def test_over_https_the_cookie_never_travels_in_the_clear(client: httpx.AsyncClient) -> None:
+    origin = {"Origin": "https://chat.example.org"}
+    answer = await client.post("https://chat.example.org/web/registration", json=ALICE, headers=origin)
+    assert "secure" in answer.headers["set-cookie"].lower()
+
+
+async def test_a_session_lasts_as_long_as_it_was_configured(client: httpx.AsyncClient, served: World) -> None:
+    await registered(client)
+    served.clock.advance(7_199)
+    assert await sees_the_chat(client)
+    served.clock.advance(1)
+    assert not await sees_the_chat(client)
+
+
+async def test_signing_in_again_works_by_name_and_by_address(client: httpx.AsyncClient) -> None:
+    await registered(client)
+    for login in ("Alice", "ALICE@example.org"):
+        client.cookies.clear()
+        answer = await client.post("/web/session", json={"login": login, "password": PASSWORD})
+        assert answer.status_code == 200
+        assert await sees_the_chat(client)
+
+
+async def test_a_wrong_name_and_a_wrong_password_are_told_alike(client: httpx.AsyncClient) -> None:
+    await registered(client)
+    wrong_password = await client.post("/web/session", json={"login": "alice", "password": "not the password"})
+    wrong_name = await client.post("/web/session", json={"login": "nobody", "password": PASSWORD})
+    assert wrong_password.status_code == wrong_name.status_code == 401
+    assert wrong_password.json() == wrong_name.json()
+    assert "set-cookie" not in wrong_password.headers
+
+
+async def test_signing_out_ends_the_session_everywhere_it_was_copied_to(client: httpx.AsyncClient) -> None:
+    await registered(client)
+    copied = dict(client.cookies)
+    answer = await client.delete("/web/session")
+    assert answer.status_code == 204
+    assert not client.cookies
+    client.cookies.update(copied)
+    assert not await sees_the_chat(client)
+    assert (await client.delete("/web/session")).status_code == 204
+
+
+async def test_a_forged_cookie_is_no_cookie(client: httpx.AsyncClient) -> None:
+    client.cookies.set("chatbill_session", "forged")
+    assert not await sees_the_chat(client)
+
+
+async def test_every_field_at_fault_is_named(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/web/registration", json={"username": "x", "email": "y", "password": "z"})
+    assert answer.status_code == 422
+    assert answer.json()["code"] == "invalid_request"
+    assert [error["field"] for error in answer.json()["errors"]] == ["username", "email", "password"]
+
+
+async def test_a_taken_name_is_a_conflict_in_words(client: httpx.AsyncClient) -> None:
+    await registered(client)
+    answer = await registered(client)
+    assert answer.status_code == 409
+    assert answer.json()["detail"] == "This username is taken. Choose another one."
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b'{"login": 1, "password": "x"}', b"[" * 5_000, b"\xff"])
+async def test_a_body_that_is_not_the_form_is_refused(client: httpx.AsyncClient, body: bytes) -> None:
+    answer = await client.post("/web/session", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["field"] == "body"
+
+
+@pytest.mark.parametrize("path", ["/web/session", "/web/registration"])
+@pytest.mark.parametrize(
+    "headers",
+    [{"Origin": "http://evil.example.org"}, {"Origin": "null"}, {**FROM_HERE, "Sec-Fetch-Site": "cross-site"}],
+)
+async def test_another_sites_page_cannot_sign_anybody_in(
+    client: httpx.AsyncClient, path: str, headers: dict[str, str]
+) -> None:
+    answer = await client.post(path, json=ALICE | {"login": "alice"}, headers=headers)
+    assert answer.status_code == 403
+    assert "set-cookie" not in answer.headers
+
+
+def test_too_many_attempts_say_when_to_come_back() -> None:
+    answer = problem(RateLimited(retry_after_s=30))
+    assert answer.status_code == 429
+    assert answer.headers["retry-after"] == "30"
