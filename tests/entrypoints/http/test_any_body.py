@@ -44,6 +44,8 @@ PATHS = st.sampled_from(
         ("POST", "/chat/message"),
         ("POST", "/chat/interactions/x/stop"),
         ("POST", "/billing/add"),
+        ("POST", "/admin/users/x/credits"),
+        ("POST", "/admin/interactions/x/refund"),
         ("PATCH", "/chat/conversations/x"),
     ]
 )

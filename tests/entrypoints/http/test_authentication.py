@@ -29,6 +29,8 @@ GUARDED = [
     ("GET", "/billing/balance"),
     ("GET", "/billing/packages"),
     ("POST", "/billing/add"),
+    ("POST", "/admin/users/x/credits"),
+    ("POST", "/admin/interactions/x/refund"),
     ("GET", "/billing/transactions"),
 ]
 

@@ -16,6 +16,7 @@ from chatbill.entrypoints.http.authentication import bearer_guard, provide_princ
 from chatbill.entrypoints.http.bodies import JsonRequest
 from chatbill.entrypoints.http.config import HttpConfig
 from chatbill.entrypoints.http.controllers.accounts import AccountController
+from chatbill.entrypoints.http.controllers.admin import AdminController
 from chatbill.entrypoints.http.controllers.billing import BillingController
 from chatbill.entrypoints.http.controllers.chat import ChatController
 from chatbill.entrypoints.http.controllers.conversations import ConversationController
@@ -88,7 +89,7 @@ def create_app(use_cases: UseCases, config: HttpConfig | None = None) -> Litesta
 def _routes(use_cases: UseCases, config: HttpConfig) -> Sequence[ControllerRouterHandler]:
     for_principals = Router(
         path="/",
-        route_handlers=[AccountController, ChatController, ConversationController, BillingController],
+        route_handlers=[AccountController, ChatController, ConversationController, BillingController, AdminController],
         guards=[bearer_guard(use_cases.authenticate)],
         dependencies={"principal": Provide(provide_principal, sync_to_thread=False)},
         security=[NEEDS_BEARER],

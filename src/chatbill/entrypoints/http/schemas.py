@@ -14,6 +14,7 @@ from pydantic import (
 )
 from pydantic import model_validator as validates
 
+from chatbill.application.by_hand import ByHand
 from chatbill.application.messages import Message
 from chatbill.application.use_cases.change_password import PasswordChange
 from chatbill.application.use_cases.register import Registration
@@ -150,3 +151,25 @@ class OrderBody(Body):
     def to_order(self, idempotency_key: str | None) -> Order:
         """As the use case takes it."""
         return Order(package=self.package, amount=self.amount, idempotency_key=idempotency_key)
+
+
+class CreditsBody(Body):
+    """Credits to move by hand, and why."""
+
+    amount: int = Field(description="Credits to add; to take, where it is negative.", examples=[25])
+    reason: str = Field(description="1 to 500 characters; it stays in the ledger.", examples=["Sorry for the outage"])
+
+    def to_order(self, idempotency_key: str | None) -> ByHand:
+        """As the use case takes it."""
+        return ByHand(reason=self.reason, idempotency_key=idempotency_key)
+
+
+class RefundBody(Body):
+    """A charge to give back, and why."""
+
+    amount: int | None = Field(default=None, description="Credits to give back; left out: all that is left.")
+    reason: str = Field(description="1 to 500 characters; it stays in the ledger.", examples=["The reply was useless"])
+
+    def to_order(self, idempotency_key: str | None) -> ByHand:
+        """As the use case takes it."""
+        return ByHand(reason=self.reason, idempotency_key=idempotency_key)

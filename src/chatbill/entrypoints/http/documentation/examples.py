@@ -103,6 +103,23 @@ TRANSACTIONS: Final = {
     ],
     "next_cursor": "2",
 }
+ADJUSTMENT: Final = {
+    "id": "01JJZ8K1XA2B4C6D8E0F1G3H6K",
+    "kind": "adjustment",
+    "amount": 25,
+    "balance_after": 124,
+    "description": "Sorry for the outage",
+    "interaction_id": None,
+    "payment_id": None,
+    "created_at": WHEN,
+}
+REFUND: Final = ADJUSTMENT | {
+    "kind": "refund",
+    "amount": 1,
+    "balance_after": 100,
+    "description": "The reply was useless",
+    "interaction_id": INTERACTION_ID,
+}
 HEALTH: Final = {"status": "ok"}
 READY: Final = {"ready": True, "database": True, "models": {"demo-mini": True, "demo-pro": False}, "missing": []}
 NOT_READY: Final = {

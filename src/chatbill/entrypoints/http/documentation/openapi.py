@@ -39,6 +39,7 @@ TAGS = (
     Tag(name="Chat", description="Models, messages and their replies."),
     Tag(name="Conversations", description="What was said, and the history of all requests."),
     Tag(name="Billing", description="Credits: what you own, what they cost, where they went."),
+    Tag(name="Administration", description="What only administrators may do."),
     Tag(name="Health", description="For probes and balancers."),
 )
 
