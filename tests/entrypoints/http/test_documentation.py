@@ -39,6 +39,8 @@ CONTRACT = {
     ("post", "/billing/add", "201"),
     ("post", "/billing/add", "202"),
     ("get", "/billing/transactions", "200"),
+    ("post", "/admin/users/{user_id}/credits", "201"),
+    ("post", "/admin/interactions/{interaction_id}/refund", "201"),
     ("get", "/health", "200"),
     ("get", "/health/ready", "200"),
     ("get", "/health/ready", "503"),
