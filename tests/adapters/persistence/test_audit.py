@@ -13,6 +13,10 @@ from chatbill.application.use_cases.verify_ledger import VerifyLedger
 from chatbill.domain.audit import RULES, Difference
 from tests.contract.stores import add_person, add_running, charge, fresh_database, later
 
+UNHELD = (
+    "SELECT 'new', conversation_id, user_id, wallet_id, 'no-hold', model, 0, 0, 0, 0, created_at, outcome,"
+    " 0, 0, 0, NULL, NULL, NULL, NULL, NULL, '', '' FROM interactions LIMIT 1"
+)
 TAMPERING = [
     ("zero_sum", "UPDATE ledger_entries SET credit = 'house:payments' WHERE kind = 'charge'"),
     ("replay", "UPDATE ledger_entries SET balance_after = 99 WHERE kind = 'grant' AND wallet_id = 'wallet-alice'"),
@@ -25,18 +29,21 @@ TAMPERING = [
     ("capture", "UPDATE ledger_entries SET hold_id = 'hold-running' WHERE kind = 'charge'"),
     ("capture", "UPDATE holds SET amount = 3 WHERE state = 'captured'"),
     ("refund", "UPDATE holds SET refunded = 1 WHERE state = 'captured'"),
-    ("refund", "UPDATE ledger_entries SET kind = 'refund', debit = 'house:revenue' WHERE kind = 'grant'"
-     " AND wallet_id = 'wallet-bob'"),
+    (
+        "refund",
+        "UPDATE ledger_entries SET kind = 'refund', debit = 'house:revenue' WHERE kind = 'grant'"
+        " AND wallet_id = 'wallet-bob'",
+    ),
+    ("refund", "UPDATE holds SET refunded = 1 WHERE state = 'captured'"),
     ("price", "UPDATE interactions SET price_per_reply = 2 WHERE id = 'ended'"),
     ("price", "UPDATE interactions SET completion_tokens = 2000 WHERE id = 'ended'"),
     ("price", "UPDATE interactions SET credits_charged = 3 WHERE id = 'ended'"),
     ("price", "UPDATE interactions SET outcome = 'failed' WHERE id = 'ended'"),
     ("price", "UPDATE interactions SET outcome = 'failed' WHERE id = 'running'"),
     ("price", "DELETE FROM interactions WHERE id = 'ended'"),
-    ("price", "INSERT INTO interactions SELECT 'new', conversation_id, user_id, wallet_id, 'no-hold', model,"
-     " 0, 0, 0, 0, created_at, outcome, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, '', '' FROM interactions LIMIT 1"),
+    ("price", f"INSERT INTO interactions {UNHELD}"),
     ("expiry", "UPDATE holds SET expires_at = '2026-01-01T11:00:00.000000Z' WHERE state = 'pending'"),
-]  # fmt: skip
+]
 
 
 async def books(folder: Path) -> Path:

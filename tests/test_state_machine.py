@@ -1,0 +1,356 @@
+"""Memory, SQLite and plain arithmetic agree after every step of whatever people, engines and time may do."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any, TypeVar
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from chatbill.application.messages import Message
+from chatbill.application.principal import Principal
+from chatbill.application.replay import Replay
+from chatbill.application.replies import Reply
+from chatbill.application.use_cases.top_up import Order
+from chatbill.domain.audit import Difference
+from chatbill.domain.errors import ChatbillError
+from chatbill.domain.ids import ConversationId
+from tests.books_model import CATALOGUE, FLAT, METERED, Asked, BooksModel, ToldEngine, Writing, broken
+from tests.contract.stores import STORES
+from tests.support import World, world
+
+T = TypeVar("T")
+
+WELCOME = 8
+LIFETIME_S = 10_000
+ANY = st.integers(0, 11)
+"""Which of those there are."""
+KEYS = st.sampled_from([f"key-{number}" for number in range(6)])
+
+
+@dataclass(frozen=True)
+class Question:
+    """What somebody asks, in every world at once; `conversation` is its number there, None for a new one."""
+
+    name: str
+    model: str
+    words: int
+    max_tokens: int
+    key: str | None
+    conversation: int | None
+
+    @property
+    def prompt(self) -> str:
+        return " ".join(["word"] * self.words)
+
+    def message(self, conversation_id: ConversationId | None) -> Message:
+        return Message(
+            model=self.model,
+            text=self.prompt,
+            max_tokens=self.max_tokens,
+            conversation_id=conversation_id,
+            idempotency_key=self.key,
+        )
+
+
+@dataclass
+class Running:
+    """A reply in the making, in every world at once."""
+
+    asked: Asked
+    replies: list[Reply]
+    writings: list[Writing]
+    max_tokens: int
+
+
+@dataclass
+class Side:
+    """One world: a store with every use case over it."""
+
+    world: World
+    engine: ToldEngine
+    people: dict[str, Principal] = field(default_factory=dict)
+    conversations: list[ConversationId] = field(default_factory=list)
+
+
+class Books(RuleBasedStateMachine):
+    """Every rule does the same in each world and in the model, and compares what came of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(mkdtemp(prefix="chatbill-machine-"))
+        self.runner = asyncio.Runner()
+        self.model = BooksModel(welcome=WELCOME, lifetime_s=LIFETIME_S)
+        self.sides = [self.open_side(name) for name in STORES]
+        self.running: list[Running] = []
+        self.again: list[Callable[[], None]] = []
+
+    def open_side(self, name: str) -> Side:
+        folder = self.folder / name
+        folder.mkdir()
+        engine = ToldEngine()
+        opened = world(
+            store=STORES[name](folder),
+            engine=engine,
+            catalogue=CATALOGUE,
+            welcome_credits=WELCOME,
+            deadline_s=LIFETIME_S,
+            grace_s=0,
+        )
+        return Side(opened, engine)
+
+    def teardown(self) -> None:
+        for side in self.sides:
+            self.run(side.world.use_cases.replies.drain(grace_s=0))
+            self.run(side.world.store.close())
+        self.runner.close()
+        shutil.rmtree(self.folder)
+
+    def run(self, awaitable: Awaitable[T]) -> T:
+        async def awaited() -> T:
+            return await awaitable
+
+        return self.runner.run(awaited())
+
+    def everywhere(self, act: Callable[[Side], Awaitable[T]]) -> list[T]:
+        return [self.run(act(side)) for side in self.sides]
+
+    def told(self, act: Callable[[Side], Awaitable[object]], expected: str | None) -> None:
+        """The same words are said everywhere, and they are those of the error that the model expects."""
+        said = self.everywhere(lambda side: code_of(act(side)))
+        assert said == [expected] * len(self.sides), said
+
+    @initialize()
+    def begin(self) -> None:
+        self.register("alice")
+
+    def register(self, name: str) -> None:
+        self.model.register(name)
+        for side, principal in zip(self.sides, self.everywhere(lambda side: side.world.person(name)), strict=True):
+            side.people[name] = principal
+
+    @rule(name=st.sampled_from(["bob", "carol"]))
+    def somebody_registers(self, name: str) -> None:
+        if name not in self.model.people:
+            self.register(name)
+
+    @rule(name=st.sampled_from(["alice", "bob"]), amount=st.integers(1, 4), key=st.one_of(st.none(), KEYS))
+    def somebody_tops_up(self, name: str, amount: int, key: str | None) -> None:
+        if name in self.model.people:
+            self.top_up(name, amount, key)
+
+    def top_up(self, name: str, amount: int, key: str | None) -> None:
+        person, request = self.model.people[name], ("top up", amount)
+        known = person.keys.get(key) if key else None
+        if not known:
+            person.post("top_up", amount)
+        if key and not known:
+            person.keys[key] = (request, "paid")
+            self.again.append(lambda: self.top_up(name, amount, key))
+        order = Order(amount=amount, idempotency_key=key)
+        expected = None if not known or known[0] == request else "idempotency_mismatch"
+        self.told(lambda side: side.world.use_cases.top_up(side.people[name], order), expected)
+
+    @rule(
+        question=st.builds(
+            Question,
+            name=st.sampled_from(["alice", "bob"]),
+            model=st.sampled_from([FLAT, METERED]),
+            words=st.integers(1, 3),
+            max_tokens=st.integers(1, 3),
+            key=st.one_of(st.none(), KEYS),
+            conversation=st.one_of(st.none(), st.integers(0, 3)),
+        )
+    )
+    def somebody_asks(self, question: Question) -> None:
+        if question.name not in self.model.people:
+            question = replace(question, name="alice")
+        if (question.conversation or 0) >= len(self.sides[0].conversations):
+            question = replace(question, conversation=None)
+        self.ask(question)
+
+    @precondition(lambda self: self.again)
+    @rule(which=ANY)
+    def somebody_repeats_a_request(self, which: int) -> None:
+        self.again[which % len(self.again)]()
+
+    def ask(self, question: Question) -> None:
+        key, where = question.key, question.conversation
+        if key and key not in self.model.people[question.name].keys:
+            self.again.append(lambda: self.ask(question))
+        expected, asked = self.expect(question)
+        replies: list[Reply] = []
+
+        async def send(side: Side) -> None:
+            conversation = None if where is None else side.conversations[where]
+            message = question.message(conversation)
+            reply = await side.world.use_cases.send_message(side.people[question.name], message)
+            if isinstance(reply, Replay):
+                await reply.finished()
+                return
+            replies.append(reply)
+            if where is None:
+                side.conversations.append(reply.accepted.conversation_id)
+
+        self.told(send, expected)
+        assert len(replies) == (len(self.sides) if asked else 0)
+        if asked:
+            writings = [side.engine.last for side in self.sides if side.engine.last]
+            self.running.append(Running(asked, replies, writings, question.max_tokens))
+
+    def expect(self, question: Question) -> tuple[str | None, Asked | None]:
+        """What the model makes of a question: the error's code, and the request if it was accepted."""
+        person, key, where = self.model.people[question.name], question.key, question.conversation
+        if key and (known := person.keys.get(key)):
+            return expected_again(known, question), None
+        if where is not None:
+            owner = next(asked.owner for asked in self.model.asked if asked.conversation == where)
+            if owner != question.name or where in self.model.deleted:
+                return "not_found", None
+        place = len(self.sides[0].conversations) if where is None else where
+        asked = self.model.accept(question.name, place, question.model, question.prompt, question.max_tokens)
+        if key:
+            person.keys[key] = (question, asked or "refused")
+        return (None if asked else "insufficient_credits"), asked
+
+    @precondition(lambda self: self.running)
+    @rule(which=ANY, tokens=st.integers(1, 3))
+    def the_engine_writes(self, which: int, tokens: int) -> None:
+        reply = self.running[which % len(self.running)]
+        for _ in range(min(tokens, reply.max_tokens - len(reply.asked.words))):
+            word = f"token-{len(reply.asked.words)} "
+            reply.asked.words.append(word)
+            for writing in reply.writings:
+                writing.order(word)
+        self.run(settle_down())
+
+    @precondition(lambda self: self.running)
+    @rule(which=ANY, fails=st.booleans())
+    def the_engine_ends(self, which: int, fails: bool) -> None:
+        reply = self.running.pop(which % len(self.running))
+        self.model.end(reply.asked, "failed" if fails else "completed", reply.asked.words)
+        for writing in reply.writings:
+            writing.order(broken() if fails else None)
+        self.wait_for(reply)
+
+    @precondition(lambda self: self.running)
+    @rule(which=ANY)
+    def somebody_stops_it(self, which: int) -> None:
+        reply = self.running.pop(which % len(self.running))
+        self.model.end(reply.asked, "stopped", reply.asked.words)
+        for each in reply.replies:
+            each.stop()
+        self.wait_for(reply)
+
+    @precondition(lambda self: self.running)
+    @rule(which=ANY, taken=st.integers(0, 3))
+    def the_connection_is_lost(self, which: int, taken: int) -> None:
+        reply = self.running.pop(which % len(self.running))
+        delivered = reply.asked.words[:taken]
+        self.model.end(reply.asked, "stopped", delivered)
+
+        async def leave(each: Reply) -> None:
+            events = aiter(each)
+            for _ in range(1 + len(delivered)):
+                await anext(events)
+            await each.abandon()
+
+        for each in reply.replies:
+            self.run(leave(each))
+
+    def wait_for(self, reply: Running) -> None:
+        for each in reply.replies:
+            self.run(each.finished())
+
+    @rule(seconds=st.sampled_from([1, 4_000, LIFETIME_S - 1, LIFETIME_S]))
+    def time_passes_and_the_sweep_comes(self, seconds: int) -> None:
+        interrupted = self.model.wait(seconds)
+        for side in self.sides:
+            side.world.clock.advance(seconds)
+        assert self.everywhere(lambda side: side.world.use_cases.expire_holds()) == [interrupted] * len(self.sides)
+
+    @rule(conversation=st.integers(0, 3))
+    def somebody_deletes_a_conversation(self, conversation: int) -> None:
+        if conversation >= len(self.sides[0].conversations):
+            return
+        owner = next(asked.owner for asked in self.model.asked if asked.conversation == conversation)
+        expected = None
+        if conversation in self.model.deleted:
+            expected = "not_found"
+        elif self.model.is_running_in(conversation):
+            expected = "conflict"
+        else:
+            self.model.deleted.add(conversation)
+        self.told(
+            lambda side: side.world.use_cases.delete_conversation(side.people[owner], side.conversations[conversation]),
+            expected,
+        )
+
+    @invariant()
+    def balances_histories_and_transactions_agree(self) -> None:
+        for name, person in self.model.people.items():
+            everything = self.everywhere(lambda side, name=name: seen_by(side, name))  # type: ignore[misc]
+            assert everything[1:] == everything[:-1], "the stores differ"
+            wallet, history, transactions = everything[0]
+            assert (wallet.posted, wallet.held) == (person.posted, person.held)
+            assert person.posted >= person.held >= 0
+            assert [
+                (row.model, row.prompt, row.outcome, row.reply, row.credits_charged, row.balance_after)
+                for row in history
+            ] == self.model.history(name)
+            entries = [(entry.kind, entry.signed_amount, entry.balance_after) for entry in reversed(transactions)]
+            assert entries == person.entries
+
+    @invariant()
+    def the_ledger_verifies(self) -> None:
+        for side in self.sides:
+            found: list[Difference] = []
+            verdict = self.run(side.world.use_cases.verify_ledger(found.append))
+            assert found == []
+            assert verdict.tally.owned == sum(person.posted for person in self.model.people.values())
+
+
+async def code_of(act: Awaitable[object]) -> str | None:
+    """The stable word of the error that it raises, if any."""
+    try:
+        await act
+    except ChatbillError as error:
+        return error.code
+    return None
+
+
+def expected_again(known: tuple[object, object], request: object) -> str | None:
+    """What becomes of a request whose key came before."""
+    first, result = known
+    if first != request:
+        return "idempotency_mismatch"
+    if isinstance(result, Asked):
+        return "request_in_progress" if result.outcome == "running" else None
+    return "insufficient_credits"
+
+
+async def settle_down() -> None:
+    """Let every task go as far as it can."""
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+async def seen_by(side: Side, name: str) -> tuple[Any, list[Any], list[Any]]:
+    """What a person sees of their own: wallet, history, transactions."""
+    mine, use_cases = side.people[name], side.world.use_cases
+    history = await use_cases.list_history(mine, limit=100)
+    transactions = await use_cases.list_transactions(mine, limit=100)
+    return await use_cases.read_balance(mine), history.items, transactions.items
+
+
+TestBooks = Books.TestCase
+TestBooks.settings = settings(
+    max_examples=120, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+)
