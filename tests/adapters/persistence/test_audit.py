@@ -29,12 +29,7 @@ TAMPERING = [
     ("capture", "UPDATE ledger_entries SET hold_id = 'hold-running' WHERE kind = 'charge'"),
     ("capture", "UPDATE holds SET amount = 3 WHERE state = 'captured'"),
     ("refund", "UPDATE holds SET refunded = 1 WHERE state = 'captured'"),
-    (
-        "refund",
-        "UPDATE ledger_entries SET kind = 'refund', debit = 'house:revenue' WHERE kind = 'grant'"
-        " AND wallet_id = 'wallet-bob'",
-    ),
-    ("refund", "UPDATE holds SET refunded = 1 WHERE state = 'captured'"),
+    ("refund", "UPDATE ledger_entries SET kind = 'refund', debit = 'house:revenue' WHERE id = 'wallet-bob-1'"),
     ("price", "UPDATE interactions SET price_per_reply = 2 WHERE id = 'ended'"),
     ("price", "UPDATE interactions SET completion_tokens = 2000 WHERE id = 'ended'"),
     ("price", "UPDATE interactions SET credits_charged = 3 WHERE id = 'ended'"),

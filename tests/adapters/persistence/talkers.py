@@ -1,0 +1,47 @@
+"""A program that embeds the use cases and talks without end, to be killed: `python talkers.py DATABASE`.
+
+It says on standard output, a line each, which replies it was told are complete and what they cost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+from secrets import token_hex
+
+from chatbill.adapters.persistence import SqliteStore
+from chatbill.adapters.system import Uuid7Ids
+from chatbill.application.events import Completed
+from chatbill.application.messages import Message
+from chatbill.application.principal import Principal
+from chatbill.application.use_cases.send_message import SendMessage
+from tests.support import MINI, world
+
+TALKERS = 8
+
+
+async def talk(send: SendMessage, principal: Principal) -> None:
+    """One person in one window, who asks again as soon as there is an answer."""
+    window = token_hex(8)
+    for number in count():
+        message = Message(model=MINI, text="one two three", idempotency_key=f"{window}-{number}")
+        end = await (await send(principal, message)).finished()
+        assert isinstance(end, Completed)
+        print(end.interaction.id, end.interaction.credits_charged, flush=True)  # noqa: T201 - it tells its parent
+
+
+async def main(path: Path) -> None:
+    store = SqliteStore(path)
+    user = await store.read(lambda snapshot: snapshot.users.by_login("alice"))
+    assert user is not None
+    principal = Principal.of(user)
+    # Ids that no earlier process made; the clock of the world stands still, which the sweep relies on.
+    send = replace(world(store=store).use_cases.send_message, new_id=Uuid7Ids())
+    await asyncio.gather(*(talk(send, principal) for _ in range(TALKERS)))
+
+
+if __name__ == "__main__":
+    asyncio.run(main(Path(sys.argv[1])))

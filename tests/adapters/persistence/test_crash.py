@@ -1,0 +1,84 @@
+"""A process killed at any moment loses nothing it has told and charges nothing twice."""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from chatbill.adapters.memory import ManualClock
+from chatbill.adapters.persistence import SqliteStore
+from chatbill.application.ports.store import Snapshot
+from chatbill.domain.audit import Difference
+from chatbill.domain.chat import Interaction, Outcome
+from chatbill.domain.ids import InteractionId
+from chatbill.domain.ledger import EntryKind, LedgerEntry
+from tests.contract.stores import fresh_database
+from tests.support import world
+
+CREDITS = 1_000_000
+CYCLES = 5
+ROOT = Path(__file__).parents[3]
+
+
+def talk_until_killed(path: Path, random_: random.Random) -> dict[InteractionId, int]:
+    """Run the program, kill it a moment after its first words; return the replies it was told of, and their cost."""
+    program = subprocess.Popen(
+        [sys.executable, "-m", "tests.adapters.persistence.talkers", str(path)],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    )
+    assert program.stdout is not None
+    first = program.stdout.readline()
+    time.sleep(random_.uniform(0.0, 0.3))
+    program.send_signal(signal.SIGKILL)
+    rest, _ = program.communicate(timeout=30)
+    assert program.returncode == -signal.SIGKILL
+    # The last line may have been cut short.
+    lines = [line for line in (first + rest).splitlines(keepends=True) if line.endswith("\n")]
+    return {InteractionId(name): int(charged) for name, charged in map(str.split, lines)}
+
+
+def kept(snapshot: Snapshot, told: InteractionId) -> Interaction | None:
+    return snapshot.interactions.get(told)
+
+
+def entries(snapshot: Snapshot) -> list[LedgerEntry]:
+    return list(snapshot.books.entries())
+
+
+@pytest.mark.slow
+async def test_what_was_told_is_stored_and_charged_once_however_often_the_process_is_killed(tmp_path: Path) -> None:
+    path, clock, random_ = fresh_database(tmp_path), ManualClock(), random.Random()
+    store = SqliteStore(path)
+    here = world(store=store, clock=clock, welcome_credits=CREDITS)
+    use_cases, alice = here.use_cases, await here.person()
+    told: dict[InteractionId, int] = {}
+    for _ in range(CYCLES):
+        told |= talk_until_killed(path, random_)
+
+    clock.advance(3_600)
+    await use_cases.expire_holds()
+    found: list[Difference] = []
+    await use_cases.verify_ledger(found.append)
+    assert found == []
+
+    charges = [entry for entry in await store.read(entries) if entry.kind is EntryKind.CHARGE]
+    charged = {entry.interaction_id: entry.amount for entry in charges}
+    assert len(charged) == len(charges), "a reply was charged twice"
+    for interaction_id, cost in told.items():
+        stored = await store.read(lambda snapshot, told=interaction_id: kept(snapshot, told))  # type: ignore[misc]
+        assert stored is not None
+        assert (stored.outcome, stored.reply) == (Outcome.COMPLETED, "one two three")
+        assert charged[interaction_id] == cost == stored.credits_charged
+    wallet = await use_cases.read_balance(alice)
+    assert (wallet.posted, wallet.held) == (CREDITS - sum(charged.values()), 0)
+    # A reply may have been kept whose news did not come through: one of those in the making at each kill.
+    assert len(told) <= len(charges) <= len(told) + CYCLES * 64
+    await store.close()
