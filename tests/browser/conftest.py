@@ -22,6 +22,7 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"
 ARGS = ("--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage")
 WIDE = ViewportSize(width=1400, height=900)
 PATIENCE_MS = 30_000
+STOP_S = 20
 
 Scheme = Literal["light", "dark"]
 Visit = Callable[..., Visitor]
@@ -41,7 +42,7 @@ def browser() -> Iterator[Browser]:
 
 @contextlib.contextmanager
 def serving(welcome_credits: int) -> Iterator[str]:
-    """The address of a server that gives everybody so many credits."""
+    """The address of a server that gives everybody so many credits, and that stops when it is told to."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT / "src"), str(ROOT)))}
     command = [sys.executable, "-m", "tests.browser.server", str(welcome_credits)]
     with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as process:
@@ -53,8 +54,8 @@ def serving(welcome_credits: int) -> Iterator[str]:
         finally:
             process.terminate()
             try:
-                process.wait(timeout=20)
-            except subprocess.TimeoutExpired:
+                process.wait(timeout=STOP_S)
+            finally:
                 process.kill()
 
 

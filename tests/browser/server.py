@@ -6,12 +6,14 @@ import asyncio
 import socket
 import sys
 from datetime import UTC, datetime
+from types import FrameType
 
 import uvicorn
+from fastapi import FastAPI
 
 from chatbill.adapters.inference.scripted import ScriptedEngine
 from chatbill.adapters.memory import ManualClock
-from chatbill.entrypoints.ui import WebConfig, create_web
+from chatbill.entrypoints.ui import WebConfig, create_web, end_streams
 from tests.support import CATALOGUE, world
 
 
@@ -22,6 +24,18 @@ class RunningClock(ManualClock):
         return datetime.now(UTC)
 
 
+class PromptServer(uvicorn.Server):
+    """A server that lets go of open pages when it is told to stop."""
+
+    def __init__(self, app: FastAPI) -> None:
+        super().__init__(uvicorn.Config(app, log_level="warning"))
+        self._web = app
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        asyncio.get_running_loop().call_soon_threadsafe(end_streams, self._web)
+        super().handle_exit(sig, frame)
+
+
 async def main(welcome_credits: int) -> None:
     served = world(
         engine=ScriptedEngine(CATALOGUE), clock=RunningClock(), welcome_credits=welcome_credits, deadline_s=120
@@ -30,7 +44,7 @@ async def main(welcome_credits: int) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         sys.stdout.write(f"http://127.0.0.1:{listening.getsockname()[1]}\n")
         sys.stdout.flush()
-        await uvicorn.Server(uvicorn.Config(app, log_level="warning")).serve(sockets=[listening])
+        await PromptServer(app).serve(sockets=[listening])
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.sync_api import Dialog, ViewportSize, expect
 
-from tests.browser.conftest import Visit
+from tests.browser.conftest import Visit, serving
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -187,6 +187,15 @@ def test_an_event_that_comes_just_as_the_stream_of_answers_closes_is_answered(vi
         rupert.box.fill("Now")
         rupert.page.evaluate(click_both, 6 * sent)
         rupert.sees_balance(f"{100 - sent} credits")
+
+
+def test_a_server_stops_though_a_page_is_open(visit: Visit) -> None:
+    with serving(100) as address:
+        sybil = visit(address).register("sybil").sees_balance("100 credits")
+    sybil.send("Anybody there?")
+    expect(sybil.page.get_by_text(re.compile("[Cc]onnection"))).to_be_visible()
+    sybil.picture("gone")
+    sybil.errors.clear()
 
 
 @pytest.mark.parametrize("color_scheme", ["light", "dark"])

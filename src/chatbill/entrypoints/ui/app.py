@@ -6,7 +6,9 @@ from dataclasses import replace
 
 import gradio as gr
 from fastapi import FastAPI
+from gradio.routes import App as GradioApp
 from starlette.responses import RedirectResponse
+from starlette.routing import Mount
 from starlette.types import ASGIApp
 
 from chatbill.application.service import UseCases
@@ -52,6 +54,16 @@ def create_web(use_cases: UseCases, api: ASGIApp | None = None, config: WebConfi
     if api is not None:
         outer.mount("/", api)
     return outer
+
+
+def end_streams(web: FastAPI) -> None:
+    """End the connections by which open pages are kept alive, so that a server need not wait for them to be closed.
+
+    Call it on the event loop when the server is to stop. Replies that are being written are left alone.
+    """
+    for route in web.routes:
+        if isinstance(route, Mount) and isinstance(route.app, GradioApp):
+            route.app.stop_event.set()
 
 
 async def _to_the_page() -> RedirectResponse:
