@@ -1,4 +1,4 @@
-"""Memory, SQLite and plain arithmetic agree after every step of whatever people, engines and time may do."""
+"""Every store and plain arithmetic agree after every step of whatever people, engines and time may do."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -83,12 +84,14 @@ class Side:
 class Books(RuleBasedStateMachine):
     """Every rule does the same in each world and in the model, and compares what came of it."""
 
+    stores: ClassVar = ("memory", "sqlite")
+
     def __init__(self) -> None:
         super().__init__()
         self.folder = Path(mkdtemp(prefix="chatbill-machine-"))
         self.runner = asyncio.Runner()
         self.model = BooksModel(welcome=WELCOME, lifetime_s=LIFETIME_S)
-        self.sides = [self.open_side(name) for name in STORES]
+        self.sides = [self.open_side(name) for name in self.stores]
         self.running: list[Running] = []
         self.again: list[Callable[[], None]] = []
 
@@ -353,4 +356,16 @@ async def seen_by(side: Side, name: str) -> tuple[Any, list[Any], list[Any]]:
 TestBooks = Books.TestCase
 TestBooks.settings = settings(
     max_examples=120, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+)
+
+
+class BooksWithPostgres(Books):
+    """A server is slower, so it is asked for fewer examples."""
+
+    stores: ClassVar = ("memory", "postgres")
+
+
+TestBooksWithPostgres = pytest.mark.postgres(BooksWithPostgres.TestCase)
+TestBooksWithPostgres.settings = settings(
+    max_examples=25, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
 )

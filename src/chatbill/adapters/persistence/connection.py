@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -17,18 +18,24 @@ Row = Sequence[Any]
 
 
 class Database:
-    """What all connections to one database share: dialect, driver, and the statements prepared so far."""
+    """What all connections to one database share: dialect, driver, and the statements prepared so far.
 
-    def __init__(self, dialect: Dialect, driver: ModuleType) -> None:
-        self._dialect = dialect
+    `told` gives the application's error for one of the driver's; not given, it goes by the classes of errors alone.
+    """
+
+    def __init__(
+        self, dialect: Dialect, driver: ModuleType, *, told: Callable[[Exception], ChatbillError] | None = None
+    ) -> None:
+        self.dialect = dialect
         self._prepared: dict[Statement, Prepared] = {}
         self.driver = driver
+        self.told = told or partial(translated, driver=driver)
 
     def prepared(self, statement: Statement) -> Prepared:
         """The statement in this database's dialect."""
         prepared = self._prepared.get(statement)
         if prepared is None:
-            prepared = self._prepared[statement] = statement.prepare(self._dialect)
+            prepared = self._prepared[statement] = statement.prepare(self.dialect)
         return prepared
 
 
@@ -68,7 +75,7 @@ class Connection:
             raise self._told(error) from error
         except UnicodeEncodeError:  # nothing is kept under a name that is no text
             return None
-        return None if row is None else _processed(row, prepared)
+        return None if row is None else self._processed(row, prepared)
 
     def all(self, statement: Statement, **parameters: Any) -> list[Row]:
         """Every row."""
@@ -83,11 +90,15 @@ class Connection:
             return
         try:
             for row in cursor:
-                yield _processed(row, prepared)
+                yield self._processed(row, prepared)
         except self._errors as error:
             raise self._told(error) from error
         finally:
             cursor.close()
+
+    def scan(self, statement: Statement) -> Iterator[Row]:
+        """Every row of a statement without parameters, however many there are: they are never all in memory."""
+        return self.stream(statement)
 
     def _execute(self, prepared: Prepared, parameters: dict[str, Any]) -> Any:
         for name, processor in prepared.binds:
@@ -100,16 +111,16 @@ class Connection:
             raise self._told(error) from error
 
     def _told(self, error: Exception) -> ChatbillError:
-        told = translated(error, self._database.driver)
+        told = self._database.told(error)
         if isinstance(told, StoreUnavailable):
             self.failure = told
         return told
 
-
-def _processed(row: Row, prepared: Prepared) -> Row:
-    if not prepared.results:
-        return row
-    values = list(row)
-    for index, processor in prepared.results:
-        values[index] = processor(values[index])
-    return values
+    @staticmethod
+    def _processed(row: Row, prepared: Prepared) -> Row:
+        if not prepared.results:
+            return row
+        values = list(row)
+        for index, processor in prepared.results:
+            values[index] = processor(values[index])
+        return values

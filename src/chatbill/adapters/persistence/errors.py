@@ -8,7 +8,7 @@ from chatbill.application.ports.store import StoreUnavailable
 from chatbill.domain.errors import BrokenBooks, ChatbillError, EmailTaken, UsernameTaken
 
 # SQLite names the columns of a broken unique key, PostgreSQL its constraint.
-_TAKEN: dict[str, type[UsernameTaken | EmailTaken]] = {
+TAKEN: dict[str, type[UsernameTaken | EmailTaken]] = {
     "users.username_key": UsernameTaken,
     "uq_users_username_key": UsernameTaken,
     "users.email_key": EmailTaken,
@@ -31,7 +31,7 @@ def translated(error: Exception, driver: ModuleType) -> ChatbillError:
     """The application's error for one of the driver's: broken rules are bugs or taken names, all else is trouble."""
     words = str(error)
     if isinstance(error, driver.IntegrityError):
-        for key, taken in _TAKEN.items():
+        for key, taken in TAKEN.items():
             if key in words:
                 return taken()
         return BrokenBooks(words)

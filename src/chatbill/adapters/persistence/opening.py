@@ -7,16 +7,23 @@ from pathlib import Path
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from chatbill.adapters.persistence.postgres import PostgresStore
 from chatbill.adapters.persistence.sqlite import SqliteStore
 from chatbill.application.ports.store import Store
 
+_FORMS = "sqlite:///PATH or postgresql://USER:PASSWORD@HOST/NAME"
+
 
 def open_store(url: str) -> Store:
-    """The store for an address such as `sqlite:////var/lib/chatbill/chatbill.sqlite3`.
+    """The store for `sqlite:////var/lib/chatbill/chatbill.sqlite3` or `postgresql://user:password@host/name`.
 
-    Nothing is opened or made yet; see `schema.upgrade`. Raises `ValueError` for an address that no store understands.
+    Nothing is opened or made yet; see `schema.upgrade`. Raises `ValueError` for an address that no store understands,
+    and `StoreUnavailable` where a package is missing.
     """
-    return SqliteStore(sqlite_path(parsed(url)))
+    address = parsed(url)
+    if is_postgres(address):
+        return PostgresStore(address)
+    return SqliteStore(sqlite_path(address))
 
 
 def sqlite_url(path: Path) -> str:
@@ -25,17 +32,25 @@ def sqlite_url(path: Path) -> str:
 
 
 def parsed(url: str) -> URL:
-    """The parts of an address."""
+    """The parts of an address. What is wrong with it is told without it, since it may hold a password."""
     try:
-        return make_url(url)
-    except ArgumentError as error:
-        raise ValueError("The database's address must look like sqlite:///PATH.") from error
+        address = make_url(url)
+    except (ArgumentError, ValueError):
+        raise ValueError(f"The database's address must look like {_FORMS}.") from None
+    if "@" in (address.host or ""):
+        raise ValueError("In a database's address, an @ within the password must be written %40.")
+    return address
 
 
-def sqlite_path(url: URL) -> Path:
+def is_postgres(address: URL) -> bool:
+    """Whether the address is one of PostgreSQL, whichever driver it names."""
+    return address.get_backend_name() == "postgresql"
+
+
+def sqlite_path(address: URL) -> Path:
     """The file that an SQLite address names."""
-    if url.get_backend_name() != "sqlite":
-        raise ValueError(f"There is no store for {url.get_backend_name()} databases yet; use sqlite:///PATH.")
-    if not url.database or url.database.startswith((":", "file:")) or url.query:
+    if address.get_backend_name() != "sqlite":
+        raise ValueError(f"There is no store for {address.get_backend_name()} databases; use {_FORMS}.")
+    if not address.database or address.database.startswith((":", "file:")) or address.query:
         raise ValueError("The address of an SQLite database must name a file, as in sqlite:////folder/file.sqlite3.")
-    return Path(url.database)
+    return Path(address.database)

@@ -21,7 +21,10 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from chatbill.adapters.persistence.errors import unavailable
-from chatbill.adapters.persistence.opening import parsed, sqlite_path
+from chatbill.adapters.persistence.opening import is_postgres, parsed, sqlite_path
+from chatbill.adapters.persistence.postgres_driver import connect as connect_to_server
+from chatbill.adapters.persistence.postgres_driver import load_driver as load_postgres_driver
+from chatbill.adapters.persistence.postgres_errors import translated as told_by_postgres
 from chatbill.adapters.persistence.sqlite_driver import load_driver, make_file
 from chatbill.adapters.persistence.tables import metadata
 from chatbill.application.ports.store import StoreUnavailable
@@ -133,16 +136,21 @@ def _connected(url: str, *, to_write: bool) -> Iterator[Connection]:
     """A connection in a transaction that is committed at the end; alone at work where it is to write."""
     address = parsed(url)
     try:
-        if address.get_backend_name() == "sqlite":
-            opened = _sqlite(address, to_write=to_write)
-        else:
-            opened = _server(address, to_write=to_write)
+        opened = _server(address, to_write=to_write) if is_postgres(address) else _sqlite(address, to_write=to_write)
         with opened as connection:
             yield connection
     except DBAPIError as error:
-        raise unavailable(error.orig if isinstance(error.orig, Exception) else error) from error
+        raise _told(error, address) from error
     except OSError as error:
         raise unavailable(error) from error
+
+
+def _told(error: DBAPIError, address: URL) -> StoreUnavailable:
+    cause = error.orig if isinstance(error.orig, Exception) else error
+    if not is_postgres(address):
+        return unavailable(cause)
+    told = told_by_postgres(cause, load_postgres_driver())
+    return told if isinstance(told, StoreUnavailable) else StoreUnavailable(f"The database failed: {told}")
 
 
 @contextmanager
@@ -189,9 +197,26 @@ def _enter_wal(connect: Any) -> None:
 
 @contextmanager
 def _server(address: URL, *, to_write: bool) -> Iterator[Connection]:
-    engine = create_engine(address.set(drivername="postgresql+psycopg"), poolclass=NullPool)
+    driver = load_postgres_driver()
+
+    def connect() -> Any:
+        raw = connect_to_server(address, driver)
+        raw.autocommit = False
+        return raw
+
+    engine = create_engine("postgresql+psycopg://", creator=connect, poolclass=NullPool)
     with engine.begin() as connection:
         if to_write:
+            _require_unicode(connection)
             connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_S:g}s'")
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})")
         yield connection
+
+
+def _require_unicode(connection: Connection) -> None:
+    encoding = connection.exec_driver_sql("SHOW server_encoding").scalar_one()
+    if encoding != "UTF8":
+        raise SchemaMismatch(
+            f"The database keeps text as {encoding} and cannot hold every language. "
+            "Make one with: createdb --template=template0 --encoding=UTF8 NAME"
+        )

@@ -95,6 +95,15 @@ def update(table: Table, *columns: str, where: tuple[ColumnElement[bool], ...]) 
     return Statement(Update(table).where(*where), columns=columns)
 
 
+def locking(query: Select[Any]) -> Select[Any]:
+    """The rows found, which nobody else changes or deletes until the transaction ends.
+
+    What refers to them may still be added meanwhile: that a payment names a wallet is no change of the wallet. SQLite
+    needs no such lock, since one alone writes.
+    """
+    return query.with_for_update(key_share=True)
+
+
 def equals(column: Column[Any]) -> ColumnElement[bool]:
     """The column equals the parameter of its name."""
     return column == bindparam(column.name)
@@ -131,8 +140,10 @@ def _by_python(element: ContainsText, compiler: SQLCompiler, **kwargs: Any) -> s
 
 @compiles(ContainsText, "postgresql")
 def _by_server(element: ContainsText, compiler: SQLCompiler, **kwargs: Any) -> str:
+    """What a server can fold depends on its version and how it was built; see `postgres_driver`."""
+    fold: str = getattr(compiler.dialect, "case_folding", "lower({})")
     column, needle = compiler.process(element.column, **kwargs), compiler.process(element.needle, **kwargs)
-    return f"strpos(lower({column}), lower({needle})) > 0"
+    return f"strpos({fold.format(column)}, {fold.format(needle)}) > 0"
 
 
 class _InsertIfNew(Insert):

@@ -70,16 +70,16 @@ class SqlBooks:
         self._connection = connection
 
     def wallets(self) -> Iterator[Wallet]:
-        yield from map(wallet_of, self._connection.stream(_WALLETS))
+        yield from map(wallet_of, self._connection.scan(_WALLETS))
 
     def entries(self) -> Iterator[LedgerEntry]:
-        yield from map(entry_of, self._connection.stream(_ENTRIES))
+        yield from map(entry_of, self._connection.scan(_ENTRIES))
 
     def settlements(self) -> Iterator[Settlement]:
-        yield from map(_settlement, self._connection.stream(_SETTLEMENTS))
+        yield from map(_settlement, self._connection.scan(_SETTLEMENTS))
 
     def unheld(self) -> Iterator[InteractionId]:
-        for (interaction_id,) in self._connection.stream(_UNHELD):
+        for (interaction_id,) in self._connection.scan(_UNHELD):
             yield InteractionId(interaction_id)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chatbill.adapters.persistence.connection import Connection, Row
-from chatbill.adapters.persistence.statements import Statement, all_of, equals, insert, limit, past, update
+from chatbill.adapters.persistence.statements import Statement, all_of, equals, insert, limit, locking, past, update
 from chatbill.adapters.persistence.tables import conversations
 from chatbill.application.ports.repositories import Position
 from chatbill.domain.chat import Conversation
@@ -13,7 +13,7 @@ from chatbill.domain.ids import ConversationId, UserId
 _VISIBLE = conversations.c.deleted_at.is_(None)
 _BY_ID = all_of(conversations, equals(conversations.c.id), _VISIBLE)
 _GET = Statement(_BY_ID)
-_LOCK = Statement(_BY_ID.with_for_update())
+_LOCK = Statement(locking(_BY_ID))
 _OF_USER = (
     all_of(conversations, equals(conversations.c.user_id), _VISIBLE)
     .order_by(conversations.c.updated_at.desc(), conversations.c.id.desc())

@@ -7,7 +7,7 @@ from decimal import Decimal
 from sqlalchemy import literal_column
 
 from chatbill.adapters.persistence.connection import Connection, Row
-from chatbill.adapters.persistence.statements import Statement, all_of, equals, insert, update
+from chatbill.adapters.persistence.statements import Statement, all_of, equals, insert, locking, update
 from chatbill.adapters.persistence.tables import payments
 from chatbill.domain.errors import BrokenBooks
 from chatbill.domain.ids import PaymentId
@@ -15,7 +15,7 @@ from chatbill.domain.payments import CENT, Money, Payment, PaymentStatus
 
 _BY_ID = all_of(payments, equals(payments.c.id))
 _GET = Statement(_BY_ID)
-_LOCK = Statement(_BY_ID.with_for_update())
+_LOCK = Statement(locking(_BY_ID))
 _ADD = insert(payments)
 _PENDING = payments.c.status == literal_column("'pending'")
 _SAVE = update(payments, "status", "confirmed_at", "balance_after", where=(equals(payments.c.id), _PENDING))

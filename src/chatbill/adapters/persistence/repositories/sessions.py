@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import Delete, bindparam, select
 
 from chatbill.adapters.persistence.connection import Connection, Row
-from chatbill.adapters.persistence.statements import Statement, all_of, equals, insert, limit, update
+from chatbill.adapters.persistence.statements import Statement, all_of, equals, insert, limit, locking, update
 from chatbill.adapters.persistence.tables import refresh_tokens, sessions
 from chatbill.domain.errors import BrokenBooks
 from chatbill.domain.ids import SessionId, UserId
@@ -15,7 +15,7 @@ from chatbill.domain.sessions import RefreshToken, Session, SessionEnd
 
 _BY_ID = all_of(sessions, equals(sessions.c.id))
 _GET = Statement(_BY_ID)
-_LOCK = Statement(_BY_ID.with_for_update())
+_LOCK = Statement(locking(_BY_ID))
 _LIVE = Statement(all_of(sessions, equals(sessions.c.user_id), sessions.c.ended_at.is_(None)).order_by(sessions.c.id))
 _ADD = insert(sessions)
 _SAVE = update(sessions, "expires_at", "ended_at", "ended_because", where=(equals(sessions.c.id),))
@@ -24,6 +24,8 @@ _EXPIRED = (
     .where(sessions.c.expires_at < bindparam("expired_before"))
     .order_by(sessions.c.expires_at)
     .limit(limit())
+    # Several processes forget at the same time: each takes what no other has.
+    .with_for_update(skip_locked=True)
 )
 _FORGET = Statement(Delete(sessions).where(sessions.c.id.in_(_EXPIRED)))
 _TOKEN = Statement(all_of(refresh_tokens, equals(refresh_tokens.c.digest)))

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import bindparam
 
 from chatbill.adapters.persistence.connection import Connection, Row
-from chatbill.adapters.persistence.statements import Statement, all_of, equals, insert, update
+from chatbill.adapters.persistence.statements import Statement, all_of, equals, insert, locking, update
 from chatbill.adapters.persistence.tables import users
 from chatbill.domain.errors import BrokenBooks
 from chatbill.domain.ids import UserId
@@ -15,7 +15,7 @@ from chatbill.domain.users import User, UserRole
 
 _BY_ID = all_of(users, equals(users.c.id))
 _GET = Statement(_BY_ID)
-_LOCK = Statement(_BY_ID.with_for_update())
+_LOCK = Statement(locking(_BY_ID))
 _BY_LOGIN = Statement(
     all_of(users, (users.c.username_key == bindparam("login")) | (users.c.email_key == bindparam("login"))).limit(1)
 )

@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import bindparam, literal_column, select
 
 from chatbill.adapters.persistence.connection import Connection, Row
-from chatbill.adapters.persistence.statements import Statement, all_of, equals, insert, limit, update
+from chatbill.adapters.persistence.statements import Statement, all_of, equals, insert, limit, locking, update
 from chatbill.adapters.persistence.tables import holds, interactions, wallets
 from chatbill.application.ports.repositories import HeldWork
 from chatbill.domain.errors import BrokenBooks, NotFound
@@ -16,11 +16,16 @@ from chatbill.domain.wallets import Hold, HoldState, Wallet
 
 _WALLET_BY_ID = all_of(wallets, equals(wallets.c.id))
 _GET_WALLET = Statement(_WALLET_BY_ID)
-_LOCK_WALLET = Statement(_WALLET_BY_ID.with_for_update())
+_LOCK_WALLET = Statement(locking(_WALLET_BY_ID))
 _ADD_WALLET = insert(wallets)
 # A version never goes back, so a wallet that was read before another's entry cannot be written over it.
 _SAVE_WALLET = update(
-    wallets, "posted", "held", "version", "overdraft", where=(equals(wallets.c.id), wallets.c.version <= bindparam("newest"))
+    wallets,
+    "posted",
+    "held",
+    "version",
+    "overdraft",
+    where=(equals(wallets.c.id), wallets.c.version <= bindparam("newest")),
 )
 
 # Written out, not a parameter: only so do partial indexes serve.
