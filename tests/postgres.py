@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
-import subprocess
+import signal
 import warnings
 from dataclasses import dataclass
 from functools import cache
@@ -13,6 +13,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
+import psutil
 import psycopg
 import pytest
 
@@ -47,10 +48,15 @@ class Server:
         """The address of a new database with the newest schema."""
         return self._made_from(TEMPLATE)
 
-    def program(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run one of PostgreSQL's own programs, of the server's version."""
-        path = self.handle.bin_path / name
-        return subprocess.run([path, *arguments], capture_output=True, text=True, check=True, timeout=60)
+    def kill(self) -> None:
+        """End it as a crash would, and return when it is gone."""
+        process = psutil.Process(self.handle.get_pid())
+        process.send_signal(signal.SIGQUIT)
+        process.wait(30)
+
+    def restart(self) -> None:
+        """Start it again on what it left behind."""
+        self.handle.ensure_postgres_running()
 
     def _made_from(self, template: str) -> str:
         name = f"test_{os.getpid()}_{next(_numbers)}"

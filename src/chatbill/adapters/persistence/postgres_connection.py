@@ -101,6 +101,9 @@ class PostgresConnection(Connection):
         return cursor
 
     def _told(self, error: Exception) -> ChatbillError:
+        if self.spoilt_by and isinstance(error, self._driver.errors.InFailedSqlTransaction):
+            # No new trouble, only what comes of the old.
+            return StoreUnavailable("The transaction is spoilt by an earlier error.")
         told = super()._told(error)
         if self.raw.info.transaction_status == self._driver.pq.TransactionStatus.INERROR:
             self.spoilt_by = told

@@ -1,0 +1,491 @@
+"""What PostgreSQL's store adds to the contract: retries with one effect, bounds on every wait, trouble in words."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import subprocess
+import sys
+import threading
+import time
+import tracemalloc
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+import psycopg
+import pytest
+import pytest_asyncio
+from sqlalchemy import make_url
+
+from chatbill.adapters.persistence import PostgresStore, open_store
+from chatbill.adapters.persistence.postgres_driver import Patience, connect_for_store, load_driver, postgres_database
+from chatbill.adapters.persistence.repositories import SqlTransaction
+from chatbill.application.ports.repositories import HistoryFilter
+from chatbill.application.ports.store import Snapshot, StoreUnavailable, Transaction
+from chatbill.domain.errors import BrokenBooks, EmailTaken, InvalidRequest
+from chatbill.domain.ids import ConversationId, InteractionId, UserId, WalletId
+from chatbill.domain.wallets import Wallet
+from tests.contract.stores import (
+    ALICE,
+    PURSE,
+    TALK,
+    add_person,
+    add_running,
+    conversation,
+    grant,
+    interaction,
+    later,
+    user,
+)
+from tests.postgres import shared, start, stop
+from tests.postgres_proxy import Proxy, line_to
+
+pytestmark = pytest.mark.postgres
+BOBS = WalletId("wallet-bob")
+
+
+@pytest.fixture
+def url() -> str:
+    return shared().fresh()
+
+
+@pytest_asyncio.fixture
+async def store(url: str) -> AsyncIterator[PostgresStore]:
+    """A store with little patience, in which Alice and Bob have 100 credits each."""
+    patience = Patience(statement_timeout_s=2, lock_timeout_s=0.3, idle_in_transaction_timeout_s=1)
+    opened = PostgresStore(make_url(url), writers=3, readers=2, queue_size=50, queue_timeout_s=0.5, patience=patience)
+    await opened.write(add_person)
+    await opened.write(lambda tx: add_person(tx, "bob"))
+    yield opened
+    await opened.close()
+
+
+class Gate:
+    """Work that waits until it is let through."""
+
+    def __init__(self) -> None:
+        self.entered, self.open = threading.Event(), threading.Event()
+
+    def __call__(self, _: object) -> None:
+        self.entered.set()
+        self.open.wait(timeout=5)
+
+
+def hold_one(tx: Transaction, wallet_id: WalletId = PURSE) -> int:
+    wallet = tx.wallets.lock(wallet_id)
+    wallet.held += 1
+    tx.wallets.save(wallet)
+    return wallet.held
+
+
+async def held(store: Any) -> int:
+    wallet = await store.read(lambda snapshot: snapshot.wallets.get(PURSE))
+    return int(wallet.held)
+
+
+def give(raw: Any, wallet: Wallet) -> None:
+    raw.execute("UPDATE wallets SET held = held + 1 WHERE id = %s", (wallet.id,))
+
+
+async def test_of_two_that_lock_crosswise_one_is_run_again_and_both_are_kept(url: str) -> None:
+    store, met, runs = open_store(url), threading.Barrier(2), 0
+    await store.write(add_person)
+    await store.write(lambda tx: add_person(tx, "bob"))
+
+    def crosswise(first: WalletId, second: WalletId, tx: Transaction) -> None:
+        nonlocal runs
+        runs += 1
+        hold_one(tx, first)
+        if runs <= 2:
+            met.wait(timeout=5)
+        hold_one(tx, second)
+
+    await asyncio.gather(
+        store.write(lambda tx: crosswise(PURSE, BOBS, tx)), store.write(lambda tx: crosswise(BOBS, PURSE, tx))
+    )
+    assert runs == 3
+    assert await held(store) == 2
+    await store.close()
+
+
+async def test_work_that_never_stops_colliding_is_told_of_in_the_end(store: PostgresStore) -> None:
+    runs = 0
+
+    def unlucky(tx: Any) -> None:
+        nonlocal runs
+        runs += 1
+        tx.wallets._connection.command("DO $$ BEGIN RAISE SQLSTATE '40001'; END $$")
+
+    with pytest.raises(StoreUnavailable):
+        await store.write(unlucky)
+    assert 1 < runs <= 6
+    assert await store.write(hold_one) == 1
+
+
+async def test_a_row_held_for_too_long_by_somebody_else_is_told_of(store: PostgresStore, url: str) -> None:
+    with psycopg.connect(url) as other:
+        other.execute("SELECT * FROM wallets WHERE id = 'wallet-alice' FOR UPDATE")
+        with pytest.raises(StoreUnavailable, match="has held what this one needs for too long"):
+            await store.write(hold_one)
+        assert await held(store) == 0
+        other.rollback()
+    assert await store.write(hold_one) == 1
+
+
+async def test_a_statement_that_takes_too_long_is_told_of(store: PostgresStore) -> None:
+    with pytest.raises(StoreUnavailable, match="took too long over a statement"):
+        await store.read(lambda snapshot: snapshot.wallets._connection.command("SELECT pg_sleep(9)"))  # type: ignore[attr-defined]
+    assert await held(store) == 0
+
+
+async def test_naming_a_wallet_does_not_wait_for_those_who_change_it(store: PostgresStore, url: str) -> None:
+    with psycopg.connect(url) as other:
+        other.execute("SELECT * FROM wallets WHERE id = 'wallet-alice' FOR NO KEY UPDATE")
+        await store.write(lambda tx: tx.users.add(user("carol", wallet_id=PURSE)))
+        other.rollback()
+
+
+async def test_a_transaction_that_stands_still_for_too_long_is_given_up(store: PostgresStore) -> None:
+    def dawdle(tx: Transaction) -> None:
+        hold_one(tx)
+        time.sleep(1.5)
+
+    with pytest.raises(StoreUnavailable):
+        await store.write(dawdle)
+    assert await held(store) == 0
+
+
+async def test_work_that_hides_trouble_is_still_in_trouble(store: PostgresStore, url: str) -> None:
+    def hides(tx: Transaction) -> str:
+        try:
+            hold_one(tx)
+        except StoreUnavailable:
+            return "all is well"
+        return "nothing to hide"
+
+    with psycopg.connect(url) as other:
+        other.execute("SELECT * FROM wallets FOR UPDATE")
+        with pytest.raises(StoreUnavailable):
+            await store.write(hides)
+        other.rollback()
+    assert await store.write(hides) == "nothing to hide"
+
+
+async def test_work_that_goes_on_after_a_broken_rule_is_run_again_with_savepoints(store: PostgresStore) -> None:
+    runs = 0
+
+    def goes_on(tx: Transaction) -> int:
+        nonlocal runs
+        runs += 1
+        hold_one(tx)
+        with pytest.raises(EmailTaken):
+            tx.users.add(user("x", email="alice@example.org", wallet_id=PURSE))
+        with pytest.raises(BrokenBooks):
+            tx.wallets.save(Wallet(id=PURSE, posted=1, held=2, version=1))
+        return hold_one(tx)
+
+    assert await store.write(goes_on) == 2
+    assert runs == 2
+    assert await held(store) == 2
+
+
+async def test_an_error_tells_no_more_of_a_row_than_the_rule_it_broke(store: PostgresStore) -> None:
+    with pytest.raises(EmailTaken) as taken:
+        await store.write(lambda tx: tx.users.add(user("x", email="alice@example.org", wallet_id=PURSE)))
+    with pytest.raises(BrokenBooks, match="ck_wallets_available") as broken:
+        await store.write(lambda tx: tx.wallets.save(Wallet(id=PURSE, posted=100, held=54321, version=1)))
+    for caught in (taken, broken):
+        assert "alice@example" not in str(caught.value.__cause__)
+        assert "54321" not in f"{caught.value}{caught.value.__cause__}"
+
+
+@pytest.mark.parametrize("text", ["nul\0", "\ud800"])
+async def test_text_that_it_cannot_keep_is_refused_and_not_found(store: PostgresStore, text: str) -> None:
+    def query(snapshot: Snapshot) -> list[Any]:
+        return [
+            snapshot.users.by_login(text),
+            snapshot.interactions.get(InteractionId(text)),
+            *snapshot.interactions.history(ALICE, HistoryFilter(text=text), after=None, limit=9),
+        ]
+
+    assert await store.read(query) == [None, None]
+    with pytest.raises(InvalidRequest):
+        await store.write(lambda tx: tx.conversations.add(conversation("new", title=text)))
+    assert await store.write(hold_one) == 1
+
+
+async def test_an_id_that_is_too_long_names_nothing(store: PostgresStore) -> None:
+    long = "x" * 64
+    await store.write(lambda tx: tx.conversations.add(conversation(long)))
+    assert await store.read(lambda snapshot: snapshot.conversations.get(ConversationId(long + "y"))) is None
+    with pytest.raises(BrokenBooks):
+        await store.write(lambda tx: tx.conversations.add(conversation(long + "y")))
+
+
+async def test_the_largest_amounts_and_the_finest_moments_are_kept(store: PostgresStore) -> None:
+    def work(tx: Transaction) -> None:
+        wallet = tx.wallets.lock(PURSE)
+        tx.ledger.append(grant(wallet, 999_999_999_999_900, at=later(0.000001)))
+        tx.wallets.save(wallet)
+
+    await store.write(work)
+    (entry,) = await store.read(lambda snapshot: snapshot.ledger.of_wallet(PURSE, limit=1))
+    assert (entry.amount, entry.balance_after) == (999_999_999_999_900, 10**15)
+    assert entry.created_at == later(0.000001)
+
+
+async def test_a_snapshot_cannot_write(store: PostgresStore) -> None:
+    with pytest.raises(StoreUnavailable, match="cannot be written to"):
+        await store.read(lambda snapshot: snapshot.wallets.save(Wallet(id=PURSE)))  # type: ignore[attr-defined]
+
+
+async def test_nonsense_is_a_bug_and_no_trouble_of_the_database(store: PostgresStore) -> None:
+    with pytest.raises(BrokenBooks, match="does not understand"):
+        await store.write(lambda tx: tx.wallets.lock(object()))  # type: ignore[arg-type]
+    with pytest.raises(BrokenBooks, match="does not understand"):
+        await store.read(lambda snapshot: snapshot.ledger.of_wallet(PURSE, below_version=10**30, limit=9))
+    assert await store.write(hold_one) == 1
+
+
+async def test_a_database_without_tables_says_what_to_run() -> None:
+    store = open_store(shared().empty())
+    with pytest.raises(StoreUnavailable, match="chatbill db upgrade"):
+        await store.write(hold_one)
+    await store.close()
+
+
+@pytest.mark.parametrize("kind", ["write", "read"])
+async def test_no_more_may_wait_than_the_bound_nor_for_longer(store: PostgresStore, kind: str) -> None:
+    call: Callable[[Any], Any] = getattr(store, kind)
+    gates = [Gate() for _ in range(3 if kind == "write" else 2)]
+    busy = [asyncio.create_task(call(gate)) for gate in gates]
+    for gate in gates:
+        await asyncio.to_thread(gate.entered.wait)
+    waiting = [asyncio.create_task(call(lambda _: None)) for _ in range(50)]
+    await asyncio.sleep(0)
+    with pytest.raises(StoreUnavailable, match="50 requests wait"):
+        await call(lambda _: None)
+    await asyncio.sleep(0.6)
+    for gate in gates:
+        gate.open.set()
+    await asyncio.gather(*busy)
+    late = await asyncio.gather(*waiting, return_exceptions=True)
+    assert {type(error) for error in late} == {StoreUnavailable}
+    assert "waited too long" in str(late[0])
+
+
+async def test_commits_are_durable_even_where_the_database_would_not_mind(url: str) -> None:
+    name = make_url(url).database
+    shared().run(f"ALTER DATABASE {name} SET synchronous_commit = off")
+    raw = connect_for_store(postgres_database(load_driver()), make_url(url), Patience()).raw
+    assert raw.execute("SHOW synchronous_commit").fetchone() == ("on",)
+    raw.close()
+
+
+@pytest.fixture
+def line() -> Iterator[Proxy]:
+    with line_to(shared()) as proxy:
+        yield proxy
+
+
+async def on_a_line(line: Proxy, url: str) -> PostgresStore:
+    store = PostgresStore(make_url(line.url(url)), writers=1, readers=1)
+    await store.write(add_person)
+    return store
+
+
+@pytest.mark.parametrize("word", ["BEGIN", "FOR NO KEY UPDATE", "UPDATE wallets"])
+@pytest.mark.parametrize("heard", [True, False])
+async def test_a_connection_lost_before_the_commit_costs_another_run_and_nothing_else(
+    url: str, line: Proxy, word: str, heard: bool
+) -> None:
+    store = await on_a_line(line, url)
+    line.cut(word, heard=heard)
+    assert await store.write(hold_one) == 1
+    assert line.cuts == 1
+    assert await held(store) == 1
+    await store.close()
+
+
+@pytest.mark.parametrize("kept", [True, False])
+async def test_a_connection_lost_at_the_commit_is_told_and_all_or_nothing_is_kept(
+    url: str, line: Proxy, kept: bool
+) -> None:
+    store = await on_a_line(line, url)
+    line.cut("COMMIT\0", heard=kept)  # READ COMMITTED ends in another way
+    with pytest.raises(StoreUnavailable, match="connection to the database was lost"):
+        await store.write(hold_one)
+    assert line.cuts == 1
+    deadline = time.monotonic() + 5
+    while await held(store) != kept:  # the server may hear of it a moment later
+        assert time.monotonic() < deadline
+    assert await store.write(hold_one) == kept + 1
+    await store.close()
+
+
+async def test_a_snapshot_survives_a_connection_that_was_lost(url: str, line: Proxy) -> None:
+    store = await on_a_line(line, url)
+    assert await held(store) == 0
+    line.cut("SELECT", heard=False)
+    assert await held(store) == 0
+    assert line.cuts == 1
+    await store.close()
+
+
+@pytest.mark.slow
+async def test_a_server_that_comes_back_is_found_again(caplog: pytest.LogCaptureFixture) -> None:
+    server = start()
+    from chatbill.adapters.persistence import schema  # noqa: PLC0415
+
+    schema.upgrade(server.url())
+    store = open_store(server.url().replace("postgres:@", "postgres:s3cret@"))
+    await store.write(add_person)
+    await held(store)
+    server.kill()
+    with caplog.at_level(logging.DEBUG, "chatbill"):
+        for attempt in (store.write(hold_one), held(store)):
+            with pytest.raises(StoreUnavailable, match="cannot be reached") as caught:
+                await asyncio.wait_for(attempt, 5)
+            assert "s3cret" not in f"{caught.value!r} {caught.value.__cause__!r} {caught.value.__context__!r}"
+    assert "s3cret" not in caplog.text
+    server.restart()
+    assert await store.write(hold_one) == 1
+    assert await held(store) == 1
+    await store.close()
+    stop(server)
+
+
+async def test_a_server_that_refuses_is_told_of_without_the_password() -> None:
+    store = open_store("postgresql://alice:s3cret@127.0.0.1:1/chatbill")
+    with pytest.raises(StoreUnavailable, match=r"cannot be reached.*CHATBILL_DATABASE_URL") as caught:
+        await store.write(hold_one)
+    assert "s3cret" not in str(caught.value)
+    await store.close()
+
+
+@pytest.mark.parametrize(
+    "address", ["postgresql://alice:s3@cret@host/x", "postgresql://alice@host:s3cret/x", "postgresql:s3cret"]
+)
+def test_an_address_that_cannot_be_read_is_not_repeated(address: str) -> None:
+    with pytest.raises(ValueError, match="address") as caught:
+        open_store(address)
+    assert "cret" not in f"{caught.value}"
+
+
+@pytest.mark.parametrize("call", ["open_store(URL)", "schema.upgrade(URL)"])
+def test_a_missing_driver_is_told_of_by_what_to_install(call: str) -> None:
+    program = (
+        "import sys; sys.modules['psycopg'] = None\n"
+        "from chatbill.adapters.persistence import open_store, schema\n"
+        "from chatbill.application.ports.store import StoreUnavailable\n"
+        "URL = 'postgresql://localhost/x'\n"
+        f"try: {call}\n"
+        "except StoreUnavailable as error: print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "PostgreSQL needs one more package: pip install 'chatbill[postgres]'", done.stderr
+
+
+async def test_reading_all_books_takes_little_memory_and_its_time(store: PostgresStore, url: str) -> None:
+    """As objects, thirty thousand entries are some twenty megabytes."""
+    name = str(make_url(url).database)
+    shared().run(
+        "INSERT INTO ledger_entries SELECT 'wallet-alice', n, 'e' || n, 'grant', 'house:promotions',"
+        " 'wallet:wallet-alice', 1, n, repeat('x', 100), now() FROM generate_series(2, 30000) n",
+        name,
+    )
+
+    def count(snapshot: Snapshot) -> int:
+        tracemalloc.start()
+        entries = sum(1 for _ in snapshot.books.entries())
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert peak < 4_000_000, peak
+        return entries
+
+    assert await store.read(count) == 30_001
+
+
+async def test_a_scan_that_is_left_in_the_middle_harms_nobody(store: PostgresStore) -> None:
+    left: list[Any] = []
+
+    def query(snapshot: Snapshot) -> None:
+        entries = snapshot.books.entries()
+        left.append(entries)
+        next(entries)
+        raise LookupError
+
+    for _ in range(2):
+        with pytest.raises(LookupError):
+            await store.read(query)
+    for entries in left:
+        entries.close()
+    assert await held(store) == 0
+
+
+@pytest.fixture
+def plan(url: str) -> Iterator[Callable[..., str]]:
+    """How the server would run the statement that the store runs for a query, given enough rows."""
+    connection = connect_for_store(postgres_database(load_driver()), make_url(url), Patience())
+    ran: list[tuple[str, Any]] = []
+
+    class Listening:
+        def __init__(self, raw: Any) -> None:
+            self.raw = raw
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.raw, name)
+
+        def execute(self, sql: str, parameters: Any = None, **options: Any) -> Any:
+            ran.append((sql, parameters))
+            return self.raw.execute(sql, parameters, **options)
+
+    connection.raw = Listening(connection.raw)
+
+    def explain(query: Callable[[SqlTransaction], Any]) -> str:
+        ran.clear()
+        query(SqlTransaction(connection))
+        sql, parameters = ran[-1]
+        connection.raw.execute("SET enable_seqscan = off")
+        return "\n".join(row[0] for row in connection.raw.raw.execute(f"EXPLAIN {sql}", parameters))
+
+    yield explain
+    connection.raw.close()
+
+
+@pytest.mark.parametrize(
+    ("query", "index"),
+    [
+        (lambda tx: tx.interactions.history(ALICE, HistoryFilter(), after=None, limit=9), "ix_interactions_user_id"),
+        (lambda tx: tx.interactions.of_conversation(TALK, after=None, limit=9), "ix_interactions_conversation_id"),
+        (lambda tx: tx.interactions.turns(TALK, limit=9), "ix_interactions_conversation_id"),
+        (lambda tx: tx.conversations.of_user(ALICE, after=None, limit=9), "ix_conversations_user_id"),
+        (lambda tx: tx.holds.due(later(0), 9), "ix_holds_pending"),
+        (lambda tx: tx.ledger.of_wallet(PURSE, limit=9), "pk_ledger_entries"),
+        (lambda tx: tx.users.by_login("alice"), "uq_users_username_key"),
+        (lambda tx: tx.users.get(UserId("alice")), "pk_users"),
+    ],
+    ids=["history", "conversation", "turns", "conversations", "due", "ledger", "login", "user"],
+)
+def test_lists_are_read_in_the_order_of_an_index(plan: Callable[..., str], query: Any, index: str) -> None:
+    steps = plan(query)
+    assert index in steps, steps
+    assert "Sort" not in steps, steps
+
+
+async def test_sweeps_of_several_processes_do_not_trip_over_each_other(url: str) -> None:
+    stores = [open_store(url) for _ in range(3)]
+    await stores[0].write(add_person)
+    for number in range(10):
+        await stores[0].write(lambda tx, number=number: add_running(tx, f"n{number}", held=1))  # type: ignore[misc]
+    from tests.support import world  # noqa: PLC0415
+
+    sides = [world(store=store) for store in stores]
+    for side in sides:
+        side.clock.advance(10**9)
+    await asyncio.gather(*(side.use_cases.expire_holds() for side in sides))
+    assert await held(stores[0]) == 0
+    row = await stores[1].read(lambda snapshot: snapshot.interactions.get(interaction("n3").id))
+    assert row is not None
+    assert row.outcome == "interrupted"
+    await asyncio.gather(*(store.close() for store in stores))
