@@ -28,7 +28,8 @@ Scheme = Literal["light", "dark"]
 Visit = Callable[..., Visitor]
 
 
-@pytest.fixture(scope="session")
+# Not for the whole session: while Playwright runs, no other event loop can in this thread.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     path = os.environ.get("CHATBILL_TEST_CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
     if path is None:
