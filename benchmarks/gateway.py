@@ -25,7 +25,7 @@ import time
 import urllib.error
 import urllib.request
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -57,7 +57,7 @@ class Target(NamedTuple):
 
     name: str
     url: str
-    body: dict[str, object]
+    body: Mapping[str, object]
     token: str = ""
 
 
@@ -149,7 +149,8 @@ def litellm() -> Path:
         subprocess.run([python, "-m", "pip", "install", "-q", "uv"], check=True)
         overrides = LITELLM / "overrides.txt"
         overrides.write_text("\n".join(ANY_VERSION))
-        install = [LITELLM / "bin" / "uv", "pip", "install", "-q", "--python", python, "--override", overrides]
+        install = [str(LITELLM / "bin" / "uv"), "pip", "install", "-q", "--python", str(python)]
+        install += ["--override", str(overrides)]
         subprocess.run([*install, f"litellm[proxy]=={LITELLM_VERSION}"], check=True)
     return program
 
