@@ -1,0 +1,52 @@
+"""A program that asks for one thing many times at once, with one key: `python repeaters.py DATABASE_URL KEY TIMES`.
+
+It says on standard output, a line each, what it was answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from dataclasses import replace
+
+from chatbill.adapters.persistence import open_store
+from chatbill.adapters.system import Uuid7Ids
+from chatbill.application.messages import Message
+from chatbill.application.ports.store import Store
+from chatbill.application.principal import Principal
+from chatbill.application.use_cases.top_up import Order
+from chatbill.domain.errors import RequestInProgress
+from tests.support import MINI, world
+
+
+async def ask_and_pay(store: Store, key: str, times: int) -> list[str]:
+    """Ask and pay as Alice so many times at once; return what was answered."""
+    user = await store.read(lambda snapshot: snapshot.users.by_login("alice"))
+    assert user is not None
+    principal, here = Principal.of(user), world(store=store).use_cases
+    send, top_up = (replace(use_case, new_id=Uuid7Ids()) for use_case in (here.send_message, here.top_up))
+
+    async def ask() -> str:
+        try:
+            reply = await send(principal, Message(model=MINI, text="hello", idempotency_key=f"{key}-ask"))  # type: ignore[operator]
+        except RequestInProgress:
+            return "asked: in progress"
+        return f"asked: {(await reply.finished()).interaction.id}"
+
+    async def pay() -> str:
+        receipt = await top_up(principal, Order(amount=10, idempotency_key=f"{key}-pay"))  # type: ignore[operator]
+        return f"paid: {receipt.payment.id}"
+
+    return list(await asyncio.gather(*(act() for _ in range(times) for act in (ask, pay))))
+
+
+async def main(url: str, key: str, times: str) -> None:
+    """Open the store and tell every answer."""
+    store = open_store(url)
+    for answer in await ask_and_pay(store, key, int(times)):
+        print(answer)  # noqa: T201 - it tells its parent
+    await store.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:]))

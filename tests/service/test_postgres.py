@@ -1,0 +1,143 @@
+"""The real service on PostgreSQL: the address of the database is all that an operator changes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.postgres import Server, shared
+from tests.postgres import start as start_server
+from tests.postgres import stop as stop_server
+from tests.service.process import Service
+
+pytestmark = [pytest.mark.postgres, pytest.mark.slow]
+
+
+@pytest.fixture
+def service_on(tmp_path: Path) -> Iterator[Callable[..., Service]]:
+    """Start a service on this database, in a data folder of its own."""
+    with ExitStack() as running:
+
+        def _start(url: str, **variables: object) -> Service:
+            environment = {f"CHATBILL_{name.upper()}": str(value) for name, value in variables.items()}
+            # Signed in at one process, one is signed in at all of them.
+            environment["CHATBILL_SECRET_KEY"] = "k" * 40
+            environment["CHATBILL_DATABASE_URL"] = url
+            folder = tmp_path / f"data-{len(started)}"
+            started.append(Service(folder, environment).start())
+            running.callback(lambda service=started[-1]: service.process.poll() is None and service.kill())
+            return started[-1]
+
+        started: list[Service] = []
+        yield _start
+
+
+async def send(client: httpx.AsyncClient, message: str, **headers: str) -> httpx.Response:
+    return await client.post(
+        "/chat/message", json={"model": "demo-mini", "message": message}, headers={"Accept": "*/*"} | headers
+    )
+
+
+async def when(client: httpx.AsyncClient, path: str, is_so: Callable[[httpx.Response], bool]) -> Any:
+    """What is answered once it is so; waits for ten seconds."""
+    for _ in range(200):
+        answer = await client.get(path)
+        if is_so(answer):
+            return answer.json()
+        await asyncio.sleep(0.05)
+    raise AssertionError(answer.text)
+
+
+async def test_it_makes_its_tables_charges_refuses_and_proves_its_books(service_on: Callable[..., Service]) -> None:
+    service = service_on(shared().empty(), welcome_credits=10)
+    async with service.client(await service.person()) as client:
+        first = (await send(client, "good day to you")).json()
+        assert (first["reply"], first["credits_charged"], first["balance"]) == ("good day to you", 1, 9)
+        answers = await asyncio.gather(*(send(client, f"hello {number} [[sleep:0.2]]") for number in range(50)))
+        assert Counter(answer.status_code for answer in answers) == {200: 9, 402: 41}
+        assert (await client.get("/billing/balance")).json() == {"balance": 0, "held": 0, "available": 0}
+        found = (await client.get("/chat/history", params={"q": "GOOD day"})).json()["items"]
+        assert [item["id"] for item in found] == [first["id"]]
+        assert (await client.get("/health/ready")).status_code == 200
+    assert service.stop() == 0
+    verdict = service.verify()
+    assert (verdict["charges"], verdict["pending_holds"]) == (10, 0)
+    assert not list(service.data_dir.glob("*.sqlite3*"))
+
+
+async def test_a_killed_service_charges_nothing_and_another_one_releases_its_hold(
+    service_on: Callable[..., Service],
+) -> None:
+    url = shared().empty()
+    timing = {"generation_timeout_s": 2, "hold_grace_s": 1, "sweep_interval_s": 0.5}
+    doomed, other = service_on(url, **timing), service_on(url, **timing)
+    token = await doomed.person()
+    async with doomed.client(token) as client, other.client(token) as elsewhere:
+        sending = asyncio.create_task(send(client, "never [[pause:0.2]] [[tokens:200]]"))
+        await when(elsewhere, "/billing/balance", lambda answer: answer.json()["held"] == 1)
+        doomed.kill()
+        await asyncio.wait({sending})
+        assert sending.exception()
+        balance = await when(elsewhere, "/billing/balance", lambda answer: answer.json()["held"] == 0)
+        assert balance == {"balance": 100, "held": 0, "available": 100}
+        [item] = (await elsewhere.get("/chat/history")).json()["items"]
+        assert (item["outcome"], item["credits_charged"]) == ("interrupted", 0)
+    verdict = other.verify()
+    assert (verdict["charges"], verdict["pending_holds"]) == (0, 0)
+
+
+async def test_two_services_on_one_database_are_one_to_their_clients(service_on: Callable[..., Service]) -> None:
+    url = shared().empty()
+    services = [service_on(url, welcome_credits=10) for _ in range(2)]
+    token = await services[0].person()
+    async with services[0].client(token) as here, services[1].client(token) as there:
+        once = {"Idempotency-Key": "once"}
+        answers = await asyncio.gather(*(send(client, "hello", **once) for _ in range(50) for client in (here, there)))
+        assert {answer.status_code for answer in answers} <= {200, 409}
+        assert len({answer.json()["id"] for answer in answers if answer.status_code == 200}) == 1
+        assert (await send(there, "hello", **once)).json() == (await send(here, "hello", **once)).json()
+        more = await asyncio.gather(*(send(client, f"n{number}") for number in range(25) for client in (here, there)))
+        assert Counter(answer.status_code for answer in more) == {200: 9, 402: 41}
+        assert (await there.get("/billing/balance")).json() == {"balance": 0, "held": 0, "available": 0}
+    assert services[0].verify()["charges"] == 10
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """A server of the test's own, which it may kill."""
+    started = start_server()
+    yield started
+    stop_server(started)
+
+
+async def test_a_database_that_goes_away_is_503_and_back_again_by_itself(
+    service_on: Callable[..., Service], server: Server
+) -> None:
+    service = service_on(server.url())
+    async with service.client(await service.person()) as client:
+        server.kill()
+        for answer in (await send(client, "hello"), await client.get("/billing/balance")):
+            assert (answer.status_code, answer.json()["code"]) == (503, "store_unavailable")
+        assert (await client.get("/health/ready")).status_code == 503
+        assert (await client.get("/health")).status_code == 200
+        server.restart()
+        assert (await send(client, "hello")).json()["balance"] == 99
+        assert (await client.get("/health/ready")).status_code == 200
+    assert service.verify()["charges"] == 1
+
+
+def test_a_database_that_is_not_there_is_told_of_in_words_without_the_password(tmp_path: Path) -> None:
+    service = Service(tmp_path, {"CHATBILL_DATABASE_URL": "postgresql://alice:s3cret@127.0.0.1:1/chatbill"})
+    for command in (("serve", "--port", "0", "--mode", "api"), ("ledger", "verify"), ("db", "current")):
+        done = service.run(*command)
+        assert done.returncode == 1
+        assert "The database server cannot be reached" in done.stderr
+        assert "Traceback" not in done.stderr
+        assert "s3cret" not in done.stdout + done.stderr
