@@ -6,6 +6,7 @@ import itertools
 import os
 import shutil
 import signal
+import subprocess
 import warnings
 from dataclasses import dataclass
 from functools import cache
@@ -47,6 +48,10 @@ class Server:
     def fresh(self) -> str:
         """The address of a new database with the newest schema."""
         return self._made_from(TEMPLATE)
+
+    def program(self, name: str, *arguments: str) -> None:
+        """Run one of PostgreSQL's own programs, of the server's version."""
+        subprocess.run([self.handle.bin_path / name, *arguments], check=True, timeout=60)
 
     def kill(self) -> None:
         """End it as a crash would, and return when it is gone."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dependency_injector import containers, providers
@@ -40,6 +41,7 @@ from chatbill.application.use_cases.sign_out import SignOut
 from chatbill.application.use_cases.stop_message import StopMessage
 from chatbill.application.use_cases.top_up import TopUp
 from chatbill.application.use_cases.verify_ledger import VerifyLedger
+from chatbill.domain.audit import Tally
 from chatbill.domain.catalogue import Catalogue
 from chatbill.settings import Settings, SettingsError
 
@@ -53,13 +55,21 @@ if TYPE_CHECKING:
     from chatbill.adapters.security.tokens import JwtTokens
 
 
-def _store(settings: Settings) -> Store:
-    from chatbill.adapters.persistence import open_store  # noqa: PLC0415
+def _database(settings: Settings) -> str:
+    """The address of the database, once it is known that there is a store for it."""
+    from chatbill.adapters.persistence import check_address  # noqa: PLC0415
 
     try:
-        return open_store(settings.database)
+        check_address(settings.database)
     except ValueError as error:
         raise SettingsError(f"CHATBILL_DATABASE_URL: {error}") from None
+    return settings.database
+
+
+def _store(database: str) -> Store:
+    from chatbill.adapters.persistence import open_store  # noqa: PLC0415
+
+    return open_store(database)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +95,25 @@ class Schema:
         from chatbill.adapters.persistence import schema  # noqa: PLC0415
 
         return schema.head()
+
+
+@dataclass(frozen=True, slots=True)
+class Backups:
+    """Copies of one database, and the way back."""
+
+    url: str
+
+    def make(self, target: Path, *, force: bool) -> int:
+        """Copy the database to a file while others use it; return the size in bytes. Raises `StoreUnavailable`."""
+        from chatbill.adapters.persistence import backup  # noqa: PLC0415
+
+        return backup.backup(self.url, target, force=force)
+
+    def restore(self, source: Path, *, force: bool) -> Tally:
+        """Put a copy in the database's place once its books are proved. Raises `StoreUnavailable`."""
+        from chatbill.adapters.persistence import backup  # noqa: PLC0415
+
+        return backup.restore(self.url, source, force=force)
 
 
 def _passwords() -> Argon2Passwords:
@@ -178,8 +207,10 @@ class Container(containers.DeclarativeContainer):
 
     clock = providers.Singleton(SystemClock)
     new_id = providers.Singleton(Uuid7Ids)
-    schema = providers.Factory(Schema, settings.provided.database)
-    store = providers.Singleton(_store, settings)
+    database = providers.Singleton(_database, settings)
+    schema = providers.Factory(Schema, database)
+    backups = providers.Factory(Backups, database)
+    store = providers.Singleton(_store, database)
     passwords = providers.Singleton(_passwords)
     tokens = providers.Singleton(_tokens, settings)
     rate_limits = providers.Singleton(_rate_limits)

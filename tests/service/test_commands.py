@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -103,3 +105,53 @@ def test_the_key_and_the_database_are_for_their_owner_alone(operator: Service) -
         stdin="correct horse battery\n",
     )
     assert (operator.data_dir / "chatbill.sqlite3").stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.slow
+async def test_a_running_service_is_backed_up_and_restored_once_it_has_stopped(
+    start: Callable[..., Service], tmp_path: Path
+) -> None:
+    service, copy = start(), tmp_path / "copy"
+    async with service.client(await service.person()) as client:
+        body = {"model": "demo-mini", "message": "hello [[sleep:0.5]]"}
+        sending = [asyncio.create_task(client.post("/chat/message", json=body)) for _ in range(20)]
+        await asyncio.sleep(0.2)
+        made = await asyncio.to_thread(service.run, "db", "backup", str(copy))
+        assert (made.returncode, made.stderr) == (0, "")
+        assert {answer.status_code for answer in await asyncio.gather(*sending)} == {200}
+        refused = await asyncio.to_thread(service.run, "db", "restore", str(copy), "--force")
+        assert refused.returncode == 1
+        assert "Stop it first" in refused.stderr
+    service.stop()
+    assert service.verify()["charges"] == 20
+    unforced = service.run("db", "restore", str(copy))
+    assert unforced.returncode == 1
+    assert "--force" in unforced.stderr
+    done = service.run("db", "restore", str(copy), "--force")
+    assert done.returncode == 0, done.stderr
+    assert "1 wallets" in done.stdout
+    verdict = service.verify()
+    assert verdict["charges"] + verdict["pending_holds"] <= 20
+    service.start()
+    async with service.client() as client:
+        signed_in = await client.post("/auth/login", json={"username": "alice", "password": "correct horse battery"})
+        assert signed_in.status_code == 200
+
+
+def test_backing_up_postgresql_names_its_tools(operator: Service, tmp_path: Path) -> None:
+    operator.environment["CHATBILL_DATABASE_URL"] = "postgresql://alice:s3cret@db.example/books"
+    for command, tool in (("backup", "pg_dump"), ("restore", "pg_restore")):
+        done = operator.run("db", command, str(tmp_path / "copy"))
+        assert done.returncode == 1
+        assert tool in done.stderr
+        assert "s3cret" not in done.stderr
+
+
+@pytest.mark.parametrize("address", ["sqlite://", "sqlite:///:memory:", "postgresql://alice:s3@cret@host/books"])
+def test_an_address_that_no_store_understands_is_told_by_its_variable(operator: Service, address: str) -> None:
+    operator.environment["CHATBILL_DATABASE_URL"] = address
+    done = operator.run("db", "current")
+    assert done.returncode == 1
+    assert "CHATBILL_DATABASE_URL" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "cret" not in done.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -31,9 +32,10 @@ def service_on(tmp_path: Path) -> Iterator[Callable[..., Service]]:
             environment["CHATBILL_SECRET_KEY"] = "k" * 40
             environment["CHATBILL_DATABASE_URL"] = url
             folder = tmp_path / f"data-{len(started)}"
-            started.append(Service(folder, environment).start())
-            running.callback(lambda service=started[-1]: service.process.poll() is None and service.kill())
-            return started[-1]
+            service = Service(folder, environment).start()
+            started.append(service)
+            running.callback(lambda: service.kill() if service.url else None)
+            return service
 
         started: list[Service] = []
         yield _start
@@ -47,12 +49,11 @@ async def send(client: httpx.AsyncClient, message: str, **headers: str) -> httpx
 
 async def when(client: httpx.AsyncClient, path: str, is_so: Callable[[httpx.Response], bool]) -> Any:
     """What is answered once it is so; waits for ten seconds."""
-    for _ in range(200):
-        answer = await client.get(path)
-        if is_so(answer):
-            return answer.json()
+    deadline = time.monotonic() + 10
+    while not is_so(answer := await client.get(path)):
+        assert time.monotonic() < deadline, answer.text
         await asyncio.sleep(0.05)
-    raise AssertionError(answer.text)
+    return answer.json()
 
 
 async def test_it_makes_its_tables_charges_refuses_and_proves_its_books(service_on: Callable[..., Service]) -> None:

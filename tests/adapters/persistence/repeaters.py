@@ -24,17 +24,18 @@ async def ask_and_pay(store: Store, key: str, times: int) -> list[str]:
     user = await store.read(lambda snapshot: snapshot.users.by_login("alice"))
     assert user is not None
     principal, here = Principal.of(user), world(store=store).use_cases
-    send, top_up = (replace(use_case, new_id=Uuid7Ids()) for use_case in (here.send_message, here.top_up))
+    # Ids that no other process makes.
+    send, top_up = replace(here.send_message, new_id=Uuid7Ids()), replace(here.top_up, new_id=Uuid7Ids())
 
     async def ask() -> str:
         try:
-            reply = await send(principal, Message(model=MINI, text="hello", idempotency_key=f"{key}-ask"))  # type: ignore[operator]
+            reply = await send(principal, Message(model=MINI, text="hello", idempotency_key=f"{key}-ask"))
         except RequestInProgress:
             return "asked: in progress"
         return f"asked: {(await reply.finished()).interaction.id}"
 
     async def pay() -> str:
-        receipt = await top_up(principal, Order(amount=10, idempotency_key=f"{key}-pay"))  # type: ignore[operator]
+        receipt = await top_up(principal, Order(amount=10, idempotency_key=f"{key}-pay"))
         return f"paid: {receipt.payment.id}"
 
     return list(await asyncio.gather(*(act() for _ in range(times) for act in (ask, pay))))

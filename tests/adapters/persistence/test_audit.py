@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
+from sqlalchemy import make_url
 
-from chatbill.adapters.persistence import SqliteStore
+from chatbill.adapters.persistence import open_store, sqlite_url
 from chatbill.adapters.persistence.sqlite_driver import load_driver
 from chatbill.application.use_cases.verify_ledger import VerifyLedger
 from chatbill.domain.audit import RULES, Difference
 from tests.contract.stores import add_person, add_running, charge, fresh_database, later
+from tests.postgres import shared
 
 UNHELD = (
     "SELECT 'new', conversation_id, user_id, wallet_id, 'no-hold', model, 0, 0, 0, 0, created_at, outcome,"
@@ -41,32 +45,64 @@ TAMPERING = [
 ]
 
 
-async def books(folder: Path) -> Path:
+@dataclass(frozen=True)
+class Database:
+    """A database with the guards that SQL can be run without."""
+
+    url: str
+
+    def tamper(self, sql: str) -> None:
+        """Change what it holds, with every guard taken away."""
+        if self.url.startswith("sqlite"):
+            self._tamper_sqlite(sql)
+        else:
+            self._tamper_postgres(sql)
+
+    def _tamper_sqlite(self, sql: str) -> None:
+        connection = load_driver().connect(self.url.removeprefix("sqlite:///"))
+        for (trigger,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            connection.execute(f"DROP TRIGGER {trigger}")
+        connection.executescript(f"PRAGMA ignore_check_constraints = ON; {sql};")
+        connection.commit()
+        connection.close()
+
+    def _tamper_postgres(self, sql: str) -> None:
+        name = str(make_url(self.url).database)
+        rules = (
+            "SELECT conrelid::regclass::text, conname FROM pg_constraint"
+            " WHERE connamespace = 'public'::regnamespace AND contype = 'c'"
+        )
+        for table, rule in shared().run(rules, name):
+            shared().run(f"ALTER TABLE {table} DROP CONSTRAINT {rule}", name)
+        # As a replica, a session believes what it is told: neither triggers nor references are looked at.
+        shared().run(f"SET session_replication_role = replica; {sql}", name)
+
+
+def sqlite(folder: Path) -> Database:
+    return Database(sqlite_url(fresh_database(folder)))
+
+
+def postgres(folder: Path) -> Database:
+    return Database(shared().fresh())
+
+
+@pytest_asyncio.fixture(params=[sqlite, pytest.param(postgres, marks=pytest.mark.postgres)])
+async def books(request: pytest.FixtureRequest, tmp_path: Path) -> Database:
     """Alice with a charged and a running request, and Bob with neither."""
-    path = fresh_database(folder)
-    store = SqliteStore(path)
+    database: Database = request.param(tmp_path)
+    store = open_store(database.url)
     await store.write(add_person)
     await store.write(lambda tx: add_person(tx, "bob"))
     for name in ("ended", "running"):
         await store.write(lambda tx, name=name: add_running(tx, name))  # type: ignore[misc]
     await store.write(lambda tx: charge(tx, "ended"))
     await store.close()
-    return path
+    return database
 
 
-def tamper(path: Path, sql: str) -> None:
-    """Change the file with every guard taken away."""
-    connection = load_driver().connect(path)
-    for (trigger,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
-        connection.execute(f"DROP TRIGGER {trigger}")
-    connection.executescript(f"PRAGMA ignore_check_constraints = ON; {sql};")
-    connection.commit()
-    connection.close()
-
-
-async def differences(path: Path) -> list[Difference]:
+async def differences(database: Database) -> list[Difference]:
     found: list[Difference] = []
-    store = SqliteStore(path)
+    store = open_store(database.url)
     verdict = await VerifyLedger(store=store, clock=lambda: later(30), sweep_allowance_s=0)(found.append)
     await store.close()
     assert verdict.differences == len(found)
@@ -74,32 +110,29 @@ async def differences(path: Path) -> list[Difference]:
     return found
 
 
-async def test_honest_books_agree(tmp_path: Path) -> None:
-    assert await differences(await books(tmp_path)) == []
+async def test_honest_books_agree(books: Database) -> None:
+    assert await differences(books) == []
 
 
 @pytest.mark.parametrize(("rule", "sql"), TAMPERING, ids=[sql for _, sql in TAMPERING])
-async def test_the_broken_rule_is_named_and_no_other(tmp_path: Path, rule: str, sql: str) -> None:
-    path = await books(tmp_path)
-    tamper(path, sql)
-    assert {difference.rule for difference in await differences(path)} == {rule}
+async def test_the_broken_rule_is_named_and_no_other(books: Database, rule: str, sql: str) -> None:
+    books.tamper(sql)
+    assert {difference.rule for difference in await differences(books)} == {rule}
 
 
-async def test_credits_out_of_nowhere_break_the_replay_and_the_sum(tmp_path: Path) -> None:
-    path = await books(tmp_path)
-    tamper(path, "UPDATE wallets SET posted = posted + 1 WHERE id = 'wallet-bob'")
-    assert {difference.rule for difference in await differences(path)} == {"replay", "zero_sum"}
+async def test_credits_out_of_nowhere_break_the_replay_and_the_sum(books: Database) -> None:
+    books.tamper("UPDATE wallets SET posted = posted + 1 WHERE id = 'wallet-bob'")
+    assert {difference.rule for difference in await differences(books)} == {"replay", "zero_sum"}
 
 
-async def test_rows_of_a_wallet_that_is_gone_are_named(tmp_path: Path) -> None:
-    path = await books(tmp_path)
-    tamper(path, "DELETE FROM wallets WHERE id = 'wallet-bob'")
-    (difference,) = [row for row in await differences(path) if row.rule == "replay"]
+async def test_rows_of_a_wallet_that_is_gone_are_named(books: Database) -> None:
+    books.tamper("DELETE FROM wallets WHERE id = 'wallet-bob'")
+    (difference,) = [row for row in await differences(books) if row.rule == "replay"]
     assert "wallet-bob" in difference.subject
 
 
-async def test_a_hold_past_its_time_may_await_the_sweep_for_a_while(tmp_path: Path) -> None:
-    store = SqliteStore(await books(tmp_path))
+async def test_a_hold_past_its_time_may_await_the_sweep_for_a_while(books: Database) -> None:
+    store = open_store(books.url)
     found: list[Difference] = []
     for allowance_s, expected in ((10, 0), (0, 1)):
         verify = VerifyLedger(

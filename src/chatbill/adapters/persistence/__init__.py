@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from chatbill.adapters.persistence.opening import open_store, sqlite_url
+from chatbill.adapters.persistence.opening import check_address, open_store, sqlite_url
 from chatbill.adapters.persistence.postgres import PostgresStore
 from chatbill.adapters.persistence.sqlite import SqliteStore
 
-__all__ = ["PostgresStore", "SqliteStore", "open_store", "sqlite_url"]
+__all__ = ["PostgresStore", "SqliteStore", "check_address", "open_store", "sqlite_url"]

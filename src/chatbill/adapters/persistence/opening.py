@@ -42,6 +42,13 @@ def parsed(url: str) -> URL:
     return address
 
 
+def check_address(url: str) -> None:
+    """Raise `ValueError`, with words for the operator, unless some store understands the address."""
+    address = parsed(url)
+    if not is_postgres(address):
+        sqlite_path(address)
+
+
 def is_postgres(address: URL) -> bool:
     """Whether the address is one of PostgreSQL, whichever driver it names."""
     return address.get_backend_name() == "postgresql"

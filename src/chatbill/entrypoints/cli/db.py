@@ -1,6 +1,8 @@
-"""`chatbill db`: the schema of the database."""
+"""`chatbill db`: the schema of the database, its backups, and the way back."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import click
 
@@ -10,7 +12,7 @@ from chatbill.entrypoints.cli.wiring import settings_from
 
 @click.group()
 def db() -> None:
-    """The schema of the database."""
+    """The schema of the database, and its backups."""
 
 
 @db.command()
@@ -28,3 +30,24 @@ def current() -> None:
     at, head = schema.current(), schema.head()
     note = "" if at == head else f" (this version wants {head}; run: chatbill db upgrade)"
     click.echo(f"{at or 'no schema yet'}{note}")
+
+
+@db.command()
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--force", is_flag=True, help="Replace FILE if it exists.")
+def backup(file: Path, force: bool) -> None:  # noqa: FBT001 - click passes a flag
+    """Copy the database, as it is at one moment, to FILE. A running service goes on meanwhile."""
+    size = Container(settings=settings_from()).backups().make(file, force=force)
+    click.echo(f"The database was copied to {file} ({size:,} bytes). It holds all that people wrote: keep it safe.")
+
+
+@db.command()
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--force", is_flag=True, help="Replace a database that exists, for good.")
+def restore(file: Path, force: bool) -> None:  # noqa: FBT001 - click passes a flag
+    """Put the copy in FILE in the database's place, once its books are proved. The service must be stopped."""
+    tally = Container(settings=settings_from()).backups().restore(file, force=force)
+    click.echo(
+        f"The database was restored from {file}: {tally.wallets} wallets, {tally.entries} entries, "
+        f"{tally.charges} charges, {tally.pending_holds} pending holds. Its books agree."
+    )

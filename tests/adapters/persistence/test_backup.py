@@ -1,0 +1,241 @@
+"""A backup is one sound file of one moment, whoever writes meanwhile; a restore proves it before it replaces any."""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chatbill.adapters.persistence import SqliteStore, backup, open_store, schema, sqlite_url
+from chatbill.adapters.persistence.backup import BackupRefused
+from chatbill.adapters.persistence.sqlite_driver import load_driver
+from chatbill.application.ports.store import Store, StoreUnavailable, Transaction
+from chatbill.application.use_cases.verify_ledger import Verdict, VerifyLedger
+from chatbill.domain.audit import Difference
+from tests.contract.stores import PURSE, add_person, add_running, charge, fresh_database, later
+from tests.postgres import shared
+
+POSTGRES = "postgresql+psycopg://alice:s3cret@db.example/books"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A database in which Alice has 100 credits."""
+    made = fresh_database(tmp_path)
+    asyncio.run(within(made, add_person))
+    return made
+
+
+async def within(path: Path, work: Any) -> None:
+    store = SqliteStore(path)
+    await store.write(work)
+    await store.close()
+
+
+async def posted(path: Path) -> int:
+    store = SqliteStore(path)
+    wallet = await store.read(lambda snapshot: snapshot.wallets.get(PURSE))
+    await store.close()
+    assert wallet is not None
+    return wallet.posted
+
+
+async def verified(path: Path) -> Verdict:
+    store, found = SqliteStore(path), list[Difference]()
+    verdict = await VerifyLedger(store=store, clock=lambda: later(30), sweep_allowance_s=0)(found.append)
+    await store.close()
+    assert found == []
+    return verdict
+
+
+def spend(name: str, tx: Transaction) -> None:
+    add_running(tx, name)
+    charge(tx, name)
+
+
+def leftovers(folder: Path) -> list[str]:
+    return [each.name for each in folder.iterdir() if each.name.endswith((".part", "-wal", "-shm", "-journal"))]
+
+
+async def test_a_backup_under_load_is_of_one_moment_and_restores_to_books_that_agree(tmp_path: Path) -> None:
+    path, copies = fresh_database(tmp_path), [tmp_path / f"copy-{number}" for number in range(5)]
+    store = SqliteStore(path)
+    await store.write(lambda tx: add_person(tx, credits_=100_000))
+    stop = asyncio.Event()
+
+    async def talk(talker: int) -> int:
+        number = 0
+        while not stop.is_set():
+            await store.write(lambda tx: add_running(tx, f"{talker}-{number}"))  # noqa: B023 - awaited at once
+            await store.write(lambda tx: charge(tx, f"{talker}-{number}"))  # noqa: B023
+            number += 1
+        return number
+
+    talking = [asyncio.create_task(talk(talker)) for talker in range(8)]
+    for copy in copies:
+        await asyncio.sleep(0.1)
+        assert await asyncio.to_thread(backup.backup, sqlite_url(path), copy) == copy.stat().st_size
+    stop.set()
+    said = sum(await asyncio.gather(*talking))
+    await store.close()
+    seen = []
+    for copy in copies:
+        assert copy.stat().st_mode & 0o777 == 0o600
+        target = tmp_path / "elsewhere" / f"{copy.name}.sqlite3"
+        tally = await asyncio.to_thread(backup.restore, sqlite_url(target), copy)
+        assert (await verified(target)).tally == tally
+        assert target.stat().st_mode & 0o777 == 0o600
+        assert leftovers(target.parent) == []
+        seen.append(tally.charges)
+    assert 0 < seen[0] < seen[-1] <= said
+    assert seen == sorted(seen)
+    assert leftovers(tmp_path) == []
+
+
+def test_a_file_that_exists_is_replaced_by_force_alone_and_the_database_by_nothing(path: Path, tmp_path: Path) -> None:
+    target = tmp_path / "copy"
+    target.write_text("Dear diary")
+    with pytest.raises(BackupRefused, match="--force"):
+        backup.backup(sqlite_url(path), target)
+    assert target.read_text() == "Dear diary"
+    backup.backup(sqlite_url(path), target, force=True)
+    for call in (backup.backup, backup.restore):
+        with pytest.raises(BackupRefused):
+            call(sqlite_url(path), path, force=True)
+    assert asyncio.run(posted(path)) == 100
+
+
+def test_a_backup_of_nothing_or_to_nowhere_is_refused_in_words(path: Path, tmp_path: Path) -> None:
+    with pytest.raises(BackupRefused, match="no database"):
+        backup.backup(sqlite_url(tmp_path / "none.sqlite3"), tmp_path / "copy")
+    with pytest.raises(StoreUnavailable):
+        backup.backup(sqlite_url(path), path / "folder" / "copy")
+    assert not (tmp_path / "copy").exists()
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_a_restore_replaces_a_database_by_force_alone_even_a_damaged_one(
+    path: Path, tmp_path: Path, damaged: bool
+) -> None:
+    backup.backup(sqlite_url(path), tmp_path / "copy")
+    asyncio.run(within(path, lambda tx: spend("later", tx)))
+    assert asyncio.run(posted(path)) == 96
+    if damaged:
+        path.write_bytes(b"Dear diary, " * 1_000)
+    with pytest.raises(BackupRefused, match="--force"):
+        backup.restore(sqlite_url(path), tmp_path / "copy")
+    tally = backup.restore(sqlite_url(path), tmp_path / "copy", force=True)
+    assert (tally.wallets, tally.owned) == (1, 100)
+    assert asyncio.run(posted(path)) == 100
+    assert leftovers(tmp_path) == []
+
+
+async def test_a_database_in_use_is_not_replaced(path: Path, tmp_path: Path) -> None:
+    backup.backup(sqlite_url(path), tmp_path / "copy")
+    store = SqliteStore(path)
+    await store.write(lambda tx: spend("later", tx))
+    with pytest.raises(BackupRefused, match="Stop it first"):
+        await asyncio.to_thread(backup.restore, sqlite_url(path), tmp_path / "copy", force=True)
+    await store.write(lambda tx: spend("latest", tx))
+    await store.close()
+    assert await posted(path) == 92
+    await asyncio.to_thread(backup.restore, sqlite_url(path), tmp_path / "copy", force=True)
+    assert await posted(path) == 100
+
+
+def tampered(copy: Path, *statements: str) -> None:
+    raw = load_driver().connect(copy)
+    for (trigger,) in raw.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+        raw.execute(f"DROP TRIGGER {trigger}")
+    for statement in statements:
+        raw.execute(statement)
+    raw.commit()
+    raw.close()
+
+
+@pytest.mark.parametrize(
+    ("sql", "words"),
+    [
+        ("UPDATE wallets SET posted = posted + 7", r"do not agree(.|\n)*wallet-alice"),
+        ("UPDATE alembic_version SET version_num = '9999'", "made by a newer chatbill"),
+        ("DROP TABLE alembic_version", "no backup of chatbill"),
+        ("DELETE FROM wallets", "refers to nothing"),
+    ],
+)
+def test_a_copy_that_cannot_be_trusted_is_refused_and_the_database_stays(
+    path: Path, tmp_path: Path, sql: str, words: str
+) -> None:
+    copy = tmp_path / "copy"
+    backup.backup(sqlite_url(path), copy)
+    tampered(copy, sql)
+    asyncio.run(within(path, lambda tx: spend("later", tx)))
+    with pytest.raises(StoreUnavailable, match=words):
+        backup.restore(sqlite_url(path), copy, force=True)
+    assert asyncio.run(posted(path)) == 96
+    assert leftovers(tmp_path) == []
+
+
+@pytest.mark.parametrize("content", [b"Dear diary, " * 1_000, b"", b"half"])
+def test_what_is_no_backup_is_refused(path: Path, tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "copy").write_bytes(content)
+    with pytest.raises(StoreUnavailable, match=r"no backup|no database"):
+        backup.restore(sqlite_url(path), tmp_path / "copy", force=True)
+    with pytest.raises(BackupRefused, match="no file"):
+        backup.restore(sqlite_url(path), tmp_path / "none", force=True)
+    assert asyncio.run(posted(path)) == 100
+
+
+def test_half_a_backup_is_refused(path: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    backup.backup(sqlite_url(path), copy)
+    copy.write_bytes(copy.read_bytes()[: copy.stat().st_size // 2])
+    with pytest.raises(StoreUnavailable, match="damaged"):
+        backup.restore(sqlite_url(path), copy, force=True)
+    assert asyncio.run(posted(path)) == 100
+
+
+def test_an_older_copy_is_brought_up_to_date(path: Path, tmp_path: Path) -> None:
+    """For now there is one revision; the day there are more, this begins at the first with books in it."""
+    backup.backup(sqlite_url(path), tmp_path / "copy")
+    backup.restore(sqlite_url(path), tmp_path / "copy", force=True)
+    schema.check(sqlite_url(path))
+
+
+def test_the_tools_for_postgresql_are_named_without_the_password(tmp_path: Path) -> None:
+    with pytest.raises(BackupRefused, match=r"pg_dump .*'postgresql://alice@db.example/books'") as dump:
+        backup.backup(POSTGRES, tmp_path / "copy")
+    with pytest.raises(BackupRefused, match=r"pg_restore .*'postgresql://alice@db.example/books'") as restore:
+        backup.restore(POSTGRES, tmp_path / "copy")
+    assert "s3cret" not in f"{dump.value}{restore.value}"
+
+
+@pytest.mark.postgres
+def test_the_tools_for_postgresql_do_what_is_said_of_them(tmp_path: Path) -> None:
+    url, copy = shared().fresh(), tmp_path / "copy"
+
+    async def work_in(act: Callable[[Store], Awaitable[Any]]) -> Any:
+        store = open_store(url)
+        result = await act(store)
+        await store.close()
+        return result
+
+    asyncio.run(work_in(lambda store: store.write(add_person)))
+    shared().program("pg_dump", *said(url, "pg_dump", copy))
+    asyncio.run(work_in(lambda store: store.write(lambda tx: spend("later", tx))))
+    shared().program("pg_restore", *said(url, "pg_restore", copy))
+    wallet = asyncio.run(work_in(lambda store: store.read(lambda snapshot: snapshot.wallets.get(PURSE))))
+    assert wallet.posted == 100
+    schema.check(url)
+    assert schema.drift(url) == []
+
+
+def said(url: str, tool: str, copy: Path) -> list[str]:
+    """The arguments that an operator is told to give."""
+    with pytest.raises(BackupRefused) as refusal:
+        (backup.backup if tool == "pg_dump" else backup.restore)(url, copy)
+    (line,) = [line for line in str(refusal.value).splitlines() if line.strip().startswith(tool)]
+    return [str(copy) if word == "FILE" else word.replace("FILE", str(copy)) for word in shlex.split(line)[1:]]
