@@ -30,10 +30,17 @@ class CannotListen(ChatbillError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Serving:
-    """How to serve: grace in seconds for running replies, and the proxies whose forwarding headers count."""
+    """How to serve.
+
+    `shutdown_grace_s` is the grace for running replies, in seconds. The forwarding headers of `trusted_proxies` count.
+    `has_lifespan` says that the application has work of its own to do at start and stop; `let_go` makes it end the
+    connections that would stay open for ever.
+    """
 
     shutdown_grace_s: float
     trusted_proxies: tuple[str, ...] = ()
+    has_lifespan: bool = False
+    let_go: Callable[[], None] = lambda: None
 
 
 class _Server(uvicorn.Server):
@@ -77,7 +84,7 @@ async def serve(
         app,
         log_config=None,
         access_log=False,
-        lifespan="off",
+        lifespan="on" if serving.has_lifespan else "off",
         ws="none",
         server_header=False,
         proxy_headers=bool(serving.trusted_proxies),
@@ -92,7 +99,7 @@ async def serve(
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
-        await _stop(server, running, replies, hurry, grace_s=serving.shutdown_grace_s)
+        await _stop(server, running, replies, hurry, serving)
 
 
 async def _started(server: uvicorn.Server, running: asyncio.Task[None]) -> None:
@@ -104,12 +111,13 @@ async def _started(server: uvicorn.Server, running: asyncio.Task[None]) -> None:
 
 
 async def _stop(
-    server: uvicorn.Server, running: asyncio.Task[None], replies: Replies, hurry: asyncio.Event, *, grace_s: float
+    server: uvicorn.Server, running: asyncio.Task[None], replies: Replies, hurry: asyncio.Event, serving: Serving
 ) -> None:
     """Take no more work, let replies finish within the grace, settle the rest, and close."""
     _log.info("stopping", running_replies=len(replies))
     server.should_exit = True
-    draining = asyncio.create_task(replies.drain(grace_s=grace_s))
+    serving.let_go()
+    draining = asyncio.create_task(replies.drain(grace_s=serving.shutdown_grace_s))
     hurrying = asyncio.create_task(hurry.wait())
     await asyncio.wait({draining, hurrying}, return_when=asyncio.FIRST_COMPLETED)
     if not draining.done():
@@ -117,7 +125,7 @@ async def _stop(
     await draining
     hurrying.cancel()
     await asyncio.wait({running}, timeout=LAST_WORDS_S)
-    # What is still open by now are idle streams, such as a page's heartbeat.
+    # Everything is settled by now; whoever still holds a connection open has had time to read the end.
     server.force_exit = True
     await running
 

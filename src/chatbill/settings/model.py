@@ -157,9 +157,6 @@ class Settings(BaseSettings):
     cors_origins: Origins = Field(
         default=(), description="Web pages of other origins that may call the API, as in `https://shop.example`."
     )
-    cookie_secure: Literal["auto", "always", "never"] = Field(
-        default="auto", description="Whether cookies go over HTTPS only. `auto`: when the request came that way."
-    )
     shutdown_grace_s: Grace = Field(
         default=10, description="How long running replies may go on when the service stops, in seconds."
     )

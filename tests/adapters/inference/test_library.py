@@ -188,6 +188,6 @@ def test_int8_needs_less_than_bf16_and_that_less_than_fp32() -> None:
     assert needs == sorted(needs)
 
 
-def test_what_goes_wrong_with_a_model_is_no_error_of_a_person() -> None:
-    assert not issubclass(ModelNotFetched, ChatbillError)
+def test_what_goes_wrong_with_a_model_is_told_in_words_by_every_command() -> None:
+    assert issubclass(ModelNotFetched, ChatbillError)
     assert isinstance(load_catalogue("demo")[0].source, WheelSource)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from dataclasses import replace
 from typing import Any, Literal
 
 import click
@@ -18,6 +19,7 @@ from chatbill.entrypoints.timers import timers
 from chatbill.settings import Settings
 
 Mode = Literal["all", "api", "ui"]
+SANDBOX_NOTE = "This is a sandbox: no money is taken."
 
 _log = structlog.get_logger(__name__)
 
@@ -46,12 +48,9 @@ async def _serve(settings: Settings, sock: socket.socket, mode: Mode) -> None:
                 with progress:
                     await container.engine().start()
                 _say_what_is_missing(container)
+                app, serving = _app(container, settings, mode)
                 await serve_app(
-                    _app(container, settings, mode),
-                    sock,
-                    container.replies(),
-                    Serving(shutdown_grace_s=settings.shutdown_grace_s, trusted_proxies=settings.trusted_proxies),
-                    announce=lambda: click.echo(_addresses(sock, mode)),
+                    app, sock, container.replies(), serving, announce=lambda: click.echo(_addresses(sock, mode))
                 )
             finally:
                 await container.engine().close()
@@ -63,20 +62,23 @@ def _say_what_is_missing(container: Container) -> None:
             _log.warning("a model is not available", model=offer.model.id, reason=offer.status.reason)
 
 
-def _app(container: Container, settings: Settings, mode: Mode) -> Any:
-    """The ASGI application of a mode; only what the mode needs is imported."""
-    use_cases = container.use_cases()
-    api: Any = None
+def _app(container: Container, settings: Settings, mode: Mode) -> tuple[Any, Serving]:
+    """The ASGI application of a mode, and how to serve it; only what the mode needs is imported."""
+    use_cases, api = container.use_cases(), None
+    serving = Serving(shutdown_grace_s=settings.shutdown_grace_s, trusted_proxies=settings.trusted_proxies)
     if mode in {"all", "api"}:
         from chatbill.entrypoints.http import HttpConfig, create_app  # noqa: PLC0415
 
         config = HttpConfig(engine=settings.engine, cors_origins=settings.cors_origins, serve_root=mode == "api")
         api = create_app(use_cases, config)
     if mode == "api":
-        return api
-    from chatbill.entrypoints.ui import WebConfig, create_web  # noqa: PLC0415
+        return api, serving
+    from chatbill.entrypoints.ui import WebConfig, create_web, end_streams  # noqa: PLC0415
 
-    return create_web(use_cases, api, WebConfig(session_s=settings.refresh_token_s))
+    note = SANDBOX_NOTE if container.payments().name == "sandbox" else ""
+    mounted: Any = api
+    web = create_web(use_cases, mounted, WebConfig(session_s=settings.refresh_token_s, payment_note=note))
+    return web, replace(serving, has_lifespan=True, let_go=lambda: end_streams(web))
 
 
 def _addresses(sock: socket.socket, mode: Mode) -> str:

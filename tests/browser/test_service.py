@@ -1,0 +1,47 @@
+"""The main job, as a newcomer does it: the service as it is started, its page, and the real demo models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import Visit
+from tests.models import demo_model_folder, models_folder
+from tests.service.process import Service
+
+pytestmark = [pytest.mark.browser, pytest.mark.model, pytest.mark.slow]
+
+QUESTION = "What is the capital of France? Answer in one sentence."
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Service]:
+    """`chatbill serve` with everything at its default, but for models that were fetched before."""
+    demo_model_folder()
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "models").symlink_to(models_folder(), target_is_directory=True)
+    running = Service(data, {"CHATBILL_ENGINE": "transformers"}, mode="all").start()
+    yield running
+    if running.url:
+        running.kill()
+
+
+@pytest.mark.timeout(300)
+def test_a_newcomer_gets_real_replies_and_pays_for_them(visit: Visit, service: Service) -> None:
+    ann = visit(service.url).register("ann").sees_balance("100 credits")
+    ann.send(QUESTION).sees_balance("99 credits")
+    expect(ann.replies.first).to_contain_text("Paris")
+    ann.page.get_by_label("SmolLM2 135M, 8 bit · 3 credits").check()
+    ann.send("Which river flows through it?").sees_balance("96 credits")
+    ann.picture("answered")
+    ann.page.reload()
+    ann.sees_balance("96 credits")
+    expect(ann.replies.first).to_contain_text("Paris")
+    # The page is still open: the service must not wait for it.
+    assert service.stop() == 0
+    verdict = service.verify()
+    assert (verdict["charges"], verdict["pending_holds"]) == (2, 0)
