@@ -1,0 +1,125 @@
+"""Every use case that writes, with what must be there first and what one effect of it looks like."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from chatbill.adapters.system import SystemClock
+from chatbill.application.by_hand import ByHand
+from chatbill.application.events import Completed
+from chatbill.application.messages import Message
+from chatbill.application.ports.clock import Clock
+from chatbill.application.principal import Principal
+from chatbill.application.replies import Reply
+from chatbill.application.service import UseCases
+from chatbill.application.use_cases.change_password import PasswordChange
+from chatbill.application.use_cases.register import Registration
+from chatbill.application.use_cases.sign_in import Credentials, SignedIn
+from chatbill.application.use_cases.top_up import Order
+from chatbill.domain.chat import Interaction
+from tests.support import MINI, PASSWORD
+from tests.torture.service import tomorrow
+
+NOW = SystemClock()
+
+
+@dataclass
+class Scene:
+    """What every case finds."""
+
+    alice: Principal
+    admin: Principal
+    signed_in: SignedIn
+    charged: Interaction
+    running: Reply
+
+
+@dataclass(frozen=True)
+class Case:
+    """`act` is done once, and again after a fault; the money must then be as after one act without a fault.
+
+    `ends` are words of errors that are fair when it is done again: the first time had its effect.
+    """
+
+    act: Callable[[UseCases, Scene], Awaitable[object]]
+    ends: tuple[str, ...] = ()
+    clock: Clock = NOW
+
+
+async def register(use_cases: UseCases, scene: Scene) -> object:
+    return await use_cases.register(Registration(username="carol", email="carol@example.org", password=PASSWORD))
+
+
+async def sign_in(use_cases: UseCases, scene: Scene) -> object:
+    return await use_cases.sign_in(Credentials(login="alice", password=PASSWORD))
+
+
+async def refresh(use_cases: UseCases, scene: Scene) -> object:
+    return await use_cases.refresh(scene.signed_in.refresh_token)
+
+
+async def sign_out(use_cases: UseCases, scene: Scene) -> None:
+    await use_cases.sign_out(scene.alice)
+
+
+async def change_password(use_cases: UseCases, scene: Scene) -> None:
+    await use_cases.change_password(scene.alice, PasswordChange(current=PASSWORD, new="another long password"))
+
+
+async def send_message(use_cases: UseCases, scene: Scene) -> object:
+    message = Message(model=MINI, text="hello you", idempotency_key="ask")
+    end = await (await use_cases.send_message(scene.alice, message)).finished()
+    return "completed" if isinstance(end, Completed) else end
+
+
+async def continue_conversation(use_cases: UseCases, scene: Scene) -> object:
+    message = Message(
+        model=MINI, text="and more", idempotency_key="go on", conversation_id=scene.charged.conversation_id
+    )
+    end = await (await use_cases.send_message(scene.alice, message)).finished()
+    return "completed" if isinstance(end, Completed) else end
+
+
+async def top_up(use_cases: UseCases, scene: Scene) -> object:
+    return await use_cases.top_up(scene.alice, Order(amount=7, idempotency_key="pay"))
+
+
+async def refund(use_cases: UseCases, scene: Scene) -> object:
+    order = ByHand(reason="it was wrong", idempotency_key="refund")
+    return await use_cases.refund(scene.admin, scene.charged.id, order)
+
+
+async def adjust_credits(use_cases: UseCases, scene: Scene) -> object:
+    order = ByHand(reason="a present", idempotency_key="adjust")
+    return await use_cases.adjust_credits(scene.admin, scene.alice.user_id, 5, order)
+
+
+async def expire_holds(use_cases: UseCases, scene: Scene) -> object:
+    return await use_cases.expire_holds()
+
+
+async def rename_conversation(use_cases: UseCases, scene: Scene) -> object:
+    return await use_cases.rename_conversation(scene.alice, scene.charged.conversation_id, "Another title")
+
+
+async def delete_conversation(use_cases: UseCases, scene: Scene) -> None:
+    await use_cases.delete_conversation(scene.alice, scene.charged.conversation_id)
+
+
+CASES: dict[str, Case] = {
+    "register": Case(register, ends=("username_taken",)),
+    "sign_in": Case(sign_in),
+    # A refresh token is good once. When the answer with the next one was lost, the person signs in again.
+    "refresh": Case(refresh, ends=("unauthenticated",)),
+    "sign_out": Case(sign_out),
+    "change_password": Case(change_password, ends=("invalid_credentials",)),
+    "send_message": Case(send_message),
+    "continue_conversation": Case(continue_conversation),
+    "top_up": Case(top_up),
+    "refund": Case(refund),
+    "adjust_credits": Case(adjust_credits),
+    "expire_holds": Case(expire_holds, clock=tomorrow),
+    "rename_conversation": Case(rename_conversation),
+    "delete_conversation": Case(delete_conversation, ends=("not_found",)),
+}

@@ -1,0 +1,87 @@
+"""Seeded bugs: each is put into a copy of the source, and a named test must fail on it."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.torture.bench import Figures, Task
+from tests.torture.mutations import MUTANTS
+from tests.torture.seeding import ROOT, Mutant, copy_of_source
+
+TESTS_FAILED = 1
+"""Pytest's exit code for that; any other would mean that the tests did not run."""
+TIMEOUT_S = 300
+SHOWN_CHARS = 2_000
+
+
+@dataclass(frozen=True)
+class Catch:
+    """What became of one mutant."""
+
+    mutant: Mutant
+    test: str
+    books: str
+    problem: str = ""
+
+
+def run(task: Task) -> Figures:
+    """Every mutant, two at a time; and first none, on which every test must pass."""
+    began = time.monotonic()
+    chosen = MUTANTS[: task.size]
+    tests = sorted({test for mutant in chosen for test in mutant.caught_by})
+    whole = copy_of_source(task.folder / "whole", None)
+    code, output = pytest(whole, tests)
+    if code != 0:
+        return Figures(problems=[f"these tests must pass where there is no mutant:\n{output[-SHOWN_CHARS:]}"])
+    with ThreadPoolExecutor(2) as pool:
+        catches = list(
+            pool.map(lambda numbered: hunted(task.folder / f"mutant-{numbered[0]}", numbered[1]), enumerate(chosen))
+        )
+    lines = [f"{catch.mutant.name} | {catch.test} | {catch.books}" for catch in catches]
+    below = sum(catch.books.startswith("refused") for catch in catches)
+    return Figures(
+        attempts=len(chosen),
+        successes=sum(not catch.problem for catch in catches),
+        problems=[catch.problem for catch in catches if catch.problem],
+        notes=f"{below} of them are refused by the database alone; {time.monotonic() - began:.0f} s",
+        lines=["mutant | caught by | in the books, where no test looks", *lines],
+    )
+
+
+def hunted(folder: Path, mutant: Mutant) -> Catch:
+    """Put the bug in and run its tests, then see what the database and the audit make of it."""
+    source = copy_of_source(folder, mutant)
+    code, output = pytest(source, list(mutant.caught_by))
+    found = re.search(r"^FAILED (\S+)", output, re.MULTILINE)
+    if code != TESTS_FAILED or not found:
+        return Catch(mutant, "NOTHING", "", f"nothing catches: {mutant.name}\n{output[-SHOWN_CHARS:]}")
+    return Catch(mutant, found[1], told(source))
+
+
+def pytest(source: Path, tests: list[str]) -> tuple[int, str]:
+    """Run these tests on this copy of the source; exit code and output."""
+    options = ["-x", "-q", "-ra", "--tb=line", "-p", "no:cacheprovider", "-m", "not postgres"]
+    return python(source, "-m", "pytest", *options, *tests)
+
+
+def told(source: Path) -> str:
+    """What the probe saw."""
+    code, output = python(source, "-m", "tests.torture.probe")
+    return output.splitlines()[-1] if code == 0 else "nothing works any more"
+
+
+def python(source: Path, *arguments: str) -> tuple[int, str]:
+    """Run Python on this copy of the source, which must be what it imports."""
+    environment = os.environ | {"PYTHONPATH": f"{source / 'src'}{os.pathsep}{ROOT}", "PYTHONDONTWRITEBYTECODE": "1"}
+    ran = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=ROOT, env=environment, capture_output=True, text=True, timeout=TIMEOUT_S, check=False,
+    )  # fmt: skip
+    return ran.returncode, ran.stdout + ran.stderr

@@ -1,0 +1,230 @@
+"""The bugs that are put into the path of money, one at a time, and the tests that must catch each."""
+
+from __future__ import annotations
+
+from tests.torture.seeding import Edit, Mutant
+
+WALLETS = "src/chatbill/domain/wallets.py"
+CHAT = "src/chatbill/domain/chat.py"
+CREDITS = "src/chatbill/domain/credits.py"
+KEYS = "src/chatbill/domain/idempotency.py"
+ACCEPTANCE = "src/chatbill/application/acceptance.py"
+SETTLEMENT = "src/chatbill/application/settlement.py"
+REPLIES = "src/chatbill/application/replies.py"
+SEND = "src/chatbill/application/use_cases/send_message.py"
+SWEEP = "src/chatbill/application/use_cases/expire_holds.py"
+TOP_UP = "src/chatbill/application/use_cases/top_up.py"
+REFUND = "src/chatbill/application/use_cases/refund.py"
+SQL_WALLETS = "src/chatbill/adapters/persistence/repositories/wallets.py"
+WRITER = "src/chatbill/adapters/persistence/writer.py"
+DRIVER = "src/chatbill/adapters/persistence/sqlite_driver.py"
+
+T_SEND = "tests/application/test_send_message.py"
+T_TOP_UP = "tests/application/test_top_up.py"
+T_HAND = "tests/application/test_by_hand.py"
+T_WALLETS = "tests/domain/test_wallets.py"
+T_CREDITS = "tests/domain/test_credits.py"
+T_STORES = "tests/contract/test_stores.py"
+T_REPOSITORIES = "tests/contract/test_repositories.py"
+T_SQLITE = "tests/adapters/persistence/test_sqlite.py"
+T_FAULTS = "tests/torture/test_faults.py"
+
+MUTANTS = (
+    Mutant(
+        "a hold is not checked against what is available",
+        (Edit(WALLETS, "if amount > self.available:", "if False:"),),
+        (f"{T_SEND}::test_a_wallet_of_ten_pays_for_ten_of_fifty_messages_sent_at_once",),
+    ),
+    Mutant(
+        "a hold is captured or released again",
+        (Edit(WALLETS, "if not hold.is_pending:", "if False:"),),
+        (f"{T_WALLETS}::test_a_hold_is_settled_once",),
+    ),
+    Mutant(
+        "a request is settled without a look whether it still runs",
+        (Edit(SETTLEMENT, "if not interaction.is_running:", "if False:"),),
+        (f"{T_SEND}::test_capture_sweep_and_stop_racing_have_one_winner",),
+    ),
+    Mutant(
+        "the charge and the reply are kept in two transactions",
+        (
+            Edit(SETTLEMENT, "    tx.interactions.save(interaction)\n", ""),
+            Edit(
+                SEND,
+                "return await self.store.write(lambda tx: settle(tx, work, ending, at=now, entry_id=entry_id))",
+                "done = await self.store.write(lambda tx: settle(tx, work, ending, at=now, entry_id=entry_id))\n"
+                "                await self.store.write(lambda tx: tx.interactions.save(done))\n"
+                "                return done",
+            ),
+            Edit(
+                SWEEP,
+                "        return settled.outcome is Outcome.INTERRUPTED",
+                "        await self.store.write(lambda tx: tx.interactions.save(settled))\n"
+                "        return settled.outcome is Outcome.INTERRUPTED",
+            ),
+        ),
+        (f"{T_FAULTS}::test_a_fault_anywhere_leaves_nothing_half_done[send_message]",),
+    ),
+    Mutant(
+        "the credits of a payment and its status are kept in two transactions",
+        (
+            Edit(
+                TOP_UP,
+                "            tx.payments.save(current)\n            return current\n\n"
+                "        return await self.store.write(work)\n",
+                "            return current\n\n"
+                "        done = await self.store.write(work)\n"
+                "        await self.store.write(lambda tx: tx.payments.save(done))\n"
+                "        return done\n",
+            ),
+        ),
+        (f"{T_FAULTS}::test_a_fault_anywhere_leaves_nothing_half_done[top_up]",),
+    ),
+    Mutant(
+        "answers go out before the commit they rest on",
+        (
+            Edit(
+                WRITER,
+                "            job.succeed(job.work(transaction))\n",
+                "            job.succeed(job.work(transaction))\n            deliver((job,))\n",
+            ),
+        ),
+        (f"{T_SQLITE}::test_an_answer_comes_after_the_commit_that_it_rests_on",),
+    ),
+    Mutant(
+        "what failed within a batch is kept with the batch",
+        (Edit(WRITER, '            if job.has_failed:\n                connection.command("ROLLBACK TO work")\n', ""),),
+        (f"{T_STORES}::test_an_error_in_one_of_many_simultaneous_works_takes_nothing_from_the_others",),
+    ),
+    Mutant(
+        "commits are not synced to the disk",
+        (Edit(DRIVER, '"PRAGMA synchronous = FULL"', '"PRAGMA synchronous = NORMAL"'),),
+        (f"{T_SQLITE}::test_every_commit_is_synced",),
+    ),
+    Mutant(
+        "the sweep does not look at the time",
+        (Edit(SQL_WALLETS, 'holds.c.expires_at <= bindparam("now")', 'holds.c.expires_at != bindparam("now")'),),
+        (f"{T_REPOSITORIES}::TestHolds::test_that_are_due_come_oldest_first_up_to_the_limit",),
+    ),
+    Mutant(
+        "a charge is refunded again",
+        (
+            Edit(WALLETS, "if not 0 < amount <= hold.refundable:", "if not 0 < amount <= hold.captured:"),
+            Edit(REFUND, "hold.refundable == 0:", "hold.captured == 0:"),
+            Edit(REFUND, "left = hold.refundable", "left = hold.captured"),
+        ),
+        (f"{T_HAND}::test_refunds_together_are_never_more_than_the_charge",),
+    ),
+    Mutant(
+        "a refund is more than its charge",
+        (Edit(WALLETS, "if not 0 < amount <= hold.refundable:", "if not 0 < amount:"),),
+        (f"{T_HAND}::test_a_refund_outside_of_the_charge_is_refused",),
+    ),
+    Mutant(
+        "a failed reply is charged",
+        (Edit(CHAT, "if outcome is Outcome.COMPLETED or (", "if outcome in (Outcome.COMPLETED, Outcome.FAILED) or ("),),
+        (f"{T_SEND}::test_a_failure_is_never_charged_whatever_was_delivered",),
+    ),
+    Mutant(
+        "a reply that timed out is charged",
+        (
+            Edit(
+                CHAT,
+                "if outcome is Outcome.COMPLETED or (",
+                "if outcome in (Outcome.COMPLETED, Outcome.TIMED_OUT) or (",
+            ),
+        ),
+        (f"{T_SEND}::test_a_passed_deadline_is_never_charged_and_stops_the_computing",),
+    ),
+    Mutant(
+        "a reply stopped before its first token is charged",
+        (Edit(CHAT, "usage.completion_tokens > 0", "usage.completion_tokens >= 0"),),
+        (f"{T_SEND}::test_a_stop_before_the_first_token_costs_nothing",),
+    ),
+    Mutant(
+        "a lost connection is charged for what was never taken",
+        (Edit(REPLIES, "            self._tokens = self._taken_tokens\n", ""),),
+        (f"{T_SEND}::test_a_lost_connection_costs_what_was_taken_not_what_was_written",),
+    ),
+    Mutant(
+        "a price is rounded down",
+        (Edit(CREDITS, "-(-scaled // TOKENS_PER_UNIT)", "scaled // TOKENS_PER_UNIT"),),
+        (f"{T_CREDITS}::test_a_token_part_is_rounded_up",),
+    ),
+    Mutant(
+        "a key is remembered after the hold, in a transaction of its own",
+        (
+            Edit(
+                ACCEPTANCE,
+                "tx.idempotency.claim(_record(interaction, key, fingerprint, hold))",
+                "tx.idempotency.get(interaction.user_id, key)",
+            ),
+            Edit(
+                SEND,
+                "            raise result\n        return result\n",
+                "            raise result\n"
+                "        if message.idempotency_key and isinstance(result, Interaction):\n"
+                "            record = IdempotencyRecord(\n"
+                "                user_id=result.user_id,\n"
+                "                key=message.idempotency_key,\n"
+                "                fingerprint=message.fingerprint,\n"
+                "                created_at=result.created_at,\n"
+                "                subject_id=result.id,\n"
+                "            )\n"
+                "            await self.store.write(lambda tx: tx.idempotency.claim(record))\n"
+                "        return result\n",
+            ),
+        ),
+        (f"{T_FAULTS}::test_a_fault_anywhere_leaves_nothing_half_done[send_message]",),
+    ),
+    Mutant(
+        "a key is good for any request",
+        (Edit(KEYS, "if fingerprint != self.fingerprint:", "if False:"),),
+        (f"{T_SEND}::test_the_same_key_with_another_message_is_refused",),
+    ),
+    Mutant(
+        "a payment is confirmed again",
+        (
+            Edit(
+                TOP_UP,
+                "            if current.status is PaymentStatus.CONFIRMED:\n                return current\n",
+                "            current.status = PaymentStatus.PENDING\n",
+            ),
+        ),
+        (f"{T_FAULTS}::test_a_fault_anywhere_leaves_nothing_half_done[top_up]", T_TOP_UP),
+    ),
+    Mutant(
+        "a wallet is saved over entries that it has not seen",
+        (Edit(SQL_WALLETS, ', wallets.c.version <= bindparam("newest")', ', bindparam("newest") >= 0'),),
+        (f"{T_SQLITE}::test_a_wallet_is_not_saved_over_entries_it_has_not_seen",),
+    ),
+    Mutant(
+        "the release is forgotten where nothing is due",
+        (Edit(SETTLEMENT, "        wallet.release(hold, at=at)\n", "        pass\n"),),
+        (f"{T_SEND}::test_a_failure_is_never_charged_whatever_was_delivered",),
+    ),
+    Mutant(
+        "an entry says the balance before it, not after it",
+        (Edit(WALLETS, "balance_after=balance_after,", "balance_after=self.posted,"),),
+        (f"{T_TOP_UP}::test_a_package_adds_its_credits_and_an_entry",),
+    ),
+    Mutant(
+        "a reply is charged for more than was held for it",
+        (
+            Edit(SETTLEMENT, "min(due_for(interaction.price, ending.outcome, ending.usage), hold.amount)",
+                 "due_for(interaction.price, ending.outcome, ending.usage)"),
+            Edit(WALLETS, "if not 0 < amount <= hold.amount:", "if not 0 < amount:"),
+        ),
+        (f"{T_WALLETS}::test_a_capture_outside_of_the_hold_is_a_bug",),
+    ),
+    Mutant(
+        "an adjustment takes more than there is",
+        (Edit(WALLETS, "if amount < 0 and left < -max_debt:", "if False:"),),
+        (f"{T_HAND}::test_an_adjustment_goes_both_ways_and_not_below_zero",),
+    ),
+    Mutant(
+        "a hold ends before the reply that it pays for may",
+        (Edit(SEND, "seconds=self.bounds.deadline_s + self.bounds.grace_s", "seconds=self.bounds.grace_s - 1"),),
+        (f"{T_SEND}::test_a_hold_that_outlives_its_reply_is_swept_and_the_late_reply_is_free", T_SEND),
+    ),
+)  # fmt: skip

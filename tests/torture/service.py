@@ -1,0 +1,44 @@
+"""Every use case over a given store, with the machine's clock and ids that no other process makes."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from chatbill.adapters.system import SystemClock, Uuid7Ids
+from chatbill.application.ports.clock import Clock
+from chatbill.application.ports.store import Store
+from chatbill.application.principal import Principal
+from chatbill.application.service import UseCases
+from chatbill.application.use_cases.register import Registration
+from chatbill.application.use_cases.sign_in import Credentials
+from chatbill.domain.users import UserRole
+from tests.support import PASSWORD, world
+
+PLENTY = 1_000_000
+NEW_ID = Uuid7Ids()
+
+
+def tomorrow() -> datetime:
+    """A clock that is a day ahead: by it, every hold is past its time."""
+    return SystemClock()() + timedelta(days=1)
+
+
+def service(store: Store, *, clock: Clock | None = None, **options: Any) -> UseCases:
+    """The use cases, as tests have them, but in real time."""
+    made = world(store=store, **options).use_cases
+    real = {"clock": clock or SystemClock(), "new_id": NEW_ID}
+    return replace(made, **{each.name: _in(real, getattr(made, each.name)) for each in fields(made)})
+
+
+async def person(use_cases: UseCases, name: str, role: UserRole = UserRole.USER) -> Principal:
+    """Somebody who registered and signed in."""
+    registration = Registration(username=name, email=f"{name}@example.org", password=PASSWORD, role=role)
+    await use_cases.register(registration)
+    return (await use_cases.sign_in(Credentials(login=name, password=PASSWORD))).principal
+
+
+def _in(real: dict[str, Any], use_case: Any) -> Any:
+    names = getattr(use_case, "__dataclass_fields__", {})
+    return replace(use_case, **{name: value for name, value in real.items() if name in names}) if names else use_case
