@@ -13,7 +13,7 @@ from pathlib import Path
 import nox
 
 nox.needs_version = ">=2025.5.1"
-nox.options.sessions = ["lint", "types", "architecture", "bare", "tests"]
+nox.options.sessions = ["lint", "types", "architecture", "bare", "tests", "torture"]
 nox.options.error_on_external_run = True
 
 ROOT = Path(__file__).parent
@@ -49,6 +49,12 @@ def tests(session: nox.Session) -> None:
     """All tests, on the real demo model and in a real browser too. `nox -s tests -- ARGS` hands ARGS to pytest."""
     install_chromium(session)
     tool(session, "pytest", *session.posargs)
+
+
+@nox.session(venv_backend="none")
+def torture(session: nox.Session) -> None:
+    """Races, crashes, power cuts and seeded bugs against the books. `nox -s torture -- full` takes a night."""
+    tool(session, "python", "-m", "tests.torture", *(session.posargs or ["quick"]))
 
 
 @nox.session(venv_backend="none", default=False)

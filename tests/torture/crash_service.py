@@ -84,7 +84,8 @@ async def load(service: Service, token: str, user_id: str, journal: Journal, tag
     async with service.client(token) as client:
         number = 0
         while True:
-            name = again.pop() if again else f"{'pay' if number % PAY_EVERY else 'ask'}-{user_id[-6:]}-{tag}-{number}"
+            kind = "pay" if number % PAY_EVERY == PAY_EVERY - 1 else "ask"
+            name = again.pop() if again else f"{kind}-{user_id[-6:]}-{tag}-{number}"
             number += 1
             journal.note({"asked": name, "by": user_id})
             try:
