@@ -33,7 +33,7 @@ WALLETS = [WalletId(f"wallet-{number}") for number in range(8)]
 EACH = 100
 TOTAL = EACH * len(WALLETS)
 AUDIT_EVERY = 10
-CARELESS = 0.02
+CARELESS = 0.005
 CAUSE = Cause(description="Transfer")
 
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 from chatbill.application.events import Completed
@@ -91,8 +92,7 @@ class Client:
 
     async def run(self, times: int) -> None:
         """So many requests; trouble of the store is waited out a moment and asked again."""
-        again = self._again + [self._name(number) for number in range(times)]
-        for name in again:
+        for name in chain(self._again, map(self._name, range(times))):
             self._note({"asked": name, "by": self._principal.user_id})
             try:
                 await (self._pay(name) if name.startswith("pay-") else self._ask(name))

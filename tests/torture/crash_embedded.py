@@ -43,7 +43,7 @@ class Seen:
 def run(task: Task) -> Figures:
     """So many victims, on a fresh database now and then."""
     seen = Seen()
-    with victims() as maker:
+    with victims(task.databases.fresh()) as maker:
         for first in range(0, task.size, FRESH_EVERY):
             cycles = range(first, min(task.size, first + FRESH_EVERY))
             life_of_a_database(maker, task.databases.fresh(), cycles, task.chance, seen)
@@ -114,9 +114,11 @@ async def check(database: Database, journal: Journal) -> list[str]:
 
 
 @contextmanager
-def victims() -> Iterator[subprocess.Popen[str]]:
+def victims(rehearsal: Database) -> Iterator[subprocess.Popen[str]]:
     """The program that makes them."""
-    command = [sys.executable, "-m", "tests.torture.victim"]
+    people, _ = asyncio.run(populate(rehearsal))
+    order = {"url": rehearsal.url, "people": to_text(people)}
+    command = [sys.executable, "-m", "tests.torture.victim", json.dumps(order)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as maker:
         yield maker
         assert maker.stdin

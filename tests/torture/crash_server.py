@@ -112,14 +112,20 @@ class Server:
 
     def crash_one(self) -> None:
         """One process that serves a client; PostgreSQL then ends all others and recovers by itself."""
-        serving = [each for each in psutil.Process(self._process.pid).children() if "[local]" in each.cmdline()[0]]
-        if serving:
-            serving[0].kill()
+        children = psutil.Process(self._process.pid).children()
+        serving = [each for each in children if "[local]" in " ".join(each.cmdline())]
+        assert serving, "the store has no connection that could be lost"
+        serving[0].kill()
+        psutil.wait_procs(serving, timeout=10)
 
     def stop(self) -> None:
         """End it, and its log."""
         self._process.send_signal(signal.SIGINT)  # which waits for no client
-        self._process.wait(30)
+        try:
+            self._process.wait(30)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
         self._log.close()
 
 

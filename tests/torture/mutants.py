@@ -51,7 +51,7 @@ def run(task: Task) -> Figures:
         successes=sum(not catch.problem for catch in catches),
         problems=[catch.problem for catch in catches if catch.problem],
         notes=f"{below} of them are refused by the database alone; {time.monotonic() - began:.0f} s",
-        lines=["mutant | caught by | in the books, where no test looks", *lines],
+        lines=["mutant | caught by | what else notices it, where no test looks", *lines],
     )
 
 

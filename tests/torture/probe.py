@@ -132,7 +132,7 @@ async def probe(folder: Path) -> str:
         return f"refused by the database ({store.refusals[0][:60]})"
     if store.stopped:
         return f"stopped by another guard ({store.stopped[0][:60]})"
-    return f"found by `ledger verify` ({', '.join(audit)})" if audit else "unseen"
+    return f"found by `ledger verify` ({', '.join(audit)})" if audit else "nothing"
 
 
 if __name__ == "__main__":

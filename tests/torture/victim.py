@@ -1,7 +1,7 @@
 """What `crash_embedded` kills: a process that embeds the use cases and works as hard as it can.
 
-The program imports everything once and then makes a victim for each line it reads, by forking while it has but one
-thread and no database open. So a cycle costs what the crash costs, not what Python's imports cost.
+The program imports everything and rehearses once. Then it makes a victim for each line it reads, by forking while it
+has but one thread and no database open. So a cycle costs what the crash costs, not what Python needs to begin.
 """
 
 from __future__ import annotations
@@ -12,8 +12,7 @@ import os
 import sys
 from typing import Any
 
-from chatbill.adapters.persistence.sqlite_driver import load_driver
-from tests.torture.client import Client, from_text
+from tests.torture.client import PAY_EVERY, Client, from_text
 from tests.torture.databases import Database
 from tests.torture.service import service
 
@@ -39,9 +38,17 @@ async def work(order: dict[str, Any]) -> None:
     await asyncio.gather(*(client.run(ENDLESS) for client in clients))
 
 
+async def rehearse(order: dict[str, Any]) -> None:
+    """What a victim does, for a moment, and in silence; every thread and connection is gone after it."""
+    store = Database(order["url"]).open()
+    client = Client(service(store), from_text(order["people"])[0], lambda _: None, tag="rehearsal", again=[])
+    await client.run(PAY_EVERY)
+    await store.close()
+
+
 def main() -> None:
     """A victim a line; when it is dead, say so."""
-    load_driver()
+    asyncio.run(rehearse(json.loads(sys.argv[1])))
     for line in sys.stdin:
         pid = os.fork()
         if not pid:
