@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import subprocess
 import sys
 import threading
 import time
 import tracemalloc
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Any
 
 import psycopg
@@ -19,6 +20,7 @@ from sqlalchemy import make_url
 
 from chatbill.adapters.persistence import PostgresStore, open_store
 from chatbill.adapters.persistence.postgres_driver import Patience, connect_for_store, load_driver, postgres_database
+from chatbill.adapters.persistence.postgres_wire import Answer, Message, Wire
 from chatbill.adapters.persistence.repositories import SqlTransaction
 from chatbill.application.ports.repositories import HistoryFilter
 from chatbill.application.ports.store import Snapshot, StoreUnavailable, Transaction
@@ -81,10 +83,6 @@ def hold_one(tx: Transaction, wallet_id: WalletId = PURSE) -> int:
 async def held(store: Any) -> int:
     wallet = await store.read(lambda snapshot: snapshot.wallets.get(PURSE))
     return int(wallet.held)
-
-
-def give(raw: Any, wallet: Wallet) -> None:
-    raw.execute("UPDATE wallets SET held = held + 1 WHERE id = %s", (wallet.id,))
 
 
 async def test_of_two_that_lock_crosswise_one_is_run_again_and_both_are_kept(url: str) -> None:
@@ -189,12 +187,58 @@ async def test_work_that_goes_on_after_a_broken_rule_is_run_again_with_savepoint
     assert await held(store) == 2
 
 
+def taken(tx: Transaction) -> None:
+    """Something that the database refuses."""
+    tx.users.add(user("x", email="alice@example.org", wallet_id=PURSE))
+
+
+@pytest.mark.parametrize("locks_first", [True, False])
+async def test_work_that_counts_on_an_error_gets_it_in_its_place(store: PostgresStore, locks_first: bool) -> None:
+    def insists(tx: Transaction) -> str:
+        if locks_first:
+            tx.wallets.lock(PURSE)
+        try:
+            taken(tx)
+        except EmailTaken:
+            return "taken"
+        raise LookupError("it should have been taken")
+
+    def blames(tx: Transaction) -> str:
+        if locks_first:
+            tx.wallets.lock(PURSE)
+        with contextlib.suppress(EmailTaken):
+            taken(tx)
+        try:
+            tx.wallets.lock(BOBS)
+        except EmailTaken:
+            return "somebody else"
+        return "nobody else"
+
+    assert await store.write(insists) == "taken"
+    assert await store.write(blames) == "nobody else"
+
+
+async def test_an_error_that_nobody_awaits_reaches_the_caller_and_nothing_is_kept(store: PostgresStore) -> None:
+    def goes_on(tx: Transaction) -> None:
+        taken(tx)
+        hold_one(tx)
+
+    def changes_nothing(tx: Transaction) -> None:
+        hold_one(tx)
+        tx.wallets.save(Wallet(id=WalletId("none")))
+
+    for work, error in ((taken, EmailTaken), (goes_on, EmailTaken), (changes_nothing, BrokenBooks)):
+        with pytest.raises(error):
+            await store.write(work)
+    assert await held(store) == 0
+
+
 async def test_an_error_tells_no_more_of_a_row_than_the_rule_it_broke(store: PostgresStore) -> None:
-    with pytest.raises(EmailTaken) as taken:
+    with pytest.raises(EmailTaken) as known:
         await store.write(lambda tx: tx.users.add(user("x", email="alice@example.org", wallet_id=PURSE)))
     with pytest.raises(BrokenBooks, match="ck_wallets_available") as broken:
         await store.write(lambda tx: tx.wallets.save(Wallet(id=PURSE, posted=100, held=54321, version=1)))
-    for caught in (taken, broken):
+    for caught in (known, broken):
         assert "alice@example" not in str(caught.value.__cause__)
         assert "54321" not in f"{caught.value}{caught.value.__cause__}"
 
@@ -294,16 +338,16 @@ async def on_a_line(line: Proxy, url: str) -> PostgresStore:
     return store
 
 
-@pytest.mark.parametrize("word", ["BEGIN", "FOR NO KEY UPDATE", "UPDATE wallets"])
+@pytest.mark.parametrize("word", ["BEGIN", "FOR NO KEY UPDATE", "hold-first"])
 @pytest.mark.parametrize("heard", [True, False])
 async def test_a_connection_lost_before_the_commit_costs_another_run_and_nothing_else(
     url: str, line: Proxy, word: str, heard: bool
 ) -> None:
     store = await on_a_line(line, url)
     line.cut(word, heard=heard)
-    assert await store.write(hold_one) == 1
+    await store.write(add_running)
     assert line.cuts == 1
-    assert await held(store) == 1
+    assert await held(store) == 5
     await store.close()
 
 
@@ -326,7 +370,7 @@ async def test_a_connection_lost_at_the_commit_is_told_and_all_or_nothing_is_kep
 async def test_a_snapshot_survives_a_connection_that_was_lost(url: str, line: Proxy) -> None:
     store = await on_a_line(line, url)
     assert await held(store) == 0
-    line.cut("SELECT", heard=False)
+    line.cut("BEGIN", heard=False)
     assert await held(store) == 0
     assert line.cuts == 1
     await store.close()
@@ -427,27 +471,20 @@ async def test_a_scan_that_is_left_in_the_middle_harms_nobody(store: PostgresSto
 def plan(url: str) -> Iterator[Callable[..., str]]:
     """How the server would run the statement that the store runs for a query, given enough rows."""
     connection = connect_for_store(postgres_database(load_driver()), make_url(url), Patience())
-    ran: list[tuple[str, Any]] = []
+    ran: list[Message] = []
 
-    class Listening:
-        def __init__(self, raw: Any) -> None:
-            self.raw = raw
+    class Listening(Wire):
+        def send(self, messages: Sequence[Message]) -> list[Answer]:
+            ran.extend(messages)
+            return super().send(messages)
 
-        def __getattr__(self, name: str) -> Any:
-            return getattr(self.raw, name)
-
-        def execute(self, sql: str, parameters: Any = None, **options: Any) -> Any:
-            ran.append((sql, parameters))
-            return self.raw.execute(sql, parameters, **options)
-
-    connection.raw = Listening(connection.raw)
+    connection._wire = Listening(connection.raw, load_driver())
 
     def explain(query: Callable[[SqlTransaction], Any]) -> str:
-        ran.clear()
         query(SqlTransaction(connection))
-        sql, parameters = ran[-1]
         connection.raw.execute("SET enable_seqscan = off")
-        return "\n".join(row[0] for row in connection.raw.raw.execute(f"EXPLAIN {sql}", parameters))
+        steps = connection.raw.execute(b"EXPLAIN (GENERIC_PLAN) " + ran[-1].sql)
+        return "\n".join(row[0] for row in steps)
 
     yield explain
     connection.raw.close()

@@ -12,7 +12,7 @@ from sqlalchemy import Dialect
 from chatbill.adapters.persistence.errors import translated
 from chatbill.adapters.persistence.statements import Prepared, Statement
 from chatbill.application.ports.store import StoreUnavailable
-from chatbill.domain.errors import ChatbillError, InvalidRequest
+from chatbill.domain.errors import BrokenBooks, ChatbillError, InvalidRequest
 
 Row = Sequence[Any]
 
@@ -64,7 +64,15 @@ class Connection:
         try:
             return int(self._execute(self._database.prepared(statement), parameters).rowcount)
         except UnicodeEncodeError as error:
-            raise InvalidRequest.of("text", "must be valid Unicode, without lone surrogates") from error
+            raise not_text(error) from error
+
+    def put(self, statement: Statement, *, or_else: str | None = None, **parameters: Any) -> None:
+        """Run a statement that changes a row. Raises `BrokenBooks` with the words `or_else` where it changed none.
+
+        A database that is asked over a network may run it later: before the next statement that answers, or the end.
+        """
+        if not self.run(statement, **parameters) and or_else is not None:
+            raise BrokenBooks(or_else)
 
     def one(self, statement: Statement, **parameters: Any) -> Row | None:
         """The first row, if there is one."""
@@ -101,10 +109,7 @@ class Connection:
         return self.stream(statement)
 
     def _execute(self, prepared: Prepared, parameters: dict[str, Any]) -> Any:
-        for name, processor in prepared.binds:
-            parameters[name] = processor(parameters[name])
-        if prepared.constants:
-            parameters = prepared.constants | parameters
+        parameters = prepared.bound(parameters)
         try:
             return self.raw.execute(prepared.sql, parameters)
         except self._errors as error:
@@ -124,3 +129,8 @@ class Connection:
         for index, processor in prepared.results:
             values[index] = processor(values[index])
         return values
+
+
+def not_text(error: UnicodeEncodeError) -> InvalidRequest:
+    """Why a text cannot be kept."""
+    return InvalidRequest.of("text", f"must be valid Unicode text: {error.reason}")

@@ -98,6 +98,7 @@ def _set_up(raw: Any, patience: Patience) -> str:
     row = raw.execute(
         """
         SELECT set_config('TimeZone', 'UTC', false),
+               set_config('DateStyle', 'ISO', false),
                set_config('statement_timeout', %(statement)s, false),
                set_config('lock_timeout', %(lock)s, false),
                set_config('idle_in_transaction_session_timeout', %(idle)s, false),

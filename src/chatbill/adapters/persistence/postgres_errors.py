@@ -62,6 +62,11 @@ def asks_for_another_try(error: BaseException | None) -> bool:
     return _code(error) in RETRIED
 
 
+def is_passing(error: BaseException | None) -> bool:
+    """Whether the trouble was with a statement or a lock, and the connection is as good as before."""
+    return _code(error) in RETRIED | {"55P03", "57014"}
+
+
 def first_line(error: Exception) -> str:
     """What the error says, without the contents of the row that it is about."""
     words = _diagnosis(error, "message_primary") or str(error)

@@ -11,10 +11,11 @@ from typing import Any
 
 from chatbill.adapters.persistence.jobs import AnyJob, deliver, too_late
 from chatbill.adapters.persistence.postgres_connection import PostgresConnection
-from chatbill.adapters.persistence.postgres_errors import asks_for_another_try
+from chatbill.adapters.persistence.postgres_errors import asks_for_another_try, is_passing
 from chatbill.adapters.persistence.queues import JobQueue
 from chatbill.adapters.persistence.repositories import SqlTransaction
 from chatbill.application.ports.store import StoreUnavailable
+from chatbill.domain.errors import ChatbillError
 
 TO_WRITE = "ISOLATION LEVEL READ COMMITTED READ WRITE"
 TO_READ = "ISOLATION LEVEL REPEATABLE READ READ ONLY"
@@ -101,8 +102,12 @@ class Worker:
         try:
             connection.begin(self._how, careful=careful)
             value = work(transaction)
+            connection.flush(everything=False)
         except BaseException as error:  # noqa: BLE001 - what it means depends on the transaction
             raised = error
+            # What it raised may come of a statement that was queued and would have failed.
+            with contextlib.suppress(ChatbillError):
+                connection.flush(everything=True)
         if connection.failure:
             self._give_up(connection, connection.failure)
         if raised is not None or connection.spoilt_by:
@@ -118,10 +123,11 @@ class Worker:
     def _give_up(self, connection: PostgresConnection, failure: StoreUnavailable) -> None:
         """Nothing was kept: COMMIT was not sent, so the work may be run again where that can help."""
         connection.rollback()
-        lost = connection.is_lost
-        if lost:
+        again = connection.is_lost or asks_for_another_try(failure.__cause__)
+        if connection.is_lost or not is_passing(failure.__cause__):
+            # A server that became a standby, for one, is of no more use: the next connection may find the new one.
             self.close()
-        if lost or asks_for_another_try(failure.__cause__):
+        if again:
             raise _TryAgain(failure)
         raise failure
 
@@ -133,6 +139,8 @@ class Worker:
             if connection.is_lost:
                 # Nobody knows what became of it, so it must not be run again here.
                 self.close()
+            elif connection.failure is None and connection.spoilt_by:
+                raise _TryAgain(connection.spoilt_by, careful=True) from failure
             elif asks_for_another_try(failure.__cause__):
                 raise _TryAgain(failure) from failure
             raise

@@ -42,6 +42,12 @@ class Prepared:
     binds: tuple[tuple[str, Processor], ...]
     results: tuple[tuple[int, Processor], ...]
 
+    def bound(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        """The parameters as the driver takes them. Those given are changed."""
+        for name, processor in self.binds:
+            parameters[name] = processor(parameters[name])
+        return self.constants | parameters if self.constants else parameters
+
 
 class Statement:
     """A Core statement with named parameters. Made once, at module level; compared by identity.

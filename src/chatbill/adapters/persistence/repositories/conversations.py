@@ -7,7 +7,6 @@ from chatbill.adapters.persistence.statements import Statement, all_of, equals, 
 from chatbill.adapters.persistence.tables import conversations
 from chatbill.application.ports.repositories import Position
 from chatbill.domain.chat import Conversation
-from chatbill.domain.errors import BrokenBooks
 from chatbill.domain.ids import ConversationId, UserId
 
 _VISIBLE = conversations.c.deleted_at.is_(None)
@@ -49,7 +48,7 @@ class SqlConversations:
         return list(map(_conversation, rows))
 
     def add(self, conversation: Conversation) -> None:
-        self._connection.run(
+        self._connection.put(
             _ADD,
             id=conversation.id,
             user_id=conversation.user_id,
@@ -60,15 +59,14 @@ class SqlConversations:
         )
 
     def save(self, conversation: Conversation) -> None:
-        saved = self._connection.run(
+        self._connection.put(
             _SAVE,
             id=conversation.id,
             title=conversation.title,
             updated_at=conversation.updated_at,
             deleted_at=conversation.deleted_at,
+            or_else=f"conversation {conversation.id} does not exist",
         )
-        if not saved:
-            raise BrokenBooks(f"conversation {conversation.id} does not exist")
 
 
 def _conversation(row: Row) -> Conversation:

@@ -23,7 +23,6 @@ from chatbill.adapters.persistence.tables import conversations, interactions
 from chatbill.application.ports.repositories import HistoryFilter, Position
 from chatbill.domain.chat import Interaction, Outcome, Role, Turn
 from chatbill.domain.credits import Price, Usage
-from chatbill.domain.errors import BrokenBooks
 from chatbill.domain.ids import ConversationId, InteractionId, UserId
 
 _I = interactions.c
@@ -118,7 +117,7 @@ class SqlInteractions:
         return list(map(_interaction, rows))
 
     def add(self, interaction: Interaction) -> None:
-        self._connection.run(
+        self._connection.put(
             _ADD,
             conversation_id=interaction.conversation_id,
             user_id=interaction.user_id,
@@ -135,11 +134,10 @@ class SqlInteractions:
         )
 
     def save(self, interaction: Interaction) -> None:
-        if not self._connection.run(_SAVE, **_end(interaction)):
-            raise BrokenBooks(f"interaction {interaction.id} is not running")
+        self._connection.put(_SAVE, **_end(interaction), or_else=f"interaction {interaction.id} is not running")
 
     def erase_texts(self, conversation_id: ConversationId) -> None:
-        self._connection.run(_ERASE_TEXTS, conversation_id=conversation_id, prompt="", reply="")
+        self._connection.put(_ERASE_TEXTS, conversation_id=conversation_id, prompt="", reply="")
 
 
 def _place(after: Position | None) -> dict[str, Any]:

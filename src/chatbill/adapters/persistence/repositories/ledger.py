@@ -38,7 +38,7 @@ class SqlLedger:
         self._connection = connection
 
     def append(self, entry: LedgerEntry) -> None:
-        self._connection.run(
+        self._connection.put(
             _APPEND,
             wallet_id=entry.wallet_id,
             wallet_version=entry.wallet_version,

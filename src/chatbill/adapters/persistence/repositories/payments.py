@@ -34,7 +34,7 @@ class SqlPayments:
         return _payment(self._connection.one(_LOCK, id=payment_id))
 
     def add(self, payment: Payment) -> None:
-        self._connection.run(
+        self._connection.put(
             _ADD,
             id=payment.id,
             user_id=payment.user_id,
@@ -51,15 +51,14 @@ class SqlPayments:
         )
 
     def save(self, payment: Payment) -> None:
-        saved = self._connection.run(
+        self._connection.put(
             _SAVE,
             id=payment.id,
             status=payment.status.value,
             confirmed_at=payment.confirmed_at,
             balance_after=payment.balance_after,
+            or_else=f"payment {payment.id} is not pending",
         )
-        if not saved:
-            raise BrokenBooks(f"payment {payment.id} is not pending")
 
 
 def _hundredths(price: Money) -> int:

@@ -9,7 +9,6 @@ from sqlalchemy import Delete, bindparam, select
 from chatbill.adapters.persistence.connection import Connection, Row
 from chatbill.adapters.persistence.statements import Statement, all_of, equals, insert, limit, locking, update
 from chatbill.adapters.persistence.tables import refresh_tokens, sessions
-from chatbill.domain.errors import BrokenBooks
 from chatbill.domain.ids import SessionId, UserId
 from chatbill.domain.sessions import RefreshToken, Session, SessionEnd
 
@@ -53,7 +52,7 @@ class SqlSessions:
         return RefreshToken(digest=digest, session_id=session_id, issued_at=issued_at, spent_at=spent_at)
 
     def add(self, session: Session) -> None:
-        self._connection.run(
+        self._connection.put(
             _ADD,
             id=session.id,
             user_id=session.user_id,
@@ -64,22 +63,21 @@ class SqlSessions:
         )
 
     def save(self, session: Session) -> None:
-        saved = self._connection.run(
+        self._connection.put(
             _SAVE,
             id=session.id,
             expires_at=session.expires_at,
             ended_at=session.ended_at,
             ended_because=session.ended_because and session.ended_because.value,
+            or_else=f"session {session.id} does not exist",
         )
-        if not saved:
-            raise BrokenBooks(f"session {session.id} does not exist")
 
     def live_of(self, user_id: UserId) -> list[Session]:
         rows = self._connection.stream(_LIVE, user_id=user_id)
         return [session for session in map(_session, rows) if session]
 
     def add_token(self, token: RefreshToken) -> None:
-        self._connection.run(
+        self._connection.put(
             _ADD_TOKEN,
             digest=token.digest,
             session_id=token.session_id,
@@ -88,8 +86,12 @@ class SqlSessions:
         )
 
     def save_token(self, token: RefreshToken) -> None:
-        if not self._connection.run(_SAVE_TOKEN, digest=token.digest, spent_at=token.spent_at):
-            raise BrokenBooks(f"the refresh token of session {token.session_id} does not exist")
+        self._connection.put(
+            _SAVE_TOKEN,
+            digest=token.digest,
+            spent_at=token.spent_at,
+            or_else=f"the refresh token of session {token.session_id} does not exist",
+        )
 
     def forget(self, *, expired_before: datetime, limit: int) -> int:
         return self._connection.run(_FORGET, expired_before=expired_before, limit=limit)

@@ -9,7 +9,6 @@ from sqlalchemy import bindparam
 from chatbill.adapters.persistence.connection import Connection, Row
 from chatbill.adapters.persistence.statements import Statement, all_of, equals, insert, locking, update
 from chatbill.adapters.persistence.tables import users
-from chatbill.domain.errors import BrokenBooks
 from chatbill.domain.ids import UserId
 from chatbill.domain.users import User, UserRole
 
@@ -43,11 +42,10 @@ class SqlUsers:
         return _user(self._connection.one(_BY_LOGIN, login=key))
 
     def add(self, user: User) -> None:
-        self._connection.run(_ADD, wallet_id=user.wallet_id, created_at=user.created_at, **_changeable(user))
+        self._connection.put(_ADD, wallet_id=user.wallet_id, created_at=user.created_at, **_changeable(user))
 
     def save(self, user: User) -> None:
-        if not self._connection.run(_SAVE, **_changeable(user)):
-            raise BrokenBooks(f"user {user.id} does not exist")
+        self._connection.put(_SAVE, **_changeable(user), or_else=f"user {user.id} does not exist")
 
 
 def _changeable(user: User) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from chatbill.adapters.persistence.connection import Connection, Row
 from chatbill.adapters.persistence.statements import Statement, all_of, equals, insert, limit, locking, update
 from chatbill.adapters.persistence.tables import holds, interactions, wallets
 from chatbill.application.ports.repositories import HeldWork
-from chatbill.domain.errors import BrokenBooks, NotFound
+from chatbill.domain.errors import NotFound
 from chatbill.domain.ids import HoldId, WalletId
 from chatbill.domain.wallets import Hold, HoldState, Wallet
 
@@ -45,8 +45,9 @@ _SAVE_REFUND = update(
     where=(
         equals(holds.c.id),
         holds.c.state == literal_column("'captured'"),
-        holds.c.refunded < bindparam("refunded"),
-        holds.c.captured >= bindparam("refunded"),
+        # A parameter that is compared needs another name than the column that is set.
+        holds.c.refunded < bindparam("in_all"),
+        holds.c.captured >= bindparam("in_all"),
     ),
 )
 _SAVE_HOLD = update(holds, "state", "captured", "settled_at", where=(equals(holds.c.id), _PENDING))
@@ -69,7 +70,7 @@ class SqlWallets:
         return wallet_of(row)
 
     def add(self, wallet: Wallet) -> None:
-        self._connection.run(
+        self._connection.put(
             _ADD_WALLET,
             id=wallet.id,
             posted=wallet.posted,
@@ -79,7 +80,7 @@ class SqlWallets:
         )
 
     def save(self, wallet: Wallet) -> None:
-        saved = self._connection.run(
+        self._connection.put(
             _SAVE_WALLET,
             id=wallet.id,
             posted=wallet.posted,
@@ -87,9 +88,8 @@ class SqlWallets:
             version=wallet.version,
             overdraft=wallet.overdraft,
             newest=wallet.version,
+            or_else=f"wallet {wallet.id} does not exist, or has entries after number {wallet.version}",
         )
-        if not saved:
-            raise BrokenBooks(f"wallet {wallet.id} does not exist, or has entries after number {wallet.version}")
 
 
 class SqlHolds:
@@ -119,7 +119,7 @@ class SqlHolds:
         return [HeldWork(*row) for row in self._connection.stream(_DUE_HOLDS, now=now, limit=limit)]
 
     def add(self, hold: Hold) -> None:
-        self._connection.run(
+        self._connection.put(
             _ADD_HOLD,
             id=hold.id,
             wallet_id=hold.wallet_id,
@@ -133,15 +133,23 @@ class SqlHolds:
         )
 
     def save_refund(self, hold: Hold) -> None:
-        if not self._connection.run(_SAVE_REFUND, id=hold.id, refunded=hold.refunded):
-            raise BrokenBooks(f"hold {hold.id} cannot be refunded for {hold.refunded}")
+        self._connection.put(
+            _SAVE_REFUND,
+            id=hold.id,
+            refunded=hold.refunded,
+            in_all=hold.refunded,
+            or_else=f"hold {hold.id} cannot be refunded for {hold.refunded}",
+        )
 
     def save(self, hold: Hold) -> None:
-        saved = self._connection.run(
-            _SAVE_HOLD, id=hold.id, state=hold.state.value, captured=hold.captured, settled_at=hold.settled_at
+        self._connection.put(
+            _SAVE_HOLD,
+            id=hold.id,
+            state=hold.state.value,
+            captured=hold.captured,
+            settled_at=hold.settled_at,
+            or_else=f"hold {hold.id} is not pending",
         )
-        if not saved:
-            raise BrokenBooks(f"hold {hold.id} is not pending")
 
 
 def wallet_of(row: Row) -> Wallet:
