@@ -20,8 +20,9 @@ from tests.torture.bench import EXPERIMENTS, Experiment, Figures, Task
 from tests.torture.databases import POSTGRES, has_store, of_kind, postgres_server
 
 ROOT = Path(__file__).parents[2]
-NIGHT_S = 12 * 3_600
-SHOWN_PROBLEMS = 10
+LIMITS_S = {"quick": 600, "full": 12 * 3_600}
+"""How long one experiment may take before it counts as stuck."""
+SHOWN_PROBLEMS, SHOWN_CHARS = 10, 4_000
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ def main() -> int:
         [(experiment, kind, size)] = todo
         print(run_here(experiment, kind, size, seed).to_json())
         return 0
-    return report(todo, seed=seed, jobs=asked.jobs)
+    return report(todo, seed=seed, jobs=asked.jobs, limit_s=LIMITS_S[asked.size])
 
 
 def run_here(experiment: Experiment, kind: str, size: int, seed: int) -> Figures:
@@ -92,7 +93,7 @@ def run_here(experiment: Experiment, kind: str, size: int, seed: int) -> Figures
         return experiment.run(Task(size=size, databases=databases, folder=Path(folder), chance=chance))
 
 
-def report(todo: list[tuple[Experiment, str, int]], *, seed: int, jobs: int) -> int:
+def report(todo: list[tuple[Experiment, str, int]], *, seed: int, jobs: int, limit_s: int) -> int:
     """Run them, a line for each as it ends and a table at the end; the exit code."""
     print(f"{len(todo)} experiments, {jobs} at a time, seed {seed}", flush=True)
     began = time.monotonic()
@@ -101,7 +102,7 @@ def report(todo: list[tuple[Experiment, str, int]], *, seed: int, jobs: int) -> 
         if any(kind == "postgres" for _, kind, _ in todo):
             environment[POSTGRES] = stack.enter_context(postgres_server())[0]
         pool = stack.enter_context(ThreadPoolExecutor(jobs))
-        done = list(pool.map(lambda each: run_apart(*each, seed=seed, environment=environment), todo))
+        done = list(pool.map(lambda each: run_apart(*each, seed=seed, environment=environment, limit_s=limit_s), todo))
     print("\n" + "\n".join(table([HEADER, *(job.cells() for job in done)])))
     for job in done:
         if job.figures.lines:
@@ -112,18 +113,23 @@ def report(todo: list[tuple[Experiment, str, int]], *, seed: int, jobs: int) -> 
     return 1 if failed else 0
 
 
-def run_apart(experiment: Experiment, kind: str, size: int, *, seed: int, environment: dict[str, str]) -> Job:
+def run_apart(
+    experiment: Experiment, kind: str, size: int, *, seed: int, environment: dict[str, str], limit_s: int
+) -> Job:
     """Run one experiment in a process of its own, and print its line."""
     began = time.monotonic()
     command = [sys.executable, "-m", "tests.torture", "quick", experiment.name]
     options = ["--store", kind, "--seed", str(seed), "--times", str(size), "--here"]
-    ran = subprocess.run(
-        [*command, *options], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=NIGHT_S, check=False
-    )
-    if ran.returncode == 0:
+    try:
+        ran = subprocess.run(
+            [*command, *options], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=limit_s, check=True
+        )
         figures = Figures.from_json(ran.stdout.splitlines()[-1])
-    else:
-        figures = Figures(problems=[f"the experiment itself broke\n{ran.stdout[-2_000:]}{ran.stderr[-6_000:]}"])
+    except subprocess.TimeoutExpired:
+        figures = Figures(problems=[f"the experiment was stuck for {limit_s} s"])
+    except subprocess.CalledProcessError as broken:
+        last = f"{broken.stdout[-SHOWN_CHARS:]}{broken.stderr[-SHOWN_CHARS:]}"
+        figures = Figures(problems=[f"the experiment itself broke\n{last}"])
     job = Job(experiment, kind, size, figures, time.monotonic() - began)
     told = dict(zip(HEADER[1:], job.cells()[1:], strict=True))
     numbers = ", ".join(f"{name} {told[name]}" for name in HEADER[3:9] if told[name] != "-")

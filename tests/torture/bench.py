@@ -78,6 +78,14 @@ EXPERIMENTS = (
         kinds=("source",),
     ),
     Experiment(
+        name="faults",
+        promise="a fault at any statement leaves nothing half done, and a retry has one effect",
+        unit="passes",
+        quick=1,
+        full=20,
+        kinds=ALL,
+    ),
+    Experiment(
         name="crash_service",
         promise="kill -9 of `chatbill serve` under load loses nothing that was answered",
         unit="cycles",
@@ -129,14 +137,6 @@ EXPERIMENTS = (
         unit="rounds",
         quick=200,
         full=10_000,
-        kinds=ALL,
-    ),
-    Experiment(
-        name="faults",
-        promise="a fault at any statement leaves nothing half done, and a retry has one effect",
-        unit="passes",
-        quick=1,
-        full=20,
         kinds=ALL,
     ),
 )
