@@ -55,8 +55,8 @@ class Job(Generic[S, T]):
         return self._error is not None
 
     def succeed(self, value: T) -> None:
-        """Note what the work returned."""
-        self._value = value
+        """Note what the work returned, whatever became of an earlier run of it."""
+        self._value, self._error = value, None
 
     def fail(self, error: BaseException) -> None:
         """Note what went wrong."""

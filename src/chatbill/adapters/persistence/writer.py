@@ -18,8 +18,8 @@ _log = logging.getLogger(__name__)
 class Writer:
     """Runs jobs one after the other, up to `batch_size` of them in one transaction of the database.
 
-    Each has a savepoint of its own, so one that raises takes nothing from the others. Nobody is told of an outcome,
-    be it an error, before the commit: a refusal may rest on what an earlier job of the batch has changed.
+    One that raises takes nothing from the others: the batch then begins again, with a savepoint for each job. Nobody
+    is told of an outcome, be it an error, before the commit: a refusal may rest on what an earlier job has changed.
     """
 
     def __init__(self, connect: Callable[[], Connection], *, queue_size: int, batch_size: int) -> None:
@@ -53,10 +53,20 @@ class Writer:
     def _commit(self, jobs: list[AnyJob]) -> None:
         connection, transaction = self._ready()
         connection.command("BEGIN IMMEDIATE")
-        if len(jobs) == 1:
-            self._attempt(jobs[0], connection, transaction)
-            connection.command("ROLLBACK" if jobs[0].has_failed else "COMMIT")
+        for job in jobs:
+            self._attempt(job, connection, transaction)
+            if job.has_failed:
+                connection.command("ROLLBACK")
+                break
+        else:
+            connection.command("COMMIT")
             return
+        if len(jobs) > 1:
+            self._commit_one_by_one(jobs, connection, transaction)
+
+    def _commit_one_by_one(self, jobs: list[AnyJob], connection: Connection, transaction: SqlTransaction) -> None:
+        """Slower, and seldom needed: savepoints are a tenth of the work of a charge."""
+        connection.command("BEGIN IMMEDIATE")
         for job in jobs:
             connection.command("SAVEPOINT work")
             self._attempt(job, connection, transaction)
