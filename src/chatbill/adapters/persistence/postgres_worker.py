@@ -76,7 +76,8 @@ class Worker:
                 job.succeed(self._attempt(job.work, careful=careful))
             except _TryAgain as again:
                 careful = careful or again.careful
-                if attempt == MAX_ATTEMPTS or job.is_late:
+                # With savepoints it is run once more however late it is: what went wrong may be what it waits for.
+                if attempt == MAX_ATTEMPTS or (job.is_late and not again.careful):
                     job.fail(again.trouble)
                     return
                 if not again.careful:
