@@ -77,7 +77,7 @@ class Worker:
             except _TryAgain as again:
                 careful = careful or again.careful
                 # With savepoints it is run once more however late it is: what went wrong may be what it waits for.
-                if attempt == MAX_ATTEMPTS or (job.is_late and not again.careful):
+                if attempt == MAX_ATTEMPTS or (not again.careful and job.is_late):
                     job.fail(again.trouble)
                     return
                 if not again.careful:
