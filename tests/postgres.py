@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import itertools
 import os
 import shutil
@@ -96,6 +97,7 @@ def stop(server: Server) -> None:
 def shared() -> Server:
     """The one server that most tests share; it ends with the run."""
     server = start()
+    atexit.register(stop, server)
     server.run(f"CREATE DATABASE {TEMPLATE} TEMPLATE template0")
     schema.upgrade(server.url(TEMPLATE))
     return server
