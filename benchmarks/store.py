@@ -174,7 +174,7 @@ async def main(folder: Path, seconds: float) -> None:
 
     def differences(snapshot: Snapshot) -> list[Difference]:
         books = snapshot.books
-        everything = (books.wallets(), books.entries(), books.settlements(), books.unheld())
+        everything = (books.wallets(), books.entries(), books.settlements(), books.unheld(), books.purchases())
         return list(audit(*everything, now=datetime.now(UTC) - timedelta(hours=1), tally=tally))
 
     started = time.perf_counter()

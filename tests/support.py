@@ -165,6 +165,7 @@ def world(
             clock=clock,
             new_id=new_id,
             bounds=bounds,
+            settle_attempts=3,
         ),
         sign_in=SignIn(
             store=store,

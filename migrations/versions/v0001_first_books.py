@@ -279,6 +279,12 @@ def money() -> None:
         check("ledger_entries", "amount_in_bounds", f"amount BETWEEN 1 AND {MAX_CREDITS}"),
         check("ledger_entries", "balance_in_bounds", f"balance_after BETWEEN -{MAX_CREDITS} AND {MAX_CREDITS}"),
         check("ledger_entries", "accounts_fit_kind", ACCOUNTS_FIT_KIND),
+        check("ledger_entries", "top_up_has_payment", "(kind = 'top_up') = (payment_id IS NOT NULL)"),
+        check(
+            "ledger_entries",
+            "by_hand_has_author",
+            "kind NOT IN ('adjustment', 'refund') OR (author IS NOT NULL AND description <> '')",
+        ),
         refers("ledger_entries", "author", "users"),
         refers("ledger_entries", "hold_id", "holds"),
         refers("ledger_entries", "interaction_id", "interactions"),
@@ -288,6 +294,9 @@ def money() -> None:
         unique("ledger_entries", "id"),
     )
     partial_index("uq_ledger_entries_charge_of_hold", "ledger_entries", "hold_id", where="kind = 'charge'", unique=True)
+    partial_index(
+        "uq_ledger_entries_top_up_of_payment", "ledger_entries", "payment_id", where="kind = 'top_up'", unique=True
+    )
     partial_index("ix_ledger_entries_refund_of_hold", "ledger_entries", "hold_id", where="kind = 'refund'")
     make(
         "idempotency_keys",

@@ -84,6 +84,12 @@ class Schema:
 
         schema.upgrade(self.url)
 
+    def check(self) -> None:
+        """Change nothing. Raises `StoreUnavailable` unless the schema is there and is what this version wants."""
+        from chatbill.adapters.persistence import schema  # noqa: PLC0415
+
+        schema.check(self.url)
+
     def current(self) -> str | None:
         """Its revision; None where there is no schema yet."""
         from chatbill.adapters.persistence import schema  # noqa: PLC0415

@@ -47,11 +47,12 @@ class ThreeFailures:
 
     async def hit(self, limit: Limit, who: str) -> None:
         if limit.name == "failures":
+            if self.failures.get(who, 0) >= 3:
+                raise RateLimited(retry_after_s=60)
             self.failures[who] = self.failures.get(who, 0) + 1
 
-    async def check(self, limit: Limit, who: str) -> None:
-        if self.failures.get(who, 0) >= 3:
-            raise RateLimited(retry_after_s=60)
+    async def forget(self, limit: Limit, who: str) -> None:
+        self.failures.pop(who, None)
 
 
 def registration(username: str = "alice", email: str = "alice@example.org") -> Registration:

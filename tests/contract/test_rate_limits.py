@@ -70,13 +70,14 @@ async def test_a_refused_hit_is_not_counted(limits: RateLimits, hand: Hand) -> N
         await limits.hit(LIMIT, "ann")
 
 
-async def test_a_check_refuses_what_a_hit_would_and_counts_nothing(limits: RateLimits) -> None:
-    for _ in range(LIMIT.times):
-        for _ in range(5):
-            await limits.check(LIMIT, "ann")
-        await limits.hit(LIMIT, "ann")
+async def test_what_was_forgotten_counts_no_more_for_this_one_alone(limits: RateLimits) -> None:
+    for who in ("ann", "bob"):
+        for _ in range(LIMIT.times):
+            await limits.hit(LIMIT, who)
+    await limits.forget(LIMIT, "ann")
+    await limits.hit(LIMIT, "ann")
     with pytest.raises(RateLimited):
-        await limits.check(LIMIT, "ann")
+        await limits.hit(LIMIT, "bob")
 
 
 async def test_people_and_limits_are_counted_apart(limits: RateLimits) -> None:
@@ -91,7 +92,7 @@ async def test_no_times_means_no_limit(limits: RateLimits) -> None:
     off = Limit(name="off", times=0, window_s=60)
     for _ in range(1_000):
         await limits.hit(off, "ann")
-    await limits.check(off, "ann")
+    await limits.forget(off, "ann")
 
 
 async def test_of_many_hits_at_once_exactly_the_allowed_pass(limits: RateLimits) -> None:

@@ -38,10 +38,18 @@ def test_a_weak_password_is_told_in_words(operator: Service) -> None:
 
 
 def test_the_proof_names_what_it_proved(operator: Service) -> None:
+    operator.run("db", "upgrade")
     done = operator.run("ledger", "verify")
     assert done.returncode == 0
     assert "proved: the sum over all accounts is zero" in done.stdout
     assert "The books agree." in done.stdout
+
+
+def test_a_database_that_is_not_there_is_neither_made_nor_proved(operator: Service) -> None:
+    done = operator.run("ledger", "verify")
+    assert done.returncode == 1
+    assert "There is no database at" in done.stderr
+    assert not operator.data_dir.exists()
 
 
 def test_the_proof_names_every_difference(operator: Service) -> None:

@@ -95,7 +95,15 @@ def total(snapshot: Snapshot) -> int:
 def audited(snapshot: Snapshot) -> list[str]:
     """What the audit finds in the midst of it."""
     books = snapshot.books
-    found_ = audit(books.wallets(), books.entries(), books.settlements(), books.unheld(), now=tomorrow(), tally=Tally())
+    found_ = audit(
+        books.wallets(),
+        books.entries(),
+        books.settlements(),
+        books.unheld(),
+        books.purchases(),
+        now=tomorrow(),
+        tally=Tally(),
+    )
     return [f"{each.rule}: {each.subject} {each.detail}" for each in found_]
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from typing import Any
 
@@ -16,7 +17,9 @@ from chatbill.domain.credits import Usage
 from chatbill.domain.errors import ChatbillError, GenerationFailed, GenerationTimeout, ModelUnavailable
 from chatbill.domain.ids import InteractionId, ModelId
 
-UNSETTLED = "The reply could not be stored, so it was not charged. Try again."
+UNSETTLED = "The reply could not be stored. Whether it was charged will show in your history; nothing is charged twice."
+BEGIN_TIMEOUT_S = 15.0
+"""How long a stopping service waits for messages that are just being accepted."""
 CLOSE_TIMEOUT_S = 10.0
 """How long an engine may take to stop computing before the reply is settled without it."""
 
@@ -96,7 +99,7 @@ class Reply:
             end = end_of(await self._settle(await self._generate()))
         except Exception:  # noqa: BLE001 - whatever broke, those who watch must hear an end
             _log.exception("reply %s could not be settled; the sweep will release its hold", self._interaction.id)
-            end = Failed(interaction=self._interaction, code="internal_error", detail=UNSETTLED)
+            end = Failed(interaction=self._interaction, code="store_unavailable", detail=UNSETTLED)
         self._events.put_nowait(end)
         return end
 
@@ -156,15 +159,27 @@ class Replies:
 
     def __init__(self) -> None:
         self._running: dict[InteractionId, Reply] = {}
+        self._beginning: set[asyncio.Future[None]] = set()
         self._closed = False
 
     def __len__(self) -> int:
         return len(self._running)
 
-    def check_open(self, model: ModelId) -> None:
-        """Raise `ModelUnavailable` when the service is stopping."""
+    @contextmanager
+    def beginning(self, model: ModelId) -> Iterator[None]:
+        """While this is entered a message is on its way to become a reply, and `drain` waits for it.
+
+        Raises `ModelUnavailable` when the service is stopping.
+        """
         if self._closed:
             raise ModelUnavailable(model, "the service is stopping; try again in a moment")
+        begun = asyncio.get_running_loop().create_future()
+        self._beginning.add(begun)
+        try:
+            yield
+        finally:
+            self._beginning.discard(begun)
+            begun.set_result(None)
 
     def add(self, reply: Reply) -> None:
         """Keep the reply until it is settled."""
@@ -183,6 +198,8 @@ class Replies:
     async def drain(self, *, grace_s: float) -> None:
         """Take no more replies, let the running ones finish for `grace_s` seconds, then end the rest unpaid."""
         self._closed = True
+        if self._beginning:
+            await asyncio.wait(set(self._beginning), timeout=BEGIN_TIMEOUT_S)
         await self._wait(grace_s)
         for reply in self._running.values():
             reply.stop(StopReason.SHUTDOWN)

@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 
 from chatbill.domain.chat import Outcome, due_for
 from chatbill.domain.credits import Price, Usage
-from chatbill.domain.ids import HoldId, InteractionId, WalletId
+from chatbill.domain.ids import HoldId, InteractionId, PaymentId, WalletId
 from chatbill.domain.ledger import COUNTERPART, EntryKind, HouseAccount, LedgerEntry, wallet_account
 from chatbill.domain.wallets import HoldState, Wallet
 
@@ -26,7 +26,8 @@ Row = TypeVar("Row")
 class Settlement:
     """A hold beside what became of it: its interaction, and the entries that name it.
 
-    There are `charges` charges worth `charged` credits, and refunds worth `given_back`.
+    There are `charges` charges worth `charged` credits, and refunds worth `given_back`, all of the hold's own wallet.
+    `paid_by` is the wallet of the interaction, and `promised` what the interaction says was held for it.
     """
 
     hold_id: HoldId
@@ -44,6 +45,24 @@ class Settlement:
     credits_charged: int | None
     refunded: int = 0
     given_back: int = 0
+    paid_by: WalletId | None = None
+    promised: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Purchase:
+    """A payment beside the entries that credited it to its own wallet: `entries` of them, worth `credited`.
+
+    `expected` is what was bought; `balance_after` and `credited_balance` are what payment and entry say was owned then.
+    """
+
+    payment_id: PaymentId
+    confirmed: bool
+    expected: int
+    balance_after: int | None
+    entries: int
+    credited: int
+    credited_balance: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +81,7 @@ RULES = {
     "available": "no wallet has promised more than it owns, beyond a debt that was allowed",
     "capture": "every captured hold has exactly one charge, at most its amount, and no other hold has one",
     "refund": "every refund belongs to a charge, and no charge was refunded for more than it was",
+    "purchase": "every confirmed payment was credited once, to its wallet, and nothing else was credited as bought",
     "price": "every interaction was charged what its frozen price says, and nothing else was charged",
     "expiry": "no hold lives past its time",
 }
@@ -82,6 +102,7 @@ class Tally:
     pending_holds: int = 0
     charges: int = 0
     refunded: int = 0
+    top_ups: int = 0
     owned: int = 0
     house: Counter[HouseAccount] = field(default_factory=Counter)
 
@@ -91,6 +112,7 @@ def audit(
     entries: Iterable[LedgerEntry],
     settlements: Iterable[Settlement],
     unheld: Iterable[InteractionId],
+    purchases: Iterable[Purchase],
     *,
     now: datetime,
     tally: Tally,
@@ -98,34 +120,35 @@ def audit(
     """Every difference in the books, as it is found.
 
     `wallets` are sorted by id, `entries` by wallet and version, `settlements` by wallet. `unheld` are interactions
-    without a hold. `tally` is filled on the way.
+    without a hold. `purchases` are all payments. `tally` is filled on the way.
     """
     entries_of = _Groups(entries, lambda entry: entry.wallet_id)
     settlements_of = _Groups(settlements, lambda settlement: settlement.wallet_id)
-    matched = given_back = 0
     for wallet in wallets:
         tally.wallets += 1
         tally.owned += wallet.posted
+        charges, refunded = tally.charges, tally.refunded
         yield from entries_of.strangers(wallet.id)
         yield from _replay(wallet, entries_of.take(wallet.id), tally)
         yield from settlements_of.strangers(wallet.id)
-        held = 0
+        held, charges, refunded = 0, tally.charges - charges, tally.refunded - refunded
         for settlement in settlements_of.take(wallet.id):
             tally.holds += 1
-            matched += settlement.charges
-            given_back += settlement.given_back
+            charges -= settlement.charges
+            refunded -= settlement.given_back
             held += settlement.amount if settlement.state is HoldState.PENDING else 0
             yield from _settled(settlement, now, tally)
+        if charges:
+            yield Difference("capture", f"wallet {wallet.id}", f"{charges} more charges than its holds have")
+        if refunded:
+            yield Difference("refund", f"wallet {wallet.id}", f"{refunded} more credits refunded than its charges say")
         if wallet.held != held:
             yield Difference("held", f"wallet {wallet.id}", f"holds {wallet.held}, its pending holds are {held}")
         if wallet.available < -wallet.overdraft:
             yield Difference("available", f"wallet {wallet.id}", f"owns {wallet.posted} and has promised {wallet.held}")
     yield from entries_of.strangers(None)
     yield from settlements_of.strangers(None)
-    if matched != tally.charges:
-        yield Difference("capture", "all charges", f"{tally.charges} were posted, {matched} belong to a hold")
-    if given_back != tally.refunded:
-        yield Difference("refund", "all refunds", f"{tally.refunded} credits were refunded, {given_back} of a charge")
+    yield from _purchased(purchases, tally)
     for interaction_id in unheld:
         yield Difference("price", f"interaction {interaction_id}", "has no hold")
     if total := tally.owned + sum(tally.house.values()):
@@ -138,11 +161,12 @@ def _replay(wallet: Wallet, entries: Iterable[LedgerEntry], tally: Tally) -> Ite
         tally.entries += 1
         tally.charges += entry.kind is EntryKind.CHARGE
         tally.refunded += entry.amount if entry.kind is EntryKind.REFUND else 0
+        tally.top_ups += entry.kind is EntryKind.TOP_UP
         tally.house[COUNTERPART[entry.kind]] -= entry.signed_amount
         version += 1
         posted += entry.signed_amount
         subject = f"entry {entry.id}"
-        if {entry.debit, entry.credit} != {wallet_account(wallet.id), COUNTERPART[entry.kind]}:
+        if (entry.debit, entry.credit) not in _ways(entry.kind, wallet_account(wallet.id)):
             yield Difference("zero_sum", subject, f"a {entry.kind} cannot move {entry.debit} to {entry.credit}")
         if entry.wallet_version != version:
             yield Difference("replay", subject, f"is number {version} of its wallet and says {entry.wallet_version}")
@@ -156,6 +180,35 @@ def _replay(wallet: Wallet, entries: Iterable[LedgerEntry], tally: Tally) -> Ite
             f"wallet {wallet.id}",
             f"owns {wallet.posted} at version {wallet.version}; its entries say {posted} at version {version}",
         )
+
+
+def _ways(kind: EntryKind, wallet: str) -> tuple[tuple[str, str], ...]:
+    """From which account to which an entry of this kind may move credits."""
+    house = COUNTERPART[kind]
+    match kind:
+        case EntryKind.CHARGE:
+            return ((wallet, house),)
+        case EntryKind.ADJUSTMENT:
+            return ((wallet, house), (house, wallet))
+        case _:
+            return ((house, wallet),)
+
+
+def _purchased(purchases: Iterable[Purchase], tally: Tally) -> Iterator[Difference]:
+    matched = 0
+    for bought in purchases:
+        matched += bought.entries
+        subject = f"payment {bought.payment_id}"
+        if bought.entries != int(bought.confirmed):
+            said = "confirmed" if bought.confirmed else "not confirmed"
+            yield Difference("purchase", subject, f"is {said} and was credited {bought.entries} times")
+        elif bought.confirmed and (bought.credited, bought.credited_balance) != (bought.expected, bought.balance_after):
+            detail = f"bought {bought.expected} and left {bought.balance_after}"
+            yield Difference(
+                "purchase", subject, f"{detail}; its entry says {bought.credited} and {bought.credited_balance}"
+            )
+    if matched != tally.top_ups:
+        yield Difference("purchase", "all payments", f"{tally.top_ups} top-ups were posted, {matched} of a payment")
 
 
 def _settled(settlement: Settlement, now: datetime, tally: Tally) -> Iterator[Difference]:
@@ -184,6 +237,9 @@ def _priced(settlement: Settlement) -> Iterator[Difference]:
     due = due_for(settlement.price, settlement.outcome, settlement.usage)
     subject = f"interaction {settlement.interaction_id}"
     running = settlement.outcome is Outcome.RUNNING
+    if settlement.paid_by != settlement.wallet_id or settlement.promised != settlement.amount:
+        detail = f"says that {settlement.paid_by} promised {settlement.promised}; its hold is of {settlement.wallet_id}"
+        yield Difference("price", subject, f"{detail}, for {settlement.amount}")
     if running != (settlement.state is HoldState.PENDING):
         yield Difference("price", subject, f"is {settlement.outcome} while its hold is {settlement.state}")
     if settlement.credits_charged != settlement.captured or settlement.captured != due:

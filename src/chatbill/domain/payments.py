@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_UP, Decimal
 from enum import StrEnum
 
 from chatbill.domain.errors import BrokenBooks, InvalidRequest
@@ -58,7 +58,7 @@ class PriceList:
         if not self.min_credits <= credits_wanted <= self.max_credits:
             raise InvalidRequest.of("amount", f"must be {self.min_credits} to {self.max_credits} credits")
         exact = self.unit_price.amount * credits_wanted
-        price = Money(exact.quantize(CENT, rounding=ROUND_HALF_UP), self.unit_price.currency)
+        price = Money(exact.quantize(CENT, rounding=ROUND_UP), self.unit_price.currency)
         return Package(id="custom", credits=credits_wanted, bonus=0, price=price)
 
 

@@ -137,7 +137,10 @@ class Settings(BaseSettings):
     )
     access_token_s: int = Field(default=3_600, ge=1, le=86_400, description="Life of an access token, in seconds.")
     refresh_token_s: int = Field(
-        default=2_592_000, ge=1, le=31_536_000, description="Life of a sign-in without use, in seconds."
+        default=2_592_000,
+        ge=1,
+        le=31_536_000,
+        description="Life of a sign-in, in seconds; after it a person signs in anew.",
     )
     registration_open: bool = Field(default=True, description="Whether anybody may make an account.")
     sign_in_failures: Times = Field(

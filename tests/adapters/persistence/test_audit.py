@@ -28,10 +28,28 @@ TAMPERING = [
     ("replay", "UPDATE wallets SET version = 3 WHERE id = 'wallet-alice'"),
     ("held", "UPDATE wallets SET held = 0 WHERE id = 'wallet-alice'"),
     ("held", "UPDATE wallets SET held = 1 WHERE id = 'wallet-bob'"),
-    ("available", "UPDATE wallets SET held = 500 WHERE id = 'wallet-alice'; UPDATE holds SET amount = 500"),
+    (
+        "available",
+        (
+            "UPDATE wallets SET held = 500 WHERE id = 'wallet-alice'; UPDATE holds SET amount = 500;"
+            " UPDATE interactions SET held = 500"
+        ),
+    ),
     ("capture", "UPDATE ledger_entries SET hold_id = NULL WHERE kind = 'charge'"),
     ("capture", "UPDATE ledger_entries SET hold_id = 'hold-running' WHERE kind = 'charge'"),
-    ("capture", "UPDATE holds SET amount = 3 WHERE state = 'captured'"),
+    (
+        "capture",
+        "UPDATE holds SET amount = 3 WHERE state = 'captured'; UPDATE interactions SET held = 3 WHERE id = 'ended'",
+    ),
+    (
+        "purchase",
+        (
+            "UPDATE ledger_entries SET kind = 'top_up', debit = 'house:payments' WHERE kind = 'grant'"
+            " AND wallet_id = 'wallet-bob'"
+        ),
+    ),
+    ("price", "UPDATE interactions SET held = 77 WHERE id = 'running'"),
+    ("price", "UPDATE interactions SET wallet_id = 'wallet-bob' WHERE id = 'ended'"),
     ("refund", "UPDATE holds SET refunded = 1 WHERE state = 'captured'"),
     ("refund", "UPDATE ledger_entries SET kind = 'refund', debit = 'house:revenue' WHERE id = 'wallet-bob-1'"),
     ("price", "UPDATE interactions SET price_per_reply = 2 WHERE id = 'ended'"),

@@ -184,6 +184,17 @@ ROWS: list[tuple[str, str, dict[str, Any]]] = [
         "ledger_entries",
         NEW_ENTRY | {"kind": "refund", "debit": "house:revenue"},
     ),
+    (
+        "ck_ledger_entries_top_up_has_payment",
+        "ledger_entries",
+        NEW_ENTRY | {"kind": "top_up", "debit": "house:payments"},
+    ),
+    ("ck_ledger_entries_top_up_has_payment", "ledger_entries", NEW_ENTRY | {"payment_id": "paid"}),
+    (
+        "ck_ledger_entries_by_hand_has_author",
+        "ledger_entries",
+        NEW_ENTRY | {"kind": "adjustment", "debit": "house:adjustments"},
+    ),
     ("ck_idempotency_keys_refusal_is_whole", "idempotency_keys", NEW_KEY | {"refusal_available": 1}),
     ("ck_idempotency_keys_answer_is_one", "idempotency_keys", NEW_KEY | {"subject_id": None}),
     (

@@ -167,8 +167,8 @@ class _StrictLimits:
         self.seen.append(who)
         raise RateLimited(retry_after_s=17)
 
-    async def check(self, limit: Limit, who: str) -> None:
-        await self.hit(limit, who)
+    async def forget(self, limit: Limit, who: str) -> None:
+        self.seen.clear()
 
 
 async def test_a_reached_limit_says_when_to_come_back() -> None:

@@ -81,8 +81,8 @@ class FreeRateLimits:
     async def hit(self, limit: Limit, who: str) -> None:
         """Let it pass."""
 
-    async def check(self, limit: Limit, who: str) -> None:
-        """Let it pass."""
+    async def forget(self, limit: Limit, who: str) -> None:
+        """There is nothing to forget."""
 
 
 class InstantEngine:

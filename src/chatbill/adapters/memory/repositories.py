@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from chatbill.adapters.memory.tables import Table
 from chatbill.application.ports.repositories import HeldWork, HistoryFilter, Period, Position
-from chatbill.domain.audit import Settlement
+from chatbill.domain.audit import Purchase, Settlement
 from chatbill.domain.chat import Conversation, Interaction, Outcome, Role, Turn
 from chatbill.domain.errors import BrokenBooks, EmailTaken, NotFound, UsernameTaken
 from chatbill.domain.idempotency import IdempotencyRecord
@@ -357,9 +357,15 @@ class MemoryBooks:
     """What the audit reads."""
 
     def __init__(
-        self, wallets: MemoryWallets, holds: MemoryHolds, ledger: MemoryLedger, interactions: MemoryInteractions
+        self,
+        wallets: MemoryWallets,
+        holds: MemoryHolds,
+        ledger: MemoryLedger,
+        interactions: MemoryInteractions,
+        payments: MemoryPayments,
     ) -> None:
-        self._wallets, self._holds, self._ledger, self._interactions = wallets, holds, ledger, interactions
+        self._wallets, self._holds, self._ledger = wallets, holds, ledger
+        self._interactions, self._payments = interactions, payments
 
     def wallets(self) -> Iterator[Wallet]:
         yield from sorted(self._wallets.table.rows(), key=lambda wallet: wallet.id)
@@ -369,18 +375,44 @@ class MemoryBooks:
 
     def settlements(self) -> Iterator[Settlement]:
         interactions = {row.hold_id: row for row in self._interactions.table.rows()}
-        charges: dict[HoldId, list[int]] = {}
-        refunds: dict[HoldId, int] = {}
+        charges: dict[tuple[HoldId, WalletId], list[int]] = {}
+        refunds: dict[tuple[HoldId, WalletId], int] = {}
         for entry in self._ledger.table.rows():
-            if entry.kind is EntryKind.CHARGE and entry.hold_id is not None:
-                charges.setdefault(entry.hold_id, []).append(entry.amount)
-            if entry.kind is EntryKind.REFUND and entry.hold_id is not None:
-                refunds[entry.hold_id] = refunds.get(entry.hold_id, 0) + entry.amount
+            if entry.hold_id is None:
+                continue
+            whose = (entry.hold_id, entry.wallet_id)
+            if entry.kind is EntryKind.CHARGE:
+                charges.setdefault(whose, []).append(entry.amount)
+            if entry.kind is EntryKind.REFUND:
+                refunds[whose] = refunds.get(whose, 0) + entry.amount
         for hold in sorted(self._holds.table.rows(), key=lambda hold: (hold.wallet_id, hold.id)):
-            yield _settlement(hold, charges.get(hold.id, []), refunds.get(hold.id, 0), interactions.get(hold.id))
+            whose = (hold.id, hold.wallet_id)
+            yield _settlement(hold, charges.get(whose, []), refunds.get(whose, 0), interactions.get(hold.id))
 
     def unheld(self) -> Iterator[InteractionId]:
         yield from (row.id for row in self._interactions.table.rows() if self._holds.get(row.hold_id) is None)
+
+    def purchases(self) -> Iterator[Purchase]:
+        for payment in self._payments.table.rows():
+            credited = [
+                entry
+                for entry in self._ledger.table.rows()
+                if entry.kind is EntryKind.TOP_UP
+                and (entry.payment_id, entry.wallet_id) == (payment.id, payment.wallet_id)
+            ]
+            yield _purchase(payment, credited)
+
+
+def _purchase(payment: Payment, entries: list[LedgerEntry]) -> Purchase:
+    return Purchase(
+        payment_id=payment.id,
+        confirmed=payment.status is PaymentStatus.CONFIRMED,
+        expected=payment.credits,
+        balance_after=payment.balance_after,
+        entries=len(entries),
+        credited=sum(entry.amount for entry in entries),
+        credited_balance=max((entry.balance_after for entry in entries), default=None),
+    )
 
 
 def _settlement(hold: Hold, charges: list[int], given_back: int, interaction: Interaction | None) -> Settlement:
@@ -400,6 +432,8 @@ def _settlement(hold: Hold, charges: list[int], given_back: int, interaction: In
         credits_charged=interaction.credits_charged if interaction else None,
         refunded=hold.refunded,
         given_back=given_back,
+        paid_by=interaction.wallet_id if interaction else None,
+        promised=interaction.held if interaction else None,
     )
 
 
@@ -417,7 +451,7 @@ class MemoryTransaction:
         self.holds.works = self.interactions.table.rows
         self.payments = MemoryPayments()
         self.idempotency = MemoryIdempotency()
-        self.books = MemoryBooks(self.wallets, self.holds, self.ledger, self.interactions)
+        self.books = MemoryBooks(self.wallets, self.holds, self.ledger, self.interactions, self.payments)
 
     def commit(self) -> None:
         """Keep the changes of every table."""

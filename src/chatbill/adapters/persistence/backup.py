@@ -109,7 +109,15 @@ def _proved(driver: ModuleType, copy: Path, source: Path) -> Tally:
 
 def _differences(books: BooksReader, tally: Tally) -> list[str]:
     """The first of them. In an old copy every pending hold is past its time, and nothing is wrong with that."""
-    found = audit(books.wallets(), books.entries(), books.settlements(), books.unheld(), now=_BEGINNING, tally=tally)
+    found = audit(
+        books.wallets(),
+        books.entries(),
+        books.settlements(),
+        books.unheld(),
+        books.purchases(),
+        now=_BEGINNING,
+        tally=tally,
+    )
     return [f"{difference.subject}: {difference.detail}" for difference in islice(found, SHOWN)]
 
 

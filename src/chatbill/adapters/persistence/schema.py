@@ -79,6 +79,11 @@ def head() -> str:
 
 def check(url: str) -> None:
     """Raise `SchemaMismatch` unless the database has the schema that this program needs."""
+    address = parsed(url)
+    if address.get_backend_name() == "sqlite" and not sqlite_path(address).exists():
+        raise SchemaMismatch(
+            f"There is no database at {sqlite_path(address)}. Is that the right place? Run `chatbill db upgrade` if it is."
+        )
     with _connected(url, to_write=False) as connection:
         _refuse_newer(connection)
         found = MigrationContext.configure(connection).get_current_revision()

@@ -227,6 +227,18 @@ ledger_entries = _table(
         sqlite_where=text("kind = 'charge'"),
         postgresql_where=text("kind = 'charge'"),
     ),
+    _check("top_up_has_payment", "(kind = 'top_up') = (payment_id IS NOT NULL)"),
+    _check(
+        "by_hand_has_author",
+        "kind NOT IN ('adjustment', 'refund') OR (author IS NOT NULL AND description <> '')",
+    ),
+    Index(
+        "uq_ledger_entries_top_up_of_payment",
+        "payment_id",
+        unique=True,
+        sqlite_where=text("kind = 'top_up'"),
+        postgresql_where=text("kind = 'top_up'"),
+    ),
     Index(
         "ix_ledger_entries_refund_of_hold",
         "hold_id",

@@ -32,10 +32,10 @@ class MovingWindowRateLimits:
         if limit.times > 0 and not await self._limiter.hit(_item(limit), _key(who)):
             await self._refuse(limit, who)
 
-    async def check(self, limit: Limit, who: str) -> None:
-        """Raise `RateLimited` when another hit would be refused; count nothing."""
-        if limit.times > 0 and not await self._limiter.test(_item(limit), _key(who)):
-            await self._refuse(limit, who)
+    async def forget(self, limit: Limit, who: str) -> None:
+        """Forget every hit of this one."""
+        if limit.times > 0:
+            await self._limiter.clear(_item(limit), _key(who))
 
     async def _refuse(self, limit: Limit, who: str) -> None:
         stats = await self._limiter.get_window_stats(_item(limit), _key(who))

@@ -22,6 +22,6 @@ class RateLimits(Protocol):
         """Count one more, or raise `RateLimited` when that would be too many; a refused hit is not counted."""
         ...
 
-    async def check(self, limit: Limit, who: str) -> None:
-        """Raise `RateLimited` when another hit would be refused; count nothing."""
+    async def forget(self, limit: Limit, who: str) -> None:
+        """Forget every hit of this one."""
         ...

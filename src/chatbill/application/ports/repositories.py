@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from chatbill.domain.audit import Settlement
+from chatbill.domain.audit import Purchase, Settlement
 from chatbill.domain.chat import Conversation, Interaction, Turn
 from chatbill.domain.idempotency import IdempotencyRecord
 from chatbill.domain.ids import (
@@ -274,4 +274,8 @@ class BooksReader(Protocol):
 
     def unheld(self) -> Iterator[InteractionId]:
         """Interactions whose hold does not exist."""
+        ...
+
+    def purchases(self) -> Iterator[Purchase]:
+        """All payments, each with the entries that credited it to its own wallet."""
         ...

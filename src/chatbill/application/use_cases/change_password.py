@@ -39,14 +39,14 @@ class ChangePassword:
     async def __call__(self, principal: Principal, change: PasswordChange) -> None:
         """Check and hash outside any transaction; set the hash and end the other sessions in one."""
         checked_password(change.new, username=principal.username, email=principal.email, field="new_password")
-        await self.rate_limits.check(self.failures, principal.user_id)
         user = await self.store.read(lambda snapshot: snapshot.users.get(principal.user_id))
         if user is None:
             raise NotFound("This account")
         checked_hash = user.password_hash
+        await self.rate_limits.hit(self.failures, principal.user_id)
         if not (await self.passwords.verify(change.current, checked_hash)).ok:
-            await self.rate_limits.hit(self.failures, principal.user_id)
             raise InvalidCredentials("The current password is not right.")
+        await self.rate_limits.forget(self.failures, principal.user_id)
         new_hash = await self.passwords.hash(change.new)
         now = self.clock()
 

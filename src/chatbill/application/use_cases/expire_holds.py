@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 
 from chatbill.application.ports.clock import Clock, NewId
@@ -9,7 +10,10 @@ from chatbill.application.ports.repositories import HeldWork
 from chatbill.application.ports.store import Store
 from chatbill.application.settlement import INTERRUPTED, settle
 from chatbill.domain.chat import Outcome
+from chatbill.domain.errors import BrokenBooks
 from chatbill.domain.ids import EntryId
+
+_log = logging.getLogger(__name__)
 
 BATCH = 100
 MAX_BATCHES = 100
@@ -44,5 +48,12 @@ class ExpireHolds:
 
     async def _interrupt(self, work: HeldWork) -> bool:
         now, entry_id = self.clock(), EntryId(self.new_id())
-        settled = await self.store.write(lambda tx: settle(tx, work, INTERRUPTED, at=now, entry_id=entry_id))
+        try:
+            settled = await self.store.write(lambda tx: settle(tx, work, INTERRUPTED, at=now, entry_id=entry_id))
+        except BrokenBooks:
+            # One hold that cannot be released must not keep the others from it.
+            _log.exception(
+                "the hold of interaction %s cannot be released; run: chatbill ledger verify", work.interaction_id
+            )
+            return False
         return settled.outcome is Outcome.INTERRUPTED

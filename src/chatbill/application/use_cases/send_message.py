@@ -15,7 +15,7 @@ from chatbill.application.ports.repositories import HeldWork
 from chatbill.application.ports.store import Snapshot, Store, StoreUnavailable
 from chatbill.application.principal import Principal
 from chatbill.application.replay import Replay
-from chatbill.application.replies import Replies, Reply
+from chatbill.application.replies import Replies, Reply, StopReason
 from chatbill.application.settlement import Ending, settle
 from chatbill.domain.catalogue import Catalogue, Model
 from chatbill.domain.chat import Interaction, Role, Turn
@@ -24,7 +24,8 @@ from chatbill.domain.errors import BrokenBooks, InsufficientCredits, NotFound, R
 from chatbill.domain.idempotency import IdempotencyRecord
 from chatbill.domain.ids import ConversationId, EntryId, HoldId, InteractionId
 
-SETTLE_ATTEMPTS = 3
+SETTLE_ATTEMPTS = 8
+"""With pauses of a tenth of a second, then twice as long each time, this outlasts a restart of the database."""
 MAX_REMEMBERED = 200
 """Interactions that are read back to make the prompt; the engine trims them to the model's window."""
 
@@ -35,7 +36,8 @@ class SendMessage:
 
     What is returned is iterated over for the events: `Accepted`, `Delta` each, and one end. What goes wrong before
     the message is accepted is raised: `InvalidRequest`, `TooLarge`, `NotFound`, `RateLimited`, `ModelUnavailable`,
-    `Overloaded`, `InsufficientCredits`, `RequestInProgress`, `IdempotencyMismatch`. Later trouble is the last event.
+    `Overloaded`, `InsufficientCredits`, `RequestInProgress`, `IdempotencyMismatch`. Later trouble is the last event. A reply that the store does not take is
+    tried `settle_attempts` times; after that the sweep releases its hold.
     """
 
     store: Store
@@ -46,6 +48,7 @@ class SendMessage:
     clock: Clock
     new_id: NewId
     bounds: ReplyBounds
+    settle_attempts: int = SETTLE_ATTEMPTS
 
     async def __call__(self, principal: Principal, message: Message) -> Reply | Replay:
         """Accept the message; the reply is being written when this returns."""
@@ -54,9 +57,25 @@ class SendMessage:
         known, turns = await self.store.read(lambda snapshot: self._context(snapshot, principal, message))
         if known:
             return await self._replay(known, message)
-        self.replies.check_open(model.id)
         await self.rate_limits.hit(self.bounds.rate, principal.user_id)
-        request = self._request(model, message, turns)
+        beginning = asyncio.ensure_future(self._begin(principal, message, model, self._request(model, message, turns)))
+        try:
+            return await asyncio.shield(beginning)
+        except asyncio.CancelledError:
+            # The hold may be made all the same, and then somebody has to give it back.
+            beginning.add_done_callback(_leave)
+            raise
+
+    async def _begin(
+        self, principal: Principal, message: Message, model: Model, request: GenerationRequest
+    ) -> Reply | Replay:
+        """Take a place in the queue, hold the price, and let the reply be written."""
+        with self.replies.beginning(model.id):
+            return await self._accepted(principal, message, model, request)
+
+    async def _accepted(
+        self, principal: Principal, message: Message, model: Model, request: GenerationRequest
+    ) -> Reply | Replay:
         generation = await self.engine.prepare(request)
         try:
             interaction = self._interaction(principal, message, model, generation, request.max_tokens)
@@ -143,9 +162,9 @@ class SendMessage:
             try:
                 return await self.store.write(lambda tx: settle(tx, work, ending, at=now, entry_id=entry_id))
             except StoreUnavailable:
-                if attempt == SETTLE_ATTEMPTS:
+                if attempt == self.settle_attempts:
                     raise
-            await asyncio.sleep(0.1 * attempt)
+            await asyncio.sleep(0.05 * 2**attempt)
             attempt += 1
 
     async def _replay(self, record: IdempotencyRecord, message: Message) -> Replay:
@@ -159,3 +178,9 @@ class SendMessage:
         if interaction.is_running:
             raise RequestInProgress
         return Replay(interaction)
+
+
+def _leave(beginning: asyncio.Future[Reply | Replay]) -> None:
+    """Stop a reply whose asker is gone before it began."""
+    if not beginning.cancelled() and beginning.exception() is None and isinstance(reply := beginning.result(), Reply):
+        reply.stop(StopReason.LOST_CONNECTION)

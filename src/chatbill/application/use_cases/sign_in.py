@@ -50,7 +50,7 @@ class SignIn:
     """Open a session.
 
     Raises `InvalidCredentials` for a wrong name and for a wrong password alike, after the same work; `RateLimited`
-    after too many failures for this name from this address; `Forbidden` for a disabled account.
+    after too many failures for this account from this address; `Forbidden` for a disabled account.
     """
 
     store: Store
@@ -65,13 +65,14 @@ class SignIn:
     async def __call__(self, credentials: Credentials) -> SignedIn:
         """Check the password outside any transaction, then open the session in one."""
         key = name_key(credentials.login[:512])
-        who = f"{key}|{credentials.address}"
-        await self.rate_limits.check(self.failures, who)
         user = await self.store.read(lambda snapshot: snapshot.users.by_login(key))
+        who = f"{user.id if user else key}|{credentials.address}"
+        # Counted before the check and forgotten after a good one, so that guesses made at once are counted too.
+        await self.rate_limits.hit(self.failures, who)
         verified = await self.passwords.verify(credentials.password, user.password_hash if user else None)
         if user is None or not verified.ok:
-            await self.rate_limits.hit(self.failures, who)
             raise InvalidCredentials
+        await self.rate_limits.forget(self.failures, who)
         fresh_hash = await self.passwords.hash(credentials.password) if verified.outdated else None
         return await self._open_session(user, fresh_hash)
 

@@ -39,7 +39,13 @@ class VerifyLedger:
         def query(snapshot: Snapshot) -> Verdict:
             books, tally, differences = snapshot.books, Tally(), 0
             found = audit(
-                books.wallets(), books.entries(), books.settlements(), books.unheld(), now=overdue, tally=tally
+                books.wallets(),
+                books.entries(),
+                books.settlements(),
+                books.unheld(),
+                books.purchases(),
+                now=overdue,
+                tally=tally,
             )
             for difference in found:
                 differences += 1

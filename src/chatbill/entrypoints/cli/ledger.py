@@ -24,7 +24,7 @@ def verify(as_json: bool) -> None:  # noqa: FBT001 - click passes a flag
     """Prove that the books agree with themselves. Exit code 0: they do; 1: they do not, with every difference."""
     settings = settings_from()
     report = _report_json if as_json else _report_words
-    verdict = run(settings, lambda container: container.verify_ledger()(report))
+    verdict = run(settings, lambda container: container.verify_ledger()(report), upgrade=False)
     click.echo(json.dumps(_figures(verdict)) if as_json else _words(verdict))
     sys.exit(0 if verdict.agrees else 1)
 

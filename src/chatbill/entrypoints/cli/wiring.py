@@ -31,21 +31,25 @@ def settings_from(**chosen: Any) -> Settings:
     return settings
 
 
-def run(settings: Settings, work: Callable[[Container], Awaitable[T]]) -> T:
-    """Bring the schema up to date, do the work with a container, and close what was opened."""
+def run(settings: Settings, work: Callable[[Container], Awaitable[T]], *, upgrade: bool = True) -> T:
+    """Do the work with a container and close what was opened; see `opened`."""
 
     async def main() -> T:
-        async with opened(settings) as container:
+        async with opened(settings, upgrade=upgrade) as container:
             return await work(container)
 
     return asyncio.run(main())
 
 
 @asynccontextmanager
-async def opened(settings: Settings) -> AsyncIterator[Container]:
-    """A container on an up-to-date database; the store is closed at the end."""
+async def opened(settings: Settings, *, upgrade: bool = True) -> AsyncIterator[Container]:
+    """A container on an up-to-date database; the store is closed at the end.
+
+    Where `upgrade` is False, a database that is not there or not up to date is refused and left as it is.
+    """
     container = Container(settings=settings)
-    await asyncio.to_thread(container.schema().upgrade)
+    schema = container.schema()
+    await asyncio.to_thread(schema.upgrade if upgrade else schema.check)
     try:
         yield container
     finally:

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 from chatbill.application.service import UseCases
 from chatbill.application.use_cases.sign_in import TokenLifetimes
 from chatbill.entrypoints.ui.config import WebConfig
+from chatbill.entrypoints.ui.envelope import WebEnvelope
 from chatbill.entrypoints.ui.front_door import FrontDoor
 from chatbill.entrypoints.ui.page import build_page
 from chatbill.entrypoints.ui.pages import mount_assets
@@ -31,6 +32,7 @@ def create_web(use_cases: UseCases, api: ASGIApp | None = None, config: WebConfi
     config = config or WebConfig()
     outer = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     outer.add_middleware(FrontDoor, use_cases=use_cases, config=config)
+    outer.add_middleware(WebEnvelope)
     outer.add_api_route("/", _to_the_page, methods=["GET", "HEAD"])
     outer.add_api_route(UI_PATH, _to_the_page, methods=["GET", "HEAD"])
     mount_assets(outer)

@@ -9,7 +9,7 @@ from contextlib import aclosing
 
 import gradio as gr
 
-from chatbill.application.events import Accepted, Delta
+from chatbill.application.events import Accepted, Delta, Failed
 from chatbill.application.messages import Message
 from chatbill.application.principal import Principal
 from chatbill.application.replay import Replay
@@ -144,8 +144,9 @@ class Chat:
                         case Delta():
                             text += event.text
                         case end:
+                            trouble = end.detail if isinstance(end, Failed) else None
                             yield {
-                                chat: [*asked, *rendering.answer(end.interaction, names)],
+                                chat: [*asked, *rendering.answer(end.interaction, names, trouble=trouble)],
                                 **await self._settled(principal, end.interaction.conversation_id),
                             }
                             return

@@ -146,8 +146,13 @@ def being_written(text: str, model: ModelId, names: Names) -> list[ChatMessage]:
     return [*messages, aside(f"{names.get(model, model)} · {WRITING}")]
 
 
-def answer(interaction: Interaction, names: Names) -> list[ChatMessage]:
-    """What came back for one request: the reply, trouble if there was any, and the small print."""
+def answer(interaction: Interaction, names: Names, *, trouble: str | None = None) -> list[ChatMessage]:
+    """What came back for one request: the reply, trouble if there was any, and the small print.
+
+    `trouble` is what went wrong with a request whose end could not be recorded.
+    """
+    if interaction.is_running and trouble:
+        return [problem(trouble)]
     if interaction.is_running:
         return being_written(interaction.reply, interaction.model, names)
     messages = [said(interaction.reply)] if interaction.reply else []

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from contextlib import suppress
 from http import HTTPStatus
+from typing import Any, cast
 
 from fastapi import FastAPI
 from starlette.requests import HTTPConnection, Request
@@ -23,6 +24,7 @@ from chatbill.domain.errors import (
     RateLimited,
     Unauthenticated,
 )
+from chatbill.entrypoints.http.addresses import ClientAddresses
 
 COOKIE = "chatbill_session"
 STATUS: Mapping[type[ChatbillError], HTTPStatus] = {
@@ -112,7 +114,8 @@ async def _form(request: Request, *fields: str) -> list[str]:
 
 
 def _address(request: Request) -> str:
-    return request.client.host if request.client else "unknown"
+    # Counted as the API counts, or a limit of one would be doubled by the other.
+    return ClientAddresses().of(cast("Any", request.scope))
 
 
 def _is_secure(request: Request) -> bool:

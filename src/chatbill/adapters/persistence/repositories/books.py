@@ -11,12 +11,13 @@ from chatbill.adapters.persistence.connection import Connection, Row
 from chatbill.adapters.persistence.repositories.ledger import entry_of
 from chatbill.adapters.persistence.repositories.wallets import wallet_of
 from chatbill.adapters.persistence.statements import Statement, all_of
-from chatbill.adapters.persistence.tables import holds, interactions, ledger_entries, wallets
-from chatbill.domain.audit import Settlement
+from chatbill.adapters.persistence.tables import holds, interactions, ledger_entries, payments, wallets
+from chatbill.domain.audit import Purchase, Settlement
 from chatbill.domain.chat import Outcome
 from chatbill.domain.credits import Price, Usage
 from chatbill.domain.ids import InteractionId
 from chatbill.domain.ledger import EntryKind, LedgerEntry
+from chatbill.domain.payments import PaymentStatus
 from chatbill.domain.wallets import HoldState, Wallet
 
 
@@ -24,7 +25,15 @@ def _of_entries(kind: EntryKind, aggregate: FunctionElement[int]) -> ScalarSelec
     """Something about the entries of a kind that name each hold."""
     # Written out, not a parameter: only so do partial indexes serve.
     is_kind = ledger_entries.c.kind == literal_column(f"'{kind.value}'")
-    return select(aggregate).where(ledger_entries.c.hold_id == holds.c.id, is_kind).scalar_subquery()
+    own = (ledger_entries.c.hold_id == holds.c.id, ledger_entries.c.wallet_id == holds.c.wallet_id)
+    return select(aggregate).where(*own, is_kind).scalar_subquery()
+
+
+def _of_top_ups(aggregate: FunctionElement[int]) -> ScalarSelect[int]:
+    """Something about the entries that credited each payment to its wallet."""
+    is_top_up = ledger_entries.c.kind == literal_column("'top_up'")
+    own = (ledger_entries.c.payment_id == payments.c.id, ledger_entries.c.wallet_id == payments.c.wallet_id)
+    return select(aggregate).where(*own, is_top_up).scalar_subquery()
 
 
 _TOTAL = func.coalesce(func.sum(ledger_entries.c.amount), literal_column("0"))
@@ -52,6 +61,8 @@ _SETTLEMENTS = Statement(
         interactions.c.prompt_tokens,
         interactions.c.completion_tokens,
         interactions.c.credits_charged,
+        interactions.c.wallet_id,
+        interactions.c.held,
     )
     .join_from(holds, interactions, interactions.c.hold_id == holds.c.id, isouter=True)
     .order_by(holds.c.wallet_id, holds.c.id)
@@ -60,6 +71,19 @@ _UNHELD = Statement(
     select(interactions.c.id)
     .join_from(interactions, holds, interactions.c.hold_id == holds.c.id, isouter=True)
     .where(holds.c.id.is_(None))
+)
+
+
+_PURCHASES = Statement(
+    select(
+        payments.c.id,
+        payments.c.status,
+        payments.c.credits,
+        payments.c.balance_after,
+        _of_top_ups(func.count()),
+        _of_top_ups(_TOTAL),
+        _of_top_ups(func.max(ledger_entries.c.balance_after)),
+    ).order_by(payments.c.id)
 )
 
 
@@ -82,10 +106,27 @@ class SqlBooks:
         for (interaction_id,) in self._connection.scan(_UNHELD):
             yield InteractionId(interaction_id)
 
+    def purchases(self) -> Iterator[Purchase]:
+        yield from map(_purchase, self._connection.scan(_PURCHASES))
+
+
+def _purchase(row: Row) -> Purchase:
+    payment_id, status, expected, balance_after, entries, credited, credited_balance = row
+    return Purchase(
+        payment_id=payment_id,
+        confirmed=PaymentStatus(status) is PaymentStatus.CONFIRMED,
+        expected=expected,
+        balance_after=balance_after,
+        entries=entries,
+        credited=int(credited),
+        credited_balance=credited_balance,
+    )
+
 
 def _settlement(row: Row) -> Settlement:
     hold_id, wallet_id, state, amount, captured, expires_at, charges, charged, refunded, given_back = row[:10]
-    interaction_id, outcome, per_reply, per_prompt, per_completion, prompt, completion, credits_charged = row[10:]
+    interaction_id, outcome, per_reply, per_prompt, per_completion, prompt, completion, credits_charged = row[10:18]
+    paid_by, promised = row[18:]
     known = interaction_id is not None
     price = (
         Price(per_reply=per_reply, per_1k_prompt_tokens=per_prompt, per_1k_completion_tokens=per_completion)
@@ -108,4 +149,6 @@ def _settlement(row: Row) -> Settlement:
         credits_charged=credits_charged,
         refunded=refunded,
         given_back=int(given_back),
+        paid_by=paid_by,
+        promised=promised,
     )

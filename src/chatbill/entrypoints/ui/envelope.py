@@ -1,0 +1,27 @@
+"""What people ask of the web app gets a request id and a line in the log, as a request to the API does."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from chatbill.entrypoints.http.envelope import Envelope
+
+PAGES = frozenset({"/", "/ui", "/ui/"})
+ACTIONS = ("/web/session", "/web/registration", "/ui/gradio_api/queue/join")
+
+
+class WebEnvelope:
+    """ASGI middleware that wraps pages and actions. The API has an envelope of its own; assets need none."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._wrapped: Any = Envelope(cast("Any", app))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Wrap what a person asked for; pass on the rest."""
+        if scope["type"] == "http" and (scope["path"] in PAGES or scope["path"].startswith(ACTIONS)):
+            await self._wrapped(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
