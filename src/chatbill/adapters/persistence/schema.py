@@ -82,7 +82,8 @@ def check(url: str) -> None:
     address = parsed(url)
     if address.get_backend_name() == "sqlite" and not sqlite_path(address).exists():
         raise SchemaMismatch(
-            f"There is no database at {sqlite_path(address)}. Is that the right place? Run `chatbill db upgrade` if it is."
+            f"There is no database at {sqlite_path(address)}. Is that the right place? "
+            "Run `chatbill db upgrade` if it is."
         )
     with _connected(url, to_write=False) as connection:
         _refuse_newer(connection)

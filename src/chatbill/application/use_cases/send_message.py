@@ -36,8 +36,8 @@ class SendMessage:
 
     What is returned is iterated over for the events: `Accepted`, `Delta` each, and one end. What goes wrong before
     the message is accepted is raised: `InvalidRequest`, `TooLarge`, `NotFound`, `RateLimited`, `ModelUnavailable`,
-    `Overloaded`, `InsufficientCredits`, `RequestInProgress`, `IdempotencyMismatch`. Later trouble is the last event. A reply that the store does not take is
-    tried `settle_attempts` times; after that the sweep releases its hold.
+    `Overloaded`, `InsufficientCredits`, `RequestInProgress`, `IdempotencyMismatch`. Later trouble is the last event.
+    A reply that the store does not take is tried `settle_attempts` times; after that the sweep releases its hold.
     """
 
     store: Store
