@@ -19,8 +19,9 @@ from functools import partial
 from chatbill.application.ports.store import Snapshot, Store, StoreUnavailable, Transaction
 from chatbill.domain.audit import Tally, audit
 from chatbill.domain.errors import InvalidRequest
-from chatbill.domain.ids import EntryId, WalletId
+from chatbill.domain.ids import EntryId, UserId, WalletId
 from chatbill.domain.ledger import Cause
+from chatbill.domain.users import User, UserRole
 from chatbill.domain.wallets import Wallet
 from tests.torture.bench import Figures, Task
 from tests.torture.books import differences
@@ -34,7 +35,8 @@ EACH = 100
 TOTAL = EACH * len(WALLETS)
 AUDIT_EVERY = 10
 CARELESS = 0.005
-CAUSE = Cause(description="Transfer")
+TELLER = UserId("teller")
+CAUSE = Cause(description="Transfer", author=TELLER)
 
 
 @dataclass
@@ -73,8 +75,23 @@ def found(tx: Transaction) -> None:
     for wallet_id in WALLETS:
         wallet = Wallet(id=wallet_id)
         tx.wallets.add(wallet)
+        if wallet_id == WALLETS[0]:
+            tx.users.add(teller())
         tx.ledger.append(wallet.grant(EACH, entry_id=EntryId(NEW_ID()), at=tomorrow(), cause=CAUSE))
         tx.wallets.save(wallet)
+
+
+def teller() -> User:
+    """Who moves credits by hand."""
+    return User(
+        id=TELLER,
+        username="teller",
+        email="teller@example.org",
+        password_hash="none",
+        role=UserRole.ADMIN,
+        wallet_id=WALLETS[0],
+        created_at=tomorrow(),
+    )
 
 
 def transfer(tx: Transaction, *, giver: WalletId, taker: WalletId, amount: int, careless: bool) -> None:
