@@ -13,9 +13,12 @@ from chatbill.domain.ids import ModelId
 class ControlledGeneration:
     """Says what it is told to say, ends when told to, and remembers whether it was closed."""
 
+    cached = False
+
     def __init__(self, request: GenerationRequest, *, prompt_tokens: int) -> None:
         self.request = request
         self.prompt_tokens = prompt_tokens
+        self.completion_tokens: int | None = None
         self.closed = False
         self.streaming = asyncio.Event()
         self._moves: asyncio.Queue[Piece | Exception | None] = asyncio.Queue()

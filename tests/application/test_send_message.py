@@ -201,6 +201,31 @@ async def test_the_hold_covers_the_most_that_a_reply_can_cost() -> None:
     assert asked_for_less.accepted.held == 1 + 1 + 1
 
 
+async def test_what_a_server_counted_in_the_end_is_charged() -> None:
+    here = await scene()
+    reply = await here.send(model=TOKEN_PRICED)
+    here.engine.last.say("one two", tokens=2)
+    here.engine.last.prompt_tokens, here.engine.last.completion_tokens = 1, 1
+    here.engine.last.end()
+    end = (await events_of(reply))[-1]
+    assert isinstance(end, Completed)
+    assert (end.interaction.usage.prompt_tokens, end.interaction.usage.completion_tokens) == (1, 1)
+    # 1 a reply, and 1 x 100 + 1 x 500 thousandths for tokens; 12 were held.
+    assert end.interaction.credits_charged == 2
+    await here.assert_books_agree()
+
+
+async def test_only_a_whole_reply_has_a_count_of_its_own() -> None:
+    here = await scene()
+    reply = await here.send(model=TOKEN_PRICED)
+    here.engine.last.say("one")
+    here.engine.last.completion_tokens = 20
+    assert len(await taken(reply, 2)) == 2
+    reply.stop()
+    end = await reply.finished()
+    assert end.interaction.usage.completion_tokens == 1
+
+
 async def test_a_lost_connection_costs_what_was_taken_not_what_was_written() -> None:
     here = await scene()
     reply = await here.send()

@@ -150,7 +150,10 @@ class Reply:
         return self._ending(Outcome.STOPPED)
 
     def _ending(self, outcome: Outcome, error: ChatbillError | None = None) -> Ending:
-        usage = Usage(prompt_tokens=self._generation.prompt_tokens, completion_tokens=self._tokens)
+        told = self._generation.completion_tokens if outcome is Outcome.COMPLETED else None
+        usage = Usage(
+            prompt_tokens=self._generation.prompt_tokens, completion_tokens=self._tokens if told is None else told
+        )
         return Ending(outcome=outcome, reply="".join(self._text), usage=usage, error=error)
 
 

@@ -134,6 +134,9 @@ class ScriptedEngine:
 class _ScriptedGeneration:
     """One place of the scripted engine."""
 
+    completion_tokens: int | None = None
+    cached = False
+
     def __init__(
         self,
         request: GenerationRequest,

@@ -109,6 +109,9 @@ class InstantEngine:
 
 
 class _InstantGeneration:
+    completion_tokens: int | None = None
+    cached = False
+
     def __init__(self, request: GenerationRequest) -> None:
         self._words = request.turns[-1].text.split()[: request.max_tokens]
         self.prompt_tokens = sum(len(turn.text.split()) for turn in request.turns)

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from chatbill.domain.chat import Turn
-from chatbill.domain.ids import ModelId
+from chatbill.domain.ids import ModelId, UserId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +17,7 @@ class GenerationRequest:
 
     `turns` alternate between the person and the model, oldest first, and end with the person's message.
     `max_tokens` (at least 1) bounds the reply. `temperature` 0 means greedy; None means the model's own default.
+    `owner` is whose request it is: an answer that is kept is given again to them alone, or to nobody where it is None.
     """
 
     model: ModelId
@@ -26,6 +27,7 @@ class GenerationRequest:
     top_p: float | None = None
     seed: int | None = None
     stop: tuple[str, ...] = ()
+    owner: UserId | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +46,32 @@ class Generation(Protocol):
 
     @property
     def prompt_tokens(self) -> int:
-        """Tokens of the prompt that will be read, after trimming to the window; known before anything is written."""
+        """Tokens of the prompt that will be read, after trimming to the window; known before anything is written.
+
+        At first this is the most it can be, since the hold is made of it. An engine that only learns the count from
+        its server says a smaller number once it knows, never a larger one; the last one is charged.
+        """
+        ...
+
+    @property
+    def completion_tokens(self) -> int | None:
+        """Tokens of the whole reply where the engine was told them, once it is whole; else None, and the pieces count.
+
+        Never more than `max_tokens`.
+        """
+        ...
+
+    @property
+    def cached(self) -> bool:
+        """True when nothing will be computed, because this reply was written before. Known before anything is said."""
         ...
 
     def stream(self) -> AsyncIterator[Piece]:
         """Write the reply; call it once.
 
         Ends when the model is done or `max_tokens` are written. Raises `GenerationFailed` (`OutOfMemory` among
-        them) when the engine breaks, after any number of pieces.
+        them) when the engine breaks, after any number of pieces; before the first one also what only a server could
+        tell: `ModelUnavailable`, or `TooLarge` for a prompt that was not foreseen to be too long.
         """
         ...
 

@@ -17,6 +17,9 @@ Item: TypeAlias = Piece | GenerationFailed | None
 class ThreadedGeneration:
     """A place in a model's queue. `stream` and `close` are for the event loop, the rest for the model's thread."""
 
+    completion_tokens: int | None = None
+    cached = False
+
     def __init__(
         self,
         request: GenerationRequest,
