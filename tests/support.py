@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -108,6 +109,8 @@ def world(
     max_debt: int = 0,
     deadline_s: float = 5,
     grace_s: float = 5,
+    first_token_s: float = math.inf,
+    per_user: int = 0,
 ) -> World:
     """Every use case over the ports given, in memory where none is."""
     store = store or MemoryStore()
@@ -115,7 +118,7 @@ def world(
     passwords = passwords or PlainPasswords()
     tokens = tokens or PlainTokens()
     rate_limits = rate_limits or FreeRateLimits()
-    clock, new_id, replies = clock or ManualClock(), CountingIds(), Replies()
+    clock, new_id, replies = clock or ManualClock(), CountingIds(), Replies(per_user=per_user)
     lifetimes = TokenLifetimes(access_s=3_600, refresh_s=86_400)
     failures = Limit(name="failures", times=10, window_s=300)
     list_models = ListModels(engine=engine, catalogue=catalogue)
@@ -125,6 +128,7 @@ def world(
         max_message_chars=10_000,
         max_reply_tokens=512,
         rate=Limit(name="messages", times=0, window_s=60),
+        first_token_s=first_token_s,
     )
     use_cases = UseCases(
         adjust_credits=AdjustCredits(store=store, clock=clock, new_id=new_id, max_debt=max_debt),

@@ -186,6 +186,7 @@ def _bounds(settings: Settings) -> ReplyBounds:
         max_message_chars=settings.max_message_chars,
         max_reply_tokens=settings.max_reply_tokens,
         rate=Limit(name="messages", times=settings.messages_per_minute, window_s=60),
+        first_token_s=settings.first_token_timeout_s,
     )
 
 
@@ -221,7 +222,7 @@ class Container(containers.DeclarativeContainer):
     tokens = providers.Singleton(_tokens, settings)
     rate_limits = providers.Singleton(_rate_limits)
     payments = providers.Singleton(SandboxPayments)
-    replies = providers.Singleton(Replies)
+    replies = providers.Singleton(Replies, per_user=settings.provided.replies_per_user)
 
     specs = providers.Singleton(_specs, settings)
     catalogue = providers.Singleton(_catalogue, specs, settings)

@@ -25,6 +25,7 @@ from chatbill.domain.errors import (
     NotFound,
     OutOfMemory,
     Overloaded,
+    RateLimited,
     RequestInProgress,
     TooLarge,
 )
@@ -162,6 +163,72 @@ async def test_a_passed_deadline_is_never_charged_and_stops_the_computing() -> N
     assert here.engine.last.closed
     assert (await here.wallet()).available == 100
     await here.assert_books_agree()
+
+
+async def test_a_first_token_that_does_not_come_in_time_ends_the_reply_unpaid() -> None:
+    here = await scene(first_token_s=0.05, deadline_s=30)
+    reply = await here.send()
+    end = (await events_of(reply))[-1]
+    assert isinstance(end, Failed)
+    assert (end.code, end.interaction.outcome) == ("generation_timeout", Outcome.TIMED_OUT)
+    assert end.detail == "No first word within 0.05 s; nothing was charged. Try again or ask for less."
+    assert here.engine.last.closed
+    assert (await here.wallet()).available == 100
+    await here.assert_books_agree()
+
+
+async def test_once_the_first_token_is_there_only_the_deadline_counts() -> None:
+    here = await scene(first_token_s=0.05, deadline_s=0.25)
+    first, second = await here.send(), await here.send()
+    for generation in here.engine.generations:
+        generation.say("in time")
+    await asyncio.sleep(0.1)
+    here.engine.generations[0].end()
+    assert isinstance((await events_of(first))[-1], Completed)
+    end = (await events_of(second))[-1]
+    assert isinstance(end, Failed)
+    assert end.detail.startswith("No whole reply within 0.25 s")
+    await here.assert_books_agree()
+
+
+async def test_one_person_has_only_so_many_replies_at_once_and_another_is_not_hindered() -> None:
+    here = await scene(per_user=2)
+    replies = [await here.send(), await here.send()]
+    with pytest.raises(RateLimited, match="2 of your replies are being written") as refused:
+        await here.send()
+    bob = Scene(here.world, here.engine, await here.world.person("bob"))
+    await (await bob.send()).abandon()
+
+    assert refused.value.retry_after_s == 1
+    assert (await here.wallet()).held == 2
+    assert len(here.engine.generations) == 3
+    for reply in replies:
+        reply.stop()
+        await reply.finished()
+    await (await here.send()).abandon()
+    await here.assert_books_agree()
+
+
+async def test_messages_sent_at_once_do_not_slip_past_the_limit_of_one_person() -> None:
+    here = await scene(per_user=3)
+    results = await asyncio.gather(*(here.send() for _ in range(20)), return_exceptions=True)
+    assert [type(result) for result in results].count(RateLimited) == 17
+    assert (await here.wallet()).held == 3
+
+
+async def test_a_refused_message_gives_its_persons_place_back() -> None:
+    here = await scene(per_user=1)
+    here.engine.refusal = Overloaded()
+    for _ in range(3):
+        with pytest.raises(Overloaded):
+            await here.send()
+    here.engine.refusal = None
+    reply = await here.send()
+    with pytest.raises(RateLimited):
+        await here.send()
+    here.engine.last.fail(OutOfMemory())
+    await reply.finished()
+    await (await here.send()).abandon()
 
 
 async def test_a_stop_before_the_first_token_costs_nothing() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from chatbill.application.ports.rate_limits import Limit
@@ -57,8 +58,9 @@ class Message:
 class ReplyBounds:
     """Limits on every reply.
 
-    A reply may take `deadline_s` seconds; its hold lives `grace_s` longer. `max_message_chars` and
-    `max_reply_tokens` bound what goes in and what comes out. `rate` bounds how often one person may ask.
+    A reply may take `deadline_s` seconds, waiting included, and `first_token_s` of them until its first token; its hold
+    lives `grace_s` longer. `max_message_chars` and `max_reply_tokens` bound what goes in and what comes out. `rate`
+    bounds how often one person may ask.
     """
 
     deadline_s: float
@@ -66,3 +68,4 @@ class ReplyBounds:
     max_message_chars: int
     max_reply_tokens: int
     rate: Limit
+    first_token_s: float = math.inf

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
@@ -14,8 +16,8 @@ from chatbill.application.ports.engine import Generation
 from chatbill.application.settlement import INTERRUPTED, Ending
 from chatbill.domain.chat import Interaction, Outcome
 from chatbill.domain.credits import Usage
-from chatbill.domain.errors import ChatbillError, GenerationFailed, GenerationTimeout, ModelUnavailable
-from chatbill.domain.ids import InteractionId, ModelId
+from chatbill.domain.errors import ChatbillError, GenerationFailed, GenerationTimeout, ModelUnavailable, RateLimited
+from chatbill.domain.ids import InteractionId, ModelId, UserId
 
 UNSETTLED = "The reply could not be stored. Whether it was charged will show in your history; nothing is charged twice."
 BEGIN_TIMEOUT_S = 15.0
@@ -43,11 +45,22 @@ class Reply:
     once for its events; leave early with `abandon`.
     """
 
-    def __init__(self, interaction: Interaction, generation: Generation, *, deadline_s: float, settle: Settle) -> None:
+    def __init__(
+        self,
+        interaction: Interaction,
+        generation: Generation,
+        *,
+        deadline_s: float,
+        settle: Settle,
+        first_token_s: float = math.inf,
+    ) -> None:
         self.accepted = Accepted.of(interaction)
+        self.user_id = interaction.user_id
         self._interaction = interaction
         self._generation = generation
         self._deadline_s = deadline_s
+        self._first_token_s = min(first_token_s, deadline_s)
+        self._begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._settle = settle
         self._events: asyncio.Queue[Event] = asyncio.Queue()
         self._stop: asyncio.Future[StopReason] = asyncio.get_running_loop().create_future()
@@ -55,6 +68,8 @@ class Reply:
         self._tokens = 0
         self._taken_pieces = 0
         self._taken_tokens = 0
+        self._loop = asyncio.get_running_loop()
+        self._started = self._loop.time()
         self._task = asyncio.create_task(self._write(), name=f"reply {interaction.id}")
 
     async def __aiter__(self) -> AsyncIterator[Event]:
@@ -107,7 +122,12 @@ class Reply:
         collecting = asyncio.create_task(self._collect())
         try:
             watched: set[asyncio.Future[Any]] = {collecting, self._stop}
-            await asyncio.wait(watched, timeout=self._deadline_s, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait(
+                {*watched, self._begun}, timeout=self._first_token_s, return_when=asyncio.FIRST_COMPLETED
+            )
+            if done == {self._begun}:
+                left_s = self._deadline_s - (self._loop.time() - self._started)
+                await asyncio.wait(watched, timeout=max(0, left_s), return_when=asyncio.FIRST_COMPLETED)
             if collecting.done():
                 return self._ended(collecting)
             collecting.cancel()
@@ -118,6 +138,8 @@ class Reply:
 
     async def _collect(self) -> None:
         async for piece in self._generation.stream():
+            if not self._begun.done():
+                self._begun.set_result(None)
             self._text.append(piece.text)
             self._tokens += piece.tokens
             self._events.put_nowait(Delta(piece.text, piece.tokens))
@@ -139,7 +161,7 @@ class Reply:
 
     def _cut_short(self) -> Ending:
         if not self._stop.done():
-            return self._ending(Outcome.TIMED_OUT, GenerationTimeout(after_s=self._deadline_s))
+            return self._ending(Outcome.TIMED_OUT, self._too_late())
         reason = self._stop.result()
         if reason is StopReason.SHUTDOWN:
             return self._ending(Outcome.INTERRUPTED, INTERRUPTED.error)
@@ -148,6 +170,11 @@ class Reply:
             self._text = self._text[: self._taken_pieces]
             self._tokens = self._taken_tokens
         return self._ending(Outcome.STOPPED)
+
+    def _too_late(self) -> GenerationTimeout:
+        if self._begun.done() or self._first_token_s == self._deadline_s:
+            return GenerationTimeout(after_s=self._deadline_s)
+        return GenerationTimeout(after_s=self._first_token_s, what="first word")
 
     def _ending(self, outcome: Outcome, error: ChatbillError | None = None) -> Ending:
         told = self._generation.completion_tokens if outcome is Outcome.COMPLETED else None
@@ -158,9 +185,11 @@ class Reply:
 
 
 class Replies:
-    """The replies that are being written in this process."""
+    """The replies that are being written in this process, at most `per_user` of one person at once (0: no limit)."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, per_user: int = 0) -> None:
+        self._per_user = per_user
+        self._of_user: Counter[UserId] = Counter()
         self._running: dict[InteractionId, Reply] = {}
         self._beginning: set[asyncio.Future[None]] = set()
         self._closed = False
@@ -169,18 +198,25 @@ class Replies:
         return len(self._running)
 
     @contextmanager
-    def beginning(self, model: ModelId) -> Iterator[None]:
+    def beginning(self, model: ModelId, user_id: UserId) -> Iterator[None]:
         """While this is entered a message is on its way to become a reply, and `drain` waits for it.
 
-        Raises `ModelUnavailable` when the service is stopping.
+        Raises `ModelUnavailable` when the service is stopping, and `RateLimited` when as many replies of this person
+        begin or are written as one person may have.
         """
         if self._closed:
             raise ModelUnavailable(model, "the service is stopping; try again in a moment")
+        if self._per_user and self._of_user[user_id] >= self._per_user:
+            raise RateLimited(
+                retry_after_s=1, why=f"{self._per_user} of your replies are being written, and no more may."
+            )
         begun = asyncio.get_running_loop().create_future()
         self._beginning.add(begun)
+        self._of_user[user_id] += 1
         try:
             yield
         finally:
+            self._give_place_back(user_id)
             self._beginning.discard(begun)
             begun.set_result(None)
 
@@ -188,7 +224,8 @@ class Replies:
         """Keep the reply until it is settled."""
         interaction_id = reply.accepted.interaction_id
         self._running[interaction_id] = reply
-        reply.when_finished(lambda: self._running.pop(interaction_id, None))
+        self._of_user[reply.user_id] += 1
+        reply.when_finished(lambda: self._remove(interaction_id))
 
     def stop(self, interaction_id: InteractionId) -> bool:
         """Stop a reply on a person's behalf; False when it is not being written here."""
@@ -207,6 +244,15 @@ class Replies:
         for reply in self._running.values():
             reply.stop(StopReason.SHUTDOWN)
         await self._wait(2 * CLOSE_TIMEOUT_S)
+
+    def _remove(self, interaction_id: InteractionId) -> None:
+        if reply := self._running.pop(interaction_id, None):
+            self._give_place_back(reply.user_id)
+
+    def _give_place_back(self, user_id: UserId) -> None:
+        self._of_user[user_id] -= 1
+        if not self._of_user[user_id]:
+            del self._of_user[user_id]  # or everybody who ever wrote would be kept
 
     async def _wait(self, timeout_s: float) -> None:
         waits = [asyncio.ensure_future(reply.finished()) for reply in self._running.values()]

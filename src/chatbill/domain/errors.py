@@ -174,9 +174,9 @@ class RateLimited(ChatbillError):
 
     code = "rate_limited"
 
-    def __init__(self, *, retry_after_s: int) -> None:
+    def __init__(self, *, retry_after_s: int, why: str = "Too many requests.") -> None:
         self.retry_after_s = max(1, retry_after_s)
-        super().__init__(f"Too many requests. Try again in {self.retry_after_s} s.")
+        super().__init__(f"{why} Try again in {self.retry_after_s} s.")
 
 
 class ModelUnavailable(ChatbillError):
@@ -219,13 +219,13 @@ class OutOfMemory(GenerationFailed):
 
 
 class GenerationTimeout(ChatbillError):
-    """The deadline passed before the reply was whole. `after_s` in seconds."""
+    """The deadline passed before the reply was whole, or before `what` else was awaited. `after_s` in seconds."""
 
     code = "generation_timeout"
 
-    def __init__(self, *, after_s: float) -> None:
+    def __init__(self, *, after_s: float, what: str = "whole reply") -> None:
         self.after_s = after_s
-        super().__init__(f"No whole reply within {after_s:g} s; nothing was charged. Try again or ask for less.")
+        super().__init__(f"No {what} within {after_s:g} s; nothing was charged. Try again or ask for less.")
 
 
 class Interrupted(ChatbillError):

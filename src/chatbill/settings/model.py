@@ -93,6 +93,10 @@ class Settings(BaseSettings):
     )
     engine_api_key: SecretStr | None = Field(default=None, description="Key for that server, if it wants one.")
     generation_timeout_s: Seconds = Field(default=120, description="Longest time one reply may take, in seconds.")
+    first_token_timeout_s: Seconds = Field(
+        default=60,
+        description="Longest time until a reply's first token, the wait in the queue included, in seconds.",
+    )
     max_reply_tokens: int = Field(default=512, ge=1, le=131_072, description="Longest reply, in tokens.")
     max_message_chars: int = Field(default=32_000, ge=1, le=1_000_000, description="Longest message, in characters.")
     queue_size: int = Field(
@@ -147,6 +151,9 @@ class Settings(BaseSettings):
         default=10, description="Failed sign-ins allowed to one name from one address in five minutes; 0: no limit."
     )
     messages_per_minute: Times = Field(default=600, description="Messages one user may send a minute; 0: no limit.")
+    replies_per_user: Times = Field(
+        default=256, description="Replies of one user that may be waited for and written at once; 0: no limit."
+    )
     registrations_per_hour: Times = Field(
         default=1_000, description="Accounts that may be made from one address an hour; 0: no limit."
     )

@@ -70,7 +70,7 @@ class SendMessage:
         self, principal: Principal, message: Message, model: Model, request: GenerationRequest
     ) -> Reply | Replay:
         """Take a place in the queue, hold the price, and let the reply be written."""
-        with self.replies.beginning(model.id):
+        with self.replies.beginning(model.id, principal.user_id):
             return await self._accepted(principal, message, model, request)
 
     async def _accepted(
@@ -150,7 +150,13 @@ class SendMessage:
         async def settle_once(ending: Ending) -> Interaction:
             return await self._settle(HeldWork(interaction.id, interaction.wallet_id), ending)
 
-        reply = Reply(interaction, generation, deadline_s=self.bounds.deadline_s, settle=settle_once)
+        reply = Reply(
+            interaction,
+            generation,
+            deadline_s=self.bounds.deadline_s,
+            first_token_s=self.bounds.first_token_s,
+            settle=settle_once,
+        )
         self.replies.add(reply)
         return reply
 
