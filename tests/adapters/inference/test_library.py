@@ -17,7 +17,7 @@ import pytest
 
 from chatbill.adapters.inference.fetch import ModelNotFetched
 from chatbill.adapters.inference.library import ModelLibrary
-from chatbill.adapters.inference.memory import fit, weight_count
+from chatbill.adapters.inference.memory import fit, need_of
 from chatbill.adapters.inference.model_spec import FolderSource, HubSource, ModelSpec, Weights, WheelSource
 from chatbill.adapters.inference.specs import load_catalogue
 from chatbill.domain.errors import ChatbillError
@@ -175,7 +175,7 @@ def test_memory_is_foretold_from_the_catalogue_and_then_from_the_weights(tmp_pat
     header = json.dumps({"__metadata__": {}, "a": {"dtype": "BF16", "shape": [1000, 2000], "data_offsets": [0, 1]}})
     (tmp_path / "model.safetensors").write_bytes(struct.pack("<Q", len(header)) + header.encode())
     (tmp_path / "config.json").write_text("{}", encoding="utf-8")
-    assert weight_count(tmp_path) == 2_000_000
+    assert need_of(gemma(), tmp_path, "RAM").weights_bytes == 4_000_000
     assert fit(gemma(), folder=tmp_path, free_bytes=8_000_000_000, where="RAM").fits
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from chatbill.adapters.inference.memory import need_of
 from chatbill.adapters.inference.model_spec import FolderSource, ModelSpec, Sampling, Weights
 from chatbill.adapters.inference.specs import load_catalogue
 from chatbill.adapters.inference.transformers import torch_runtime
@@ -219,3 +220,32 @@ def make_tiny_gemma(folder: Path, kind: str) -> None:
         model = library.Gemma3ForConditionalGeneration(config)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+
+
+@pytest.mark.parametrize("weights", list(Weights))
+@pytest.mark.parametrize("kind", ["Gemma3ForCausalLM", "Gemma3ForConditionalGeneration", "demo"])
+def test_what_a_model_takes_is_what_was_foretold(tmp_path: Path, kind: str, weights: Weights) -> None:
+    folder = demo_model_folder() if kind == "demo" else tmp_path
+    if kind != "demo":
+        make_tiny_gemma(folder, kind)
+    spec = replace(load_catalogue("gemma")[0], weights=weights, source=FolderSource(folder=folder))
+    foretold = need_of(spec, folder, "RAM").weights_bytes
+    loaded: Any = torch_runtime("cpu").load(spec, folder)
+    taken = bytes_in_memory(loaded._model)
+
+    assert taken * 0.97 <= foretold <= taken * 1.03
+
+
+def bytes_in_memory(model: Any) -> int:
+    """Every tensor that the model holds, the scales of quantized layers among them, each storage once."""
+    tensors = [*model.parameters(), *model.buffers()]
+    tensors += [scales for tensor in tensors if (scales := getattr(tensor, "SCB", None)) is not None]
+    tensors += [
+        held
+        for module in model.modules()
+        if (state := getattr(module, "state", None)) is not None
+        for held in (state.CB, state.SCB)
+        if held is not None
+    ]
+    storages = {tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes() for tensor in tensors}
+    return sum(storages.values())

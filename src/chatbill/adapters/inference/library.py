@@ -23,7 +23,8 @@ from chatbill.adapters.inference.fetch import (
     fetch_wheel_file,
     size_of,
 )
-from chatbill.adapters.inference.memory import Fit, fit, free_ram_bytes
+from chatbill.adapters.inference.free_memory import free_ram_bytes
+from chatbill.adapters.inference.memory import Fit, fit
 from chatbill.adapters.inference.model_spec import FolderSource, HubSource, ModelSpec, WheelSource
 
 # Run as a file and not as a module: it needs nothing of chatbill, and so works however chatbill itself was found.
@@ -79,14 +80,20 @@ class ModelLibrary:
             licence=spec.licence,
         )
 
-    def fits(self, spec: ModelSpec, *, free_gpu_bytes: int | None = None) -> Fit:
-        """Whether the model fits in the memory that is free: the GPU's if `free_gpu_bytes` is given, else the RAM."""
+    def fits(
+        self, spec: ModelSpec, *, free_gpu_bytes: int | None = None, promised_bytes: int = 0, slots: int = 1
+    ) -> Fit:
+        """Whether the model fits in the memory that is free: the GPU's if `free_gpu_bytes` is given, else the RAM.
+
+        `promised_bytes` of it are spoken for by models that are loaded and may still grow. See `fit` for `slots`.
+        """
         folder = self.folder(spec)
         return fit(
             spec,
             folder=folder if _is_whole(folder) else None,
-            free_bytes=free_ram_bytes() if free_gpu_bytes is None else free_gpu_bytes,
+            free_bytes=(free_ram_bytes() if free_gpu_bytes is None else free_gpu_bytes) - promised_bytes,
             where="RAM" if free_gpu_bytes is None else "GPU memory",
+            slots=slots,
         )
 
     def ensure(self, spec: ModelSpec, report: Report = lambda _: None) -> Path:

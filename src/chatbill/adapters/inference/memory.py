@@ -1,96 +1,148 @@
-"""How much memory a model needs, held against what the machine has free."""
+"""How much memory a model needs, held against what is free, in figures and in words."""
 
 from __future__ import annotations
 
-import json
-import struct
 from dataclasses import dataclass
-from math import prod
 from pathlib import Path
+from typing import Literal, TypeAlias
 
-import psutil
-
+from chatbill.adapters.inference.checkpoint import Checkpoint, read_checkpoint
 from chatbill.adapters.inference.model_spec import ModelSpec, Weights
 
-_BYTES_PER_WEIGHT = {Weights.BF16: 2.0, Weights.FP32: 4.0, Weights.INT8: 1.15}
-"""INT8 keeps embeddings and norms in 16 bits, and a scale for each row: about 15 percent more than a byte each."""
+Where: TypeAlias = Literal["RAM", "GPU memory"]
 
-_RUNTIME_BYTES = 600_000_000
-"""What the libraries themselves and the activations of one prompt take, as measured on small models."""
+_LIBRARY_BYTES = 300_000_000
+"""What the libraries and the allocator take beside the tensors, as measured on small models."""
 
-_KEY_VALUE_BYTES_PER_WEIGHT = 3.3e-5
-"""Key-value cache of one token for each weight of the model; Gemma 3 has 2.7e-5 at 1B and 3.2e-5 at 12B."""
+_PREFILL_TOKENS = {"RAM": 256, "GPU memory": 4_096}
+"""Tokens of a prompt that are read in one go; see the model."""
+
+_BYTES_PER_WEIGHT = {Weights.BF16: 2.0, Weights.FP32: 4.0, Weights.INT8: 1.1}
+"""Before anything is fetched. INT8 keeps the embedding in 16 bits: 8 percent more than a byte each in Gemma 3 12B."""
+
+_CACHE_BYTES_PER_WEIGHT = 3.3e-5
+"""Keys and values of one token for each weight, before anything is fetched; Gemma 3 has 2.7e-5 at 1B, 3.2e-5 at 12B."""
+
+_LEAST_CONTEXT_TOKENS = 512
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Need:
+    """What a model takes, in bytes. `known` is False where it is only foretold from the catalogue.
+
+    Loading is over before the first reply is written, so what it takes on top of the weights and what replies take are
+    never needed both.
+    """
+
+    known: bool
+    weights_bytes: int
+    loading_bytes: int
+    working_bytes: int
+    reply_bytes: int
+    """Keys and values of one reply that fills the context."""
+
+    def total(self, slots: int) -> int:
+        """The most it takes at any time, with so many replies written at once."""
+        return self.weights_bytes + max(self.loading_bytes, self.running(slots))
+
+    def running(self, slots: int) -> int:
+        """What replies take, beside the weights."""
+        return self.working_bytes + slots * self.reply_bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fit:
-    """Whether a model fits in memory, with the figures in bytes and a sentence for people."""
+    """Whether a model fits in memory, with the figures in bytes and a sentence for people.
 
-    fits: bool
+    `slots` is how many replies can be written at once: as many as were asked for, or fewer where only those fit;
+    0 where the model does not fit.
+    """
+
+    need: Need
+    slots: int
     need_bytes: int
     free_bytes: int
     words: str
 
-
-def fit(spec: ModelSpec, *, folder: Path | None, free_bytes: int, where: str) -> Fit:
-    """Hold the need of a model against `free_bytes` of memory `where` it would run.
-
-    The number of weights is read from the checkpoint when it is there, and taken from the catalogue when not.
-    """
-    weights = (weight_count(folder) if folder else 0) or spec.parameters
-    need = int(weights * _BYTES_PER_WEIGHT[spec.weights]) + spec.context_tokens * _key_value_bytes(folder, weights)
-    need += _RUNTIME_BYTES if weights else 0
-    figures = f"needs about {_gigabytes(need)} of {where} and {_gigabytes(free_bytes)} are free"
-    if not weights:
-        return Fit(fits=True, need_bytes=0, free_bytes=free_bytes, words="its size is not known before it is fetched")
-    if need > free_bytes:
-        words = f"{figures}; free some memory, or choose a smaller model"
-        return Fit(fits=False, need_bytes=need, free_bytes=free_bytes, words=words)
-    return Fit(fits=True, need_bytes=need, free_bytes=free_bytes, words=figures)
+    @property
+    def fits(self) -> bool:
+        """True when at least one reply at a time fits."""
+        return self.slots > 0
 
 
-def free_ram_bytes() -> int:
-    """RAM that this process can still take, in bytes: of the machine, or of its control group where that is less."""
-    free: int = psutil.virtual_memory().available
-    try:
-        limit = Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii").strip()
-        used = int(Path("/sys/fs/cgroup/memory.current").read_text(encoding="ascii"))
-    except (OSError, ValueError):
-        return free
-    return free if limit == "max" else max(0, min(free, int(limit) - used))
-
-
-def weight_count(folder: Path) -> int:
-    """Number of weights in the safetensors files of a folder, read from their headers alone; 0 when there are none."""
-    return sum(
-        prod(tensor["shape"])
-        for file in folder.glob("*.safetensors")
-        for name, tensor in _header(file).items()
-        if name != "__metadata__"
+def need_of(spec: ModelSpec, folder: Path | None, where: Where) -> Need:
+    """From the checkpoint's own files when they are there, and from the catalogue's `parameters` when not."""
+    checkpoint = read_checkpoint(folder, spec.weights) if folder else None
+    if checkpoint is None or not checkpoint.parameters:
+        return _foretold(spec)
+    return Need(
+        known=True,
+        weights_bytes=checkpoint.weights_bytes,
+        loading_bytes=checkpoint.largest_bytes + _LIBRARY_BYTES,
+        working_bytes=_working_bytes(checkpoint, where),
+        reply_bytes=checkpoint.cache_bytes(spec.context_tokens),
     )
 
 
-def _header(file: Path) -> dict[str, dict[str, list[int]]]:
-    # The format: 8 bytes with the length of a JSON object, little-endian, then the object.
-    with file.open("rb") as stream:
-        (length,) = struct.unpack("<Q", stream.read(8))
-        header: dict[str, dict[str, list[int]]] = json.loads(stream.read(length))
-    return header
+def fit(spec: ModelSpec, *, folder: Path | None, free_bytes: int, where: Where, slots: int = 1) -> Fit:
+    """Hold the need of a model against `free_bytes` of memory `where` it would run, with up to `slots` replies at once.
+
+    Where not all of them fit beside each other, the model runs with as many as do.
+    """
+    need = need_of(spec, folder, where)
+    if not need.weights_bytes:
+        words = "its size is not known before it is fetched"
+        return Fit(need=need, slots=slots, need_bytes=0, free_bytes=free_bytes, words=words)
+    possible = slots
+    while possible and need.total(possible) > free_bytes:
+        possible -= 1
+    words = _figures(need, possible or 1, where, free_bytes)
+    if not possible:
+        words += f"; {_help(spec, folder, need, free_bytes)}"
+    elif possible < slots:
+        words += f"; {slots} replies at once would take {_gigabytes(need.total(slots))}, so it writes {possible}"
+    return Fit(need=need, slots=possible, need_bytes=need.total(possible or 1), free_bytes=free_bytes, words=words)
 
 
-def _key_value_bytes(folder: Path | None, weights: int) -> int:
-    """Bytes of key-value cache for one token, in 16 bits; every layer counted as if it saw the whole window."""
-    guess = int(weights * _KEY_VALUE_BYTES_PER_WEIGHT)
-    if folder is None:
-        return guess
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    config = config.get("text_config", config)
-    try:
-        heads = config.get("num_key_value_heads") or config["num_attention_heads"]
-        size = config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"]
-        return int(2 * 2 * config["num_hidden_layers"] * heads * size)
-    except KeyError:
-        return guess
+def _foretold(spec: ModelSpec) -> Need:
+    return Need(
+        known=False,
+        weights_bytes=int(spec.parameters * _BYTES_PER_WEIGHT[spec.weights]),
+        loading_bytes=_LIBRARY_BYTES,
+        working_bytes=2 * _LIBRARY_BYTES,
+        reply_bytes=int(spec.parameters * _CACHE_BYTES_PER_WEIGHT) * spec.context_tokens,
+    )
+
+
+def _working_bytes(checkpoint: Checkpoint, where: Where) -> int:
+    """What reading a part of a prompt takes for a moment in one layer, and the scores of the next token."""
+    layer = _PREFILL_TOKENS[where] * (8 * checkpoint.hidden_size + 4 * checkpoint.intermediate_size) * 2
+    return _LIBRARY_BYTES + layer + 16 * checkpoint.vocabulary
+
+
+def _figures(need: Need, slots: int, where: Where, free_bytes: int) -> str:
+    about = "" if need.known else "about "
+    at_once = "1 reply" if slots == 1 else f"{slots} replies at once"
+    return (
+        f"needs {about}{_gigabytes(need.total(slots))} of {where} ({_gigabytes(need.weights_bytes)} for its weights, "
+        f"{_gigabytes(need.total(slots) - need.weights_bytes)} to load it and write {at_once}) "
+        f"and {_gigabytes(free_bytes)} are free"
+    )
+
+
+def _help(spec: ModelSpec, folder: Path | None, need: Need, free_bytes: int) -> str:
+    """What would make it fit."""
+    missing = f"free {_gigabytes(need.total(1) - free_bytes)} more"
+    checkpoint = read_checkpoint(folder, spec.weights) if folder else None
+    if checkpoint and need.weights_bytes + max(need.loading_bytes, need.working_bytes) < free_bytes:
+        left = free_bytes - need.weights_bytes - need.working_bytes
+        context = spec.context_tokens
+        while context > _LEAST_CONTEXT_TOKENS and checkpoint.cache_bytes(context) > left:
+            context //= 2
+        if checkpoint.cache_bytes(context) <= left:
+            return f"{missing}, or set context_tokens to {context} in the catalogue, with which it would fit"
+    smaller = ", load it in int8" if spec.weights is not Weights.INT8 else ""
+    return f"{missing}{smaller}, or choose a smaller model"
 
 
 def _gigabytes(size: int) -> str:
