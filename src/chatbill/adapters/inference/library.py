@@ -28,7 +28,8 @@ from chatbill.adapters.inference.memory import Fit, fit
 from chatbill.adapters.inference.model_spec import FolderSource, HubSource, ModelSpec, WheelSource
 
 # Run as a file and not as a module: it needs nothing of chatbill, and so works however chatbill itself was found.
-_CONVERTER = Path(__file__).parent / "transformers" / "conversion.py"
+CONVERTER = Path(__file__).parent / "transformers" / "conversion.py"
+"""Turns a GGUF file into a folder that Transformers loads: `python conversion.py SOURCE.gguf TARGET`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +149,7 @@ class ModelLibrary:
             made = Path(temporary) / "model"
             # A process of its own, so that the memory it takes is given back and a crash in it is only its own.
             done = subprocess.run(  # noqa: S603
-                [sys.executable, "-P", str(_CONVERTER), str(packed), str(made)],
+                [sys.executable, "-P", str(CONVERTER), str(packed), str(made)],
                 capture_output=True,
                 text=True,
                 env={**os.environ, "HF_HUB_OFFLINE": "1"},
