@@ -86,10 +86,12 @@ def _converted_gemma(folder: Path) -> Path:
 
 
 @contextmanager
-def demo_engine(*, max_queued: int) -> Iterator[TransformersEngine]:
+def demo_engine(*, slots: int, max_queued: int) -> Iterator[TransformersEngine]:
     """An engine with both demo models, ready to answer on any event loop."""
     demo_model_folder()
-    engine = TransformersEngine(load_catalogue("demo"), ModelLibrary(models_folder()), max_queued=max_queued)
+    engine = TransformersEngine(
+        load_catalogue("demo"), ModelLibrary(models_folder()), slots=slots, max_queued=max_queued
+    )
     asyncio.run(engine.start())
     yield engine
     asyncio.run(engine.close())

@@ -175,7 +175,9 @@ def _engine(
     if settings.engine == "transformers":
         from chatbill.adapters.inference.transformers.engine import TransformersEngine  # noqa: PLC0415
 
-        return TransformersEngine(specs, library, max_queued=settings.queue_size, report=report)
+        return TransformersEngine(
+            specs, library, slots=settings.batch_size, max_queued=settings.queue_size, report=report
+        )
     raise SettingsError("CHATBILL_ENGINE: openai is not built yet; choose transformers or scripted.")
 
 

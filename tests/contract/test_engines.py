@@ -30,7 +30,7 @@ SHORT = "What is the capital of France? Answer in one sentence."
 
 @pytest.fixture(scope="session")
 def real_engine() -> Iterator[Engine]:
-    with demo_engine(max_queued=PLACES - 1) as engine:
+    with demo_engine(slots=2, max_queued=PLACES - 2) as engine:
         yield engine
 
 
@@ -45,7 +45,9 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
             return
         case "threads":
             specs = fake_specs(tmp_path / "model")
-            engine = TransformersEngine(specs, ModelLibrary(tmp_path), runtime=FakeRuntime, max_queued=PLACES - 1)
+            engine = TransformersEngine(
+                specs, ModelLibrary(tmp_path), runtime=FakeRuntime, slots=2, max_queued=PLACES - 2
+            )
         case _:
             engine = ScriptedEngine(domain_catalogue(load_catalogue("demo")), max_places=PLACES)
     asyncio.run(engine.start())

@@ -99,6 +99,9 @@ class Settings(BaseSettings):
     )
     max_reply_tokens: int = Field(default=512, ge=1, le=131_072, description="Longest reply, in tokens.")
     max_message_chars: int = Field(default=32_000, ge=1, le=1_000_000, description="Longest message, in characters.")
+    batch_size: int = Field(
+        default=8, ge=1, le=256, description="Replies that one model writes together; more of them wait their turn."
+    )
     queue_size: int = Field(
         default=100, ge=0, le=100_000, description="Requests that may wait for a model before others are refused."
     )

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import struct
+import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from chatbill.adapters.inference.model_spec import FolderSource, ModelSpec
 from chatbill.adapters.inference.pieces import PieceMaker
 from chatbill.adapters.inference.scripted import Script
-from chatbill.adapters.inference.transformers.runtime import Device, LocalModel
+from chatbill.adapters.inference.transformers.runtime import Device, LocalModel, Writing
 from chatbill.application.ports.engine import GenerationRequest, Piece
 from chatbill.domain.catalogue import Tier
 from chatbill.domain.chat import Turn
@@ -19,47 +20,93 @@ from chatbill.domain.credits import Price
 from chatbill.domain.ids import ModelId
 
 
+class FakeWriting:
+    """Writes words of the last message, one a step, no sooner than its directives say."""
+
+    def __init__(self, request: GenerationRequest, max_tokens: int) -> None:
+        self.reading = True
+        self.ended = False
+        self.error: Exception | None = None
+        self.tokens = 0
+        self._script = Script.of(request.turns[-1].text)
+        self._pieces = PieceMaker(request.stop)
+        self._words = self._script.reply(max_tokens)
+        self._new: list[Piece] = []
+        self._not_before = 0.0
+
+    @property
+    def due(self) -> bool:
+        return time.monotonic() >= self._not_before
+
+    def read(self) -> None:
+        if self._script.out_of_memory:
+            raise MemoryError
+        self.reading = False
+        self._not_before = time.monotonic() + self._script.sleep_s
+
+    def write(self) -> None:
+        if self._script.fail_after == self.tokens:
+            self.error, self.ended = ValueError("a secret detail of the machine"), True
+            return
+        if piece := self._pieces.push(self._words[self.tokens]):
+            self._new.append(piece)
+        self.tokens += 1
+        self._not_before = time.monotonic() + self._script.pause_s
+        whole = self.tokens == len(self._words) and self._script.fail_after != self.tokens
+        if whole or self._pieces.stopped:
+            self.ended = True
+            if rest := self._pieces.finish():
+                self._new.append(rest)
+
+    def take(self) -> Sequence[Piece]:
+        new, self._new = self._new, []
+        return new
+
+
 class FakeModel:
-    """Writes words of the last message, and counts what it computed and how often it gave memory back."""
+    """Writes replies together, and counts what it computed and how often it gave memory back.
+
+    While `stuck` is set a step does not return, and `broken` is raised by every step.
+    """
 
     def __init__(self) -> None:
         self.computed = 0
         self.freed = 0
+        self.widest = 0
+        self.stuck = threading.Event()
+        self.broken: Exception | None = None
 
     def encode(self, turns: Sequence[Turn]) -> Sequence[int]:
         return [len(word) for turn in turns for word in turn.text.split()]
 
-    def write(
-        self, request: GenerationRequest, prompt: Sequence[int], *, max_tokens: int, stopped: Callable[[], bool]
-    ) -> Iterator[Piece]:
-        script, pieces = Script.of(request.turns[-1].text), PieceMaker(request.stop)
-        self._wait(script.sleep_s, stopped)
-        if script.out_of_memory:
-            raise MemoryError
-        for written, word in enumerate((*script.reply(max_tokens), None)):
-            if stopped() or pieces.stopped:
-                break
-            if script.fail_after == written:
-                raise ValueError("a secret detail of the machine")
-            if word is None:
-                break
-            self.computed += 1
-            if piece := pieces.push(word):
-                yield piece
-            self._wait(script.pause_s, stopped)
-        if rest := pieces.finish():
-            yield rest
+    def begin(self, request: GenerationRequest, prompt: Sequence[int], *, max_tokens: int) -> FakeWriting:
+        if "[[begin:fails]]" in request.turns[-1].text:
+            raise ValueError("a secret detail of the beginning")
+        return FakeWriting(request, max_tokens)
+
+    def step(self, writings: Sequence[Writing]) -> None:
+        while self.stuck.is_set():
+            time.sleep(0.002)
+        if self.broken:
+            raise self.broken
+        replies = [writing for writing in writings if isinstance(writing, FakeWriting)]
+        assert len(replies) == len(writings)
+        self.widest = max(self.widest, len(replies))
+        if newcomer := next((reply for reply in replies if reply.reading), None):
+            newcomer.read()
+        due = [reply for reply in replies if reply.due and not reply.reading]
+        for reply in due:
+            before = reply.tokens
+            reply.write()
+            self.computed += reply.tokens - before
+        if not due:
+            time.sleep(0.002)
 
     def is_out_of_memory(self, error: Exception) -> bool:
         return isinstance(error, MemoryError)
 
     def free_memory(self) -> None:
         self.freed += 1
-
-    def _wait(self, seconds: float, stopped: Callable[[], bool]) -> None:
-        end = time.monotonic() + seconds
-        while time.monotonic() < end and not stopped():
-            time.sleep(0.002)
 
 
 @dataclass

@@ -25,9 +25,13 @@ def asked(text: str, *, model: ModelId = MINI) -> GenerationRequest:
     return GenerationRequest(model=model, turns=(Turn(Role.USER, text),), max_tokens=100)
 
 
-async def started(tmp_path: Path, runtime: FakeRuntime, *, parameters: int = 0) -> TransformersEngine:
+async def started(
+    tmp_path: Path, runtime: FakeRuntime, *, parameters: int = 0, slots: int = 2, max_queued: int = 100
+) -> TransformersEngine:
     specs = fake_specs(tmp_path / "model", parameters=parameters)
-    engine = TransformersEngine(specs, ModelLibrary(tmp_path), runtime=lambda: runtime)
+    engine = TransformersEngine(
+        specs, ModelLibrary(tmp_path), runtime=lambda: runtime, slots=slots, max_queued=max_queued
+    )
     await engine.start()
     return engine
 
@@ -77,7 +81,7 @@ async def test_a_closed_generation_is_not_computed_any_further(tmp_path: Path) -
 
 async def test_one_closed_while_it_waits_is_never_computed(tmp_path: Path) -> None:
     runtime = FakeRuntime()
-    engine = await started(tmp_path, runtime)
+    engine = await started(tmp_path, runtime, slots=1)
     first = asyncio.create_task(reply(engine, asked("first [[sleep:0.2]]")))
     await asyncio.sleep(0.05)
     waiting = await engine.prepare(asked("second [[tokens:50]]"))

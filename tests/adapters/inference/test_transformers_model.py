@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -16,7 +16,7 @@ from chatbill.adapters.inference.model_spec import FolderSource, ModelSpec, Samp
 from chatbill.adapters.inference.specs import load_catalogue
 from chatbill.adapters.inference.transformers import torch_runtime
 from chatbill.adapters.inference.transformers.runtime import LocalModel
-from chatbill.application.ports.engine import GenerationRequest
+from chatbill.application.ports.engine import GenerationRequest, Piece
 from chatbill.domain.chat import Role, Turn
 from chatbill.domain.ids import ModelId
 from tests.models import demo_model_folder
@@ -55,10 +55,21 @@ def asked(*texts: str, **settings: Any) -> GenerationRequest:
     return GenerationRequest(model=ModelId("demo-mini"), turns=turns, max_tokens=40, **settings)
 
 
-def written(
-    model: LocalModel, request: GenerationRequest, *, stopped: Callable[[], bool] = lambda: False, max_tokens: int = 40
-) -> tuple[str, int]:
-    pieces = list(model.write(request, model.encode(request.turns), max_tokens=max_tokens, stopped=stopped))
+def written(model: LocalModel, request: GenerationRequest, *, max_tokens: int = 40) -> tuple[str, int]:
+    return together(model, [request], max_tokens=max_tokens)[0]
+
+
+def together(
+    model: LocalModel, requests: Sequence[GenerationRequest], *, max_tokens: int = 40
+) -> Sequence[tuple[str, int]]:
+    writings = [model.begin(request, model.encode(request.turns), max_tokens=max_tokens) for request in requests]
+    while running := [writing for writing in writings if not writing.ended]:
+        model.step(running)
+    assert not any(writing.error for writing in writings)
+    return [_joined(writing.take()) for writing in writings]
+
+
+def _joined(pieces: Sequence[Piece]) -> tuple[str, int]:
     return "".join(piece.text for piece in pieces), sum(piece.tokens for piece in pieces)
 
 
@@ -120,15 +131,12 @@ def test_a_seed_repeats_a_reply_and_another_seed_does_not() -> None:
     assert first != other
 
 
-def test_a_seed_is_not_disturbed_by_another_reply() -> None:
-    model = loaded(Weights.BF16, Sampling(temperature=1.0))
+def test_a_seed_is_not_disturbed_by_other_replies() -> None:
+    model = loaded(Weights.FP32, Sampling(temperature=1.0))
     request = asked("Tell me a story.", seed=5)
-    alone, _ = written(model, request)
-    prompt = model.encode(request.turns)
-    mine = model.write(request, prompt, max_tokens=40, stopped=lambda: False)
-    others = model.write(asked("Tell me a story."), prompt, max_tokens=40, stopped=lambda: False)
+    others = [asked("Tell me a story."), asked(FRANCE, seed=6), asked("Tell me a story.", seed=7)]
 
-    assert "".join(piece.text for piece, _ in _in_turn(mine, others)) == alone
+    assert together(model, [others[0], request, *others[1:]])[1] == written(model, request)
 
 
 def test_temperature_0_in_the_request_overrides_the_default() -> None:
@@ -136,13 +144,6 @@ def test_temperature_0_in_the_request_overrides_the_default() -> None:
     request = asked("Tell me a story.", temperature=0.0)
 
     assert written(sampled, request) == written(sampled, request)
-
-
-def test_nothing_is_computed_once_stopped(model: LocalModel) -> None:
-    assert written(model, asked("Tell me a story."), stopped=lambda: True) == ("", 0)
-    asks = iter([False] * 5)
-    _, tokens = written(model, asked("Tell me a story."), stopped=lambda: next(asks, True))
-    assert tokens <= 5
 
 
 def test_characters_of_several_tokens_stay_whole(model: LocalModel) -> None:
@@ -163,11 +164,6 @@ async def test_encoding_beside_a_reply_disturbs_neither(model: LocalModel) -> No
     )
     assert reply == alone
     assert encodings == [encoded] * 20
-
-
-def _in_turn(first: Iterator[Any], second: Iterator[Any]) -> Iterator[tuple[Any, Any]]:
-    for item in first:
-        yield item, next(second, None)
 
 
 @pytest.mark.parametrize("weights", [Weights.BF16, Weights.INT8])

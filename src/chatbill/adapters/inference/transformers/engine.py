@@ -39,8 +39,8 @@ class DoesNotFit(Exception):
 class TransformersEngine:
     """Answers with models loaded by Transformers.
 
-    Each model writes one reply at a time and lets at most `max_queued` others
-    wait; one more is `Overloaded`. `report` hears of the progress of each model, on other threads than the caller's.
+    Each model writes up to `slots` replies together (at least 1) and lets at most `max_queued` others wait; one more is
+    `Overloaded`. `report` hears of the progress of each model, on other threads than the caller's.
     """
 
     name = "transformers"
@@ -51,6 +51,7 @@ class TransformersEngine:
         library: ModelLibrary,
         *,
         runtime: Callable[[], Runtime] = torch_runtime,
+        slots: int = 8,
         max_queued: int = 100,
         report: ModelReport = lambda _model, _progress: None,
     ) -> None:
@@ -58,7 +59,9 @@ class TransformersEngine:
         # be promised to one: so one model loads at a time. Fetching needs no turn.
         turn = threading.Lock()
         self._models = {
-            spec.id: _ServedModel(spec, library, runtime=runtime, turn=turn, max_queued=max_queued, report=report)
+            spec.id: _ServedModel(
+                spec, library, runtime=runtime, turn=turn, slots=slots, max_queued=max_queued, report=report
+            )
             for spec in specs
         }
 
@@ -93,6 +96,7 @@ class _ServedModel:
         *,
         runtime: Callable[[], Runtime],
         turn: threading.Lock,
+        slots: int,
         max_queued: int,
         report: ModelReport,
     ) -> None:
@@ -101,7 +105,8 @@ class _ServedModel:
         self._runtime = runtime
         self._turn = turn
         self._places: set[object] = set()
-        self._max_places = 1 + max_queued
+        self._slots = slots
+        self._max_places = slots + max_queued
         self._report = report
         self._worker: Worker | None = None
         self._closed = False
@@ -125,7 +130,7 @@ class _ServedModel:
     async def ready(self) -> None:
         """Load the model unless it is loaded; return when it is, or is known to be unavailable."""
         if self._worker is None:
-            self._worker = Worker(self.spec.id, loading=self._load, explain=_words)
+            self._worker = Worker(self.spec.id, loading=self._load, explain=_words, slots=self._slots)
             self._worker.start()
         await self._worker.wait_until_settled()
 
@@ -138,7 +143,7 @@ class _ServedModel:
         if worker is None or worker.model is None:
             raise ModelUnavailable(self.spec.id, self.status().reason)
         if len(self._places) >= self._max_places:
-            raise Overloaded(retry_after_s=math.ceil(worker.mean_reply_s * self._max_places / 2))
+            raise Overloaded(retry_after_s=math.ceil(worker.mean_reply_s * self._max_places / self._slots / 2))
         # The place is taken before the prompt is read, so that a burst cannot pass the bound meanwhile.
         place = object()
         self._places.add(place)

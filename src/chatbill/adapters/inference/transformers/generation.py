@@ -15,7 +15,10 @@ Item: TypeAlias = Piece | GenerationFailed | None
 
 
 class ThreadedGeneration:
-    """A place in a model's queue. `stream` and `close` are for the event loop, the rest for the model's thread."""
+    """A place in a model's queue. `stream` and `close` are for the event loop, the rest for the model's thread.
+
+    `tokens_computed` is how many tokens of the reply the model has computed, whoever has read them.
+    """
 
     completion_tokens: int | None = None
     cached = False
@@ -32,6 +35,7 @@ class ThreadedGeneration:
         self.request = request
         self.prompt = prompt
         self.max_tokens = max_tokens
+        self.tokens_computed = 0
         self._submit = submit
         self._give_back = give_back
         self._cancelled = threading.Event()

@@ -19,6 +19,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
 from chatbill.adapters.inference.model_spec import ModelSpec, Weights
+from chatbill.adapters.inference.transformers.attention import ROWS
 from chatbill.adapters.inference.transformers.model import TransformersModel
 from chatbill.adapters.inference.transformers.runtime import Device, NotLoadable
 from chatbill.adapters.inference.transformers.sampling import sampling_of
@@ -61,6 +62,7 @@ class TorchRuntime:
             local_files_only=True,
             dtype=torch.float32 if spec.weights is Weights.FP32 else torch.bfloat16,
             device_map={"": self._device},
+            attn_implementation=ROWS,
             quantization_config=(
                 _transformers.BitsAndBytesConfig(load_in_8bit=True) if spec.weights is Weights.INT8 else None
             ),
@@ -81,8 +83,11 @@ class TorchRuntime:
 def _write_one_token(spec: ModelSpec, model: TransformersModel) -> None:
     """The first token costs more than any later one, and shows whether the model runs at all."""
     request = GenerationRequest(model=spec.id, turns=(_WARM_UP,), max_tokens=1)
-    for _ in model.write(request, model.encode(request.turns), max_tokens=1, stopped=lambda: False):
-        pass
+    writing = model.begin(request, model.encode(request.turns), max_tokens=1)
+    while not writing.ended:
+        model.step([writing])
+    if writing.error:
+        raise writing.error
 
 
 def _end_tokens(*ids: int | list[int] | None) -> frozenset[int]:

@@ -1,26 +1,29 @@
-"""A model in memory: it reads conversations and writes replies."""
+"""A model in memory: it reads conversations and writes replies, many of them together."""
 
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, cast
 
 import torch
-from transformers import DynamicCache, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 
 from chatbill.adapters.inference.model_spec import Sampling
-from chatbill.adapters.inference.pieces import PieceMaker
-from chatbill.adapters.inference.transformers.decoding import write_tokens
-from chatbill.adapters.inference.transformers.detokenizer import Detokenizer
+from chatbill.adapters.inference.transformers.attention import Part
+from chatbill.adapters.inference.transformers.cache import RowCache
 from chatbill.adapters.inference.transformers.prompts import encode_turns
-from chatbill.adapters.inference.transformers.runtime import Device
+from chatbill.adapters.inference.transformers.reply import Reply
+from chatbill.adapters.inference.transformers.runtime import Device, NotLoadable, Writing
 from chatbill.adapters.inference.transformers.sampling import Sampler, requested
-from chatbill.application.ports.engine import GenerationRequest, Piece
+from chatbill.application.ports.engine import GenerationRequest
 from chatbill.domain.chat import Turn
 
-_PREFILL_TOKENS = {"cpu": 256, "cuda": 4_096}
-"""Read in one go: about a quarter of a second for the demo model on two cores."""
+_READ_ALONE = {"cpu": 256, "cuda": 4_096}
+"""Tokens of prompts that one step reads: a stop is heard only between two steps."""
+
+_READ_IN_COMPANY = {"cpu": 128, "cuda": 1_024}
+"""The same while other replies are being written, which wait for it."""
 
 
 class TransformersModel:
@@ -41,6 +44,7 @@ class TransformersModel:
         sampling: Sampling,
     ) -> None:
         self._model = model
+        self._layers = int(model.config.get_text_config().num_hidden_layers)
         self._tokenizer = tokenizer
         self._detokenizer = detokenizer
         self._device = device
@@ -51,29 +55,46 @@ class TransformersModel:
         """By the model's own chat template."""
         return encode_turns(self._tokenizer, turns)
 
-    def write(
-        self, request: GenerationRequest, prompt: Sequence[int], *, max_tokens: int, stopped: Callable[[], bool]
-    ) -> Iterator[Piece]:
-        """One piece a token, but where a character or a possible stop string is not complete yet."""
-        text, pieces = Detokenizer(self._decode), PieceMaker(request.stop)
-        sampler = Sampler(
-            requested(self._sampling, request), seed=request.seed, prompt_tokens=len(prompt), device=self._device
+    def begin(self, request: GenerationRequest, prompt: Sequence[int], *, max_tokens: int) -> Reply:
+        """A reply with a cache of its own, empty yet."""
+        return Reply(
+            prompt,
+            max_tokens=max_tokens,
+            sampler=Sampler(requested(self._sampling, request), seed=request.seed, device=self._device),
+            decode=self._decode,
+            stop=request.stop,
+            end_tokens=self._end_tokens,
+            cache=RowCache(layers=self._layers, limit=len(prompt) + max_tokens),
         )
-        cache = DynamicCache(config=self._model.config)
-        with torch.inference_mode():
-            for token in write_tokens(
-                torch.tensor([list(prompt)], device=self._device),
-                forward=lambda tokens: self._forward(tokens, cache),
-                sampler=sampler,
-                end_tokens=self._end_tokens,
-                max_tokens=max_tokens,
-                prefill_tokens=_PREFILL_TOKENS[self._device],
-                stopped=lambda: pieces.stopped or stopped(),
-            ):
-                if piece := pieces.push(text.push(token), incomplete=text.incomplete):
-                    yield piece
-        if rest := pieces.finish(text.flush()):
-            yield rest
+
+    @torch.inference_mode()
+    def step(self, writings: Sequence[Writing]) -> None:
+        """One pass of the model over all that these replies have to read next.
+
+        Newcomers read at the same time as the others write, in the order in which they came and a bounded number of
+        tokens at a time.
+        """
+        replies = [writing for writing in writings if isinstance(writing, Reply)]
+        busy = any(not reply.reading for reply in replies)
+        budget = (_READ_IN_COMPANY if busy else _READ_ALONE)[self._device]
+        tokens: list[int] = []
+        positions: list[int] = []
+        parts: list[Part] = []
+        taking_part: list[Reply] = []
+        for reply in replies:
+            unread = reply.unread(budget)
+            if reply.reading:
+                budget -= len(unread)
+            if unread:
+                parts.append(Part(reply.cache, len(tokens), len(tokens) + len(unread)))
+                positions += range(reply.cache.length, reply.cache.length + len(unread))
+                tokens += unread
+                taking_part.append(reply)
+        logits = self._forward(tokens, positions, parts)
+        for index, (reply, part) in enumerate(zip(taking_part, parts, strict=True)):
+            reply.cache.advance(part.end - part.start)
+            if not reply.reading:
+                reply.write(logits[index : index + 1])
 
     def is_out_of_memory(self, error: Exception) -> bool:
         """True for the errors of Python, of CUDA, and of torch's CPU allocator, which has no class of its own."""
@@ -87,9 +108,18 @@ class TransformersModel:
         if self._device == "cuda":
             torch.cuda.empty_cache()
 
-    def _forward(self, tokens: torch.Tensor, cache: DynamicCache) -> torch.Tensor:
-        logits = self._model(input_ids=tokens, past_key_values=cache, use_cache=True, logits_to_keep=1).logits
-        return cast("torch.Tensor", logits[:, -1])
+    def _forward(self, tokens: Sequence[int], positions: Sequence[int], parts: Sequence[Part]) -> torch.Tensor:
+        """The logits (replies by vocabulary) after the last token of each part."""
+        output = self._model(
+            input_ids=torch.tensor([tokens], device=self._device),
+            position_ids=torch.tensor([positions], device=self._device),
+            use_cache=False,
+            logits_to_keep=torch.tensor([part.end - 1 for part in parts], device=self._device),
+            parts=parts,
+        )
+        if any(part.cache.layers_in_use < self._layers for part in parts):
+            raise NotLoadable("not all of its layers keep keys and values")
+        return cast("torch.Tensor", output.logits[0])
 
     def _decode(self, tokens: Sequence[int]) -> str:
         return cast("str", self._detokenizer.decode(list(tokens), skip_special_tokens=True))

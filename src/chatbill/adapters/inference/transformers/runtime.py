@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
 
@@ -17,6 +17,34 @@ class NotLoadable(Exception):
     """A folder cannot be run as a chat model; the text says why, for people."""
 
 
+class Writing(Protocol):
+    """One reply in the making. What it holds of the model's memory is given back when nothing refers to it."""
+
+    @property
+    def reading(self) -> bool:
+        """True until the whole prompt is read."""
+        ...
+
+    @property
+    def ended(self) -> bool:
+        """True once nothing more will be written: the reply is whole, or `error` is set."""
+        ...
+
+    @property
+    def error(self) -> Exception | None:
+        """What broke this reply alone, and no other."""
+        ...
+
+    @property
+    def tokens(self) -> int:
+        """Tokens computed for this reply so far, the one that ends it not counted."""
+        ...
+
+    def take(self) -> Sequence[Piece]:
+        """The pieces that were written since the last call, oldest first."""
+        ...
+
+
 class LocalModel(Protocol):
     """A model in memory. `encode` may run beside the others, which all run on the thread that loaded the model."""
 
@@ -24,14 +52,19 @@ class LocalModel(Protocol):
         """The prompt for the next reply, as token ids. One call at a time."""
         ...
 
-    def write(
-        self, request: GenerationRequest, prompt: Sequence[int], *, max_tokens: int, stopped: Callable[[], bool]
-    ) -> Iterator[Piece]:
-        """The reply, piece by piece. Computes at most one more token once `stopped()` is true."""
+    def begin(self, request: GenerationRequest, prompt: Sequence[int], *, max_tokens: int) -> Writing:
+        """A reply of which nothing is computed yet."""
+        ...
+
+    def step(self, writings: Sequence[Writing]) -> None:
+        """Compute one token more for each of these replies, or read a part of its prompt; they are all unended.
+
+        What it raises concerns all of them, leaves each as it was, and the step may be tried again with fewer.
+        """
         ...
 
     def is_out_of_memory(self, error: Exception) -> bool:
-        """Whether this error, raised by `write`, means that memory was short."""
+        """Whether this error, of a step or of one reply, means that memory was short."""
         ...
 
     def free_memory(self) -> None:

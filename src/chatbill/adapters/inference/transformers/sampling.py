@@ -52,7 +52,8 @@ class Sampler:
     The repetition penalty looks at the reply alone, so words of the question can be repeated freely.
     """
 
-    def __init__(self, sampling: Sampling, *, seed: int | None, prompt_tokens: int, device: str) -> None:
+    def __init__(self, sampling: Sampling, *, seed: int | None, device: str) -> None:
+        self.device = device
         self._greedy = not sampling.temperature
         self._generator = torch.Generator(device=device)
         if seed is None:
@@ -61,9 +62,7 @@ class Sampler:
             self._generator.manual_seed(seed)
         self._steps = LogitsProcessorList()
         if sampling.repetition_penalty not in (None, 1.0):
-            self._steps.append(
-                RepetitionPenaltyLogitsProcessor(sampling.repetition_penalty, prompt_ignore_length=prompt_tokens)
-            )
+            self._steps.append(RepetitionPenaltyLogitsProcessor(sampling.repetition_penalty))
         if sampling.temperature:
             self._steps.append(TemperatureLogitsWarper(sampling.temperature))
             if sampling.top_k:
@@ -72,7 +71,7 @@ class Sampler:
                 self._steps.append(TopPLogitsWarper(sampling.top_p))
 
     def pick(self, tokens: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
-        """The next token as a tensor of 1 by 1. `tokens` is prompt and reply so far, `logits` 1 by vocabulary."""
+        """The next token as a tensor of 1 by 1. `tokens` (1 by N) is the reply so far, `logits` is 1 by vocabulary."""
         scores = self._steps(cast("torch.LongTensor", tokens), cast("torch.FloatTensor", logits.float()))
         if self._greedy:
             return scores.argmax(dim=-1, keepdim=True)

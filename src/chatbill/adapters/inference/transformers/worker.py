@@ -1,44 +1,60 @@
-"""The thread that owns one model: it loads it, writes its replies in turn, and lets it go."""
+"""The thread that owns one model: it loads it, writes replies together on it, and lets it go."""
 
 from __future__ import annotations
 
 import asyncio
-import queue
 import threading
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 
 import structlog
 
+from chatbill.adapters.inference.transformers.batch import Batch, Ended
 from chatbill.adapters.inference.transformers.generation import ThreadedGeneration
 from chatbill.adapters.inference.transformers.runtime import LocalModel
-from chatbill.domain.errors import GenerationFailed, OutOfMemory
+from chatbill.domain.errors import GenerationFailed
 
 _log = structlog.get_logger(__name__)
 
 STOPPING = "the service is stopping"
 _STOPPED = "The service is stopping; nothing was charged. Try again shortly."
+_STUCK = "The model stopped answering and is being restarted; nothing was charged. Try again shortly."
 
 
 class Worker:
-    """Loads a model on a thread of its own and writes one reply after the other on it.
+    """Loads a model on a thread of its own and writes up to `slots` replies together on it; others wait their turn.
 
     `loading` runs on that thread; what it raises means that the model cannot be had, and `explain` finds the words.
     `model` is None unless the model can write now; `reason` then says why. `mean_reply_s` is a running mean.
+
+    For whoever watches over it: `beat_at` (of `time.monotonic`) is when it last showed life, by a finished load or step
+    or by work that reached it while it was idle; `failures` counts those in a row, and a reply that works makes it 0;
+    `tokens_written` counts all tokens it ever computed.
     """
 
-    def __init__(self, name: str, *, loading: Callable[[], LocalModel], explain: Callable[[Exception], str]) -> None:
+    def __init__(
+        self, name: str, *, loading: Callable[[], LocalModel], explain: Callable[[Exception], str], slots: int = 1
+    ) -> None:
         self.model: LocalModel | None = None
         self.reason = "it is being loaded"
         self.running = 0
         self.mean_reply_s = 2.0
+        self.beat_at = time.monotonic()
+        self.failures = 0
+        self.tokens_written = 0
         self._name = name
         self._loading = loading
         self._explain = explain
-        self._jobs: queue.SimpleQueue[ThreadedGeneration | None] = queue.SimpleQueue()
+        self._slots = slots
         self._settled: Future[None] = Future()
-        self._closing = threading.Event()
+        # Guards what follows. The thread holds it for moments, never while it computes.
+        self._change = threading.Condition()
+        self._waiting: deque[ThreadedGeneration] = deque()
+        self._unanswered: set[ThreadedGeneration] = set()
+        self._refusal = ""
         # A daemon, so that a process that was told to end does not wait for a download.
         self._thread = threading.Thread(target=self._run, name=f"model-{name}", daemon=True)
 
@@ -47,8 +63,14 @@ class Worker:
         """True once the model is loaded or known to be unavailable."""
         return self._settled.done()
 
+    @property
+    def busy(self) -> bool:
+        """True while replies are being written or wait to be: only then is an old `beat_at` a bad sign."""
+        return bool(self._unanswered)
+
     def start(self) -> None:
         """Begin to load; call it once."""
+        self.beat_at = time.monotonic()
         self._thread.start()
 
     async def wait_until_settled(self) -> None:
@@ -56,66 +78,116 @@ class Worker:
         await asyncio.shield(asyncio.wrap_future(self._settled))
 
     def submit(self, generation: ThreadedGeneration) -> None:
-        """Write this reply after those that came before it."""
-        if self._closing.is_set():
-            generation.deliver(GenerationFailed(_STOPPED))
-        else:
-            self._jobs.put(generation)
+        """Write this reply as soon as there is a slot, in the order of asking."""
+        with self._change:
+            if not self._refusal:
+                if not self._unanswered:
+                    self.beat_at = time.monotonic()
+                # Those who left do not count against anybody's bound, so they must not pile up here.
+                self._forget(*(left for left in self._waiting if left.cancelled))
+                self._waiting.append(generation)
+                self._unanswered.add(generation)
+                self._change.notify()
+                return
+        generation.deliver(GenerationFailed(self._refusal))
 
     def close(self, *, wait_s: float) -> None:
-        """Stop within two tokens, fail what still waits, let the model go. Waits at most `wait_s` seconds for it."""
-        self._closing.set()
-        self._jobs.put(None)
-        self._thread.join(timeout=wait_s)
+        """Stop within two tokens, fail all replies, let the model go. Waits at most `wait_s` seconds for it."""
+        with self._change:
+            self._refusal = self._refusal or _STOPPED
+            self._change.notify()
+        if self._thread.ident is not None:
+            self._thread.join(timeout=wait_s)
+        self._give_up(STOPPING, _STOPPED)
+
+    def abandon(self, reason: str) -> None:
+        """Give up on a thread that is stuck: fail all its replies now, and refuse new ones.
+
+        The thread ends by itself, and frees the model, when the call in which it is stuck returns.
+        """
+        _log.error("model_abandoned", model=self._name, reason=reason)
+        self._give_up(reason, _STUCK)
+
+    def _give_up(self, reason: str, words: str) -> None:
+        with self._change:
+            self._refusal = self._refusal or words
+            self.model, self.reason, self.running = None, reason, 0
+            unanswered = list(self._unanswered)
+            self._forget(*unanswered)
+            self._change.notify()
+        for generation in unanswered:
+            generation.deliver(GenerationFailed(words))
+        self._settle()
+
+    def _forget(self, *generations: ThreadedGeneration) -> None:
+        for generation in generations:
+            self._unanswered.discard(generation)
+            with suppress(ValueError):
+                self._waiting.remove(generation)
+
+    def _settle(self) -> None:
+        with self._change:
+            if not self._settled.done():
+                self._settled.set_result(None)
 
     def _run(self) -> None:
-        started = time.monotonic()
-        try:
-            self.model = self._loading()
-            self.reason = ""
-            _log.info("model_ready", model=self._name, seconds=round(time.monotonic() - started, 2))
-        except Exception as error:  # noqa: BLE001 - one model's failure, whatever it is, must not be another's
-            self.reason = self._explain(error)
-            _log.warning("model_unavailable", model=self._name, reason=self.reason, exc_info=error)
-        self._settled.set_result(None)
-        while (job := self._jobs.get()) is not None:
-            if not job.cancelled:
-                self._serve(job)
-        while not self._jobs.empty():
-            if waiting := self._jobs.get():
-                waiting.deliver(GenerationFailed(_STOPPED))
-        self._let_go()
-
-    def _serve(self, job: ThreadedGeneration) -> None:
-        model = self.model
-        if model is None or self._closing.is_set():
-            job.deliver(GenerationFailed(_STOPPED))
+        model = self._load()
+        self._settle()
+        if model is None:
+            self._give_up(self.reason, _STOPPED)
             return
-        started = time.monotonic()
-        self.running = 1
-        failure: GenerationFailed | None = None
-        try:
-            for piece in model.write(
-                job.request,
-                job.prompt,
-                max_tokens=job.max_tokens,
-                stopped=lambda: job.cancelled or self._closing.is_set(),
-            ):
-                job.deliver(piece)
-            if self._closing.is_set():
-                failure = GenerationFailed(_STOPPED)
-        except Exception as error:  # noqa: BLE001 - the reply fails, the model stays
-            failure = OutOfMemory() if model.is_out_of_memory(error) else GenerationFailed()
-            # The cause is for the log alone. It can name files and hold parts of prompts.
-            _log.error("generation_failed", model=self._name, exc_info=error)
-        if failure:
-            # Not earlier: the traceback, gone by now, kept the reply's tensors alive.
-            model.free_memory()
-        self.mean_reply_s += 0.2 * (time.monotonic() - started - self.mean_reply_s)
-        self.running = 0
-        job.deliver(failure)
+        batch = Batch(model, slots=self._slots, name=self._name)
+        while self._let_in(batch):
+            self._account(batch, batch.step())
+        batch.clear()
+        self._give_up(self.reason or STOPPING, _STOPPED)
+        model.free_memory()
 
-    def _let_go(self) -> None:
-        model, self.model, self.reason = self.model, None, STOPPING
-        if model:
-            model.free_memory()
+    def _account(self, batch: Batch, ended: Sequence[Ended]) -> None:
+        """Keep the figures; then, and only then, tell the readers that their replies have ended."""
+        self.beat_at = time.monotonic()
+        self.tokens_written = batch.tokens_written
+        if any(one.failure is None for one in ended):
+            self.failures = 0
+        elif ended:
+            self.failures += 1
+        for one in ended:
+            self.mean_reply_s += 0.2 * (one.took_s - self.mean_reply_s)
+        with self._change:
+            self._forget(*(one.generation for one in ended))
+        for one in ended:
+            one.generation.deliver(one.failure)
+
+    def _load(self) -> LocalModel | None:
+        started = time.monotonic()
+        try:
+            model = self._loading()
+        except Exception as error:  # noqa: BLE001 - one model's failure, whatever it is, must not be another's
+            reason = self._explain(error)
+            _log.warning("model_unavailable", model=self._name, reason=reason, exc_info=error)
+            with self._change:
+                self.reason = self.reason if self._refusal else reason
+            return None
+        with self._change:
+            self.beat_at = time.monotonic()
+            if not self._refusal:
+                self.model, self.reason = model, ""
+        _log.info("model_ready", model=self._name, seconds=round(time.monotonic() - started, 2))
+        return model
+
+    def _let_in(self, batch: Batch) -> bool:
+        """Fill free slots; sleep while there is nothing to write. False when it is time to end."""
+        with self._change:
+            while not self._refusal:
+                self._forget(*batch.drop_cancelled())
+                while self._waiting and batch.has_room:
+                    generation = self._waiting.popleft()
+                    if generation.cancelled:
+                        self._unanswered.discard(generation)
+                    else:
+                        batch.add(generation)
+                self.running = len(batch)
+                if self.running:
+                    return True
+                self._change.wait()
+            return False

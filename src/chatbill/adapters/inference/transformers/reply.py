@@ -1,0 +1,86 @@
+"""One reply in the making: what of its prompt is read, what is written, and the pieces that it has become."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+
+from chatbill.adapters.inference.pieces import PieceMaker
+from chatbill.adapters.inference.transformers.cache import RowCache
+from chatbill.adapters.inference.transformers.detokenizer import Detokenizer
+from chatbill.adapters.inference.transformers.sampling import Sampler
+from chatbill.application.ports.engine import Piece
+
+
+class Reply:
+    """A reply of at most `max_tokens` to a prompt of at least one token; a `Writing` for `TransformersModel`.
+
+    `cache` holds what the model has read of it.
+    """
+
+    def __init__(
+        self,
+        prompt: Sequence[int],
+        *,
+        max_tokens: int,
+        sampler: Sampler,
+        decode: Callable[[Sequence[int]], str],
+        stop: tuple[str, ...],
+        end_tokens: frozenset[int],
+        cache: RowCache,
+    ) -> None:
+        self.cache = cache
+        self.ended = False
+        self.error: Exception | None = None
+        self.tokens = 0
+        self._prompt = prompt
+        self._written = torch.empty((1, max_tokens), dtype=torch.long, device=sampler.device)
+        self._last = 0
+        self._sampler = sampler
+        self._text = Detokenizer(decode)
+        self._pieces = PieceMaker(stop)
+        self._end_tokens = end_tokens
+        self._new: list[Piece] = []
+
+    @property
+    def reading(self) -> bool:
+        """True until the whole prompt is read."""
+        return self.cache.length < len(self._prompt)
+
+    @property
+    def written(self) -> torch.Tensor:
+        """The token ids of the reply so far (1 by N), without the one that ends it."""
+        return self._written[:, : self.tokens]
+
+    def unread(self, limit: int) -> Sequence[int]:
+        """What the model reads next, at most `limit` tokens of it: a part of the prompt, or the last token written."""
+        if self.reading:
+            return self._prompt[self.cache.length : self.cache.length + limit]
+        return (self._last,)
+
+    def write(self, logits: torch.Tensor) -> None:
+        """Pick the next token from its logits (1 by vocabulary); what breaks here is this reply's own error."""
+        try:
+            self._write(logits)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the other replies of the batch go on
+            self.error, self.ended = error, True
+
+    def take(self) -> Sequence[Piece]:
+        """The pieces that were written since the last call, oldest first."""
+        new, self._new = self._new, []
+        return new
+
+    def _write(self, logits: torch.Tensor) -> None:
+        following = self._sampler.pick(self.written, logits)
+        self._last = int(following)
+        if self._last not in self._end_tokens:
+            self._written[:, self.tokens] = following[:, 0]
+            self.tokens += 1
+            if piece := self._pieces.push(self._text.push(self._last), incomplete=self._text.incomplete):
+                self._new.append(piece)
+            if self.tokens < self._written.shape[1] and not self._pieces.stopped:
+                return
+        self.ended = True
+        if rest := self._pieces.finish(self._text.flush()):
+            self._new.append(rest)

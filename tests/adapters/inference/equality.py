@@ -1,0 +1,90 @@
+"""Holding the tokens that a model writes, alone and in company, against a plain `generate`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from chatbill.adapters.inference.transformers.runtime import LocalModel
+from chatbill.application.ports.engine import GenerationRequest
+from chatbill.domain.chat import Role, Turn
+from chatbill.domain.ids import ModelId
+
+_RESOLVED_BITS = 8
+"""Significant bits of a bfloat16, the hidden one included."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A greedy reply to write: it joins at a step, and leaves early after some tokens where `leaves_after` says so."""
+
+    prompt: tuple[int, ...]
+    max_tokens: int = 32
+    joins_at: int = 0
+    leaves_after: int | None = None
+
+
+def write_together(model: LocalModel, asked: Sequence[Asked]) -> list[list[int]]:
+    """The token ids of each reply, written in one batch."""
+    writings: dict[int, Any] = {}
+    tokens: dict[int, list[int]] = {}
+    step = 0
+    while len(tokens) < len(asked):
+        for index, ask in enumerate(asked):
+            if ask.joins_at <= step and index not in writings:
+                writings[index] = model.begin(_GREEDY, ask.prompt, max_tokens=ask.max_tokens)
+        if running := {index: writing for index, writing in writings.items() if index not in tokens}:
+            model.step(list(running.values()))
+        for index, writing in running.items():
+            if writing.error:
+                raise writing.error
+            if writing.ended or writing.tokens == asked[index].leaves_after:
+                tokens[index] = writing.written[0].tolist()
+                writings[index] = None
+        step += 1
+    return [tokens[index] for index in range(len(asked))]
+
+
+def plain_greedy(weights: Any, ask: Asked, *, end_tokens: frozenset[int]) -> list[int]:
+    """What `generate` writes when it has the model to itself."""
+    import torch  # noqa: PLC0415 - slow, and only for tests with models
+
+    prompt = torch.tensor([ask.prompt])
+    # The checkpoint's own defaults out of the way: only the tokens count here.
+    output = weights.generate(
+        prompt,
+        attention_mask=torch.ones_like(prompt),
+        max_new_tokens=ask.max_tokens,
+        do_sample=False,
+        top_k=None,
+        top_p=None,
+    )
+    own: list[int] = output[0][prompt.shape[1] :].tolist()
+    own = own[: next((place for place, token in enumerate(own) if token in end_tokens), len(own))]
+    return own[: ask.leaves_after]
+
+
+def assert_same_but_for_a_near_tie(weights: Any, ask: Asked, expected: Sequence[int], written: Sequence[int]) -> None:
+    """Both are equal, or where they part the two logits are closer than bfloat16 resolves at their size.
+
+    After that the texts differ, so nothing more can be compared. `weights` in float32 settles how close they are.
+    """
+    pairs = zip(expected, written, strict=False)
+    place = next((place for place, (one, other) in enumerate(pairs) if one != other), None)
+    if place is None:
+        assert list(expected) == list(written)
+        return
+    import torch  # noqa: PLC0415 - see above
+
+    with torch.inference_mode():
+        logits = weights(torch.tensor([[*ask.prompt, *expected[:place]]])).logits[0, -1]
+    one, other = float(logits[expected[place]]), float(logits[written[place]])
+    resolved = 2.0 ** (math.floor(math.log2(max(abs(one), abs(other)))) + 1 - _RESOLVED_BITS)
+    assert abs(one - other) < resolved, f"token {place}: {one} and {other} are no tie, bfloat16 resolves {resolved}"
+
+
+_GREEDY = GenerationRequest(
+    model=ModelId("any"), turns=(Turn(Role.USER, "not read"),), max_tokens=1, temperature=0.0, top_p=None
+)
