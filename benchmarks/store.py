@@ -174,8 +174,17 @@ async def main(folder: Path, seconds: float) -> None:
 
     def differences(snapshot: Snapshot) -> list[Difference]:
         books = snapshot.books
-        everything = (books.wallets(), books.entries(), books.settlements(), books.unheld(), books.purchases())
-        return list(audit(*everything, now=datetime.now(UTC) - timedelta(hours=1), tally=tally))
+        found = audit(
+            books.wallets(),
+            books.entries(),
+            books.settlements(),
+            books.unheld(),
+            books.purchases(),
+            books.key_uses(),
+            now=datetime.now(UTC) - timedelta(hours=1),
+            tally=tally,
+        )
+        return list(found)
 
     started = time.perf_counter()
     assert await store.read(differences) == []

@@ -17,9 +17,11 @@ import pytest
 from chatbill.adapters.memory import MemoryStore
 from chatbill.adapters.persistence import SqliteStore, open_store, schema, sqlite_url
 from chatbill.application.ports.store import Store, Transaction
+from chatbill.domain.api_keys import ApiKey
 from chatbill.domain.chat import Conversation, Interaction, Outcome
 from chatbill.domain.credits import Price, Usage
 from chatbill.domain.ids import (
+    ApiKeyId,
     ConversationId,
     EntryId,
     HoldId,
@@ -99,6 +101,18 @@ def session(name: str = "session", **changes: Any) -> Session:
         "expires_at": later(3_600),
     }
     return Session(**fields | changes)
+
+
+def api_key(id_: str = "ci", **changes: Any) -> ApiKey:
+    fields: dict[str, Any] = {
+        "id": ApiKeyId(id_),
+        "user_id": ALICE,
+        "name": id_.upper(),
+        "digest": f"digest of {id_}",
+        "created_at": NOON,
+        "monthly_cap": 10,
+    }
+    return ApiKey(**fields | changes)
 
 
 def conversation(name: str = "talk", **changes: Any) -> Conversation:

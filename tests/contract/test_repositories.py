@@ -287,6 +287,14 @@ class TestConversations:
         with pytest.raises(BrokenBooks):
             await store.write(lambda tx: tx.conversations.add(conversation()))
 
+    async def test_those_that_are_not_listed_are_found_by_id_alone(self, store: Store) -> None:
+        unlisted = conversation("unlisted", listed=False)
+        await store.write(lambda tx: tx.conversations.add(unlisted))
+        assert await store.read(lambda snapshot: snapshot.conversations.get(unlisted.id)) == unlisted
+        assert await store.write(lambda tx: tx.conversations.lock(unlisted.id)) == unlisted
+        listed = await store.read(lambda snapshot: snapshot.conversations.of_user(ALICE, after=None, limit=9))
+        assert listed == [conversation()]
+
     async def test_come_in_pages_the_one_updated_last_first_even_where_times_are_equal(self, store: Store) -> None:
         rows = [conversation(f"c{n}", updated_at=later(n // 3), title=f"Title {n}") for n in range(10)]
         await write(store, *(lambda tx, row=row: tx.conversations.add(row) for row in rows))
@@ -506,7 +514,7 @@ class TestIdempotency:
     async def test_a_key_is_claimed_once_by_each_person(self, store: Store) -> None:
         first = IdempotencyRecord(user_id=ALICE, key="k", fingerprint="f", created_at=NOON, subject_id="s")
         second = replace(first, fingerprint="g", subject_id=None, refusal=Refusal(required=5, available=1))
-        other = replace(second, user_id=BOB)
+        other = replace(second, user_id=BOB, refusal=Refusal(required=5, available=1, cap=10))
         assert await store.write(lambda tx: tx.idempotency.claim(first)) is None
         assert await store.write(lambda tx: tx.idempotency.claim(second)) == first
         assert await store.write(lambda tx: tx.idempotency.claim(other)) is None

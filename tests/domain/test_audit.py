@@ -68,7 +68,7 @@ def captured(wallet: WalletId, *, refunded: int = 0) -> Settlement:
 
 
 def differences(wallets: list[Wallet], entries: list[LedgerEntry], settlements: list[Settlement]) -> list[str]:
-    return [found.rule for found in audit(wallets, entries, settlements, [], [], now=NOW, tally=Tally())]
+    return [found.rule for found in audit(wallets, entries, settlements, [], [], [], now=NOW, tally=Tally())]
 
 
 def test_a_charge_that_gives_instead_of_taking_is_a_difference() -> None:

@@ -118,6 +118,7 @@ def audited(snapshot: Snapshot) -> list[str]:
         books.settlements(),
         books.unheld(),
         books.purchases(),
+        books.key_uses(),
         now=tomorrow(),
         tally=Tally(),
     )

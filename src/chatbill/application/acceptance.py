@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from chatbill.application.key_spending import reserved
 from chatbill.application.ports.store import Transaction
 from chatbill.domain.chat import Conversation, Interaction, title_of
 from chatbill.domain.errors import InsufficientCredits, NotFound
@@ -23,23 +24,29 @@ def accept(
     key: str | None,
     fingerprint: str,
     new_conversation: bool,
+    listed: bool = True,
 ) -> Acceptance:
     """Hold `interaction.held` credits until `expires_at` and record the interaction, or only remember why not.
 
-    Raises `NotFound` when the conversation was deleted meanwhile or is somebody else's.
+    A new conversation is `listed` among the person's. Raises `NotFound` when the conversation was deleted meanwhile or
+    is somebody else's, and `Unauthenticated` when the API key was revoked.
     """
     now = interaction.created_at
     wallet = tx.wallets.lock(interaction.wallet_id)
     hold: Hold | InsufficientCredits
+    month = None
     try:
         hold = wallet.hold(interaction.hold_id, interaction.held, at=now, expires_at=expires_at)
+        month = reserved(tx, interaction)
     except InsufficientCredits as refusal:
         hold = refusal
     if key is not None and (earlier := tx.idempotency.claim(_record(interaction, key, fingerprint, hold))):
         return earlier
     if isinstance(hold, InsufficientCredits):
         return hold
-    _enter_conversation(tx, interaction, is_new=new_conversation)
+    _enter_conversation(tx, interaction, is_new=new_conversation, listed=listed)
+    if month:
+        tx.api_keys.save_month(month)
     tx.wallets.save(wallet)
     tx.holds.add(hold)
     tx.interactions.add(interaction)
@@ -49,9 +56,7 @@ def accept(
 def _record(
     interaction: Interaction, key: str, fingerprint: str, hold: Hold | InsufficientCredits
 ) -> IdempotencyRecord:
-    refusal = None
-    if isinstance(hold, InsufficientCredits):
-        refusal = Refusal(required=hold.required, available=hold.available)
+    refusal = Refusal.of(hold) if isinstance(hold, InsufficientCredits) else None
     return IdempotencyRecord(
         user_id=interaction.user_id,
         key=key,
@@ -62,7 +67,7 @@ def _record(
     )
 
 
-def _enter_conversation(tx: Transaction, interaction: Interaction, *, is_new: bool) -> None:
+def _enter_conversation(tx: Transaction, interaction: Interaction, *, is_new: bool, listed: bool) -> None:
     now = interaction.created_at
     if is_new:
         tx.conversations.add(
@@ -72,6 +77,7 @@ def _enter_conversation(tx: Transaction, interaction: Interaction, *, is_new: bo
                 title=title_of(interaction.prompt),
                 created_at=now,
                 updated_at=now,
+                listed=listed,
             )
         )
         return

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from chatbill.application.key_spending import give_back
 from chatbill.application.ports.repositories import HeldWork
 from chatbill.application.ports.store import Transaction
 from chatbill.domain.chat import Interaction, Outcome, due_for
@@ -60,6 +61,7 @@ def settle(tx: Transaction, work: HeldWork, ending: Ending, *, at: datetime, ent
         error_code=ending.error.code if ending.error else None,
         error_detail=str(ending.error) if ending.error else None,
     )
+    give_back(tx, interaction, hold.amount - charged)
     tx.holds.save(hold)
     tx.wallets.save(wallet)
     tx.interactions.save(interaction)

@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 
 from chatbill.domain.chat import Outcome, due_for
 from chatbill.domain.credits import Price, Usage
-from chatbill.domain.ids import HoldId, InteractionId, PaymentId, WalletId
+from chatbill.domain.ids import ApiKeyId, HoldId, InteractionId, PaymentId, WalletId
 from chatbill.domain.ledger import COUNTERPART, EntryKind, HouseAccount, LedgerEntry, wallet_account
 from chatbill.domain.wallets import HoldState, Wallet
 
@@ -65,6 +65,20 @@ class Purchase:
     credited_balance: int | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyUse:
+    """What an API key is said to have `used`, beside what its interactions hold or were charged (`found`), in credits.
+
+    `month` is the first moment of a month; None stands for all time.
+    """
+
+    api_key_id: ApiKeyId
+    month: datetime | None
+    used: int
+    found: int
+    cap: int | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Difference:
     """One place where the books disagree: which rule, about what, and both sides of it."""
@@ -84,6 +98,7 @@ RULES = {
     "purchase": "every confirmed payment was credited once, to its wallet, and nothing else was credited as bought",
     "price": "every interaction was charged what its frozen price says, and nothing else was charged",
     "expiry": "no hold lives past its time",
+    "key_use": "every API key used what its interactions hold or were charged, each month and in all, within its cap",
 }
 """The rules that are checked, in words."""
 
@@ -113,6 +128,7 @@ def audit(
     settlements: Iterable[Settlement],
     unheld: Iterable[InteractionId],
     purchases: Iterable[Purchase],
+    key_uses: Iterable[KeyUse],
     *,
     now: datetime,
     tally: Tally,
@@ -120,7 +136,8 @@ def audit(
     """Every difference in the books, as it is found.
 
     `wallets` are sorted by id, `entries` by wallet and version, `settlements` by wallet. `unheld` are interactions
-    without a hold. `purchases` are all payments. `tally` is filled on the way.
+    without a hold. `purchases` are all payments, `key_uses` all API keys and their months. `tally` is filled on the
+    way.
     """
     entries_of = _Groups(entries, lambda entry: entry.wallet_id)
     settlements_of = _Groups(settlements, lambda settlement: settlement.wallet_id)
@@ -149,6 +166,7 @@ def audit(
     yield from entries_of.strangers(None)
     yield from settlements_of.strangers(None)
     yield from _purchased(purchases, tally)
+    yield from _key_used(key_uses)
     for interaction_id in unheld:
         yield Difference("price", f"interaction {interaction_id}", "has no hold")
     if total := tally.owned + sum(tally.house.values()):
@@ -209,6 +227,17 @@ def _purchased(purchases: Iterable[Purchase], tally: Tally) -> Iterator[Differen
             )
     if matched != tally.top_ups:
         yield Difference("purchase", "all payments", f"{tally.top_ups} top-ups were posted, {matched} of a payment")
+
+
+def _key_used(key_uses: Iterable[KeyUse]) -> Iterator[Difference]:
+    for use in key_uses:
+        when = f" in {use.month:%Y-%m}" if use.month else ""
+        if use.used != use.found:
+            detail = f"says that it used {use.used}{when}; its interactions say {use.found}"
+            yield Difference("key_use", f"API key {use.api_key_id}", detail)
+        elif use.cap is not None and use.used > use.cap:
+            detail = f"used {use.used}{when}, over its cap of {use.cap}"
+            yield Difference("key_use", f"API key {use.api_key_id}", detail)
 
 
 def _settled(settlement: Settlement, now: datetime, tally: Tally) -> Iterator[Difference]:

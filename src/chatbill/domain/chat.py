@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from chatbill.domain.credits import Price, Usage
 from chatbill.domain.errors import BrokenBooks, InvalidRequest, TooLarge
-from chatbill.domain.ids import ConversationId, HoldId, InteractionId, ModelId, UserId, WalletId
+from chatbill.domain.ids import ApiKeyId, ConversationId, HoldId, InteractionId, ModelId, UserId, WalletId
 
 MAX_TITLE_CHARS = 200
 MADE_TITLE_CHARS = 60
@@ -42,7 +42,10 @@ class Outcome(StrEnum):
 
 @dataclass(slots=True, kw_only=True)
 class Conversation:
-    """A thread of messages that belongs to one person. Deleting it erases its texts, never its figures."""
+    """A thread of messages that belongs to one person. Deleting it erases its texts, never its figures.
+
+    One that is not `listed` is found by its id and in the history, not among a person's conversations.
+    """
 
     id: ConversationId
     user_id: UserId
@@ -50,6 +53,7 @@ class Conversation:
     created_at: datetime
     updated_at: datetime
     deleted_at: datetime | None = None
+    listed: bool = True
 
     def rename(self, title: str, *, at: datetime) -> None:
         """Give it another title of 1 to 200 characters."""
@@ -72,6 +76,7 @@ class Interaction:
     `price` is frozen when the request is accepted, and `held` is the most it can cost, in credits.
     `processing_time_ms` runs from acceptance to the end. `error_code` is the stable word of the error that ended it,
     `error_detail` its words for the person. `balance_after` is what the wallet owned once the request was settled.
+    `api_key_id` is the API key it came with, if it came with one.
     """
 
     id: InteractionId
@@ -93,6 +98,7 @@ class Interaction:
     finished_at: datetime | None = None
     error_code: str | None = None
     error_detail: str | None = None
+    api_key_id: ApiKeyId | None = None
 
     @property
     def is_running(self) -> bool:

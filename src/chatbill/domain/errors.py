@@ -14,6 +14,7 @@
     │   └── RequestInProgress       request_in_progress   the first request with this key still runs
     ├── IdempotencyMismatch         idempotency_mismatch  the key came before with another request
     ├── InsufficientCredits         insufficient_credits  carries `required` and `available`
+    │   └── CapReached              cap_reached           the API key may not spend it this month; carries `cap` too
     ├── RateLimited                 rate_limited          carries `retry_after_s`
     ├── ModelUnavailable            model_unavailable     the model cannot answer now; says why
     ├── Overloaded                  overloaded            the queue is full; carries `retry_after_s`
@@ -167,6 +168,25 @@ class InsufficientCredits(ChatbillError):
         self.required = required
         self.available = available
         super().__init__(f"This needs up to {required} credits and you have {available}. Add credits and try again.")
+
+
+class CapReached(InsufficientCredits):
+    """The API key may not spend this much in this month.
+
+    `available` is what it can still spend, `cap` what it may in a whole month; both in credits.
+    """
+
+    code = "cap_reached"
+
+    def __init__(self, *, required: int, available: int, cap: int) -> None:
+        super().__init__(required=required, available=available)
+        self.cap = cap
+
+    def __str__(self) -> str:
+        return (
+            f"This needs up to {self.required} credits and this API key can spend {self.available} more of its "
+            f"{self.cap} before the month (UTC) ends. Use another key, or wait."
+        )
 
 
 class RateLimited(ChatbillError):

@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from datetime import datetime
 
-from chatbill.domain.errors import IdempotencyMismatch, InsufficientCredits, InvalidRequest
+from chatbill.domain.errors import CapReached, IdempotencyMismatch, InsufficientCredits, InvalidRequest
 from chatbill.domain.ids import UserId
 
 MAX_KEY_CHARS = 255
@@ -15,13 +15,22 @@ MAX_KEY_CHARS = 255
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """A request that the wallet could not pay for; both in credits."""
+    """A request that the wallet could not pay for, or that the `cap` of an API key forbade; all in credits."""
 
     required: int
     available: int
+    cap: int | None = None
+
+    @classmethod
+    def of(cls, error: InsufficientCredits) -> Refusal:
+        """What is remembered of the answer."""
+        cap = error.cap if isinstance(error, CapReached) else None
+        return cls(required=error.required, available=error.available, cap=cap)
 
     def error(self) -> InsufficientCredits:
         """The answer that was given, to be given again."""
+        if self.cap is not None:
+            return CapReached(required=self.required, available=self.available, cap=self.cap)
         return InsufficientCredits(required=self.required, available=self.available)
 
 

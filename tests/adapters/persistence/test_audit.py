@@ -12,14 +12,15 @@ from sqlalchemy import make_url
 
 from chatbill.adapters.persistence import open_store, sqlite_url
 from chatbill.adapters.persistence.sqlite_driver import load_driver
+from chatbill.application.ports.store import Transaction
 from chatbill.application.use_cases.verify_ledger import VerifyLedger
 from chatbill.domain.audit import RULES, Difference
-from tests.contract.stores import add_person, add_running, charge, fresh_database, later
+from tests.contract.stores import add_person, add_running, api_key, charge, fresh_database, later
 from tests.postgres import shared
 
 UNHELD = (
     "SELECT 'new', conversation_id, user_id, wallet_id, 'no-hold', model, 0, 0, 0, 0, created_at, outcome,"
-    " 0, 0, 0, NULL, NULL, NULL, NULL, NULL, '', '' FROM interactions LIMIT 1"
+    " 0, 0, 0, NULL, NULL, NULL, NULL, NULL, '', '', NULL FROM interactions LIMIT 1"
 )
 TAMPERING = [
     ("zero_sum", "UPDATE ledger_entries SET credit = 'house:payments' WHERE kind = 'charge'"),
@@ -60,6 +61,16 @@ TAMPERING = [
     ("price", "DELETE FROM interactions WHERE id = 'ended'"),
     ("price", f"INSERT INTO interactions {UNHELD}"),
     ("expiry", "UPDATE holds SET expires_at = '2026-01-01T11:00:00.000000Z' WHERE state = 'pending'"),
+]
+
+KEY_TAMPERING = [
+    "UPDATE api_key_months SET used = 8",
+    "UPDATE api_key_months SET used = 10",
+    "UPDATE api_key_months SET ends_at = starts_at",
+    "UPDATE api_key_months SET monthly_cap = 8",
+    "DELETE FROM api_key_months",
+    "UPDATE interactions SET api_key_id = NULL WHERE id = 'first'",
+    "UPDATE interactions SET api_key_id = 'other' WHERE id = 'second'",
 ]
 
 
@@ -138,6 +149,27 @@ async def test_the_broken_rule_is_named_and_no_other(books: Database, rule: str,
     assert {difference.rule for difference in await differences(books)} == {rule}
 
 
+@pytest.mark.parametrize("sql", KEY_TAMPERING)
+async def test_what_an_api_key_used_is_what_its_interactions_say(books: Database, sql: str) -> None:
+    def fill(tx: Transaction) -> None:
+        keys = [api_key("ci", monthly_cap=20), api_key("other")]
+        for key in keys:
+            tx.api_keys.add(key)
+        for name in ("first", "second"):
+            add_running(tx, name, api_key_id=keys[0].id)
+        charge(tx, "first")
+        month = keys[0].month_of(later(0))
+        month.reserve(9)
+        tx.api_keys.save_month(month)
+
+    store = open_store(books.url)
+    await store.write(fill)
+    await store.close()
+    assert await differences(books) == []
+    books.tamper(sql)
+    assert {difference.rule for difference in await differences(books)} == {"key_use"}
+
+
 async def test_credits_out_of_nowhere_break_the_replay_and_the_sum(books: Database) -> None:
     books.tamper("UPDATE wallets SET posted = posted + 1 WHERE id = 'wallet-bob'")
     assert {difference.rule for difference in await differences(books)} == {"replay", "zero_sum"}
@@ -162,4 +194,4 @@ async def test_a_hold_past_its_time_may_await_the_sweep_for_a_while(books: Datab
 
 
 def test_every_rule_is_broken_here() -> None:
-    assert {rule for rule, _ in TAMPERING} == set(RULES)
+    assert {rule for rule, _ in TAMPERING} == set(RULES) - {"key_use"}

@@ -103,6 +103,18 @@ KEY = {
     "refusal_required": None,
     "refusal_available": None,
 }
+API_KEY = {
+    "id": "k",
+    "user_id": "u",
+    "name": "CI",
+    "name_key": "ci",
+    "digest": "d",
+    "monthly_cap": 10,
+    "created_at": T,
+    "revoked_at": None,
+    "last_used_at": None,
+}
+MONTH = {"api_key_id": "k", "starts_at": T, "ends_at": "2026-02-01T00:00:00.000000Z", "monthly_cap": 10, "used": 9}
 WALLET = {"id": "w", "posted": 100, "held": 5, "version": 2, "overdraft": 0}
 BOOKS: list[tuple[str, dict[str, Any]]] = [
     ("wallets", WALLET),
@@ -120,6 +132,9 @@ BOOKS: list[tuple[str, dict[str, Any]]] = [
     ("ledger_entries", ENTRY | GRANT | {"wallet_version": 1, "id": "grant", "amount": 104, "balance_after": 104}),
     ("ledger_entries", ENTRY),
     ("idempotency_keys", KEY),
+    ("api_keys", API_KEY),
+    ("api_keys", API_KEY | {"id": "gone", "revoked_at": T}),
+    ("api_key_months", MONTH),
 ]
 
 TOO_MUCH = MAX_CREDITS + 1
@@ -133,6 +148,8 @@ NEW_PAYMENT = PAYMENT | {"id": "new"}
 NEW_ENTRY = ENTRY | GRANT | {"id": "new", "wallet_version": 3}
 NEW_CHARGE = ENTRY | {"id": "new", "wallet_version": 3, "hold_id": "spare"}
 NEW_KEY = KEY | {"key": "new"}
+NEW_API_KEY = API_KEY | {"id": "new", "name_key": "new"}
+NEW_MONTH = MONTH | {"api_key_id": "gone"}
 
 ROWS: list[tuple[str, str, dict[str, Any]]] = [
     ("ck_wallets_posted_in_bounds", "wallets", NEW_WALLET | {"posted": TOO_MUCH}),
@@ -197,6 +214,18 @@ ROWS: list[tuple[str, str, dict[str, Any]]] = [
     ),
     ("ck_idempotency_keys_refusal_is_whole", "idempotency_keys", NEW_KEY | {"refusal_available": 1}),
     ("ck_idempotency_keys_answer_is_one", "idempotency_keys", NEW_KEY | {"subject_id": None}),
+    ("ck_idempotency_keys_cap_refuses", "idempotency_keys", NEW_KEY | {"refusal_cap": 10}),
+    (
+        "ck_conversations_listed_is_yes_or_no|boolean",
+        "conversations",
+        {"id": "new", "user_id": "u", "title": "t", "created_at": T, "updated_at": T, "listed": 2},
+    ),
+    ("ck_api_keys_cap_in_bounds", "api_keys", NEW_API_KEY | {"monthly_cap": 0}),
+    ("ck_api_key_months_ends_after_start", "api_key_months", NEW_MONTH | {"ends_at": T}),
+    ("ck_api_key_months_used_not_negative", "api_key_months", NEW_MONTH | {"used": -1}),
+    ("ck_api_key_months_used_within_cap", "api_key_months", NEW_MONTH | {"used": 11}),
+    ("uq_api_keys_name_of_user|api_keys.name_key", "api_keys", NEW_API_KEY | {"name_key": "ci"}),
+    ("pk_api_key_months|api_key_months.starts_at", "api_key_months", MONTH),
     (
         "uq_users_username_key|users.username_key",
         "users",
@@ -216,6 +245,8 @@ ROWS: list[tuple[str, str, dict[str, Any]]] = [
     ("(?i)foreign key", "holds", NEW_HOLD | {"wallet_id": "none"}),
     ("(?i)foreign key", "interactions", NEW_INTERACTION | {"hold_id": "none"}),
     ("(?i)foreign key", "ledger_entries", NEW_ENTRY | {"interaction_id": "none"}),
+    ("(?i)foreign key", "interactions", NEW_INTERACTION | {"api_key_id": "none"}),
+    ("(?i)foreign key", "api_key_months", NEW_MONTH | {"api_key_id": "none"}),
     ("(?i)not.null", "holds", NEW_HOLD | {"amount": None}),
 ]
 
@@ -250,6 +281,14 @@ CHANGES = [
     ("what a payment is for never changes", "UPDATE payments SET credits = 1 WHERE id = 'unpaid'"),
     ("an idempotency key never expires", "DELETE FROM idempotency_keys"),
     ("what an idempotency key stands for", "UPDATE idempotency_keys SET subject_id = 'x'"),
+    ("which API key an interaction came with", "UPDATE interactions SET api_key_id = 'k' WHERE id = 'running'"),
+    ("an API key is revoked, never deleted", "DELETE FROM api_keys WHERE id = 'gone'"),
+    ("what an API key is and may do", "UPDATE api_keys SET monthly_cap = NULL WHERE id = 'k'"),
+    ("what an API key is and may do", "UPDATE api_keys SET digest = 'x' WHERE id = 'k'"),
+    ("an API key is revoked once and for ever", "UPDATE api_keys SET revoked_at = NULL WHERE id = 'gone'"),
+    ("what an API key used is never forgotten", "DELETE FROM api_key_months"),
+    ("the terms of a month of an API key", "UPDATE api_key_months SET monthly_cap = 20"),
+    ("ck_api_key_months_used_within_cap", "UPDATE api_key_months SET used = 11"),
 ]
 
 ALLOWED = [
@@ -260,6 +299,8 @@ ALLOWED = [
     "UPDATE wallets SET posted = posted + 1, version = version + 1",
     "UPDATE payments SET status = 'confirmed', confirmed_at = created_at, balance_after = 1 WHERE id = 'unpaid'",
     "DELETE FROM sessions",
+    "UPDATE api_keys SET revoked_at = created_at, last_used_at = created_at WHERE id = 'k'",
+    "UPDATE api_key_months SET used = 10",
 ]
 
 

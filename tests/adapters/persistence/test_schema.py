@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -42,12 +43,17 @@ def test_the_file_is_for_its_owner_alone(url: str) -> None:
 
 
 def test_every_step_can_be_climbed_down_and_up_again(url: str) -> None:
-    schema.upgrade(url)
-    whole = sqlite_objects(path_of(url))
-    schema.downgrade(url, "base")
+    revisions = [script.revision for script in schema._scripts().walk_revisions()][::-1]
+    seen = {}
+    for revision in revisions:
+        schema.upgrade(url, revision)
+        seen[revision] = sqlite_objects(path_of(url))
+    for revision in revisions[::-1]:
+        assert sqlite_objects(path_of(url)) == seen[revision]
+        schema.downgrade(url, "-1")
     assert set(sqlite_objects(path_of(url))) == {"alembic_version"}
     schema.upgrade(url)
-    assert sqlite_objects(path_of(url)) == whole
+    assert sqlite_objects(path_of(url)) == seen[schema.head()]
 
 
 def test_migrations_and_tables_are_the_same_to_the_last_word(url: str, tmp_path: Path) -> None:
@@ -59,15 +65,24 @@ def test_migrations_and_tables_are_the_same_to_the_last_word(url: str, tmp_path:
     assert schema.drift(url) == []
 
     def words(path: Path) -> dict[str, list[str]]:
-        # The order of constraints within a table does not matter.
-        found = sqlite_objects(path).items()
+        # The order of constraints within a table does not matter, nor does whether a reference stands with its column.
+        found = [(name, re.sub(r"FOREIGN KEY\(\w+\) ", "", sql)) for name, sql in sqlite_objects(path).items()]
         return {
             name: sorted(sql.replace("(", " ( ").replace(")", " ) ").replace(",", " ").split())
             for name, sql in found
             if not sql.startswith("CREATE TRIGGER") and name != "alembic_version"
         }
 
+    def references(path: Path) -> dict[str, list[tuple[str, ...]]]:
+        connection = load_driver().connect(path)
+        tables = [name for name, sql in sqlite_objects(path).items() if sql.startswith("CREATE TABLE")]
+        query = 'SELECT "table", "from", "to", on_update, on_delete FROM pragma_foreign_key_list(?)'
+        found = {table: sorted(connection.execute(query, [table]).fetchall()) for table in tables}
+        connection.close()
+        return {table: rows for table, rows in found.items() if rows}
+
     assert words(path_of(url)) == words(made)
+    assert references(path_of(url)) == references(made)
 
 
 def test_a_database_without_schema_or_of_a_newer_program_is_refused_in_words(url: str) -> None:

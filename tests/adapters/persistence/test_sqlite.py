@@ -310,7 +310,7 @@ def plan(path: Path) -> Iterator[Callable[..., str]]:
         (lambda tx: tx.interactions.history(ALICE, HistoryFilter(), after=None, limit=9), "ix_interactions_user_id"),
         (lambda tx: tx.interactions.of_conversation(TALK, after=None, limit=9), "ix_interactions_conversation_id"),
         (lambda tx: tx.interactions.turns(TALK, limit=9), "ix_interactions_conversation_id"),
-        (lambda tx: tx.conversations.of_user(ALICE, after=None, limit=9), "ix_conversations_user_id"),
+        (lambda tx: tx.conversations.of_user(ALICE, after=None, limit=9), "ix_conversations_listed"),
         (lambda tx: tx.holds.due(later(0), 9), "ix_holds_pending"),
         (lambda tx: tx.ledger.of_wallet(PURSE, limit=9), "PRIMARY KEY"),
         (lambda tx: list(tx.books.wallets()), "SCAN wallets"),

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from typing import TypeVar
 
+from chatbill.adapters.memory.api_keys import MemoryApiKeys
 from chatbill.adapters.memory.tables import Table
 from chatbill.application.ports.repositories import HeldWork, HistoryFilter, Period, Position
-from chatbill.domain.audit import Purchase, Settlement
+from chatbill.domain.audit import KeyUse, Purchase, Settlement
 from chatbill.domain.chat import Conversation, Interaction, Outcome, Role, Turn
 from chatbill.domain.errors import BrokenBooks, EmailTaken, NotFound, UsernameTaken
 from chatbill.domain.idempotency import IdempotencyRecord
@@ -244,7 +245,8 @@ class MemoryConversations:
     lock = get
 
     def of_user(self, user_id: UserId, *, after: Position | None, limit: int) -> list[Conversation]:
-        mine = (row for row in self.table.rows() if row.user_id == user_id and row.deleted_at is None)
+        rows = self.table.rows()
+        mine = (row for row in rows if row.user_id == user_id and row.listed and row.deleted_at is None)
         return _newest(mine, lambda conversation: (conversation.updated_at, conversation.id), after)[:limit]
 
     def add(self, conversation: Conversation) -> None:
@@ -363,9 +365,10 @@ class MemoryBooks:
         ledger: MemoryLedger,
         interactions: MemoryInteractions,
         payments: MemoryPayments,
+        api_keys: MemoryApiKeys,
     ) -> None:
         self._wallets, self._holds, self._ledger = wallets, holds, ledger
-        self._interactions, self._payments = interactions, payments
+        self._interactions, self._payments, self._api_keys = interactions, payments, api_keys
 
     def wallets(self) -> Iterator[Wallet]:
         yield from sorted(self._wallets.table.rows(), key=lambda wallet: wallet.id)
@@ -401,6 +404,31 @@ class MemoryBooks:
                 and (entry.payment_id, entry.wallet_id) == (payment.id, payment.wallet_id)
             ]
             yield _purchase(payment, credited)
+
+    def key_uses(self) -> Iterator[KeyUse]:
+        found = [
+            (row.api_key_id, row.created_at, row.held if row.is_running else row.credits_charged)
+            for row in self._interactions.table.rows()
+            if row.api_key_id is not None
+        ]
+        months = list(self._api_keys.months.rows())
+        for key in self._api_keys.table.rows():
+            used = sum(month.used for month in months if month.api_key_id == key.id)
+            in_all = sum(amount for key_id, _, amount in found if key_id == key.id)
+            yield KeyUse(api_key_id=key.id, month=None, used=used, found=in_all)
+        for month in months:
+            of_month = [
+                amount
+                for key_id, at, amount in found
+                if key_id == month.api_key_id and month.starts_at <= at < month.ends_at
+            ]
+            yield KeyUse(
+                api_key_id=month.api_key_id,
+                month=month.starts_at,
+                used=month.used,
+                found=sum(of_month),
+                cap=month.monthly_cap,
+            )
 
 
 def _purchase(payment: Payment, entries: list[LedgerEntry]) -> Purchase:
@@ -443,6 +471,7 @@ class MemoryTransaction:
     def __init__(self) -> None:
         self.users = MemoryUsers()
         self.sessions = MemorySessions()
+        self.api_keys = MemoryApiKeys()
         self.wallets = MemoryWallets()
         self.holds = MemoryHolds()
         self.ledger = MemoryLedger()
@@ -451,7 +480,7 @@ class MemoryTransaction:
         self.holds.works = self.interactions.table.rows
         self.payments = MemoryPayments()
         self.idempotency = MemoryIdempotency()
-        self.books = MemoryBooks(self.wallets, self.holds, self.ledger, self.interactions, self.payments)
+        self.books = MemoryBooks(self.wallets, self.holds, self.ledger, self.interactions, self.payments, self.api_keys)
 
     def commit(self) -> None:
         """Keep the changes of every table."""
@@ -468,4 +497,5 @@ class MemoryTransaction:
         for owner in (*owners, self.payments, self.idempotency):
             yield owner.table  # type: ignore[misc]
         yield self.sessions.tokens  # type: ignore[misc]
+        yield from self.api_keys.tables()  # type: ignore[misc]
         yield from self.ledger.tables()  # type: ignore[misc]

@@ -115,6 +115,7 @@ def _differences(books: BooksReader, tally: Tally) -> list[str]:
         books.settlements(),
         books.unheld(),
         books.purchases(),
+        books.key_uses(),
         now=_BEGINNING,
         tally=tally,
     )

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, MetaData, Table, Text, text
 
-from chatbill.adapters.persistence.types import Count, Id, UtcDateTime
+from chatbill.adapters.persistence.types import Count, Flag, Id, UtcDateTime
 
 metadata = MetaData(
     naming_convention={
@@ -94,7 +94,55 @@ conversations = _table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
     Column("deleted_at", UtcDateTime),
-    Index(None, "user_id", "updated_at", "id"),
+    Column("listed", Flag, nullable=False, server_default=text("true")),
+    _check("listed_is_yes_or_no", "listed IN (true, false)"),
+    # Programs make a conversation with each request; they stay out of the way of those that people look through.
+    Index(
+        "ix_conversations_listed",
+        "user_id",
+        "updated_at",
+        "id",
+        sqlite_where=text("listed"),
+        postgresql_where=text("listed"),
+    ),
+    with_rowid=False,
+)
+
+api_keys = _table(
+    "api_keys",
+    Column("id", Id, primary_key=True),
+    Column("user_id", Id, ForeignKey("users.id"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("name_key", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("monthly_cap", Count),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime),
+    Column("revoked_at", UtcDateTime),
+    Column("last_used_at", UtcDateTime),
+    _check("cap_in_bounds", f"monthly_cap BETWEEN 1 AND {MAX_CREDITS}"),
+    Index(
+        "uq_api_keys_name_of_user",
+        "user_id",
+        "name_key",
+        unique=True,
+        sqlite_where=text("revoked_at IS NULL"),
+        postgresql_where=text("revoked_at IS NULL"),
+    ),
+    with_rowid=False,
+)
+
+api_key_months = _table(
+    "api_key_months",
+    Column("api_key_id", Id, ForeignKey("api_keys.id"), primary_key=True),
+    Column("starts_at", UtcDateTime, primary_key=True),
+    Column("ends_at", UtcDateTime, nullable=False),
+    # A copy of the key's, so that the rule below can be said here.
+    Column("monthly_cap", Count),
+    Column("used", Count, nullable=False),
+    _check("ends_after_start", "starts_at < ends_at"),
+    _check("used_not_negative", "used >= 0"),
+    _check("used_within_cap", "used <= monthly_cap"),
     with_rowid=False,
 )
 
@@ -151,6 +199,7 @@ interactions = _table(
     # Long texts come last, so that SQLite finds the figures without reading past them.
     Column("prompt", Text, nullable=False),
     Column("reply", Text, nullable=False),
+    Column("api_key_id", Id, ForeignKey("api_keys.id")),
     _check(
         "price_not_negative",
         "price_per_reply >= 0 AND price_per_1k_prompt_tokens >= 0 AND price_per_1k_completion_tokens >= 0",
@@ -165,6 +214,13 @@ interactions = _table(
     _check("time_when_ended", "(processing_time_ms IS NULL) = (outcome = 'running')"),
     Index(None, "user_id", "created_at", "id"),
     Index(None, "conversation_id", "created_at", "id"),
+    Index(
+        "ix_interactions_of_api_key",
+        "api_key_id",
+        "created_at",
+        sqlite_where=text("api_key_id IS NOT NULL"),
+        postgresql_where=text("api_key_id IS NOT NULL"),
+    ),
 )
 
 payments = _table(
@@ -257,7 +313,9 @@ idempotency_keys = _table(
     Column("subject_id", Id),
     Column("refusal_required", Count),
     Column("refusal_available", Count),
+    Column("refusal_cap", Count),
     _check("refusal_is_whole", "(refusal_required IS NULL) = (refusal_available IS NULL)"),
     _check("answer_is_one", "(subject_id IS NULL) <> (refusal_required IS NULL)"),
+    _check("cap_refuses", "refusal_cap IS NULL OR refusal_required IS NOT NULL"),
     with_rowid=False,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import TIMESTAMP, BigInteger, Dialect, Integer, String, Text
+from sqlalchemy import TIMESTAMP, BigInteger, Boolean, Dialect, Integer, String, Text
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 ID_CHARS = 64
@@ -14,6 +14,8 @@ ID_CHARS = 64
 Id = String(ID_CHARS).with_variant(Text(), "sqlite").with_variant(String(ID_CHARS, collation="C"), "postgresql")
 Count = BigInteger().with_variant(Integer(), "sqlite")
 """A whole number of 64 bits."""
+Flag = Boolean().with_variant(Integer(), "sqlite")
+"""Yes or no; SQLite gives 1 or 0."""
 
 _FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 

@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from chatbill.domain.audit import Purchase, Settlement
+from chatbill.domain.api_keys import ApiKey, KeyMonth
+from chatbill.domain.audit import KeyUse, Purchase, Settlement
 from chatbill.domain.chat import Conversation, Interaction, Turn
 from chatbill.domain.idempotency import IdempotencyRecord
 from chatbill.domain.ids import (
+    ApiKeyId,
     ConversationId,
     EntryId,
     HoldId,
@@ -109,6 +111,42 @@ class SessionRepository(SessionReader, Protocol):
 
     def forget(self, *, expired_before: datetime, limit: int) -> int:
         """Delete at most `limit` sessions that expired before this moment, with their tokens; return how many."""
+        ...
+
+
+class ApiKeyReader(Protocol):
+    def get(self, key_id: ApiKeyId) -> ApiKey | None: ...
+
+    def of_user(self, user_id: UserId) -> list[ApiKey]:
+        """The keys of a user that were not revoked, by id."""
+        ...
+
+    def month(self, key_id: ApiKeyId, starts_at: datetime) -> KeyMonth | None:
+        """What the key used in the month that starts so; None where it used nothing."""
+        ...
+
+
+class ApiKeyRepository(ApiKeyReader, Protocol):
+    """Keys and their months. Whoever counts in a month locks the wallet that pays, so that lock guards months too."""
+
+    def lock(self, key_id: ApiKeyId) -> ApiKey | None:
+        """As `get`, and nobody else changes it until this transaction ends."""
+        ...
+
+    def add(self, key: ApiKey) -> None:
+        """Keep a new key. Raises `BrokenBooks` where the user has one of its name; lock the user before you look."""
+        ...
+
+    def save(self, key: ApiKey) -> None:
+        """Keep when the key was used last, and that it was revoked."""
+        ...
+
+    def save_month(self, month: KeyMonth) -> None:
+        """Keep what was used, of a new month or a known one. Raises `BrokenBooks` where that is over its cap."""
+        ...
+
+    def give_back(self, key_id: ApiKeyId, starts_at: datetime, credits: int) -> None:  # noqa: A002
+        """Count so many credits less. Raises `BrokenBooks` where fewer were used."""
         ...
 
 
@@ -278,4 +316,8 @@ class BooksReader(Protocol):
 
     def purchases(self) -> Iterator[Purchase]:
         """All payments, each with the entries that credited it to its own wallet."""
+        ...
+
+    def key_uses(self) -> Iterator[KeyUse]:
+        """All API keys, each for all time and for each of its months."""
         ...

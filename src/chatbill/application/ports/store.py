@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Protocol, TypeVar
 
 from chatbill.application.ports.repositories import (
+    ApiKeyReader,
+    ApiKeyRepository,
     BooksReader,
     ConversationReader,
     ConversationRepository,
@@ -45,6 +47,8 @@ class Snapshot(Protocol):
     @property
     def sessions(self) -> SessionReader: ...
     @property
+    def api_keys(self) -> ApiKeyReader: ...
+    @property
     def wallets(self) -> WalletReader: ...
     @property
     def holds(self) -> HoldReader: ...
@@ -69,6 +73,8 @@ class Transaction(Protocol):
     def users(self) -> UserRepository: ...
     @property
     def sessions(self) -> SessionRepository: ...
+    @property
+    def api_keys(self) -> ApiKeyRepository: ...
     @property
     def wallets(self) -> WalletRepository: ...
     @property

@@ -44,6 +44,7 @@ class VerifyLedger:
                 books.settlements(),
                 books.unheld(),
                 books.purchases(),
+                books.key_uses(),
                 now=overdue,
                 tally=tally,
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from chatbill.adapters.persistence.connection import Connection
+from chatbill.adapters.persistence.repositories.api_keys import SqlApiKeys
 from chatbill.adapters.persistence.repositories.books import SqlBooks
 from chatbill.adapters.persistence.repositories.conversations import SqlConversations
 from chatbill.adapters.persistence.repositories.idempotency import SqlIdempotency
@@ -23,6 +24,7 @@ class SqlTransaction:
     def __init__(self, connection: Connection) -> None:
         self.users = SqlUsers(connection)
         self.sessions = SqlSessions(connection)
+        self.api_keys = SqlApiKeys(connection)
         self.wallets = SqlWallets(connection)
         self.holds = SqlHolds(connection)
         self.ledger = SqlLedger(connection)

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sqlalchemy import ScalarSelect, func, literal_column, select
+from sqlalchemy import ColumnElement, ScalarSelect, case, func, literal_column, select
 from sqlalchemy.sql.functions import FunctionElement
 
 from chatbill.adapters.persistence.connection import Connection, Row
 from chatbill.adapters.persistence.repositories.ledger import entry_of
 from chatbill.adapters.persistence.repositories.wallets import wallet_of
 from chatbill.adapters.persistence.statements import Statement, all_of
-from chatbill.adapters.persistence.tables import holds, interactions, ledger_entries, payments, wallets
-from chatbill.domain.audit import Purchase, Settlement
+from chatbill.adapters.persistence.tables import (
+    api_key_months,
+    api_keys,
+    holds,
+    interactions,
+    ledger_entries,
+    payments,
+    wallets,
+)
+from chatbill.domain.audit import KeyUse, Purchase, Settlement
 from chatbill.domain.chat import Outcome
 from chatbill.domain.credits import Price, Usage
 from chatbill.domain.ids import InteractionId
@@ -87,6 +95,37 @@ _PURCHASES = Statement(
 )
 
 
+def _of_key(*where: ColumnElement[bool]) -> ScalarSelect[int]:
+    """What interactions with API keys hold or were charged."""
+    running = interactions.c.outcome == literal_column("'running'")
+    counted = func.sum(case((running, interactions.c.held), else_=interactions.c.credits_charged))
+    return select(func.coalesce(counted, literal_column("0"))).where(*where).scalar_subquery()
+
+
+_KEYS = Statement(
+    select(
+        api_keys.c.id,
+        select(func.coalesce(func.sum(api_key_months.c.used), literal_column("0")))
+        .where(api_key_months.c.api_key_id == api_keys.c.id)
+        .scalar_subquery(),
+        _of_key(interactions.c.api_key_id == api_keys.c.id),
+    ).order_by(api_keys.c.id)
+)
+_KEY_MONTHS = Statement(
+    select(
+        api_key_months.c.api_key_id,
+        api_key_months.c.starts_at,
+        api_key_months.c.used,
+        _of_key(
+            interactions.c.api_key_id == api_key_months.c.api_key_id,
+            interactions.c.created_at >= api_key_months.c.starts_at,
+            interactions.c.created_at < api_key_months.c.ends_at,
+        ),
+        api_key_months.c.monthly_cap,
+    ).order_by(api_key_months.c.api_key_id, api_key_months.c.starts_at)
+)
+
+
 class SqlBooks:
     """The books, streamed."""
 
@@ -108,6 +147,12 @@ class SqlBooks:
 
     def purchases(self) -> Iterator[Purchase]:
         yield from map(_purchase, self._connection.scan(_PURCHASES))
+
+    def key_uses(self) -> Iterator[KeyUse]:
+        for key_id, used, found in self._connection.scan(_KEYS):
+            yield KeyUse(api_key_id=key_id, month=None, used=int(used), found=int(found))
+        for key_id, month, used, found, cap in self._connection.scan(_KEY_MONTHS):
+            yield KeyUse(api_key_id=key_id, month=month, used=used, found=int(found), cap=cap)
 
 
 def _purchase(row: Row) -> Purchase:

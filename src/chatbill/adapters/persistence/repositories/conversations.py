@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from sqlalchemy import ColumnElement, literal_column
+
 from chatbill.adapters.persistence.connection import Connection, Row
 from chatbill.adapters.persistence.statements import Statement, all_of, equals, insert, limit, locking, past, update
 from chatbill.adapters.persistence.tables import conversations
@@ -13,8 +15,10 @@ _VISIBLE = conversations.c.deleted_at.is_(None)
 _BY_ID = all_of(conversations, equals(conversations.c.id), _VISIBLE)
 _GET = Statement(_BY_ID)
 _LOCK = Statement(locking(_BY_ID))
+# Written out, not a column: only so does its partial index serve.
+_LISTED: ColumnElement[bool] = literal_column("conversations.listed")
 _OF_USER = (
-    all_of(conversations, equals(conversations.c.user_id), _VISIBLE)
+    all_of(conversations, equals(conversations.c.user_id), _LISTED, _VISIBLE)
     .order_by(conversations.c.updated_at.desc(), conversations.c.id.desc())
     .limit(limit())
 )
@@ -56,6 +60,7 @@ class SqlConversations:
             created_at=conversation.created_at,
             updated_at=conversation.updated_at,
             deleted_at=conversation.deleted_at,
+            listed=conversation.listed,
         )
 
     def save(self, conversation: Conversation) -> None:
@@ -70,7 +75,13 @@ class SqlConversations:
 
 
 def _conversation(row: Row) -> Conversation:
-    id_, user_id, title, created_at, updated_at, deleted_at = row
+    id_, user_id, title, created_at, updated_at, deleted_at, listed = row
     return Conversation(
-        id=id_, user_id=user_id, title=title, created_at=created_at, updated_at=updated_at, deleted_at=deleted_at
+        id=id_,
+        user_id=user_id,
+        title=title,
+        created_at=created_at,
+        updated_at=updated_at,
+        deleted_at=deleted_at,
+        listed=bool(listed),
     )

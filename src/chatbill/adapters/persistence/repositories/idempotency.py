@@ -22,14 +22,14 @@ class SqlIdempotency:
         row = self._connection.one(_GET, user_id=user_id, key=key)
         if row is None:
             return None
-        user_id, key, fingerprint, created_at, subject_id, required, available = row
+        user_id, key, fingerprint, created_at, subject_id, required, available, cap = row
         return IdempotencyRecord(
             user_id=user_id,
             key=key,
             fingerprint=fingerprint,
             created_at=created_at,
             subject_id=subject_id,
-            refusal=None if required is None else Refusal(required=required, available=available),
+            refusal=None if required is None else Refusal(required=required, available=available, cap=cap),
         )
 
     def claim(self, record: IdempotencyRecord) -> IdempotencyRecord | None:
@@ -42,5 +42,6 @@ class SqlIdempotency:
             subject_id=record.subject_id,
             refusal_required=record.refusal.required if record.refusal else None,
             refusal_available=record.refusal.available if record.refusal else None,
+            refusal_cap=record.refusal.cap if record.refusal else None,
         )
         return None if claimed else self.get(record.user_id, record.key)

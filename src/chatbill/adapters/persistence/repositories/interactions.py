@@ -130,6 +130,7 @@ class SqlInteractions:
             held=interaction.held,
             created_at=interaction.created_at,
             prompt=interaction.prompt,
+            api_key_id=interaction.api_key_id,
             **_end(interaction),
         )
 
@@ -163,7 +164,7 @@ def _end(interaction: Interaction) -> dict[str, Any]:
 def _interaction(row: Row) -> Interaction:
     id_, conversation_id, user_id, wallet_id, hold_id, model, per_reply, per_prompt, per_completion, held = row[:10]
     created_at, outcome, prompt_tokens, completion_tokens, credits_charged, balance_after = row[10:16]
-    processing_time_ms, finished_at, error_code, error_detail, prompt, reply = row[16:]
+    processing_time_ms, finished_at, error_code, error_detail, prompt, reply, api_key_id = row[16:]
     return Interaction(
         id=id_,
         conversation_id=conversation_id,
@@ -184,4 +185,5 @@ def _interaction(row: Row) -> Interaction:
         finished_at=finished_at,
         error_code=error_code,
         error_detail=error_detail,
+        api_key_id=api_key_id,
     )
