@@ -94,7 +94,7 @@ class Caller:
             prompt=PROMPT,
             created_at=now,
         )
-        accepted = await self._store.write(
+        work = await self._store.write(
             lambda tx: accept(
                 tx,
                 interaction,
@@ -104,9 +104,8 @@ class Caller:
                 new_conversation=False,
             )
         )
-        assert accepted is interaction
-        work, entry_id = HeldWork(interaction.id, interaction.wallet_id), EntryId(new_id())
-        settled = await self._store.write(lambda tx: settle(tx, work, ENDING, at=datetime.now(UTC), entry_id=entry_id))
+        assert isinstance(work, HeldWork)
+        settled = await settle(self._store, work, ENDING, at=datetime.now(UTC), entry_id=EntryId(new_id()))
         assert settled.credits_charged == 1
 
 

@@ -15,7 +15,7 @@ import pytest_asyncio
 from chatbill.application.ports.repositories import HeldWork, HistoryFilter, Period, Position
 from chatbill.application.ports.store import Snapshot, Store, Transaction
 from chatbill.domain.chat import Interaction, Outcome, Role, Turn
-from chatbill.domain.errors import BrokenBooks, EmailTaken, NotFound, UsernameTaken
+from chatbill.domain.errors import AlreadySettled, BrokenBooks, EmailTaken, NotFound, UsernameTaken
 from chatbill.domain.idempotency import IdempotencyRecord, Refusal
 from chatbill.domain.ids import (
     ConversationId,
@@ -32,7 +32,7 @@ from chatbill.domain.ledger import EntryKind
 from chatbill.domain.payments import Money
 from chatbill.domain.sessions import RefreshToken, SessionEnd
 from chatbill.domain.users import UserRole
-from chatbill.domain.wallets import Wallet
+from chatbill.domain.wallets import Hold, Wallet
 from tests.contract.stores import (
     ALICE,
     BOB,
@@ -212,18 +212,21 @@ class TestHolds:
             await store.write(lambda tx: tx.holds.save(replace(hold, captured=6)))
 
     async def test_that_are_due_come_oldest_first_up_to_the_limit(self, store: Store) -> None:
+        holds: dict[str, Hold] = {}
+
         def work(tx: Transaction) -> None:
             wallet = tx.wallets.lock(PURSE)
             for name, expires_at in (("c", 30), ("a", 10), ("e", 90), ("b", 10), ("d", 60), ("done", 1)):
                 running = interaction(name, held=1)
-                tx.holds.add(wallet.hold(running.hold_id, 1, at=NOON, expires_at=later(expires_at)))
+                holds[name] = wallet.hold(running.hold_id, 1, at=NOON, expires_at=later(expires_at))
+                tx.holds.add(holds[name])
                 tx.interactions.add(running)
             tx.wallets.save(wallet)
             charge(tx, "done", 1)
 
         await store.write(work)
         due = await store.read(lambda snapshot: snapshot.holds.due(later(60), 10))
-        assert due == [HeldWork(InteractionId(name), PURSE) for name in ("a", "b", "c", "d")]
+        assert due == [HeldWork(interaction(name, held=1), holds[name]) for name in ("a", "b", "c", "d")]
         assert await store.read(lambda snapshot: snapshot.holds.due(later(60), 2)) == due[:2]
         assert await store.read(lambda snapshot: snapshot.holds.due(later(9), 2)) == []
 
@@ -295,6 +298,18 @@ class TestConversations:
         listed = await store.read(lambda snapshot: snapshot.conversations.of_user(ALICE, after=None, limit=9))
         assert listed == [conversation()]
 
+    async def test_are_touched_by_their_owner_alone_and_never_back_in_time(self, store: Store) -> None:
+        await write(store, lambda tx: tx.conversations.touch(TALK, ALICE, at=later(5)))
+        await write(store, lambda tx: tx.conversations.touch(TALK, ALICE, at=later(3)))
+        touched = conversation(updated_at=later(5))
+        assert await store.read(lambda snapshot: snapshot.conversations.get(TALK)) == touched
+        for conversation_id, who in ((TALK, UserId("bob")), (ConversationId("none"), ALICE)):
+            with pytest.raises(NotFound):
+                await store.write(lambda tx: tx.conversations.touch(conversation_id, who, at=later(9)))  # noqa: B023
+        await store.write(lambda tx: tx.conversations.save(conversation(deleted_at=later(7))))
+        with pytest.raises(NotFound):
+            await store.write(lambda tx: tx.conversations.touch(TALK, ALICE, at=later(9)))
+
     async def test_come_in_pages_the_one_updated_last_first_even_where_times_are_equal(self, store: Store) -> None:
         rows = [conversation(f"c{n}", updated_at=later(n // 3), title=f"Title {n}") for n in range(10)]
         await write(store, *(lambda tx, row=row: tx.conversations.add(row) for row in rows))
@@ -338,7 +353,7 @@ class TestInteractions:
     async def test_end_once(self, store: Store) -> None:
         await store.write(add_running)
         await store.write(charge)
-        with pytest.raises(BrokenBooks):
+        with pytest.raises(AlreadySettled):
             await store.write(lambda tx: tx.interactions.save(interaction()))
         with pytest.raises(BrokenBooks):
             await store.write(lambda tx: tx.interactions.save(interaction("none")))

@@ -7,6 +7,7 @@ import random
 import threading
 from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 from chatbill.application.messages import Message
 from chatbill.application.ports.repositories import HeldWork
@@ -15,8 +16,8 @@ from chatbill.application.settlement import Ending, settle
 from chatbill.domain.chat import Outcome
 from chatbill.domain.credits import Usage
 from chatbill.domain.errors import GenerationFailed
-from chatbill.domain.ids import EntryId, InteractionId
-from tests.contract.stores import add_running
+from chatbill.domain.ids import EntryId
+from tests.contract.stores import add_running, interaction
 from tests.support import MINI
 from tests.torture.bench import Task
 from tests.torture.books import differences
@@ -41,14 +42,13 @@ async def settle_race(task: Task) -> tuple[Ends, list[str]]:
     told: list[list[str]] = [[], [], []]
 
     async def next_hold(number: int) -> None:
-        running = f"race-{number}"
-        await shared.write(
-            lambda tx: add_running(
-                tx, running, user_id=alice.user_id, wallet_id=alice.wallet_id,
-                conversation_id=conversation.conversation_id, price=conversation.price, held=1,
-            )
-        )  # fmt: skip
-        current[:] = [HeldWork(InteractionId(running), alice.wallet_id)]
+        terms: dict[str, Any] = {
+            "user_id": alice.user_id, "wallet_id": alice.wallet_id,
+            "conversation_id": conversation.conversation_id, "price": conversation.price, "held": 1,
+        }  # fmt: skip
+        name = f"race-{number}"
+        hold = await shared.write(lambda tx: add_running(tx, name, **terms))
+        current[:] = [HeldWork(interaction(name, **terms), hold)]
 
     endings = (
         Ending(outcome=Outcome.COMPLETED, reply="done", usage=Usage(prompt_tokens=1, completion_tokens=1)),
@@ -90,10 +90,10 @@ def in_a_loop(act: Callable[[int], object]) -> Callable[[int], None]:
 async def end_it(store: Store, work: HeldWork, ending: Ending) -> str:
     """Settle, and how it stands then."""
     entry_id = EntryId(NEW_ID())
-    return (await store.write(lambda tx: settle(tx, work, ending, at=tomorrow(), entry_id=entry_id))).outcome.value
+    return (await settle(store, work, ending, at=tomorrow(), entry_id=entry_id)).outcome.value
 
 
 async def outcome(store: Store, work: HeldWork) -> str:
     """How it stands."""
-    interaction = await store.read(lambda snapshot: snapshot.interactions.get(work.interaction_id))
-    return interaction.outcome.value if interaction else "lost"
+    found = await store.read(lambda snapshot: snapshot.interactions.get(work.interaction.id))
+    return found.outcome.value if found else "lost"

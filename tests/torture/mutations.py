@@ -12,9 +12,10 @@ ACCEPTANCE = "src/chatbill/application/acceptance.py"
 SETTLEMENT = "src/chatbill/application/settlement.py"
 REPLIES = "src/chatbill/application/replies.py"
 SEND = "src/chatbill/application/use_cases/send_message.py"
-SWEEP = "src/chatbill/application/use_cases/expire_holds.py"
 TOP_UP = "src/chatbill/application/use_cases/top_up.py"
 REFUND = "src/chatbill/application/use_cases/refund.py"
+MEMORY = "src/chatbill/adapters/memory/repositories.py"
+SQL_INTERACTIONS = "src/chatbill/adapters/persistence/repositories/interactions.py"
 SQL_WALLETS = "src/chatbill/adapters/persistence/repositories/wallets.py"
 WRITER = "src/chatbill/adapters/persistence/writer.py"
 DRIVER = "src/chatbill/adapters/persistence/sqlite_driver.py"
@@ -42,7 +43,10 @@ MUTANTS = (
     ),
     Mutant(
         "a request is settled without a look whether it still runs",
-        (Edit(SETTLEMENT, "if not interaction.is_running:", "if False:"),),
+        (
+            Edit(SQL_INTERACTIONS, "where=(equals(_I.id), _RUNNING)", "where=(equals(_I.id),)"),
+            Edit(MEMORY, "if stored is None or not stored.is_running:", "if stored is None:"),
+        ),
         (f"{T_SEND}::test_capture_sweep_and_stop_racing_have_one_winner",),
     ),
     Mutant(
@@ -50,17 +54,11 @@ MUTANTS = (
         (
             Edit(SETTLEMENT, "    tx.interactions.save(interaction)\n", ""),
             Edit(
-                SEND,
-                "return await self.store.write(lambda tx: settle(tx, work, ending, at=now, entry_id=entry_id))",
-                "done = await self.store.write(lambda tx: settle(tx, work, ending, at=now, entry_id=entry_id))\n"
-                "                await self.store.write(lambda tx: tx.interactions.save(done))\n"
-                "                return done",
-            ),
-            Edit(
-                SWEEP,
-                "        return settled.outcome is Outcome.INTERRUPTED",
-                "        await self.store.write(lambda tx: tx.interactions.save(settled))\n"
-                "        return settled.outcome is Outcome.INTERRUPTED",
+                SETTLEMENT,
+                "return await store.write(lambda tx: record_end(tx, work, ending, at=at, entry_id=entry_id))",
+                "done = await store.write(lambda tx: record_end(tx, work, ending, at=at, entry_id=entry_id))\n"
+                "        await store.write(lambda tx: tx.interactions.save(done))\n"
+                "        return done",
             ),
         ),
         (f"{T_FAULTS}::test_a_fault_anywhere_leaves_nothing_half_done[send_message]",),

@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 
 from chatbill.application.key_spending import reserved
+from chatbill.application.ports.repositories import HeldWork
 from chatbill.application.ports.store import Transaction
 from chatbill.domain.chat import Conversation, Interaction, title_of
-from chatbill.domain.errors import InsufficientCredits, NotFound
+from chatbill.domain.errors import InsufficientCredits
 from chatbill.domain.idempotency import IdempotencyRecord, Refusal
 from chatbill.domain.wallets import Hold
 
-Acceptance = Interaction | IdempotencyRecord | InsufficientCredits
+Acceptance = HeldWork | IdempotencyRecord | InsufficientCredits
 """The request was accepted; or its key came before; or the wallet cannot pay, which is returned, not raised, because
 the refusal is kept with its key."""
 
@@ -50,7 +51,7 @@ def accept(
     tx.wallets.save(wallet)
     tx.holds.add(hold)
     tx.interactions.add(interaction)
-    return interaction
+    return HeldWork(interaction, hold)
 
 
 def _record(
@@ -80,9 +81,5 @@ def _enter_conversation(tx: Transaction, interaction: Interaction, *, is_new: bo
                 listed=listed,
             )
         )
-        return
-    conversation = tx.conversations.lock(interaction.conversation_id)
-    if conversation is None or conversation.user_id != interaction.user_id:
-        raise NotFound("This conversation")
-    conversation.touch(at=now)
-    tx.conversations.save(conversation)
+    else:
+        tx.conversations.touch(interaction.conversation_id, interaction.user_id, at=now)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from chatbill.application.key_spending import give_back
 from chatbill.application.ports.repositories import HeldWork
-from chatbill.application.ports.store import Transaction
+from chatbill.application.ports.store import Store, Transaction
 from chatbill.domain.chat import Interaction, Outcome, due_for
 from chatbill.domain.credits import Usage
-from chatbill.domain.errors import BrokenBooks, ChatbillError, Interrupted
+from chatbill.domain.errors import AlreadySettled, BrokenBooks, ChatbillError, Interrupted
 from chatbill.domain.ids import EntryId
 from chatbill.domain.ledger import Cause
 
@@ -29,26 +29,35 @@ INTERRUPTED = Ending(outcome=Outcome.INTERRUPTED, error=Interrupted())
 """The end of a request whose process is gone."""
 
 
-def settle(tx: Transaction, work: HeldWork, ending: Ending, *, at: datetime, entry_id: EntryId) -> Interaction:
-    """Capture what is due or release the hold, and record the end; return the interaction as it now stands.
+async def settle(store: Store, work: HeldWork, ending: Ending, *, at: datetime, entry_id: EntryId) -> Interaction:
+    """Settle the work in a transaction of its own; return the interaction as it now stands.
 
-    The wallet's lock lets exactly one caller settle a request. Whoever comes later changes nothing and gets what
-    the first one recorded, so it is safe to call again after an answer was lost.
+    Whoever comes later changes nothing and gets what the first one recorded, so it is safe to call again after an
+    answer was lost.
     """
-    wallet = tx.wallets.lock(work.wallet_id)
-    interaction = tx.interactions.get(work.interaction_id)
+    try:
+        return await store.write(lambda tx: record_end(tx, work, ending, at=at, entry_id=entry_id))
+    except AlreadySettled:
+        interaction = await store.read(lambda snapshot: snapshot.interactions.get(work.interaction.id))
     if interaction is None:
-        raise BrokenBooks(f"interaction {work.interaction_id} does not exist")
-    if not interaction.is_running:
-        return interaction
-    hold = tx.holds.get(interaction.hold_id)
-    if hold is None:
-        raise BrokenBooks(f"interaction {interaction.id} has no hold")
+        raise BrokenBooks(f"interaction {work.interaction.id} does not exist")
+    return interaction
 
+
+def record_end(tx: Transaction, work: HeldWork, ending: Ending, *, at: datetime, entry_id: EntryId) -> Interaction:
+    """Capture what is due or release the hold, and record the end. Raises `AlreadySettled`.
+
+    What the request promised never changes, so nothing but the wallet is read. The stored interaction that still runs
+    and the stored hold that is still pending let exactly one caller settle the request.
+    """
+    # Copies, because a transaction may be run again.
+    interaction, hold = replace(work.interaction), replace(work.hold)
+    wallet = tx.wallets.lock(hold.wallet_id)
     charged = min(due_for(interaction.price, ending.outcome, ending.usage), hold.amount)
+    entry = None
     if charged:
         cause = Cause(description=f"Reply by {interaction.model}", hold_id=hold.id, interaction_id=interaction.id)
-        tx.ledger.append(wallet.capture(hold, charged, entry_id=entry_id, at=at, cause=cause))
+        entry = wallet.capture(hold, charged, entry_id=entry_id, at=at, cause=cause)
     else:
         wallet.release(hold, at=at)
     interaction.finish(
@@ -61,8 +70,10 @@ def settle(tx: Transaction, work: HeldWork, ending: Ending, *, at: datetime, ent
         error_code=ending.error.code if ending.error else None,
         error_detail=str(ending.error) if ending.error else None,
     )
+    tx.interactions.save(interaction)
     give_back(tx, interaction, hold.amount - charged)
     tx.holds.save(hold)
     tx.wallets.save(wallet)
-    tx.interactions.save(interaction)
+    if entry:
+        tx.ledger.append(entry)
     return interaction

@@ -23,6 +23,7 @@
     ├── GenerationTimeout           generation_timeout    the deadline passed before the reply was whole
     ├── Interrupted                 interrupted           the service stopped before the reply was whole
     └── BrokenBooks                 internal_error        a rule of the books would be broken: a bug, never an input
+        └── AlreadySettled          internal_error        not a bug: somebody else has settled this request first
 
 `code` is a stable word that clients may compare. The text of an error is for people and says what to do.
 No error knows of HTTP: delivery adapters map codes to what their channel speaks.
@@ -259,3 +260,7 @@ class Interrupted(ChatbillError):
 
 class BrokenBooks(ChatbillError):
     """A rule of the books would be broken. Always a bug in the caller, never a person's input."""
+
+
+class AlreadySettled(BrokenBooks):
+    """The request has ended: of a reply, a stop and a sweep that come at the same moment, one settles it."""

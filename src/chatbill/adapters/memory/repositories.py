@@ -11,7 +11,7 @@ from chatbill.adapters.memory.tables import Table
 from chatbill.application.ports.repositories import HeldWork, HistoryFilter, Period, Position
 from chatbill.domain.audit import KeyUse, Purchase, Settlement
 from chatbill.domain.chat import Conversation, Interaction, Outcome, Role, Turn
-from chatbill.domain.errors import BrokenBooks, EmailTaken, NotFound, UsernameTaken
+from chatbill.domain.errors import AlreadySettled, BrokenBooks, EmailTaken, NotFound, UsernameTaken
 from chatbill.domain.idempotency import IdempotencyRecord
 from chatbill.domain.ids import (
     ConversationId,
@@ -161,8 +161,8 @@ class MemoryHolds:
     def due(self, now: datetime, limit: int) -> list[HeldWork]:
         due = [hold for hold in self.table.rows() if hold.is_pending and hold.expires_at <= now]
         due.sort(key=lambda hold: (hold.expires_at, hold.id))
-        interactions = {interaction.hold_id: interaction.id for interaction in self.works()}
-        return [HeldWork(interactions[hold.id], hold.wallet_id) for hold in due if hold.id in interactions][:limit]
+        interactions = {interaction.hold_id: interaction for interaction in self.works()}
+        return [HeldWork(interactions[hold.id], hold) for hold in due if hold.id in interactions][:limit]
 
     def add(self, hold: Hold) -> None:
         if hold.amount < 0:
@@ -249,6 +249,13 @@ class MemoryConversations:
         mine = (row for row in rows if row.user_id == user_id and row.listed and row.deleted_at is None)
         return _newest(mine, lambda conversation: (conversation.updated_at, conversation.id), after)[:limit]
 
+    def touch(self, conversation_id: ConversationId, user_id: UserId, *, at: datetime) -> None:
+        conversation = self.get(conversation_id)
+        if conversation is None or conversation.user_id != user_id:
+            raise NotFound("This conversation")
+        conversation.touch(at=at)
+        self.table.put(conversation_id, conversation)
+
     def add(self, conversation: Conversation) -> None:
         _insert(self.table, conversation.id, conversation)
 
@@ -306,7 +313,7 @@ class MemoryInteractions:
     def save(self, interaction: Interaction) -> None:
         stored = self.table.get(interaction.id)
         if stored is None or not stored.is_running:
-            raise BrokenBooks(f"interaction {interaction.id} is not running")
+            raise AlreadySettled(f"interaction {interaction.id} is not running")
         self.table.put(interaction.id, interaction)
 
     def erase_texts(self, conversation_id: ConversationId) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy import Dialect
 from chatbill.adapters.persistence.errors import translated
 from chatbill.adapters.persistence.statements import Prepared, Statement
 from chatbill.application.ports.store import StoreUnavailable
-from chatbill.domain.errors import BrokenBooks, ChatbillError, InvalidRequest
+from chatbill.domain.errors import ChatbillError, InvalidRequest
 
 Row = Sequence[Any]
 
@@ -66,13 +66,13 @@ class Connection:
         except UnicodeEncodeError as error:
             raise not_text(error) from error
 
-    def put(self, statement: Statement, *, or_else: str | None = None, **parameters: Any) -> None:
-        """Run a statement that changes a row. Raises `BrokenBooks` with the words `or_else` where it changed none.
+    def put(self, statement: Statement, *, or_else: ChatbillError | None = None, **parameters: Any) -> None:
+        """Run a statement that changes a row. Raises `or_else` where it changed none.
 
         A database that is asked over a network may run it later: before the next statement that answers, or the end.
         """
         if not self.run(statement, **parameters) and or_else is not None:
-            raise BrokenBooks(or_else)
+            raise or_else
 
     def one(self, statement: Statement, **parameters: Any) -> Row | None:
         """The first row, if there is one."""

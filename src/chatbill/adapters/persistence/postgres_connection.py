@@ -11,17 +11,17 @@ from chatbill.adapters.persistence.connection import Connection, Database, Row, 
 from chatbill.adapters.persistence.postgres_wire import Answer, Message, Wire
 from chatbill.adapters.persistence.statements import Prepared, Statement
 from chatbill.application.ports.store import StoreUnavailable
-from chatbill.domain.errors import BrokenBooks, ChatbillError
+from chatbill.domain.errors import ChatbillError
 
 ROWS_AT_A_TIME = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class _Queued:
-    """What will be sent with the next statement that answers, and what to say where it changes nothing."""
+    """What will be sent with the next statement that answers, and what to raise where it changes nothing."""
 
     message: Message
-    or_else: str | None = None
+    or_else: ChatbillError | None = None
 
     @property
     def is_statement(self) -> bool:
@@ -88,7 +88,7 @@ class PostgresConnection(Connection):
         except self._driver.Error:
             self.raw.close()
 
-    def put(self, statement: Statement, *, or_else: str | None = None, **parameters: Any) -> None:
+    def put(self, statement: Statement, *, or_else: ChatbillError | None = None, **parameters: Any) -> None:
         """As any connection's, and later, unless the transaction is careful."""
         if self._careful:
             super().put(statement, or_else=or_else, **parameters)
@@ -144,7 +144,7 @@ class PostgresConnection(Connection):
             raise (self._told_late(told) if any(queued.is_statement for queued in queue) else told) from error
         for queued, answer in zip(queue, answers, strict=False):
             if queued.or_else is not None and not answer.rowcount:
-                self.spoilt_by = BrokenBooks(queued.or_else)
+                self.spoilt_by = queued.or_else
                 raise self._told_late(self.spoilt_by)
         return answers[-1]
 

@@ -63,10 +63,10 @@ class HistoryFilter:
 
 @dataclass(frozen=True, slots=True)
 class HeldWork:
-    """A running interaction and the wallet that promised to pay for it."""
+    """A running interaction and the pending hold that pays for it."""
 
-    interaction_id: InteractionId
-    wallet_id: WalletId
+    interaction: Interaction
+    hold: Hold
 
 
 class UserReader(Protocol):
@@ -223,6 +223,10 @@ class ConversationRepository(ConversationReader, Protocol):
         """As `get`, and nobody else changes it until this transaction ends."""
         ...
 
+    def touch(self, conversation_id: ConversationId, user_id: UserId, *, at: datetime) -> None:
+        """Note that this person said something in it. Raises `NotFound` if it was deleted or is somebody else's."""
+        ...
+
     def add(self, conversation: Conversation) -> None: ...
     def save(self, conversation: Conversation) -> None: ...
 
@@ -258,7 +262,7 @@ class InteractionRepository(InteractionReader, Protocol):
     def add(self, interaction: Interaction) -> None: ...
 
     def save(self, interaction: Interaction) -> None:
-        """Keep how a running interaction ended. Raises `BrokenBooks` unless the stored one is still running."""
+        """Keep how a running interaction ended. Raises `AlreadySettled` unless the stored one is still running."""
         ...
 
     def erase_texts(self, conversation_id: ConversationId) -> None:

@@ -49,11 +49,11 @@ class ExpireHolds:
     async def _interrupt(self, work: HeldWork) -> bool:
         now, entry_id = self.clock(), EntryId(self.new_id())
         try:
-            settled = await self.store.write(lambda tx: settle(tx, work, INTERRUPTED, at=now, entry_id=entry_id))
+            settled = await settle(self.store, work, INTERRUPTED, at=now, entry_id=entry_id)
         except BrokenBooks:
             # One hold that cannot be released must not keep the others from it.
             _log.exception(
-                "the hold of interaction %s cannot be released; run: chatbill ledger verify", work.interaction_id
+                "the hold of interaction %s cannot be released; run: chatbill ledger verify", work.interaction.id
             )
             return False
         return settled.outcome is Outcome.INTERRUPTED

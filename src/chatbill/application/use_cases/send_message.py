@@ -129,7 +129,7 @@ class SendMessage:
             created_at=self.clock(),
         )
 
-    async def _accept(self, interaction: Interaction, message: Message) -> Interaction | IdempotencyRecord:
+    async def _accept(self, interaction: Interaction, message: Message) -> HeldWork | IdempotencyRecord:
         """Hold and record, or find that this key came first with another request."""
         lifetime = timedelta(seconds=self.bounds.deadline_s + self.bounds.grace_s)
         result = await self.store.write(
@@ -146,12 +146,12 @@ class SendMessage:
             raise result
         return result
 
-    def _start(self, interaction: Interaction, generation: Generation) -> Reply:
+    def _start(self, work: HeldWork, generation: Generation) -> Reply:
         async def settle_once(ending: Ending) -> Interaction:
-            return await self._settle(HeldWork(interaction.id, interaction.wallet_id), ending)
+            return await self._settle(work, ending)
 
         reply = Reply(
-            interaction,
+            work.interaction,
             generation,
             deadline_s=self.bounds.deadline_s,
             first_token_s=self.bounds.first_token_s,
@@ -166,7 +166,7 @@ class SendMessage:
         attempt = 1
         while True:
             try:
-                return await self.store.write(lambda tx: settle(tx, work, ending, at=now, entry_id=entry_id))
+                return await settle(self.store, work, ending, at=now, entry_id=entry_id)
             except StoreUnavailable:
                 if attempt == self.settle_attempts:
                     raise

@@ -79,7 +79,7 @@ class SqlApiKeys:
             id=key.id,
             revoked_at=key.revoked_at,
             last_used_at=key.last_used_at,
-            or_else=f"API key {key.id} does not exist",
+            or_else=BrokenBooks(f"API key {key.id} does not exist"),
         )
 
     def save_month(self, month: KeyMonth) -> None:
@@ -95,7 +95,7 @@ class SqlApiKeys:
             api_key_id=key_id,
             starts_at=starts_at,
             less=credits,
-            or_else=f"API key {key_id} did not use {credits} credits in that month",
+            or_else=BrokenBooks(f"API key {key_id} did not use {credits} credits in that month"),
         )
 
 

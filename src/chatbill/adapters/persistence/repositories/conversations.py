@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, literal_column
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, Update, bindparam, case, literal_column
 
 from chatbill.adapters.persistence.connection import Connection, Row
 from chatbill.adapters.persistence.statements import Statement, all_of, equals, insert, limit, locking, past, update
 from chatbill.adapters.persistence.tables import conversations
 from chatbill.application.ports.repositories import Position
 from chatbill.domain.chat import Conversation
+from chatbill.domain.errors import BrokenBooks, NotFound
 from chatbill.domain.ids import ConversationId, UserId
 
 _VISIBLE = conversations.c.deleted_at.is_(None)
@@ -26,6 +29,12 @@ _FIRST_PAGE = Statement(_OF_USER)
 _NEXT_PAGE = Statement(_OF_USER.where(past(conversations.c.updated_at, conversations.c.id)))
 _ADD = insert(conversations)
 _SAVE = update(conversations, "title", "updated_at", "deleted_at", where=(equals(conversations.c.id),))
+_SAID_AT = bindparam("said_at", type_=conversations.c.updated_at.type)
+_TOUCH = Statement(
+    Update(conversations)
+    .values(updated_at=case((conversations.c.updated_at < _SAID_AT, _SAID_AT), else_=conversations.c.updated_at))
+    .where(equals(conversations.c.id), equals(conversations.c.user_id), _VISIBLE)
+)
 
 
 class SqlConversations:
@@ -51,6 +60,11 @@ class SqlConversations:
             )
         return list(map(_conversation, rows))
 
+    def touch(self, conversation_id: ConversationId, user_id: UserId, *, at: datetime) -> None:
+        self._connection.put(
+            _TOUCH, id=conversation_id, user_id=user_id, said_at=at, or_else=NotFound("This conversation")
+        )
+
     def add(self, conversation: Conversation) -> None:
         self._connection.put(
             _ADD,
@@ -70,7 +84,7 @@ class SqlConversations:
             title=conversation.title,
             updated_at=conversation.updated_at,
             deleted_at=conversation.deleted_at,
-            or_else=f"conversation {conversation.id} does not exist",
+            or_else=BrokenBooks(f"conversation {conversation.id} does not exist"),
         )
 
 

@@ -23,6 +23,7 @@ from chatbill.adapters.persistence.tables import conversations, interactions
 from chatbill.application.ports.repositories import HistoryFilter, Position
 from chatbill.domain.chat import Interaction, Outcome, Role, Turn
 from chatbill.domain.credits import Price, Usage
+from chatbill.domain.errors import AlreadySettled
 from chatbill.domain.ids import ConversationId, InteractionId, UserId
 
 _I = interactions.c
@@ -84,7 +85,7 @@ class SqlInteractions:
 
     def get(self, interaction_id: InteractionId) -> Interaction | None:
         row = self._connection.one(_GET, id=interaction_id)
-        return None if row is None else _interaction(row)
+        return None if row is None else interaction_of(row)
 
     def turns(self, conversation_id: ConversationId, *, limit: int) -> list[Turn]:
         turns: list[Turn] = []
@@ -101,7 +102,7 @@ class SqlInteractions:
         given = _place(after)
         statement = _of_conversation(frozenset(given))
         rows = self._connection.stream(statement, conversation_id=conversation_id, limit=limit, **given)
-        return list(map(_interaction, rows))
+        return list(map(interaction_of, rows))
 
     def history(
         self, user_id: UserId, filters: HistoryFilter, *, after: Position | None, limit: int
@@ -114,7 +115,7 @@ class SqlInteractions:
         }
         given = _place(after) | {name: value for name, value in wanted.items() if value is not None}
         rows = self._connection.stream(_history(frozenset(given)), user_id=user_id, limit=limit, **given)
-        return list(map(_interaction, rows))
+        return list(map(interaction_of, rows))
 
     def add(self, interaction: Interaction) -> None:
         self._connection.put(
@@ -135,7 +136,9 @@ class SqlInteractions:
         )
 
     def save(self, interaction: Interaction) -> None:
-        self._connection.put(_SAVE, **_end(interaction), or_else=f"interaction {interaction.id} is not running")
+        self._connection.put(
+            _SAVE, **_end(interaction), or_else=AlreadySettled(f"interaction {interaction.id} is not running")
+        )
 
     def erase_texts(self, conversation_id: ConversationId) -> None:
         self._connection.put(_ERASE_TEXTS, conversation_id=conversation_id, prompt="", reply="")
@@ -161,7 +164,8 @@ def _end(interaction: Interaction) -> dict[str, Any]:
     }
 
 
-def _interaction(row: Row) -> Interaction:
+def interaction_of(row: Row) -> Interaction:
+    """The interaction that a row of its table describes."""
     id_, conversation_id, user_id, wallet_id, hold_id, model, per_reply, per_prompt, per_completion, held = row[:10]
     created_at, outcome, prompt_tokens, completion_tokens, credits_charged, balance_after = row[10:16]
     processing_time_ms, finished_at, error_code, error_detail, prompt, reply, api_key_id = row[16:]

@@ -57,7 +57,7 @@ class SqlPayments:
             status=payment.status.value,
             confirmed_at=payment.confirmed_at,
             balance_after=payment.balance_after,
-            or_else=f"payment {payment.id} is not pending",
+            or_else=BrokenBooks(f"payment {payment.id} is not pending"),
         )
 
 

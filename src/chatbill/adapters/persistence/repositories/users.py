@@ -9,6 +9,7 @@ from sqlalchemy import bindparam
 from chatbill.adapters.persistence.connection import Connection, Row
 from chatbill.adapters.persistence.statements import Statement, all_of, equals, insert, locking, update
 from chatbill.adapters.persistence.tables import users
+from chatbill.domain.errors import BrokenBooks
 from chatbill.domain.ids import UserId
 from chatbill.domain.users import User, UserRole
 
@@ -45,7 +46,7 @@ class SqlUsers:
         self._connection.put(_ADD, wallet_id=user.wallet_id, created_at=user.created_at, **_changeable(user))
 
     def save(self, user: User) -> None:
-        self._connection.put(_SAVE, **_changeable(user), or_else=f"user {user.id} does not exist")
+        self._connection.put(_SAVE, **_changeable(user), or_else=BrokenBooks(f"user {user.id} does not exist"))
 
 
 def _changeable(user: User) -> dict[str, Any]:

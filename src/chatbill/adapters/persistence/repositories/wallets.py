@@ -7,10 +7,11 @@ from datetime import datetime
 from sqlalchemy import bindparam, literal_column, select
 
 from chatbill.adapters.persistence.connection import Connection, Row
+from chatbill.adapters.persistence.repositories.interactions import interaction_of
 from chatbill.adapters.persistence.statements import Statement, all_of, equals, insert, limit, locking, update
 from chatbill.adapters.persistence.tables import holds, interactions, wallets
 from chatbill.application.ports.repositories import HeldWork
-from chatbill.domain.errors import NotFound
+from chatbill.domain.errors import BrokenBooks, NotFound
 from chatbill.domain.ids import HoldId, WalletId
 from chatbill.domain.wallets import Hold, HoldState, Wallet
 
@@ -32,12 +33,13 @@ _SAVE_WALLET = update(
 _PENDING = holds.c.state == literal_column("'pending'")
 _GET_HOLD = Statement(all_of(holds, equals(holds.c.id)))
 _DUE_HOLDS = Statement(
-    select(interactions.c.id, holds.c.wallet_id)
+    select(*holds.c.values(), *interactions.c.values())
     .join_from(holds, interactions, interactions.c.hold_id == holds.c.id)
     .where(_PENDING, holds.c.expires_at <= bindparam("now"))
     .order_by(holds.c.expires_at, holds.c.id)
     .limit(limit())
 )
+_HOLD_COLUMNS = len(holds.c)
 _ADD_HOLD = insert(holds)
 _SAVE_REFUND = update(
     holds,
@@ -88,7 +90,7 @@ class SqlWallets:
             version=wallet.version,
             overdraft=wallet.overdraft,
             newest=wallet.version,
-            or_else=f"wallet {wallet.id} does not exist, or has entries after number {wallet.version}",
+            or_else=BrokenBooks(f"wallet {wallet.id} does not exist, or has entries after number {wallet.version}"),
         )
 
 
@@ -100,23 +102,11 @@ class SqlHolds:
 
     def get(self, hold_id: HoldId) -> Hold | None:
         row = self._connection.one(_GET_HOLD, id=hold_id)
-        if row is None:
-            return None
-        id_, wallet_id, amount, created_at, expires_at, state, captured, refunded, settled_at = row
-        return Hold(
-            id=id_,
-            wallet_id=wallet_id,
-            amount=amount,
-            created_at=created_at,
-            expires_at=expires_at,
-            state=HoldState(state),
-            captured=captured,
-            refunded=refunded,
-            settled_at=settled_at,
-        )
+        return None if row is None else _hold(row)
 
     def due(self, now: datetime, limit: int) -> list[HeldWork]:
-        return [HeldWork(*row) for row in self._connection.stream(_DUE_HOLDS, now=now, limit=limit)]
+        rows = self._connection.stream(_DUE_HOLDS, now=now, limit=limit)
+        return [HeldWork(interaction_of(row[_HOLD_COLUMNS:]), _hold(row[:_HOLD_COLUMNS])) for row in rows]
 
     def add(self, hold: Hold) -> None:
         self._connection.put(
@@ -138,7 +128,7 @@ class SqlHolds:
             id=hold.id,
             refunded=hold.refunded,
             in_all=hold.refunded,
-            or_else=f"hold {hold.id} cannot be refunded for {hold.refunded}",
+            or_else=BrokenBooks(f"hold {hold.id} cannot be refunded for {hold.refunded}"),
         )
 
     def save(self, hold: Hold) -> None:
@@ -148,7 +138,7 @@ class SqlHolds:
             state=hold.state.value,
             captured=hold.captured,
             settled_at=hold.settled_at,
-            or_else=f"hold {hold.id} is not pending",
+            or_else=BrokenBooks(f"hold {hold.id} is not pending"),
         )
 
 
@@ -156,3 +146,18 @@ def wallet_of(row: Row) -> Wallet:
     """The wallet that a row of its table describes."""
     id_, posted, held, version, overdraft = row
     return Wallet(id=id_, posted=posted, held=held, version=version, overdraft=overdraft)
+
+
+def _hold(row: Row) -> Hold:
+    id_, wallet_id, amount, created_at, expires_at, state, captured, refunded, settled_at = row
+    return Hold(
+        id=id_,
+        wallet_id=wallet_id,
+        amount=amount,
+        created_at=created_at,
+        expires_at=expires_at,
+        state=HoldState(state),
+        captured=captured,
+        refunded=refunded,
+        settled_at=settled_at,
+    )
