@@ -11,7 +11,6 @@ from dependency_injector import containers, providers
 from chatbill.adapters.payments.sandbox import SandboxPayments
 from chatbill.adapters.system import SystemClock, Uuid7Ids
 from chatbill.application.messages import ReplyBounds
-from chatbill.application.ports.engine import Engine
 from chatbill.application.ports.rate_limits import Limit
 from chatbill.application.ports.store import Store
 from chatbill.application.replies import Replies
@@ -43,6 +42,7 @@ from chatbill.application.use_cases.top_up import TopUp
 from chatbill.application.use_cases.verify_ledger import VerifyLedger
 from chatbill.domain.audit import Tally
 from chatbill.domain.catalogue import Catalogue
+from chatbill.engines import build_engine, specs_of
 from chatbill.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -143,12 +143,6 @@ def _rate_limits() -> MovingWindowRateLimits:
     return MovingWindowRateLimits()
 
 
-def _specs(settings: Settings) -> tuple[ModelSpec, ...]:
-    from chatbill.adapters.inference.specs import load_catalogue  # noqa: PLC0415
-
-    return load_catalogue(settings.models)
-
-
 def _catalogue(specs: tuple[ModelSpec, ...], settings: Settings) -> Catalogue:
     from chatbill.adapters.inference.model_spec import domain_catalogue  # noqa: PLC0415
 
@@ -159,26 +153,6 @@ def _library(settings: Settings) -> ModelLibrary:
     from chatbill.adapters.inference.library import ModelLibrary  # noqa: PLC0415
 
     return ModelLibrary(settings.data_dir / "models")
-
-
-def _engine(
-    settings: Settings,
-    catalogue: Catalogue,
-    specs: tuple[ModelSpec, ...],
-    library: ModelLibrary,
-    report: ModelReport,
-) -> Engine:
-    if settings.engine == "scripted":
-        from chatbill.adapters.inference.scripted import ScriptedEngine  # noqa: PLC0415
-
-        return ScriptedEngine(catalogue)
-    if settings.engine == "transformers":
-        from chatbill.adapters.inference.transformers.engine import TransformersEngine  # noqa: PLC0415
-
-        return TransformersEngine(
-            specs, library, slots=settings.batch_size, max_queued=settings.queue_size, report=report
-        )
-    raise SettingsError("CHATBILL_ENGINE: openai is not built yet; choose transformers or scripted.")
 
 
 def _bounds(settings: Settings) -> ReplyBounds:
@@ -226,10 +200,10 @@ class Container(containers.DeclarativeContainer):
     payments = providers.Singleton(SandboxPayments)
     replies = providers.Singleton(Replies, per_user=settings.provided.replies_per_user)
 
-    specs = providers.Singleton(_specs, settings)
-    catalogue = providers.Singleton(_catalogue, specs, settings)
     library = providers.Singleton(_library, settings)
-    engine = providers.Singleton(_engine, settings, catalogue, specs, library, report)
+    specs = providers.Singleton(specs_of, settings, library)
+    catalogue = providers.Singleton(_catalogue, specs, settings)
+    engine = providers.Singleton(build_engine, settings, catalogue, specs, library, report)
 
     bounds = providers.Singleton(_bounds, settings)
     prices = settings.provided.price_list.call()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, suppress
 from pathlib import Path
 
 import pytest
 
 from chatbill.adapters.inference.library import ModelLibrary
+from chatbill.adapters.inference.openai import OpenAIEngine
 from chatbill.adapters.inference.scripted import ScriptedEngine
 from chatbill.adapters.inference.specs import domain_catalogue, load_catalogue
 from chatbill.adapters.inference.transformers import TransformersEngine
@@ -19,6 +20,7 @@ from chatbill.domain.chat import Role, Turn
 from chatbill.domain.errors import ModelUnavailable, Overloaded, TooLarge
 from chatbill.domain.ids import ModelId
 from tests.adapters.inference.fake_runtime import FakeRuntime, fake_specs
+from tests.adapters.inference.fake_servers import good_server, on_server
 from tests.models import demo_engine
 
 MINI, PRO = ModelId("demo-mini"), ModelId("demo-pro")
@@ -34,14 +36,31 @@ def real_engine() -> Iterator[Engine]:
         yield engine
 
 
+@pytest.fixture
+async def server_engine() -> AsyncIterator[Engine]:
+    async with good_server() as server:
+        engine = OpenAIEngine(on_server(server.url, concurrency=1), max_queued=PLACES - 1)
+        await engine.start()
+        yield engine
+        await engine.close()
+
+
 @pytest.fixture(
-    params=["scripted", "threads", pytest.param("transformers", marks=[pytest.mark.model, pytest.mark.timeout(300)])]
+    params=[
+        "scripted",
+        "threads",
+        "server",
+        pytest.param("transformers", marks=[pytest.mark.model, pytest.mark.timeout(300)]),
+    ]
 )
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
     engine: Engine
     match request.param:
         case "transformers":
             yield request.getfixturevalue("real_engine")
+            return
+        case "server":
+            yield request.getfixturevalue("server_engine")
             return
         case "threads":
             specs = fake_specs(tmp_path / "model")

@@ -62,6 +62,11 @@ def variable(field: str) -> str:
     return PREFIX + field.upper()
 
 
+def variable_value(name: str, environ: Mapping[str, str] = os.environ, *, env_file: Path | None = DOTENV) -> str | None:
+    """What a variable that is no setting, but is named by one, is set to; None where it is not, or to nothing."""
+    return _variables(environ, env_file).get(name)
+
+
 def _variables(environ: Mapping[str, str], env_file: Path | None) -> dict[str, str]:
     """What is set and not empty; the environment goes before the file."""
     try:

@@ -92,6 +92,16 @@ class Settings(BaseSettings):
         default=None, description="Base address of the server for the `openai` engine, as in `http://host:8001/v1`."
     )
     engine_api_key: SecretStr | None = Field(default=None, description="Key for that server, if it wants one.")
+    engine_concurrency: int = Field(
+        default=32, ge=1, le=10_000, description="Requests that are sent to that server at once, for each model."
+    )
+    engine_silence_s: Seconds = Field(
+        default=30, description="Longest silence of a model's server between two tokens, in seconds."
+    )
+    engine_probe_s: Seconds = Field(
+        default=30,
+        description="A model on a server that wrote nothing for so long is asked for one token, in seconds.",
+    )
     generation_timeout_s: Seconds = Field(default=120, description="Longest time one reply may take, in seconds.")
     first_token_timeout_s: Seconds = Field(
         default=60,

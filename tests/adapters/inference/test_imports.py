@@ -14,6 +14,7 @@ import pytest
         ("scripted", "pydantic, torch, transformers, structlog, huggingface_hub"),
         ("specs", "torch, transformers, huggingface_hub"),
         ("library", "torch, transformers, huggingface_hub"),
+        ("openai", "torch, transformers, huggingface_hub, openai"),
         ("transformers", "torch, transformers, huggingface_hub"),
     ],
 )

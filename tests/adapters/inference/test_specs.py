@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
-from chatbill.adapters.inference.model_spec import FolderSource, HubSource, Weights, WheelSource
+from chatbill.adapters.inference.model_spec import FolderSource, HubSource, ServerSource, Weights, WheelSource
 from chatbill.adapters.inference.specs import domain_catalogue, load_catalogue
 from chatbill.domain.catalogue import Tier
 from chatbill.domain.credits import Price
@@ -77,6 +78,61 @@ def test_a_mistake_is_told_with_file_and_field(tmp_path: Path, find: str, put: s
     with pytest.raises(InvalidRequest, match=told) as refused:
         load_catalogue(file)
     assert str(file) in str(refused.value)
+
+
+ON_SERVER = """
+[[models]]
+id = "large"
+name = "Large"
+tier = "pro"
+price = { per_reply = 1, per_1k_prompt_tokens = 1, per_1k_completion_tokens = 2 }
+context_tokens = 32768
+max_reply_tokens = 4096
+served_as = "org/Large-70B"
+
+[models.source]
+kind = "server"
+url = "http://gpu.internal:8001/v1"
+api_key_env = "GPU_SERVER_KEY"
+tokenizer = "large/tokenizer.json"
+"""
+
+
+def test_a_model_can_be_on_a_server(tmp_path: Path) -> None:
+    (model,) = load_catalogue(written(tmp_path, ON_SERVER))
+
+    assert model.source == ServerSource(
+        url="http://gpu.internal:8001/v1",
+        api_key_env="GPU_SERVER_KEY",
+        tokenizer=tmp_path / "large" / "tokenizer.json",
+        concurrency=32,
+    )
+    assert (model.served_name, model.id) == ("org/Large-70B", "large")
+    (unnamed,) = load_catalogue(written(tmp_path, ON_SERVER.replace("served_as", "licence")))
+    assert unnamed.served_name == "large"
+
+
+def test_the_example_for_operators_is_a_catalogue(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "operators.md").read_text(encoding="utf-8")
+    [example] = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    (model,) = load_catalogue(written(tmp_path, example))
+
+    assert isinstance(model.source, ServerSource)
+    assert (model.source.concurrency, model.source.api_key_env) == (64, "GPU_1_KEY")
+
+
+@pytest.mark.parametrize(
+    ("find", "put", "told"),
+    [
+        ("http://gpu", "http://user:password@gpu", "url"),
+        ("http://gpu", "gpu", "url"),
+        ('"GPU_SERVER_KEY"', '"sk-123456"', "api_key_env"),
+        ("api_key_env", "api_key", "api_key"),
+    ],
+)
+def test_a_key_never_stands_in_the_file(tmp_path: Path, find: str, put: str, told: str) -> None:
+    with pytest.raises(InvalidRequest, match=rf"models\[0\]\.source.*\.{told}"):
+        load_catalogue(written(tmp_path, ON_SERVER.replace(find, put)))
 
 
 def test_two_models_with_one_id_are_refused(tmp_path: Path) -> None:

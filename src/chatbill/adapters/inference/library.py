@@ -24,8 +24,8 @@ from chatbill.adapters.inference.fetch import (
     size_of,
 )
 from chatbill.adapters.inference.free_memory import free_ram_bytes
-from chatbill.adapters.inference.memory import Fit, fit
-from chatbill.adapters.inference.model_spec import FolderSource, HubSource, ModelSpec, WheelSource
+from chatbill.adapters.inference.memory import Fit, Need, fit
+from chatbill.adapters.inference.model_spec import FolderSource, HubSource, ModelSpec, ServerSource, WheelSource
 
 # Run as a file and not as a module: it needs nothing of chatbill, and so works however chatbill itself was found.
 CONVERTER = Path(__file__).parent / "transformers" / "conversion.py"
@@ -36,7 +36,7 @@ CONVERTER = Path(__file__).parent / "transformers" / "conversion.py"
 class ModelFiles:
     """What is known of a model's files. Sizes in bytes; `download_bytes` is 0 when nothing is left to fetch.
 
-    `source` and `licence` are words for people.
+    `source` and `licence` are words for people. A model on a server has no files here: `elsewhere` is True.
     """
 
     fetched: bool
@@ -45,6 +45,7 @@ class ModelFiles:
     download_bytes: int
     source: str
     licence: str
+    elsewhere: bool = False
 
 
 class ModelLibrary:
@@ -58,7 +59,7 @@ class ModelLibrary:
         self._root = root
 
     def folder(self, spec: ModelSpec) -> Path:
-        """Where the model is, or will be once it is fetched."""
+        """Where the model is, or will be once it is fetched. Raises `ModelNotFetched` for one on a server."""
         match spec.source:
             case FolderSource(folder=folder):
                 return folder
@@ -67,9 +68,22 @@ class ModelLibrary:
                 return self._root / _slug(name)
             case WheelSource(package=package, version=version, file_sha256=checksum):
                 return self._root / _slug(f"{package}-{version}-{checksum[:8]}")
+            case ServerSource():
+                raise ModelNotFetched(f"{spec.id} runs on a server ({_source_words(spec)}); there is nothing to fetch.")
 
     def status(self, spec: ModelSpec) -> ModelFiles:
         """What is here and what is still to be fetched. Touches no network."""
+        source, licence = _source_words(spec), spec.licence
+        if isinstance(spec.source, ServerSource):
+            return ModelFiles(
+                fetched=True,
+                folder=self._root,
+                disk_bytes=0,
+                download_bytes=0,
+                source=source,
+                licence=licence,
+                elsewhere=True,
+            )
         folder = self.folder(spec)
         fetched = _is_whole(folder)
         return ModelFiles(
@@ -77,8 +91,8 @@ class ModelLibrary:
             folder=folder,
             disk_bytes=size_of(folder) if fetched else 0,
             download_bytes=0 if fetched or isinstance(spec.source, FolderSource) else spec.source.download_bytes,
-            source=_source_words(spec),
-            licence=spec.licence,
+            source=source,
+            licence=licence,
         )
 
     def fits(
@@ -88,6 +102,10 @@ class ModelLibrary:
 
         `promised_bytes` of it are spoken for by models that are loaded and may still grow. See `fit` for `slots`.
         """
+        if isinstance(spec.source, ServerSource):
+            nothing = Need(known=True, weights_bytes=0, loading_bytes=0, working_bytes=0, reply_bytes=0)
+            words = "runs on a server and needs no memory here"
+            return Fit(need=nothing, slots=spec.source.concurrency, need_bytes=0, free_bytes=0, words=words)
         folder = self.folder(spec)
         return fit(
             spec,
@@ -117,6 +135,8 @@ class ModelLibrary:
                 case WheelSource() as wheel:
                     with self._alone(folder, report):
                         self._convert_wheel(wheel, folder, report)
+                case ServerSource():
+                    raise AssertionError("a server's model has no folder")
         except OSError as error:
             raise ModelNotFetched(f"{self._root} cannot be written ({error}).") from error
         return folder
@@ -207,3 +227,5 @@ def _source_words(spec: ModelSpec) -> str:
             return f"hub {repository}" + (" (accept its licence and set HF_TOKEN)" if gated else "")
         case WheelSource(package=package, version=version):
             return f"wheel {package} {version}"
+        case ServerSource(url=url):
+            return f"server {url}, as {spec.served_name}"

@@ -55,7 +55,21 @@ class FolderSource:
     folder: Path
 
 
-Source: TypeAlias = WheelSource | HubSource | FolderSource
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerSource:
+    """A server that speaks OpenAI's API and has the model; `url` ends before `/chat/completions`.
+
+    `api_key_env` names the environment variable that holds the key, "" for none. `tokenizer` is a tokenizer.json to
+    count by where the server has not. At most `concurrency` requests are sent at once.
+    """
+
+    url: str
+    api_key_env: str = ""
+    tokenizer: Path | None = None
+    concurrency: int = 32
+
+
+Source: TypeAlias = WheelSource | HubSource | FolderSource | ServerSource
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +90,8 @@ class ModelSpec:
     """One model of a catalogue file.
 
     `parameters` is the number of weights, from which memory is foretold before anything is fetched; 0 when not known.
-    `lazy` models are loaded by their first message instead of at start.
+    `lazy` models are loaded by their first message instead of at start. `served_as` is its name on a server, "" where
+    that is its id.
     """
 
     id: ModelId
@@ -91,6 +106,12 @@ class ModelSpec:
     parameters: int = 0
     lazy: bool = False
     licence: str = ""
+    served_as: str = ""
+
+    @property
+    def served_name(self) -> str:
+        """What a server calls it."""
+        return self.served_as or self.id
 
 
 def domain_catalogue(specs: Iterable[ModelSpec], prices: Mapping[ModelId, Price] | None = None) -> Catalogue:

@@ -61,9 +61,9 @@ class PieceMaker:
         """True once a stop string was written."""
         return self._filter.stopped
 
-    def push(self, text: str, *, incomplete: bool = False) -> Piece | None:
-        """Add one token, with the text that it completes; `incomplete` when it leaves a character unfinished."""
-        self._tokens += 1
+    def push(self, text: str, *, tokens: int = 1, incomplete: bool = False) -> Piece | None:
+        """Add tokens, with the text that they complete; `incomplete` when they leave a character unfinished."""
+        self._tokens += tokens
         self._text += self._filter.push(text)
         waiting = 1 if (incomplete or self._filter.holds) and not self.stopped else 0
         return self._take(self._tokens - waiting)

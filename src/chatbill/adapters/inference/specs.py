@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
@@ -14,6 +14,7 @@ from chatbill.adapters.inference.model_spec import (
     HubSource,
     ModelSpec,
     Sampling,
+    ServerSource,
     Source,
     Weights,
     WheelSource,
@@ -61,6 +62,18 @@ class FolderSection(_Strict):
     folder: Path
 
 
+class ServerSection(_Strict):
+    kind: Literal["server"]
+    # Whoever reads the file or `models list` must not learn a password.
+    url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s@?#]+$")]
+    api_key_env: Annotated[str, StringConstraints(pattern=r"^([A-Za-z_][A-Za-z0-9_]*)?$")] = ""
+    tokenizer: Path | None = None
+    concurrency: int = Field(default=32, ge=1, le=10_000)
+
+
+SourceSection: TypeAlias = WheelSection | HubSection | FolderSection | ServerSection
+
+
 class PriceSection(_Strict):
     per_reply: int = Field(ge=0)
     per_1k_prompt_tokens: int = Field(default=0, ge=0)
@@ -82,11 +95,12 @@ class ModelSection(_Strict):
     context_tokens: int = Field(ge=64)
     max_reply_tokens: int = Field(ge=1)
     weights: Weights = Weights.BF16
-    source: WheelSection | HubSection | FolderSection = Field(discriminator="kind")
+    source: SourceSection = Field(discriminator="kind")
     sampling: SamplingSection = SamplingSection()
     parameters: int = Field(default=0, ge=0)
     lazy: bool = False
     licence: str = ""
+    served_as: Annotated[str, StringConstraints(strip_whitespace=True, max_length=512)] = ""
 
     @model_validator(mode="after")
     def _reply_fits(self) -> ModelSection:
@@ -159,10 +173,11 @@ def _spec(section: ModelSection, *, base: Path) -> ModelSpec:
         parameters=section.parameters,
         lazy=section.lazy,
         licence=section.licence,
+        served_as=section.served_as,
     )
 
 
-def _source(section: WheelSection | HubSection | FolderSection, *, base: Path) -> Source:
+def _source(section: SourceSection, *, base: Path) -> Source:
     fields = section.model_dump(exclude={"kind"})
     match section:
         case WheelSection():
@@ -171,3 +186,5 @@ def _source(section: WheelSection | HubSection | FolderSection, *, base: Path) -
             return HubSource(**fields)
         case FolderSection():
             return FolderSource(folder=base / section.folder.expanduser())
+        case ServerSection(tokenizer=tokenizer):
+            return ServerSource(**{**fields, "tokenizer": tokenizer and base / tokenizer.expanduser()})

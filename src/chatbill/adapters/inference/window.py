@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Sized
 from typing import TypeVar
 
 from chatbill.domain.chat import Role, Turn
 from chatbill.domain.errors import TooLarge
 
-Token = TypeVar("Token")
+Encoded = TypeVar("Encoded", bound=Sized)
+"""What a prompt became; its length is in tokens."""
 
 
-def fit_window(
-    turns: Sequence[Turn], *, encode: Callable[[Sequence[Turn]], Sequence[Token]], budget: int
-) -> Sequence[Token]:
+def fit_window(turns: Sequence[Turn], *, encode: Callable[[Sequence[Turn]], Encoded], budget: int) -> Encoded:
     """The encoding of the longest end of the conversation that takes at most `budget` tokens.
 
     What is kept begins with a message of the person, so that the turns still alternate. The search grows from the
@@ -22,7 +21,7 @@ def fit_window(
     """
     starts = [index for index, turn in enumerate(turns) if turn.role is Role.USER][::-1]
 
-    def prompt(kept: int) -> Sequence[Token] | None:
+    def prompt(kept: int) -> Encoded | None:
         encoded = encode(turns[starts[kept - 1] :])
         return encoded if len(encoded) <= budget else None
 

@@ -49,7 +49,7 @@ class Generation(Protocol):
         """Tokens of the prompt that will be read, after trimming to the window; known before anything is written.
 
         At first this is the most it can be, since the hold is made of it. An engine that only learns the count from
-        its server says a smaller number once it knows, never a larger one; the last one is charged.
+        its server says another number once it knows, never a larger one than at first; the last one is charged.
         """
         ...
 

@@ -36,7 +36,8 @@ def list_(catalogue: str | None) -> None:
         click.echo(f"{offer.name}, {offer.tier}, {_price(offer.price)}")
         click.echo(f"    source   {files.source}")
         click.echo(f"    licence  {files.licence}")
-        click.echo(f"    files    {_where(files.fetched, files.disk_bytes, files.download_bytes)}")
+        if not files.elsewhere:
+            click.echo(f"    files    {_where(files.fetched, files.disk_bytes, files.download_bytes)}")
 
 
 @models.command()
@@ -48,6 +49,10 @@ def pull(name: str, catalogue: str | None) -> None:
     spec = {spec.id: spec for spec in container.specs()}.get(container.catalogue().pick(name).id)
     if spec is None:
         raise ChatbillError(f"{name} is not in the catalogue")
+    files = container.library().status(spec)
+    if files.elsewhere:
+        click.echo(f"{name} runs on a {files.source}: there is nothing to fetch")
+        return
     with LoadingProgress() as progress:
         folder = container.library().ensure(spec, lambda step: progress.report(spec.id, step))
     click.echo(f"{name} is in {folder}")

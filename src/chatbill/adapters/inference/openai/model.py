@@ -1,0 +1,225 @@
+"""One model on a server: its places, its window, and whether it has lately written a token."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing, suppress
+from typing import Any
+
+import structlog
+
+from chatbill.adapters.inference.model_spec import ModelSpec, ServerSource
+from chatbill.adapters.inference.openai.counting import PromptSize, TokenCounter
+from chatbill.adapters.inference.openai.generation import RemoteGeneration
+from chatbill.adapters.inference.openai.meter import ReplyMeter
+from chatbill.adapters.inference.openai.server import Server
+from chatbill.adapters.inference.openai.trouble import Kind, Trouble
+from chatbill.adapters.inference.window import fit_window
+from chatbill.application.ports.engine import GenerationRequest, ModelState, ModelStatus
+from chatbill.domain.chat import Role, Turn
+from chatbill.domain.errors import GenerationFailed, ModelUnavailable, Overloaded
+
+_log = structlog.get_logger(__name__)
+
+_STOPPING = "the service is stopping"
+_STOPPED = "The service is stopping; nothing was charged. Try again shortly."
+_FIRST_RECHECK_S = 1.0
+_PROBE = (Turn(Role.USER, "Hi"),)
+MAX_STOPS = 4
+"""As many as OpenAI takes; the others are looked for here all the same."""
+
+
+class RemoteModel:
+    """Asks for replies of one model, at most the source's `concurrency` at once while `max_queued` others wait.
+
+    It is ready while it works: each token proves it, and where none came for `probe_s` seconds, one is asked for. What
+    was found not to work is asked again after a second, then after twice as long each time up to `probe_s`.
+    """
+
+    def __init__(
+        self, spec: ModelSpec, source: ServerSource, server: Server, *, max_queued: int, probe_s: float
+    ) -> None:
+        self.spec = spec
+        self._server = server
+        self._counter = TokenCounter(source.tokenizer)
+        self._slots = asyncio.Semaphore(source.concurrency)
+        self._max_places = source.concurrency + max_queued
+        self._places: set[RemoteGeneration] = set()
+        self._running = 0
+        self._probe_s = probe_s
+        self._worked_at: float | None = None
+        self._doubted = asyncio.Event()
+        self._trouble = ""
+        self._watching: asyncio.Task[None] | None = None
+        self._closed = False
+
+    def status(self) -> ModelStatus:
+        """As it stands now."""
+        if self._closed:
+            return ModelStatus(state=ModelState.UNAVAILABLE, reason=_STOPPING)
+        queued = max(0, len(self._places) - self._running)
+        state, reason = ModelState.READY, ""
+        if self._trouble or self._server.circuit.is_open:
+            state, reason = ModelState.UNAVAILABLE, self._trouble or Trouble(Kind.BROKEN, "").reason
+        elif self._worked_at is None:
+            state, reason = ModelState.LOADING, "its server has not answered yet"
+        return ModelStatus(state=state, reason=reason, running=self._running, queued=queued)
+
+    async def start(self) -> None:
+        """Read the tokenizer, ask for a first token, and keep watching from then on."""
+        try:
+            await asyncio.to_thread(self._counter.load)
+        except ValueError as error:
+            self._trouble = Trouble(Kind.SET_UP, "").reason
+            _log.error("model_unavailable", model=self.spec.id, cause=str(error))
+            return
+        await self._probe()
+        if not self._closed:
+            self._watching = asyncio.create_task(self._watch(), name=f"watch {self.spec.id}")
+
+    async def prepare(self, request: GenerationRequest) -> RemoteGeneration:
+        """Take a place; the prompt is fitted into the window by the best count there is."""
+        status = self.status()
+        if status.state is not ModelState.READY:
+            raise ModelUnavailable(request.model, status.reason)
+        if len(self._places) >= self._max_places:
+            raise Overloaded
+        max_tokens = min(request.max_tokens, self.spec.max_reply_tokens)
+        room = self.spec.context_tokens - max_tokens
+        # The place is taken before anything is awaited, or a burst would take more than there are.
+        generation = RemoteGeneration(
+            request,
+            PromptSize(turns=request.turns, most=room, window=room, likely=room),
+            max_tokens=max_tokens,
+            most_prompt_tokens=room,
+            read=self._read,
+            give_back=self._places.discard,
+        )
+        self._places.add(generation)
+        try:
+            generation.fitted(await self._fitted(request, room))
+        except BaseException:
+            await generation.close()
+            raise
+        return generation
+
+    async def close(self) -> None:
+        """Stop watching, and end what is being written."""
+        self._closed = True
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.wait({self._watching})
+        for generation in tuple(self._places):
+            await generation.end(GenerationFailed(_STOPPED))
+
+    async def _fitted(self, request: GenerationRequest, room: int) -> PromptSize:
+        if self._counter.is_exact:
+            # A long conversation takes a tokenizer a while.
+            return await asyncio.to_thread(fit_window, request.turns, encode=self._counter.prompt, budget=room)
+        return fit_window(request.turns, encode=self._counter.prompt, budget=room)
+
+    async def _read(self, generation: RemoteGeneration) -> None:
+        """Ask the server for this reply once it is its turn, and pass on what comes."""
+        async with self._slots:
+            self._running += 1
+            try:
+                await self._copy(generation)
+            except Trouble as trouble:
+                self._note(trouble)
+                raise trouble.error(self.spec.id) from trouble
+            finally:
+                self._running -= 1
+
+    async def _copy(self, generation: RemoteGeneration) -> None:
+        request = generation.request
+        meter = ReplyMeter(self._counter, stop=request.stop, max_tokens=generation.max_tokens)
+        prompt_tokens = completion_tokens = None
+        body = self._body(generation.prompt.turns, request)
+        async with aclosing(self._server.chunks(body, max_tokens=generation.max_tokens)) as chunks:
+            async for chunk in chunks:
+                if chunk.text or chunk.thought:
+                    self._worked()
+                if chunk.text and (piece := meter.push(chunk.text)):
+                    await generation.pass_on(piece)
+                if meter.ended:
+                    break
+                prompt_tokens = chunk.prompt_tokens or prompt_tokens
+                completion_tokens = chunk.completion_tokens or completion_tokens
+        pieces, whole = meter.finish(None if meter.ended else completion_tokens)
+        generation.counted(prompt_tokens, whole)
+        for piece in pieces:
+            await generation.pass_on(piece)
+
+    def _body(self, turns: tuple[Turn, ...], request: GenerationRequest) -> dict[str, Any]:
+        own = self.spec.sampling
+        wishes = {
+            "temperature": own.temperature if request.temperature is None else request.temperature,
+            "top_p": own.top_p if request.top_p is None else request.top_p,
+            "seed": request.seed,
+            "stop": list(request.stop[:MAX_STOPS]) or None,
+        }
+        messages = [{"role": turn.role.value, "content": turn.text} for turn in turns]
+        return {
+            "model": self.spec.served_name,
+            "messages": messages,
+            **{name: wish for name, wish in wishes.items() if wish is not None},
+        }
+
+    def _worked(self) -> None:
+        self._worked_at = asyncio.get_running_loop().time()
+        self._server.circuit.worked()
+        if self._trouble:
+            _log.info("model_ready", model=self.spec.id, server=self._server.url.host)
+        self._trouble = ""
+        self._doubted.clear()
+
+    def _note(self, trouble: Trouble) -> None:
+        """A person's request failed: remember it for what it says about server and model."""
+        self._log("model_server_trouble", trouble)
+        if trouble.kind is Kind.SET_UP:
+            self._trouble = trouble.reason
+        if trouble.counts:
+            self._server.circuit.failed()
+        if trouble.counts or trouble.kind is Kind.SET_UP:
+            self._doubted.set()
+
+    async def _watch(self) -> None:
+        recheck_s = _FIRST_RECHECK_S
+        while True:
+            if self.status().state is ModelState.READY:
+                recheck_s = _FIRST_RECHECK_S
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._doubted.wait(), self._probe_s)
+            else:
+                await asyncio.sleep(min(recheck_s, self._probe_s))
+                recheck_s *= 2
+            if not self._lately_worked():
+                await self._probe()
+
+    def _lately_worked(self) -> bool:
+        if self._worked_at is None or self._doubted.is_set() or self._trouble or self._server.circuit.is_open:
+            return False
+        return asyncio.get_running_loop().time() - self._worked_at < self._probe_s
+
+    async def _probe(self) -> None:
+        """Ask for one token; with it the model is ready, without it it is not."""
+        body = self._body(_PROBE, GenerationRequest(model=self.spec.id, turns=_PROBE, max_tokens=1))
+        try:
+            async with aclosing(self._server.chunks(body, max_tokens=1)) as chunks:
+                async for chunk in chunks:
+                    if chunk.text or chunk.thought or chunk.finished:
+                        break
+        except Trouble as trouble:
+            if self._trouble != trouble.reason:
+                self._log("model_unavailable", trouble)
+            self._trouble = trouble.reason
+        except Exception:  # noqa: BLE001
+            # Nothing that a server does may end the watch.
+            _log.exception("model_unavailable", model=self.spec.id)
+            self._trouble = Trouble(Kind.BROKEN, "").reason
+        else:
+            self._worked()
+
+    def _log(self, event: str, trouble: Trouble) -> None:
+        kind, server = trouble.kind.name.lower(), self._server.url.host
+        _log.warning(event, model=self.spec.id, server=server, kind=kind, cause=str(trouble))

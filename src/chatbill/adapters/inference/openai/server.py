@@ -1,0 +1,249 @@
+"""One server: its connections, how it likes to be asked, and whether it has been working."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import re
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from chatbill.adapters.inference.openai.trouble import Kind, Trouble
+from chatbill.adapters.inference.openai.wire import Chunk, EventReader, error_words, read_chunk
+
+_MAX_ERROR_BYTES = 16_384
+_USAGE_WAIT_S = 2.0
+"""How long the counts may come after the last token; the reply is whole without them."""
+_TOO_LONG = re.compile(
+    r"context.?(length|window|size)|maximum context|prompt is too long|exceed_context", re.IGNORECASE
+)
+_SET_UP = frozenset({401, 403, 404})
+_BUSY = frozenset({429, 503})
+_MISFIT = frozenset({400, 422})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How long a server may take, in seconds, and how often it is asked again while nothing was delivered.
+
+    Before another try there is a pause: what the server wishes, if that is at most `max_retry_after_s`, else up to
+    `backoff_s`, doubled each time, by chance so that not all come back at once.
+    """
+
+    connect_s: float = 5.0
+    first_token_s: float = 60.0
+    between_tokens_s: float = 30.0
+    whole_s: float = 120.0
+    tries: int = 3
+    backoff_s: float = 0.5
+    max_retry_after_s: float = 5.0
+
+
+class Circuit:
+    """Open after so many failures of people's requests in a row; then nobody is sent there until a probe has worked.
+
+    The libraries for this count exceptions around calls and let a person's request through to find out whether it
+    works again. Here an engine's probes find out, so what is left is this counter.
+    """
+
+    def __init__(self, *, threshold: int = 5) -> None:
+        self._threshold = threshold
+        self._failures = 0
+
+    @property
+    def is_open(self) -> bool:
+        """True while requests are refused."""
+        return self._failures >= self._threshold
+
+    def failed(self) -> None:
+        """Another request came to nothing."""
+        self._failures += 1
+
+    def worked(self) -> None:
+        """A token came."""
+        self._failures = 0
+
+
+class Server:
+    """Asks one server for replies. `url` ends before `/chat/completions`. Belongs to the event loop that first asks."""
+
+    def __init__(self, url: str, key: str | None, *, patience: Patience, max_connections: int) -> None:
+        self.url = httpx.URL(url)
+        self.circuit = Circuit()
+        self._key = key
+        self._patience = patience
+        self._client = httpx.AsyncClient(
+            headers={"Accept": "text/event-stream", **({"Authorization": f"Bearer {key}"} if key else {})},
+            timeout=httpx.Timeout(connect=patience.connect_s, read=None, write=30.0, pool=patience.connect_s),
+            limits=httpx.Limits(max_connections=max_connections, keepalive_expiry=15.0),
+        )
+        self._path = self.url.copy_with(path=self.url.path.rstrip("/") + "/chat/completions")
+        self._length_field = "max_tokens"
+        self._asks_for_usage = True
+
+    async def chunks(self, body: dict[str, Any], *, max_tokens: int) -> AsyncGenerator[Chunk]:
+        """The reply to this request body, chunk by chunk; asks again while that can help and nothing came yet.
+
+        Returns only when the server said that the reply is whole. Raises `Trouble`.
+        """
+        tries = 0
+        while True:
+            tries += 1
+            delivered = False
+            try:
+                async with aclosing(self._ask(body, max_tokens)) as chunks:
+                    async for chunk in chunks:
+                        delivered = True
+                        yield chunk
+            except Trouble as trouble:
+                if delivered or trouble.again_s is None or tries >= self._patience.tries:
+                    raise
+                if trouble.again_s > self._patience.max_retry_after_s:
+                    raise
+                backoff_s = self._patience.backoff_s * 2 ** (tries - 1)
+                pause_s = max(trouble.again_s, random.uniform(0, backoff_s))  # noqa: S311 - nothing secret
+            else:
+                return
+            await asyncio.sleep(pause_s)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._client.aclose()
+
+    async def _ask(self, body: dict[str, Any], max_tokens: int) -> AsyncGenerator[Chunk]:
+        clock = asyncio.get_running_loop().time
+        begun = clock()
+        whole_by, token_by = begun + self._patience.whole_s, begun + self._patience.first_token_s
+        response = await self._send(body, max_tokens, by=min(whole_by, token_by))
+        try:
+            whole = False
+            said = False
+            async with aclosing(self._events(response)) as events:
+                while (event := await _next(events, by=min(whole_by, token_by), whole=whole)) is not None:
+                    chunk = read_chunk(event)
+                    said = said or bool(chunk.text)
+                    whole = whole or chunk.finished or (chunk.done and said)
+                    if chunk.text or chunk.thought:
+                        token_by = clock() + self._patience.between_tokens_s
+                    if whole:
+                        token_by = min(token_by, clock() + _USAGE_WAIT_S)
+                    if chunk.done:
+                        break
+                    handed_over = clock()
+                    yield chunk
+                    token_by += clock() - handed_over  # time that the reader took is not the server's
+            if not whole:
+                raise Trouble(Kind.BROKEN, "the stream ended before the reply was whole")
+        finally:
+            await response.aclose()
+
+    async def _send(self, body: dict[str, Any], max_tokens: int, *, by: float) -> httpx.Response:
+        """The response once its headers are there, when it is one that begins a stream."""
+        while True:
+            request = self._client.build_request("POST", self._path, json=self._dialect(body, max_tokens))
+            response = await self._headers(request, by=by)
+            if response.is_success and "event-stream" in response.headers.get("content-type", "event-stream"):
+                return response
+            try:
+                words = await self._words(response, by=by)
+            finally:
+                await response.aclose()
+            if not (response.status_code in _MISFIT and self._learn(words)):
+                raise self._refusal(response, words)
+
+    async def _headers(self, request: httpx.Request, *, by: float) -> httpx.Response:
+        try:
+            async with asyncio.timeout_at(by):
+                return await self._client.send(request, stream=True)
+        except TimeoutError:
+            raise Trouble(Kind.BROKEN, "no answer in time") from None
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            raise Trouble(Kind.UNREACHABLE, f"cannot connect: {_said(error)}", again_s=0) from error
+        except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError, httpx.PoolTimeout) as error:
+            raise Trouble(Kind.BROKEN, f"no answer: {_said(error)}", again_s=0) from error
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise Trouble(Kind.BROKEN, f"cannot be asked: {_said(error)}") from error
+
+    def _dialect(self, body: dict[str, Any], max_tokens: int) -> dict[str, Any]:
+        usage = {"stream_options": {"include_usage": True}} if self._asks_for_usage else {}
+        return {**body, **usage, self._length_field: max_tokens, "stream": True}
+
+    def _learn(self, words: str) -> bool:
+        """True where the server's words tell how it wants to be asked instead; from then on it is asked so."""
+        if self._asks_for_usage and "stream_options" in words:
+            self._asks_for_usage = False
+        elif self._length_field == "max_tokens" and "max_completion_tokens" in words:
+            self._length_field = "max_completion_tokens"
+        else:
+            return False
+        return True
+
+    async def _words(self, response: httpx.Response, *, by: float) -> str:
+        """What a refusal says, without our key should it quote that; "" where it cannot be read."""
+        body = b""
+        try:
+            async with asyncio.timeout_at(by):
+                async for part in response.aiter_bytes():
+                    body += part
+                    if len(body) > _MAX_ERROR_BYTES:
+                        break
+            words = error_words(json.loads(body))
+        except (httpx.HTTPError, TimeoutError):
+            return ""
+        except (ValueError, RecursionError):
+            words = body[:300].decode("utf-8", "replace")
+        return words.replace(self._key, "[key]") if self._key else words
+
+    def _refusal(self, response: httpx.Response, words: str) -> Trouble:
+        status = response.status_code
+        told = f"answered {status}: {words}"
+        if status in _SET_UP:
+            return Trouble(Kind.SET_UP, told)
+        if status == httpx.codes.REQUEST_ENTITY_TOO_LARGE or (status in _MISFIT and _TOO_LONG.search(words)):
+            return Trouble(Kind.TOO_LONG, told)
+        if status in _BUSY:
+            return Trouble(Kind.BUSY, told, again_s=_retry_after_s(response))
+        if response.is_client_error:
+            return Trouble(Kind.MISFIT, told)
+        return Trouble(Kind.BROKEN, told)
+
+    async def _events(self, response: httpx.Response) -> AsyncGenerator[str]:
+        reader = EventReader()
+        try:
+            async for received in response.aiter_bytes():
+                for event in reader.push(received):
+                    yield event
+        except (httpx.HTTPError, httpx.StreamError) as error:
+            raise Trouble(Kind.BROKEN, f"the stream broke: {_said(error)}") from error
+        for event in reader.finish():
+            yield event
+
+
+async def _next(events: AsyncGenerator[str], *, by: float, whole: bool) -> str | None:
+    """The next event, None at the end. Once the reply is whole, whatever comes late or goes wrong is no trouble."""
+    try:
+        async with asyncio.timeout_at(by):
+            return await anext(events, None)
+    except TimeoutError:
+        if whole:
+            return None
+        raise Trouble(Kind.BROKEN, "silent for too long") from None
+    except Trouble:
+        if whole:
+            return None
+        raise
+
+
+def _retry_after_s(response: httpx.Response) -> float:
+    wish = response.headers.get("retry-after", "")
+    return float(wish) if re.fullmatch(r"\d{1,6}(\.\d{1,3})?", wish) else 0.0
+
+
+def _said(error: Exception) -> str:
+    """Some of the client's errors say nothing."""
+    return str(error) or type(error).__name__

@@ -1,0 +1,67 @@
+"""What can go wrong with a server, in words for the log, and what people may be told of it."""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+
+from chatbill.domain.errors import ChatbillError, GenerationFailed, ModelUnavailable, Overloaded, TooLarge
+from chatbill.domain.ids import ModelId
+
+
+class Kind(Enum):
+    """What a trouble means for the model."""
+
+    UNREACHABLE = auto()  # nobody answers: counts against the server
+    BROKEN = auto()  # an error of its own, silence, or an answer that makes no sense: counts against the server
+    BUSY = auto()  # it works, and refuses more for now
+    SET_UP = auto()  # it knows neither us nor the model until somebody changes something
+    TOO_LONG = auto()  # the prompt does not fit into its window
+    MISFIT = auto()  # it does not like this one request
+
+
+_REASONS = {
+    Kind.UNREACHABLE: "its server cannot be reached; try again in a moment",
+    Kind.BROKEN: "its server is not working properly; try again in a moment",
+    Kind.BUSY: "its server takes no more requests for now; try again in a moment",
+    Kind.SET_UP: "it is not set up correctly; the service's operator finds the cause in the log",
+    Kind.TOO_LONG: "it does not even take a short message; the service's operator finds the cause in the log",
+    Kind.MISFIT: "its server refuses requests; the service's operator finds the cause in the log",
+}
+
+
+class Trouble(Exception):
+    """One request to a server went wrong. The text is for the log alone: it may quote what the server said.
+
+    `again_s` is not None where nothing was computed and another try in so many seconds (0: no wish) may help.
+    """
+
+    def __init__(self, kind: Kind, words: str, *, again_s: float | None = None) -> None:
+        super().__init__(words)
+        self.kind = kind
+        self.again_s = again_s
+
+    @property
+    def counts(self) -> bool:
+        """True where it speaks against the server and not against the request."""
+        return self.kind in {Kind.UNREACHABLE, Kind.BROKEN}
+
+    @property
+    def reason(self) -> str:
+        """Why a model with this trouble is not available, for people."""
+        return _REASONS[self.kind]
+
+    def error(self, model: ModelId) -> ChatbillError:
+        """What the person is told whose reply it ended."""
+        match self.kind:
+            case Kind.UNREACHABLE | Kind.SET_UP:
+                return ModelUnavailable(model, self.reason)
+            case Kind.BUSY:
+                return Overloaded(retry_after_s=max(1, round(self.again_s or 1)))
+            case Kind.TOO_LONG:
+                return TooLarge.of(
+                    "message",
+                    "does not fit into this model's window with what was said before; "
+                    "shorten it, begin a new conversation, or ask for a shorter reply",
+                )
+            case Kind.BROKEN | Kind.MISFIT:
+                return GenerationFailed()

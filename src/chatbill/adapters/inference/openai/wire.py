@@ -1,0 +1,122 @@
+"""Reading the answer of a server: bytes to events, events to chunks, every size bounded."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from chatbill.adapters.inference.openai.trouble import Kind, Trouble
+
+MAX_EVENT_BYTES = 1 << 20
+"""Far more than a token takes; a server that sends more at once is not sending tokens."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chunk:
+    """What one event says. `text` is the next part of the reply, `thought` is True for text that is not shown.
+
+    `finished` and `done` are the server's two ways to say that the reply is whole. The counts are its own, in tokens.
+    """
+
+    text: str = ""
+    thought: bool = False
+    finished: bool = False
+    done: bool = False
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+
+
+class EventReader:
+    """Takes bytes as they come, cut anywhere, and gives the data of each server-sent event once it is complete.
+
+    Lines end at LF or CRLF. Text is decoded by whole events, so a character may be cut in two. Comments, which keep
+    connections open, and fields other than `data` are left out.
+    """
+
+    def __init__(self) -> None:
+        self._rest = bytearray()
+        self._data: list[bytes] = []
+        self._size = 0
+
+    def push(self, received: bytes) -> Iterator[str]:
+        """The events that these bytes complete."""
+        self._rest += received
+        *lines, rest = self._rest.split(b"\n")
+        self._rest = bytearray(rest)
+        for line in lines:
+            yield from self._line(bytes(line).removesuffix(b"\r"))
+        self._check(len(self._rest))
+
+    def finish(self) -> Iterator[str]:
+        """The last event, where the server left out the empty line after it."""
+        yield from self._line(bytes(self._rest).removesuffix(b"\r"))
+        yield from self._line(b"")
+
+    def _line(self, line: bytes) -> Iterator[str]:
+        if line.startswith(b"data:"):
+            self._size += len(line)
+            self._check(self._size)
+            self._data.append(line.removeprefix(b"data:").removeprefix(b" "))
+        elif not line and self._data:
+            event, self._data, self._size = b"\n".join(self._data), [], 0
+            try:
+                yield event.decode()
+            except UnicodeDecodeError:
+                raise Trouble(Kind.BROKEN, "an event is not UTF-8") from None
+
+    def _check(self, size: int) -> None:
+        if size > MAX_EVENT_BYTES:
+            raise Trouble(Kind.BROKEN, f"an event is longer than {MAX_EVENT_BYTES} bytes")
+
+
+def read_chunk(event: str) -> Chunk:
+    """What an event says; raises `Trouble` for an error that the server reports in it, and for what is not a chunk."""
+    if event.strip() == "[DONE]":
+        return Chunk(done=True)
+    try:
+        body = json.loads(event)
+    except (ValueError, RecursionError):
+        raise Trouble(Kind.BROKEN, f"an event is not JSON: {event[:80]!r}") from None
+    if not isinstance(body, dict):
+        raise Trouble(Kind.BROKEN, f"an event is not an object: {event[:80]!r}")
+    if body.get("error"):
+        raise Trouble(Kind.BROKEN, f"error in the stream: {error_words(body)}")
+    choice, usage = _first(body.get("choices")), _object(body.get("usage"))
+    delta = _object(choice.get("delta"))
+    text, thought = delta.get("content"), delta.get("reasoning_content") or delta.get("reasoning")
+    if text is not None and not isinstance(text, str):
+        raise Trouble(Kind.BROKEN, "the content of a delta is not text")
+    finish = choice.get("finish_reason")
+    if finish == "error":
+        raise Trouble(Kind.BROKEN, "the server ended the reply with an error")
+    return Chunk(
+        text=text or "",
+        thought=bool(thought),
+        finished=bool(finish),
+        prompt_tokens=_count(usage.get("prompt_tokens")),
+        completion_tokens=_count(usage.get("completion_tokens")),
+    )
+
+
+def error_words(body: Any) -> str:
+    """What a server says went wrong, short, from the shapes that servers give it."""
+    error = body.get("error", body) if isinstance(body, dict) else body
+    if isinstance(error, dict):
+        parts = [error.get(name) for name in ("code", "type", "param", "message", "detail")]
+        error = " ".join(str(part) for part in parts if isinstance(part, str | int) and part)
+    return str(error)[:300] if isinstance(error, str) else "no words"
+
+
+def _first(choices: Any) -> dict[str, Any]:
+    return _object(choices[0]) if isinstance(choices, list) and choices else {}
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _count(value: Any) -> int | None:
+    """A count that can be true; servers that do not count say 0, or null."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None

@@ -1,0 +1,43 @@
+"""One engine made of several, each with models of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+
+from chatbill.application.ports.engine import Engine, Generation, GenerationRequest, ModelStatus
+from chatbill.domain.errors import ModelUnavailable
+from chatbill.domain.ids import ModelId
+
+
+class RoutedEngine:
+    """Hands each request to the engine that has its model. `order` is that of the catalogue."""
+
+    def __init__(self, engines: Mapping[ModelId, Engine], *, order: Iterable[ModelId]) -> None:
+        self._of = dict(engines)
+        self._engines = list({id(engine): engine for engine in self._of.values()}.values())
+        self._order = tuple(order)
+        self.name = "+".join(engine.name for engine in self._engines)
+
+    def status(self) -> Mapping[ModelId, ModelStatus]:
+        """What each engine says of its own."""
+        statuses = {model: status for engine in self._engines for model, status in engine.status().items()}
+        return {model: statuses[model] for model in self._order if model in statuses}
+
+    async def start(self) -> None:
+        """All at once, so that a model on a server need not wait for one that is being loaded here."""
+        await asyncio.gather(*(engine.start() for engine in self._engines))
+
+    async def prepare(self, request: GenerationRequest) -> Generation:
+        """A place at the engine that has the model."""
+        engine = self._of.get(request.model)
+        if engine is None:
+            raise ModelUnavailable(request.model, "no engine has it")
+        return await engine.prepare(request)
+
+    async def close(self) -> None:
+        """Close all, also where one cannot be closed cleanly; what went wrong first is raised then."""
+        results = await asyncio.gather(*(engine.close() for engine in self._engines), return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result

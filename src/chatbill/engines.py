@@ -1,0 +1,101 @@
+"""Which engine answers for which model, by the settings."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from chatbill.application.ports.engine import Engine
+from chatbill.domain.catalogue import Catalogue
+from chatbill.settings import Settings, SettingsError, variable_value
+
+if TYPE_CHECKING:
+    # Each brings packages that a command without it should not wait for.
+    from chatbill.adapters.inference.library import ModelLibrary
+    from chatbill.adapters.inference.model_spec import ModelSpec
+    from chatbill.adapters.inference.transformers.engine import ModelReport
+
+_OWN_KEY = "CHATBILL_ENGINE_API_KEY"
+
+
+def specs_of(settings: Settings, library: ModelLibrary) -> tuple[ModelSpec, ...]:
+    """The models of the catalogue; with the engine `openai`, all of them as they are on its server.
+
+    Raises `InvalidRequest` for a catalogue that cannot be read.
+    """
+    from chatbill.adapters.inference.specs import load_catalogue  # noqa: PLC0415
+
+    specs = load_catalogue(settings.models)
+    if settings.engine != "openai":
+        return specs
+    return tuple(_on_the_server(spec, settings, library) for spec in specs)
+
+
+def build_engine(
+    settings: Settings,
+    catalogue: Catalogue,
+    specs: tuple[ModelSpec, ...],
+    library: ModelLibrary,
+    report: ModelReport,
+) -> Engine:
+    """One engine for all models, made of several where some run here and some on servers."""
+    if settings.engine == "scripted":
+        from chatbill.adapters.inference.scripted import ScriptedEngine  # noqa: PLC0415
+
+        return ScriptedEngine(catalogue)
+    from chatbill.adapters.inference.model_spec import ServerSource  # noqa: PLC0415
+
+    remote = tuple(spec for spec in specs if isinstance(spec.source, ServerSource))
+    local = tuple(spec for spec in specs if spec not in remote)
+    if not local:
+        return _servers(settings, remote)
+    from chatbill.adapters.inference.transformers.engine import TransformersEngine  # noqa: PLC0415
+
+    here = TransformersEngine(local, library, slots=settings.batch_size, max_queued=settings.queue_size, report=report)
+    if not remote:
+        return here
+    from chatbill.adapters.inference.routing import RoutedEngine  # noqa: PLC0415
+
+    there = _servers(settings, remote)
+    engines: dict[str, Engine] = {spec.id: there if spec in remote else here for spec in specs}
+    return RoutedEngine({model: engines[model] for model in catalogue}, order=catalogue)
+
+
+def _servers(settings: Settings, specs: tuple[ModelSpec, ...]) -> Engine:
+    from chatbill.adapters.inference.openai import OpenAIEngine, Patience  # noqa: PLC0415
+
+    return OpenAIEngine(
+        specs,
+        key=lambda name: _key(settings, name),
+        max_queued=settings.queue_size,
+        probe_s=settings.engine_probe_s,
+        patience=Patience(
+            first_token_s=settings.first_token_timeout_s,
+            between_tokens_s=settings.engine_silence_s,
+            whole_s=settings.generation_timeout_s,
+        ),
+    )
+
+
+def _key(settings: Settings, name: str) -> str | None:
+    if name == _OWN_KEY:
+        return settings.engine_api_key.get_secret_value() if settings.engine_api_key else None
+    if (key := variable_value(name)) is None:
+        raise SettingsError(f"{name} is not set; the catalogue {settings.models} names it as `api_key_env`.")
+    return key
+
+
+def _on_the_server(spec: ModelSpec, settings: Settings, library: ModelLibrary) -> ModelSpec:
+    """The model as the server of the settings has it; files that are here anyway serve to count its tokens."""
+    from chatbill.adapters.inference.model_spec import ServerSource  # noqa: PLC0415
+
+    if isinstance(spec.source, ServerSource):
+        return spec
+    tokenizer = library.folder(spec) / "tokenizer.json"
+    source = ServerSource(
+        url=settings.engine_url or "",
+        api_key_env=_OWN_KEY,
+        tokenizer=tokenizer if tokenizer.is_file() else None,
+        concurrency=settings.engine_concurrency,
+    )
+    return replace(spec, source=source)

@@ -1,0 +1,95 @@
+"""A person, a wallet, and an engine whose models are on a server that a test decides about."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from chatbill.adapters.inference.model_spec import domain_catalogue
+from chatbill.adapters.inference.openai import OpenAIEngine, Patience
+from chatbill.application.events import End, Event
+from chatbill.application.messages import Message
+from chatbill.application.ports.engine import ModelStatus
+from chatbill.application.principal import Principal
+from chatbill.application.replies import Reply
+from chatbill.domain.credits import Price
+from chatbill.domain.ids import ModelId
+from tests.adapters.inference.fake_servers import BadServer, Move, bad_server, on_server, works
+from tests.support import World, world
+
+MINI = ModelId("demo-mini")
+QUICK = Patience(connect_s=0.5, first_token_s=1, between_tokens_s=1, whole_s=10, backoff_s=0.01, max_retry_after_s=1)
+PRICE = Price(per_reply=1, per_1k_prompt_tokens=100, per_1k_completion_tokens=500)
+"""A hundredth of a credit hides no token."""
+
+
+@dataclass
+class Scene:
+    """Alice has 10,000 credits and asks the model of a server."""
+
+    server: BadServer
+    engine: OpenAIEngine
+    world: World
+    alice: Principal
+
+    async def send(self, text: str = "Hello there", **more: Any) -> Reply:
+        """Her message, accepted."""
+        reply = await self.world.use_cases.send_message(self.alice, Message(model=MINI, text=text, **more))
+        assert isinstance(reply, Reply)
+        return reply
+
+    async def end(self, text: str = "Hello there", **more: Any) -> End:
+        """The end of her message, once nothing is held and the books agree."""
+        reply = await self.send(text, **more)
+        end = await reply.finished()
+        await self.check(end)
+        return end
+
+    async def check(self, end: End) -> None:
+        """Charged as the end says, nothing held, and the proof holds."""
+        wallet = await self.world.use_cases.read_balance(self.alice)
+        assert wallet.held == 0
+        differences: list[object] = []
+        assert (await self.world.use_cases.verify_ledger(differences.append)).agrees, differences
+        assert end.interaction.usage.prompt_tokens >= 0
+
+    @property
+    def status(self) -> ModelStatus:
+        """How the model stands."""
+        return self.engine.status()[MINI]
+
+
+@contextlib.asynccontextmanager
+async def scene(
+    move: Move = works,
+    *,
+    patience: Patience = QUICK,
+    probe_s: float = 30,
+    max_queued: int = 10,
+    key: str | None = None,
+    source: dict[str, Any] | None = None,
+    probed: Move = works,
+) -> AsyncIterator[Scene]:
+    """The scene once the engine is started, and closed at the end."""
+    async with bad_server(move, probed=probed) as server:
+        variable = "SOME_KEY" if key else ""
+        specs = tuple(
+            replace(spec, price=PRICE) for spec in on_server(server.url, api_key_env=variable, **(source or {}))
+        )
+        engine = OpenAIEngine(
+            specs[:1], key={"SOME_KEY": key}.get, patience=patience, probe_s=probe_s, max_queued=max_queued
+        )
+        everything = world(engine=engine, catalogue=domain_catalogue(specs), welcome_credits=10_000)
+        await engine.start()
+        try:
+            yield Scene(server, engine, everything, await everything.person())
+        finally:
+            await everything.use_cases.replies.drain(grace_s=0)
+            await engine.close()
+
+
+async def events_of(reply: Reply) -> list[Event]:
+    """All of them."""
+    return [event async for event in reply]

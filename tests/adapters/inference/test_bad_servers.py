@@ -1,0 +1,546 @@
+"""Servers that misbehave, over real sockets: what each costs, and what the person and the log are told."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+from typing import Any
+
+import pytest
+import structlog
+
+from chatbill.application.events import Completed, Delta, Failed, Stopped
+from chatbill.application.ports.engine import ModelState
+from chatbill.domain.chat import Outcome
+from chatbill.domain.credits import Usage
+from chatbill.domain.errors import ModelUnavailable
+from tests.adapters.inference.fake_servers import Move, Wire, delta, eventually
+from tests.adapters.inference.server_scene import PRICE, QUICK, events_of, scene
+
+SAID = Usage(prompt_tokens=12, completion_tokens=3)
+LIKELY_PROMPT = 3 + 4 + 3
+"""What "Hello there" is likely to be: a token for four bytes, four around the message, three around them all."""
+
+
+async def good(wire: Wire) -> None:
+    await wire.head()
+    await wire.event(delta(role="assistant", content=""))
+    await wire.say("one", " two", " three")
+    await wire.finish(prompt_tokens=12, completion_tokens=3)
+
+
+async def slow(wire: Wire) -> None:
+    await wire.head()
+    for word in ("one", " two", " three"):
+        await asyncio.sleep(0.4)
+        await wire.say(word)
+    await wire.finish(prompt_tokens=12, completion_tokens=3)
+
+
+async def byte_by_byte(wire: Wire) -> None:
+    await wire.head()
+    events = [delta(content="one"), delta(content=" two"), delta(content=" three"), delta(finish_reason="stop")]
+    usage = {"choices": [], "usage": {"prompt_tokens": 12, "completion_tokens": 3}}
+    for event in (*events, usage):
+        for byte in f"data: {json.dumps(event)}\r\n\r\n".encode():
+            await wire.raw(bytes([byte]))
+            await asyncio.sleep(0)
+    await wire.raw("data: [DONE]\r\n\r\n")
+
+
+async def kept_alive(wire: Wire) -> None:
+    await wire.head()
+    for word in ("one", " two", " three"):
+        await wire.raw(": keep-alive\n\n:\n\nevent: chunk\nid: 7\nretry: 10\n")
+        await wire.say(word)
+    await wire.finish(prompt_tokens=12, completion_tokens=3)
+
+
+async def two_lines_of_data(wire: Wire) -> None:
+    await wire.head()
+    await wire.raw('data: {"choices":\ndata: [{"delta": {"content": "one two three"}}]}\n\n')
+    await wire.finish(prompt_tokens=12, completion_tokens=3)
+
+
+async def empty_choices(wire: Wire) -> None:
+    await wire.head()
+    await wire.event({"choices": []})
+    await wire.event({"choices": None, "usage": None})
+    await wire.event({"object": "something.else"})
+    await wire.event({"choices": [{"delta": None}]})
+    await wire.say("one", " two", " three")
+    await wire.finish(prompt_tokens=12, completion_tokens=3)
+
+
+async def compressed(wire: Wire) -> None:
+    events = (delta(content="one"), delta(content=" two"), delta(content=" three"), delta(finish_reason="stop"))
+    text = "".join(f"data: {json.dumps(event)}\n\n" for event in events)
+    usage = {"choices": [], "usage": {"prompt_tokens": 12, "completion_tokens": 3}}
+    body = gzip.compress(f"{text}data: {json.dumps(usage)}\n\ndata: [DONE]\n\n".encode())
+    await wire.head(200, "Content-Encoding: gzip", f"Content-Length: {len(body)}")
+    await wire.raw(body)
+
+
+async def without_done(wire: Wire) -> None:
+    await wire.head()
+    await wire.say("one", " two", " three")
+    await wire.event({**delta(finish_reason="stop"), "usage": {"prompt_tokens": 12, "completion_tokens": 3}})
+
+
+async def without_the_last_blank_line(wire: Wire) -> None:
+    await wire.head()
+    await wire.say("one", " two", " three")
+    last = {**delta(finish_reason="stop"), "usage": {"prompt_tokens": 12, "completion_tokens": 3}}
+    await wire.raw(f"data: {json.dumps(last)}")
+
+
+async def open_for_ever_after_the_end(wire: Wire) -> None:
+    await good(wire)
+    await wire.left()
+
+
+@pytest.mark.parametrize(
+    "move",
+    [
+        good,
+        slow,
+        byte_by_byte,
+        kept_alive,
+        two_lines_of_data,
+        empty_choices,
+        compressed,
+        without_done,
+        without_the_last_blank_line,
+        open_for_ever_after_the_end,
+    ],
+)
+async def test_odd_but_whole_replies_are_charged_as_the_server_counted(move: Move) -> None:
+    async with scene(move) as here:
+        end = await here.end()
+
+        assert isinstance(end, Completed), end
+        assert end.interaction.reply.replace(" ", "") == "onetwothree"
+        assert end.interaction.usage == SAID
+        assert end.interaction.credits_charged == PRICE.of(SAID)
+        assert here.status.state is ModelState.READY
+
+
+async def no_usage(wire: Wire) -> None:
+    await wire.head()
+    await wire.say("one", " two", " three")
+    await wire.finish()
+
+
+async def usage_null(wire: Wire) -> None:
+    await wire.head()
+    await wire.say("one", " two", " three")
+    await wire.event({**delta(finish_reason="stop"), "usage": None})
+    await wire.event("[DONE]")
+
+
+async def usage_nonsense(wire: Wire) -> None:
+    await wire.head()
+    await wire.say("one", " two", " three")
+    await wire.event(delta(finish_reason="stop"))
+    await wire.event({"choices": [], "usage": {"prompt_tokens": -5, "completion_tokens": "many"}})
+    await wire.event("[DONE]")
+
+
+async def silent_after_the_finish(wire: Wire) -> None:
+    await wire.head()
+    await wire.say("one", " two", " three")
+    await wire.event(delta(finish_reason="stop"))
+    await wire.left()
+
+
+async def reset_after_the_finish(wire: Wire) -> None:
+    await wire.head()
+    await wire.say("one", " two", " three")
+    await wire.event(delta(finish_reason="stop"))
+    await asyncio.sleep(0.05)
+    wire.reset()
+
+
+async def done_without_a_finish(wire: Wire) -> None:
+    await wire.head()
+    await wire.say("one", " two", " three")
+    await wire.event("[DONE]")
+
+
+@pytest.mark.parametrize(
+    "move",
+    [no_usage, usage_null, usage_nonsense, silent_after_the_finish, reset_after_the_finish, done_without_a_finish],
+)
+async def test_without_a_count_of_the_servers_own_the_parts_are_counted(move: Move) -> None:
+    async with scene(move) as here:
+        end = await here.end()
+
+        assert isinstance(end, Completed), end
+        counted = Usage(prompt_tokens=LIKELY_PROMPT, completion_tokens=3)
+        assert (end.interaction.reply, end.interaction.usage) == ("one two three", counted)
+        assert end.interaction.credits_charged == PRICE.of(counted)
+
+
+async def lies_about_usage(wire: Wire) -> None:
+    await wire.head()
+    await wire.say("one", " two", " three")
+    await wire.finish(prompt_tokens=1_000_000, completion_tokens=1_000_000)
+
+
+async def test_a_server_that_counts_wildly_gets_no_more_than_the_hold() -> None:
+    async with scene(lies_about_usage) as here:
+        reply = await here.send(max_tokens=10)
+        end = await reply.finished()
+        await here.check(end)
+
+        assert end.interaction.usage.completion_tokens == 10
+        assert end.interaction.credits_charged == reply.accepted.held
+
+
+async def never_ends(wire: Wire) -> None:
+    await wire.head()
+    for _ in range(100_000):
+        await wire.say("word ")
+        await asyncio.sleep(0)
+
+
+async def test_a_server_that_does_not_know_where_to_end_is_cut_off() -> None:
+    async with scene(never_ends) as here:
+        end = await here.end(max_tokens=5)
+
+        assert isinstance(end, Completed)
+        assert end.interaction.usage.completion_tokens == 5
+        assert end.interaction.reply.count("word") <= 2 * 5 + 17
+
+
+async def more_parts_than_tokens(wire: Wire) -> None:
+    await wire.head()
+    await wire.say(*"abcdefgh")
+    await wire.finish(prompt_tokens=12, completion_tokens=3)
+
+
+async def test_a_server_that_cuts_tokens_to_pieces_is_believed_its_count() -> None:
+    async with scene(more_parts_than_tokens) as here:
+        reply = await here.send(max_tokens=4)
+        events = await events_of(reply)
+
+        assert "".join(event.text for event in events if isinstance(event, Delta)) == "abcdefgh"
+        assert sum(event.tokens for event in events if isinstance(event, Delta)) <= 4
+        assert events[-1] == await reply.finished()
+        assert (await reply.finished()).interaction.usage == SAID
+
+
+async def fewer_parts_than_tokens(wire: Wire) -> None:
+    await wire.head()
+    await wire.say("one two three")
+    await wire.finish(prompt_tokens=12, completion_tokens=3)
+
+
+async def test_tokens_that_came_together_are_counted_in_the_pieces_too() -> None:
+    async with scene(fewer_parts_than_tokens) as here:
+        events = await events_of(await here.send())
+
+        assert sum(event.tokens for event in events if isinstance(event, Delta)) == 3
+
+
+async def test_characters_that_are_cut_in_two_arrive_whole() -> None:
+    line_separator = "\u2028"
+
+    async def move(wire: Wire) -> None:
+        await wire.head()
+        text = f"naïve 😀{line_separator}日本語"
+        for byte in f"data: {json.dumps(delta(content=text), ensure_ascii=False)}\n\n".encode():
+            await wire.raw(bytes([byte]))
+            await asyncio.sleep(0)
+        await wire.finish(prompt_tokens=12, completion_tokens=3)
+
+    async with scene(move) as here:
+        assert (await here.end()).interaction.reply == f"naïve 😀{line_separator}日本語"
+
+
+async def wrong_json(wire: Wire) -> None:
+    await wire.head()
+    await wire.say("one")
+    await wire.raw('data: {"choices": [{"delta": {"content": "tw\n\n')
+
+
+async def not_an_object(wire: Wire) -> None:
+    await wire.head()
+    await wire.event("[1, 2]")
+
+
+async def content_is_a_number(wire: Wire) -> None:
+    await wire.head()
+    await wire.event(delta(content=7))
+
+
+async def not_utf8(wire: Wire) -> None:
+    await wire.head()
+    await wire.raw(b'data: {"choices": [{"delta": {"content": "\xff\xfe"}}]}\n\n')
+
+
+async def half_a_chunk(wire: Wire) -> None:
+    await wire.head()
+    await wire.say("one", " two")
+    await wire.raw('data: {"choices": [{"del')
+
+
+async def ends_in_the_middle(wire: Wire) -> None:
+    await wire.head()
+    await wire.say("one", " two", " three")
+
+
+async def nothing_but_done(wire: Wire) -> None:
+    await wire.head()
+    await wire.event("[DONE]")
+
+
+async def error_500_before(wire: Wire) -> None:
+    await wire.refuse(500, '{"error": {"message": "a secret of the server"}}')
+
+
+async def error_after_three_tokens(wire: Wire) -> None:
+    await wire.head()
+    await wire.say("one", " two", " three")
+    await wire.event({"error": {"message": "a secret of the server", "code": 500}})
+
+
+async def error_as_text(wire: Wire) -> None:
+    await wire.head()
+    await wire.say("one")
+    await wire.event({"error": "a secret of the server"})
+
+
+async def finish_reason_error(wire: Wire) -> None:
+    await wire.head()
+    await wire.say("one")
+    await wire.event(delta(finish_reason="error"))
+
+
+async def reset_after_three_tokens(wire: Wire) -> None:
+    await wire.head()
+    await wire.say("one", " two", " three")
+    await asyncio.sleep(0.05)
+    wire.reset()
+
+
+async def silent_from_the_start(wire: Wire) -> None:
+    await wire.left()
+
+
+async def silent_after_the_headers(wire: Wire) -> None:
+    await wire.head()
+    await wire.event(delta(role="assistant"))
+    await wire.left()
+
+
+async def silent_after_two_tokens(wire: Wire) -> None:
+    await wire.head()
+    await wire.say("one", " two")
+    await wire.left()
+
+
+async def alive_but_dumb(wire: Wire) -> None:
+    await wire.head()
+    while True:
+        await wire.raw(": still here\n\n")
+        await asyncio.sleep(0.05)
+
+
+async def content_length_too_long(wire: Wire) -> None:
+    await wire.head(200, "Content-Length: 100000")
+    await wire.say("one", " two")
+
+
+async def content_length_too_short(wire: Wire) -> None:
+    await wire.head(200, "Content-Length: 40")
+    await wire.say("one", " two")
+
+
+async def not_really_gzip(wire: Wire) -> None:
+    await wire.head(200, "Content-Encoding: gzip")
+    await wire.say("one", " two")
+
+
+async def a_page(wire: Wire) -> None:
+    await wire.raw("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close\r\n\r\n<h1>Welcome</h1>")
+
+
+async def a_redirect(wire: Wire) -> None:
+    await wire.refuse(307, "", "Location: http://127.0.0.1:9/elsewhere")
+
+
+async def not_http(wire: Wire) -> None:
+    await wire.raw("220 smtp.example.org ready\r\n")
+
+
+async def an_endless_line(wire: Wire) -> None:
+    await wire.head()
+    await wire.raw("data: ")
+    while True:
+        await wire.raw("x" * 65_536)
+        await asyncio.sleep(0)
+
+
+async def an_endless_event(wire: Wire) -> None:
+    await wire.head()
+    while True:
+        await wire.raw("data: " + "x" * 65_536 + "\n")
+        await asyncio.sleep(0)
+
+
+async def many_headers(wire: Wire) -> None:
+    await wire.raw("HTTP/1.1 200 OK\r\n")
+    while True:
+        await wire.raw("X-Header: " + "x" * 1_000 + "\r\n")
+        await asyncio.sleep(0)
+
+
+BROKEN = [
+    (wrong_json, "is not JSON"),
+    (not_an_object, "is not an object"),
+    (content_is_a_number, "is not text"),
+    (not_utf8, "is not UTF-8"),
+    (half_a_chunk, "is not JSON"),
+    (ends_in_the_middle, "ended before"),
+    (nothing_but_done, "ended before"),
+    (error_500_before, "answered 500"),
+    (error_after_three_tokens, "error in the stream"),
+    (error_as_text, "error in the stream"),
+    (finish_reason_error, "with an error"),
+    (reset_after_three_tokens, "stream broke"),
+    (silent_from_the_start, "no answer in time"),
+    (silent_after_the_headers, "silent for too long"),
+    (silent_after_two_tokens, "silent for too long"),
+    (alive_but_dumb, "silent for too long"),
+    (content_length_too_long, "stream broke"),
+    (content_length_too_short, "is not JSON"),
+    (not_really_gzip, "stream broke"),
+    (a_page, "answered 200"),
+    (a_redirect, "answered 307"),
+    (not_http, "no answer"),
+    (an_endless_line, "longer than"),
+    (an_endless_event, "longer than"),
+    (many_headers, "no answer"),
+]
+
+
+@pytest.mark.parametrize(("move", "cause"), BROKEN)
+async def test_what_breaks_is_free_and_says_nothing_of_the_server(move: Move, cause: str) -> None:
+    async with scene(move) as here:
+        with structlog.testing.capture_logs() as logs:
+            end = await here.end()
+
+        assert [log["cause"] for log in logs if cause in log.get("cause", "")], logs
+        assert isinstance(end, Failed), end
+        assert (end.code, end.interaction.outcome) == ("generation_failed", Outcome.FAILED)
+        assert end.interaction.credits_charged == 0
+        assert "secret" not in end.detail
+        assert "127.0.0.1" not in end.detail
+
+
+async def test_what_was_delivered_before_it_broke_is_kept_and_free() -> None:
+    async with scene(reset_after_three_tokens) as here:
+        end = await here.end()
+
+        assert (end.interaction.reply, end.interaction.credits_charged) == ("one two three", 0)
+        assert len(here.server.asked) == 1, "what was delivered is not asked for again"
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+async def test_a_server_that_does_not_know_us_makes_the_model_unavailable(status: int) -> None:
+    async def move(wire: Wire) -> None:
+        await wire.refuse(status, '{"error": {"message": "no such thing as key s3cret-key here", "code": "why"}}')
+
+    async with scene(move, key="s3cret-key") as here:
+        with structlog.testing.capture_logs() as logs:
+            end = await here.end()
+        refused = here.status
+        with pytest.raises(ModelUnavailable):
+            await here.send()
+
+    assert isinstance(end, Failed)
+    assert (end.code, end.interaction.credits_charged) == ("model_unavailable", 0)
+    assert refused.state is ModelState.UNAVAILABLE
+    assert "not set up correctly" in refused.reason
+    assert "no such thing" not in end.detail + refused.reason
+    causes = [log["cause"] for log in logs if log["event"] == "model_server_trouble"]
+    assert causes == [f"answered {status}: why no such thing as key [key] here"]
+    assert here.server.asked[0]["head"].count("authorization: bearer s3cret-key") == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (400, {"error": {"code": "context_length_exceeded", "message": "Too many."}}),
+        (400, {"message": "This model's maximum context length is 2048 tokens.", "code": 400}),
+        (400, {"error": {"type": "exceed_context_size_error", "message": "the request exceeds"}}),
+        (413, {"detail": "large"}),
+    ],
+)
+async def test_a_prompt_over_the_servers_window_is_too_large(status: int, error: dict[str, Any]) -> None:
+    async def move(wire: Wire) -> None:
+        await wire.refuse(status, json.dumps(error))
+
+    async with scene(move) as here:
+        end = await here.end()
+
+        assert isinstance(end, Failed)
+        assert (end.code, end.interaction.credits_charged) == ("too_large", 0)
+        assert here.status.state is ModelState.READY
+
+
+@pytest.mark.parametrize("status", [400, 422, 402, 409])
+async def test_a_request_that_a_server_does_not_like_is_free_and_does_not_stop_others(status: int) -> None:
+    async def move(wire: Wire) -> None:
+        await wire.refuse(status, '{"detail": [{"msg": "odd", "input": "what the person wrote"}]}')
+
+    async with scene(move) as here:
+        for _ in range(8):
+            end = await here.end()
+            assert isinstance(end, Failed)
+            assert (end.code, end.interaction.credits_charged) == ("generation_failed", 0)
+        assert here.status.state is ModelState.READY
+
+
+async def test_a_stopped_reply_closes_the_request_at_the_server() -> None:
+    closed = asyncio.Event()
+
+    async def move(wire: Wire) -> None:
+        await wire.head()
+        await wire.say("one")
+        await wire.left()
+        closed.set()
+
+    patient = QUICK.__class__(first_token_s=30, between_tokens_s=30)
+    async with scene(move, patience=patient) as here:
+        reply = await here.send()
+        stream = aiter(reply)
+        assert [await anext(stream) for _ in range(2)][1] == Delta("one", 1)
+        reply.stop()
+        end = await reply.finished()
+        await asyncio.wait_for(closed.wait(), timeout=1)
+        await here.check(end)
+
+        assert isinstance(end, Stopped)
+        usage = Usage(prompt_tokens=LIKELY_PROMPT, completion_tokens=1)
+        assert (end.interaction.usage, end.interaction.credits_charged) == (usage, PRICE.of(usage))
+
+
+async def test_an_asker_who_leaves_closes_the_request_at_the_server() -> None:
+    closed = asyncio.Event()
+
+    async def move(wire: Wire) -> None:
+        await wire.head()
+        await wire.left()
+        closed.set()
+
+    patient = QUICK.__class__(first_token_s=30, between_tokens_s=30)
+    async with scene(move, patience=patient) as here:
+        reply = await here.send()
+        await eventually(lambda: bool(here.server.asked))
+        await reply.abandon()
+        await asyncio.wait_for(closed.wait(), timeout=1)
+
+        assert (await reply.finished()).interaction.credits_charged == 0
