@@ -18,6 +18,7 @@ import transformers
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
+from chatbill.adapters.inference.heap import return_freed_memory
 from chatbill.adapters.inference.model_spec import ModelSpec, Weights
 from chatbill.adapters.inference.transformers.attention import ROWS
 from chatbill.adapters.inference.transformers.model import TransformersModel
@@ -77,6 +78,7 @@ class TorchRuntime:
             sampling=sampling_of(weights.generation_config, spec.sampling),
         )
         _write_one_token(spec, model)
+        return_freed_memory()
         return model
 
 

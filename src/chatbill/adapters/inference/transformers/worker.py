@@ -12,6 +12,7 @@ from contextlib import suppress
 
 import structlog
 
+from chatbill.adapters.inference.heap import return_freed_memory
 from chatbill.adapters.inference.transformers.batch import Batch, Ended
 from chatbill.adapters.inference.transformers.generation import ThreadedGeneration
 from chatbill.adapters.inference.transformers.runtime import LocalModel
@@ -139,9 +140,11 @@ class Worker:
         batch = Batch(model, slots=self._slots, name=self._name)
         while self._let_in(batch):
             self._account(batch, batch.step())
-        batch.clear()
         self._give_up(self.reason or STOPPING, _STOPPED)
         model.free_memory()
+        # Nothing may refer to the model any more, or its memory could not go.
+        del batch, model
+        return_freed_memory()
 
     def _account(self, batch: Batch, ended: Sequence[Ended]) -> None:
         """Keep the figures; then, and only then, tell the readers that their replies have ended."""
