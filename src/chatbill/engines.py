@@ -26,6 +26,8 @@ def specs_of(settings: Settings, library: ModelLibrary) -> tuple[ModelSpec, ...]
     from chatbill.adapters.inference.specs import load_catalogue  # noqa: PLC0415
 
     specs = load_catalogue(settings.models)
+    if settings.lazy_models:
+        specs = tuple(replace(spec, lazy=True) for spec in specs)
     if settings.engine != "openai":
         return specs
     return tuple(_on_the_server(spec, settings, library) for spec in specs)
@@ -50,8 +52,20 @@ def build_engine(
     if not local:
         return _servers(settings, remote)
     from chatbill.adapters.inference.transformers.engine import TransformersEngine  # noqa: PLC0415
+    from chatbill.adapters.inference.transformers.health import LifeBounds  # noqa: PLC0415
 
-    here = TransformersEngine(local, library, slots=settings.batch_size, max_queued=settings.queue_size, report=report)
+    here = TransformersEngine(
+        local,
+        library,
+        slots=settings.batch_size,
+        max_queued=settings.queue_size,
+        bounds=LifeBounds(
+            load_wait_s=settings.load_wait_s,
+            probe_interval_s=settings.probe_interval_s,
+            stuck_after_s=settings.stuck_after_s,
+        ),
+        report=report,
+    )
     if not remote:
         return here
     from chatbill.adapters.inference.routing import RoutedEngine  # noqa: PLC0415

@@ -112,6 +112,22 @@ class Settings(BaseSettings):
     batch_size: int = Field(
         default=8, ge=1, le=256, description="Replies that one model writes together; more of them wait their turn."
     )
+    lazy_models: bool = Field(
+        default=False, description="Whether models are loaded by their first message instead of at start."
+    )
+    load_wait_s: Seconds = Field(
+        default=60,
+        description="Longest time a message waits for its model to be loaded before it is refused, in seconds.",
+    )
+    probe_interval_s: Grace = Field(
+        default=30,
+        description="A model that wrote nothing for this long is asked for one token, to see that it can, in seconds; "
+        "0: never.",
+    )
+    stuck_after_s: Seconds = Field(
+        default=120,
+        description="A model that works and shows no life for this long is given up and loaded again, in seconds.",
+    )
     queue_size: int = Field(
         default=100, ge=0, le=100_000, description="Requests that may wait for a model before others are refused."
     )

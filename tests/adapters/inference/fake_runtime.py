@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import threading
 import time
+import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -111,22 +112,45 @@ class FakeModel:
 
 @dataclass
 class FakeRuntime:
-    """Loads fakes, and breaks where it is told to."""
+    """Loads fakes, and breaks where it is told to.
+
+    A model takes two bytes of `gpu_bytes` for each of its parameters until nothing refers to it any more. While `hold`
+    is set, loading does not return.
+    """
 
     broken: dict[str, Exception] = field(default_factory=dict)
     gpu_bytes: int | None = None
-    models: dict[str, FakeModel] = field(default_factory=dict)
+    loaded: list[str] = field(default_factory=list)
     device: Device = "cpu"
+    hold: threading.Event = field(default_factory=threading.Event)
+    _models: dict[str, weakref.ref[FakeModel]] = field(default_factory=dict)
+
+    @property
+    def models(self) -> dict[str, FakeModel]:
+        return {name: model for name, reference in self._models.items() if (model := reference())}
 
     def free_gpu_bytes(self) -> int | None:
         return self.gpu_bytes
 
+    def free_memory(self) -> None:
+        pass
+
     def load(self, spec: ModelSpec, folder: Path) -> LocalModel:
         assert folder.is_dir()
+        while self.hold.is_set():
+            time.sleep(0.002)
         if error := self.broken.get(spec.id):
             raise error
-        model = self.models[spec.id] = FakeModel()
+        model = FakeModel()
+        self._models[spec.id] = weakref.ref(model)
+        self.loaded.append(spec.id)
+        self._take(2 * spec.parameters)
+        weakref.finalize(model, self._take, -2 * spec.parameters)
         return model
+
+    def _take(self, size: int) -> None:
+        if self.gpu_bytes is not None:
+            self.gpu_bytes -= size
 
 
 def fake_specs(root: Path, *, parameters: int = 0, lazy: bool = False) -> tuple[ModelSpec, ...]:

@@ -11,6 +11,7 @@ import pytest
 from chatbill.adapters.inference.fetch import Progress
 from chatbill.adapters.inference.library import ModelLibrary
 from chatbill.adapters.inference.transformers import TransformersEngine
+from chatbill.adapters.inference.transformers.health import LifeBounds
 from chatbill.adapters.inference.transformers.runtime import NotLoadable
 from chatbill.application.ports.engine import GenerationRequest, ModelState
 from chatbill.domain.chat import Role, Turn
@@ -149,7 +150,7 @@ async def test_a_lazy_model_is_loaded_by_its_first_message(tmp_path: Path) -> No
     before, offered = dict(runtime.models), engine.status()[PRO].state
 
     assert await reply(engine, asked("hello", model=PRO)) == "hello"
-    assert (before, offered) == ({}, ModelState.READY)
+    assert (before, offered) == ({}, ModelState.RESTING)
     assert list(runtime.models) == [PRO]
     await engine.close()
 
@@ -175,7 +176,10 @@ async def test_giving_up_waiting_for_the_start_leaves_the_loading_alone(tmp_path
         go_on.wait(5)
         return FakeRuntime()
 
-    engine = TransformersEngine(fake_specs(tmp_path / "model"), ModelLibrary(tmp_path), runtime=slow_runtime)
+    bounds = LifeBounds(load_wait_s=0.05)
+    engine = TransformersEngine(
+        fake_specs(tmp_path / "model"), ModelLibrary(tmp_path), runtime=slow_runtime, bounds=bounds
+    )
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(engine.start(), timeout=0.05)
     while_loading = engine.status()[MINI]
@@ -192,7 +196,7 @@ async def test_giving_up_waiting_for_the_start_leaves_the_loading_alone(tmp_path
 async def test_an_engine_that_never_started_can_be_closed(tmp_path: Path) -> None:
     engine = TransformersEngine(fake_specs(tmp_path / "model"), ModelLibrary(tmp_path), runtime=FakeRuntime)
 
-    assert engine.status()[MINI].state is ModelState.LOADING
+    assert engine.status()[MINI].state is ModelState.RESTING
     await engine.close()
 
 

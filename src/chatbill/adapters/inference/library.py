@@ -100,7 +100,8 @@ class ModelLibrary:
     ) -> Fit:
         """Whether the model fits in the memory that is free: the GPU's if `free_gpu_bytes` is given, else the RAM.
 
-        `promised_bytes` of it are spoken for by models that are loaded and may still grow. See `fit` for `slots`.
+        `promised_bytes` of it are spoken for by models that are loaded and may still grow; a negative number is what
+        they would give back if they left. See `fit` for `slots`.
         """
         if isinstance(spec.source, ServerSource):
             nothing = Need(known=True, weights_bytes=0, loading_bytes=0, working_bytes=0, reply_bytes=0)
@@ -113,6 +114,7 @@ class ModelLibrary:
             free_bytes=(free_ram_bytes() if free_gpu_bytes is None else free_gpu_bytes) - promised_bytes,
             where="RAM" if free_gpu_bytes is None else "GPU memory",
             slots=slots,
+            free_words="would be free without other models" if promised_bytes < 0 else "are free",
         )
 
     def ensure(self, spec: ModelSpec, report: Report = lambda _: None) -> Path:

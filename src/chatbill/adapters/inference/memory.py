@@ -84,10 +84,19 @@ def need_of(spec: ModelSpec, folder: Path | None, where: Where) -> Need:
     )
 
 
-def fit(spec: ModelSpec, *, folder: Path | None, free_bytes: int, where: Where, slots: int = 1) -> Fit:
+def fit(
+    spec: ModelSpec,
+    *,
+    folder: Path | None,
+    free_bytes: int,
+    where: Where,
+    slots: int = 1,
+    free_words: str = "are free",
+) -> Fit:
     """Hold the need of a model against `free_bytes` of memory `where` it would run, with up to `slots` replies at once.
 
-    Where not all of them fit beside each other, the model runs with as many as do.
+    Where not all of them fit beside each other, the model runs with as many as do. `free_words` say of what is free in
+    which sense it is.
     """
     need = need_of(spec, folder, where)
     if not need.weights_bytes:
@@ -96,7 +105,7 @@ def fit(spec: ModelSpec, *, folder: Path | None, free_bytes: int, where: Where, 
     possible = slots
     while possible and need.total(possible) > free_bytes:
         possible -= 1
-    words = _figures(need, possible or 1, where, free_bytes)
+    words = f"{_figures(need, possible or 1, where)} and {_gigabytes(free_bytes)} {free_words}"
     if not possible:
         words += f"; {_help(spec, folder, need, free_bytes)}"
     elif possible < slots:
@@ -120,13 +129,12 @@ def _working_bytes(checkpoint: Checkpoint, where: Where) -> int:
     return _LIBRARY_BYTES + layer + 16 * checkpoint.vocabulary
 
 
-def _figures(need: Need, slots: int, where: Where, free_bytes: int) -> str:
+def _figures(need: Need, slots: int, where: Where) -> str:
     about = "" if need.known else "about "
     at_once = "1 reply" if slots == 1 else f"{slots} replies at once"
     return (
         f"needs {about}{_gigabytes(need.total(slots))} of {where} ({_gigabytes(need.weights_bytes)} for its weights, "
-        f"{_gigabytes(need.total(slots) - need.weights_bytes)} to load it and write {at_once}) "
-        f"and {_gigabytes(free_bytes)} are free"
+        f"{_gigabytes(need.total(slots) - need.weights_bytes)} to load it and write {at_once})"
     )
 
 

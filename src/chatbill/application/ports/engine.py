@@ -81,24 +81,33 @@ class Generation(Protocol):
 
 
 class ModelState(StrEnum):
-    """Where a model stands."""
+    """Where a model stands. One that rests is not in memory, and a message brings it there."""
 
     LOADING = "loading"
     READY = "ready"
+    RESTING = "resting"
     UNAVAILABLE = "unavailable"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelStatus:
-    """Whether a model can answer now; `reason` says why not, in words for a person ("" when ready).
+    """Whether a model can answer now; `reason` says why not, in words for a person ("" when it can).
 
-    `running` replies are being written and `queued` ones wait; both are numbers of requests.
+    `running` replies are being written and `queued` ones wait; both are numbers of requests. `healthy` is False while
+    a model that is offered has not lately been seen to write a token, and while one that broke cannot be had again. A
+    model that was never offered, for want of memory or of files, is not unhealthy.
     """
 
     state: ModelState
     reason: str = ""
     running: int = 0
     queued: int = 0
+    healthy: bool = True
+
+    @property
+    def available(self) -> bool:
+        """True when a message would be taken now."""
+        return self.state in {ModelState.READY, ModelState.RESTING}
 
 
 class Engine(Protocol):

@@ -1,4 +1,4 @@
-"""Check readiness: does the store answer, and can at least one model?"""
+"""Check readiness: does the store answer, and does every model that is offered?"""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ class Readiness:
 
     store: bool
     models: dict[str, bool]
+    unhealthy: tuple[str, ...] = ()
 
     @property
     def ready(self) -> bool:
-        """True when the store and at least one model work."""
-        return self.store and any(self.models.values())
+        """True when the store works, at least one model can be asked, and each that should work does."""
+        return self.store and any(self.models.values()) and not self.unhealthy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,9 +32,11 @@ class CheckReadiness:
 
     async def __call__(self) -> Readiness:
         """What works now."""
-        models = {str(offer.model.id): offer.available for offer in self.list_models()}
+        offers = self.list_models()
+        models = {str(offer.model.id): offer.available for offer in offers}
+        unhealthy = tuple(str(offer.model.id) for offer in offers if not offer.status.healthy)
         try:
             await self.store.read(lambda snapshot: snapshot.users.get(UserId("nobody")))
         except StoreUnavailable:
-            return Readiness(store=False, models=models)
-        return Readiness(store=True, models=models)
+            return Readiness(store=False, models=models, unhealthy=unhealthy)
+        return Readiness(store=True, models=models, unhealthy=unhealthy)

@@ -20,7 +20,7 @@ class ModelOffer:
     @property
     def available(self) -> bool:
         """True when a message to it would be taken now."""
-        return self.status.state is ModelState.READY
+        return self.status.available
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from chatbill.adapters.inference.transformers.generation import ThreadedGeneration
+from chatbill.adapters.inference.transformers.generation import Job
 from chatbill.adapters.inference.transformers.runtime import LocalModel, Writing
 from chatbill.domain.errors import GenerationFailed, OutOfMemory
 
@@ -19,7 +19,7 @@ _log = structlog.get_logger(__name__)
 class Ended:
     """A reply that left the batch: whole, or with the failure that its reader is to be told. Time in seconds."""
 
-    generation: ThreadedGeneration
+    generation: Job
     failure: GenerationFailed | None
     took_s: float
 
@@ -42,11 +42,11 @@ class Batch:
         """True while another reply can join."""
         return len(self._seats) < self._slots
 
-    def add(self, generation: ThreadedGeneration) -> None:
+    def add(self, generation: Job) -> None:
         """Let a reply join; it is begun by the next step."""
         self._seats.append(_Seat(generation))
 
-    def drop_cancelled(self) -> Sequence[ThreadedGeneration]:
+    def drop_cancelled(self) -> Sequence[Job]:
         """Take out those whom nobody waits for any more."""
         gone = [seat.generation for seat in self._seats if seat.generation.cancelled]
         if gone:
@@ -113,7 +113,7 @@ class Batch:
 
 
 class _Seat:
-    def __init__(self, generation: ThreadedGeneration) -> None:
+    def __init__(self, generation: Job) -> None:
         self.generation = generation
         self.writing: Writing | None = None
         self._since = time.monotonic()

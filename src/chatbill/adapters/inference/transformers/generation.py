@@ -5,13 +5,31 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from chatbill.application.ports.engine import GenerationRequest, Piece
 from chatbill.domain.errors import GenerationFailed
 
 Item: TypeAlias = Piece | GenerationFailed | None
 """A piece of the reply, the error that ended it, or None when it is whole."""
+
+
+class Job(Protocol):
+    """What a model's thread needs of a reply that it is to write. It is called from that thread alone."""
+
+    request: GenerationRequest
+    prompt: Sequence[int]
+    max_tokens: int
+    tokens_computed: int
+
+    @property
+    def cancelled(self) -> bool:
+        """True once nobody waits for the reply."""
+        ...
+
+    def deliver(self, item: Item) -> None:
+        """Take a piece, or the end."""
+        ...
 
 
 class ThreadedGeneration:

@@ -50,8 +50,16 @@ class TorchRuntime:
         return self._device
 
     def free_gpu_bytes(self) -> int | None:
-        """As the driver tells it."""
-        return int(torch.cuda.mem_get_info()[0]) if self._device == "cuda" else None
+        """As the driver tells it, and what torch keeps for later use."""
+        if self._device == "cpu":
+            return None
+        kept = torch.cuda.memory_reserved() - torch.cuda.memory_allocated()
+        return int(torch.cuda.mem_get_info()[0]) + kept
+
+    def free_memory(self) -> None:
+        """Only a GPU's memory is kept for later use."""
+        if self._device == "cuda":
+            torch.cuda.empty_cache()
 
     def load(self, spec: ModelSpec, folder: Path) -> TransformersModel:
         """Load weights and tokenizer from the folder alone, and write one token."""

@@ -84,6 +84,10 @@ class Runtime(Protocol):
         """Memory of the device that is free, in bytes; None where models live in RAM."""
         ...
 
+    def free_memory(self) -> None:
+        """Give memory that no model uses any more back to the device."""
+        ...
+
     def load(self, spec: ModelSpec, folder: Path) -> LocalModel:
         """Load a model and have it write one token. Raises `NotLoadable`, or what the library raises."""
         ...

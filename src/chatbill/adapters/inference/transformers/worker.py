@@ -14,7 +14,7 @@ import structlog
 
 from chatbill.adapters.inference.heap import return_freed_memory
 from chatbill.adapters.inference.transformers.batch import Batch, Ended
-from chatbill.adapters.inference.transformers.generation import ThreadedGeneration
+from chatbill.adapters.inference.transformers.generation import Job
 from chatbill.adapters.inference.transformers.runtime import LocalModel
 from chatbill.domain.errors import GenerationFailed
 
@@ -33,7 +33,7 @@ class Worker:
 
     For whoever watches over it: `beat_at` (of `time.monotonic`) is when it last showed life, by a finished load or step
     or by work that reached it while it was idle; `failures` counts those in a row, and a reply that works makes it 0;
-    `tokens_written` counts all tokens it ever computed.
+    `tokens_written` counts all tokens it ever computed. `slots` may be lowered while the model is loaded, not later.
     """
 
     def __init__(
@@ -41,6 +41,7 @@ class Worker:
     ) -> None:
         self.model: LocalModel | None = None
         self.reason = "it is being loaded"
+        self.slots = slots
         self.running = 0
         self.mean_reply_s = 2.0
         self.beat_at = time.monotonic()
@@ -49,12 +50,11 @@ class Worker:
         self._name = name
         self._loading = loading
         self._explain = explain
-        self._slots = slots
         self._settled: Future[None] = Future()
         # Guards what follows. The thread holds it for moments, never while it computes.
         self._change = threading.Condition()
-        self._waiting: deque[ThreadedGeneration] = deque()
-        self._unanswered: set[ThreadedGeneration] = set()
+        self._waiting: deque[Job] = deque()
+        self._unanswered: set[Job] = set()
         self._refusal = ""
         # A daemon, so that a process that was told to end does not wait for a download.
         self._thread = threading.Thread(target=self._run, name=f"model-{name}", daemon=True)
@@ -78,7 +78,7 @@ class Worker:
         """Return when the model is loaded or known to be unavailable; giving up waiting changes nothing."""
         await asyncio.shield(asyncio.wrap_future(self._settled))
 
-    def submit(self, generation: ThreadedGeneration) -> None:
+    def submit(self, generation: Job) -> None:
         """Write this reply as soon as there is a slot, in the order of asking."""
         with self._change:
             if not self._refusal:
@@ -120,7 +120,7 @@ class Worker:
             generation.deliver(GenerationFailed(words))
         self._settle()
 
-    def _forget(self, *generations: ThreadedGeneration) -> None:
+    def _forget(self, *generations: Job) -> None:
         for generation in generations:
             self._unanswered.discard(generation)
             with suppress(ValueError):
@@ -137,7 +137,7 @@ class Worker:
         if model is None:
             self._give_up(self.reason, _STOPPED)
             return
-        batch = Batch(model, slots=self._slots, name=self._name)
+        batch = Batch(model, slots=self.slots, name=self._name)
         while self._let_in(batch):
             self._account(batch, batch.step())
         self._give_up(self.reason or STOPPING, _STOPPED)

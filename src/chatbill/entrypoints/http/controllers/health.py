@@ -22,7 +22,10 @@ class HealthView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadinessView:
-    """What works; `missing` names what must come before messages are taken."""
+    """What works, and what is missing before the service is ready.
+
+    `missing` has `database`, `model` where none can be asked, and each model that should write and does not.
+    """
 
     ready: bool
     database: bool
@@ -35,6 +38,7 @@ class ReadinessView:
         missing = [] if readiness.store else ["database"]
         if not any(readiness.models.values()):
             missing.append("model")
+        missing += readiness.unhealthy
         return cls(ready=readiness.ready, database=readiness.store, models=readiness.models, missing=missing)
 
 
@@ -57,10 +61,16 @@ class HealthController(Controller):
         "/ready",
         operation_id="readReadiness",
         summary="Would a message be taken",
-        responses=documented(200, ReadinessView, "Database and at least one model answer.", examples.READY)
+        responses=documented(
+            200, ReadinessView, "The database answers, and so does each model on offer.", examples.READY
+        )
         | {503: returned(ReadinessView, "Something is missing.", examples.NOT_READY)},
     )
     async def read_readiness(self, use_cases: Injected[UseCases]) -> Response[ReadinessView]:
-        """Ready means that the database answers and at least one model can generate."""
+        """Ready means that the database answers, and that each model on offer wrote a token not long ago.
+
+        A model that is not offered, because it does not fit in memory, is not missed while another can be asked. One
+        that rests is loaded by the next message, and counts as one that can be asked.
+        """
         readiness = ReadinessView.of(await use_cases.check_readiness())
         return Response(readiness, status_code=200 if readiness.ready else 503)

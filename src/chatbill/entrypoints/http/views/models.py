@@ -59,7 +59,7 @@ class QueueView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelStatusView:
-    """How a model stands: `loading`, `ready` or `unavailable`, and why."""
+    """How a model stands: `loading`, `ready`, `resting` (a message loads it) or `unavailable`, and why."""
 
     id: str
     state: str

@@ -1,0 +1,372 @@
+"""The life of models: they share the memory, come and go, are tried, taken out, and replaced; with fakes of torch."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import re
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from chatbill.adapters.inference.library import ModelLibrary
+from chatbill.adapters.inference.transformers import TransformersEngine
+from chatbill.adapters.inference.transformers.health import LifeBounds
+from chatbill.adapters.inference.transformers.runtime import NotLoadable
+from chatbill.application.ports.engine import GenerationRequest, ModelState, ModelStatus
+from chatbill.domain.chat import Role, Turn
+from chatbill.domain.errors import GenerationFailed, ModelUnavailable, OutOfMemory, Overloaded
+from chatbill.domain.ids import ModelId
+from tests.adapters.inference.fake_runtime import FakeModel, FakeRuntime, fake_specs
+
+MINI, PRO = ModelId("demo-mini"), ModelId("demo-pro")
+GB = 1_000_000_000
+BILLION = 1_000_000_000
+"""Parameters of each fake: 2 GB of weights, and 0.7 GB to write 8 replies at once."""
+ROOM_FOR_ONE, ROOM_FOR_BOTH = 4 * GB, 6 * GB
+QUICK = LifeBounds(load_wait_s=5, probe_interval_s=0, stuck_after_s=60, retry_s=0.05, look_every_s=0.01)
+
+
+@dataclass
+class Life:
+    """An engine on a fake machine."""
+
+    engine: TransformersEngine
+    runtime: FakeRuntime
+
+    def status(self, model: ModelId = MINI) -> ModelStatus:
+        return self.engine.status()[model]
+
+    def fake(self, model: ModelId = MINI) -> FakeModel:
+        return self.runtime.models[model]
+
+    async def ask(self, text: str = "hello", model: ModelId = MINI) -> str:
+        generation = await self.engine.prepare(asked(text, model))
+        return "".join([piece.text async for piece in generation.stream()])
+
+    async def until(self, true: Callable[[], bool], *, within_s: float = 5.0) -> None:
+        await _until(true, within_s=within_s)
+
+
+async def _until(true: Callable[[], bool], *, within_s: float = 5.0) -> None:
+    deadline = time.monotonic() + within_s
+    while not true():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.005)
+
+
+def asked(text: str, model: ModelId = MINI) -> GenerationRequest:
+    return GenerationRequest(model=model, turns=(Turn(Role.USER, text),), max_tokens=100)
+
+
+@asynccontextmanager
+async def life(
+    tmp_path: Path,
+    runtime: FakeRuntime | None = None,
+    *,
+    bounds: LifeBounds = QUICK,
+    lazy: bool = False,
+    slots: int = 8,
+    max_queued: int = 100,
+    start: bool = True,
+) -> AsyncIterator[Life]:
+    runtime = runtime or FakeRuntime()
+    specs = fake_specs(tmp_path / "model", parameters=BILLION, lazy=lazy)
+    engine = TransformersEngine(
+        specs, ModelLibrary(tmp_path), runtime=lambda: runtime, slots=slots, max_queued=max_queued, bounds=bounds
+    )
+    if start:
+        await engine.start()
+    try:
+        yield Life(engine, runtime)
+    finally:
+        runtime.hold.clear()
+        for model in runtime.models.values():
+            model.stuck.clear()
+        await engine.close()
+
+
+async def test_both_stay_while_they_fit_and_switching_loads_nothing(tmp_path: Path) -> None:
+    async with life(tmp_path, FakeRuntime(gpu_bytes=ROOM_FOR_BOTH)) as here:
+        for model in (MINI, PRO, MINI, PRO):
+            assert await here.ask(model=model) == "hello"
+
+        assert here.runtime.loaded == [MINI, PRO]
+
+
+async def test_the_first_of_the_catalogue_is_loaded_and_the_other_rests_where_only_one_fits(tmp_path: Path) -> None:
+    async with life(tmp_path, FakeRuntime(gpu_bytes=ROOM_FOR_ONE)) as here:
+        assert here.runtime.loaded == [MINI]
+        assert (here.status(MINI).state, here.status(PRO).state) == (ModelState.READY, ModelState.RESTING)
+        assert all(status.available and status.healthy for status in here.engine.status().values())
+
+
+async def test_an_idle_model_leaves_for_the_one_that_is_asked_for_and_comes_back(tmp_path: Path) -> None:
+    async with life(tmp_path, FakeRuntime(gpu_bytes=ROOM_FOR_ONE)) as here:
+        assert await here.ask(model=PRO) == "hello"
+        after_the_switch = here.runtime.gpu_bytes
+        states = here.status(MINI).state, here.status(PRO).state
+        assert await here.ask(model=MINI) == "hello"
+
+        assert states == (ModelState.RESTING, ModelState.READY)
+        assert after_the_switch == 2 * GB
+        assert here.runtime.loaded == [MINI, PRO, MINI]
+    gc.collect()
+    assert here.runtime.gpu_bytes == ROOM_FOR_ONE
+
+
+async def test_a_busy_model_never_leaves_and_who_asks_for_the_other_waits_for_it(tmp_path: Path) -> None:
+    async with life(tmp_path, FakeRuntime(gpu_bytes=ROOM_FOR_ONE)) as here:
+        busy = asyncio.create_task(here.ask("long [[tokens:20]] [[pause:0.01]]"))
+        await here.until(lambda: here.status(MINI).running == 1)
+        other = asyncio.create_task(here.ask(model=PRO))
+        await here.until(lambda: "make room" in here.status(PRO).reason)
+
+        assert len((await busy).split()) == 20
+        assert await other == "hello"
+        assert here.runtime.loaded == [MINI, PRO]
+
+
+async def test_a_place_that_is_taken_keeps_a_model_before_anything_is_written(tmp_path: Path) -> None:
+    bounds = replace(QUICK, load_wait_s=0.2)
+    async with life(tmp_path, FakeRuntime(gpu_bytes=ROOM_FOR_ONE), bounds=bounds) as here:
+        waiting = await here.engine.prepare(asked("not streamed yet"))
+        with pytest.raises(ModelUnavailable):
+            await here.ask(model=PRO)
+
+        assert "".join([piece.text async for piece in waiting.stream()]) == "not streamed yet"
+        assert here.runtime.loaded == [MINI]
+
+
+async def test_one_that_finds_no_room_in_time_is_told_so_and_may_be_asked_again(tmp_path: Path) -> None:
+    bounds = replace(QUICK, load_wait_s=0.5)
+    async with life(tmp_path, FakeRuntime(gpu_bytes=ROOM_FOR_ONE), bounds=bounds) as here:
+        busy = asyncio.create_task(here.ask("long [[tokens:100]] [[pause:0.1]]"))
+        await here.until(lambda: here.status(MINI).running == 1)
+        with pytest.raises(ModelUnavailable, match=r"make room|no room for it beside demo-mini"):
+            await here.ask(model=PRO)
+        await here.until(lambda: here.status(PRO).state is ModelState.RESTING)
+        busy.cancel()
+        await here.until(lambda: here.status(MINI).running == 0)
+
+        assert await here.ask(model=PRO) == "hello"
+
+
+async def test_nothing_leaves_for_a_model_that_would_not_fit_anyway(tmp_path: Path) -> None:
+    runtime = FakeRuntime(gpu_bytes=ROOM_FOR_ONE)
+    mini, pro = fake_specs(tmp_path / "model", parameters=BILLION)
+    specs = mini, replace(pro, parameters=12 * BILLION, lazy=True)
+    engine = TransformersEngine(specs, ModelLibrary(tmp_path), runtime=lambda: runtime, bounds=QUICK)
+    await engine.start()
+    with pytest.raises(ModelUnavailable, match=r"needs about 24\.\d GB.*free \d+\.\d GB more"):
+        await engine.prepare(asked("hello", PRO))
+
+    assert engine.status()[MINI].state is ModelState.READY
+    assert runtime.loaded == [MINI]
+    await engine.close()
+
+
+async def test_the_service_starts_with_the_small_model_when_the_large_one_does_not_fit(tmp_path: Path) -> None:
+    machine = FakeRuntime(gpu_bytes=ROOM_FOR_BOTH)
+    mini, pro = fake_specs(tmp_path / "model", parameters=BILLION)
+    specs = mini, replace(pro, parameters=12 * BILLION)
+    engine = TransformersEngine(specs, ModelLibrary(tmp_path), runtime=lambda: machine, bounds=QUICK)
+    await engine.start()
+    short = engine.status()[PRO]
+    machine.gpu_bytes = 44 * GB
+    await _until(lambda: engine.status()[PRO].state is ModelState.READY)
+
+    assert (short.state, short.available, short.healthy) == (ModelState.UNAVAILABLE, False, True)
+    # It may have looked while the other was being loaded.
+    assert re.search(r"needs about 24\.8 GB of GPU memory .*; free (18|20)\.8 GB more", short.reason)
+    assert machine.loaded == [MINI, PRO]
+    await engine.close()
+
+
+async def test_one_that_cannot_be_loaded_is_not_tried_again_too_soon(tmp_path: Path) -> None:
+    runtime = FakeRuntime(broken={MINI: ValueError("bad luck"), PRO: NotLoadable("it never will")})
+    async with life(tmp_path, runtime, bounds=replace(QUICK, retry_s=60)) as here:
+        for _ in range(3):
+            with pytest.raises(ModelUnavailable, match="could not be loaded"):
+                await here.ask()
+        runtime.broken.clear()
+        await asyncio.sleep(0.05)
+
+        assert here.status(MINI).state is here.status(PRO).state is ModelState.UNAVAILABLE
+        assert runtime.loaded == []
+
+
+async def test_one_that_could_not_be_loaded_is_loaded_when_what_was_wrong_is_right(tmp_path: Path) -> None:
+    runtime = FakeRuntime(broken={MINI: ValueError("bad luck"), PRO: NotLoadable("it never will")})
+    async with life(tmp_path, runtime) as here:
+        runtime.broken.clear()
+        await here.until(lambda: here.status(MINI).state is ModelState.READY)
+
+        assert await here.ask() == "hello"
+        assert here.status(PRO).reason == "it never will"
+
+
+async def test_loading_one_model_does_not_hinder_the_other_and_its_own_requests_wait(tmp_path: Path) -> None:
+    async with life(tmp_path) as here:
+        here.runtime.hold.set()
+        assert await asyncio.to_thread(here.engine._models[PRO].leave)
+        waiting = [asyncio.create_task(here.ask(model=PRO)) for _ in range(3)]
+        await here.until(lambda: here.status(PRO).state is ModelState.LOADING)
+        await here.until(lambda: here.status(PRO).reason.startswith("it is being loaded"))
+
+        assert await here.ask(model=MINI) == "hello"
+        assert here.status(PRO).queued == 3
+        here.runtime.hold.clear()
+        assert await asyncio.gather(*waiting) == ["hello"] * 3
+
+
+async def test_a_request_waits_for_its_model_within_bounds(tmp_path: Path) -> None:
+    bounds = replace(QUICK, load_wait_s=0.05)
+    async with life(tmp_path, lazy=True, bounds=bounds, slots=1, max_queued=1) as here:
+        here.runtime.hold.set()
+        results = await asyncio.gather(*(here.ask() for _ in range(5)), return_exceptions=True)
+        here.runtime.hold.clear()
+        await here.until(lambda: here.status().state is ModelState.READY)
+
+        kinds = [type(result) for result in results]
+        assert (kinds.count(ModelUnavailable), kinds.count(Overloaded)) == (2, 3)
+        assert "it is being loaded; try again in a moment" in str(results[0])
+        assert await here.ask() == "hello"
+        assert here.runtime.loaded == [MINI]
+
+
+async def test_where_memory_is_short_fewer_replies_are_written_at_once(tmp_path: Path) -> None:
+    async with life(tmp_path, FakeRuntime(gpu_bytes=2_640_000_000), lazy=True) as here:
+        replies = await asyncio.gather(*(here.ask("a b c d e [[pause:0.01]]") for _ in range(8)))
+
+        assert replies == ["a b c d e"] * 8
+        assert 1 <= here.fake().widest < 8
+
+
+async def test_a_model_that_keeps_failing_is_taken_out_and_comes_back_after_a_trial_that_works(tmp_path: Path) -> None:
+    async with life(tmp_path) as here:
+        here.fake().broken = MemoryError()
+        for _ in range(3):
+            with pytest.raises(OutOfMemory):
+                await here.ask()
+        out = here.status()
+        with pytest.raises(ModelUnavailable, match="failed 3 times in a row"):
+            await here.ask()
+        await here.until(lambda: "4 times" in here.status().reason)  # a trial failed
+        here.fake().broken = None
+        await here.until(lambda: here.status().state is ModelState.READY)
+
+        assert (out.state, out.available) == (ModelState.UNAVAILABLE, False)
+        assert await here.ask() == "hello"
+        assert await here.ask(model=PRO) == "hello"
+        assert here.runtime.loaded == [MINI, PRO]
+
+
+async def test_a_reply_that_works_forgives_those_that_failed(tmp_path: Path) -> None:
+    async with life(tmp_path) as here:
+        for _ in range(3):
+            for _ in range(2):
+                with pytest.raises(GenerationFailed):
+                    await here.ask("one [[fail:after:1]]")
+            assert await here.ask() == "hello"
+
+
+async def test_an_idle_model_is_tried_and_vouched_for(tmp_path: Path) -> None:
+    bounds = replace(QUICK, probe_interval_s=0.05, stuck_after_s=0.5)
+    async with life(tmp_path, bounds=bounds) as here:
+        await here.until(lambda: here.fake(MINI).computed >= 3 and here.fake(PRO).computed >= 3)
+
+        assert all(status.healthy for status in here.engine.status().values())
+
+
+async def test_a_model_that_writes_is_not_tried(tmp_path: Path) -> None:
+    bounds = replace(QUICK, probe_interval_s=0.05)
+    async with life(tmp_path, bounds=bounds) as here:
+        before = here.fake().computed
+        assert len((await here.ask("busy [[tokens:50]] [[pause:0.01]]")).split()) == 50
+
+        # One trial may have begun before the first word and one after the last.
+        assert here.fake().computed - before <= 52
+
+
+async def test_nobody_vouches_for_a_model_that_was_not_seen_to_write(tmp_path: Path) -> None:
+    bounds = replace(QUICK, probe_interval_s=0.02, stuck_after_s=0.05, look_every_s=60)
+    async with life(tmp_path, bounds=bounds) as here:
+        first = here.status().healthy
+        await asyncio.sleep(0.15)  # the watchdog does not look
+
+        assert (first, here.status().healthy) == (True, False)
+
+
+async def test_a_stuck_model_fails_its_replies_at_once_and_is_replaced(tmp_path: Path) -> None:
+    bounds = replace(QUICK, stuck_after_s=0.1)
+    async with life(tmp_path, FakeRuntime(gpu_bytes=10 * GB), bounds=bounds) as here:
+        old = here.fake()
+        old.stuck.set()
+        started = time.monotonic()
+        results = await asyncio.gather(*(here.ask(f"reply {n}") for n in range(10)), return_exceptions=True)
+        took_s = time.monotonic() - started
+        await here.until(lambda: here.status().state is ModelState.READY)
+
+        assert [type(result) for result in results] == [GenerationFailed] * 10
+        assert took_s < 2
+        assert here.fake() is not old
+        assert await here.ask() == "hello"
+        assert here.status().healthy
+        assert await here.ask(model=PRO) == "hello"
+        old.stuck.clear()
+        del old
+        # What the stuck thread held is given back when its call returns.
+        await here.until(lambda: here.runtime.gpu_bytes == 6 * GB)
+
+
+async def test_a_stuck_model_that_cannot_be_replaced_makes_the_service_unready_until_it_can(tmp_path: Path) -> None:
+    bounds = replace(QUICK, stuck_after_s=0.1)
+    async with life(tmp_path, FakeRuntime(gpu_bytes=3 * GB), bounds=bounds) as here:
+        old = here.fake()
+        old.stuck.set()
+        with pytest.raises(GenerationFailed):
+            await here.ask()
+        await here.until(lambda: here.status().state is ModelState.UNAVAILABLE)
+        lost = here.status()
+        old.stuck.clear()
+        del old
+        await here.until(lambda: here.status().state is ModelState.READY)
+
+        assert lost.reason.startswith("it stopped answering and could not be loaded again: needs about 2.")
+        assert not lost.healthy
+        assert here.status().healthy
+        assert await here.ask() == "hello"
+
+
+async def test_a_trial_that_is_stuck_is_noticed_too(tmp_path: Path) -> None:
+    bounds = replace(QUICK, probe_interval_s=0.05, stuck_after_s=0.1)
+    async with life(tmp_path, bounds=bounds) as here:
+        old = here.fake()
+        old.stuck.set()
+        await here.until(lambda: here.runtime.loaded.count(MINI) == 2)
+        await here.until(lambda: here.status().state is ModelState.READY)
+
+        assert here.fake() is not old
+        old.stuck.clear()
+
+
+async def test_an_engine_is_closed_while_a_model_is_stuck_and_another_loads(tmp_path: Path) -> None:
+    async with life(tmp_path, lazy=True) as here:
+        assert await here.ask() == "hello"
+        here.fake().stuck.set()
+        running = asyncio.create_task(here.ask("never written"))
+        await here.until(lambda: here.status().running == 1)
+        here.runtime.hold.set()
+        loading = asyncio.create_task(here.ask(model=PRO))
+        await here.until(lambda: here.status(PRO).state is ModelState.LOADING)
+        here.fake().stuck.clear()
+        here.runtime.hold.clear()
+        await here.engine.close()
+        results = await asyncio.wait_for(asyncio.gather(running, loading, return_exceptions=True), timeout=5)
+
+        assert all(isinstance(result, GenerationFailed | ModelUnavailable | str) for result in results)
