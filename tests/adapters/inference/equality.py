@@ -15,6 +15,8 @@ from chatbill.domain.ids import ModelId
 _RESOLVED_BITS = 8
 """Significant bits of a bfloat16, the hidden one included."""
 
+_LIKELIEST = 10
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
@@ -66,23 +68,37 @@ def plain_greedy(weights: Any, ask: Asked, *, end_tokens: frozenset[int]) -> lis
     return own[: ask.leaves_after]
 
 
-def assert_same_but_for_a_near_tie(weights: Any, ask: Asked, expected: Sequence[int], written: Sequence[int]) -> None:
-    """Both are equal, or where they part the two logits are closer than bfloat16 resolves at their size.
+def assert_same_but_for_a_near_tie(
+    weights: Any, ask: Asked, expected: Sequence[int], written: Sequence[int], *, in_bfloat16: Any = None
+) -> None:
+    """Both are equal, or where they part the two logits are closer than bfloat16 resolves.
 
-    After that the texts differ, so nothing more can be compared. `weights` in float32 settles how close they are.
+    After that the texts differ, so nothing more can be compared. `weights` in float32 settles how close they are. What
+    bfloat16 resolves is the step between its numbers at the size of the logits; or, where the same plain model is
+    given `in_bfloat16`, how far its logits of the likeliest tokens are from those in float32 at this very place. That
+    is more where a logit is a small sum of large terms.
     """
     pairs = zip(expected, written, strict=False)
     place = next((place for place, (one, other) in enumerate(pairs) if one != other), None)
     if place is None:
         assert list(expected) == list(written)
         return
-    import torch  # noqa: PLC0415 - see above
-
-    with torch.inference_mode():
-        logits = weights(torch.tensor([[*ask.prompt, *expected[:place]]])).logits[0, -1]
+    context = [*ask.prompt, *expected[:place]]
+    logits = _logits(weights, context)
     one, other = float(logits[expected[place]]), float(logits[written[place]])
     resolved = 2.0 ** (math.floor(math.log2(max(abs(one), abs(other)))) + 1 - _RESOLVED_BITS)
+    if in_bfloat16 is not None:
+        likeliest = logits.topk(_LIKELIEST).indices
+        off = (_logits(in_bfloat16, context).float() - logits)[likeliest].abs().max()
+        resolved = max(resolved, 2 * float(off))
     assert abs(one - other) < resolved, f"token {place}: {one} and {other} are no tie, bfloat16 resolves {resolved}"
+
+
+def _logits(weights: Any, context: list[int]) -> Any:
+    import torch  # noqa: PLC0415 - slow, and only for tests with models
+
+    with torch.inference_mode():
+        return weights(torch.tensor([context])).logits[0, -1]
 
 
 _GREEDY = GenerationRequest(
