@@ -28,11 +28,14 @@ from chatbill.application.replies import Replies
 from chatbill.application.service import UseCases
 from chatbill.application.use_cases.adjust_credits import AdjustCredits
 from chatbill.application.use_cases.authenticate import Authenticate
+from chatbill.application.use_cases.authenticate_key import AuthenticateKey
 from chatbill.application.use_cases.change_password import ChangePassword
 from chatbill.application.use_cases.check_readiness import CheckReadiness
+from chatbill.application.use_cases.create_api_key import CreateApiKey
 from chatbill.application.use_cases.delete_conversation import DeleteConversation
 from chatbill.application.use_cases.expire_holds import ExpireHolds
 from chatbill.application.use_cases.forget_sessions import ForgetSessions
+from chatbill.application.use_cases.list_api_keys import ListApiKeys
 from chatbill.application.use_cases.list_conversations import ListConversations
 from chatbill.application.use_cases.list_history import ListHistory
 from chatbill.application.use_cases.list_models import ListModels
@@ -45,6 +48,7 @@ from chatbill.application.use_cases.refresh import Refresh
 from chatbill.application.use_cases.refund import Refund
 from chatbill.application.use_cases.register import Register, Registration
 from chatbill.application.use_cases.rename_conversation import RenameConversation
+from chatbill.application.use_cases.revoke_api_key import RevokeApiKey
 from chatbill.application.use_cases.send_message import SendMessage
 from chatbill.application.use_cases.sign_in import Credentials, SignIn, TokenLifetimes
 from chatbill.application.use_cases.sign_out import SignOut
@@ -133,13 +137,23 @@ def world(
     use_cases = UseCases(
         adjust_credits=AdjustCredits(store=store, clock=clock, new_id=new_id, max_debt=max_debt),
         authenticate=Authenticate(store=store, tokens=tokens, clock=clock),
+        authenticate_key=AuthenticateKey(store=store, tokens=tokens, clock=clock),
         change_password=ChangePassword(
             store=store, passwords=passwords, rate_limits=rate_limits, clock=clock, failures=failures
         ),
         check_readiness=CheckReadiness(store=store, list_models=list_models),
+        create_api_key=CreateApiKey(
+            store=store,
+            tokens=tokens,
+            rate_limits=rate_limits,
+            clock=clock,
+            new_id=new_id,
+            limit=Limit(name="API keys", times=0, window_s=3_600),
+        ),
         delete_conversation=DeleteConversation(store=store, clock=clock),
         expire_holds=ExpireHolds(store=store, clock=clock, new_id=new_id),
         forget_sessions=ForgetSessions(store=store, clock=clock),
+        list_api_keys=ListApiKeys(store=store, clock=clock),
         list_conversations=ListConversations(store=store),
         list_history=ListHistory(store=store),
         list_models=list_models,
@@ -160,6 +174,7 @@ def world(
             welcome_credits=welcome_credits,
         ),
         rename_conversation=RenameConversation(store=store, clock=clock),
+        revoke_api_key=RevokeApiKey(store=store, clock=clock),
         send_message=SendMessage(
             store=store,
             engine=engine,

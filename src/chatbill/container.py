@@ -17,11 +17,14 @@ from chatbill.application.replies import Replies
 from chatbill.application.service import UseCases
 from chatbill.application.use_cases.adjust_credits import AdjustCredits
 from chatbill.application.use_cases.authenticate import Authenticate
+from chatbill.application.use_cases.authenticate_key import AuthenticateKey
 from chatbill.application.use_cases.change_password import ChangePassword
 from chatbill.application.use_cases.check_readiness import CheckReadiness
+from chatbill.application.use_cases.create_api_key import CreateApiKey
 from chatbill.application.use_cases.delete_conversation import DeleteConversation
 from chatbill.application.use_cases.expire_holds import ExpireHolds
 from chatbill.application.use_cases.forget_sessions import ForgetSessions
+from chatbill.application.use_cases.list_api_keys import ListApiKeys
 from chatbill.application.use_cases.list_conversations import ListConversations
 from chatbill.application.use_cases.list_history import ListHistory
 from chatbill.application.use_cases.list_models import ListModels
@@ -34,6 +37,7 @@ from chatbill.application.use_cases.refresh import Refresh
 from chatbill.application.use_cases.refund import Refund
 from chatbill.application.use_cases.register import Register
 from chatbill.application.use_cases.rename_conversation import RenameConversation
+from chatbill.application.use_cases.revoke_api_key import RevokeApiKey
 from chatbill.application.use_cases.send_message import SendMessage
 from chatbill.application.use_cases.sign_in import SignIn, TokenLifetimes
 from chatbill.application.use_cases.sign_out import SignOut
@@ -223,14 +227,25 @@ class Container(containers.DeclarativeContainer):
         AdjustCredits, store=store, clock=clock, new_id=new_id, max_debt=settings.provided.max_debt_credits
     )
     authenticate = providers.Factory(Authenticate, store=store, tokens=tokens, clock=clock)
+    authenticate_key = providers.Factory(AuthenticateKey, store=store, tokens=tokens, clock=clock)
     change_password = providers.Factory(
         ChangePassword, store=store, passwords=passwords, rate_limits=rate_limits, clock=clock, failures=failures
     )
     list_models = providers.Factory(ListModels, engine=engine, catalogue=catalogue)
     check_readiness = providers.Factory(CheckReadiness, store=store, list_models=list_models)
+    create_api_key = providers.Factory(
+        CreateApiKey,
+        store=store,
+        tokens=tokens,
+        rate_limits=rate_limits,
+        clock=clock,
+        new_id=new_id,
+        limit=Limit(name="API keys", times=60, window_s=3_600),
+    )
     delete_conversation = providers.Factory(DeleteConversation, store=store, clock=clock)
     expire_holds = providers.Factory(ExpireHolds, store=store, clock=clock, new_id=new_id)
     forget_sessions = providers.Factory(ForgetSessions, store=store, clock=clock)
+    list_api_keys = providers.Factory(ListApiKeys, store=store, clock=clock)
     list_conversations = providers.Factory(ListConversations, store=store)
     list_history = providers.Factory(ListHistory, store=store)
     list_packages = providers.Factory(ListPackages, prices=prices)
@@ -252,6 +267,7 @@ class Container(containers.DeclarativeContainer):
         is_open=settings.provided.registration_open,
     )
     rename_conversation = providers.Factory(RenameConversation, store=store, clock=clock)
+    revoke_api_key = providers.Factory(RevokeApiKey, store=store, clock=clock)
     send_message = providers.Factory(
         SendMessage,
         store=store,
@@ -286,11 +302,14 @@ class Container(containers.DeclarativeContainer):
         UseCases,
         adjust_credits=adjust_credits,
         authenticate=authenticate,
+        authenticate_key=authenticate_key,
         change_password=change_password,
         check_readiness=check_readiness,
+        create_api_key=create_api_key,
         delete_conversation=delete_conversation,
         expire_holds=expire_holds,
         forget_sessions=forget_sessions,
+        list_api_keys=list_api_keys,
         list_conversations=list_conversations,
         list_history=list_history,
         list_models=list_models,
@@ -303,6 +322,7 @@ class Container(containers.DeclarativeContainer):
         refund=refund,
         register=register,
         rename_conversation=rename_conversation,
+        revoke_api_key=revoke_api_key,
         send_message=send_message,
         sign_in=sign_in,
         sign_out=sign_out,

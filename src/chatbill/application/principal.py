@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from chatbill.domain.ids import SessionId, UserId, WalletId
+from chatbill.domain.errors import Forbidden
+from chatbill.domain.ids import ApiKeyId, SessionId, UserId, WalletId
 from chatbill.domain.users import User, UserRole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
-    """A person whose credentials were checked for this request. `session_id` is None where no sign-in was needed."""
+    """A person whose credentials were checked for this request. `session_id` is None where no sign-in was needed.
+
+    `api_key_id` is the API key that a program came with on their behalf.
+    """
 
     user_id: UserId
     username: str
@@ -18,6 +22,7 @@ class Principal:
     role: UserRole
     wallet_id: WalletId
     session_id: SessionId | None = None
+    api_key_id: ApiKeyId | None = None
 
     @classmethod
     def of(cls, user: User, session_id: SessionId | None = None) -> Principal:
@@ -30,3 +35,9 @@ class Principal:
             wallet_id=user.wallet_id,
             session_id=session_id,
         )
+
+
+def require_sign_in(principal: Principal) -> None:
+    """Raise `Forbidden` for an API key: keys spend credits, and neither buy them nor change the account."""
+    if principal.api_key_id is not None:
+        raise Forbidden("An API key may not do this. Sign in, and send the access token.")

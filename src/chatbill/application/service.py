@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from chatbill.application.replies import Replies
 from chatbill.application.use_cases.adjust_credits import AdjustCredits
 from chatbill.application.use_cases.authenticate import Authenticate
+from chatbill.application.use_cases.authenticate_key import AuthenticateKey
 from chatbill.application.use_cases.change_password import ChangePassword
 from chatbill.application.use_cases.check_readiness import CheckReadiness
+from chatbill.application.use_cases.create_api_key import CreateApiKey
 from chatbill.application.use_cases.delete_conversation import DeleteConversation
 from chatbill.application.use_cases.expire_holds import ExpireHolds
 from chatbill.application.use_cases.forget_sessions import ForgetSessions
+from chatbill.application.use_cases.list_api_keys import ListApiKeys
 from chatbill.application.use_cases.list_conversations import ListConversations
 from chatbill.application.use_cases.list_history import ListHistory
 from chatbill.application.use_cases.list_models import ListModels
@@ -24,6 +27,7 @@ from chatbill.application.use_cases.refresh import Refresh
 from chatbill.application.use_cases.refund import Refund
 from chatbill.application.use_cases.register import Register
 from chatbill.application.use_cases.rename_conversation import RenameConversation
+from chatbill.application.use_cases.revoke_api_key import RevokeApiKey
 from chatbill.application.use_cases.send_message import SendMessage
 from chatbill.application.use_cases.sign_in import SignIn
 from chatbill.application.use_cases.sign_out import SignOut
@@ -38,11 +42,14 @@ class UseCases:
 
     adjust_credits: AdjustCredits
     authenticate: Authenticate
+    authenticate_key: AuthenticateKey
     change_password: ChangePassword
     check_readiness: CheckReadiness
+    create_api_key: CreateApiKey
     delete_conversation: DeleteConversation
     expire_holds: ExpireHolds
     forget_sessions: ForgetSessions
+    list_api_keys: ListApiKeys
     list_conversations: ListConversations
     list_history: ListHistory
     list_models: ListModels
@@ -55,6 +62,7 @@ class UseCases:
     refund: Refund
     register: Register
     rename_conversation: RenameConversation
+    revoke_api_key: RevokeApiKey
     send_message: SendMessage
     sign_in: SignIn
     sign_out: SignOut

@@ -14,9 +14,13 @@ MAX_TITLE_CHARS = 200
 MADE_TITLE_CHARS = 60
 
 
-class Role(StrEnum):
-    """Who speaks in a turn."""
+MAX_TURNS = 1_000
 
+
+class Role(StrEnum):
+    """Who speaks in a turn. `SYSTEM` is whoever set the model up; that turn comes first, if there is one."""
+
+    SYSTEM = "system"
     USER = "user"
     ASSISTANT = "assistant"
 
@@ -167,10 +171,31 @@ def checked_message(message: str, *, max_chars: int) -> str:
     """The message as it came, if it says something and is at most `max_chars` characters long."""
     if not message.strip():
         raise InvalidRequest.of("message", "must not be empty")
-    if "\x00" in message:
-        raise InvalidRequest.of("message", "must not contain the NUL character")
-    if any("\ud800" <= character <= "\udfff" for character in message):
-        raise InvalidRequest.of("message", "must be valid Unicode, without lone surrogates")
-    if len(message) > max_chars:
-        raise TooLarge.of("message", f"must be at most {max_chars} characters, this has {len(message)}")
-    return message
+    return checked_text("message", message, max_chars=max_chars)
+
+
+def checked_history(turns: tuple[Turn, ...], *, max_chars: int) -> tuple[Turn, ...]:
+    """What was said before, if it is a conversation that models can go on with.
+
+    At most 1,000 turns of at most `max_chars` characters: the system's, if there is one, then the person's and the
+    model's in turn, the model's last.
+    """
+    if len(turns) > MAX_TURNS:
+        raise TooLarge.of("history", f"must be at most {MAX_TURNS} turns, this has {len(turns)}")
+    said = turns[1:] if turns and turns[0].role is Role.SYSTEM else turns
+    if [turn.role for turn in said] != [Role.USER, Role.ASSISTANT] * (len(said) // 2):
+        raise InvalidRequest.of("history", "must alternate between the person and the model, the person first")
+    for turn in turns:
+        checked_text("history", turn.text, max_chars=max_chars)
+    return turns
+
+
+def checked_text(field: str, text: str, *, max_chars: int) -> str:
+    """The text as it came, if it is text and at most `max_chars` characters long."""
+    if "\x00" in text:
+        raise InvalidRequest.of(field, "must not contain the NUL character")
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise InvalidRequest.of(field, "must be valid Unicode, without lone surrogates")
+    if len(text) > max_chars:
+        raise TooLarge.of(field, f"must be at most {max_chars} characters, this has {len(text)}")
+    return text

@@ -75,7 +75,7 @@ class Unauthenticated(ChatbillError):
 
     code = "unauthenticated"
 
-    def __init__(self, detail: str = "Sign in first, then send the access token.") -> None:
+    def __init__(self, detail: str = "Sign in first and send the access token, or send an API key.") -> None:
         super().__init__(detail)
 
 

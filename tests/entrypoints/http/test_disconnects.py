@@ -10,7 +10,7 @@ import pytest
 
 from chatbill.application.events import Accepted, Delta
 from chatbill.application.messages import Message
-from chatbill.entrypoints.http.event_stream import ReplyStream
+from chatbill.entrypoints.http.event_stream import ChatbillEvents, ReplyStream
 from tests.entrypoints.http.support import Api, api, eventually, say, served, stream
 
 NO_SCOPE: Any = {}
@@ -95,7 +95,7 @@ async def test_a_cancelled_stream_is_settled_even_when_the_cancelling_goes_on() 
         async def receive() -> Any:
             await asyncio.Event().wait()
 
-        response = ReplyStream(reply, request_id="r", ping_s=1)
+        response = ReplyStream(reply, ChatbillEvents("r"), ping_s=1)
         streaming = asyncio.create_task(response(NO_SCOPE, receive, send))
         await eventually(lambda: any(b"delta" in message.get("body", b"") for message in sent))
         while not streaming.done():
@@ -133,7 +133,7 @@ async def test_a_stream_that_breaks_ends_with_a_problem_that_tells_nothing() -> 
     async def receive() -> Any:
         await asyncio.Event().wait()
 
-    await ReplyStream(reply, request_id="r", ping_s=1)(NO_SCOPE, receive, send)
+    await ReplyStream(reply, ChatbillEvents("r"), ping_s=1)(NO_SCOPE, receive, send)
     text = b"".join(sent).decode()
     assert "event: error" in text
     assert "internal_error" in text

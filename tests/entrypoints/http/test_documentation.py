@@ -14,8 +14,9 @@ from chatbill.entrypoints.http import schemas
 from chatbill.entrypoints.http.controllers.health import HealthView, ReadinessView
 from chatbill.entrypoints.http.documentation import examples
 from chatbill.entrypoints.http.documentation.responses import ProblemDetails
+from chatbill.entrypoints.http.openai import views as openai
 from chatbill.entrypoints.http.problem_kinds import KINDS
-from chatbill.entrypoints.http.views import accounts, billing, chat, models
+from chatbill.entrypoints.http.views import accounts, api_keys, billing, chat, models
 from tests.entrypoints.http.support import Api
 
 CONTRACT = {
@@ -25,6 +26,12 @@ CONTRACT = {
     ("post", "/auth/logout", "204"),
     ("get", "/auth/me", "200"),
     ("post", "/auth/password", "204"),
+    ("get", "/auth/api-keys", "200"),
+    ("post", "/auth/api-keys", "201"),
+    ("delete", "/auth/api-keys/{key_id}", "204"),
+    ("get", "/v1/models", "200"),
+    ("get", "/v1/models/{model}", "200"),
+    ("post", "/v1/chat/completions", "200"),
     ("get", "/chat/models", "200"),
     ("post", "/chat/message", "200"),
     ("post", "/chat/interactions/{interaction_id}/stop", "202"),
@@ -98,8 +105,10 @@ async def test_problems_are_documented_with_their_codes(description: dict[str, A
     for status, problem in problems:
         assert TypeAdapter(ProblemDetails).validate_python(problem).status == status
         assert problem["code"] in KINDS
-    [refusal] = [problem for status, problem in problems if status == 402]
-    assert (refusal["required"], refusal["available"]) == (3, 2)
+    refusals = {problem["code"]: problem for status, problem in problems if status == 402}
+    assert set(refusals) == {"insufficient_credits", "cap_reached"}
+    assert all((refusal["required"], refusal["available"]) == (3, 2) for refusal in refusals.values())
+    assert refusals["cap_reached"]["cap"] == 500
 
 
 @pytest.mark.parametrize(
@@ -107,6 +116,10 @@ async def test_problems_are_documented_with_their_codes(description: dict[str, A
     [
         (accounts.AccountView, examples.ACCOUNT),
         (accounts.TokensView, examples.TOKENS),
+        (api_keys.ApiKeyView, examples.API_KEY),
+        (api_keys.IssuedKeyView, examples.ISSUED_KEY),
+        (openai.OpenAIModelsView, examples.OPENAI_MODELS),
+        (openai.CompletionView, examples.COMPLETION),
         (models.ModelView, examples.MODEL),
         (models.ChatStatusView, examples.CHAT_STATUS),
         (chat.ReplyView, examples.REPLY),

@@ -15,19 +15,20 @@ Encoded = TypeVar("Encoded", bound=Sized)
 def fit_window(turns: Sequence[Turn], *, encode: Callable[[Sequence[Turn]], Encoded], budget: int) -> Encoded:
     """The encoding of the longest end of the conversation that takes at most `budget` tokens.
 
-    What is kept begins with a message of the person, so that the turns still alternate. The search grows from the
-    newest message, so its cost follows the window and not the length of the conversation. Raises `TooLarge` when the
-    last message alone is over the budget.
+    What is kept begins with a message of the person, so that the turns still alternate; a turn of the system before
+    them is always kept. The search grows from the newest message, so its cost follows the window and not the length of
+    the conversation. Raises `TooLarge` when the last message alone is over the budget.
     """
+    system = tuple(turns[:1]) if turns[0].role is Role.SYSTEM else ()
     starts = [index for index, turn in enumerate(turns) if turn.role is Role.USER][::-1]
 
     def prompt(kept: int) -> Encoded | None:
-        encoded = encode(turns[starts[kept - 1] :])
+        encoded = encode((*system, *turns[starts[kept - 1] :]))
         return encoded if len(encoded) <= budget else None
 
     best = prompt(1)
     if best is None:
-        size = len(encode(turns[starts[0] :]))
+        size = len(encode((*system, *turns[starts[0] :])))
         raise TooLarge.of(
             "message",
             f"takes {size} tokens and this model can read {max(0, budget)} beside its reply; "

@@ -15,7 +15,8 @@ from chatbill.domain.ids import ModelId, UserId
 class GenerationRequest:
     """What to write and within which bounds.
 
-    `turns` alternate between the person and the model, oldest first, and end with the person's message.
+    `turns` alternate between the person and the model, oldest first, and end with the person's message. Before them
+    can stand one turn of the system, which says what the model shall be.
     `max_tokens` (at least 1) bounds the reply. `temperature` 0 means greedy; None means the model's own default.
     `owner` is whose request it is: an answer that is kept is given again to them alone, or to nobody where it is None.
     """

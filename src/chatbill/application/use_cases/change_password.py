@@ -8,7 +8,7 @@ from chatbill.application.ports.clock import Clock
 from chatbill.application.ports.passwords import Passwords
 from chatbill.application.ports.rate_limits import Limit, RateLimits
 from chatbill.application.ports.store import Store, Transaction
-from chatbill.application.principal import Principal
+from chatbill.application.principal import Principal, require_sign_in
 from chatbill.domain.errors import InvalidCredentials, NotFound
 from chatbill.domain.sessions import SessionEnd
 from chatbill.domain.users import checked_password
@@ -38,6 +38,7 @@ class ChangePassword:
 
     async def __call__(self, principal: Principal, change: PasswordChange) -> None:
         """Check and hash outside any transaction; set the hash and end the other sessions in one."""
+        require_sign_in(principal)
         checked_password(change.new, username=principal.username, email=principal.email, field="new_password")
         user = await self.store.read(lambda snapshot: snapshot.users.get(principal.user_id))
         if user is None:

@@ -88,6 +88,12 @@ class SendMessage:
             return await self._replay(accepted, message)
         return self._start(accepted, generation)
 
+    def longest_reply(self, message: Message) -> int:
+        """How many tokens the reply may have: what the message asks for, within the model's bound and the service's."""
+        model = self.catalogue.pick(message.model)
+        most = min(model.max_reply_tokens, self.bounds.max_reply_tokens)
+        return min(message.max_tokens or most, most)
+
     def _context(
         self, snapshot: Snapshot, principal: Principal, message: Message
     ) -> tuple[IdempotencyRecord | None, list[Turn]]:
@@ -95,6 +101,8 @@ class SendMessage:
         key = message.idempotency_key
         if key and (record := snapshot.idempotency.get(principal.user_id, key)):
             return record, []
+        if message.history is not None:
+            return None, list(message.history)
         if message.conversation_id is None:
             return None, []
         conversation = snapshot.conversations.get(message.conversation_id)
@@ -103,12 +111,14 @@ class SendMessage:
         return None, snapshot.interactions.turns(conversation.id, limit=MAX_REMEMBERED)
 
     def _request(self, model: Model, message: Message, turns: list[Turn]) -> GenerationRequest:
-        most = min(model.max_reply_tokens, self.bounds.max_reply_tokens)
         return GenerationRequest(
             model=model.id,
             turns=(*turns, Turn(Role.USER, message.text)),
-            max_tokens=min(message.max_tokens or most, most),
+            max_tokens=self.longest_reply(message),
             temperature=message.temperature,
+            top_p=message.top_p,
+            seed=message.seed,
+            stop=message.stop,
         )
 
     def _interaction(
@@ -127,6 +137,7 @@ class SendMessage:
             held=model.price.of(most),
             prompt=message.text,
             created_at=self.clock(),
+            api_key_id=principal.api_key_id,
         )
 
     async def _accept(self, interaction: Interaction, message: Message) -> HeldWork | IdempotencyRecord:
@@ -140,6 +151,7 @@ class SendMessage:
                 key=message.idempotency_key,
                 fingerprint=message.fingerprint,
                 new_conversation=message.conversation_id is None,
+                listed=message.history is None,
             )
         )
         if isinstance(result, InsufficientCredits):

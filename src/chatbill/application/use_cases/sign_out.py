@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from chatbill.application.ports.clock import Clock
 from chatbill.application.ports.store import Store, Transaction
-from chatbill.application.principal import Principal
+from chatbill.application.principal import Principal, require_sign_in
 from chatbill.domain.sessions import SessionEnd
 
 
@@ -19,6 +19,7 @@ class SignOut:
 
     async def __call__(self, principal: Principal) -> None:
         """End the session."""
+        require_sign_in(principal)
         now, session_id = self.clock(), principal.session_id
         if session_id is None:
             return

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from chatbill.application.ports.clock import Clock, NewId
 from chatbill.application.ports.payments import PaymentProvider
 from chatbill.application.ports.store import Store, Transaction
-from chatbill.application.principal import Principal
+from chatbill.application.principal import Principal, require_sign_in
 from chatbill.domain.errors import BrokenBooks, InvalidRequest
 from chatbill.domain.idempotency import IdempotencyRecord, checked_key, fingerprint_of
 from chatbill.domain.ids import EntryId, PaymentId
@@ -53,6 +53,7 @@ class TopUp:
 
     async def __call__(self, principal: Principal, order: Order) -> Receipt:
         """Record the order, collect the money, add the credits."""
+        require_sign_in(principal)
         payment = await self._record(principal, order, self._package(order))
         if payment.status is PaymentStatus.CONFIRMED:
             return Receipt(payment)

@@ -17,10 +17,12 @@ from chatbill.entrypoints.http.bodies import JsonRequest
 from chatbill.entrypoints.http.config import HttpConfig
 from chatbill.entrypoints.http.controllers.accounts import AccountController
 from chatbill.entrypoints.http.controllers.admin import AdminController
+from chatbill.entrypoints.http.controllers.api_keys import ApiKeyController
 from chatbill.entrypoints.http.controllers.billing import BillingController
 from chatbill.entrypoints.http.controllers.chat import ChatController
 from chatbill.entrypoints.http.controllers.conversations import ConversationController
 from chatbill.entrypoints.http.controllers.health import HealthController
+from chatbill.entrypoints.http.controllers.openai import OpenAIController
 from chatbill.entrypoints.http.controllers.root import read_root
 from chatbill.entrypoints.http.controllers.sign_in import SignInController
 from chatbill.entrypoints.http.documentation.openapi import NEEDS_BEARER, openapi_config
@@ -28,7 +30,7 @@ from chatbill.entrypoints.http.envelope import Envelope
 from chatbill.entrypoints.http.problems import answer_with_problem
 
 CORS_HEADERS = ["Accept", "Authorization", "Content-Type", "Idempotency-Key", "X-Request-Id"]
-CORS_EXPOSED = ["Retry-After", "X-Request-Id"]
+CORS_EXPOSED = ["Retry-After", "X-Chatbill-Balance", "X-Chatbill-Credits-Charged", "X-Request-Id"]
 CORS_MAX_AGE_S = 600
 
 
@@ -89,8 +91,16 @@ def create_app(use_cases: UseCases, config: HttpConfig | None = None) -> Litesta
 def _routes(use_cases: UseCases, config: HttpConfig) -> Sequence[ControllerRouterHandler]:
     for_principals = Router(
         path="/",
-        route_handlers=[AccountController, ChatController, ConversationController, BillingController, AdminController],
-        guards=[bearer_guard(use_cases.authenticate)],
+        route_handlers=[
+            AccountController,
+            ApiKeyController,
+            ChatController,
+            ConversationController,
+            BillingController,
+            AdminController,
+            OpenAIController,
+        ],
+        guards=[bearer_guard(use_cases)],
         dependencies={"principal": Provide(provide_principal, sync_to_thread=False)},
         security=[NEEDS_BEARER],
     )

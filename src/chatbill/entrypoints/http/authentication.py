@@ -1,4 +1,4 @@
-"""Who is asking: the bearer token of a request becomes a principal before anything else is looked at."""
+"""Who is asking: the access token or API key of a request becomes a principal before anything else is looked at."""
 
 from __future__ import annotations
 
@@ -10,21 +10,26 @@ from litestar.handlers import BaseRouteHandler
 from litestar.types import Guard
 
 from chatbill.application.principal import Principal
-from chatbill.application.use_cases.authenticate import Authenticate
+from chatbill.application.service import UseCases
+from chatbill.domain.api_keys import looks_like_key
 from chatbill.domain.errors import Unauthenticated
 from chatbill.entrypoints.http.bodies import JsonRequest
 
 SCHEME = "bearer"
 
 
-def bearer_guard(authenticate: Authenticate) -> Guard:
-    """A guard that refuses whoever sends no good access token; the others are known as `request.user`."""
+def bearer_guard(use_cases: UseCases) -> Guard:
+    """A guard that refuses whoever sends no good access token or API key; the others are known as `request.user`."""
 
     # A function, not an object: the framework copies guards in depth, and with one the store behind it.
     async def guard(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
-        principal = await authenticate(bearer_token(connection.headers.getall("authorization", [])))
+        token = bearer_token(connection.headers.getall("authorization", []))
+        authenticate = use_cases.authenticate_key if looks_like_key(token) else use_cases.authenticate
+        principal = await authenticate(token)
         connection.scope["user"] = principal
         structlog.contextvars.bind_contextvars(user_id=principal.user_id)
+        if principal.api_key_id:
+            structlog.contextvars.bind_contextvars(api_key_id=principal.api_key_id)
 
     return guard
 

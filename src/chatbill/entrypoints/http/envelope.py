@@ -13,7 +13,7 @@ from litestar.serialization import encode_json
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 from chatbill.application.principal import Principal
-from chatbill.entrypoints.http.problems import MEDIA_TYPE, problem_of
+from chatbill.entrypoints.http.problems import problem_of, told
 from chatbill.entrypoints.http.request_ids import HEADER, give_request_id
 
 HEADERS: Final = {
@@ -47,7 +47,7 @@ class Envelope:
             try:
                 await self._answer(scope, receive, send, request_id)
             finally:
-                structlog.contextvars.unbind_contextvars("user_id")
+                structlog.contextvars.unbind_contextvars("user_id", "api_key_id")
 
     async def _answer(self, scope: HTTPScope, receive: Receive, send: Send, request_id: str) -> None:
         started = time.perf_counter()
@@ -68,7 +68,7 @@ class Envelope:
             if status:
                 # Half an answer is out: only a broken connection tells the client that it is not whole.
                 raise
-            await _send_problem(send_sealed, request_id)
+            await _send_problem(send_sealed, scope, request_id)
         finally:
             path = str(scope.get("path_template") or raw_path)[:MAX_LOGGED_PATH]
             facts = {"method": method, "path": path, "status": status, "ms": _ms_since(started), "user_id": _who(scope)}
@@ -82,10 +82,11 @@ def _seal(message: Message, request_id: str) -> None:
         headers.setdefault(name, value)
 
 
-async def _send_problem(send: Send, request_id: str) -> None:
+async def _send_problem(send: Send, scope: HTTPScope, request_id: str) -> None:
     problem = problem_of(RuntimeError())
-    body = encode_json(problem.body(request_id))
-    headers = [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", str(len(body)).encode())]
+    media_type, content = told(problem, scope, request_id)
+    body = encode_json(content)
+    headers = [(b"content-type", media_type.encode()), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": problem.status, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": False})
 

@@ -1,4 +1,4 @@
-"""A reply as server-sent events (WHATWG HTML, section 9.2): `accepted`, `delta` each, then `done` or `error`."""
+"""A reply as server-sent events (WHATWG HTML, section 9.2), in whatever words its client knows."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from litestar.response.streaming import ASGIStreamingResponse
 from litestar.serialization import encode_json
@@ -26,15 +26,51 @@ PING: Final = b": still here\n\n"
 _log = logging.getLogger(__name__)
 
 
+class Rendering(Protocol):
+    """How the events of one reply are written."""
+
+    def frame(self, event: Event) -> bytes:
+        """An event of the reply."""
+        ...
+
+    def broken(self, error: Exception) -> bytes:
+        """What is said where the stream itself breaks."""
+        ...
+
+
+class ChatbillEvents:
+    """`accepted`, `delta` each, then `done` or `error`."""
+
+    def __init__(self, request_id: str) -> None:
+        self._request_id = request_id
+
+    def frame(self, event: Event) -> bytes:
+        """One event of the stream for each of the reply."""
+        match event:
+            case Accepted():
+                accepted = {"id": event.interaction_id, "conversation_id": event.conversation_id, "held": event.held}
+                return _encoded("accepted", accepted)
+            case Delta():
+                return _encoded("delta", {"text": event.text})
+            case Completed() | Stopped():
+                return _encoded("done", ReplyView.of(event.interaction))
+            case Failed():
+                return _encoded("error", problem_of_reply(event).body(self._request_id))
+
+    def broken(self, error: Exception) -> bytes:
+        """A problem."""
+        return _encoded("error", problem_of(error).body(self._request_id))
+
+
 class ReplyStream(ASGIStreamingResponse):
     """Sends the events of a reply as they come, and lets the reply go when the client does."""
 
-    __slots__ = ("_ended", "_ping_s", "_reply", "_request_id")
+    __slots__ = ("_ended", "_ping_s", "_rendering", "_reply")
 
-    def __init__(self, reply: WatchedReply, *, request_id: str, ping_s: float) -> None:
+    def __init__(self, reply: WatchedReply, rendering: Rendering, *, ping_s: float) -> None:
         super().__init__(iterator=[], media_type=MEDIA_TYPE, headers=dict(HEADERS), status_code=200)
         self._reply = reply
-        self._request_id = request_id
+        self._rendering = rendering
         self._ping_s = ping_s
         self._ended = False
 
@@ -58,23 +94,11 @@ class ReplyStream(ASGIStreamingResponse):
                     if event is None:
                         yield PING
                     elif not (isinstance(event, Delta) and not event.text):
-                        yield self._frame(event)
+                        self._ended = isinstance(event, Completed | Stopped | Failed)
+                        yield self._rendering.frame(event)
         except Exception as error:  # noqa: BLE001 - whatever it is, the stream ends with an event
             _log.exception("a stream of events broke")
-            yield _encoded("error", problem_of(error).body(self._request_id))
-
-    def _frame(self, event: Event) -> bytes:
-        self._ended = isinstance(event, Completed | Stopped | Failed)
-        match event:
-            case Accepted():
-                accepted = {"id": event.interaction_id, "conversation_id": event.conversation_id, "held": event.held}
-                return _encoded("accepted", accepted)
-            case Delta():
-                return _encoded("delta", {"text": event.text})
-            case Completed() | Stopped():
-                return _encoded("done", ReplyView.of(event.interaction))
-            case Failed():
-                return _encoded("error", problem_of_reply(event).body(self._request_id))
+            yield self._rendering.broken(error)
 
 
 async def _watched(

@@ -52,7 +52,7 @@ IdempotencyKey = Annotated[
 
 def checked_period(start: str | None, end: str | None) -> Period:
     """The period between two moments; raises `InvalidRequest` for what is no moment."""
-    return Period(start=_moment("from", start), end=_moment("to", end))
+    return Period(start=checked_moment("from", start), end=checked_moment("to", end))
 
 
 def checked_text(field: str, text: str | None) -> str | None:
@@ -71,7 +71,8 @@ def could_be_id(value: str) -> bool:
     return 0 < len(value) <= MAX_ID_CHARS and value.isprintable()
 
 
-def _moment(field: str, text: str | None) -> datetime | None:
+def checked_moment(field: str, text: str | None) -> datetime | None:
+    """The moment in UTC; None stays None. Raises `InvalidRequest` for what is no moment."""
     if text is None:
         return None
     try:

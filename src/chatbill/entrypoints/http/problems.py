@@ -10,9 +10,11 @@ from typing import Any, Final
 
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
+from litestar.types import Scope
 
 from chatbill.application.events import Failed
 from chatbill.domain.errors import (
+    CapReached,
     ChatbillError,
     FieldError,
     InsufficientCredits,
@@ -21,6 +23,7 @@ from chatbill.domain.errors import (
     RateLimited,
     Unauthenticated,
 )
+from chatbill.entrypoints.http.openai.errors import error_body, is_openai, openai_status
 from chatbill.entrypoints.http.problem_kinds import CODE_OF_STATUS, KINDS, TYPE_PREFIX, UNSPOKEN
 from chatbill.entrypoints.http.request_ids import request_id_of
 from chatbill.entrypoints.http.wording import parameter_fault
@@ -105,12 +108,16 @@ def answer_with_problem(request: Request[Any, Any, Any], error: Exception) -> Re
 
 def response_of(problem: Problem, request: Request[Any, Any, Any]) -> Response[dict[str, Any]]:
     """The problem as a response."""
-    return Response(
-        problem.body(request_id_of(request.scope)),
-        status_code=problem.status,
-        headers=dict(problem.headers),
-        media_type=MEDIA_TYPE,
-    )
+    media_type, content = told(problem, request.scope, request_id_of(request.scope))
+    status = openai_status(problem.status) if is_openai(request.scope) else problem.status
+    return Response(content, status_code=status, headers=dict(problem.headers), media_type=media_type)
+
+
+def told(problem: Problem, scope: Scope, request_id: str) -> tuple[str, dict[str, Any]]:
+    """The problem in the words that clients of this address know, and the media type of those."""
+    if is_openai(scope):
+        return "application/json", error_body(problem, request_id)
+    return MEDIA_TYPE, problem.body(request_id)
 
 
 def _problem(
@@ -142,6 +149,8 @@ def _members(error: ChatbillError) -> dict[str, Any]:
     match error:
         case InvalidRequest():
             return {"errors": [{"field": fault.field, "message": fault.message} for fault in error.errors]}
+        case CapReached():
+            return {"required": error.required, "available": error.available, "cap": error.cap}
         case InsufficientCredits():
             return {"required": error.required, "available": error.available}
         case _:

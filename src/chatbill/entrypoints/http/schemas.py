@@ -17,16 +17,21 @@ from pydantic import model_validator as validates
 from chatbill.application.by_hand import ByHand
 from chatbill.application.messages import Message
 from chatbill.application.use_cases.change_password import PasswordChange
+from chatbill.application.use_cases.create_api_key import NewApiKey
 from chatbill.application.use_cases.register import Registration
 from chatbill.application.use_cases.sign_in import Credentials
 from chatbill.application.use_cases.top_up import Order
 from chatbill.domain.errors import FieldError, InvalidRequest
 from chatbill.domain.ids import ConversationId
+from chatbill.entrypoints.http.parameters import checked_moment
 from chatbill.entrypoints.http.problems import MalformedRequest
 from chatbill.entrypoints.http.wording import body_fault
 
 MAX_LINE_CHARS = 1_024
 """Bounds what is looked up or hashed; the rules for names and passwords are the domain's."""
+
+KINDS_OF_VALUE = frozenset({"str", "list[any]", "list[str]"})
+"""What stands in the place of a fault where a field can be of several kinds, and was of none."""
 
 EXAMPLE_NAME = "ada"
 EXAMPLE_PASSWORD = "difference engine 2"  # noqa: S105 - nobody's
@@ -52,10 +57,11 @@ class Body(BaseModel):
 
 def _refusal(error: ValidationError) -> InvalidRequest:
     """Every fault of a body, in words."""
-    faults = [
-        FieldError(".".join(map(str, fault["loc"])) or "body", body_fault(fault["type"], fault.get("ctx", {})))
-        for fault in error.errors(include_url=False, include_input=False)
-    ]
+    words: dict[str, list[str]] = {}
+    for fault in error.errors(include_url=False, include_input=False):
+        field = ".".join(str(part) for part in fault["loc"] if part not in KINDS_OF_VALUE) or "body"
+        words.setdefault(field, []).append(body_fault(fault["type"], fault.get("ctx", {})))
+    faults = [FieldError(field, " or ".join(dict.fromkeys(found))) for field, found in words.items()]
     if faults[0].field == "body":
         return MalformedRequest(*faults)
     return InvalidRequest(*faults)
@@ -103,6 +109,26 @@ class PasswordBody(Body):
     def to_change(self) -> PasswordChange:
         """As the use case takes it."""
         return PasswordChange(current=self.current_password, new=self.new_password)
+
+
+class ApiKeyBody(Body):
+    """A key to make."""
+
+    name: str = Field(description="1 to 100 characters, unlike that of your other keys.", examples=["nightly job"])
+    monthly_cap: int | None = Field(
+        default=None, description="The most credits that it may use in a calendar month of UTC.", examples=[500]
+    )
+    expires_at: str | None = Field(
+        default=None,
+        description="When it ends by itself: RFC 3339, as in `2027-01-31T12:00:00Z`.",
+        examples=["2027-01-31T12:00:00Z"],
+    )
+
+    def to_order(self) -> NewApiKey:
+        """As the use case takes it."""
+        return NewApiKey(
+            name=self.name, monthly_cap=self.monthly_cap, expires_at=checked_moment("expires_at", self.expires_at)
+        )
 
 
 class MessageBody(Body):

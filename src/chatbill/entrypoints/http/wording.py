@@ -20,6 +20,8 @@ BODY_WORDS: Final[Mapping[str, str]] = {
     "float_type": "must be a number",
     "finite_number": "must be a finite number",
     "bool_type": "must be true or false",
+    "too_short": "must hold at least {min_length}",
+    "too_long": "must hold at most {max_length}",
     "model_type": "must be a JSON object",
     "dict_type": "must be a JSON object",
     "list_type": "must be a JSON array",

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
 
-from chatbill.domain.chat import Turn
+from chatbill.domain.chat import Role, Turn
 from chatbill.domain.errors import InvalidRequest
 
 
@@ -15,14 +16,29 @@ def encode_turns(tokenizer: PreTrainedTokenizerBase, turns: Sequence[Turn]) -> l
     """The prompt that asks the model for the next turn.
 
     Control tokens come from the template alone: what people wrote is encoded as plain text, so nobody can end their
-    own turn and speak as the model by typing its markers.
+    own turn and speak as the model by typing its markers. Where a template knows no turn of the system, it becomes the
+    beginning of the person's first, as the templates of Gemma 3 do by themselves.
     """
-    messages = [{"role": turn.role.value, "content": turn.text} for turn in turns]
     try:
-        ids: Any = tokenizer.apply_chat_template(
-            messages, add_generation_prompt=True, return_dict=False, sanitize_control_tokens=True
-        )
+        try:
+            ids = _applied(tokenizer, turns)
+        except TemplateError:
+            if turns[0].role is not Role.SYSTEM:
+                raise
+            ids = _applied(tokenizer, _folded(turns))
     except ValueError as error:
         # Only a tokenizer that makes a control token out of plain text comes here; better no answer than a forged turn.
         raise InvalidRequest.of("message", "contains markers that this model cannot read as plain text") from error
     return [int(token) for token in ids]
+
+
+def _applied(tokenizer: PreTrainedTokenizerBase, turns: Sequence[Turn]) -> Any:
+    messages = [{"role": turn.role.value, "content": turn.text} for turn in turns]
+    return tokenizer.apply_chat_template(
+        messages, add_generation_prompt=True, return_dict=False, sanitize_control_tokens=True
+    )
+
+
+def _folded(turns: Sequence[Turn]) -> Sequence[Turn]:
+    system, first, *others = turns
+    return (Turn(first.role, f"{system.text}\n\n{first.text}"), *others)

@@ -15,7 +15,7 @@ from chatbill.entrypoints.http.bodies import JsonRequest
 from chatbill.entrypoints.http.config import HttpConfig
 from chatbill.entrypoints.http.documentation import examples
 from chatbill.entrypoints.http.documentation.responses import StreamOperation, documented
-from chatbill.entrypoints.http.event_stream import MEDIA_TYPE, ReplyStream
+from chatbill.entrypoints.http.event_stream import MEDIA_TYPE, ChatbillEvents, ReplyStream
 from chatbill.entrypoints.http.injection import Injected
 from chatbill.entrypoints.http.negotiation import prefers
 from chatbill.entrypoints.http.parameters import IdempotencyKey, could_be_id
@@ -30,6 +30,7 @@ REFUSALS = (
     "invalid_request",
     "not_found",
     "insufficient_credits",
+    "cap_reached",
     "request_in_progress",
     "idempotency_mismatch",
     "too_large",
@@ -104,7 +105,7 @@ class ChatController(Controller):
         """
         reply = await use_cases.send_message(principal, data.to_message(idempotency_key))
         if prefers(MEDIA_TYPE, request.headers.get("accept", "")):
-            return ReplyStream(reply, request_id=request_id_of(request.scope), ping_s=config.ping_s)
+            return ReplyStream(reply, ChatbillEvents(request_id_of(request.scope)), ping_s=config.ping_s)
         return await _whole(reply, request, keep=idempotency_key is not None)
 
     @post(

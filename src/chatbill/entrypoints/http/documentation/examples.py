@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -40,6 +41,21 @@ CHAT_STATUS: Final = {
     "models": [
         {"id": "demo-mini", "state": "ready", "available": True, "reason": None, "running": 1, "queued": 0},
     ],
+}
+API_KEY: Final = {
+    "id": "019b0a6c-1f2e-7c3d-8a4b-5c6d7e8f9a0b",
+    "name": "nightly job",
+    "starts_with": "cb_019b0a6c-1f2e-7c3d-8a4b-5c6d7e8f9a0b_",
+    "active": True,
+    "monthly_cap": 500,
+    "used_this_month": 0,
+    "created_at": WHEN,
+    "expires_at": None,
+    "last_used_at": None,
+}
+ISSUED_KEY: Final = {
+    **API_KEY,
+    "key": "cb_019b0a6c-1f2e-7c3d-8a4b-5c6d7e8f9a0b_3q2-7wAAAAD_0123456789abcdefghijklmnopqrst01",
 }
 USAGE: Final = {"prompt_tokens": 21, "completion_tokens": 8}
 REPLY: Final = {
@@ -138,10 +154,56 @@ STREAM: Final = (
 )
 
 _FAILED: Final = {"interaction_id": INTERACTION_ID, "conversation_id": CONVERSATION_ID, "credits_charged": 0}
+OPENAI_MODEL: Final = {
+    "id": "demo-mini",
+    "object": "model",
+    "created": 0,
+    "owned_by": "chatbill",
+    "name": "Demo mini",
+    "available": True,
+    "price": {"per_reply": 1, "per_1k_prompt_tokens": 0, "per_1k_completion_tokens": 0},
+    "context_tokens": 2048,
+    "max_reply_tokens": 512,
+}
+OPENAI_MODELS: Final = {"object": "list", "data": [OPENAI_MODEL]}
+_COMPLETION_USAGE: Final = {**USAGE, "total_tokens": 29, "credits_charged": 1, "balance": 99}
+COMPLETION: Final = {
+    "id": f"chatcmpl-{INTERACTION_ID}",
+    "object": "chat.completion",
+    "created": 1769860800,
+    "model": "demo-mini",
+    "choices": [
+        {
+            "index": 0,
+            "message": {"role": "assistant", "content": "The capital of France is Paris.", "refusal": None},
+            "logprobs": None,
+            "finish_reason": "stop",
+        }
+    ],
+    "usage": _COMPLETION_USAGE,
+}
+
+
+def _chunk(delta: dict[str, str], reason: str | None = None) -> str:
+    choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": reason}
+    return f"data: {json.dumps({**COMPLETION, 'object': 'chat.completion.chunk', 'choices': [choice], 'usage': None})}"
+
+
+CHUNKS: Final = "\n\n".join(
+    [
+        _chunk({"role": "assistant", "content": ""}),
+        _chunk({"content": "The capital of France is Paris."}),
+        _chunk({}, "stop"),
+        f"data: {json.dumps({**COMPLETION, 'object': 'chat.completion.chunk', 'choices': []})}",
+        ": chatbill credits_charged=1 balance=99",
+        "data: [DONE]\n\n",
+    ]
+)
 PROBLEM_MEMBERS: Final[Mapping[str, Mapping[str, Any]]] = {
     "invalid_request": {"errors": [{"field": "model", "message": "is required"}]},
     "too_large": {"errors": [{"field": "body", "message": "must be at most 1048576 bytes"}]},
     "insufficient_credits": {"required": 3, "available": 2},
+    "cap_reached": {"required": 3, "available": 2, "cap": 500},
     "generation_failed": _FAILED,
     "generation_timeout": _FAILED,
     "interrupted": _FAILED,

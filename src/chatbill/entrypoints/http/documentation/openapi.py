@@ -36,9 +36,11 @@ null."""
 
 TAGS = (
     Tag(name="Accounts", description="Who you are."),
+    Tag(name="API keys", description="What programs sign in with."),
     Tag(name="Chat", description="Models, messages and their replies."),
     Tag(name="Conversations", description="What was said, and the history of all requests."),
     Tag(name="Billing", description="Credits: what you own, what they cost, where they went."),
+    Tag(name="OpenAI", description="What clients of OpenAI's API speak; errors have its shape too."),
     Tag(name="Administration", description="What only administrators may do."),
     Tag(name="Health", description="For probes and balancers."),
 )
@@ -47,7 +49,9 @@ TAGS = (
 def openapi_config() -> OpenAPIConfig:
     """The page at `/docs`, and the description it shows at `/docs/openapi.json`."""
     scheme = SecurityScheme(
-        type="http", scheme="bearer", description="The access token of `POST /auth/login`, good for an hour."
+        type="http",
+        scheme="bearer",
+        description="The access token of `POST /auth/login`, good for an hour, or an API key.",
     )
     return OpenAPIConfig(
         title="chatbill",

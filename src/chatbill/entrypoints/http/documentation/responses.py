@@ -42,6 +42,7 @@ class ProblemDetails:
     errors: list[FieldFault] | None = None
     required: int | None = None
     available: int | None = None
+    cap: int | None = None
     interaction_id: str | None = None
     conversation_id: str | None = None
     credits_charged: int | None = None

@@ -1,0 +1,87 @@
+"""API keys: what programs sign in with. Only who signed in as a person sees and changes them."""
+
+from __future__ import annotations
+
+from litestar import Controller, delete, get, post
+from litestar.params import FromPath, JSONBody
+
+from chatbill.application.principal import Principal
+from chatbill.application.service import UseCases
+from chatbill.domain.errors import NotFound
+from chatbill.domain.ids import ApiKeyId
+from chatbill.entrypoints.http.documentation import examples
+from chatbill.entrypoints.http.documentation.responses import documented, documented_empty
+from chatbill.entrypoints.http.injection import Injected
+from chatbill.entrypoints.http.parameters import could_be_id
+from chatbill.entrypoints.http.schemas import ApiKeyBody
+from chatbill.entrypoints.http.views.api_keys import ApiKeyView, IssuedKeyView
+
+
+class ApiKeyController(Controller):
+    """The keys of whoever asks."""
+
+    path = "/auth/api-keys"
+    tags = ("API keys",)
+
+    @get(
+        operation_id="listApiKeys",
+        summary="List API keys",
+        responses=documented(
+            200,
+            list[ApiKeyView],
+            "The keys that were not revoked, the oldest first.",
+            [examples.API_KEY],
+            signed_in=True,
+            problems=("forbidden",),
+        ),
+    )
+    async def list_api_keys(self, use_cases: Injected[UseCases], principal: Injected[Principal]) -> list[ApiKeyView]:
+        """Your keys, and the credits that each used this month (in UTC). Their secrets are not kept here."""
+        return [ApiKeyView.of(state) for state in await use_cases.list_api_keys(principal)]
+
+    @post(
+        status_code=201,
+        operation_id="createApiKey",
+        summary="Create an API key",
+        responses=documented(
+            201,
+            IssuedKeyView,
+            "The new key. `key` is shown this once.",
+            examples.ISSUED_KEY,
+            signed_in=True,
+            problems=("invalid_request", "forbidden", "conflict", "rate_limited"),
+        ),
+    )
+    async def create_api_key(
+        self, data: JSONBody[ApiKeyBody], use_cases: Injected[UseCases], principal: Injected[Principal]
+    ) -> IssuedKeyView:
+        """Make a key for a program. It is sent as an access token is, and spends the same wallet.
+
+        A key can chat, read billing and use `/v1`. It can not buy credits, change the account, see or make keys, or act
+        as an administrator. It lives until it is revoked or expires: changing the password does not end it. While the
+        account is disabled it is dead.
+
+        `monthly_cap` is the most credits that it may use in a calendar month of UTC, what is being held included. You
+        can have 20 keys, each with a name of its own.
+        """
+        return IssuedKeyView.issued(await use_cases.create_api_key(principal, data.to_order()))
+
+    @delete(
+        "/{key_id:str}",
+        status_code=204,
+        operation_id="revokeApiKey",
+        summary="Revoke an API key",
+        responses=documented_empty(
+            204,
+            "The key is dead. Harmless when it was before.",
+            signed_in=True,
+            problems=("not_found", "forbidden"),
+        ),
+    )
+    async def revoke_api_key(
+        self, key_id: FromPath[str], use_cases: Injected[UseCases], principal: Injected[Principal]
+    ) -> None:
+        """End a key for ever and at once. Replies that it asked for are finished and charged."""
+        if not could_be_id(key_id):
+            raise NotFound("This API key")
+        await use_cases.revoke_api_key(principal, ApiKeyId(key_id))

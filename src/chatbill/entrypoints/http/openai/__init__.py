@@ -1,0 +1,1 @@
+"""What clients of OpenAI's API speak: requests, answers and errors in its shape."""

@@ -1,0 +1,69 @@
+"""A reply as the stream of chunks that clients of OpenAI's API read."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Final
+
+from litestar.serialization import encode_json
+
+from chatbill.application.events import Accepted, Completed, Delta, Event, Failed, Stopped
+from chatbill.domain.chat import Interaction
+from chatbill.entrypoints.http.openai.errors import error_body
+from chatbill.entrypoints.http.openai.views import CompletionUsage, chunk, finish_reason
+from chatbill.entrypoints.http.problems import Problem, problem_of, problem_of_reply
+
+DONE: Final = b"data: [DONE]\n\n"
+
+
+class ChatChunks:
+    """A chunk with the role, one with each piece, one with the reason of the end, and `[DONE]`.
+
+    With `usage`, a chunk with the usage comes before that, and every other one says that it has none. The last comment
+    line tells what was charged. A failure is one event with an error, which clients raise; nothing follows it.
+    """
+
+    def __init__(self, *, longest: int, usage: bool, request_id: str) -> None:
+        self._longest = longest
+        self._no_usage: dict[str, None] = {"usage": None} if usage else {}
+        self._request_id = request_id
+        self._created = int(time.time())
+        self._id = self._model = ""
+
+    def frame(self, event: Event) -> bytes:
+        """An event of the reply, as one chunk or several."""
+        match event:
+            case Accepted():
+                self._id, self._model = event.interaction_id, event.model
+                return self._chunk({"role": "assistant", "content": ""})
+            case Delta():
+                return self._chunk({"content": event.text})
+            case Completed() | Stopped():
+                return self._end(event.interaction)
+            case Failed():
+                return self._error(problem_of_reply(event))
+
+    def broken(self, error: Exception) -> bytes:
+        """An error that clients raise."""
+        return self._error(problem_of(error))
+
+    def _end(self, interaction: Interaction) -> bytes:
+        last = chunk(
+            self._id, self._model, self._created, delta={}, reason=finish_reason(interaction, longest=self._longest)
+        )
+        frames = [_encoded(last | self._no_usage)]
+        if self._no_usage:
+            frames.append(_encoded(last | {"choices": [], "usage": CompletionUsage.of(interaction)}))
+        charged, balance = interaction.credits_charged, interaction.balance_after
+        frames.append(f": chatbill credits_charged={charged} balance={balance}\n\n".encode())
+        return b"".join([*frames, DONE])
+
+    def _chunk(self, delta: dict[str, Any]) -> bytes:
+        return _encoded(chunk(self._id, self._model, self._created, delta=delta) | self._no_usage)
+
+    def _error(self, problem: Problem) -> bytes:
+        return _encoded(error_body(problem, self._request_id))
+
+
+def _encoded(data: object) -> bytes:
+    return b"data: " + encode_json(data) + b"\n\n"

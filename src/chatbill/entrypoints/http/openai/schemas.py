@@ -1,0 +1,168 @@
+"""A chat completion as clients ask for it, and what becomes of it here: a message that brings its own history."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import Any, Final
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from chatbill.application.messages import MAX_STOPS, Message
+from chatbill.domain.chat import MAX_TURNS, Role, Turn
+from chatbill.domain.errors import InvalidRequest
+from chatbill.entrypoints.http.schemas import Body, Line
+
+ROLES: Final = {
+    "system": Role.SYSTEM,
+    "developer": Role.SYSTEM,
+    "user": Role.USER,
+    "assistant": Role.ASSISTANT,
+}
+BETWEEN: Final = "\n\n"
+"""What stands between two messages of one role that follow each other: models want the roles to take turns."""
+
+
+class Part(BaseModel):
+    """A part of a body. Its faults are told by the body, which knows where it stands."""
+
+    model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
+
+
+class StreamOptions(Part):
+    """What a stream should hold beside the reply."""
+
+    include_usage: bool | None = Field(default=None, description="End with a chunk that has the usage.")
+
+
+class ChatMessage(Part):
+    """One message of the conversation."""
+
+    role: str = Field(description="`system`, `developer`, `user` or `assistant`.", examples=["user"])
+    content: str | list[Any] | None = Field(
+        default=None,
+        description='Text, or parts `{"type": "text", "text": "…"}`.',
+        examples=["What is the capital of France?"],
+    )
+    tool_calls: list[Any] | None = Field(default=None, description="Not supported.")
+
+    def to_turn(self, field: str) -> Turn:
+        """As models take it; `field` is where it stands. Raises `InvalidRequest`."""
+        role = ROLES.get(self.role)
+        if role is None:
+            raise InvalidRequest.of(f"{field}.role", f"is not supported; use one of: {', '.join(ROLES)}")
+        if self.tool_calls:
+            raise InvalidRequest.of(f"{field}.tool_calls", "is not supported: the models here call no tools")
+        if self.content is None:
+            raise InvalidRequest.of(f"{field}.content", "is required: a string, or a list of text parts")
+        if isinstance(self.content, str):
+            return Turn(role, self.content)
+        parts = [_text_of(part, f"{field}.content.{index}") for index, part in enumerate(self.content)]
+        return Turn(role, "".join(parts))
+
+
+class ChatCompletionBody(Body):
+    """A chat completion. Fields that change nothing here are ignored; those that would be missed are refused."""
+
+    model: Line = Field(description="The id of a model, from `GET /v1/models`.", examples=["demo-mini"])
+    messages: list[ChatMessage] = Field(
+        min_length=1,
+        max_length=MAX_TURNS,
+        description="The conversation so far, the user's message last. It is not read from what is stored here.",
+    )
+    stream: bool | None = Field(default=None, description="Send the reply as it is written.")
+    stream_options: StreamOptions | None = Field(default=None)
+    max_tokens: int | None = Field(default=None, description="Longest reply, in tokens; the model has its own bound.")
+    max_completion_tokens: int | None = Field(default=None, description="The same by its newer name.")
+    temperature: float | None = Field(default=None, allow_inf_nan=False, description="0 to 2.")
+    top_p: float | None = Field(default=None, allow_inf_nan=False, description="Over 0, to 1.")
+    stop: str | list[str] | None = Field(default=None, description="Up to 4 strings before which the reply ends.")
+    seed: int | None = Field(default=None, description="Chooses the same where the model allows it.")
+    n: int | None = Field(default=None, description="1: there is one reply to a request.")
+    # What follows would be missed if it were ignored.
+    tools: list[Any] | None = Field(default=None, description="Not supported.")
+    functions: list[Any] | None = Field(default=None, description="Not supported.")
+    response_format: dict[str, Any] | None = Field(default=None, description="Only text.")
+    logprobs: bool | None = Field(default=None, description="Not supported.")
+    top_logprobs: int | None = Field(default=None, description="Not supported.")
+    logit_bias: dict[str, Any] | None = Field(default=None, description="Not supported.")
+    presence_penalty: float | None = Field(default=None, description="Only 0.")
+    frequency_penalty: float | None = Field(default=None, description="Only 0.")
+    modalities: list[Any] | None = Field(default=None, description="Only text.")
+    audio: dict[str, Any] | None = Field(default=None, description="Not supported.")
+    web_search_options: dict[str, Any] | None = Field(default=None, description="Not supported.")
+
+    def to_message(self, idempotency_key: str | None) -> Message:
+        """As the use case takes it. Raises `InvalidRequest`."""
+        self._refuse_what_would_be_missed()
+        system, said = _in_turns([message.to_turn(f"messages.{place}") for place, message in enumerate(self.messages)])
+        if not said or said[-1].role is not Role.USER:
+            raise InvalidRequest.of("messages", "must end with a message of the user")
+        if said[0].role is not Role.USER:
+            raise InvalidRequest.of("messages", "must begin with a message of the user, after those of the system")
+        return Message(
+            model=self.model,
+            text=said[-1].text,
+            history=(*system, *said[:-1]),
+            max_tokens=self._max_tokens(),
+            temperature=self.temperature,
+            top_p=self.top_p,
+            seed=self.seed,
+            stop=self._stop(),
+            idempotency_key=idempotency_key,
+        )
+
+    @property
+    def wants_usage(self) -> bool:
+        """Whether a stream should end with the usage."""
+        return bool(self.stream_options and self.stream_options.include_usage)
+
+    def _max_tokens(self) -> int | None:
+        for name, most in (("max_tokens", self.max_tokens), ("max_completion_tokens", self.max_completion_tokens)):
+            if most is not None and most < 1:
+                raise InvalidRequest.of(name, "must be at least 1")
+        return self.max_tokens if self.max_completion_tokens is None else self.max_completion_tokens
+
+    def _stop(self) -> tuple[str, ...]:
+        stops = (self.stop,) if isinstance(self.stop, str) else tuple(self.stop or ())
+        if len(stops) > MAX_STOPS:
+            raise InvalidRequest.of("stop", f"must be at most {MAX_STOPS} strings")
+        return stops
+
+    def _refuse_what_would_be_missed(self) -> None:
+        wants = {
+            "n": self.n not in {None, 1},
+            "tools": bool(self.tools),
+            "functions": bool(self.functions),
+            "response_format": (self.response_format or {}).get("type", "text") != "text",
+            "logprobs": bool(self.logprobs),
+            "top_logprobs": bool(self.top_logprobs),
+            "logit_bias": bool(self.logit_bias),
+            "presence_penalty": bool(self.presence_penalty),
+            "frequency_penalty": bool(self.frequency_penalty),
+            "modalities": (self.modalities or ["text"]) != ["text"],
+            "audio": self.audio is not None,
+            "web_search_options": self.web_search_options is not None,
+        }
+        for name, wanted in wants.items():
+            if wanted:
+                raise InvalidRequest.of(name, "is not supported here; leave it out")
+
+
+def _in_turns(turns: list[Turn]) -> tuple[list[Turn], list[Turn]]:
+    """What the system says, as one turn wherever it was said, and the others with neighbours of one role made one."""
+    system = [turn.text for turn in turns if turn.role is Role.SYSTEM]
+    said = groupby((turn for turn in turns if turn.role is not Role.SYSTEM), key=lambda turn: turn.role)
+    return (
+        [Turn(Role.SYSTEM, BETWEEN.join(system))] if system else [],
+        [Turn(role, BETWEEN.join(turn.text for turn in of_role)) for role, of_role in said],
+    )
+
+
+def _text_of(part: Any, field: str) -> str:
+    if not isinstance(part, dict):
+        raise InvalidRequest.of(field, 'must be a part such as {"type": "text", "text": "…"}')
+    if part.get("type") != "text":
+        raise InvalidRequest.of(f"{field}.type", "is not supported: the models here read text alone")
+    if not isinstance(text := part.get("text"), str):
+        raise InvalidRequest.of(f"{field}.text", "must be a string")
+    return text

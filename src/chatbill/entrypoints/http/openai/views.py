@@ -1,0 +1,148 @@
+"""Answers in OpenAI's shape."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Literal
+
+from chatbill.application.use_cases.list_models import ModelOffer
+from chatbill.domain.chat import Interaction
+from chatbill.entrypoints.http.views.models import PriceView
+
+FinishReason = Literal["stop", "length"]
+
+ID_PREFIX: Final = "chatcmpl-"
+CHARGED_HEADER: Final = "X-Chatbill-Credits-Charged"
+BALANCE_HEADER: Final = "X-Chatbill-Balance"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompletionUsage:
+    """Tokens as the model counts them, and in credits what they cost and what the wallet owns then."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    credits_charged: int
+    balance: int | None
+
+    @classmethod
+    def of(cls, interaction: Interaction) -> CompletionUsage:
+        """Of a reply that is settled."""
+        usage = interaction.usage
+        return cls(
+            prompt_tokens=usage.prompt_tokens,
+            completion_tokens=usage.completion_tokens,
+            total_tokens=usage.prompt_tokens + usage.completion_tokens,
+            credits_charged=interaction.credits_charged,
+            balance=interaction.balance_after,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompletionMessage:
+    """What the model said."""
+
+    role: Literal["assistant"] = "assistant"
+    content: str
+    refusal: None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompletionChoice:
+    """The one reply. `finish_reason` is `length` where it has as many tokens as it may have."""
+
+    index: Literal[0] = 0
+    message: CompletionMessage
+    logprobs: None = None
+    finish_reason: FinishReason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompletionView:
+    """A whole reply. `id` is `chatcmpl-` and the id that it has in the history. `created` in seconds since 1970."""
+
+    id: str
+    object: Literal["chat.completion"] = "chat.completion"
+    created: int
+    model: str
+    choices: list[CompletionChoice]
+    usage: CompletionUsage
+
+    @classmethod
+    def of(cls, interaction: Interaction, *, longest: int) -> CompletionView:
+        """Of a reply that is settled and may have had `longest` tokens."""
+        message = CompletionMessage(content=interaction.reply)
+        reason = finish_reason(interaction, longest=longest)
+        return cls(
+            id=ID_PREFIX + interaction.id,
+            created=seconds(interaction.created_at),
+            model=interaction.model,
+            choices=[CompletionChoice(message=message, finish_reason=reason)],
+            usage=CompletionUsage.of(interaction),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenAIModelView:
+    """A model. What stands after `owned_by` is chatbill's own: prices are in credits."""
+
+    id: str
+    object: Literal["model"] = "model"
+    created: int = 0
+    owned_by: str = "chatbill"
+    name: str
+    available: bool
+    price: PriceView
+    context_tokens: int
+    max_reply_tokens: int
+
+    @classmethod
+    def of(cls, offer: ModelOffer) -> OpenAIModelView:
+        """As clients see it."""
+        model = offer.model
+        return cls(
+            id=model.id,
+            name=model.name,
+            available=offer.available,
+            price=PriceView(
+                per_reply=model.price.per_reply,
+                per_1k_prompt_tokens=model.price.per_1k_prompt_tokens,
+                per_1k_completion_tokens=model.price.per_1k_completion_tokens,
+            ),
+            context_tokens=model.context_tokens,
+            max_reply_tokens=model.max_reply_tokens,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenAIModelsView:
+    """Every model on offer."""
+
+    object: Literal["list"] = "list"
+    data: list[OpenAIModelView]
+
+
+def finish_reason(interaction: Interaction, *, longest: int) -> FinishReason:
+    """Why a reply ended. Engines do not tell, but one that has every token it may have was cut off there."""
+    return "length" if interaction.usage.completion_tokens >= longest else "stop"
+
+
+def chunk(
+    interaction_id: str, model: str, created: int, *, delta: dict[str, Any], reason: FinishReason | None = None
+) -> dict[str, Any]:
+    """One piece of a streamed reply."""
+    choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": reason}
+    return {
+        "id": ID_PREFIX + interaction_id,
+        "object": "chat.completion.chunk",
+        "created": created,
+        "model": model,
+        "choices": [choice],
+    }
+
+
+def seconds(moment: datetime) -> int:
+    """Since 1970."""
+    return int(moment.timestamp())
