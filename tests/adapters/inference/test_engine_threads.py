@@ -15,7 +15,7 @@ from chatbill.adapters.inference.transformers.health import LifeBounds
 from chatbill.adapters.inference.transformers.runtime import NotLoadable
 from chatbill.application.ports.engine import GenerationRequest, ModelState
 from chatbill.domain.chat import Role, Turn
-from chatbill.domain.errors import GenerationFailed, ModelUnavailable, OutOfMemory
+from chatbill.domain.errors import GenerationFailed, ModelUnavailable, OutOfMemory, Overloaded
 from chatbill.domain.ids import ModelId
 from tests.adapters.inference.fake_runtime import FakeRuntime, fake_specs
 
@@ -202,3 +202,66 @@ async def test_an_engine_that_never_started_can_be_closed(tmp_path: Path) -> Non
 
 async def _read(stream: object) -> list[str]:
     return [piece.text async for piece in stream]  # type: ignore[attr-defined]
+
+
+async def test_a_newcomer_joins_those_who_are_being_answered(tmp_path: Path) -> None:
+    runtime = FakeRuntime()
+    engine = await started(tmp_path, runtime)
+    first = (await engine.prepare(asked("long [[tokens:100]] [[pause:0.01]]"))).stream()
+    await anext(first)
+
+    assert await asyncio.wait_for(reply(engine, asked("short")), timeout=0.5) == "short"
+    assert engine.status()[MINI].running == 1
+    assert runtime.models[MINI].widest == 2
+    await anext(first)
+    await engine.close()
+
+
+async def test_no_more_are_written_together_than_there_are_slots(tmp_path: Path) -> None:
+    runtime = FakeRuntime()
+    engine = await started(tmp_path, runtime, slots=3)
+    replies = await asyncio.gather(*(reply(engine, asked(f"reply {n} [[pause:0.01]]")) for n in range(10)))
+
+    assert replies == [f"reply {n}" for n in range(10)]
+    assert runtime.models[MINI].widest == 3
+    await engine.close()
+
+
+@pytest.mark.parametrize("directive", ["[[fail:after:2]]", "[[begin:fails]]", "[[oom]]"])
+async def test_what_breaks_one_reply_leaves_its_company_alone(tmp_path: Path, directive: str) -> None:
+    engine = await started(tmp_path, FakeRuntime(), slots=4)
+    company = [asyncio.create_task(reply(engine, asked("all is well [[tokens:30]] [[pause:0.01]]"))) for _ in range(3)]
+    await asyncio.sleep(0.1)
+    with pytest.raises(GenerationFailed):
+        await reply(engine, asked(f"one two three {directive}"))
+
+    assert [text.count(" ") for text in await asyncio.gather(*company)] == [29] * 3
+    await engine.close()
+
+
+async def test_a_step_that_breaks_fails_those_in_it_and_the_model_goes_on(tmp_path: Path) -> None:
+    runtime = FakeRuntime()
+    engine = await started(tmp_path, runtime, slots=3)
+    running = [asyncio.create_task(reply(engine, asked("a [[tokens:100]] [[pause:0.01]]"))) for _ in range(3)]
+    await asyncio.sleep(0.1)
+    runtime.models[MINI].broken = MemoryError()
+    results = await asyncio.wait_for(asyncio.gather(*running, return_exceptions=True), timeout=1)
+    runtime.models[MINI].broken = None
+
+    assert [type(result) for result in results] == [OutOfMemory] * 3
+    assert runtime.models[MINI].freed >= 1
+    assert await reply(engine, asked("still here")) == "still here"
+    await engine.close()
+
+
+async def test_a_burst_of_200_on_2_slots_is_answered_or_refused(tmp_path: Path) -> None:
+    engine = await started(tmp_path, FakeRuntime(), slots=2, max_queued=20)
+    results = await asyncio.gather(
+        *(reply(engine, asked("answered [[pause:0.005]]")) for _ in range(200)), return_exceptions=True
+    )
+
+    assert {result if isinstance(result, str) else type(result) for result in results} == {"answered", Overloaded}
+    assert results.count("answered") == 22
+    status = engine.status()[MINI]
+    assert (status.running, status.queued) == (0, 0)
+    await engine.close()

@@ -69,6 +69,11 @@ class Worker:
         """True while replies are being written or wait to be: only then is an old `beat_at` a bad sign."""
         return bool(self._unanswered)
 
+    @property
+    def waiting(self) -> int:
+        """Replies that wait for a slot."""
+        return len(self._waiting)
+
     def start(self) -> None:
         """Begin to load; call it once."""
         self.beat_at = time.monotonic()
@@ -158,6 +163,7 @@ class Worker:
             self.mean_reply_s += 0.2 * (one.took_s - self.mean_reply_s)
         with self._change:
             self._forget(*(one.generation for one in ended))
+            self.running = 0 if self._refusal else len(batch)
         for one in ended:
             one.generation.deliver(one.failure)
 

@@ -1,0 +1,171 @@
+"""One model's thread as its watcher sees it: signs of life, failures in a row, and being given up."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+
+from chatbill.adapters.inference.transformers.generation import ThreadedGeneration
+from chatbill.adapters.inference.transformers.runtime import LocalModel
+from chatbill.adapters.inference.transformers.worker import Worker
+from chatbill.application.ports.engine import GenerationRequest
+from chatbill.domain.chat import Role, Turn
+from chatbill.domain.errors import GenerationFailed
+from chatbill.domain.ids import ModelId
+from tests.adapters.inference.fake_runtime import FakeModel
+
+
+@pytest.fixture
+def model() -> FakeModel:
+    return FakeModel()
+
+
+@pytest.fixture
+async def worker(model: FakeModel) -> AsyncIterator[Worker]:
+    worker = made(lambda: model)
+    worker.start()
+    await worker.wait_until_settled()
+    yield worker
+    model.stuck.clear()
+    worker.close(wait_s=5)
+
+
+def made(loading: Callable[[], LocalModel]) -> Worker:
+    return Worker("demo", loading=loading, explain=str, slots=2)
+
+
+def asked(worker: Worker, text: str) -> ThreadedGeneration:
+    request = GenerationRequest(model=ModelId("demo"), turns=(Turn(Role.USER, text),), max_tokens=100)
+    return ThreadedGeneration(request, [1], max_tokens=100, submit=worker.submit, give_back=lambda: None)
+
+
+async def reply(generation: ThreadedGeneration) -> str:
+    return "".join([piece.text async for piece in generation.stream()])
+
+
+async def until(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not true():  # noqa: ASYNC110 - what is waited for happens on a thread
+            await asyncio.sleep(0.005)
+
+
+async def test_every_step_is_a_sign_of_life_and_work_for_an_idle_thread_too(worker: Worker, model: FakeModel) -> None:
+    loaded_at = worker.beat_at
+    await asyncio.sleep(0.02)
+    assert (worker.beat_at, worker.busy) == (loaded_at, False)
+
+    model.stuck.set()
+    stuck = asyncio.create_task(reply(asked(worker, "hello")))
+    await until(lambda: worker.busy)
+    asked_at = worker.beat_at
+    assert loaded_at < asked_at <= time.monotonic()
+    await asyncio.sleep(0.05)
+    assert worker.beat_at == asked_at
+
+    model.stuck.clear()
+    assert await stuck == "hello"
+    assert worker.beat_at > asked_at
+    await until(lambda: not worker.busy)
+
+
+async def test_failures_in_a_row_are_counted_until_a_reply_works(worker: Worker) -> None:
+    for failures in (1, 2):
+        with pytest.raises(GenerationFailed):
+            await reply(asked(worker, "a [[fail:before]]"))
+        assert worker.failures == failures
+
+    await reply(asked(worker, "works"))
+    assert worker.failures == 0
+
+
+async def test_a_step_that_fails_for_two_replies_counts_once(worker: Worker, model: FakeModel) -> None:
+    both = [asyncio.create_task(reply(asked(worker, "a [[tokens:100]] [[pause:0.01]]"))) for _ in range(2)]
+    await until(lambda: worker.running == 2)
+    await asyncio.sleep(0.05)
+    model.broken = ValueError("broken")
+    assert {type(result) for result in await asyncio.gather(*both, return_exceptions=True)} == {GenerationFailed}
+
+    assert worker.failures == 1
+    model.broken = None
+
+
+async def test_a_reply_that_is_left_is_neither_a_failure_nor_computed_any_further(worker: Worker) -> None:
+    generation = asked(worker, "a [[tokens:100]] [[pause:0.01]]")
+    stream = generation.stream()
+    for _ in range(3):
+        await anext(stream)
+    left_at = generation.tokens_computed
+    await generation.close()
+    await until(lambda: not worker.busy)
+    await asyncio.sleep(0.1)
+
+    assert left_at <= generation.tokens_computed <= left_at + 2
+    assert worker.tokens_written == generation.tokens_computed
+    assert (worker.failures, worker.running) == (0, 0)
+
+
+async def test_those_who_left_the_queue_do_not_pile_up_in_it(worker: Worker, model: FakeModel) -> None:
+    model.stuck.set()
+    writing = [asyncio.create_task(reply(asked(worker, "a [[tokens:3]]"))) for _ in range(2)]
+    await until(lambda: worker.running == 2)
+    for _ in range(50):
+        left = asyncio.create_task(reply(asked(worker, "never read")))
+        await asyncio.sleep(0)
+        left.cancel()
+    await asyncio.sleep(0.01)
+    waits = asyncio.create_task(reply(asked(worker, "waits")))
+    await asyncio.sleep(0.01)
+
+    assert worker.waiting == 1
+    model.stuck.clear()
+    assert await asyncio.gather(*writing, waits) == ["a a a", "a a a", "waits"]
+
+
+async def test_a_stuck_thread_is_given_up_at_once_and_ends_when_it_can(worker: Worker, model: FakeModel) -> None:
+    model.stuck.set()
+    replies = [asyncio.create_task(reply(asked(worker, f"number {n}"))) for n in range(4)]
+    await until(lambda: worker.running == 2)
+    await asyncio.sleep(0.02)
+    worker.abandon("it was stuck")
+    results = await asyncio.wait_for(asyncio.gather(*replies, return_exceptions=True), timeout=1)
+
+    assert {type(result) for result in results} == {GenerationFailed}
+    assert (worker.model, worker.reason, worker.running, worker.busy) == (None, "it was stuck", 0, False)
+    with pytest.raises(GenerationFailed):
+        await reply(asked(worker, "too late"))
+    assert model.freed == 0
+    model.stuck.clear()
+    await until(lambda: model.freed == 1)
+    assert worker.reason == "it was stuck"
+
+
+async def test_a_thread_that_is_stuck_in_loading_is_given_up_too(model: FakeModel) -> None:
+    go_on = threading.Event()
+
+    def slow() -> LocalModel:
+        go_on.wait(5)
+        return model
+
+    worker = made(slow)
+    worker.start()
+    worker.abandon("loading took too long")
+    await asyncio.wait_for(worker.wait_until_settled(), timeout=1)
+
+    assert (worker.model, worker.reason) == (None, "loading took too long")
+    go_on.set()
+    await until(lambda: model.freed == 1)
+    assert (worker.model, worker.reason) == (None, "loading took too long")
+
+
+async def test_closing_a_thread_that_is_stuck_fails_its_replies_in_time(worker: Worker, model: FakeModel) -> None:
+    model.stuck.set()
+    running = asyncio.create_task(reply(asked(worker, "a")))
+    await until(lambda: worker.running == 1)
+    await asyncio.to_thread(worker.close, wait_s=0.05)
+
+    with pytest.raises(GenerationFailed):
+        await asyncio.wait_for(running, timeout=1)
