@@ -95,6 +95,8 @@ def test_alone_and_in_a_batch_of_8_the_demo_model_writes_what_generate_writes() 
 def test_every_class_of_model_writes_in_a_batch_what_generate_writes(tiny: dict[str, Path], kind: str) -> None:
     model, weights = (load(tiny[kind], Weights.FP32) for load in (loaded, plain))
     asked = asks(3 * WINDOW)
+    # Prompts that just fill the window, and just do not fit in it.
+    asked += [replace(asked[0], prompt=asked[0].prompt[: WINDOW + more]) for more in (-1, 0, 1)]
     expected = [plain_greedy(weights, ask, end_tokens=END) for ask in asked]
 
     assert any(len(set(tokens)) > WINDOW for tokens in expected)
