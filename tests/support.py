@@ -111,6 +111,7 @@ def world(
     clock: ManualClock | None = None,
     welcome_credits: int = 100,
     max_debt: int = 0,
+    cached_price_percent: int = 100,
     deadline_s: float = 5,
     grace_s: float = 5,
     first_token_s: float = math.inf,
@@ -185,6 +186,7 @@ def world(
             new_id=new_id,
             bounds=bounds,
             settle_attempts=3,
+            cached_price_percent=cached_price_percent,
         ),
         sign_in=SignIn(
             store=store,

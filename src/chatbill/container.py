@@ -278,6 +278,7 @@ class Container(containers.DeclarativeContainer):
         clock=clock,
         new_id=new_id,
         bounds=bounds,
+        cached_price_percent=settings.provided.cached_price_percent,
     )
     sign_in = providers.Factory(
         SignIn,

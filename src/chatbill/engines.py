@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from chatbill.application.ports.engine import Engine
 from chatbill.domain.catalogue import Catalogue
+from chatbill.domain.ids import ModelId
 from chatbill.settings import Settings, SettingsError, variable_value
 
 if TYPE_CHECKING:
@@ -40,11 +41,30 @@ def build_engine(
     library: ModelLibrary,
     report: ModelReport,
 ) -> Engine:
-    """One engine for all models, made of several where some run here and some on servers."""
+    """One engine for all models, with a cache before it unless the settings want none."""
+    engine: Engine
     if settings.engine == "scripted":
         from chatbill.adapters.inference.scripted import ScriptedEngine  # noqa: PLC0415
 
-        return ScriptedEngine(catalogue)
+        engine = ScriptedEngine(catalogue)
+    else:
+        engine = _models(settings, specs, library, report)
+    if not settings.cache_bytes:
+        return engine
+    from chatbill.adapters.inference.caching import AnswerCache, CachingEngine  # noqa: PLC0415
+
+    return CachingEngine(
+        engine,
+        AnswerCache(max_bytes=settings.cache_bytes, ttl_s=settings.cache_ttl_s),
+        # The test engine has no temperature of its own, so its tests see every message answered anew.
+        temperatures={} if settings.engine == "scripted" else {spec.id: spec.sampling.temperature for spec in specs},
+        identities={spec.id: repr((spec.source, spec.weights, spec.sampling, spec.served_name)) for spec in specs},
+        shared=settings.cache_shared,
+    )
+
+
+def _models(settings: Settings, specs: tuple[ModelSpec, ...], library: ModelLibrary, report: ModelReport) -> Engine:
+    """One engine made of several where some models run here and some on servers."""
     from chatbill.adapters.inference.model_spec import ServerSource  # noqa: PLC0415
 
     remote = tuple(spec for spec in specs if isinstance(spec.source, ServerSource))
@@ -71,8 +91,8 @@ def build_engine(
     from chatbill.adapters.inference.routing import RoutedEngine  # noqa: PLC0415
 
     there = _servers(settings, remote)
-    engines: dict[str, Engine] = {spec.id: there if spec in remote else here for spec in specs}
-    return RoutedEngine({model: engines[model] for model in catalogue}, order=catalogue)
+    engines: dict[ModelId, Engine] = {spec.id: there if spec in remote else here for spec in specs}
+    return RoutedEngine(engines, order=[spec.id for spec in specs])
 
 
 def _servers(settings: Settings, specs: tuple[ModelSpec, ...]) -> Engine:

@@ -566,3 +566,12 @@ class TestBooks:
         assert sum(row.charges for row in settlements) == 5
         assert sum(row.charged for row in settlements) == sum(row.captured for row in settlements) == 20
         assert unheld == []
+
+
+async def test_an_interaction_stays_cached_or_not(store: Store) -> None:
+    await store.write(lambda tx: add_running(tx, cached=True))
+    assert await store.read(lambda snapshot: snapshot.interactions.get(interaction().id)) == interaction(cached=True)
+    await store.write(charge)
+    ended = await store.read(lambda snapshot: snapshot.interactions.get(interaction().id))
+    assert ended
+    assert ended.cached

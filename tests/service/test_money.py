@@ -17,6 +17,16 @@ async def send(client: httpx.AsyncClient, message: str, model: str = "demo-mini"
     return await client.post("/chat/message", json={"model": model, "message": message, **more})
 
 
+async def test_a_repeated_question_is_answered_from_memory_and_marked(service: Service) -> None:
+    async with service.client(await service.person("again")) as client:
+        first, second = [(await send(client, "the same again", temperature=0)).json() for _ in range(2)]
+        sampled = [(await send(client, "the same again")).json()["cached"] for _ in range(2)]
+    assert (first["cached"], second["cached"], sampled) == (False, True, [False, False])
+    assert (first["reply"], second["reply"]) == ("the same again", "the same again")
+    assert (second["usage"], second["credits_charged"]) == (first["usage"], first["credits_charged"])
+    assert service.verify()["agrees"]
+
+
 async def test_a_newcomers_balance_goes_from_100_to_99_to_96(service: Service) -> None:
     async with service.client(await service.person("newcomer")) as client:
         assert (await client.get("/auth/me")).json()["balance"] == 100

@@ -81,6 +81,7 @@ class Interaction:
     `processing_time_ms` runs from acceptance to the end. `error_code` is the stable word of the error that ended it,
     `error_detail` its words for the person. `balance_after` is what the wallet owned once the request was settled.
     `api_key_id` is the API key it came with, if it came with one.
+    `cached` is True when the reply was written before and only given again.
     """
 
     id: InteractionId
@@ -103,6 +104,7 @@ class Interaction:
     error_code: str | None = None
     error_detail: str | None = None
     api_key_id: ApiKeyId | None = None
+    cached: bool = False
 
     @property
     def is_running(self) -> bool:

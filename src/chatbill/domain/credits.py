@@ -33,6 +33,14 @@ class Price:
         if min(self.per_reply, self.per_1k_prompt_tokens, self.per_1k_completion_tokens) < 0:
             raise BrokenBooks("a price cannot be negative")
 
+    def percent(self, part: int) -> Price:
+        """So many percent of this price (0 to 100), each of its parts rounded up to a whole credit."""
+        return Price(
+            per_reply=-(-self.per_reply * part // 100),
+            per_1k_prompt_tokens=-(-self.per_1k_prompt_tokens * part // 100),
+            per_1k_completion_tokens=-(-self.per_1k_completion_tokens * part // 100),
+        )
+
     def of(self, usage: Usage) -> int:
         """The exact price of a reply with this usage, in credits. Never falls when usage grows."""
         scaled = (

@@ -132,7 +132,21 @@ class Settings(BaseSettings):
         default=100, ge=0, le=100_000, description="Requests that may wait for a model before others are refused."
     )
 
+    cache_bytes: int = Field(
+        default=16_777_216,
+        ge=0,
+        le=1 << 40,
+        description="Memory for answers to repeated prompts, in bytes; 0: every message is answered anew.",
+    )
+    cache_ttl_s: Seconds = Field(default=600, description="How long such an answer is kept, in seconds.")
+    cache_shared: bool = Field(
+        default=False, description="Whether one user may be given the answer to the same prompt of another."
+    )
+
     # Credits and money
+    cached_price_percent: int = Field(
+        default=100, ge=0, le=100, description="What an answer to a repeated prompt costs, in percent of the price."
+    )
     welcome_credits: int = Field(default=100, ge=0, le=1_000_000_000, description="Credits of a new account.")
     hold_grace_s: Grace = Field(
         default=30, description="How long a hold outlives the reply's time limit before it is released, in seconds."

@@ -220,6 +220,11 @@ ROWS: list[tuple[str, str, dict[str, Any]]] = [
         "conversations",
         {"id": "new", "user_id": "u", "title": "t", "created_at": T, "updated_at": T, "listed": 2},
     ),
+    (
+        "ck_interactions_cached_is_yes_or_no|boolean",
+        "interactions",
+        NEW_INTERACTION | {"cached": 2},
+    ),
     ("ck_api_keys_cap_in_bounds", "api_keys", NEW_API_KEY | {"monthly_cap": 0}),
     ("ck_api_key_months_ends_after_start", "api_key_months", NEW_MONTH | {"ends_at": T}),
     ("ck_api_key_months_used_not_negative", "api_key_months", NEW_MONTH | {"used": -1}),
@@ -266,6 +271,10 @@ CHANGES = [
     ("what was refunded never shrinks", "UPDATE holds SET refunded = 1 WHERE id = 'pending'"),
     ("the terms of a hold never change", "UPDATE holds SET amount = 1 WHERE id = 'pending'"),
     ("the terms of a hold never change", "UPDATE holds SET expires_at = created_at, id = 'x' WHERE id = 'spare'"),
+    (
+        "whether a reply came out of the cache never changes",
+        "UPDATE interactions SET cached = true WHERE id = 'running'",
+    ),
     ("an interaction is never deleted", "DELETE FROM interactions WHERE id = 'running'"),
     ("what an interaction was asked", "UPDATE interactions SET price_per_reply = 1 WHERE id = 'running'"),
     ("what an interaction was asked", "UPDATE interactions SET hold_id = 'spare' WHERE id = 'running'"),

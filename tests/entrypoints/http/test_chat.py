@@ -7,8 +7,9 @@ import asyncio
 import httpx
 import pytest
 
+from chatbill.adapters.inference.caching import AnswerCache, CachingEngine
 from chatbill.adapters.inference.scripted import ScriptedEngine
-from tests.entrypoints.http.support import Api, api, eventually, say
+from tests.entrypoints.http.support import Api, api, eventually, say, stream
 from tests.support import CATALOGUE, PRO
 
 
@@ -26,9 +27,34 @@ async def test_a_reply_comes_with_its_cost_and_the_balance_after_it(alice: httpx
         "credits_charged": 1,
         "balance": 99,
         "processing_time_ms": 0,
+        "cached": False,
     }
     second = await alice.post("/chat/message", json=say("and to you", model=PRO))
     assert (second.json()["credits_charged"], second.json()["balance"]) == (3, 96)
+
+
+async def test_an_answer_given_before_is_marked_in_reply_stream_and_history() -> None:
+    engine = CachingEngine(
+        ScriptedEngine(CATALOGUE), AnswerCache(max_bytes=100_000, ttl_s=60), temperatures={}, identities={}
+    )
+    async with api(engine=engine, cached_price_percent=0) as service:
+        alice, bob = await service.person(), await service.person("bob")
+        body = say("one two", temperature=0)
+        fresh, repeated = [(await alice.post("/chat/message", json=body)).json() for _ in range(2)]
+        async with stream(alice, body) as events:
+            streamed = [event async for event in events]
+        other = (await bob.post("/chat/message", json=body)).json()
+        history = (await alice.get("/chat/history")).json()["items"]
+
+    assert [(reply["cached"], reply["credits_charged"], reply["balance"]) for reply in (fresh, repeated)] == [
+        (False, 1, 99),
+        (True, 0, 99),
+    ]
+    assert (repeated["reply"], repeated["usage"]) == (fresh["reply"], fresh["usage"])
+    assert [name for name, _ in streamed] == ["accepted", "delta", "delta", "done"]
+    assert streamed[-1][1]["cached"] is True
+    assert [item["cached"] for item in history] == [True, True, False]
+    assert other["cached"] is False
 
 
 async def test_a_conversation_goes_on(alice: httpx.AsyncClient) -> None:

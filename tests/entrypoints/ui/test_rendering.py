@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -128,6 +129,11 @@ def test_a_stopped_reply_says_so_even_where_nothing_was_written() -> None:
     stopped = interaction(Outcome.STOPPED)
     assert rendering.small_print(stopped, NAMES) == "Demo mini · 0 credits · 1.2 s · stopped"
     assert len(rendering.answer(stopped, NAMES)) == 1
+
+
+def test_an_answer_given_before_says_so() -> None:
+    cached = replace(interaction(Outcome.COMPLETED, reply="Because.", charged=1), cached=True)
+    assert rendering.small_print(cached, NAMES) == "Demo mini · 1 credit · 1.2 s · cached"
 
 
 def test_a_failed_reply_shows_what_came_of_it_and_what_went_wrong() -> None:

@@ -200,6 +200,7 @@ interactions = _table(
     Column("prompt", Text, nullable=False),
     Column("reply", Text, nullable=False),
     Column("api_key_id", Id, ForeignKey("api_keys.id")),
+    Column("cached", Flag, nullable=False, server_default=text("false")),
     _check(
         "price_not_negative",
         "price_per_reply >= 0 AND price_per_1k_prompt_tokens >= 0 AND price_per_1k_completion_tokens >= 0",
@@ -212,6 +213,7 @@ interactions = _table(
     _check("finished_when_ended", "(finished_at IS NULL) = (outcome = 'running')"),
     _check("balance_when_ended", "(balance_after IS NULL) = (outcome = 'running')"),
     _check("time_when_ended", "(processing_time_ms IS NULL) = (outcome = 'running')"),
+    _check("cached_is_yes_or_no", "cached IN (true, false)"),
     Index(None, "user_id", "created_at", "id"),
     Index(None, "conversation_id", "created_at", "id"),
     Index(

@@ -38,6 +38,7 @@ class SendMessage:
     the message is accepted is raised: `InvalidRequest`, `TooLarge`, `NotFound`, `RateLimited`, `ModelUnavailable`,
     `Overloaded`, `InsufficientCredits`, `RequestInProgress`, `IdempotencyMismatch`. Later trouble is the last event.
     A reply that the store does not take is tried `settle_attempts` times; after that the sweep releases its hold.
+    A reply out of the engine's cache costs `cached_price_percent` of the model's price.
     """
 
     store: Store
@@ -49,6 +50,7 @@ class SendMessage:
     new_id: NewId
     bounds: ReplyBounds
     settle_attempts: int = SETTLE_ATTEMPTS
+    cached_price_percent: int = 100
 
     async def __call__(self, principal: Principal, message: Message) -> Reply | Replay:
         """Accept the message; the reply is being written when this returns."""
@@ -58,7 +60,9 @@ class SendMessage:
         if known:
             return await self._replay(known, message)
         await self.rate_limits.hit(self.bounds.rate, principal.user_id)
-        beginning = asyncio.ensure_future(self._begin(principal, message, model, self._request(model, message, turns)))
+        beginning = asyncio.ensure_future(
+            self._begin(principal, message, model, self._request(principal, model, message, turns))
+        )
         try:
             return await asyncio.shield(beginning)
         except asyncio.CancelledError:
@@ -110,7 +114,7 @@ class SendMessage:
             raise NotFound("This conversation")
         return None, snapshot.interactions.turns(conversation.id, limit=MAX_REMEMBERED)
 
-    def _request(self, model: Model, message: Message, turns: list[Turn]) -> GenerationRequest:
+    def _request(self, principal: Principal, model: Model, message: Message, turns: list[Turn]) -> GenerationRequest:
         return GenerationRequest(
             model=model.id,
             turns=(*turns, Turn(Role.USER, message.text)),
@@ -119,6 +123,7 @@ class SendMessage:
             top_p=message.top_p,
             seed=message.seed,
             stop=message.stop,
+            owner=principal.user_id,
         )
 
     def _interaction(
@@ -126,6 +131,7 @@ class SendMessage:
     ) -> Interaction:
         """The record of the request, with its price frozen and the most it can cost."""
         most = Usage(prompt_tokens=generation.prompt_tokens, completion_tokens=max_tokens)
+        price = model.price.percent(self.cached_price_percent) if generation.cached else model.price
         return Interaction(
             id=InteractionId(self.new_id()),
             conversation_id=message.conversation_id or ConversationId(self.new_id()),
@@ -133,11 +139,12 @@ class SendMessage:
             wallet_id=principal.wallet_id,
             hold_id=HoldId(self.new_id()),
             model=model.id,
-            price=model.price,
-            held=model.price.of(most),
+            price=price,
+            held=price.of(most),
             prompt=message.text,
             created_at=self.clock(),
             api_key_id=principal.api_key_id,
+            cached=generation.cached,
         )
 
     async def _accept(self, interaction: Interaction, message: Message) -> HeldWork | IdempotencyRecord:

@@ -130,13 +130,15 @@ def refusal_text(error: ChatbillError) -> str:
 
 
 def small_print(interaction: Interaction, names: Names) -> str:
-    """Such as "Demo mini · 1 credit · 1.2 s", and whether it was stopped."""
+    """Such as "Demo mini · 1 credit · 1.2 s", whether it was stopped, and whether it was kept from before."""
     name = names.get(interaction.model, interaction.model)
     parts = [name, credits_text(interaction.credits_charged)]
     if interaction.processing_time_ms is not None:
         parts.append(duration_text(interaction.processing_time_ms))
     if interaction.outcome is Outcome.STOPPED:
         parts.append("stopped")
+    if interaction.cached:
+        parts.append("cached")
     return " · ".join(parts)
 
 

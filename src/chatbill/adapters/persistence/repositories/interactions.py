@@ -132,6 +132,7 @@ class SqlInteractions:
             created_at=interaction.created_at,
             prompt=interaction.prompt,
             api_key_id=interaction.api_key_id,
+            cached=interaction.cached,
             **_end(interaction),
         )
 
@@ -168,7 +169,7 @@ def interaction_of(row: Row) -> Interaction:
     """The interaction that a row of its table describes."""
     id_, conversation_id, user_id, wallet_id, hold_id, model, per_reply, per_prompt, per_completion, held = row[:10]
     created_at, outcome, prompt_tokens, completion_tokens, credits_charged, balance_after = row[10:16]
-    processing_time_ms, finished_at, error_code, error_detail, prompt, reply, api_key_id = row[16:]
+    processing_time_ms, finished_at, error_code, error_detail, prompt, reply, api_key_id, cached = row[16:]
     return Interaction(
         id=id_,
         conversation_id=conversation_id,
@@ -190,4 +191,5 @@ def interaction_of(row: Row) -> Interaction:
         error_code=error_code,
         error_detail=error_detail,
         api_key_id=api_key_id,
+        cached=bool(cached),
     )

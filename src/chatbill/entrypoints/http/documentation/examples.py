@@ -68,6 +68,7 @@ REPLY: Final = {
     "credits_charged": 1,
     "balance": 99,
     "processing_time_ms": 740,
+    "cached": False,
 }
 STOPPING: Final = {"id": INTERACTION_ID, "status": "stopping"}
 INTERACTION: Final = {
@@ -80,6 +81,7 @@ INTERACTION: Final = {
     "credits_charged": 1,
     "usage": USAGE,
     "processing_time_ms": 740,
+    "cached": False,
     "created_at": WHEN,
     "error_code": None,
     "error_detail": None,
@@ -150,7 +152,7 @@ STREAM: Final = (
     'event: delta\ndata: {"text":" of France is Paris."}\n\n'
     f'event: done\ndata: {{"id":"{INTERACTION_ID}","conversation_id":"{CONVERSATION_ID}","model":"demo-mini",'
     '"reply":"The capital of France is Paris.","outcome":"completed",'
-    '"usage":{"prompt_tokens":21,"completion_tokens":8},"credits_charged":1,"balance":99,"processing_time_ms":740}\n\n'
+    '"usage":{"prompt_tokens":21,"completion_tokens":8},"credits_charged":1,"balance":99,"processing_time_ms":740,"cached":false}\n\n'
 )
 
 _FAILED: Final = {"interaction_id": INTERACTION_ID, "conversation_id": CONVERSATION_ID, "credits_charged": 0}

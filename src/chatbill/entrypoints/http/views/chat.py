@@ -26,7 +26,10 @@ class UsageView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplyView:
-    """A reply that was charged. `balance` is what the wallet owns after it, in credits."""
+    """A reply that was charged. `balance` is what the wallet owns after it, in credits.
+
+    `cached` is true where the reply was written before and only given again.
+    """
 
     id: str
     conversation_id: str
@@ -37,6 +40,7 @@ class ReplyView:
     credits_charged: int
     balance: int | None = None
     processing_time_ms: int | None = None
+    cached: bool = False
 
     @classmethod
     def of(cls, interaction: Interaction) -> ReplyView:
@@ -51,6 +55,7 @@ class ReplyView:
             credits_charged=interaction.credits_charged,
             balance=interaction.balance_after,
             processing_time_ms=interaction.processing_time_ms,
+            cached=interaction.cached,
         )
 
 
@@ -78,6 +83,7 @@ class InteractionView:
     created_at: datetime
     error_code: str | None = None
     error_detail: str | None = None
+    cached: bool = False
 
     @classmethod
     def of(cls, interaction: Interaction) -> InteractionView:
@@ -95,6 +101,7 @@ class InteractionView:
             created_at=interaction.created_at,
             error_code=interaction.error_code,
             error_detail=interaction.error_detail,
+            cached=interaction.cached,
         )
 
 

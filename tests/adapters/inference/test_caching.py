@@ -1,0 +1,368 @@
+"""Repeated prompts: what is kept, for whom, for how long, and how much of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chatbill.adapters.inference.caching import Answer, AnswerCache, CachingEngine
+from chatbill.adapters.inference.scripted import ScriptedEngine
+from chatbill.application.events import Completed, Delta
+from chatbill.application.messages import Message
+from chatbill.application.ports.engine import Generation, GenerationRequest, ModelState, ModelStatus, Piece
+from chatbill.application.principal import Principal
+from chatbill.domain.catalogue import Catalogue
+from chatbill.domain.chat import Interaction, Role, Turn
+from chatbill.domain.credits import Price, Usage
+from chatbill.domain.errors import GenerationFailed, ModelUnavailable
+from chatbill.domain.ids import ModelId, UserId
+from tests.engines import ControlledEngine
+from tests.support import CATALOGUE, World, world
+
+MINI, PRO = ModelId("demo-mini"), ModelId("demo-pro")
+ALICE, BOB = UserId("alice"), UserId("bob")
+MB = 1_000_000
+
+
+@dataclass
+class Time:
+    now: float = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass
+class Counting(ScriptedEngine):
+    """Writes for whom it writes, and counts how often."""
+
+    asked: list[GenerationRequest] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        super().__init__(CATALOGUE)
+
+    async def prepare(self, request: GenerationRequest) -> Generation:
+        self.asked.append(request)
+        own = Turn(Role.USER, f"{request.turns[-1].text} for {request.owner}")
+        return await super().prepare(replace(request, turns=(*request.turns[:-1], own)))
+
+
+def caching(
+    engine: Any,
+    *,
+    max_bytes: int = MB,
+    ttl_s: float = 60,
+    shared: bool = False,
+    temperatures: Mapping[ModelId, float | None] | None = None,
+    now: Time | None = None,
+) -> CachingEngine:
+    cache = AnswerCache(max_bytes=max_bytes, ttl_s=ttl_s, now=now or Time())
+    return CachingEngine(engine, cache, temperatures=temperatures or {}, identities={}, shared=shared)
+
+
+def asked(text: str = "one two three", owner: UserId | None = ALICE, **changes: Any) -> GenerationRequest:
+    fields: dict[str, Any] = {
+        "model": MINI,
+        "turns": (Turn(Role.USER, text),),
+        "max_tokens": 20,
+        "temperature": 0.0,
+        "owner": owner,
+    }
+    return GenerationRequest(**fields | changes)
+
+
+async def written(engine: CachingEngine, request: GenerationRequest) -> tuple[list[Piece], bool]:
+    generation = await engine.prepare(request)
+    pieces = [piece async for piece in generation.stream()]
+    await generation.close()
+    return pieces, generation.cached
+
+
+async def test_a_repeated_prompt_is_answered_from_memory_piece_by_piece() -> None:
+    inner = Counting()
+    engine = caching(inner)
+    first, first_cached = await written(engine, asked())
+    generation = await engine.prepare(asked())
+    second = [piece async for piece in generation.stream()]
+
+    assert (first_cached, generation.cached) == (False, True)
+    assert first == second
+    assert len(second) == 5
+    assert generation.prompt_tokens == 5
+    assert len(inner.asked) == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"model": PRO},
+        {"turns": (Turn(Role.USER, "one two four"),)},
+        {"turns": (Turn(Role.USER, "a"), Turn(Role.ASSISTANT, "b"), Turn(Role.USER, "one two three"))},
+        {"max_tokens": 19},
+        {"temperature": 0.5, "seed": 1},
+        {"top_p": 0.9},
+        {"seed": 1},
+        {"stop": ("x",)},
+        {"owner": BOB},
+    ],
+    ids="+".join,
+)
+async def test_whatever_shapes_the_words_is_another_prompt(change: dict[str, Any]) -> None:
+    inner = Counting()
+    engine = caching(inner)
+    await written(engine, asked())
+
+    _, cached = await written(engine, replace(asked(), **change))
+    _, repeated = await written(engine, replace(asked(), **change))
+
+    assert (cached, repeated, len(inner.asked)) == (False, True, 2)
+
+
+async def test_a_model_that_changed_its_weights_is_asked_anew() -> None:
+    inner, cache = Counting(), AnswerCache(max_bytes=MB, ttl_s=60)
+    for identity in ("revision 1", "revision 2"):
+        engine = CachingEngine(inner, cache, temperatures={}, identities={MINI: identity})
+        assert not (await written(engine, asked()))[1]
+
+
+@pytest.mark.parametrize(
+    ("request_fields", "own", "kept"),
+    [
+        ({"temperature": 0.0}, None, True),
+        ({"temperature": 0.7}, None, False),
+        ({"temperature": 0.7, "seed": 3}, None, True),
+        ({"temperature": None}, None, False),
+        ({"temperature": None}, 0.0, True),
+        ({"temperature": None}, 1.0, False),
+        ({"temperature": 0.7}, 0.0, False),
+        ({"temperature": 0.0, "owner": None}, None, False),
+    ],
+)
+async def test_only_what_could_not_come_out_otherwise_is_kept(
+    request_fields: dict[str, Any], own: float | None, kept: bool
+) -> None:
+    engine = caching(Counting(), temperatures={MINI: own})
+    request = replace(asked(), **request_fields)
+    await written(engine, request)
+
+    assert (await written(engine, request))[1] is kept
+
+
+async def test_a_probe_is_never_answered_from_memory_even_when_answers_are_shared() -> None:
+    engine = caching(Counting(), shared=True)
+    await written(engine, asked(owner=ALICE))
+
+    assert (await written(engine, asked(owner=BOB)))[1]
+    assert not (await written(engine, asked(owner=None)))[1]
+
+
+@given(st.lists(st.tuples(st.sampled_from(["a", "b", "c"]), st.sampled_from([ALICE, BOB, UserId("carol")]))))
+def test_nobody_ever_gets_the_answer_of_another(prompts: list[tuple[str, UserId]]) -> None:
+    async def run() -> None:
+        engine = caching(Counting(), max_bytes=4_000)
+        for text, owner in prompts:
+            pieces, _ = await written(engine, asked(text, owner=owner))
+            assert "".join(piece.text for piece in pieces) == f"{text} for {owner}"
+
+    asyncio.run(run())
+
+
+async def test_an_answer_is_forgotten_when_its_time_is_over() -> None:
+    time = Time()
+    engine = caching(Counting(), ttl_s=60, now=time)
+    await written(engine, asked())
+    time.now = 59.9
+    assert (await written(engine, asked()))[1]
+    time.now = 60.1
+    assert not (await written(engine, asked()))[1]
+
+
+@pytest.mark.parametrize("text", ["one [[fail:after:1]]", "one [[fail:before]]", "one [[oom]]"])
+async def test_a_reply_that_broke_is_not_kept(text: str) -> None:
+    inner = Counting()
+    engine = caching(inner)
+    for _ in range(2):
+        with pytest.raises(GenerationFailed):
+            await written(engine, asked(text))
+
+    assert len(inner.asked) == 2
+
+
+async def test_a_reply_that_was_stopped_is_not_kept() -> None:
+    inner = Counting()
+    engine = caching(inner)
+    generation = await engine.prepare(asked())
+    async for _ in generation.stream():
+        await generation.close()
+    cancelled = await engine.prepare(asked("one two [[pause:5]]"))
+    reading = asyncio.ensure_future(anext(cancelled.stream()))
+    await asyncio.sleep(0.01)
+    reading.cancel()
+    with suppress(asyncio.CancelledError):
+        await reading
+    await cancelled.close()
+
+    assert not (await written(engine, asked()))[1]
+    assert all(status.running == 0 for status in engine.status().values())
+
+
+async def test_a_repeated_answer_can_be_stopped() -> None:
+    engine = caching(Counting())
+    await written(engine, asked())
+    generation = await engine.prepare(asked())
+    pieces = []
+    async for piece in generation.stream():
+        pieces.append(piece)
+        await generation.close()
+
+    assert len(pieces) == 1
+
+
+async def test_a_model_that_is_not_available_repeats_nothing() -> None:
+    inner = ScriptedEngine(CATALOGUE)
+    engine = caching(inner)
+    await written(engine, asked())
+    await inner.close()
+
+    with pytest.raises(ModelUnavailable):
+        await engine.prepare(asked())
+
+
+async def test_a_repeated_answer_needs_no_place_in_the_queue() -> None:
+    engine = caching(ScriptedEngine(CATALOGUE, max_places=1))
+    await written(engine, asked())
+    taken = await engine.prepare(asked("another"))
+
+    assert (await written(engine, asked()))[1]
+    await taken.close()
+
+
+async def test_what_a_server_counted_is_charged_again() -> None:
+    inner = ControlledEngine(CATALOGUE)
+    engine = caching(inner)
+    generation = await engine.prepare(asked())
+    inner.last.say("one two", tokens=2)
+    inner.last.end()
+    inner.last.prompt_tokens, inner.last.completion_tokens = 4, 1
+    _ = [piece async for piece in generation.stream()]
+
+    repeated = await engine.prepare(asked())
+    assert repeated.cached
+    assert (repeated.prompt_tokens, repeated.completion_tokens) == (4, 1)
+
+
+async def test_an_engine_behind_the_cache_is_started_told_and_closed() -> None:
+    inner = ScriptedEngine(CATALOGUE)
+    engine = caching(inner)
+    await engine.start()
+    ready = engine.status()[MINI]
+    await engine.close()
+
+    assert engine.name == "scripted"
+    assert ready == ModelStatus(state=ModelState.READY)
+    assert engine.status()[MINI].state is ModelState.UNAVAILABLE
+
+
+KEYS = st.sampled_from([b"a", b"b", b"c", b"d"])
+ANSWERS = st.lists(st.text(max_size=400), max_size=4).map(
+    lambda texts: Answer(pieces=tuple(Piece(text, 1) for text in texts), prompt_tokens=1, completion_tokens=None)
+)
+MOVES = st.lists(
+    st.one_of(
+        st.tuples(st.just("put"), KEYS, ANSWERS),
+        st.tuples(st.just("get"), KEYS),
+        st.tuples(st.just("wait"), st.floats(0, 30)),
+    )
+)
+
+
+@given(MOVES, st.integers(0, 5_000))
+def test_a_cache_is_never_larger_or_older_than_allowed(moves: list[tuple[Any, ...]], max_bytes: int) -> None:
+    time = Time()
+    cache = AnswerCache(max_bytes=max_bytes, ttl_s=20, now=time)
+    newest: dict[bytes, tuple[Answer, float]] = {}
+    for move in moves:
+        match move:
+            case ("put", key, answer):
+                cache.put(key, answer)
+                newest[key] = answer, time.now
+                assert (cache.get(key) == answer) == (answer.size <= max_bytes)
+            case ("get", key):
+                found = cache.get(key)
+                if found is not None:
+                    answer, at = newest[key]
+                    assert found == answer
+                    assert time.now < at + 20
+            case (_, seconds):
+                time.now += seconds
+            case _:
+                pytest.fail(f"no such move: {move}")
+        assert 0 <= cache.size <= max_bytes
+        assert (cache.size == 0) == (len(cache) == 0)
+
+
+def test_what_was_wanted_lately_stays() -> None:
+    answer = Answer(pieces=(Piece("x" * 1_000, 1),), prompt_tokens=1, completion_tokens=None)
+    cache = AnswerCache(max_bytes=answer.size * 2, ttl_s=60, now=Time())
+    cache.put(b"first", answer)
+    cache.put(b"second", answer)
+    cache.get(b"first")
+    cache.put(b"third", answer)
+
+    assert [cache.get(key) is not None for key in (b"first", b"second", b"third")] == [True, False, True]
+
+
+BY_TOKEN = Catalogue(
+    tuple(
+        replace(model, price=Price(per_reply=3, per_1k_prompt_tokens=100, per_1k_completion_tokens=500))
+        for model in CATALOGUE.values()
+    )
+)
+
+
+async def sent(here: World, alice: Principal) -> Interaction:
+    reply = await here.use_cases.send_message(alice, Message(model=MINI, text="one two three", temperature=0))
+    events = [event async for event in reply]
+    assert sum(isinstance(event, Delta) for event in events) == 3
+    end = events[-1]
+    assert isinstance(end, Completed)
+    return end.interaction
+
+
+@pytest.mark.parametrize(
+    ("percent", "charged", "price"),
+    [
+        (100, 3 + 2, Price(per_reply=3, per_1k_prompt_tokens=100, per_1k_completion_tokens=500)),
+        (50, 2 + 1, Price(per_reply=2, per_1k_prompt_tokens=50, per_1k_completion_tokens=250)),
+        (0, 0, Price(per_reply=0)),
+    ],
+)
+async def test_a_repeated_answer_has_a_price_of_its_own_and_the_books_agree(
+    percent: int, charged: int, price: Price
+) -> None:
+    here = world(
+        engine=caching(ScriptedEngine(BY_TOKEN)),
+        catalogue=BY_TOKEN,
+        welcome_credits=1_000,
+        cached_price_percent=percent,
+    )
+    alice = await here.person()
+    first, second = [await sent(here, alice) for _ in range(2)]
+    history = await here.use_cases.list_history(alice)
+    differences: list[object] = []
+    verdict = await here.use_cases.verify_ledger(differences.append)
+
+    assert (first.cached, second.cached) == (False, True)
+    assert (first.reply, first.usage) == (second.reply, second.usage)
+    assert second.usage == Usage(prompt_tokens=3, completion_tokens=3)
+    assert (first.credits_charged, second.credits_charged) == (3 + 2, charged)
+    assert (second.price, second.held >= charged) == (price, True)
+    assert [item.cached for item in history.items] == [True, False]
+    assert verdict.agrees, differences
