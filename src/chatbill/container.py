@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from chatbill.adapters.inference.library import ModelLibrary
     from chatbill.adapters.inference.model_spec import ModelSpec
     from chatbill.adapters.inference.transformers.engine import ModelReport
+    from chatbill.adapters.inference.transformers.measuring import ModelCheck
     from chatbill.adapters.rate_limits.moving_window import MovingWindowRateLimits
     from chatbill.adapters.security.passwords import Argon2Passwords
     from chatbill.adapters.security.tokens import JwtTokens
@@ -159,6 +160,12 @@ def _library(settings: Settings) -> ModelLibrary:
     return ModelLibrary(settings.data_dir / "models")
 
 
+def _model_check(settings: Settings, specs: tuple[ModelSpec, ...], library: ModelLibrary) -> ModelCheck:
+    from chatbill.adapters.inference.transformers.measuring import ModelCheck  # noqa: PLC0415
+
+    return ModelCheck(specs=specs, library=library, slots=settings.batch_size)
+
+
 def _bounds(settings: Settings) -> ReplyBounds:
     return ReplyBounds(
         deadline_s=settings.generation_timeout_s,
@@ -207,6 +214,7 @@ class Container(containers.DeclarativeContainer):
     library = providers.Singleton(_library, settings)
     specs = providers.Singleton(specs_of, settings, library)
     catalogue = providers.Singleton(_catalogue, specs, settings)
+    model_check = providers.Factory(_model_check, settings, specs, library)
     engine = providers.Singleton(build_engine, settings, catalogue, specs, library, report)
 
     bounds = providers.Singleton(_bounds, settings)

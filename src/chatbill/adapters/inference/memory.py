@@ -23,6 +23,10 @@ _BYTES_PER_WEIGHT = {Weights.BF16: 2.0, Weights.FP32: 4.0, Weights.INT8: 1.1}
 _CACHE_BYTES_PER_WEIGHT = 3.3e-5
 """Keys and values of one token for each weight, before anything is fetched; Gemma 3 has 2.7e-5 at 1B, 3.2e-5 at 12B."""
 
+_FORETOLD_CONTEXT_TOKENS = 2_048
+"""Before its files are here it is not known which layers keep only a window of the context, so most are taken to: a
+model must not be refused, before it is fetched, that would fit."""
+
 _LEAST_CONTEXT_TOKENS = 512
 
 
@@ -119,7 +123,8 @@ def _foretold(spec: ModelSpec) -> Need:
         weights_bytes=int(spec.parameters * _BYTES_PER_WEIGHT[spec.weights]),
         loading_bytes=_LIBRARY_BYTES,
         working_bytes=2 * _LIBRARY_BYTES,
-        reply_bytes=int(spec.parameters * _CACHE_BYTES_PER_WEIGHT) * spec.context_tokens,
+        reply_bytes=int(spec.parameters * _CACHE_BYTES_PER_WEIGHT)
+        * min(spec.context_tokens, _FORETOLD_CONTEXT_TOKENS),
     )
 
 

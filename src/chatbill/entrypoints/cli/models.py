@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import sys
+from collections.abc import Mapping
+from typing import Any, TypeAlias
 
 import click
 
@@ -13,6 +17,8 @@ from chatbill.entrypoints.cli.progress import LoadingProgress
 from chatbill.entrypoints.cli.wiring import settings_from
 
 MB = 1_000_000
+
+Figures: TypeAlias = Mapping[str, Any]
 
 _catalogue_option = click.option(
     "--models", "catalogue", help="demo, gemma, or the path of a catalogue file. Default: the setting CHATBILL_MODELS."
@@ -60,19 +66,45 @@ def pull(name: str, catalogue: str | None) -> None:
 
 @models.command()
 @_catalogue_option
-def check(catalogue: str | None) -> None:
-    """Say for each model whether it is fetched and fits in this machine's memory. Exit code 1 when none fits."""
+@click.option("--no-run", is_flag=True, help="Do not load the models, and say nothing of their speed.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a model, for machines.")
+def check(catalogue: str | None, *, no_run: bool, as_json: bool) -> None:
+    """Say for each model where it comes from, what it needs, whether it fits here, and how fast it writes.
+
+    Each model that is fetched and fits is loaded alone and writes some tokens. Run it while the service is stopped:
+    two that share a machine measure each other. Exit code 0: messages could be answered; 1: no model fits, or one that
+    fits could not be run.
+    """
     container = Container(settings=settings_from(models=catalogue))
-    library = container.library()
-    fitting = 0
-    for spec in container.specs():
-        fit = library.fits(spec)
-        fitting += fit.fits
-        click.secho(f"{spec.id}  ", bold=True, nl=False)
-        click.secho("fits" if fit.fits else "does not fit", fg="green" if fit.fits else "red", nl=False)
-        click.echo(f"{'' if library.status(spec).fetched else ', not fetched yet'}")
-        click.echo(f"    {fit.words}")
-    sys.exit(0 if fitting else 1)
+    tell = _tell_machines if as_json else _tell_people
+    works = asyncio.run(container.model_check()(run=not no_run, tell=lambda checked: tell(checked.figures())))
+    sys.exit(0 if works else 1)
+
+
+def _tell_machines(figures: Figures) -> None:
+    click.echo(json.dumps(figures))
+
+
+def _tell_people(figures: Figures) -> None:
+    click.secho(f"{figures['id']}  ", bold=True, nl=False)
+    fits = figures["fits"]
+    click.secho("fits" if fits else "does not fit", fg="green" if fits else "red", nl=False)
+    click.echo("" if figures["fetched"] else ", not fetched yet")
+    click.echo(f"    source   {figures['source']}")
+    click.echo(f"    licence  {figures['licence'] or 'not said'}")
+    if not figures["elsewhere"]:
+        click.echo(f"    files    {_where(figures['fetched'], figures['disk_bytes'], figures['download_bytes'])}")
+    click.echo(f"    memory   {figures['words']}")
+    if figures["speed"]:
+        click.echo(f"    speed    {_speed(**figures['speed'])}")
+    if figures["trouble"]:
+        click.secho(f"    trouble  {figures['trouble']}", fg="red")
+
+
+def _speed(how: str, *, tokens_per_s: float, first_token_s: float, load_s: float) -> str:
+    if how == "estimate":
+        return f"estimate: at most {tokens_per_s:,.1f} tokens/s, as fast as this machine reads memory"
+    return f"{tokens_per_s:,.1f} tokens/s measured, first token after {first_token_s:.2f} s, loaded in {load_s:.1f} s"
 
 
 def _price(price: Price) -> str:
