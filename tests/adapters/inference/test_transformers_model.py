@@ -232,6 +232,25 @@ def test_what_a_model_takes_is_what_was_foretold(tmp_path: Path, kind: str, weig
     assert taken * 0.97 <= foretold <= taken * 1.03
 
 
+@pytest.mark.parametrize("tokens", [40, 300, 900])
+@pytest.mark.parametrize("weights", [Weights.BF16, Weights.FP32])
+def test_what_a_reply_keeps_is_at_most_what_was_foretold(tmp_path: Path, weights: Weights, tokens: int) -> None:
+    make_tiny_gemma(tmp_path, "Gemma3ForConditionalGeneration")
+    spec = replace(
+        load_catalogue("gemma")[0], weights=weights, source=FolderSource(folder=tmp_path), context_tokens=tokens
+    )
+    foretold = need_of(spec, tmp_path, "RAM").reply_bytes
+    loaded: Any = torch_runtime("cpu").load(spec, tmp_path)
+    prompt = [5 + number % 90 for number in range(tokens - 4)]
+    writing = loaded.begin(asked("whatever", temperature=0.0), prompt, max_tokens=4)
+    most = 0
+    while not writing.ended:
+        loaded.step([writing])
+        most = max(most, writing.cache.size_bytes)
+
+    assert foretold / 2 <= most <= foretold
+
+
 def bytes_in_memory(model: Any) -> int:
     """Every tensor that the model holds, the scales of quantized layers among them, each storage once."""
     tensors = [*model.parameters(), *model.buffers()]

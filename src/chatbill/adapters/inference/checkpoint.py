@@ -15,6 +15,7 @@ from chatbill.adapters.inference.model_spec import Weights
 _GEMMA_PATTERN = 6
 """One layer of so many sees the whole context in Gemma 3; older configurations do not say it."""
 
+_CACHE_BLOCK_TOKENS = 64
 _NOT_LINEAR = ("embed", "lm_head", "wte", "wpe", "shared")
 _SCALE_BYTES = 4
 _FLOATS = {"F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2"}
@@ -40,9 +41,13 @@ class Checkpoint:
     intermediate_size: int
     vocabulary: int
 
-    def cache_bytes(self, context_tokens: int) -> int:
-        """Keys and values of one reply whose prompt and text fill the context."""
-        windowed = min(context_tokens, self.window_tokens)
+    def cache_bytes(self, context_tokens: int, *, read_tokens: int) -> int:
+        """Most that keys and values of one reply take whose prompt and text fill the context.
+
+        A prompt is read in parts of `read_tokens`. The cache of a layer with a window keeps a part beside the window,
+        and half as much again, so that it need not be moved for each token.
+        """
+        windowed = min(context_tokens, (self.window_tokens + read_tokens) * 3 // 2 + _CACHE_BLOCK_TOKENS)
         return context_tokens * self.whole_layers_bytes + windowed * self.window_layers_bytes
 
 

@@ -84,7 +84,7 @@ def need_of(spec: ModelSpec, folder: Path | None, where: Where) -> Need:
         weights_bytes=checkpoint.weights_bytes,
         loading_bytes=checkpoint.largest_bytes + _LIBRARY_BYTES,
         working_bytes=_working_bytes(checkpoint, where),
-        reply_bytes=checkpoint.cache_bytes(spec.context_tokens),
+        reply_bytes=checkpoint.cache_bytes(spec.context_tokens, read_tokens=_PREFILL_TOKENS[where]),
     )
 
 
@@ -111,7 +111,7 @@ def fit(
         possible -= 1
     words = f"{_figures(need, possible or 1, where)} and {_gigabytes(free_bytes)} {free_words}"
     if not possible:
-        words += f"; {_help(spec, folder, need, free_bytes)}"
+        words += f"; {_help(spec, folder, need, where, free_bytes)}"
     elif possible < slots:
         words += f"; {slots} replies at once would take {_gigabytes(need.total(slots))}, so it writes {possible}"
     return Fit(need=need, slots=possible, need_bytes=need.total(possible or 1), free_bytes=free_bytes, words=words)
@@ -123,8 +123,7 @@ def _foretold(spec: ModelSpec) -> Need:
         weights_bytes=int(spec.parameters * _BYTES_PER_WEIGHT[spec.weights]),
         loading_bytes=_LIBRARY_BYTES,
         working_bytes=2 * _LIBRARY_BYTES,
-        reply_bytes=int(spec.parameters * _CACHE_BYTES_PER_WEIGHT)
-        * min(spec.context_tokens, _FORETOLD_CONTEXT_TOKENS),
+        reply_bytes=int(spec.parameters * _CACHE_BYTES_PER_WEIGHT) * min(spec.context_tokens, _FORETOLD_CONTEXT_TOKENS),
     )
 
 
@@ -143,16 +142,17 @@ def _figures(need: Need, slots: int, where: Where) -> str:
     )
 
 
-def _help(spec: ModelSpec, folder: Path | None, need: Need, free_bytes: int) -> str:
+def _help(spec: ModelSpec, folder: Path | None, need: Need, where: Where, free_bytes: int) -> str:
     """What would make it fit."""
     missing = f"free {_gigabytes(need.total(1) - free_bytes)} more"
     checkpoint = read_checkpoint(folder, spec.weights) if folder else None
     if checkpoint and need.weights_bytes + max(need.loading_bytes, need.working_bytes) < free_bytes:
         left = free_bytes - need.weights_bytes - need.working_bytes
+        read_tokens = _PREFILL_TOKENS[where]
         context = spec.context_tokens
-        while context > _LEAST_CONTEXT_TOKENS and checkpoint.cache_bytes(context) > left:
+        while context > _LEAST_CONTEXT_TOKENS and checkpoint.cache_bytes(context, read_tokens=read_tokens) > left:
             context //= 2
-        if checkpoint.cache_bytes(context) <= left:
+        if checkpoint.cache_bytes(context, read_tokens=read_tokens) <= left:
             return f"{missing}, or set context_tokens to {context} in the catalogue, with which it would fit"
     smaller = ", load it in int8" if spec.weights is not Weights.INT8 else ""
     return f"{missing}{smaller}, or choose a smaller model"
