@@ -57,6 +57,14 @@ def torture(session: nox.Session) -> None:
     tool(session, "python", "-m", "tests.torture", *(session.posargs or ["quick"]))
 
 
+@nox.session(default=False)
+def clients(session: nox.Session) -> None:
+    """LangChain and LiteLLM, as they are on the index, against a running service."""
+    session.install("-r", "tests/clients/requirements.txt")
+    os.environ["CHATBILL_TEST_CLIENTS"] = str(Path(session.bin) / "python")
+    tool(session, "pytest", "tests/clients", *session.posargs)
+
+
 @nox.session(venv_backend="none", default=False)
 def real_shapes(session: nox.Session) -> None:
     """Gemma 3 1B and 12B in their real shapes with random weights: 27 GB of disk, 16 GiB of memory, half an hour."""
