@@ -143,9 +143,9 @@ async def test_a_place_that_is_taken_keeps_a_model_before_anything_is_written(tm
 
 
 async def test_one_that_finds_no_room_in_time_is_told_so_and_may_be_asked_again(tmp_path: Path) -> None:
-    bounds = replace(QUICK, load_wait_s=0.5)
+    bounds = replace(QUICK, load_wait_s=3)
     async with life(tmp_path, FakeRuntime(gpu_bytes=ROOM_FOR_ONE), bounds=bounds) as here:
-        busy = asyncio.create_task(here.ask("long [[tokens:100]] [[pause:0.1]]"))
+        busy = asyncio.create_task(here.ask("long [[tokens:200]] [[pause:0.1]]"))
         await here.until(lambda: here.status(MINI).running == 1)
         with pytest.raises(ModelUnavailable, match=r"make room|no room for it beside demo-mini"):
             await here.ask(model=PRO)
