@@ -1,0 +1,272 @@
+"""How fast are replies written here? `python benchmarks/inference.py [ROUNDS]`.
+
+The demo model in bfloat16 through the public engine, as a message would use it, beside what the same libraries do
+without the engine: a plain `generate`, a loop by hand over a static cache, and Transformers' own continuous batching.
+All take turns in the same minutes on the same machine, and each ratio is taken within its round; medians are printed.
+The last column says whether a mark was met. Speeds count tokens of replies, the reading of the prompt included.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import platformdirs
+
+from chatbill.adapters.inference.library import ModelLibrary
+from chatbill.adapters.inference.model_spec import ModelSpec, Sampling
+from chatbill.adapters.inference.specs import load_catalogue
+from chatbill.adapters.inference.transformers import TransformersEngine, torch_runtime
+from chatbill.application.ports.engine import GenerationRequest
+from chatbill.domain.chat import Role, Turn
+
+TOKENS = 64
+STREAMS = 8
+NEWCOMERS_A_ROUND = 3
+HEROES = ("fox", "bear", "whale", "robot", "queen", "sailor", "spider", "teacher")
+QUESTION = "What is the capital of France? Answer in one sentence."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """A ratio of two figures of each round, and the bound that its median should keep."""
+
+    words: str
+    ratio: Callable[[dict[str, float]], float]
+    bound: float
+    at_most: bool = False
+
+    def line(self, rounds: Sequence[dict[str, float]]) -> str:
+        """A line of the table."""
+        ratios = [self.ratio(figures) for figures in rounds]
+        middle = median(ratios)
+        met = middle <= self.bound if self.at_most else middle >= self.bound
+        sign = "<=" if self.at_most else ">="
+        return (
+            f"{self.words:<58} {middle:5.2f}  ({min(ratios):.2f} to {max(ratios):.2f})   "
+            f"{sign} {self.bound:.1f}  {'met' if met else 'MISSED'}"
+        )
+
+
+MARKS = (
+    Mark(words="one stream / generate", ratio=lambda its: its["one"] / its["generate"], bound=1.0),
+    Mark(words="one stream / static-cache loop", ratio=lambda its: its["one"] / its["static"], bound=0.9),
+    Mark(words="8 streams / one stream", ratio=lambda its: its["eight"] / its["one"], bound=1.3),
+    Mark(words="8 streams / generate_batch of 8", ratio=lambda its: its["eight"] / its["batch"], bound=1.0),
+    Mark(
+        words="first token of a newcomer to 7 / alone",
+        ratio=lambda its: its["newcomer"] / its["first"],
+        bound=3.0,
+        at_most=True,
+    ),
+)
+
+
+class References:
+    """The same weights without the engine."""
+
+    def __init__(self, folder: Path) -> None:
+        import torch  # noqa: PLC0415 - after `torch_runtime`, which sets what must be set before
+        import transformers  # noqa: PLC0415
+
+        self._torch: Any = torch
+        self._library: Any = transformers
+        self._model: Any = self._library.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16)
+        self._tokenizer: Any = self._library.AutoTokenizer.from_pretrained(folder)
+
+    @property
+    def weight_bytes(self) -> int:
+        """What one token has to read: every weight once; the embedding table is the output layer too."""
+        return sum(weight.nbytes for weight in self._model.parameters())
+
+    def bandwidth(self) -> float:
+        """Bytes a second of a matrix-vector product in float32, the matrix far larger than any cache; best of 5."""
+        torch = self._torch
+        matrix, vector = torch.ones(8_192, 8_192), torch.ones(8_192)
+        times = []
+        for _ in range(5):
+            started = time.perf_counter()
+            torch.mv(matrix, vector)
+            times.append(time.perf_counter() - started)
+        return float(matrix.nbytes / min(times))
+
+    def generate(self) -> float:
+        """Tokens a second of the call that everybody knows."""
+        prompt = self._torch.tensor([self._prompt(HEROES[0])])
+        started = time.perf_counter()
+        output = self._model.generate(
+            prompt, attention_mask=self._torch.ones_like(prompt), max_new_tokens=TOKENS, do_sample=False
+        )
+        return float((output.shape[1] - prompt.shape[1]) / (time.perf_counter() - started))
+
+    def static(self) -> float:
+        """Tokens a second of the shortest loop that one can write."""
+        torch = self._torch
+        prompt = self._prompt(HEROES[0])
+        started = time.perf_counter()
+        with torch.inference_mode():
+            cache = self._library.StaticCache(config=self._model.config, max_cache_len=len(prompt) + TOKENS)
+            tokens, positions = torch.tensor([prompt]), torch.arange(len(prompt))[None]
+            for _ in range(TOKENS):
+                output = self._model(
+                    input_ids=tokens,
+                    position_ids=positions,
+                    past_key_values=cache,
+                    use_cache=True,
+                    logits_to_keep=1,
+                )
+                tokens, positions = output.logits[:, -1].argmax(-1, keepdim=True), positions[:, -1:] + 1
+                tokens.item()
+        return TOKENS / (time.perf_counter() - started)
+
+    def generate_batch(self) -> float:
+        """Its manager is kept between rounds, and its memory is bounded, since it takes most of what is free else."""
+        library = self._library
+        started = time.perf_counter()
+        outputs = self._model.generate_batch(
+            inputs=[self._prompt(hero) for hero in HEROES],
+            generation_config=library.GenerationConfig(
+                max_new_tokens=TOKENS, do_sample=False, eos_token_id=2, pad_token_id=2
+            ),
+            continuous_batching_config=library.ContinuousBatchingConfig(num_blocks=32, max_batch_tokens=256),
+            persistent_manager=True,
+        )
+        written = sum(len(output.generated_tokens) for output in outputs.values())
+        return float(written / (time.perf_counter() - started))
+
+    def close(self) -> None:
+        """Stop the manager's thread."""
+        self._model.destroy_cached_continuous_batching_manager()
+
+    def _prompt(self, hero: str) -> list[int]:
+        messages = [{"role": "user", "content": story(hero)}]
+        ids: list[int] = self._tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=False)
+        return ids
+
+
+class Streams:
+    """The public engine."""
+
+    def __init__(self, engine: TransformersEngine, spec: ModelSpec) -> None:
+        self._engine = engine
+        self._model = spec.id
+
+    async def speed(self, count: int) -> float:
+        """Tokens a second of that many replies, asked for at once."""
+        started = time.perf_counter()
+        written = await asyncio.gather(*(self._write(story(hero)) for hero in HEROES[:count]))
+        return sum(written) / (time.perf_counter() - started)
+
+    async def first_token(self) -> float:
+        """Seconds from the request to its first piece."""
+        times = []
+        for _ in range(NEWCOMERS_A_ROUND):
+            generation = await self._engine.prepare(self._request(QUESTION))
+            started = time.perf_counter()
+            async for _ in generation.stream():
+                times.append(time.perf_counter() - started)
+                break
+            await generation.close()
+        return median(times)
+
+    async def first_token_among(self, others: int) -> float:
+        """The same while others are being answered."""
+        running = [asyncio.create_task(self._write(story(hero), tokens=400)) for hero in HEROES[:others]]
+        await self._until(lambda running: running == others)
+        await asyncio.sleep(1)
+        seconds = await self.first_token()
+        assert not any(task.done() for task in running)
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+        await self._until(lambda running: running == 0)
+        return seconds
+
+    async def _until(self, true: Callable[[int], bool]) -> None:
+        while not true(self._engine.status()[self._model].running):  # noqa: ASYNC110 - a thread decides it
+            await asyncio.sleep(0.01)
+
+    async def _write(self, text: str, *, tokens: int = TOKENS) -> int:
+        generation = await self._engine.prepare(self._request(text, tokens=tokens))
+        return sum([piece.tokens async for piece in generation.stream()])
+
+    def _request(self, text: str, *, tokens: int = TOKENS) -> GenerationRequest:
+        return GenerationRequest(model=self._model, turns=(Turn(Role.USER, text),), max_tokens=tokens, temperature=0.0)
+
+
+def story(hero: str) -> str:
+    return f"Tell me a very long story about a {hero}."
+
+
+async def one_round(streams: Streams, references: References) -> dict[str, float]:
+    return {
+        "generate": await asyncio.to_thread(references.generate),
+        "one": await streams.speed(1),
+        "static": await asyncio.to_thread(references.static),
+        "eight": await streams.speed(STREAMS),
+        "batch": await asyncio.to_thread(references.generate_batch),
+        "first": await streams.first_token(),
+        "newcomer": await streams.first_token_among(STREAMS - 1),
+    }
+
+
+async def main(count: int) -> None:
+    library = ModelLibrary(platformdirs.user_cache_path("chatbill") / "models")
+    # As `generate` does it: greedy, without the catalogue's penalty.
+    spec = replace(load_catalogue("demo")[0], sampling=Sampling(temperature=0.0, repetition_penalty=1.0))
+    engine = TransformersEngine([spec], library, runtime=torch_runtime, slots=STREAMS)
+    await engine.start()
+    references = References(library.folder(spec))
+    streams = Streams(engine, spec)
+    await one_round(streams, references)  # warms all of them up
+    rounds, bandwidths = [], []
+    for _ in range(count):
+        bandwidths.append(references.bandwidth())
+        rounds.append(await one_round(streams, references))
+    await engine.close()
+    references.close()
+    show(rounds, bandwidth=median(bandwidths), weight_bytes=references.weight_bytes)
+
+
+def show(rounds: Sequence[dict[str, float]], *, bandwidth: float, weight_bytes: int) -> None:
+    figures = {name: median(its[name] for its in rounds) for name in rounds[0]}
+    load = os.getloadavg()[0]
+    print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, load {load:.1f}")
+    print(f"SmolLM2 135M in bfloat16, {TOKENS} tokens a reply; medians of {len(rounds)} rounds")
+    print(f"memory: {bandwidth / 1e9:.1f} GB/s on a matrix-vector product in float32,")
+    bound = bandwidth / weight_bytes
+    print(f"        {weight_bytes / 1e6:.0f} MB of weights a token, so at most {bound:.0f} tokens/s for one stream")
+    print()
+    for words, name in (
+        ("generate", "generate"),
+        ("loop by hand, static cache", "static"),
+        ("chatbill, one stream", "one"),
+        (f"chatbill, {STREAMS} streams", "eight"),
+        (f"generate_batch, {STREAMS} prompts", "batch"),
+    ):
+        print(f"{words:<40} {figures[name]:7.1f} tokens/s")
+    print(f"{'llama.cpp, the same model in 4 bits':<40} {llama()}")
+    print(f"{'first token, alone':<40} {figures['first'] * 1e3:7.0f} ms")
+    print(f"{'first token, beside 7 others':<40} {figures['newcomer'] * 1e3:7.0f} ms")
+    print()
+    print("\n".join(mark.line(rounds) for mark in MARKS))
+
+
+def llama() -> str:
+    """Not a peer: it reads a quarter of the bytes. Installing it means compiling it, so often it is not there."""
+    if importlib.util.find_spec("llama_cpp") is None:
+        return "not run here: llama-cpp-python is not installed"
+    return "installed, but this benchmark does not drive it"
+
+
+if __name__ == "__main__":
+    asyncio.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else 8))
