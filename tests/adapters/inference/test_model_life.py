@@ -7,7 +7,7 @@ import gc
 import re
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -153,7 +153,14 @@ async def test_one_that_finds_no_room_in_time_is_told_so_and_may_be_asked_again(
         busy.cancel()
         await here.until(lambda: here.status(MINI).running == 0)
 
-        assert await here.ask(model=PRO) == "hello"
+        # On a busy machine making room alone can take longer than so short a wait; the next request finds it made.
+        answer = ""
+        for _ in range(20):
+            with suppress(ModelUnavailable):
+                answer = await here.ask(model=PRO)
+                break
+        assert answer == "hello"
+        assert here.runtime.loaded == [MINI, PRO]
 
 
 async def test_nothing_leaves_for_a_model_that_would_not_fit_anyway(tmp_path: Path) -> None:
