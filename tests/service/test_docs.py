@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 from tests.service.process import Service
@@ -14,7 +16,16 @@ PAGE = Path(__file__).parents[2] / "docs" / "api.md"
 def test_the_commands_of_the_api_page_do_what_it_says(service: Service) -> None:
     commands = "\n".join(re.findall(r"```bash\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL))
     script = "set -euo pipefail\n" + commands.replace("http://localhost:8000", service.url)
-    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=60, check=False)  # noqa: S607
+    # The client of the examples is the one of the tests.
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-c", script],  # noqa: S607
+        env=os.environ | {"PATH": path},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     said = done.stdout
     assert '"balance":100' in said
@@ -26,4 +37,5 @@ def test_the_commands_of_the_api_page_do_what_it_says(service: Service) -> None:
     ]
     assert '{"balance":95,"held":0,"available":95}' in said
     assert '"credits_added":50,"balance":145' in said
+    assert "What is the capital of France?\nit cost 1 and leaves 144" in said
     assert '"code":"invalid_request"' in said
