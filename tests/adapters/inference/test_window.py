@@ -50,3 +50,11 @@ def test_the_work_follows_the_window_and_not_the_conversation() -> None:
     fit_window(conversation([10] * 10_001), encode=counting, budget=100)
 
     assert read < 200
+
+
+def test_what_the_system_says_is_kept_whatever_else_is_left_out() -> None:
+    turns = [Turn(Role.SYSTEM, "be brief"), *conversation([3, 3, 3])]
+    assert fit_window(turns, encode=words, budget=5) == ["be", "brief", "2.0", "2.1", "2.2"]
+    assert fit_window(turns, encode=words, budget=11) == words(turns)
+    with pytest.raises(TooLarge):
+        fit_window(turns, encode=words, budget=4)

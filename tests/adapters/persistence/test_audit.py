@@ -19,8 +19,11 @@ from tests.contract.stores import add_person, add_running, api_key, charge, fres
 from tests.postgres import shared
 
 UNHELD = (
-    "SELECT 'new', conversation_id, user_id, wallet_id, 'no-hold', model, 0, 0, 0, 0, created_at, outcome,"
-    " 0, 0, 0, NULL, NULL, NULL, NULL, NULL, '', '', NULL FROM interactions LIMIT 1"
+    "(id, conversation_id, user_id, wallet_id, hold_id, model, price_per_reply, price_per_1k_prompt_tokens,"
+    " price_per_1k_completion_tokens, held, created_at, outcome, prompt_tokens, completion_tokens, credits_charged,"
+    " prompt, reply)"
+    " SELECT 'new', conversation_id, user_id, wallet_id, 'no-hold', model, 0, 0, 0, 0, created_at, outcome, 0, 0, 0,"
+    " '', '' FROM interactions LIMIT 1"
 )
 TAMPERING = [
     ("zero_sum", "UPDATE ledger_entries SET credit = 'house:payments' WHERE kind = 'charge'"),
