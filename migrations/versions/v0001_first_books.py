@@ -33,13 +33,10 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    for name, table, _, _, _ in reversed(FORBIDDEN):
-        on_table = f" ON {table}" if op.get_bind().dialect.name == "postgresql" else ""
-        op.execute(f"DROP TRIGGER {name}{on_table}")
+    for table in reversed(TABLES):
+        op.drop_table(table)  # its triggers go with it
     if op.get_bind().dialect.name == "postgresql":
         op.execute("DROP FUNCTION chatbill_forbid()")
-    for table in reversed(TABLES):
-        op.drop_table(table)
 
 
 TABLES = (
@@ -179,7 +176,6 @@ def chat() -> None:
         key("holds", "id"),
     )
     partial_index("ix_holds_pending", "holds", "expires_at", "id", where="state = 'pending'")
-    index("holds", "wallet_id", "id")
     make(
         "interactions",
         column("id", ID),
@@ -340,6 +336,13 @@ def rewritten(column: str) -> str:
     return f"(NEW.{column} <> OLD.{column} AND NEW.{column} <> '')"
 
 
+def update_of(*columns: str) -> str:
+    """Updates that set one of these columns; others need not look at the rule, and most updates are others."""
+    return f"UPDATE OF {', '.join(columns)}"
+
+
+TERMS = ("id", "wallet_id", "amount", "created_at", "expires_at")
+SETTLEMENT = ("state", "captured", "settled_at")
 REQUEST = (
     *("id", "conversation_id", "user_id", "wallet_id", "hold_id", "model", "price_per_reply"),
     *("price_per_1k_prompt_tokens", "price_per_1k_completion_tokens", "held", "created_at"),
@@ -365,49 +368,55 @@ FORBIDDEN = (
     (
         "holds_are_settled_once",
         "holds",
-        "UPDATE",
-        f"OLD.state <> 'pending' AND ({changed('state', 'captured', 'settled_at')})",
+        update_of(*SETTLEMENT),
+        f"OLD.state <> 'pending' AND ({changed(*SETTLEMENT)})",
         "a hold is settled once",
     ),
     (
         "holds_refunds_only_grow",
         "holds",
-        "UPDATE",
+        update_of("refunded"),
         "NEW.refunded < OLD.refunded OR (NEW.refunded > 0 AND OLD.state <> 'captured')",
         "what was refunded never shrinks, and only a captured hold is refunded",
     ),
     (
         "holds_keep_their_terms",
         "holds",
-        "UPDATE",
-        changed("id", "wallet_id", "amount", "created_at", "expires_at"),
+        update_of(*TERMS),
+        changed(*TERMS),
         "the terms of a hold never change",
     ),
     ("interactions_stay", "interactions", "DELETE", "", "an interaction is never deleted"),
     (
         "interactions_keep_their_terms",
         "interactions",
-        "UPDATE",
+        update_of(*REQUEST),
         changed(*REQUEST),
         "what an interaction was asked and promised never changes",
     ),
     (
         "interactions_end_once",
         "interactions",
-        "UPDATE",
+        update_of(*ENDING),
         f"OLD.outcome <> 'running' AND ({changed(*ENDING)})",
         "the figures of an interaction that has ended never change",
     ),
     (
         "interactions_are_erased_or_kept",
         "interactions",
-        "UPDATE",
+        update_of("prompt", "reply"),
         rewritten("prompt") + " OR (OLD.outcome <> 'running' AND " + rewritten("reply") + ")",
         "the texts of an interaction may be erased, not rewritten",
     ),
     ("payments_stay", "payments", "DELETE", "", "a payment is never deleted"),
     ("payments_are_confirmed_once", "payments", "UPDATE", "OLD.status <> 'pending'", "a payment is confirmed once"),
-    ("payments_keep_their_order", "payments", "UPDATE", changed(*ORDER), "what a payment is for never changes"),
+    (
+        "payments_keep_their_order",
+        "payments",
+        update_of(*ORDER),
+        changed(*ORDER),
+        "what a payment is for never changes",
+    ),
     ("idempotency_keys_stay", "idempotency_keys", "DELETE", "", "an idempotency key never expires"),
     (
         "idempotency_keys_stay_as_they_are",
@@ -435,3 +444,6 @@ def forbid(name: str, table: str, event: str, when: str, words: str) -> None:
     else:
         body = f"EXECUTE FUNCTION chatbill_forbid('{words}')"
     op.execute(f"CREATE TRIGGER {name} BEFORE {event} ON {table} FOR EACH ROW {condition} {body}")
+    if event == "DELETE" and op.get_bind().dialect.name == "postgresql":
+        body = f"EXECUTE FUNCTION chatbill_forbid('{table} is never emptied')"
+        op.execute(f"CREATE TRIGGER {name}_together BEFORE TRUNCATE ON {table} FOR EACH STATEMENT {body}")

@@ -161,7 +161,7 @@ FORBIDDEN = (
     (
         "interactions_keep_their_key",
         "interactions",
-        "UPDATE",
+        "UPDATE OF api_key_id",
         changed("api_key_id"),
         "which API key an interaction came with never changes",
     ),
@@ -177,3 +177,6 @@ def forbid(name: str, table: str, event: str, when: str, words: str) -> None:
     else:
         body = f"BEGIN SELECT RAISE(ABORT, '{words}'); END"
     op.execute(f"CREATE TRIGGER {name} BEFORE {event} ON {table} FOR EACH ROW {condition} {body}")
+    if event == "DELETE" and is_postgres():
+        body = f"EXECUTE FUNCTION chatbill_forbid('{table} is never emptied')"
+        op.execute(f"CREATE TRIGGER {name}_together BEFORE TRUNCATE ON {table} FOR EACH STATEMENT {body}")

@@ -350,6 +350,22 @@ def test_what_the_domain_does_is_allowed(connection: Connection, sql: str) -> No
     assert connection.exec_driver_sql(sql).rowcount == 1
 
 
+KEPT = sorted({sql.split()[2] for _, sql in CHANGES if sql.startswith("DELETE FROM")})
+"""Tables that no row ever leaves."""
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("table", KEPT)
+def test_emptying_a_table_at_once_is_refused_too(tmp_path: Path, table: str) -> None:
+    """TRUNCATE is no DELETE: triggers for rows do not see it."""
+    with (
+        postgres_engine(tmp_path) as engine,
+        engine.connect() as connection,
+        pytest.raises(DatabaseError, match=f"{table} is never emptied"),
+    ):
+        connection.exec_driver_sql(f"TRUNCATE {table} CASCADE")
+
+
 def test_replacing_a_row_deletes_it_and_is_refused_too(tmp_path: Path) -> None:
     with sqlite_engine(tmp_path) as engine, engine.connect() as connection:
         for table, row in BOOKS:

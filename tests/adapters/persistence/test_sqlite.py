@@ -315,10 +315,9 @@ def plan(path: Path) -> Iterator[Callable[..., str]]:
         (lambda tx: tx.ledger.of_wallet(PURSE, limit=9), "PRIMARY KEY"),
         (lambda tx: list(tx.books.wallets()), "SCAN wallets"),
         (lambda tx: list(tx.books.entries()), "SCAN ledger_entries"),
-        (lambda tx: list(tx.books.settlements()), "ix_holds_wallet_id"),
         (lambda tx: tx.users.by_login("alice"), "uq_users_username_key|INDEX"),
     ],
-    ids=["history", "conversation", "turns", "conversations", "due", "ledger", "wallets", "entries", "holds", "login"],
+    ids=["history", "conversation", "turns", "conversations", "due", "ledger", "wallets", "entries", "login"],
 )
 def test_lists_are_read_in_the_order_of_an_index(plan: Callable[..., str], query: Any, index: str) -> None:
     """So a page costs the same among ten interactions and among a million."""

@@ -163,7 +163,6 @@ holds = _table(
     _check("refunded_within_captured", "refunded BETWEEN 0 AND captured"),
     _check("captured_when_captured", "(captured > 0) = (state = 'captured')"),
     _check("settled_when_not_pending", "(settled_at IS NULL) = (state = 'pending')"),
-    Index(None, "wallet_id", "id"),
     Index(
         "ix_holds_pending",
         "expires_at",

@@ -73,6 +73,7 @@ _SETTLEMENTS = Statement(
         interactions.c.held,
     )
     .join_from(holds, interactions, interactions.c.hold_id == holds.c.id, isouter=True)
+    # Sorted by the database, on its disk where there are many: an index for the audit alone would cost every charge.
     .order_by(holds.c.wallet_id, holds.c.id)
 )
 _UNHELD = Statement(
