@@ -121,10 +121,12 @@ async def test_an_idle_model_leaves_for_the_one_that_is_asked_for_and_comes_back
 
 async def test_a_busy_model_never_leaves_and_who_asks_for_the_other_waits_for_it(tmp_path: Path) -> None:
     async with life(tmp_path, FakeRuntime(gpu_bytes=ROOM_FOR_ONE)) as here:
-        busy = asyncio.create_task(here.ask("long [[tokens:20]] [[pause:0.01]]"))
+        here.fake().stuck.set()  # it is busy until told otherwise
+        busy = asyncio.create_task(here.ask("long [[tokens:20]]"))
         await here.until(lambda: here.status(MINI).running == 1)
         other = asyncio.create_task(here.ask(model=PRO))
         await here.until(lambda: "make room" in here.status(PRO).reason)
+        here.fake().stuck.clear()
 
         assert len((await busy).split()) == 20
         assert await other == "hello"
