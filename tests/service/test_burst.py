@@ -63,10 +63,10 @@ async def test_a_burst_on_two_slots_is_answered_or_refused_and_leaves_nothing_be
 
 
 async def burst(service: Service, token: str) -> list[httpx.Response]:
-    """All at once, over one connection each."""
+    """All at once, over one connection each; no reply is like another, so each has to be computed."""
     async with service.client(token) as client:
         client.timeout = httpx.Timeout(200)
-        message = {"model": "demo-mini", "message": "Say hello.", "max_tokens": 4}
+        message = {"model": "demo-mini", "message": "Say hello.", "max_tokens": 16, "temperature": 1}
         return await asyncio.gather(*(client.post("/chat/message", json=message) for _ in range(BURST)))
 
 
