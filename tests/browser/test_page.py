@@ -98,6 +98,19 @@ def test_a_reply_that_is_left_by_a_reload_is_settled_and_shown_as_stopped(visit:
     heidi.sees_balance("99 credits")
 
 
+def test_a_reply_that_another_tab_asked_for_is_shown_when_it_ends(visit: Visit, address: str) -> None:
+    olga = visit(address).register("olga").send(LONG)
+    expect(olga.replies.first).to_contain_text("Count with me")
+    other = olga.page.context.new_page()
+    olga.watch(other)
+    other.goto(f"{address}/ui/")
+    beside = other.get_by_role("log").locator(".cb-aside")
+    expect(beside).to_contain_text("writing…")
+    olga.press("Stop").sees_balance("99 credits")
+    expect(beside).to_contain_text("stopped")
+    other.close()
+
+
 def test_a_session_that_ends_in_another_tab_ends_here_in_words(visit: Visit, address: str) -> None:
     ivan = visit(address).register("ivan")
     ivan.may_be_refused = {401}

@@ -38,8 +38,10 @@ def talk_until_killed(path: Path, random_: random.Random) -> dict[InteractionId,
     first = program.stdout.readline()
     time.sleep(random_.uniform(0.0, 0.3))
     program.send_signal(signal.SIGKILL)
-    rest, _ = program.communicate(timeout=30)
-    assert program.returncode == -signal.SIGKILL
+    # Not `communicate`, which would miss what was buffered beyond the first line.
+    rest = program.stdout.read()
+    assert program.wait(30) == -signal.SIGKILL
+    program.stdout.close()
     # The last line may have been cut short.
     lines = [line for line in (first + rest).splitlines(keepends=True) if line.endswith("\n")]
     return {InteractionId(name): int(charged) for name, charged in map(str.split, lines)}

@@ -20,7 +20,7 @@ from chatbill.domain.ids import ConversationId, InteractionId
 from chatbill.entrypoints.ui import rendering
 from chatbill.entrypoints.ui.batches import batches
 from chatbill.entrypoints.ui.rendering import ChatMessage
-from chatbill.entrypoints.ui.view import View
+from chatbill.entrypoints.ui.view import Transcript, View
 from chatbill.entrypoints.ui.widgets import Updates, Widgets
 
 GATHER_S = 0.1
@@ -56,6 +56,14 @@ class Chat:
         """Time has passed: the balance and the models may have changed."""
         principal = await self._view.principal(request)
         return {**await self._view.identity(principal), **self._view.models()}
+
+    async def watch(self, current: str | None, request: gr.Request) -> Updates:
+        """The open conversation has a reply that another page asked for, or this one before a reload: has it ended?"""
+        if (request.session_hash or "") in self._running:
+            return {self._widgets.watch: gr.update(active=False)}
+        shown = await self._show(await self._view.principal(request), current)
+        still_written = shown[self._widgets.watch]["active"]
+        return {self._widgets.watch: gr.skip()} if still_written else shown
 
     async def new(self, request: gr.Request) -> Updates:
         """Start a conversation; it is stored with its first message."""
@@ -107,7 +115,7 @@ class Chat:
         chat, box = self._widgets.chat, self._widgets.box
         asked = [rendering.person_said(text)]
         try:
-            asked = [*await self._view.transcript(principal, current), *asked]
+            asked = [*(await self._view.transcript(principal, current)).messages, *asked]
             yield {chat: asked, box: "", **self._view.writing(stoppable=False)}
             message = Message(model=model, text=text, conversation_id=ConversationId(current) if current else None)
             reply = await self._use_cases.send_message(principal, message)
@@ -170,11 +178,12 @@ class Chat:
     async def _show(self, principal: Principal, current: str | None) -> Updates:
         """One conversation, in a page that is up to date."""
         try:
-            messages = await self._view.transcript(principal, current)
+            said = await self._view.transcript(principal, current)
         except ChatbillError as error:
-            messages, current = [rendering.problem(str(error))], None
+            said, current = Transcript([rendering.problem(str(error))]), None
         return {
-            self._widgets.chat: messages,
+            self._widgets.chat: said.messages,
+            self._widgets.watch: gr.update(active=said.is_being_written),
             **await self._view.conversations(principal, current),
             **await self._view.identity(principal),
         }

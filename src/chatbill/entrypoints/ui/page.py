@@ -17,6 +17,7 @@ from chatbill.entrypoints.ui.shop import Shop
 from chatbill.entrypoints.ui.widgets import Shelf, Widgets
 
 REFRESH_S = 5
+WATCH_S = 1
 # Formulas as models write them; a single dollar sign stays money.
 FORMULAS: list[dict[str, str | bool]] = [
     {"left": "$$", "right": "$$", "display": True},
@@ -84,6 +85,7 @@ def _layout(config: WebConfig) -> Widgets:
         sign_out=sign_out,
         refresh=gr.Button("Refresh", visible="hidden", elem_id="cb-refresh"),
         ticker=gr.Timer(REFRESH_S, active=False),
+        watch=gr.Timer(WATCH_S, active=False),
         shop=shop,
         new_chat=new_chat,
         conversations=conversations,
@@ -139,6 +141,7 @@ def _wire_chat(blocks: gr.Blocks, widgets: Widgets, chat: Chat) -> None:
     w = widgets
     _on(w, [blocks.load], chat.open).then(fn=None, js=FOCUS)
     _on(w, [w.refresh.click, w.ticker.tick], chat.refresh)
+    _on(w, [w.watch.tick], chat.watch, [w.conversations])
     _on(w, [w.conversations.input], chat.pick, [w.conversations])
     _on(w, [w.new_chat.click], chat.new)
     _on(w, [w.delete.click], chat.delete, [w.conversations], js=CONFIRM)

@@ -9,6 +9,7 @@ import gradio as gr
 from chatbill.application.paging import MAX_PAGE
 from chatbill.application.principal import Principal
 from chatbill.application.service import UseCases
+from chatbill.domain.chat import Outcome
 from chatbill.domain.errors import Unauthenticated
 from chatbill.domain.ids import ConversationId
 from chatbill.entrypoints.ui import rendering
@@ -17,6 +18,14 @@ from chatbill.entrypoints.ui.session import COOKIE
 from chatbill.entrypoints.ui.widgets import Updates, Widgets
 
 EARLIER = f"Only the last {MAX_PAGE} messages are shown here."
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """What was said in a conversation, and whether more of it is on its way."""
+
+    messages: list[ChatMessage]
+    is_being_written: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,13 +80,14 @@ class View:
         page = await self.use_cases.list_conversations(principal, limit=1)
         return page.items[0].id if page.items else None
 
-    async def transcript(self, principal: Principal, current: str | None) -> list[ChatMessage]:
+    async def transcript(self, principal: Principal, current: str | None) -> Transcript:
         """What was said; raises `NotFound` for anybody else's conversation."""
         if current is None:
-            return []
+            return Transcript([])
         thread = await self.use_cases.read_conversation(principal, ConversationId(current))
         said = rendering.transcript(thread.page.items, self.names())
-        return [rendering.aside(EARLIER), *said] if thread.page.next_cursor else said
+        is_being_written = any(interaction.outcome is Outcome.RUNNING for interaction in thread.page.items)
+        return Transcript([rendering.aside(EARLIER), *said] if thread.page.next_cursor else said, is_being_written)
 
     def writing(self, *, stoppable: bool) -> Updates:
         """A reply is on its way: nothing else is sent or opened here. Once accepted, it can be stopped."""
@@ -88,6 +98,7 @@ class View:
             w.new_chat: gr.update(interactive=False),
             w.conversations: gr.update(interactive=False),
             w.delete: gr.update(interactive=False),
+            w.watch: gr.update(active=False),
         }
 
     def idle(self) -> Updates:

@@ -20,6 +20,7 @@ class Widgets:
     sign_out: gr.Button
     refresh: gr.Button
     ticker: gr.Timer
+    watch: gr.Timer
     shop: Shelf
     new_chat: gr.Button
     conversations: gr.Radio
