@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 
 from chatbill.application.ports.engine import GenerationRequest, ModelState, ModelStatus, Piece
 from chatbill.domain.catalogue import Catalogue, Model, Tier
@@ -12,6 +13,7 @@ from chatbill.domain.credits import Price
 from chatbill.domain.errors import GenerationFailed
 from chatbill.domain.ids import ModelId
 
+START = datetime(2026, 1, 1, tzinfo=UTC)
 FLAT, METERED = "flat", "metered"
 CATALOGUE = Catalogue(
     tuple(
@@ -99,6 +101,8 @@ class Asked:
     prompt: str
     held: int
     expires_at: float
+    api_key: int | None = None
+    month: datetime = START
     outcome: str = "running"
     charged: int = 0
     words: list[str] = field(default_factory=list)
@@ -121,13 +125,27 @@ class Person:
         self.entries.append((kind, signed, self.posted))
 
 
+@dataclass
+class Key:
+    """An API key as the model knows it."""
+
+    owner: str
+    name: str
+    cap: int | None
+    made_at: float
+    expires_at: float | None
+    revoked: bool = False
+    used_at: float | None = None
+
+
 class BooksModel:
-    """Everybody's credits and requests. Time is in seconds since the start."""
+    """Everybody's credits, requests and API keys. Time is in seconds since `START`."""
 
     def __init__(self, *, welcome: int, lifetime_s: float) -> None:
         self.now = 0.0
         self.people: dict[str, Person] = {}
         self.asked: list[Asked] = []
+        self.api_keys: list[Key] = []
         self.deleted: set[int] = set()
         self._welcome, self._lifetime_s = welcome, lifetime_s
 
@@ -136,14 +154,40 @@ class BooksModel:
         self.people[name] = Person()
         self.people[name].post("grant", self._welcome)
 
-    def accept(self, owner: str, conversation: int, model: str, prompt: str, max_tokens: int) -> Asked | None:
-        """Hold the most it can cost; None if that is too much."""
+    @property
+    def month(self) -> datetime:
+        """The first moment of the month in which we are."""
+        now = START + timedelta(seconds=self.now)
+        return datetime(now.year, now.month, 1, tzinfo=UTC)
+
+    def accept(
+        self, owner: str, conversation: int, model: str, prompt: str, max_tokens: int, api_key: int | None
+    ) -> Asked | str:
+        """Hold the most it can cost; or the word of the error, if the wallet or the key cannot pay that."""
         person, held = self.people[owner], cost(model, len(prompt.split()), max_tokens)
         if held > person.posted - person.held:
-            return None
+            return "insufficient_credits"
+        if api_key is not None and (cap := self.api_keys[api_key].cap) and self.used(api_key, self.month) + held > cap:
+            return "cap_reached"
         person.held += held
-        self.asked.append(Asked(owner, conversation, model, prompt, held, self.now + self._lifetime_s))
+        expires_at = self.now + self._lifetime_s
+        self.asked.append(Asked(owner, conversation, model, prompt, held, expires_at, api_key, self.month))
         return self.asked[-1]
+
+    def used(self, api_key: int, month: datetime) -> int:
+        """What the requests that came with the key in that month were charged, or hold."""
+        asked = (asked for asked in self.asked if asked.api_key == api_key and asked.month == month)
+        return sum(each.held if each.outcome == "running" else each.charged for each in asked)
+
+    def is_live(self, key: Key) -> bool:
+        """Whether the key opens anything now."""
+        return not key.revoked and (key.expires_at is None or self.now < key.expires_at)
+
+    def come_with(self, key: Key) -> bool:
+        """Whether the key opens; if so it was used, which is noted once a minute."""
+        if self.is_live(key) and (key.used_at is None or self.now - key.used_at >= 60):
+            key.used_at = self.now
+        return self.is_live(key)
 
     def end(self, asked: Asked, outcome: str, delivered: list[str]) -> None:
         """Settle, once."""

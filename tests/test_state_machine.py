@@ -5,80 +5,44 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import Any, ClassVar, TypeVar
+from typing import ClassVar, TypeVar
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from chatbill.application.messages import Message
-from chatbill.application.principal import Principal
+from chatbill.adapters.memory import ManualClock
 from chatbill.application.replay import Replay
 from chatbill.application.replies import Reply
+from chatbill.application.use_cases.create_api_key import NewApiKey
 from chatbill.application.use_cases.top_up import Order
 from chatbill.domain.audit import Difference
-from chatbill.domain.errors import ChatbillError
-from chatbill.domain.ids import ConversationId
-from tests.books_model import CATALOGUE, FLAT, METERED, Asked, BooksModel, ToldEngine, Writing, broken
+from tests.books_model import CATALOGUE, FLAT, METERED, START, Asked, BooksModel, Key, ToldEngine, broken
+from tests.books_sides import Question, Running, Side, code_of, expected_again
 from tests.contract.stores import STORES
-from tests.support import World, world
+from tests.support import world
 
 T = TypeVar("T")
 
-WELCOME = 8
+WELCOME = 12
 LIFETIME_S = 10_000
 ANY = st.integers(0, 11)
 """Which of those there are."""
 KEYS = st.sampled_from([f"key-{number}" for number in range(6)])
-
-
-@dataclass(frozen=True)
-class Question:
-    """What somebody asks, in every world at once; `conversation` is its number there, None for a new one."""
-
-    name: str
-    model: str
-    words: int
-    max_tokens: int
-    key: str | None
-    conversation: int | None
-
-    @property
-    def prompt(self) -> str:
-        return " ".join(["word"] * self.words)
-
-    def message(self, conversation_id: ConversationId | None) -> Message:
-        return Message(
-            model=self.model,
-            text=self.prompt,
-            max_tokens=self.max_tokens,
-            conversation_id=conversation_id,
-            idempotency_key=self.key,
-        )
-
-
-@dataclass
-class Running:
-    """A reply in the making, in every world at once."""
-
-    asked: Asked
-    replies: list[Reply]
-    writings: list[Writing]
-    max_tokens: int
-
-
-@dataclass
-class Side:
-    """One world: a store with every use case over it."""
-
-    world: World
-    engine: ToldEngine
-    people: dict[str, Principal] = field(default_factory=dict)
-    conversations: list[ConversationId] = field(default_factory=list)
+QUESTIONS = st.builds(
+    Question,
+    name=st.sampled_from(["alice", "bob"]),
+    model=st.sampled_from([FLAT, METERED]),
+    words=st.integers(1, 3),
+    max_tokens=st.integers(1, 3),
+    key=st.one_of(st.none(), KEYS),
+    conversation=st.one_of(st.none(), st.integers(0, 3)),
+)
 
 
 class Books(RuleBasedStateMachine):
@@ -103,6 +67,7 @@ class Books(RuleBasedStateMachine):
             store=STORES[name](folder),
             engine=engine,
             catalogue=CATALOGUE,
+            clock=ManualClock(START),
             welcome_credits=WELCOME,
             deadline_s=LIFETIME_S,
             grace_s=0,
@@ -133,6 +98,7 @@ class Books(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         self.register("alice")
+        self.make_api_key("alice", "ci", 5, None)
 
     def register(self, name: str) -> None:
         self.model.register(name)
@@ -144,7 +110,7 @@ class Books(RuleBasedStateMachine):
         if name not in self.model.people:
             self.register(name)
 
-    @rule(name=st.sampled_from(["alice", "bob"]), amount=st.integers(1, 4), key=st.one_of(st.none(), KEYS))
+    @rule(name=st.sampled_from(["alice", "bob"]), amount=st.integers(1, 8), key=st.one_of(st.none(), KEYS))
     def somebody_tops_up(self, name: str, amount: int, key: str | None) -> None:
         if name in self.model.people:
             self.top_up(name, amount, key)
@@ -161,23 +127,23 @@ class Books(RuleBasedStateMachine):
         expected = None if not known or known[0] == request else "idempotency_mismatch"
         self.told(lambda side: side.world.use_cases.top_up(side.people[name], order), expected)
 
-    @rule(
-        question=st.builds(
-            Question,
-            name=st.sampled_from(["alice", "bob"]),
-            model=st.sampled_from([FLAT, METERED]),
-            words=st.integers(1, 3),
-            max_tokens=st.integers(1, 3),
-            key=st.one_of(st.none(), KEYS),
-            conversation=st.one_of(st.none(), st.integers(0, 3)),
-        )
-    )
+    @rule(question=QUESTIONS)
     def somebody_asks(self, question: Question) -> None:
         if question.name not in self.model.people:
             question = replace(question, name="alice")
         if (question.conversation or 0) >= len(self.sides[0].conversations):
             question = replace(question, conversation=None)
         self.ask(question)
+
+    @precondition(lambda self: self.model.api_keys)
+    @rule(questions=st.lists(QUESTIONS, min_size=1, max_size=4), which=ANY)
+    def a_program_asks(self, questions: list[Question], which: int) -> None:
+        """Programs ask often, and mostly in conversations of their own."""
+        number = which % len(self.model.api_keys)
+        owner = self.model.api_keys[number].owner
+        for place, question in enumerate(questions):
+            where = None if place else question.conversation
+            self.somebody_asks(replace(question, name=owner, conversation=where, api_key=number))
 
     @precondition(lambda self: self.again)
     @rule(which=ANY)
@@ -194,7 +160,7 @@ class Books(RuleBasedStateMachine):
         async def send(side: Side) -> None:
             conversation = None if where is None else side.conversations[where]
             message = question.message(conversation)
-            reply = await side.world.use_cases.send_message(side.people[question.name], message)
+            reply = await side.world.use_cases.send_message(await side.who_asks(question), message)
             if isinstance(reply, Replay):
                 await reply.finished()
                 return
@@ -210,6 +176,8 @@ class Books(RuleBasedStateMachine):
 
     def expect(self, question: Question) -> tuple[str | None, Asked | None]:
         """What the model makes of a question: the error's code, and the request if it was accepted."""
+        if question.api_key is not None and not self.model.come_with(self.model.api_keys[question.api_key]):
+            return "unauthenticated", None
         person, key, where = self.model.people[question.name], question.key, question.conversation
         if key and (known := person.keys.get(key)):
             return expected_again(known, question), None
@@ -218,10 +186,12 @@ class Books(RuleBasedStateMachine):
             if owner != question.name or where in self.model.deleted:
                 return "not_found", None
         place = len(self.sides[0].conversations) if where is None else where
-        asked = self.model.accept(question.name, place, question.model, question.prompt, question.max_tokens)
+        asked = self.model.accept(
+            question.name, place, question.model, question.prompt, question.max_tokens, question.api_key
+        )
         if key:
-            person.keys[key] = (question, asked or "refused")
-        return (None if asked else "insufficient_credits"), asked
+            person.keys[key] = (question, asked)
+        return (None, asked) if isinstance(asked, Asked) else (asked, None)
 
     @precondition(lambda self: self.running)
     @rule(which=ANY, tokens=st.integers(1, 3))
@@ -274,8 +244,54 @@ class Books(RuleBasedStateMachine):
         for each in reply.replies:
             assert self.run(each.finished()).interaction.outcome == reply.asked.outcome
 
+    @rule(
+        name=st.sampled_from(["alice", "bob"]),
+        called=st.sampled_from(["ci", "home"]),
+        cap=st.sampled_from([None, 3, 5, 7]),
+        lives_s=st.sampled_from([None, None, None, 4_000]),
+    )
+    def somebody_makes_an_api_key(self, name: str, called: str, cap: int | None, lives_s: int | None) -> None:
+        self.make_api_key(name if name in self.model.people else "alice", called, cap, lives_s)
+
+    def make_api_key(self, name: str, called: str, cap: int | None, lives_s: int | None) -> None:
+        now, keys = self.model.now, self.model.api_keys
+        expected = "conflict" if any(key.owner == name and key.name == called for key in unrevoked(keys)) else None
+        if expected is None:
+            keys.append(Key(name, called, cap, now, lives_s and now + lives_s))
+
+        async def make(side: Side) -> None:
+            expires_at = side.world.clock() + timedelta(seconds=lives_s) if lives_s else None
+            order = NewApiKey(name=called, monthly_cap=cap, expires_at=expires_at)
+            side.api_keys.append(await side.world.use_cases.create_api_key(side.people[name], order))
+
+        self.told(make, expected)
+
+    @precondition(lambda self: self.model.api_keys)
+    @rule(which=ANY, name=st.sampled_from(["alice", "bob"]))
+    def somebody_revokes_an_api_key(self, which: int, name: str) -> None:
+        number = which % len(self.model.api_keys)
+        key = self.model.api_keys[number]
+        if name not in self.model.people:
+            name = key.owner
+        key.revoked = key.revoked or name == key.owner
+        self.told(
+            lambda side: side.world.use_cases.revoke_api_key(side.people[name], side.api_keys[number].key.id),
+            None if name == key.owner else "not_found",
+        )
+
+    @rule()
+    def the_month_is_nearly_over(self) -> None:
+        """So that requests which begin in it end in the next."""
+        next_month = (self.model.month + timedelta(days=32)).replace(day=1)
+        left_s = int((next_month - START).total_seconds() - self.model.now)
+        if left_s > LIFETIME_S:
+            self.time_passes(left_s - 100)
+
     @rule(seconds=st.sampled_from([1, 4_000, LIFETIME_S - 1, LIFETIME_S]))
     def time_passes_and_the_sweep_comes(self, seconds: int) -> None:
+        self.time_passes(seconds)
+
+    def time_passes(self, seconds: int) -> None:
         interrupted = self.model.wait(seconds)
         for side in self.sides:
             side.world.clock.advance(seconds)
@@ -301,7 +317,7 @@ class Books(RuleBasedStateMachine):
     @invariant()
     def balances_histories_and_transactions_agree(self) -> None:
         for name, person in self.model.people.items():
-            everything = self.everywhere(lambda side, name=name: seen_by(side, name))  # type: ignore[misc]
+            everything = self.everywhere(lambda side, name=name: side.seen_by(name))  # type: ignore[misc]
             assert everything[1:] == everything[:-1], "the stores differ"
             wallet, history, transactions = everything[0]
             assert (wallet.posted, wallet.held) == (person.posted, person.held)
@@ -314,6 +330,28 @@ class Books(RuleBasedStateMachine):
             assert entries == person.entries
 
     @invariant()
+    def what_api_keys_used_agrees(self) -> None:
+        model = self.model
+        for name in model.people:
+            mine = [
+                (
+                    key.name,
+                    key.cap,
+                    moment(key.made_at),
+                    moment(key.expires_at),
+                    moment(key.used_at),
+                    model.is_live(key),
+                    model.used(number, model.month),
+                )
+                for number, key in enumerate(model.api_keys)
+                if key.owner == name and not key.revoked
+            ]
+            assert self.everywhere(lambda side, name=name: side.api_keys_of(name)) == [mine] * len(self.sides)  # type: ignore[misc]
+        for number, month in {(asked.api_key, asked.month) for asked in model.asked if asked.api_key is not None}:
+            used = self.everywhere(lambda side, number=number, month=month: side.used(number, month))  # type: ignore[misc]
+            assert used == [model.used(number, month)] * len(self.sides)
+
+    @invariant()
     def the_ledger_verifies(self) -> None:
         for side in self.sides:
             found: list[Difference] = []
@@ -322,37 +360,19 @@ class Books(RuleBasedStateMachine):
             assert verdict.tally.owned == sum(person.posted for person in self.model.people.values())
 
 
-async def code_of(act: Awaitable[object]) -> str | None:
-    """The stable word of the error that it raises, if any."""
-    try:
-        await act
-    except ChatbillError as error:
-        return error.code
-    return None
+def unrevoked(keys: list[Key]) -> list[Key]:
+    return [key for key in keys if not key.revoked]
 
 
-def expected_again(known: tuple[object, object], request: object) -> str | None:
-    """What becomes of a request whose key came before."""
-    first, result = known
-    if first != request:
-        return "idempotency_mismatch"
-    if isinstance(result, Asked):
-        return "request_in_progress" if result.outcome == "running" else None
-    return "insufficient_credits"
+def moment(seconds: float | None) -> datetime | None:
+    """The time that so many seconds of the model are."""
+    return None if seconds is None else START + timedelta(seconds=seconds)
 
 
 async def settle_down() -> None:
     """Let every task go as far as it can."""
     for _ in range(10):
         await asyncio.sleep(0)
-
-
-async def seen_by(side: Side, name: str) -> tuple[Any, list[Any], list[Any]]:
-    """What a person sees of their own: wallet, history, transactions."""
-    mine, use_cases = side.people[name], side.world.use_cases
-    history = await use_cases.list_history(mine, limit=100)
-    transactions = await use_cases.list_transactions(mine, limit=100)
-    return await use_cases.read_balance(mine), history.items, transactions.items
 
 
 # A failure is shown as it was found: making it small takes minutes, longer than a test may take. To have a small one,

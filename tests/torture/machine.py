@@ -13,7 +13,8 @@ from hypothesis.stateful import precondition, rule, run_state_machine_as_test
 from chatbill.application.by_hand import ByHand
 from chatbill.application.principal import Principal
 from chatbill.domain.users import UserRole
-from tests.test_state_machine import ANY, BOUNDED, KEYS, Books, Question, Running, Side
+from tests.books_sides import Question, Running, Side
+from tests.test_state_machine import ANY, BOUNDED, KEYS, Books
 from tests.torture.bench import Figures, Task
 from tests.torture.databases import has_store
 
