@@ -1,0 +1,193 @@
+"""A database full of what the first program wrote climbs to the newest schema: nothing is lost and everything works."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from chatbill.adapters.memory import ManualClock
+from chatbill.adapters.persistence import open_store, schema, sqlite_url
+from chatbill.adapters.persistence.sqlite_driver import load_driver
+from chatbill.application.by_hand import ByHand
+from chatbill.application.messages import Message
+from chatbill.application.replay import Replay
+from chatbill.application.replies import Reply
+from chatbill.application.use_cases.create_api_key import NewApiKey
+from chatbill.application.use_cases.sign_in import Credentials
+from chatbill.application.use_cases.top_up import Order
+from chatbill.domain.audit import Difference
+from chatbill.domain.chat import Outcome
+from chatbill.domain.errors import Conflict, InsufficientCredits
+from chatbill.domain.ids import ApiKeyId, ConversationId, InteractionId
+from tests.postgres import shared
+from tests.support import PASSWORD, World, world
+
+BOOKS = Path(__file__).with_name("books_of_0001.sql")
+TABLES = (
+    *("wallets", "users", "sessions", "refresh_tokens", "conversations", "holds", "interactions", "payments"),
+    *("ledger_entries", "idempotency_keys"),
+)
+ADDED = {"listed": True, "api_key_id": None, "refusal_cap": None, "cached": False}
+"""Columns of later revisions, and what they say of rows from before."""
+NEXT_DAY = datetime(2026, 1, 2, 12, tzinfo=UTC)
+RIVER = 'Which river — "la Seine"? 🌊\nAnd\ttabs.'
+
+Run = Callable[[str], list[dict[str, Any]]]
+
+
+def on_sqlite(url: str, statement: str) -> list[dict[str, Any]]:
+    connection = load_driver().connect(url.removeprefix("sqlite:///"))
+    try:
+        if statement.startswith("--"):
+            connection.execute("PRAGMA foreign_keys = ON")
+            connection.executescript(statement)
+            return []
+        cursor = connection.execute(statement)
+        names = [column[0] for column in cursor.description]
+        return [dict(zip(names, row, strict=True)) for row in cursor]
+    finally:
+        connection.close()
+
+
+def on_postgres(url: str, statement: str) -> list[dict[str, Any]]:
+    with psycopg.connect(url, row_factory=psycopg.rows.dict_row) as connection:
+        cursor = connection.execute(statement.encode())
+        return cursor.fetchall() if cursor.description else []
+
+
+def rows(run: Run) -> dict[str, list[dict[str, Any]]]:
+    return {table: sorted(run(f"SELECT * FROM {table}"), key=str) for table in TABLES}  # noqa: S608 - our own names
+
+
+def as_of_old(found: dict[str, list[dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
+    """The same rows without the columns that came later."""
+    return {
+        table: sorted(({name: row[name] for name in row if name not in ADDED} for row in each), key=str)
+        for table, each in found.items()
+    }
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def filled(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, Run]:
+    """The address of a filled database of revision 0001, and a way to look into it."""
+    url = shared().empty() if request.param == "postgres" else sqlite_url(tmp_path / "old.sqlite3")
+    on_it = on_postgres if request.param == "postgres" else on_sqlite
+    schema.upgrade(url, "0001")
+    on_it(url, BOOKS.read_text())
+    return url, lambda statement: on_it(url, statement)
+
+
+async def differences(of: World) -> list[Difference]:
+    found: list[Difference] = []
+    await of.use_cases.verify_ledger(found.append)
+    return found
+
+
+def test_every_row_is_what_it_was_and_new_columns_say_what_is_true_of_old_rows(filled: tuple[str, Run]) -> None:
+    url, run = filled
+    before = rows(run)
+    schema.upgrade(url)
+    after = rows(run)
+
+    assert all(before[table] for table in TABLES)
+    assert as_of_old(after) == before
+    added = {name: row[name] for each in after.values() for row in each for name in row if name in ADDED}
+    assert added == ADDED
+    assert schema.drift(url) == []
+
+
+async def test_the_books_verify_before_and_after_the_unfinished_reply_is_swept(filled: tuple[str, Run]) -> None:
+    url, _ = filled
+    schema.upgrade(url)
+    of = world(store=open_store(url), clock=ManualClock(datetime(2026, 1, 2, 0, 10, tzinfo=UTC)))
+
+    assert await differences(of) == []
+    of.clock.now = NEXT_DAY
+    assert [difference.rule for difference in await differences(of)] == ["expiry"]
+    assert await of.use_cases.expire_holds() == 1
+    assert await differences(of) == []
+    swept = await of.store.read(lambda snapshot: snapshot.interactions.get(InteractionId("old-44")))
+    assert swept
+    assert (swept.outcome, swept.credits_charged, swept.balance_after) == (Outcome.INTERRUPTED, 0, 195)
+    await of.store.close()
+
+
+async def test_people_find_everything_and_go_on_where_they_were(filled: tuple[str, Run]) -> None:
+    url, _ = filled
+    schema.upgrade(url)
+    of = world(store=open_store(url), clock=ManualClock(NEXT_DAY))
+    use_cases = of.use_cases
+    await use_cases.expire_holds()
+
+    alice = (await use_cases.sign_in(Credentials(login="ALICE", password=PASSWORD))).principal
+    bob = (await use_cases.sign_in(Credentials(login="bob@example.org", password=PASSWORD))).principal
+    zoe = (await use_cases.sign_in(Credentials(login="zoë", password=PASSWORD))).principal
+    history = (await use_cases.list_history(alice, limit=100)).items
+    assert [row.prompt for row in history][1:] == [
+        "[[fail:after:2]] break please",
+        RIVER,
+        "What's the capital of France?",
+    ]
+    conversations = (await use_cases.list_conversations(alice, limit=100)).items
+    assert [row.title for row in conversations] == ["[[sleep:600]] never answered", "What's the capital of France?"]
+
+    # The key of then still gives the answer of then, free of charge; so do a purchase and a refusal.
+    first = Message(model="demo-mini", text="What's the capital of France?", idempotency_key="first-question")
+    assert isinstance(await use_cases.send_message(alice, first), Replay)
+    again = await use_cases.top_up(alice, Order(package="small", idempotency_key="one-purchase"))
+    assert again.payment.balance_after == 195
+    with pytest.raises(InsufficientCredits) as refused:
+        await use_cases.send_message(zoe, Message(model="demo-pro", text="too dear", idempotency_key="refused"))
+    assert (refused.value.required, refused.value.available) == (3, 1)
+
+    # The old conversation goes on, paid for by a new key of an old account.
+    issued = await use_cases.create_api_key(alice, NewApiKey(name="ci", monthly_cap=2))
+    program = await use_cases.authenticate_key(issued.text)
+    message = Message(model="demo-mini", text="And now?", conversation_id=ConversationId("old-14"))
+    reply = await use_cases.send_message(program, message)
+    assert isinstance(reply, Reply)
+    ended = (await reply.finished()).interaction
+    assert (ended.credits_charged, ended.balance_after) == (1, 194)
+    # What was said before was read back, and what was erased was not.
+    assert ended.usage.prompt_tokens > 20
+    assert len((await use_cases.list_history(alice, limit=100)).items) == len(history) + 1
+
+    by_hand = ByHand(reason="the rest")
+    assert (await use_cases.refund(alice, InteractionId("old-35"), by_hand)).amount == 1
+    with pytest.raises(Conflict):
+        await use_cases.refund(alice, InteractionId("old-35"), by_hand)
+    await use_cases.top_up(zoe, Order(amount=5))
+    wallets = [await use_cases.read_balance(person) for person in (alice, bob, zoe)]
+    assert [(wallet.posted, wallet.held) for wallet in wallets] == [(194, 0), (124, 0), (6, 0)]
+    assert await differences(of) == []
+    await of.store.close()
+
+
+async def test_what_was_written_since_survives_the_way_back_and_up_again(filled: tuple[str, Run]) -> None:
+    url, run = filled
+    schema.upgrade(url)
+    store = open_store(url)
+    of = world(store=store, clock=ManualClock(NEXT_DAY))
+    await of.use_cases.expire_holds()
+    bob = (await of.use_cases.sign_in(Credentials(login="bob", password=PASSWORD))).principal
+    issued = await of.use_cases.create_api_key(bob, NewApiKey(name="ci", monthly_cap=9))
+    program = replace(bob, api_key_id=ApiKeyId(issued.key.id))
+    reply = await of.use_cases.send_message(program, Message(model="demo-pro", text="by a program", history=()))
+    assert isinstance(reply, Reply)
+    await reply.finished()
+    await store.close()
+    before = rows(run)
+
+    schema.downgrade(url, "0001")
+    assert rows(run) == as_of_old(before)
+    schema.upgrade(url)
+    assert as_of_old(rows(run)) == as_of_old(before)
+    of = world(store=open_store(url), clock=ManualClock(NEXT_DAY))
+    assert await differences(of) == []
+    await of.store.close()
