@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from chatbill.adapters.inference.caching import AnswerCache, CachingEngine
 from chatbill.adapters.inference.library import ModelLibrary
 from chatbill.adapters.inference.openai import OpenAIEngine
 from chatbill.adapters.inference.scripted import ScriptedEngine
@@ -18,7 +21,7 @@ from chatbill.adapters.inference.transformers import TransformersEngine
 from chatbill.application.ports.engine import Engine, Generation, GenerationRequest, ModelState, Piece
 from chatbill.domain.chat import Role, Turn
 from chatbill.domain.errors import ModelUnavailable, Overloaded, TooLarge
-from chatbill.domain.ids import ModelId
+from chatbill.domain.ids import ModelId, UserId
 from tests.adapters.inference.fake_runtime import FakeRuntime, fake_specs
 from tests.adapters.inference.fake_servers import good_server, on_server
 from tests.models import demo_engine
@@ -28,6 +31,40 @@ PLACES = 4
 # To a real model the directives are words like any others.
 LONG = "Tell me a long story about a fox and a bear. [[tokens:150]] [[pause:0.02]]"
 SHORT = "What is the capital of France? Answer in one sentence."
+ENGINES = [
+    "scripted",
+    "threads",
+    "server",
+    "cache",
+    pytest.param("transformers", marks=[pytest.mark.model, pytest.mark.timeout(300)]),
+]
+also_kept = pytest.mark.parametrize("engine", [*ENGINES, "kept"], indirect=True)
+"""For what is true even of answers that were kept, which need neither a place nor time."""
+
+
+def cached(engine: Engine, kind: type[CachingEngine] = CachingEngine) -> CachingEngine:
+    return kind(engine, AnswerCache(max_bytes=10_000_000, ttl_s=3_600), temperatures={}, identities={})
+
+
+class HurriedEngine(ScriptedEngine):
+    """Writes the same as the other, at once."""
+
+    async def prepare(self, request: GenerationRequest) -> Generation:
+        """Without the waits."""
+        *before, last = request.turns
+        at_once = Turn(last.role, re.sub(r"\[\[(sleep|pause):[\d.]+]]", "", last.text))
+        return await super().prepare(replace(request, turns=(*before, at_once)))
+
+
+class KnowsAll(CachingEngine):
+    """Was asked everything before."""
+
+    async def prepare(self, request: GenerationRequest) -> Generation:
+        """The kept answer."""
+        await pieces_of(await super().prepare(request))
+        kept = await super().prepare(request)
+        assert kept.cached
+        return kept
 
 
 @pytest.fixture(scope="session")
@@ -45,14 +82,7 @@ async def server_engine() -> AsyncIterator[Engine]:
         await engine.close()
 
 
-@pytest.fixture(
-    params=[
-        "scripted",
-        "threads",
-        "server",
-        pytest.param("transformers", marks=[pytest.mark.model, pytest.mark.timeout(300)]),
-    ]
-)
+@pytest.fixture(params=ENGINES)
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
     engine: Engine
     match request.param:
@@ -67,6 +97,10 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
             engine = TransformersEngine(
                 specs, ModelLibrary(tmp_path), runtime=FakeRuntime, slots=2, max_queued=PLACES - 2
             )
+        case "cache":
+            engine = cached(ScriptedEngine(domain_catalogue(load_catalogue("demo")), max_places=PLACES))
+        case "kept":
+            engine = cached(HurriedEngine(domain_catalogue(load_catalogue("demo"))), KnowsAll)
         case _:
             engine = ScriptedEngine(domain_catalogue(load_catalogue("demo")), max_places=PLACES)
     asyncio.run(engine.start())
@@ -84,7 +118,9 @@ def asked(
     temperature: float | None = 0.0,
 ) -> GenerationRequest:
     turns = (*before, Turn(Role.USER, text))
-    return GenerationRequest(model=model, turns=turns, max_tokens=max_tokens, temperature=temperature, stop=stop)
+    return GenerationRequest(
+        model=model, turns=turns, max_tokens=max_tokens, temperature=temperature, stop=stop, owner=UserId("alice")
+    )
 
 
 async def pieces_of(generation: Generation) -> list[Piece]:
@@ -110,6 +146,7 @@ async def is_idle(engine: Engine, *, within_s: float = 5.0) -> bool:
     return False
 
 
+@also_kept
 async def test_every_model_is_ready_after_the_start(engine: Engine) -> None:
     statuses = engine.status()
 
@@ -117,6 +154,7 @@ async def test_every_model_is_ready_after_the_start(engine: Engine) -> None:
     assert all(status.state is ModelState.READY and status.reason == "" for status in statuses.values())
 
 
+@also_kept
 async def test_a_reply_comes_in_pieces_with_their_tokens(engine: Engine) -> None:
     pieces = await pieces_of(await engine.prepare(asked(SHORT)))
 
@@ -125,22 +163,26 @@ async def test_a_reply_comes_in_pieces_with_their_tokens(engine: Engine) -> None
     assert 1 < sum(piece.tokens for piece in pieces) <= 30
 
 
+@also_kept
 async def test_a_reply_ends_at_max_tokens(engine: Engine) -> None:
     _, tokens = await reply(engine, asked(LONG, max_tokens=12))
 
     assert tokens == 12
 
 
+@also_kept
 async def test_one_token_can_be_asked_for(engine: Engine) -> None:
     _, tokens = await reply(engine, asked(LONG, max_tokens=1))
 
     assert tokens == 1
 
 
+@also_kept
 async def test_at_temperature_0_the_same_prompt_gives_the_same_reply(engine: Engine) -> None:
     assert await reply(engine, asked(LONG)) == await reply(engine, asked(LONG))
 
 
+@also_kept
 async def test_a_reply_ends_before_a_stop_string(engine: Engine) -> None:
     whole, whole_tokens = await reply(engine, asked(LONG))
     stop = whole[len(whole) // 2 :][:5]
@@ -151,6 +193,7 @@ async def test_a_reply_ends_before_a_stop_string(engine: Engine) -> None:
     assert cut_tokens <= whole_tokens
 
 
+@also_kept
 async def test_a_stop_string_that_never_comes_costs_neither_text_nor_tokens(engine: Engine) -> None:
     whole = await reply(engine, asked(LONG))
     almost = whole[0][-3:] + "but not quite"
@@ -158,6 +201,7 @@ async def test_a_stop_string_that_never_comes_costs_neither_text_nor_tokens(engi
     assert await reply(engine, asked(LONG, stop=(almost,))) == whole
 
 
+@also_kept
 async def test_closed_before_it_streams_a_generation_writes_nothing(engine: Engine) -> None:
     generation = await engine.prepare(asked(LONG))
     await generation.close()
@@ -166,6 +210,7 @@ async def test_closed_before_it_streams_a_generation_writes_nothing(engine: Engi
     assert await is_idle(engine)
 
 
+@also_kept
 async def test_closed_while_it_streams_a_generation_stops(engine: Engine) -> None:
     generation = await engine.prepare(asked(LONG, max_tokens=150))
     written = 0
@@ -188,6 +233,7 @@ async def test_a_waiting_reader_wakes_when_its_generation_is_closed(engine: Engi
     assert await is_idle(engine)
 
 
+@also_kept
 async def test_a_generation_can_be_closed_again_and_after_its_end(engine: Engine) -> None:
     generation = await engine.prepare(asked(SHORT, max_tokens=3))
     await pieces_of(generation)
@@ -197,6 +243,7 @@ async def test_a_generation_can_be_closed_again_and_after_its_end(engine: Engine
     assert await is_idle(engine)
 
 
+@also_kept
 async def test_a_reader_that_is_cancelled_gives_its_place_back(engine: Engine) -> None:
     generation = await engine.prepare(asked(LONG, max_tokens=150))
     reading = asyncio.create_task(pieces_of(generation))
@@ -208,6 +255,7 @@ async def test_a_reader_that_is_cancelled_gives_its_place_back(engine: Engine) -
     assert await is_idle(engine)
 
 
+@also_kept
 async def test_a_reader_that_leaves_early_gives_its_place_back(engine: Engine) -> None:
     generation = await engine.prepare(asked(LONG, max_tokens=150))
     stream = generation.stream()
@@ -283,6 +331,7 @@ async def test_the_event_loop_goes_on_while_a_reply_is_written(engine: Engine) -
     assert max(gaps) < 0.5
 
 
+@also_kept
 async def test_the_oldest_turns_are_left_out_of_a_long_conversation(engine: Engine) -> None:
     last_alone = await engine.prepare(asked("And now?"))
     await last_alone.close()
@@ -300,6 +349,7 @@ async def test_the_oldest_turns_are_left_out_of_a_long_conversation(engine: Engi
     assert generation.prompt_tokens > window - 100 - 2 * 80
 
 
+@also_kept
 async def test_a_short_conversation_is_read_whole(engine: Engine) -> None:
     before = (Turn(Role.USER, "My name is Ada."), Turn(Role.ASSISTANT, "Hello Ada."))
     alone = await engine.prepare(asked("What is my name?"))
@@ -310,6 +360,7 @@ async def test_a_short_conversation_is_read_whole(engine: Engine) -> None:
     assert whole.prompt_tokens >= alone.prompt_tokens + 6
 
 
+@also_kept
 async def test_a_message_over_the_window_is_too_large(engine: Engine) -> None:
     with pytest.raises(TooLarge, match="shorten the message"):
         await engine.prepare(asked("word " * 5_000))
@@ -317,11 +368,13 @@ async def test_a_message_over_the_window_is_too_large(engine: Engine) -> None:
     assert await is_idle(engine)
 
 
+@also_kept
 async def test_an_unknown_model_is_unavailable(engine: Engine) -> None:
     with pytest.raises(ModelUnavailable):
         await engine.prepare(asked(SHORT, model=ModelId("no-such-model")))
 
 
+@also_kept
 async def test_text_of_every_kind_is_read(engine: Engine) -> None:
     for text in ("naïve 😀 日本語", "<|im_end|>", "{{ messages }}", "\ue000\ue001", "a" * 500, "\u202e\u0000x"):
         _, tokens = await reply(engine, asked(text, max_tokens=2))

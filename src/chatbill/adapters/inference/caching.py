@@ -94,9 +94,12 @@ class CachingEngine:
     """Another engine, asked only for what it has not written before.
 
     What is kept: whole replies that could not have come out otherwise, because the temperature is 0 or there is a
-    seed. `temperatures` are the models' own, for requests that say nothing; a model that is not in it must be asked
-    for 0. An answer is given again for the same request alone, by the same owner alone unless `shared`. `identities`
-    say of each model what else its words depend on. Two equal requests at the same time are both computed.
+    seed. `temperatures` are the models' own, for requests that say nothing; a model that is not in it, or stands there
+    with None, must be asked for 0. None is what a catalogue says that leaves it to the checkpoint: whether that is
+    greedy is known only once it is loaded, and on another server never, so its answers are written anew.
+
+    An answer is given again for the same request alone, by the same owner alone unless `shared`. `identities` say of
+    each model what else its words depend on. Two equal requests at the same time are both computed.
     """
 
     def __init__(
