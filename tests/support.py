@@ -35,6 +35,7 @@ from chatbill.application.use_cases.create_api_key import CreateApiKey
 from chatbill.application.use_cases.delete_conversation import DeleteConversation
 from chatbill.application.use_cases.expire_holds import ExpireHolds
 from chatbill.application.use_cases.forget_sessions import ForgetSessions
+from chatbill.application.use_cases.heed_stops import HeedStops
 from chatbill.application.use_cases.list_api_keys import ListApiKeys
 from chatbill.application.use_cases.list_conversations import ListConversations
 from chatbill.application.use_cases.list_history import ListHistory
@@ -109,6 +110,7 @@ def world(
     provider: PaymentProvider | None = None,
     catalogue: Catalogue = CATALOGUE,
     clock: ManualClock | None = None,
+    ids: str = "id",
     welcome_credits: int = 100,
     max_debt: int = 0,
     cached_price_percent: int = 100,
@@ -117,13 +119,16 @@ def world(
     first_token_s: float = math.inf,
     per_user: int = 0,
 ) -> World:
-    """Every use case over the ports given, in memory where none is."""
+    """Every use case over the ports given, in memory where none is.
+
+    Worlds that share a store need `ids` of their own, as processes have.
+    """
     store = store or MemoryStore()
     engine = engine or InstantEngine(catalogue)
     passwords = passwords or PlainPasswords()
     tokens = tokens or PlainTokens()
     rate_limits = rate_limits or FreeRateLimits()
-    clock, new_id, replies = clock or ManualClock(), CountingIds(), Replies(per_user=per_user)
+    clock, new_id, replies = clock or ManualClock(), CountingIds(ids), Replies(per_user=per_user)
     lifetimes = TokenLifetimes(access_s=3_600, refresh_s=86_400)
     failures = Limit(name="failures", times=10, window_s=300)
     list_models = ListModels(engine=engine, catalogue=catalogue)
@@ -154,6 +159,7 @@ def world(
         delete_conversation=DeleteConversation(store=store, clock=clock),
         expire_holds=ExpireHolds(store=store, clock=clock, new_id=new_id),
         forget_sessions=ForgetSessions(store=store, clock=clock),
+        heed_stops=HeedStops(store=store, replies=replies),
         list_api_keys=ListApiKeys(store=store, clock=clock),
         list_conversations=ListConversations(store=store),
         list_history=ListHistory(store=store),
@@ -199,7 +205,7 @@ def world(
             lifetimes=lifetimes,
         ),
         sign_out=SignOut(store=store, clock=clock),
-        stop_message=StopMessage(store=store, replies=replies),
+        stop_message=StopMessage(store=store, replies=replies, clock=clock),
         top_up=TopUp(store=store, provider=provider or SandboxPayments(), prices=PRICES, clock=clock, new_id=new_id),
         verify_ledger=VerifyLedger(store=store, clock=clock, sweep_allowance_s=0),
         replies=replies,

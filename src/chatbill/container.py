@@ -24,6 +24,7 @@ from chatbill.application.use_cases.create_api_key import CreateApiKey
 from chatbill.application.use_cases.delete_conversation import DeleteConversation
 from chatbill.application.use_cases.expire_holds import ExpireHolds
 from chatbill.application.use_cases.forget_sessions import ForgetSessions
+from chatbill.application.use_cases.heed_stops import HeedStops
 from chatbill.application.use_cases.list_api_keys import ListApiKeys
 from chatbill.application.use_cases.list_conversations import ListConversations
 from chatbill.application.use_cases.list_history import ListHistory
@@ -253,6 +254,7 @@ class Container(containers.DeclarativeContainer):
     delete_conversation = providers.Factory(DeleteConversation, store=store, clock=clock)
     expire_holds = providers.Factory(ExpireHolds, store=store, clock=clock, new_id=new_id)
     forget_sessions = providers.Factory(ForgetSessions, store=store, clock=clock)
+    heed_stops = providers.Factory(HeedStops, store=store, replies=replies)
     list_api_keys = providers.Factory(ListApiKeys, store=store, clock=clock)
     list_conversations = providers.Factory(ListConversations, store=store)
     list_history = providers.Factory(ListHistory, store=store)
@@ -301,7 +303,7 @@ class Container(containers.DeclarativeContainer):
     )
     web_sign_in = providers.Factory(sign_in, lifetimes=web_lifetimes)
     sign_out = providers.Factory(SignOut, store=store, clock=clock)
-    stop_message = providers.Factory(StopMessage, store=store, replies=replies)
+    stop_message = providers.Factory(StopMessage, store=store, replies=replies, clock=clock)
     top_up = providers.Factory(TopUp, store=store, provider=payments, prices=prices, clock=clock, new_id=new_id)
     verify_ledger = providers.Factory(
         VerifyLedger, store=store, clock=clock, sweep_allowance_s=providers.Singleton(_sweep_allowance, settings)
@@ -318,6 +320,7 @@ class Container(containers.DeclarativeContainer):
         delete_conversation=delete_conversation,
         expire_holds=expire_holds,
         forget_sessions=forget_sessions,
+        heed_stops=heed_stops,
         list_api_keys=list_api_keys,
         list_conversations=list_conversations,
         list_history=list_history,

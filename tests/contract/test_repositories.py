@@ -392,6 +392,47 @@ class TestInteractions:
         await store.write(charge)
         assert not await store.read(lambda snapshot: snapshot.interactions.is_running_in(TALK))
 
+    async def test_that_were_asked_to_stop_are_found_among_those_one_asks_about(self, store: Store) -> None:
+        def fill_and_ask(tx: Transaction) -> None:
+            for name in ("first", "second", "third", "it's"):
+                add_running(tx, name)
+            for name in ("first", "third", "it's", "none"):
+                tx.interactions.ask_to_stop(InteractionId(name), at=later(1))
+
+        await store.write(fill_and_ask)
+        every = list(map(InteractionId, ("first", "second", "third", "it's", "none", "", '"], [')))
+        asked = await store.read(lambda snapshot: snapshot.interactions.asked_to_stop(every))
+        assert sorted(asked) == ["first", "it's", "third"]
+        assert await store.read(lambda snapshot: snapshot.interactions.asked_to_stop(every[1:3])) == ["third"]
+        assert await store.read(lambda snapshot: snapshot.interactions.asked_to_stop([])) == []
+        many = [InteractionId(f"other-{number}") for number in range(5_000)]
+        assert await store.read(lambda snapshot: snapshot.interactions.asked_to_stop([*many, every[0]])) == ["first"]
+
+    async def test_are_asked_to_stop_only_while_they_run_and_asking_again_changes_nothing(self, store: Store) -> None:
+        def ask(tx: Transaction) -> None:
+            tx.interactions.ask_to_stop(InteractionId("first"), at=later(1))
+            tx.interactions.ask_to_stop(InteractionId("first"), at=later(2))
+
+        first = [InteractionId("first")]
+        await write(store, add_running, charge, ask)
+        assert await store.read(lambda snapshot: snapshot.interactions.asked_to_stop(first)) == []
+        await write(store, lambda tx: add_running(tx, "second"))
+        second = [InteractionId("second")]
+        for moment in (later(1), later(2)):
+            await write(store, lambda tx, at=moment: tx.interactions.ask_to_stop(second[0], at=at))  # type: ignore[misc]
+        assert await store.read(lambda snapshot: snapshot.interactions.asked_to_stop(second)) == second
+        await write(store, lambda tx: charge(tx, "second"))
+        assert await store.read(lambda snapshot: snapshot.interactions.asked_to_stop(second)) == []
+        ended = await store.read(lambda snapshot: snapshot.interactions.get(second[0]))
+        assert ended
+        assert ended.outcome is Outcome.COMPLETED
+
+    async def test_an_interaction_that_was_asked_to_stop_is_what_it_was(self, store: Store) -> None:
+        await write(store, add_running, lambda tx: tx.interactions.ask_to_stop(InteractionId("first"), at=later(1)))
+        assert await store.read(lambda snapshot: snapshot.interactions.get(InteractionId("first"))) == interaction()
+        [due] = await store.read(lambda snapshot: snapshot.holds.due(later(60), 1))
+        assert due.interaction == interaction()
+
     @pytest.mark.parametrize("size", [1, 3, 4])
     async def test_come_in_pages_newest_first_even_where_times_are_equal(self, store: Store, size: int) -> None:
         expected = await store.write(fill)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -16,7 +17,7 @@ import pytest
 from tests.postgres import Server, shared
 from tests.postgres import start as start_server
 from tests.postgres import stop as stop_server
-from tests.service.process import Service
+from tests.service.process import Service, events
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
@@ -108,6 +109,47 @@ async def test_two_services_on_one_database_are_one_to_their_clients(service_on:
         assert Counter(answer.status_code for answer in more) == {200: 9, 402: 41}
         assert (await there.get("/billing/balance")).json() == {"balance": 0, "held": 0, "available": 0}
     assert services[0].verify()["charges"] == 10
+
+
+async def test_a_reply_is_stopped_at_any_process_and_charged_for_what_was_delivered(
+    service_on: Callable[..., Service],
+) -> None:
+    prices = json.dumps({"demo-mini": {"per_reply": 1, "per_1k_completion_tokens": 1_000}})
+    url = shared().empty()
+    writing, other = service_on(url, prices=prices), service_on(url, prices=prices)
+    alice, bob = await writing.person("alice"), await other.person("bob")
+    asked = {"model": "demo-mini", "message": "count [[pause:0.1]] [[tokens:300]]", "max_tokens": 90}
+    lines: list[str] = []
+    async with writing.client(alice) as here, other.client(alice) as there, other.client(bob) as stranger:
+        async with here.stream(
+            "POST", "/chat/message", json=asked, headers={"Accept": "text/event-stream"}
+        ) as streamed:
+            arriving = streamed.aiter_lines()
+            while len(events(lines)) < 6:
+                lines.append(await anext(arriving))
+            stop = f"/chat/interactions/{events(lines)[0][1]['id']}/stop"
+            assert (await stranger.post(stop)).status_code == 404
+            answer = await there.post(stop)
+            stopped_at = time.monotonic()
+            lines += [line async for line in arriving]
+        took_s = time.monotonic() - stopped_at
+        assert answer.status_code == 202
+        names = [name for name, _ in events(lines)]
+        assert names == ["accepted", *["delta"] * (len(names) - 2), "done"]
+        done = events(lines)[-1][1]
+        delivered = done["usage"]["completion_tokens"]
+        assert done["outcome"] == "stopped"
+        assert done["reply"] == "".join(data["text"] for name, data in events(lines) if name == "delta")
+        assert 5 <= delivered < 5 + 20
+        assert done["credits_charged"] == 1 + delivered
+        assert took_s < 2
+        assert (await there.post(stop)).status_code == 202
+        assert (await there.get("/billing/balance")).json() == {
+            "balance": 100 - 1 - delivered,
+            "held": 0,
+            "available": 100 - 1 - delivered,
+        }
+    assert writing.verify()["charges"] == 1
 
 
 @pytest.fixture

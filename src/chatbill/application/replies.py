@@ -89,6 +89,11 @@ class Reply:
         if not self._stop.done():
             self._stop.set_result(reason)
 
+    @property
+    def is_stopped(self) -> bool:
+        """True once something has stopped it."""
+        return self._stop.done()
+
     async def abandon(self) -> None:
         """Nobody watches any more: stop writing, and return when the reply is settled.
 
@@ -234,6 +239,10 @@ class Replies:
             return False
         reply.stop(StopReason.PERSON)
         return True
+
+    def going_on(self) -> list[InteractionId]:
+        """The replies that are being written here and that nothing has stopped."""
+        return [interaction_id for interaction_id, reply in self._running.items() if not reply.is_stopped]
 
     async def drain(self, *, grace_s: float) -> None:
         """Take no more replies, let the running ones finish for `grace_s` seconds, then end the rest unpaid."""

@@ -14,6 +14,7 @@ from chatbill.application.use_cases.create_api_key import CreateApiKey
 from chatbill.application.use_cases.delete_conversation import DeleteConversation
 from chatbill.application.use_cases.expire_holds import ExpireHolds
 from chatbill.application.use_cases.forget_sessions import ForgetSessions
+from chatbill.application.use_cases.heed_stops import HeedStops
 from chatbill.application.use_cases.list_api_keys import ListApiKeys
 from chatbill.application.use_cases.list_conversations import ListConversations
 from chatbill.application.use_cases.list_history import ListHistory
@@ -49,6 +50,7 @@ class UseCases:
     delete_conversation: DeleteConversation
     expire_holds: ExpireHolds
     forget_sessions: ForgetSessions
+    heed_stops: HeedStops
     list_api_keys: ListApiKeys
     list_conversations: ListConversations
     list_history: ListHistory

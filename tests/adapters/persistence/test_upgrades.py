@@ -33,7 +33,7 @@ TABLES = (
     *("wallets", "users", "sessions", "refresh_tokens", "conversations", "holds", "interactions", "payments"),
     *("ledger_entries", "idempotency_keys"),
 )
-ADDED = {"listed": True, "api_key_id": None, "refusal_cap": None, "cached": False}
+ADDED = {"listed": True, "api_key_id": None, "refusal_cap": None, "cached": False, "stop_asked_at": None}
 """Columns of later revisions, and what they say of rows from before."""
 NEXT_DAY = datetime(2026, 1, 2, 12, tzinfo=UTC)
 RIVER = 'Which river — "la Seine"? 🌊\nAnd\ttabs.'

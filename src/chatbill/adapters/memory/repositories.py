@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import TypeVar
 
@@ -268,6 +268,7 @@ class MemoryInteractions:
 
     def __init__(self, conversations: MemoryConversations) -> None:
         self.table: Table[str, Interaction] = Table()
+        self.stops: Table[str, datetime] = Table()
         self._conversations = conversations
 
     def get(self, interaction_id: InteractionId) -> Interaction | None:
@@ -286,6 +287,9 @@ class MemoryInteractions:
 
     def is_running_in(self, conversation_id: ConversationId) -> bool:
         return any(row.is_running for row in self._rows(conversation_id))
+
+    def asked_to_stop(self, among: Sequence[InteractionId]) -> list[InteractionId]:
+        return [interaction_id for interaction_id in among if self.stops.get(interaction_id) is not None]
 
     def of_conversation(
         self, conversation_id: ConversationId, *, after: Position | None, limit: int
@@ -315,6 +319,12 @@ class MemoryInteractions:
         if stored is None or not stored.is_running:
             raise AlreadySettled(f"interaction {interaction.id} is not running")
         self.table.put(interaction.id, interaction)
+        self.stops.remove(interaction.id)
+
+    def ask_to_stop(self, interaction_id: InteractionId, *, at: datetime) -> None:
+        stored = self.table.get(interaction_id)
+        if stored is not None and stored.is_running and self.stops.get(interaction_id) is None:
+            self.stops.put(interaction_id, at)
 
     def erase_texts(self, conversation_id: ConversationId) -> None:
         for row in self._rows(conversation_id):
@@ -504,5 +514,6 @@ class MemoryTransaction:
         for owner in (*owners, self.payments, self.idempotency):
             yield owner.table  # type: ignore[misc]
         yield self.sessions.tokens  # type: ignore[misc]
+        yield self.interactions.stops  # type: ignore[misc]
         yield from self.api_keys.tables()  # type: ignore[misc]
         yield from self.ledger.tables()  # type: ignore[misc]

@@ -18,6 +18,7 @@ from sqlalchemy import (
     Insert,
     Select,
     Table,
+    Text,
     Update,
     bindparam,
     select,
@@ -124,6 +125,30 @@ def past(at: Column[Any], id_: Column[Any]) -> ColumnElement[bool]:
 def limit() -> BindParameter[int]:
     """The parameter of this name."""
     return bindparam("limit")
+
+
+class Among(ColumnElement[bool]):
+    """Whether a column of ids has one of those in the parameter `among`: any number of them, as a list in JSON."""
+
+    inherit_cache = False
+    type = Boolean()
+
+    def __init__(self, column: Column[Any]) -> None:
+        self.column = column
+        self.among: BindParameter[str] = bindparam("among", type_=Text())
+
+
+@compiles(Among, "sqlite")
+def _each_by_sqlite(element: Among, compiler: SQLCompiler, **kwargs: Any) -> str:
+    column, among = compiler.process(element.column, **kwargs), compiler.process(element.among, **kwargs)
+    return f"{column} IN (SELECT value FROM json_each({among}))"  # noqa: S608 - made of compiled parts
+
+
+@compiles(Among, "postgresql")
+def _each_by_server(element: Among, compiler: SQLCompiler, **kwargs: Any) -> str:
+    """As an array, so that the server looks each id up, however little it knows of how many there are."""
+    column, among = compiler.process(element.column, **kwargs), compiler.process(element.among, **kwargs)
+    return f"{column} = ANY(ARRAY(SELECT json_array_elements_text(CAST({among} AS json))))"
 
 
 class ContainsText(ColumnElement[bool]):

@@ -200,6 +200,8 @@ interactions = _table(
     Column("reply", Text, nullable=False),
     Column("api_key_id", Id, ForeignKey("api_keys.id")),
     Column("cached", Flag, nullable=False, server_default=text("false")),
+    # A wish for the process that writes the reply; see docs/decisions/0009.
+    Column("stop_asked_at", UtcDateTime),
     _check(
         "price_not_negative",
         "price_per_reply >= 0 AND price_per_1k_prompt_tokens >= 0 AND price_per_1k_completion_tokens >= 0",

@@ -8,7 +8,7 @@ Add what is referred to before what refers to it: a wallet before its user, a ho
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -245,6 +245,10 @@ class InteractionReader(Protocol):
         """Whether a reply is being written in this conversation."""
         ...
 
+    def asked_to_stop(self, among: Sequence[InteractionId]) -> list[InteractionId]:
+        """Those of these interactions that are still running and that somebody asked to stop, in any order."""
+        ...
+
     def of_conversation(
         self, conversation_id: ConversationId, *, after: Position | None, limit: int
     ) -> list[Interaction]:
@@ -263,6 +267,13 @@ class InteractionRepository(InteractionReader, Protocol):
 
     def save(self, interaction: Interaction) -> None:
         """Keep how a running interaction ended. Raises `AlreadySettled` unless the stored one is still running."""
+        ...
+
+    def ask_to_stop(self, interaction_id: InteractionId, *, at: datetime) -> None:
+        """Let the process that writes this reply know that it shall stop.
+
+        Nothing happens where that was asked before, or where the interaction is not running.
+        """
         ...
 
     def erase_texts(self, conversation_id: ConversationId) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from chatbill.application.ports.clock import Clock
 from chatbill.application.ports.store import Store
 from chatbill.application.principal import Principal
 from chatbill.application.replies import Replies
@@ -15,15 +16,22 @@ from chatbill.domain.ids import InteractionId
 class StopMessage:
     """Stop the writing of a reply; its stream ends with `Stopped`. Harmless when it has ended already.
 
+    A reply of this process is stopped at once. Another process finds the wish in the store and heeds it (`HeedStops`);
+    if that process is gone, the sweep ends the reply in its time.
+
     Raises `NotFound` for an interaction that does not exist or is somebody else's.
     """
 
     store: Store
     replies: Replies
+    clock: Clock
 
     async def __call__(self, principal: Principal, interaction_id: InteractionId) -> None:
         """Ask the reply to stop and return at once."""
         interaction = await self.store.read(lambda snapshot: snapshot.interactions.get(interaction_id))
         if interaction is None or interaction.user_id != principal.user_id:
             raise NotFound("This interaction")
-        self.replies.stop(interaction_id)
+        if self.replies.stop(interaction_id) or not interaction.is_running:
+            return
+        now = self.clock()
+        await self.store.write(lambda tx: tx.interactions.ask_to_stop(interaction_id, at=now))

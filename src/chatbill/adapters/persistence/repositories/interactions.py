@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
+from datetime import datetime
 from functools import cache
 from typing import Any
 
@@ -10,6 +13,7 @@ from sqlalchemy import exists, literal_column, select
 from chatbill.adapters.persistence.connection import Connection, Row
 from chatbill.adapters.persistence.repositories.periods import within
 from chatbill.adapters.persistence.statements import (
+    Among,
     ContainsText,
     Statement,
     all_of,
@@ -47,6 +51,8 @@ _TURNS = Statement(
     .order_by(*_NEWEST_FIRST)
     .limit(limit())
 )
+_ASK_TO_STOP = update(interactions, "stop_asked_at", where=(equals(_I.id), _RUNNING, _I.stop_asked_at.is_(None)))
+_ASKED_TO_STOP = Statement(select(_I.id).where(Among(_I.id), _RUNNING, _I.stop_asked_at.is_not(None)))
 _RUNNING_IN = Statement(select(_I.id).where(equals(_I.conversation_id), _RUNNING).limit(limit()))
 
 
@@ -96,6 +102,9 @@ class SqlInteractions:
     def is_running_in(self, conversation_id: ConversationId) -> bool:
         return self._connection.one(_RUNNING_IN, conversation_id=conversation_id, limit=1) is not None
 
+    def asked_to_stop(self, among: Sequence[InteractionId]) -> list[InteractionId]:
+        return [id_ for (id_,) in self._connection.stream(_ASKED_TO_STOP, among=json.dumps(among))]
+
     def of_conversation(
         self, conversation_id: ConversationId, *, after: Position | None, limit: int
     ) -> list[Interaction]:
@@ -133,6 +142,7 @@ class SqlInteractions:
             prompt=interaction.prompt,
             api_key_id=interaction.api_key_id,
             cached=interaction.cached,
+            stop_asked_at=None,
             **_end(interaction),
         )
 
@@ -140,6 +150,9 @@ class SqlInteractions:
         self._connection.put(
             _SAVE, **_end(interaction), or_else=AlreadySettled(f"interaction {interaction.id} is not running")
         )
+
+    def ask_to_stop(self, interaction_id: InteractionId, *, at: datetime) -> None:
+        self._connection.put(_ASK_TO_STOP, id=interaction_id, stop_asked_at=at)
 
     def erase_texts(self, conversation_id: ConversationId) -> None:
         self._connection.put(_ERASE_TEXTS, conversation_id=conversation_id, prompt="", reply="")
@@ -169,7 +182,8 @@ def interaction_of(row: Row) -> Interaction:
     """The interaction that a row of its table describes."""
     id_, conversation_id, user_id, wallet_id, hold_id, model, per_reply, per_prompt, per_completion, held = row[:10]
     created_at, outcome, prompt_tokens, completion_tokens, credits_charged, balance_after = row[10:16]
-    processing_time_ms, finished_at, error_code, error_detail, prompt, reply, api_key_id, cached = row[16:]
+    # Last comes when it was asked to stop, which is a word to its writer and no part of what it is.
+    processing_time_ms, finished_at, error_code, error_detail, prompt, reply, api_key_id, cached = row[16:-1]
     return Interaction(
         id=id_,
         conversation_id=conversation_id,

@@ -1,0 +1,41 @@
+"""What runs by itself, in real time."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+from chatbill.adapters.memory import MemoryStore
+from chatbill.application.messages import Message
+from chatbill.application.ports.store import StoreUnavailable
+from chatbill.application.replies import Reply
+from chatbill.application.use_cases.heed_stops import HeedStops
+from chatbill.entrypoints.timers import timers
+from tests.engines import ControlledEngine
+from tests.support import CATALOGUE, world
+
+
+async def test_a_reply_stops_within_a_second_of_the_stop_at_another_process() -> None:
+    store = MemoryStore()
+    here, there = world(store=store, engine=ControlledEngine(CATALOGUE), ids="here"), world(store=store, ids="there")
+    alice = await here.person()
+    async with timers(here.use_cases, sweep_interval_s=60), timers(there.use_cases, sweep_interval_s=60):
+        reply = await here.use_cases.send_message(alice, Message(model="demo-mini", text="Hello"))
+        assert isinstance(reply, Reply)
+        await there.use_cases.stop_message(alice, reply.accepted.interaction_id)
+        await asyncio.wait_for(reply.finished(), 1)
+
+
+async def test_what_fails_is_tried_again_but_not_all_the_time() -> None:
+    class Failing(HeedStops):
+        times = 0
+
+        async def __call__(self) -> int:
+            Failing.times += 1
+            raise StoreUnavailable("The database is away.")
+
+    here = world()
+    failing = Failing(store=here.store, replies=here.use_cases.replies)
+    async with timers(replace(here.use_cases, heed_stops=failing), sweep_interval_s=60):
+        await asyncio.sleep(1.2)
+    assert failing.times == 1
