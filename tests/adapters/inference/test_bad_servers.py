@@ -448,10 +448,15 @@ async def test_what_was_delivered_before_it_broke_is_kept_and_free() -> None:
         assert len(here.server.asked) == 1, "what was delivered is not asked for again"
 
 
-@pytest.mark.parametrize("status", [401, 403, 404])
-async def test_a_server_that_does_not_know_us_makes_the_model_unavailable(status: int) -> None:
+@pytest.mark.parametrize(
+    ("status", "code"), [(401, "why"), (402, "why"), (403, "why"), (404, "why"), (429, "insufficient_quota")]
+)
+async def test_a_server_that_does_not_know_us_or_wants_to_be_paid_makes_the_model_unavailable(
+    status: int, code: str
+) -> None:
     async def move(wire: Wire) -> None:
-        await wire.refuse(status, '{"error": {"message": "no such thing as key s3cret-key here", "code": "why"}}')
+        words = '{"error": {"message": "no such thing as key s3cret-key here", "code": "CODE"}}'
+        await wire.refuse(status, words.replace("CODE", code))
 
     async with scene(move, key="s3cret-key") as here:
         with structlog.testing.capture_logs() as logs:
@@ -466,7 +471,7 @@ async def test_a_server_that_does_not_know_us_makes_the_model_unavailable(status
     assert "not set up correctly" in refused.reason
     assert "no such thing" not in end.detail + refused.reason
     causes = [log["cause"] for log in logs if log["event"] == "model_server_trouble"]
-    assert causes == [f"answered {status}: why no such thing as key [key] here"]
+    assert causes == [f"answered {status}: {code} no such thing as key [key] here"]
     assert here.server.asked[0]["head"].count("authorization: bearer s3cret-key") == 1
 
 
@@ -491,7 +496,7 @@ async def test_a_prompt_over_the_servers_window_is_too_large(status: int, error:
         assert here.status.state is ModelState.READY
 
 
-@pytest.mark.parametrize("status", [400, 422, 402, 409])
+@pytest.mark.parametrize("status", [400, 422, 409])
 async def test_a_request_that_a_server_does_not_like_is_free_and_does_not_stop_others(status: int) -> None:
     async def move(wire: Wire) -> None:
         await wire.refuse(status, '{"detail": [{"msg": "odd", "input": "what the person wrote"}]}')

@@ -22,7 +22,10 @@ _USAGE_WAIT_S = 2.0
 _TOO_LONG = re.compile(
     r"context.?(length|window|size)|maximum context|prompt is too long|exceed_context", re.IGNORECASE
 )
-_SET_UP = frozenset({401, 403, 404})
+_SET_UP = frozenset({401, 402, 403, 404})
+"""Our key, our credit there, or the model's name is wrong."""
+_NO_CREDIT = "insufficient_quota"
+"""What OpenAI says in its 429 where waiting does not help."""
 _BUSY = frozenset({429, 503})
 _MISFIT = frozenset({400, 422})
 
@@ -202,7 +205,7 @@ class Server:
     def _refusal(self, response: httpx.Response, words: str) -> Trouble:
         status = response.status_code
         told = f"answered {status}: {words}"
-        if status in _SET_UP:
+        if status in _SET_UP or (status in _BUSY and _NO_CREDIT in words):
             return Trouble(Kind.SET_UP, told)
         if status == httpx.codes.REQUEST_ENTITY_TOO_LARGE or (status in _MISFIT and _TOO_LONG.search(words)):
             return Trouble(Kind.TOO_LONG, told)

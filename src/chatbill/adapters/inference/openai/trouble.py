@@ -14,7 +14,7 @@ class Kind(Enum):
     UNREACHABLE = auto()  # nobody answers: counts against the server
     BROKEN = auto()  # an error of its own, silence, or an answer that makes no sense: counts against the server
     BUSY = auto()  # it works, and refuses more for now
-    SET_UP = auto()  # it knows neither us nor the model until somebody changes something
+    SET_UP = auto()  # it knows us or the model not, or wants to be paid: nothing helps until somebody changes something
     TOO_LONG = auto()  # the prompt does not fit into its window
     MISFIT = auto()  # it does not like this one request
 
