@@ -19,7 +19,14 @@ from tests.browser.visitor import Visitor
 ROOT = Path(__file__).parents[2]
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 # No sandbox: tests run as root in containers, and visit nothing but this service.
-ARGS = ("--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage")
+# A host of another name is one whose pages came neither by HTTPS nor from this machine.
+ARGS = (
+    "--no-sandbox",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-dev-shm-usage",
+    "--host-resolver-rules=MAP chat.test 127.0.0.1",
+)
 WIDE = ViewportSize(width=1400, height=900)
 PATIENCE_MS = 30_000
 STOP_S = 20

@@ -1,4 +1,4 @@
-"""The web app over memory and the scripted engine: `python -m tests.browser.server WELCOME_CREDITS`."""
+"""The web app and the API over memory and the scripted engine: `python -m tests.browser.server WELCOME_CREDITS`."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ import socket
 import sys
 from datetime import UTC, datetime
 from types import FrameType
+from typing import cast
 
 import uvicorn
 from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from chatbill.adapters.inference.scripted import ScriptedEngine
 from chatbill.adapters.memory import ManualClock
+from chatbill.entrypoints.http import HttpConfig, create_app
 from chatbill.entrypoints.ui import WebConfig, create_web, end_streams
 from tests.support import CATALOGUE, world
 
@@ -40,7 +43,8 @@ async def main(welcome_credits: int) -> None:
     served = world(
         engine=ScriptedEngine(CATALOGUE), clock=RunningClock(), welcome_credits=welcome_credits, deadline_s=120
     )
-    app = create_web(served.use_cases, None, WebConfig(payment_note="This is a test: no money is taken."))
+    api = cast("ASGIApp", create_app(served.use_cases, HttpConfig(engine="scripted")))
+    app = create_web(served.use_cases, api, WebConfig(payment_note="This is a test: no money is taken."))
     with socket.create_server(("127.0.0.1", 0)) as listening:
         sys.stdout.write(f"http://127.0.0.1:{listening.getsockname()[1]}\n")
         sys.stdout.flush()

@@ -18,6 +18,8 @@ HARMLESS = (
     # Gradio says these when a page is left while it awaits an answer.
     "AbortError: signal is aborted",
     "Connection errored out",
+    # A browser minds no such header where a page came without HTTPS.
+    "The Cross-Origin-Opener-Policy header has been ignored",
 )
 
 

@@ -42,6 +42,7 @@ async def test_the_chat_page_speaks_of_this_product_and_is_not_kept(client: http
     await registered(client)
     page = await client.get("/ui/", headers={"Accept-Encoding": "br, gzip"})
     assert "<title>chatbill</title>" in page.text
+    assert page.text.count('<dialog id="cb-keys"') == 1
     assert "<meta property" not in page.text
     assert 'name="twitter:' not in page.text
     assert "raw.githubusercontent.com" not in page.text

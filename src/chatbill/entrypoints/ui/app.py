@@ -16,6 +16,7 @@ from chatbill.application.use_cases.sign_in import TokenLifetimes
 from chatbill.entrypoints.ui.config import WebConfig
 from chatbill.entrypoints.ui.envelope import WebEnvelope
 from chatbill.entrypoints.ui.front_door import FrontDoor
+from chatbill.entrypoints.ui.keys import key_routes
 from chatbill.entrypoints.ui.page import build_page
 from chatbill.entrypoints.ui.pages import mount_assets
 from chatbill.entrypoints.ui.session import session_routes
@@ -39,6 +40,7 @@ def create_web(use_cases: UseCases, api: ASGIApp | None = None, config: WebConfi
     # One token is good for the whole session, so that tabs never compete for a refresh token; the store can end it.
     lifetimes = TokenLifetimes(access_s=config.session_s, refresh_s=config.session_s)
     session_routes(outer, use_cases, replace(use_cases.sign_in, lifetimes=lifetimes))
+    key_routes(outer, use_cases)
     gr.mount_gradio_app(
         outer,
         build_page(use_cases, config),

@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from chatbill.entrypoints.http.envelope import Envelope
 
 PAGES = frozenset({"/", "/ui", "/ui/"})
-ACTIONS = ("/web/session", "/web/registration", "/ui/gradio_api/queue/join")
+ACTIONS = ("/web/session", "/web/registration", "/web/api-keys", "/ui/gradio_api/queue/join")
 
 
 class WebEnvelope:

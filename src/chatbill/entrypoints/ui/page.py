@@ -34,6 +34,7 @@ BRAND = (
 # Where there is a keyboard; elsewhere half the screen would become one.
 FOCUS = "() => matchMedia('(pointer: fine)').matches && document.querySelector('#cb-box textarea')?.focus()"
 SIGN_OUT = "() => chatbill.signOut()"
+SHOW_KEYS = "() => chatbill.showKeys()"
 
 
 def build_page(use_cases: UseCases, config: WebConfig) -> gr.Blocks:
@@ -63,6 +64,7 @@ def _layout(config: WebConfig) -> Widgets:
             new_chat = gr.Button("New chat", size="sm", elem_id="cb-new")
             conversations = gr.Radio([], label="Conversations", elem_id="cb-conversations")
             delete = gr.Button("Delete this chat", size="sm", elem_id="cb-delete", visible=False)
+            api_keys = gr.Button("API keys", size="sm", elem_id="cb-api-keys")
         with gr.Column(elem_id="cb-talk", min_width=0):
             chat = _chat()
             with gr.Column(elem_id="cb-composer"):
@@ -90,6 +92,7 @@ def _layout(config: WebConfig) -> Widgets:
         new_chat=new_chat,
         conversations=conversations,
         delete=delete,
+        api_keys=api_keys,
         chat=chat,
         model=model,
         box=box,
@@ -148,6 +151,7 @@ def _wire_chat(blocks: gr.Blocks, widgets: Widgets, chat: Chat) -> None:
     _on(w, [w.send.click, w.box.submit], chat.send, [w.box, w.model, w.conversations])
     _on(w, [w.stop.click], chat.stop)
     w.sign_out.click(fn=None, js=SIGN_OUT)
+    w.api_keys.click(fn=None, js=SHOW_KEYS)
 
 
 def _wire_shop(widgets: Widgets, shop: Shop) -> None:

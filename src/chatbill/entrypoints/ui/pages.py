@@ -20,10 +20,15 @@ TYPES = {
     "base.css": "text/css",
     "chat.css": "text/css",
     "chat.js": "text/javascript",
+    "forms.css": "text/css",
+    "forms.js": "text/javascript",
+    "keys.css": "text/css",
+    "keys.js": "text/javascript",
     "sign_in.css": "text/css",
     "sign_in.js": "text/javascript",
     "icon.svg": "image/svg+xml",
 }
+CHAT_FILES = ("base.css", "forms.css", "chat.css", "keys.css", "forms.js", "chat.js", "keys.js")
 YEAR_S = 365 * 24 * 3_600
 # Gradio's frame speaks of Gradio to link previews, and names a manifest at the root of the host.
 _GRADIO_TAGS = re.compile(r'<meta\s+(?:property="og:|name="twitter:)[^>]*>|<link rel="manifest"[^>]*>', re.DOTALL)
@@ -61,19 +66,25 @@ def sign_in_page(register: Register, config: WebConfig) -> Response:
         title=escape(config.title),
         welcome=gift,
         closed="" if register.is_open else "hidden",
-        head=_head("base.css", "sign_in.css", script="sign_in.js"),
+        head=_head("base.css", "forms.css", "sign_in.css", "forms.js", "sign_in.js"),
     )
     return HTMLResponse(page, headers=_NO_STORE)
 
 
 def chat_page(gradio_page: bytes, config: WebConfig) -> Response:
-    """Gradio's page, with this product's name, style and script, and kept by no cache."""
+    """Gradio's page, with this product's name, style and scripts and the panel of API keys, and kept by no cache."""
     page = _GRADIO_TAGS.sub("", gradio_page.decode())
-    head = f"<title>{escape(config.title)}</title>{_head('base.css', 'chat.css', script='chat.js')}"
-    return HTMLResponse(page.replace("</head>", f"{head}</head>", 1), headers=_NO_STORE)
+    head = f"<title>{escape(config.title)}</title>{_head(*CHAT_FILES)}"
+    page = page.replace("</head>", f"{head}</head>", 1).replace("</body>", f"{asset('keys.html')}</body>", 1)
+    return HTMLResponse(page, headers=_NO_STORE)
 
 
-def _head(*styles: str, script: str) -> str:
-    links = "".join(f'<link rel="stylesheet" href="{address_of(name)}">' for name in styles)
+def _head(*files: str) -> str:
     icon = f'<link rel="icon" type="image/svg+xml" href="{address_of("icon.svg")}">'
-    return f'{icon}{links}<script src="{address_of(script)}" defer></script>'
+    return icon + "".join(map(_loaded, files))
+
+
+def _loaded(name: str) -> str:
+    if TYPES[name] == "text/css":
+        return f'<link rel="stylesheet" href="{address_of(name)}">'
+    return f'<script src="{address_of(name)}" defer></script>'

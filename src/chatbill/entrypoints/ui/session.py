@@ -21,6 +21,7 @@ from chatbill.domain.errors import (
     Conflict,
     Forbidden,
     InvalidRequest,
+    NotFound,
     RateLimited,
     Unauthenticated,
 )
@@ -31,6 +32,7 @@ STATUS: Mapping[type[ChatbillError], HTTPStatus] = {
     InvalidRequest: HTTPStatus.UNPROCESSABLE_ENTITY,
     Unauthenticated: HTTPStatus.UNAUTHORIZED,
     Forbidden: HTTPStatus.FORBIDDEN,
+    NotFound: HTTPStatus.NOT_FOUND,
     Conflict: HTTPStatus.CONFLICT,
     RateLimited: HTTPStatus.TOO_MANY_REQUESTS,
 }
@@ -46,7 +48,7 @@ def session_routes(app: FastAPI, use_cases: UseCases, sign_in: SignIn) -> None:
 
     async def start(request: Request) -> Response:
         try:
-            login, password = await _form(request, "login", "password")
+            login, password = await text_fields(request, "login", "password")
             signed_in = await sign_in(Credentials(login=login, password=password, address=_address(request)))
         except ChatbillError as error:
             return problem(error)
@@ -54,7 +56,7 @@ def session_routes(app: FastAPI, use_cases: UseCases, sign_in: SignIn) -> None:
 
     async def register(request: Request) -> Response:
         try:
-            username, email, password = await _form(request, "username", "email", "password")
+            username, email, password = await text_fields(request, "username", "email", "password")
             address = _address(request)
             wanted = Registration(username=username, email=email, password=password, address=address)
             account = await use_cases.register(wanted)
@@ -82,7 +84,7 @@ def problem(error: ChatbillError) -> Response:
     errors = error.errors if isinstance(error, InvalidRequest) else ()
     body = {
         "code": error.code,
-        "detail": "Look at the fields marked below." if errors else str(error),
+        "detail": "Look at the marked fields." if errors else str(error),
         "errors": [{"field": fault.field, "message": fault.message} for fault in errors],
     }
     headers = {"Retry-After": str(error.retry_after_s)} if isinstance(error, RateLimited) else None
@@ -102,8 +104,8 @@ def _signed_in(request: Request, signed_in: SignedIn) -> Response:
     return response
 
 
-async def _form(request: Request, *fields: str) -> list[str]:
-    """The text fields of a JSON body, or `InvalidRequest`."""
+async def text_fields(request: Request, *fields: str) -> list[str]:
+    """These text fields of a JSON body, or `InvalidRequest`."""
     try:
         body = json.loads(await request.body())
     except (ValueError, RecursionError):

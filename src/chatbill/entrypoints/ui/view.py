@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import gradio as gr
@@ -9,9 +10,10 @@ import gradio as gr
 from chatbill.application.paging import MAX_PAGE
 from chatbill.application.principal import Principal
 from chatbill.application.service import UseCases
+from chatbill.application.use_cases.list_models import ModelOffer
 from chatbill.domain.chat import Outcome
 from chatbill.domain.errors import Unauthenticated
-from chatbill.domain.ids import ConversationId
+from chatbill.domain.ids import ConversationId, ModelId
 from chatbill.entrypoints.ui import rendering
 from chatbill.entrypoints.ui.rendering import ChatMessage
 from chatbill.entrypoints.ui.session import COOKIE
@@ -26,6 +28,12 @@ class Transcript:
 
     messages: list[ChatMessage]
     is_being_written: bool = False
+
+
+def first_model(offers: Sequence[ModelOffer]) -> ModelId | None:
+    """The first model that can answer or, where none can, the first."""
+    able = [offer.model.id for offer in offers if offer.available] or [offer.model.id for offer in offers]
+    return able[0] if able else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,9 +65,7 @@ class View:
 
     def first_model(self) -> str | None:
         """The model that is picked for somebody who has not picked one."""
-        offers = self.use_cases.list_models()
-        able = [offer.model.id for offer in offers if offer.available] or [offer.model.id for offer in offers]
-        return able[0] if able else None
+        return first_model(self.use_cases.list_models())
 
     def names(self) -> rendering.Names:
         """What the models are called."""

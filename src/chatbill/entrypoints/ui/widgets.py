@@ -25,6 +25,7 @@ class Widgets:
     new_chat: gr.Button
     conversations: gr.Radio
     delete: gr.Button
+    api_keys: gr.Button
     chat: gr.Chatbot
     model: gr.Radio
     box: gr.Textbox

@@ -1,4 +1,4 @@
-// The sign-in page: two forms in two tabs. What goes wrong is said beside the field, or above the button.
+// The sign-in page: two forms in two tabs.
 "use strict";
 
 const tabs = [...document.querySelectorAll('[role="tab"]')];
@@ -21,41 +21,6 @@ for (const tab of tabs) {
   });
 }
 
-function mark(input, words) {
-  const fault = document.getElementById(`${input.id}-fault`);
-  fault.textContent = words;
-  if (words) {
-    input.setAttribute("aria-invalid", "true");
-    input.setAttribute("aria-errormessage", fault.id);
-  } else {
-    input.removeAttribute("aria-invalid");
-    input.removeAttribute("aria-errormessage");
-  }
-}
-
-function tell(form, problem) {
-  form.querySelector(".trouble").textContent = problem.detail;
-  const inputs = [...form.querySelectorAll("input")];
-  for (const { field, message } of problem.errors ?? []) {
-    const input = inputs.find((candidate) => candidate.name === field);
-    if (input) mark(input, `This ${message}.`);
-  }
-  (inputs.find((input) => input.getAttribute("aria-invalid")) ?? inputs.at(-1)).focus();
-}
-
-async function post(form) {
-  try {
-    const answer = await fetch(form.getAttribute("action"), {
-      method: "POST",
-      headers: { "Content-Type": "application/json" },
-      body: JSON.stringify(Object.fromEntries(new FormData(form))),
-    });
-    return answer.ok ? null : await answer.json();
-  } catch {
-    return { detail: "The service cannot be reached. Try again in a moment." };
-  }
-}
-
 function missing(form) {
   const empty = [...form.querySelectorAll("input")].filter((input) => !input.value);
   return empty.map((input) => ({ field: input.name, message: "is needed" }));
@@ -66,12 +31,11 @@ for (const form of document.querySelectorAll("form")) {
     event.preventDefault();
     const button = form.querySelector('[type="submit"]');
     if (button.disabled) return;
-    form.querySelector(".trouble").textContent = "";
-    form.querySelectorAll("input").forEach((input) => mark(input, ""));
+    unmark(form);
     const errors = missing(form);
     if (errors.length) return tell(form, { detail: "", errors });
     button.disabled = true;
-    const problem = await post(form);
+    const { problem } = await ask("POST", form.getAttribute("action"), fieldsOf(form));
     if (!problem) return location.replace("/ui/");
     button.disabled = false;
     tell(form, problem);

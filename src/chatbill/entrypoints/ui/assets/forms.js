@@ -1,0 +1,48 @@
+// Forms of both pages: they are sent as JSON, and what is wrong is said beside the field, or above the button.
+"use strict";
+
+// Asks this service. Answers with what it said or, where something was wrong, with the problem in words.
+async function ask(method, address, fields) {
+  try {
+    const answer = await fetch(address, {
+      method,
+      headers: fields && { "Content-Type": "application/json" },
+      body: fields && JSON.stringify(fields),
+    });
+    const said = answer.status === 204 ? {} : await answer.json();
+    return answer.ok ? { said } : { problem: { ...said, status: answer.status } };
+  } catch {
+    return { problem: { detail: "The service cannot be reached. Try again in a moment." } };
+  }
+}
+
+function fieldsOf(form) {
+  return Object.fromEntries(new FormData(form));
+}
+
+function mark(input, words) {
+  const fault = document.getElementById(`${input.id}-fault`);
+  fault.textContent = words;
+  if (words) {
+    input.setAttribute("aria-invalid", "true");
+    input.setAttribute("aria-errormessage", fault.id);
+  } else {
+    input.removeAttribute("aria-invalid");
+    input.removeAttribute("aria-errormessage");
+  }
+}
+
+function unmark(form) {
+  form.querySelector(".trouble").textContent = "";
+  form.querySelectorAll("input").forEach((input) => mark(input, ""));
+}
+
+function tell(form, problem) {
+  form.querySelector(".trouble").textContent = problem.detail;
+  const inputs = [...form.querySelectorAll("input")];
+  for (const { field, message } of problem.errors ?? []) {
+    const input = inputs.find((candidate) => candidate.name === field);
+    if (input) mark(input, `This ${message}.`);
+  }
+  (form.querySelector("[aria-invalid]") ?? form.querySelector("[data-again]")).focus();
+}

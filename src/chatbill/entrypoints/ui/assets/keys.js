@@ -1,0 +1,125 @@
+// API keys: a panel over the chat page. A new key's secret is in its element as long as it is shown, and nowhere else.
+"use strict";
+
+const keysPanel = document.getElementById("cb-keys");
+const part = (selector) => keysPanel.querySelector(selector);
+const secret = part("#cb-key-text");
+const KEYS = "/web/api-keys";
+const day = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium" });
+const minute = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "short" });
+
+chatbill.showKeys = async () => {
+  keysPanel.querySelectorAll(".cb-base").forEach((element) => { element.textContent = `${location.origin}/v1`; });
+  part("#cb-keys-list").replaceChildren();
+  forget();
+  keysPanel.showModal();
+  part("h2").focus();
+  await listKeys();
+};
+
+async function askForKeys(method, address, fields) {
+  const answer = await ask(method, address, fields);
+  if (answer.problem?.status === 401) location.replace("/ui/?ended");
+  return answer;
+}
+
+function creditsText(count) {
+  return `${count.toLocaleString("en")} ${count === 1 ? "credit" : "credits"}`;
+}
+
+function factsOf(key) {
+  const used = key.used_this_month;
+  const spent = key.monthly_cap === null ? creditsText(used) : `${used.toLocaleString("en")} of ${creditsText(key.monthly_cap)}`;
+  const facts = [
+    `${spent} this month`,
+    key.last_used_at ? `last used ${minute.format(new Date(key.last_used_at))}` : "never used",
+    `made ${day.format(new Date(key.created_at))}`,
+  ];
+  if (key.expires_at) facts.push(`${key.active ? "ends" : "ended"} ${minute.format(new Date(key.expires_at))}`);
+  return facts.join("\u00a0· ");
+}
+
+function rowOf(key) {
+  const row = part("#cb-key-row").content.cloneNode(true);
+  row.querySelector(".cb-key-name").textContent = key.name;
+  row.querySelector(".cb-key-start").textContent = `${key.starts_with}…`;
+  row.querySelector(".rule").textContent = factsOf(key);
+  const button = row.querySelector("button");
+  button.setAttribute("aria-label", `Revoke ${key.name}`);
+  button.addEventListener("click", () => revoke(key, button));
+  return row;
+}
+
+async function listKeys() {
+  const { said, problem } = await askForKeys("GET", KEYS);
+  part("#cb-keys-all > .trouble").textContent = problem?.detail ?? "";
+  if (problem) return;
+  part("#cb-keys-list").replaceChildren(...said.keys.map(rowOf));
+  part("#cb-keys-none").hidden = said.keys.length > 0;
+  part(".cb-model").textContent = said.model;
+}
+
+async function revoke(key, button) {
+  const asked = `Revoke “${key.name}”? Programs that use it stop working at once, and for ever.`;
+  if (button.disabled || !confirm(asked)) return;
+  button.disabled = true;
+  const { problem } = await askForKeys("DELETE", `${KEYS}/${encodeURIComponent(key.id)}`);
+  await listKeys();
+  if (problem) part("#cb-keys-all > .trouble").textContent = problem.detail;
+  part("h2").focus();
+}
+
+async function make(form) {
+  const button = form.querySelector("button");
+  if (button.disabled) return;
+  unmark(form);
+  button.disabled = true;
+  const { said, problem } = await askForKeys("POST", KEYS, fieldsOf(form));
+  button.disabled = false;
+  if (problem) return tell(form, problem);
+  // Somebody who has closed the panel meanwhile does not want the key on their screen: they find it in the list.
+  if (keysPanel.open) show(said.key);
+}
+
+function show(text) {
+  secret.textContent = text;
+  part("#cb-keys-all").hidden = true;
+  part("#cb-key-made").hidden = false;
+  part("#cb-key-copy").focus();
+}
+
+// Back to the list, with nothing left of a key that was shown.
+function forget() {
+  secret.textContent = "";
+  part("#cb-key-copied").textContent = "";
+  part("#cb-keys-all").hidden = false;
+  part("#cb-key-made").hidden = true;
+  part("form").reset();
+  unmark(part("form"));
+}
+
+// Browsers give the clipboard only to pages that came by HTTPS or from this machine; the old way works elsewhere too.
+async function copySecret() {
+  getSelection().selectAllChildren(secret);
+  const copied = await navigator.clipboard?.writeText(secret.textContent).then(() => true, () => false);
+  const done = copied || document.execCommand("copy");
+  part("#cb-key-copied").textContent = done ? "Copied." : "It is marked: press Ctrl+C to copy it.";
+}
+
+part("form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  make(event.target);
+});
+part("#cb-key-copy").addEventListener("click", copySecret);
+part("#cb-key-done").addEventListener("click", async () => {
+  forget();
+  part("h2").focus();
+  await listKeys();
+});
+part(".cb-close").addEventListener("click", () => keysPanel.close());
+keysPanel.addEventListener("close", forget);
+// A key that was not copied yet is not lost by a slip on the keyboard.
+keysPanel.addEventListener("cancel", (event) => {
+  if (secret.textContent) event.preventDefault();
+});
+window.addEventListener("pagehide", forget);
