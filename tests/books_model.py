@@ -44,6 +44,7 @@ class Writing:
     def __init__(self, request: GenerationRequest) -> None:
         self.prompt_tokens = len(request.turns[-1].text.split())
         self.completion_tokens: int | None = None
+        self.cut_off: bool | None = None
         self.cached = False
         self._orders: asyncio.Queue[str | Exception | None] = asyncio.Queue()
 

@@ -19,6 +19,7 @@ class ControlledGeneration:
         self.request = request
         self.prompt_tokens = prompt_tokens
         self.completion_tokens: int | None = None
+        self.cut_off: bool | None = None
         self.closed = False
         self.streaming = asyncio.Event()
         self._moves: asyncio.Queue[Piece | Exception | None] = asyncio.Queue()

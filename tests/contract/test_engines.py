@@ -201,6 +201,36 @@ async def test_a_stop_string_that_never_comes_costs_neither_text_nor_tokens(engi
     assert await reply(engine, asked(LONG, stop=(almost,))) == whole
 
 
+async def was_cut_off(engine: Engine, request: GenerationRequest) -> bool:
+    """As the engine says, or else as its tokens do."""
+    generation = await engine.prepare(request)
+    tokens = sum(piece.tokens for piece in await pieces_of(generation))
+    return tokens == request.max_tokens if generation.cut_off is None else generation.cut_off
+
+
+@also_kept
+async def test_a_reply_that_ended_for_want_of_tokens_was_cut_off(engine: Engine) -> None:
+    whole, tokens = await reply(engine, asked(SHORT, max_tokens=60))
+
+    assert whole
+    assert tokens < 60
+    assert not await was_cut_off(engine, asked(SHORT, max_tokens=60))
+    assert not await was_cut_off(engine, asked(SHORT, max_tokens=tokens + 1))
+    assert await was_cut_off(engine, asked(SHORT, max_tokens=tokens))
+    assert await was_cut_off(engine, asked(SHORT, max_tokens=tokens - 1))
+    assert await was_cut_off(engine, asked(LONG, max_tokens=1))
+
+
+@also_kept
+async def test_a_stop_string_on_the_last_allowed_token_cuts_nothing_off(engine: Engine) -> None:
+    whole, tokens = await reply(engine, asked(LONG, max_tokens=12))
+    cut, cut_tokens = await reply(engine, asked(LONG, max_tokens=12, stop=(whole[-3:],)))
+
+    assert (tokens, cut) == (12, whole[: whole.index(whole[-3:])])
+    assert cut_tokens <= 12
+    assert not await was_cut_off(engine, asked(LONG, max_tokens=12, stop=(whole[-3:],)))
+
+
 @also_kept
 async def test_closed_before_it_streams_a_generation_writes_nothing(engine: Engine) -> None:
     generation = await engine.prepare(asked(LONG))

@@ -91,7 +91,8 @@ async def test_whole_and_streamed_replies_say_cost_and_count_the_same_on_both_si
         whole = (await both.ask("one two three", model="demo-pro")).raise_for_status().json()
         again = await both.ask("four five six", conversation_id=whole["conversation_id"], max_tokens=2)
         streamed = events(await both.stream("naïve 日本語 😀 words"))
-        body = {"model": "demo-mini", "messages": [{"role": "user", "content": "a b c d"}], "stop": [" c"]}
+        body: dict[str, Any] = {"model": "demo-mini", "messages": [{"role": "user", "content": "a b c d"}]}
+        body |= {"stop": [" c"], "max_tokens": 3}
         async with both.front.client(both.asker) as client:
             program = (await client.post("/v1/chat/completions", json=body)).raise_for_status().json()
         # Not the same again, which the front would know by heart.
@@ -102,8 +103,11 @@ async def test_whole_and_streamed_replies_say_cost_and_count_the_same_on_both_si
     assert (whole["reply"], whole["model"], whole["credits_charged"]) == ("one two three", "demo-pro", 3)
     assert again.json()["usage"] == {"prompt_tokens": 9, "completion_tokens": 2}
     assert "".join(data["text"] for name, data in streamed if name == "delta") == "naïve 日本語 😀 words"
+    # Both sides: a stop string on the last of the tokens that the reply may have.
     assert program["choices"][0]["message"]["content"] == "a b"
+    assert program["choices"][0]["finish_reason"] == "stop"
     assert '"content":" f"' in "".join(chunks)
+    assert '"finish_reason":"stop"' in "".join(chunks)
     assert chunks[-2] == "data: [DONE]"
     compared = ("model", "prompt", "reply", "outcome", "usage", "credits_charged")
     assert [[row[name] for name in compared] for row in asked] == [

@@ -41,9 +41,10 @@ class Delta:
 
 @dataclass(frozen=True, slots=True)
 class Completed:
-    """The reply is whole, charged and stored."""
+    """The reply is whole, charged and stored. `cut_off` is what the engine said of its end, where it was heard."""
 
     interaction: Interaction
+    cut_off: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,11 @@ import math
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from enum import StrEnum
 from typing import Any
 
-from chatbill.application.events import Accepted, Delta, End, Event, Failed, end_of
+from chatbill.application.events import Accepted, Completed, Delta, End, Event, Failed, end_of
 from chatbill.application.ports.engine import Generation
 from chatbill.application.settlement import INTERRUPTED, Ending
 from chatbill.domain.chat import Interaction, Outcome
@@ -117,6 +118,8 @@ class Reply:
         end: End
         try:
             end = end_of(await self._settle(await self._generate()))
+            if isinstance(end, Completed):
+                end = replace(end, cut_off=self._generation.cut_off)
         except Exception:  # noqa: BLE001 - whatever broke, those who watch must hear an end
             _log.exception("reply %s could not be settled; the sweep will release its hold", self._interaction.id)
             end = Failed(interaction=self._interaction, code="store_unavailable", detail=UNSETTLED)

@@ -26,12 +26,13 @@ class FakeWriting:
 
     def __init__(self, request: GenerationRequest, max_tokens: int) -> None:
         self.reading = True
-        self.ended = False
+        self.ended = self.cut_off = False
         self.error: Exception | None = None
         self.tokens = 0
         self._script = Script.of(request.turns[-1].text)
         self._pieces = PieceMaker(request.stop)
         self._words = self._script.reply(max_tokens)
+        self._max_tokens = max_tokens
         self._new: list[Piece] = []
         self._not_before = 0.0
 
@@ -56,6 +57,7 @@ class FakeWriting:
         whole = self.tokens == len(self._words) and self._script.fail_after != self.tokens
         if whole or self._pieces.stopped:
             self.ended = True
+            self.cut_off = self.tokens == self._max_tokens and not self._pieces.stopped
             if rest := self._pieces.finish():
                 self._new.append(rest)
 

@@ -12,7 +12,7 @@ import structlog
 
 from chatbill.application.events import Completed, Delta, Failed, Stopped
 from chatbill.application.ports.engine import ModelState
-from chatbill.domain.chat import Outcome
+from chatbill.domain.chat import Outcome, Role, Turn
 from chatbill.domain.credits import Usage
 from chatbill.domain.errors import ModelUnavailable
 from tests.adapters.inference.fake_servers import Move, Wire, delta, eventually
@@ -440,6 +440,29 @@ async def test_what_breaks_is_free_and_says_nothing_of_the_server(move: Move, ca
         assert "127.0.0.1" not in end.detail
 
 
+@pytest.mark.parametrize(
+    ("reason", "counted", "cut_off"),
+    [("stop", 3, False), ("length", 3, True), ("length", 2, True), ("content_filter", 3, None), (None, 3, None)],
+)
+async def test_a_server_knows_best_why_a_reply_ended(reason: str | None, counted: int, cut_off: bool | None) -> None:
+    async def move(wire: Wire) -> None:
+        await wire.head()
+        await wire.say("one", " two")
+        if reason:
+            await wire.event(delta(finish_reason=reason))
+        await wire.event({"choices": [], "usage": {"prompt_tokens": 12, "completion_tokens": counted}})
+        await wire.event("[DONE]")
+
+    async with scene(move) as here:
+        whole = await here.end(max_tokens=3)
+        *_, streamed = await events_of(await here.send(max_tokens=3))
+
+    for end in (whole, streamed):
+        assert isinstance(end, Completed)
+        assert end.cut_off is cut_off
+        assert end.interaction.usage.completion_tokens == counted
+
+
 async def test_what_was_delivered_before_it_broke_is_kept_and_free() -> None:
     async with scene(reset_after_three_tokens) as here:
         end = await here.end()
@@ -507,6 +530,50 @@ async def test_a_request_that_a_server_does_not_like_is_free_and_does_not_stop_o
             assert isinstance(end, Failed)
             assert (end.code, end.interaction.credits_charged) == ("generation_failed", 0)
         assert here.status.state is ModelState.READY
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (400, "System role not supported"),
+        (400, "Conversation roles must alternate user/assistant/user/assistant/..."),
+        (422, "This model does not take system messages."),
+        (500, "Jinja Exception: System role not supported"),
+    ],
+)
+async def test_a_model_without_a_turn_of_the_system_is_told_in_the_persons_first(status: int, words: str) -> None:
+    async def move(wire: Wire) -> None:
+        if any(message["role"] == "system" for message in wire.body["messages"]):
+            await wire.refuse(status, json.dumps({"error": {"message": words}}))
+            return
+        await good(wire)
+
+    said = (
+        Turn(Role.SYSTEM, "Be brief."),
+        Turn(Role.USER, "Hi"),
+        Turn(Role.ASSISTANT, "Hello."),
+    )
+    async with scene(move) as here:
+        ends = [await here.end("And now?", history=said) for _ in range(2)]
+        plain = await here.end("Hello there")
+
+    assert all(isinstance(end, Completed) for end in (*ends, plain))
+    refused, *folded, without = [[*map(tuple, map(dict.values, asked["messages"]))] for asked in here.server.asked]
+    assert refused[0] == ("system", "Be brief.")
+    assert folded == [[("user", "Be brief.\n\nHi"), ("assistant", "Hello."), ("user", "And now?")]] * 2
+    assert without == [("user", "Hello there")]
+
+
+@pytest.mark.parametrize("status", [400, 500])
+async def test_a_server_that_only_speaks_of_the_system_is_not_asked_for_ever(status: int) -> None:
+    async def move(wire: Wire) -> None:
+        await wire.refuse(status, '{"error": {"message": "System role not supported, nor any other"}}')
+
+    async with scene(move) as here:
+        end = await here.end("Hi", history=(Turn(Role.SYSTEM, "Be brief."),))
+
+        assert isinstance(end, Failed)
+        assert len(here.server.asked) == 2
 
 
 async def test_a_stopped_reply_closes_the_request_at_the_server() -> None:

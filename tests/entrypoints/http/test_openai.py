@@ -105,6 +105,27 @@ async def test_a_reply_that_was_cut_off_says_so(alice: httpx.AsyncClient) -> Non
     assert last["choices"][0]["finish_reason"] == "length"
 
 
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    ("tokens", "cut_off", "reason"),
+    [(3, False, "stop"), (3, True, "length"), (3, None, "length"), (2, False, "stop"), (2, True, "length")],
+)
+async def test_the_engine_knows_best_why_a_reply_ended(
+    tokens: int, cut_off: bool | None, reason: str, stream: bool
+) -> None:
+    engine = ControlledEngine(CATALOGUE)
+    async with api(engine=engine) as running:
+        alice = await running.person()
+        asking = asyncio.create_task(ask(alice, max_tokens=3, stream=stream))
+        await eventually(lambda: bool(engine.generations))
+        engine.last.say("one", tokens)
+        engine.last.cut_off = cut_off
+        engine.last.end()
+        answer = await asking
+    last = chunks(answer.text)[-2] if stream else answer.json()
+    assert last["choices"][0]["finish_reason"] == reason
+
+
 async def test_models_are_listed_as_openais_are(alice: httpx.AsyncClient) -> None:
     listed = (await alice.get("/v1/models")).json()
     assert listed["object"] == "list"

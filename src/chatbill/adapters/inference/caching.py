@@ -25,6 +25,7 @@ class Answer:
     pieces: tuple[Piece, ...]
     prompt_tokens: int
     completion_tokens: int | None
+    cut_off: bool | None = None
 
     @property
     def size(self) -> int:
@@ -173,6 +174,7 @@ class _Repeated:
     def __init__(self, answer: Answer) -> None:
         self.prompt_tokens = answer.prompt_tokens
         self.completion_tokens = answer.completion_tokens
+        self.cut_off = answer.cut_off
         self._pieces = answer.pieces
         self._closed = False
 
@@ -210,6 +212,11 @@ class _Remembered:
         """As the engine counts."""
         return self._generation.completion_tokens
 
+    @property
+    def cut_off(self) -> bool | None:
+        """As the engine says."""
+        return self._generation.cut_off
+
     async def stream(self) -> AsyncIterator[Piece]:
         """As the engine writes; a reply that is too long to be kept is not collected."""
         pieces: list[Piece] = []
@@ -222,7 +229,10 @@ class _Remembered:
         # Closed earlier, it only looks as if it were whole.
         if not self._closed and size <= self._max_bytes:
             answer = Answer(
-                pieces=tuple(pieces), prompt_tokens=self.prompt_tokens, completion_tokens=self.completion_tokens
+                pieces=tuple(pieces),
+                prompt_tokens=self.prompt_tokens,
+                completion_tokens=self.completion_tokens,
+                cut_off=self.cut_off,
             )
             self._keep(answer)
 

@@ -135,6 +135,7 @@ class _ScriptedGeneration:
     """One place of the scripted engine."""
 
     completion_tokens: int | None = None
+    cut_off: bool | None = None
     cached = False
 
     def __init__(
@@ -175,6 +176,7 @@ class _ScriptedGeneration:
                 if piece := self._pieces.push(token):
                     yield piece
                 if self._pieces.stopped:
+                    self.cut_off = False
                     return
             self._check(len(tokens))
             if self._ended.is_set():

@@ -110,6 +110,7 @@ class InstantEngine:
 
 class _InstantGeneration:
     completion_tokens: int | None = None
+    cut_off: bool | None = None
     cached = False
 
     def __init__(self, request: GenerationRequest) -> None:

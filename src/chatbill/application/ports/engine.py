@@ -63,6 +63,14 @@ class Generation(Protocol):
         ...
 
     @property
+    def cut_off(self) -> bool | None:
+        """Whether the reply ended for want of tokens and not by itself; known at its end.
+
+        None where nobody can tell: then it did if it has as many tokens as it may have.
+        """
+        ...
+
+    @property
     def cached(self) -> bool:
         """True when nothing will be computed, because this reply was written before. Known before anything is said."""
         ...

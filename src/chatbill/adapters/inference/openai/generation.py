@@ -42,6 +42,7 @@ class RemoteGeneration:
         self.max_tokens = max_tokens
         self.prompt_tokens = self._most_prompt_tokens = most_prompt_tokens
         self.completion_tokens: int | None = None
+        self.cut_off: bool | None = None
         self._read = read
         self._give_back = give_back
         self._closed = False

@@ -24,6 +24,11 @@ class ReplyMeter:
         self._text: list[str] = []
 
     @property
+    def stopped(self) -> bool:
+        """True once a stop string was written."""
+        return self._pieces.stopped
+
+    @property
     def ended(self) -> bool:
         """True when nothing that still comes belongs to the reply."""
         return self._pieces.stopped or self._parts > 2 * self._max_tokens + 16

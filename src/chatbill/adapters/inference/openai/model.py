@@ -142,10 +142,15 @@ class RemoteModel:
                 if chunk.text and (piece := meter.push(chunk.text)):
                     await generation.pass_on(piece)
                 if meter.ended:
+                    generation.cut_off = True
                     break
+                if chunk.finished:
+                    generation.cut_off = chunk.cut_off
                 prompt_tokens = chunk.prompt_tokens or prompt_tokens
                 completion_tokens = chunk.completion_tokens or completion_tokens
         pieces, whole = meter.finish(None if meter.ended else completion_tokens)
+        if meter.stopped:
+            generation.cut_off = False
         generation.counted(prompt_tokens, whole)
         for piece in pieces:
             await generation.pass_on(piece)

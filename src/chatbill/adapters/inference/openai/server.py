@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 
+from chatbill.adapters.inference.openai.dialect import Dialect
 from chatbill.adapters.inference.openai.trouble import Kind, Trouble
 from chatbill.adapters.inference.openai.wire import Chunk, EventReader, error_words, read_chunk
 
@@ -28,6 +29,8 @@ _NO_CREDIT = "insufficient_quota"
 """What OpenAI says in its 429 where waiting does not help."""
 _BUSY = frozenset({429, 503})
 _MISFIT = frozenset({400, 422})
+_CAN_TEACH = _MISFIT | {500}
+"""Some servers take it for a fault of their own when a chat template refuses a conversation."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,8 +89,7 @@ class Server:
             limits=httpx.Limits(max_connections=max_connections, keepalive_expiry=15.0),
         )
         self._path = self.url.copy_with(path=self.url.path.rstrip("/") + "/chat/completions")
-        self._length_field = "max_tokens"
-        self._asks_for_usage = True
+        self._dialect = Dialect()
 
     async def chunks(self, body: dict[str, Any], *, max_tokens: int) -> AsyncGenerator[Chunk]:
         """The reply to this request body, chunk by chunk; asks again while that can help and nothing came yet.
@@ -148,7 +150,7 @@ class Server:
     async def _send(self, body: dict[str, Any], max_tokens: int, *, by: float) -> httpx.Response:
         """The response once its headers are there, when it is one that begins a stream."""
         while True:
-            request = self._client.build_request("POST", self._path, json=self._dialect(body, max_tokens))
+            request = self._client.build_request("POST", self._path, json=self._dialect.body(body, max_tokens))
             response = await self._headers(request, by=by)
             if response.is_success and "event-stream" in response.headers.get("content-type", "event-stream"):
                 return response
@@ -156,7 +158,7 @@ class Server:
                 words = await self._words(response, by=by)
             finally:
                 await response.aclose()
-            if not (response.status_code in _MISFIT and self._learn(words)):
+            if not (response.status_code in _CAN_TEACH and self._dialect.learn(words, body)):
                 raise self._refusal(response, words)
 
     async def _headers(self, request: httpx.Request, *, by: float) -> httpx.Response:
@@ -171,20 +173,6 @@ class Server:
             raise Trouble(Kind.BROKEN, f"no answer: {_said(error)}", again_s=0) from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise Trouble(Kind.BROKEN, f"cannot be asked: {_said(error)}") from error
-
-    def _dialect(self, body: dict[str, Any], max_tokens: int) -> dict[str, Any]:
-        usage = {"stream_options": {"include_usage": True}} if self._asks_for_usage else {}
-        return {**body, **usage, self._length_field: max_tokens, "stream": True}
-
-    def _learn(self, words: str) -> bool:
-        """True where the server's words tell how it wants to be asked instead; from then on it is asked so."""
-        if self._asks_for_usage and "stream_options" in words:
-            self._asks_for_usage = False
-        elif self._length_field == "max_tokens" and "max_completion_tokens" in words:
-            self._length_field = "max_completion_tokens"
-        else:
-            return False
-        return True
 
     async def _words(self, response: httpx.Response, *, by: float) -> str:
         """What a refusal says, without our key should it quote that; "" where it cannot be read."""

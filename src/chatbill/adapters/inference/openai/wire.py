@@ -17,13 +17,15 @@ MAX_EVENT_BYTES = 1 << 20
 class Chunk:
     """What one event says. `text` is the next part of the reply, `thought` is True for text that is not shown.
 
-    `finished` and `done` are the server's two ways to say that the reply is whole. The counts are its own, in tokens.
+    `finished` and `done` are the server's two ways to say that the reply is whole, and `cut_off` whether that is so
+    because it may have no more tokens, where it says so. The counts are its own, in tokens.
     """
 
     text: str = ""
     thought: bool = False
     finished: bool = False
     done: bool = False
+    cut_off: bool | None = None
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
 
@@ -95,6 +97,7 @@ def read_chunk(event: str) -> Chunk:
         text=text or "",
         thought=bool(thought),
         finished=bool(finish),
+        cut_off={"length": True, "stop": False}.get(finish) if isinstance(finish, str) else None,
         prompt_tokens=_count(usage.get("prompt_tokens")),
         completion_tokens=_count(usage.get("completion_tokens")),
     )

@@ -95,6 +95,7 @@ class Batch:
             for piece in writing.take():
                 job.deliver(piece)
             if writing.ended:
+                job.cut_off = writing.cut_off
                 self._seats.remove(seat)
                 ended.append(Ended(job, None, seat.age_s))
         return ended

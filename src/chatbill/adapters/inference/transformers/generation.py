@@ -21,6 +21,7 @@ class Job(Protocol):
     prompt: Sequence[int]
     max_tokens: int
     tokens_computed: int
+    cut_off: bool | None
 
     @property
     def cancelled(self) -> bool:
@@ -39,6 +40,7 @@ class ThreadedGeneration:
     """
 
     completion_tokens: int | None = None
+    cut_off: bool | None = None
     cached = False
 
     def __init__(

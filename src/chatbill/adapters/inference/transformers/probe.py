@@ -18,6 +18,7 @@ class Probe:
 
     cancelled = False
     max_tokens = 1
+    cut_off: bool | None = None
 
     def __init__(
         self, model: ModelId, prompt: Sequence[int], *, heard: Callable[[GenerationFailed | None], None]

@@ -31,7 +31,7 @@ class Reply:
         cache: RowCache,
     ) -> None:
         self.cache = cache
-        self.ended = False
+        self.ended = self.cut_off = False
         self.error: Exception | None = None
         self.tokens = 0
         self._prompt = prompt
@@ -81,6 +81,8 @@ class Reply:
                 self._new.append(piece)
             if self.tokens < self._written.shape[1] and not self._pieces.stopped:
                 return
+            self.cut_off = True
         self.ended = True
         if rest := self._pieces.finish(self._text.flush()):
             self._new.append(rest)
+        self.cut_off = self.cut_off and not self._pieces.stopped

@@ -31,6 +31,11 @@ class Writing(Protocol):
         ...
 
     @property
+    def cut_off(self) -> bool:
+        """True where it ended because it may have no more tokens."""
+        ...
+
+    @property
     def error(self) -> Exception | None:
         """What broke this reply alone, and no other."""
         ...

@@ -133,7 +133,7 @@ async def _whole(reply: WatchedReply, request: JsonRequest, *, longest: int, kee
         return response_of(problem_of_reply(end), request).to_asgi_response(app=None, request=request)
     interaction = end.interaction
     headers = {CHARGED_HEADER: str(interaction.credits_charged), BALANCE_HEADER: str(interaction.balance_after)}
-    answer = Response(CompletionView.of(interaction, longest=longest), headers=headers)
+    answer = Response(CompletionView.of(end, longest=longest), headers=headers)
     return answer.to_asgi_response(app=None, request=request)
 
 

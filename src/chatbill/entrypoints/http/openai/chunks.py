@@ -8,7 +8,6 @@ from typing import Any, Final
 from litestar.serialization import encode_json
 
 from chatbill.application.events import Accepted, Completed, Delta, Event, Failed, Stopped
-from chatbill.domain.chat import Interaction
 from chatbill.entrypoints.http.openai.errors import error_body
 from chatbill.entrypoints.http.openai.views import CompletionUsage, chunk, finish_reason
 from chatbill.entrypoints.http.problems import Problem, problem_of, problem_of_reply
@@ -39,7 +38,7 @@ class ChatChunks:
             case Delta():
                 return self._chunk({"content": event.text})
             case Completed() | Stopped():
-                return self._end(event.interaction)
+                return self._end(event)
             case Failed():
                 return self._error(problem_of_reply(event))
 
@@ -47,10 +46,9 @@ class ChatChunks:
         """An error that clients raise."""
         return self._error(problem_of(error))
 
-    def _end(self, interaction: Interaction) -> bytes:
-        last = chunk(
-            self._id, self._model, self._created, delta={}, reason=finish_reason(interaction, longest=self._longest)
-        )
+    def _end(self, end: Completed | Stopped) -> bytes:
+        interaction, reason = end.interaction, finish_reason(end, longest=self._longest)
+        last = chunk(self._id, self._model, self._created, delta={}, reason=reason)
         frames = [_encoded(last | self._no_usage)]
         if self._no_usage:
             frames.append(_encoded(last | {"choices": [], "usage": CompletionUsage.of(interaction)}))

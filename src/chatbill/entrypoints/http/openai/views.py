@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
 
+from chatbill.application.events import Completed, Stopped
 from chatbill.application.use_cases.list_models import ModelOffer
 from chatbill.domain.chat import Interaction
 from chatbill.entrypoints.http.views.models import PriceView
@@ -51,7 +52,7 @@ class CompletionMessage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompletionChoice:
-    """The one reply. `finish_reason` is `length` where it has as many tokens as it may have."""
+    """The one reply. `finish_reason` is `length` where it ended because it may have no more tokens."""
 
     index: Literal[0] = 0
     message: CompletionMessage
@@ -71,10 +72,11 @@ class CompletionView:
     usage: CompletionUsage
 
     @classmethod
-    def of(cls, interaction: Interaction, *, longest: int) -> CompletionView:
+    def of(cls, end: Completed | Stopped, *, longest: int) -> CompletionView:
         """Of a reply that is settled and may have had `longest` tokens."""
+        interaction = end.interaction
         message = CompletionMessage(content=interaction.reply)
-        reason = finish_reason(interaction, longest=longest)
+        reason = finish_reason(end, longest=longest)
         return cls(
             id=ID_PREFIX + interaction.id,
             created=seconds(interaction.created_at),
@@ -124,9 +126,11 @@ class OpenAIModelsView:
     data: list[OpenAIModelView]
 
 
-def finish_reason(interaction: Interaction, *, longest: int) -> FinishReason:
-    """Why a reply ended. Engines do not tell, but one that has every token it may have was cut off there."""
-    return "length" if interaction.usage.completion_tokens >= longest else "stop"
+def finish_reason(end: Completed | Stopped, *, longest: int) -> FinishReason:
+    """Why a reply ended. Where no engine told, one that has every token it may have was cut off there."""
+    if isinstance(end, Completed) and end.cut_off is not None:
+        return "length" if end.cut_off else "stop"
+    return "length" if end.interaction.usage.completion_tokens >= longest else "stop"
 
 
 def chunk(

@@ -1,0 +1,66 @@
+"""Chat templates that know no turn of the system, and those that do, with a real tokenizer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from chatbill.adapters.inference.transformers import torch_runtime
+from chatbill.adapters.inference.window import fit_window
+from chatbill.domain.chat import Role, Turn
+from tests.models import demo_model_folder
+
+pytestmark = [pytest.mark.model, pytest.mark.timeout(300)]
+
+SAYS = "{% for m in messages %}[{{ m.role }}] {{ m.content }}\n{% endfor %}"
+REFUSES = "{% if messages[0].role == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}" + SAYS
+ALTERNATES = (
+    "{% for m in messages %}{% if (m.role == 'user') != (loop.index0 % 2 == 0) %}"
+    "{{ raise_exception('Conversation roles must alternate user/assistant') }}{% endif %}{% endfor %}" + SAYS
+)
+SYSTEM = Turn(Role.SYSTEM, "Be brief.")
+TALK = (Turn(Role.USER, "Hi"), Turn(Role.ASSISTANT, "Hello."), Turn(Role.USER, "And now?"))
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> Any:
+    torch_runtime()
+    from transformers import AutoTokenizer  # noqa: PLC0415 - slow, and only for these tests
+
+    return AutoTokenizer.from_pretrained(demo_model_folder())
+
+
+def prompt(tokenizer: Any, template: str, *turns: Turn) -> str:
+    from chatbill.adapters.inference.transformers.prompts import encode_turns  # noqa: PLC0415 - as above
+
+    tokenizer.chat_template = template
+    return str(tokenizer.decode(encode_turns(tokenizer, turns)))
+
+
+@pytest.mark.parametrize("template", [REFUSES, ALTERNATES], ids=["refuses", "alternates"])
+def test_what_the_system_says_becomes_the_beginning_of_the_persons_first_turn(tokenizer: Any, template: str) -> None:
+    assert prompt(tokenizer, template, SYSTEM, *TALK) == (
+        "[user] Be brief.\n\nHi\n[assistant] Hello.\n[user] And now?\n"
+    )
+    assert prompt(tokenizer, template, *TALK) == "[user] Hi\n[assistant] Hello.\n[user] And now?\n"
+
+
+def test_a_template_that_knows_the_system_gets_its_turn(tokenizer: Any) -> None:
+    assert prompt(tokenizer, SAYS, SYSTEM, *TALK[:1]) == "[system] Be brief.\n[user] Hi\n"
+
+
+def test_in_a_long_conversation_the_system_speaks_in_the_first_turn_that_is_kept(tokenizer: Any) -> None:
+    def encode(turns: Any) -> Any:
+        return prompt(tokenizer, REFUSES, *turns).split()
+
+    assert fit_window((SYSTEM, *TALK), encode=encode, budget=6) == ["[user]", "Be", "brief.", "And", "now?"]
+    assert len(fit_window((SYSTEM, *TALK), encode=encode, budget=9)) == 9
+
+
+def test_a_template_that_refuses_every_conversation_is_an_error_of_the_model(tokenizer: Any) -> None:
+    from jinja2 import TemplateError  # noqa: PLC0415 - as above
+
+    for turns in (TALK, (SYSTEM, *TALK)):
+        with pytest.raises(TemplateError):
+            prompt(tokenizer, "{{ raise_exception('no') }}", *turns)
