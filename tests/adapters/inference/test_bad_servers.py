@@ -519,6 +519,66 @@ async def test_a_prompt_over_the_servers_window_is_too_large(status: int, error:
         assert here.status.state is ModelState.READY
 
 
+class Dense:
+    """A server to which every letter is a token, and whose window is `room` of them."""
+
+    def __init__(self, room: int) -> None:
+        self.room = room
+
+    async def __call__(self, wire: Wire) -> None:
+        size = sum(len(message["content"]) for message in wire.body["messages"])
+        if size > self.room:
+            await wire.refuse(400, '{"error": {"message": "The prompt is over the context window."}}')
+            return
+        await wire.head()
+        await wire.say("x" * 40, "y" * 40)
+        await wire.finish(prompt_tokens=size, completion_tokens=2)
+
+
+async def test_a_conversation_denser_than_estimated_goes_on_without_its_oldest_turns() -> None:
+    async with scene(Dense(300)) as here:
+        first = await here.end("a" * 60)
+        where = first.interaction.conversation_id
+        ends = [await here.end(f"{number}" + "b" * 60, conversation_id=where) for number in range(8)]
+        prompts = [[message["content"] for message in asked["messages"]] for asked in here.server.asked]
+
+    assert all(isinstance(end, Completed) for end in ends)
+    assert prompts[-1] == ["6" + "b" * 60, "x" * 40 + "y" * 40, "7" + "b" * 60]
+    assert ends[-1].interaction.usage.prompt_tokens == 61 + 80 + 61
+    assert len(prompts) <= 1 + 3 * len(ends)
+    assert all(end.interaction.credits_charged <= end.interaction.held for end in ends)
+
+
+async def test_a_message_too_long_even_alone_says_what_to_do_and_does_not_stop_the_conversation() -> None:
+    async with scene(Dense(300)) as here:
+        first = await here.end("a" * 60)
+        where = first.interaction.conversation_id
+        long = await here.end("b" * 301, conversation_id=where)
+        asked = len(here.server.asked)
+        after = await here.end("c" * 20, conversation_id=where)
+
+        assert here.status.state is ModelState.READY
+    assert isinstance(long, Failed)
+    assert (long.code, long.interaction.credits_charged) == ("too_large", 0)
+    assert "even without what was said before; shorten it" in long.detail
+    assert asked == 3
+    assert isinstance(after, Completed)
+    assert after.interaction.usage.prompt_tokens == 60 + 80 + 20
+
+
+async def test_what_the_system_says_is_kept_when_a_conversation_is_shortened() -> None:
+    said = [Turn(role, "w" * 50) for _ in range(6) for role in (Role.USER, Role.ASSISTANT)]
+    async with scene(Dense(200)) as here:
+        end = await here.end("And now?", history=(Turn(Role.SYSTEM, "Be brief."), *said))
+        sizes = [len(asked["messages"]) for asked in here.server.asked]
+
+    assert isinstance(end, Completed)
+    read = [message["content"] for message in here.server.asked[-1]["messages"]]
+    assert (read[0], read[-1]) == ("Be brief.", "And now?")
+    assert sizes == sorted(set(sizes), reverse=True)
+    assert len(sizes) > 1
+
+
 @pytest.mark.parametrize("status", [400, 422, 409])
 async def test_a_request_that_a_server_does_not_like_is_free_and_does_not_stop_others(status: int) -> None:
     async def move(wire: Wire) -> None:

@@ -97,7 +97,7 @@ class RemoteModel:
         )
         self._places.add(generation)
         try:
-            generation.fitted(await self._fitted(request, room))
+            generation.fitted(await self._fitted(request.turns, room))
         except BaseException:
             await generation.close()
             raise
@@ -112,23 +112,49 @@ class RemoteModel:
         for generation in tuple(self._places):
             await generation.end(GenerationFailed(_STOPPED))
 
-    async def _fitted(self, request: GenerationRequest, room: int) -> PromptSize:
+    async def _fitted(self, turns: tuple[Turn, ...], room: int) -> PromptSize:
         if self._counter.is_exact:
             # A long conversation takes a tokenizer a while.
-            return await asyncio.to_thread(fit_window, request.turns, encode=self._counter.prompt, budget=room)
-        return fit_window(request.turns, encode=self._counter.prompt, budget=room)
+            return await asyncio.to_thread(fit_window, turns, encode=self._counter.prompt, budget=room)
+        return fit_window(turns, encode=self._counter.prompt, budget=room)
 
     async def _read(self, generation: RemoteGeneration) -> None:
         """Ask the server for this reply once it is its turn, and pass on what comes."""
         async with self._slots:
             self._running += 1
             try:
-                await self._copy(generation)
+                await self._copy_what_fits(generation)
             except Trouble as trouble:
                 self._note(trouble)
                 raise trouble.error(self.spec.id) from trouble
             finally:
                 self._running -= 1
+
+    async def _copy_what_fits(self, generation: RemoteGeneration) -> None:
+        """Without its oldest turns where the server finds the prompt too long: text can be denser than was estimated.
+
+        Otherwise a conversation would be stuck for good once it is too long, whatever the person says next.
+        """
+        while True:
+            try:
+                await self._copy(generation)
+            except Trouble as trouble:
+                # It is refused before anything was written, and what is left is at most half as long each time.
+                if trouble.kind is not Kind.TOO_LONG or (shorter := await self._shorter(generation.prompt)) is None:
+                    raise
+                self._log("prompt_shortened", trouble)
+                generation.fitted(shorter)
+                generation.counted(shorter.likely, None)
+            else:
+                return
+
+    async def _shorter(self, prompt: PromptSize) -> PromptSize | None:
+        """The end of the conversation that takes half the room, or else the last message; None where that is all."""
+        system = tuple(turn for turn in prompt.turns[:1] if turn.role is Role.SYSTEM)
+        least = self._counter.prompt((*system, prompt.turns[-1]))
+        if len(least.turns) == len(prompt.turns):
+            return None
+        return await self._fitted(prompt.turns, max(prompt.window // 2, least.window))
 
     async def _copy(self, generation: RemoteGeneration) -> None:
         request = generation.request

@@ -60,8 +60,8 @@ class Trouble(Exception):
             case Kind.TOO_LONG:
                 return TooLarge.of(
                     "message",
-                    "does not fit into this model's window with what was said before; "
-                    "shorten it, begin a new conversation, or ask for a shorter reply",
+                    "does not fit into this model's window, even without what was said before; "
+                    "shorten it, or ask for a shorter reply",
                 )
             case Kind.BROKEN | Kind.MISFIT:
                 return GenerationFailed()
