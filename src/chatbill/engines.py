@@ -81,6 +81,7 @@ def _models(settings: Settings, specs: tuple[ModelSpec, ...], library: ModelLibr
         max_queued=settings.queue_size,
         bounds=LifeBounds(
             load_wait_s=settings.load_wait_s,
+            load_timeout_s=settings.load_timeout_s,
             probe_interval_s=settings.probe_interval_s,
             stuck_after_s=settings.stuck_after_s,
         ),

@@ -119,6 +119,10 @@ class Settings(BaseSettings):
         default=60,
         description="Longest time a message waits for its model to be loaded before it is refused, in seconds.",
     )
+    load_timeout_s: Seconds = Field(
+        default=1_800,
+        description="A model whose loading has not got further for this long is given up, in seconds.",
+    )
     probe_interval_s: Grace = Field(
         default=30,
         description="A model that wrote nothing for this long is asked for one token, to see that it can, in seconds; "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import re
+import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -246,6 +247,40 @@ async def test_a_request_waits_for_its_model_within_bounds(tmp_path: Path) -> No
         assert "it is being loaded; try again in a moment" in str(results[0])
         assert await here.ask() == "hello"
         assert here.runtime.loaded == [MINI]
+
+
+async def test_a_model_that_hangs_while_it_is_loaded_is_given_up_until_that_ends(tmp_path: Path) -> None:
+    bounds = replace(QUICK, load_timeout_s=0.2)
+    async with life(tmp_path, bounds=bounds, start=False) as here:
+        here.runtime.hold.set()
+        await asyncio.wait_for(here.engine.start(), timeout=5)
+        given_up = here.status(MINI), here.status(PRO)
+        for model in (MINI, PRO):
+            with pytest.raises(ModelUnavailable):
+                await here.ask(model=model)
+        await asyncio.sleep(0.5)
+        threads = [thread.name for thread in threading.enumerate() if thread.name == f"model-{MINI}"]
+        here.runtime.hold.clear()
+        for model in (MINI, PRO):
+            await here.until(lambda model=model: here.status(model).state is ModelState.READY)  # type: ignore[misc]
+
+        assert [status.state for status in given_up] == [ModelState.UNAVAILABLE] * 2
+        assert "has not got further for 0.2 s (it is being loaded" in given_up[0].reason
+        assert "another model has been on its way" in given_up[1].reason
+        assert len(threads) == 1, "nothing is tried again beside what hangs"
+        assert await here.ask(model=MINI) == await here.ask(model=PRO) == "hello"
+
+
+async def test_a_model_that_hangs_while_it_is_loaded_does_not_hinder_one_that_is_in_memory(tmp_path: Path) -> None:
+    async with life(tmp_path, bounds=replace(QUICK, load_timeout_s=0.2)) as here:
+        here.runtime.hold.set()
+        assert await asyncio.to_thread(here.engine._models[PRO].leave)
+        with pytest.raises(ModelUnavailable, match="not got further"):
+            await here.ask(model=PRO)
+
+        assert await here.ask(model=MINI) == "hello"
+        here.runtime.hold.clear()
+        await here.until(lambda: here.status(PRO).state is ModelState.READY)
 
 
 async def test_where_memory_is_short_fewer_replies_are_written_at_once(tmp_path: Path) -> None:

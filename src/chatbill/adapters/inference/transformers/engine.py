@@ -81,8 +81,9 @@ class TransformersEngine:
         for served in self._models.values():
             if not served.spec.lazy:
                 workers.append(served.begin(after=workers[-1] if workers else None))
-        await asyncio.gather(*(worker.wait_until_settled() for worker in workers))
+        # A model can hang while it is loaded, too.
         self._watchdog.start()
+        await asyncio.gather(*(worker.wait_until_settled() for worker in workers))
 
     async def prepare(self, request: GenerationRequest) -> Generation:
         """Count the prompt with the model's own tokenizer. A model that is not in memory is loaded here."""

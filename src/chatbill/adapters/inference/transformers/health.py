@@ -17,13 +17,15 @@ _MOST_TRIALS = 6
 class LifeBounds:
     """Bounds on the life of a model; times in seconds.
 
-    A request waits `load_wait_s` for its model to be loaded. A model that has written nothing for `probe_interval_s`
+    A request waits `load_wait_s` for its model to be loaded. One whose loading has not got further for
+    `load_timeout_s` is given up until that ends. A model that has written nothing for `probe_interval_s`
     is tried (0: never); one that works on something and shows no life for `stuck_after_s` is given up. After
     `failures` failed replies in a row it is taken out. One that could not be loaded is tried again after `retry_s`.
     `look_every_s` is how often models are looked at.
     """
 
     load_wait_s: float = 60.0
+    load_timeout_s: float = 1_800.0
     probe_interval_s: float = 30.0
     stuck_after_s: float = 120.0
     failures: int = 3

@@ -15,6 +15,7 @@ _WORDS = {
     "check": "its files are being checked",
     "unpack": "its files are being unpacked",
     "convert": "its files are being converted",
+    "turn": "it waits until other models are loaded",
     "room": "it waits for another model to make room",
     "load": "it is being loaded",
 }

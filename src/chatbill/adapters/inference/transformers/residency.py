@@ -30,6 +30,10 @@ class NoRoom(Exception):
     """The model would fit if others were not in memory, and those cannot leave now; the text says which."""
 
 
+class NoTurn(Exception):
+    """Another model has been on its way into memory for too long; the text says so."""
+
+
 class Resident(Protocol):
     """A model as others see it that want its room."""
 
@@ -63,14 +67,18 @@ class Residency:
         self.residents: Sequence[Resident] = ()
 
     @contextmanager
-    def turn(self) -> Iterator[None]:
-        """Only one model is loaded at a time.
+    def turn(self, *, wait_s: float) -> Iterator[None]:
+        """Only one model is loaded at a time; raises `NoTurn` where another takes longer than `wait_s` seconds.
 
         Loading sets torch's default type for the whole process for a moment, and memory that is free can be promised
         to one only. Fetching needs no turn.
         """
-        with self._turn:
+        if not self._turn.acquire(timeout=wait_s):
+            raise NoTurn("another model has been on its way into memory for too long; the service's log says which")
+        try:
             yield
+        finally:
+            self._turn.release()
 
     def check(self, spec: ModelSpec, runtime: Runtime) -> None:
         """Raise `DoesNotFit` when the model would not fit even if all others left."""

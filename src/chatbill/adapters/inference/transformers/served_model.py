@@ -9,18 +9,16 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-import structlog
-
-from chatbill.adapters.inference.fetch import ModelNotFetched, Progress
+from chatbill.adapters.inference.fetch import Progress
 from chatbill.adapters.inference.library import ModelLibrary
 from chatbill.adapters.inference.memory import Fit
 from chatbill.adapters.inference.model_spec import ModelSpec
+from chatbill.adapters.inference.transformers.arrival import Arrival
 from chatbill.adapters.inference.transformers.generation import ThreadedGeneration
 from chatbill.adapters.inference.transformers.health import Health, LifeBounds, Verdict
-from chatbill.adapters.inference.transformers.loading_progress import watching_load, words_of
 from chatbill.adapters.inference.transformers.probe import PROBE_TURNS, Probe
-from chatbill.adapters.inference.transformers.residency import DoesNotFit, NoRoom, Residency
-from chatbill.adapters.inference.transformers.runtime import LocalModel, NotLoadable, Runtime
+from chatbill.adapters.inference.transformers.residency import Residency
+from chatbill.adapters.inference.transformers.runtime import LocalModel, Runtime
 from chatbill.adapters.inference.transformers.worker import STOPPING, Worker
 from chatbill.adapters.inference.window import fit_window
 from chatbill.application.ports.engine import Generation, GenerationRequest, ModelState, ModelStatus
@@ -28,15 +26,10 @@ from chatbill.domain.errors import GenerationFailed, ModelUnavailable, Overloade
 from chatbill.domain.ids import ModelId
 
 _CLOSE_WAIT_S = 10.0
-_POLL_S = 0.02
-_MOST_RETRIES = 4
-"""Pauses between attempts to load double up to 16 times the first."""
-
-_log = structlog.get_logger(__name__)
 
 
 class ServedModel:
-    """One model and its life: it is loaded, may leave and come back, is tried, and is replaced when it is stuck.
+    """One model and its life: it arrives, may leave and come back, is tried, and is replaced when it is stuck.
 
     `prepare` and `ready` are for event loops, `look` for the watchdog, `leave` for the threads of other models. What
     they share is guarded by one lock that is held for moments only. A request has its place before anything is waited
@@ -58,22 +51,15 @@ class ServedModel:
         self.spec = spec
         self.fit: Fit | None = None
         self.last_used_at = time.monotonic()
-        self._library = library
-        self._residency = residency
-        self._runtime = runtime
+        self._arrival = Arrival(spec, library, residency, runtime=runtime, bounds=bounds, slots=slots, report=report)
         self._bounds = bounds
         self._slots = slots
         self._max_queued = max_queued
-        self._report = report
         self._lock = threading.Lock()
         self._places: set[object] = set()
         self._worker: Worker | None = None
         self._health = Health(bounds)
         self._probe_prompt: tuple[int, ...] = ()
-        self._progress: Progress | None = None
-        self._problem: Exception | None = None
-        self._attempts = 0
-        self._retry_at = 0.0
         self._lost = False
         self._closed = False
         # One thread, because two must not use a tokenizer at once; not the loop's, because a long prompt takes long.
@@ -90,12 +76,12 @@ class ServedModel:
             worker, places = self._worker, len(self._places)
         if self._closed:
             return ModelStatus(state=ModelState.UNAVAILABLE, reason=STOPPING)
-        if worker is None or (worker.settled and not worker.model and isinstance(self._problem, NoRoom)):
+        if worker is None or (worker.settled and not worker.model and self._arrival.wants_room):
             return ModelStatus(state=ModelState.RESTING)
         queued = max(0, places - worker.running)
         if not worker.settled:
             return ModelStatus(
-                state=ModelState.LOADING, reason=words_of(self._progress), queued=queued, healthy=not self._lost
+                state=ModelState.LOADING, reason=self._arrival.words, queued=queued, healthy=not self._lost
             )
         if not worker.model:
             return ModelStatus(state=ModelState.UNAVAILABLE, reason=worker.reason, healthy=not self._lost)
@@ -135,11 +121,18 @@ class ServedModel:
         """Do what has to be done from time to time; returns at once."""
         with self._lock:
             worker = self._worker
-            if worker is None or self._closed or not worker.settled:
+            if worker is None or self._closed:
                 return
-            if not worker.model:
-                self._retry_if_due()
+            if worker.settled and not worker.model:
+                self._retry_if_due(worker)
                 return
+        if not worker.settled:
+            if self._arrival.is_stalled:
+                worker.abandon(
+                    f"its loading has not got further for {self._bounds.load_timeout_s:g} s ({self._arrival.words}); "
+                    "it is loaded again once that comes to an end, or when the service is restarted"
+                )
+            return
         match self._health.look(worker):
             case Verdict.PROBE:
                 worker.submit(Probe(self.id, self._probe_prompt, heard=self._heard))
@@ -174,7 +167,7 @@ class ServedModel:
                 raise ModelUnavailable(self.id, STOPPING)
             worker = self._worker
             if worker and worker.settled and not worker.model:
-                if not isinstance(self._problem, NoRoom) and time.monotonic() < self._retry_at:
+                if worker.is_stuck or not self._arrival.is_due:
                     raise ModelUnavailable(self.id, worker.reason)
                 worker = None
             if worker and self._health.is_taken_out(worker):
@@ -197,7 +190,7 @@ class ServedModel:
         try:
             await asyncio.wait_for(worker.wait_until_settled(), self._bounds.load_wait_s)
         except TimeoutError:
-            reason = f"{words_of(self._progress)}; try again in a moment"
+            reason = f"{self._arrival.words}; try again in a moment"
             raise ModelUnavailable(self.id, reason) from None
         model = worker.model
         if model is None:
@@ -213,10 +206,14 @@ class ServedModel:
 
     def _bring(self, *, wait_for_room_s: float, after: Worker | None = None) -> Worker:
         """Begin to load; the lock is held."""
-        self._progress = self._problem = None
+        self._arrival.begin()
         worker = Worker(
             self.id,
-            loading=lambda: self._load(worker, wait_for_room_s=wait_for_room_s, after=after),
+            loading=lambda: self._arrival.load(
+                wait_for_room_s=wait_for_room_s,
+                after=lambda: after is None or after.settled,
+                arrived=lambda model, fit: self._arrived(worker, model, fit),
+            ),
             explain=self._explain,
             slots=self._slots,
         )
@@ -224,60 +221,30 @@ class ServedModel:
         worker.start()
         return worker
 
-    def _load(self, worker: Worker, *, wait_for_room_s: float, after: Worker | None) -> LocalModel:
-        """On the worker's thread: fetch, make room, load."""
-        runtime = self._runtime()
-        self._residency.check(self.spec, runtime)  # before tens of gigabytes are fetched for nothing
-        folder = self._library.ensure(self.spec, self._tell)
-        while after and not after.settled:
-            time.sleep(_POLL_S)
-        with self._residency.turn():
-            self._progress = Progress("room")
-            fit = self._residency.make_room(self.spec, runtime, wait_s=wait_for_room_s)
-            self._tell(Progress("load"))
-            free = lambda: self._residency.free_bytes(self.spec, runtime)  # noqa: E731 - read beside its one use
-            with watching_load(free, fit.need.weights_bytes, self._tell):
-                model = runtime.load(self.spec, folder)
-            self._probe_prompt = tuple(model.encode(PROBE_TURNS))
-            if fit.slots < self._slots:
-                _log.warning("model_writes_fewer_replies_at_once", model=self.id, slots=fit.slots, reason=fit.words)
-            with self._lock:
-                worker.slots = fit.slots
-                self.fit, self._health = fit, Health(self._bounds)
-                self._attempts, self._lost = 0, False
-        self._tell(Progress("ready"))
-        return model
+    def _arrived(self, worker: Worker, model: LocalModel, fit: Fit) -> None:
+        """On the worker's thread: it is in memory, unless it was given up by now."""
+        probe_prompt = tuple(model.encode(PROBE_TURNS))
+        with self._lock:
+            if worker.settled:
+                return
+            worker.slots, self._probe_prompt = fit.slots, probe_prompt
+            self.fit, self._health = fit, Health(self._bounds)
+            self._lost = False
 
     def _explain(self, error: Exception) -> str:
-        """Why it is not available, for people, and when it may be tried again; on the worker's thread."""
-        pause = self._bounds.retry_s
-        if isinstance(error, NotLoadable):
-            pause = math.inf
-        elif not isinstance(error, DoesNotFit):
-            pause *= 2 ** min(self._attempts, _MOST_RETRIES)
+        """Why it is not available, for people; on the worker's thread."""
+        words = self._arrival.explain(error)
         with self._lock:
-            self._problem, self._retry_at = error, time.monotonic() + pause
-            self._attempts += 1
-            lost = "it stopped answering and could not be loaded again: " if self._lost else ""
-        return lost + _words(error)
+            return f"it stopped answering and could not be loaded again: {words}" if self._lost else words
 
-    def _retry_if_due(self) -> None:
-        """Try again what could not be loaded; the lock is held."""
-        if isinstance(self._problem, NoRoom) or time.monotonic() < self._retry_at:
+    def _retry_if_due(self, worker: Worker) -> None:
+        """Try again what could not be loaded, once nothing of the last attempt runs any more; the lock is held."""
+        if worker.is_stuck or not self._arrival.should_be_tried():
             return
-        if isinstance(self._problem, DoesNotFit) and not self._would_fit():
-            self._retry_at = time.monotonic() + self._bounds.retry_s
-        elif self.spec.lazy and not self._lost:
+        if self.spec.lazy and not self._lost:
             self._worker = None
         else:
             self._bring(wait_for_room_s=0.0)
-
-    def _would_fit(self) -> bool:
-        try:
-            self._residency.check(self.spec, self._runtime())
-        except DoesNotFit:
-            return False
-        return True
 
     def _replace(self, worker: Worker) -> None:
         """Give up a thread that is stuck and load the model anew, if it fits beside what the old one holds."""
@@ -291,14 +258,3 @@ class ServedModel:
 
     def _heard(self, failure: GenerationFailed | None) -> None:
         self._health.heard(works=failure is None)
-
-    def _tell(self, progress: Progress) -> None:
-        self._progress = progress
-        self._report(progress)
-
-
-def _words(error: Exception) -> str:
-    """Why a model is not available, for people; an error that nobody foresaw stays in the log."""
-    if isinstance(error, ModelNotFetched | NotLoadable | DoesNotFit | NoRoom):
-        return str(error)
-    return f"it could not be loaded ({type(error).__name__}); the log has the cause"

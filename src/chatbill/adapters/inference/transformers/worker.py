@@ -56,6 +56,7 @@ class Worker:
         self._waiting: deque[Job] = deque()
         self._unanswered: set[Job] = set()
         self._refusal = ""
+        self._abandoned = False
         # A daemon, so that a process that was told to end does not wait for a download.
         self._thread = threading.Thread(target=self._run, name=f"model-{name}", daemon=True)
 
@@ -68,6 +69,11 @@ class Worker:
     def busy(self) -> bool:
         """True while replies are being written or wait to be: only then is an old `beat_at` a bad sign."""
         return bool(self._unanswered)
+
+    @property
+    def is_stuck(self) -> bool:
+        """True while an abandoned thread still sits in the call in which it was stuck."""
+        return self._abandoned and self._thread.is_alive()
 
     @property
     def waiting(self) -> int:
@@ -112,6 +118,7 @@ class Worker:
         The thread ends by itself, and frees the model, when the call in which it is stuck returns.
         """
         _log.error("model_abandoned", model=self._name, reason=reason)
+        self._abandoned = True
         self._give_up(reason, _STUCK)
 
     def _give_up(self, reason: str, words: str) -> None:
