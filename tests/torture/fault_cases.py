@@ -81,6 +81,10 @@ async def continue_conversation(use_cases: UseCases, scene: Scene) -> object:
     return "completed" if isinstance(end, Completed) else end
 
 
+async def stop_elsewhere(use_cases: UseCases, scene: Scene) -> None:
+    await use_cases.stop_message(scene.alice, scene.running.accepted.interaction_id)
+
+
 async def top_up(use_cases: UseCases, scene: Scene) -> object:
     return await use_cases.top_up(scene.alice, Order(amount=7, idempotency_key="pay"))
 
@@ -116,6 +120,7 @@ CASES: dict[str, Case] = {
     "change_password": Case(change_password, ends=("invalid_credentials",)),
     "send_message": Case(send_message),
     "continue_conversation": Case(continue_conversation),
+    "stop_elsewhere": Case(stop_elsewhere),
     "top_up": Case(top_up),
     "refund": Case(refund),
     "adjust_credits": Case(adjust_credits),
