@@ -19,6 +19,7 @@ from statistics import median
 from tempfile import TemporaryDirectory
 
 from chatbill.adapters.persistence import SqliteStore, schema, sqlite_url
+from chatbill.adapters.persistence.place import Place
 from chatbill.adapters.persistence.sqlite_driver import connect_to_write, load_driver, sqlite_database
 from chatbill.adapters.system import Uuid7Ids
 from chatbill.application.acceptance import accept
@@ -124,7 +125,7 @@ async def charges_per_second(callers: list[Caller], seconds: float) -> float:
 
 
 def commits_per_second(path: Path, seconds: float) -> float:
-    raw = connect_to_write(sqlite_database(load_driver()), path, busy_timeout_s=5).raw
+    raw = connect_to_write(sqlite_database(load_driver()), Place(path), busy_timeout_s=5).raw
     raw.execute("CREATE TABLE IF NOT EXISTS line (id INTEGER PRIMARY KEY, words TEXT)")
     until, done, started = time.perf_counter() + seconds, 0, time.perf_counter()
     while time.perf_counter() < until:

@@ -56,6 +56,7 @@ from chatbill.application.use_cases.sign_out import SignOut
 from chatbill.application.use_cases.stop_message import StopMessage
 from chatbill.application.use_cases.top_up import TopUp
 from chatbill.application.use_cases.verify_ledger import VerifyLedger
+from chatbill.application.write_check import WriteCheck
 from chatbill.domain.catalogue import Catalogue, Model, Tier
 from chatbill.domain.credits import Price
 from chatbill.domain.ids import ModelId
@@ -147,7 +148,7 @@ def world(
         change_password=ChangePassword(
             store=store, passwords=passwords, rate_limits=rate_limits, clock=clock, failures=failures
         ),
-        check_readiness=CheckReadiness(store=store, list_models=list_models),
+        check_readiness=CheckReadiness(write_check=WriteCheck(store, new_id), list_models=list_models),
         create_api_key=CreateApiKey(
             store=store,
             tokens=tokens,

@@ -45,6 +45,7 @@ from chatbill.application.use_cases.sign_out import SignOut
 from chatbill.application.use_cases.stop_message import StopMessage
 from chatbill.application.use_cases.top_up import TopUp
 from chatbill.application.use_cases.verify_ledger import VerifyLedger
+from chatbill.application.write_check import WriteCheck
 from chatbill.domain.audit import Tally
 from chatbill.domain.catalogue import Catalogue
 from chatbill.engines import build_engine, specs_of
@@ -241,7 +242,8 @@ class Container(containers.DeclarativeContainer):
         ChangePassword, store=store, passwords=passwords, rate_limits=rate_limits, clock=clock, failures=failures
     )
     list_models = providers.Factory(ListModels, engine=engine, catalogue=catalogue)
-    check_readiness = providers.Factory(CheckReadiness, store=store, list_models=list_models)
+    write_check = providers.Singleton(WriteCheck, store, new_id)
+    check_readiness = providers.Factory(CheckReadiness, write_check=write_check, list_models=list_models)
     create_api_key = providers.Factory(
         CreateApiKey,
         store=store,

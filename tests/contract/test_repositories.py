@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
@@ -333,6 +334,15 @@ def fill(tx: Transaction, count: int = 10) -> list[Interaction]:
             charge(tx, f"i{number}", reply=f"Reply {number}")
     rows = [tx.interactions.get(InteractionId(f"i{number}")) for number in range(count)]
     return sorted((row for row in rows if row), key=lambda row: (row.created_at, row.id), reverse=True)
+
+
+class TestWriteChecks:
+    async def test_leave_nothing_behind_whoever_writes_them_at_once(self, store: Store) -> None:
+        async def check(number: int) -> None:
+            await store.write(lambda tx: tx.write_checks.write(f"check-{number % 5}"))
+
+        await asyncio.gather(*map(check, range(20)))
+        await write(store, *(lambda tx: tx.write_checks.write("again") for _ in range(2)))
 
 
 class TestInteractions:

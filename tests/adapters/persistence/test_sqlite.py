@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import shutil
 import sqlite3
 import threading
 import time
@@ -14,9 +15,12 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from chatbill.adapters.memory import CountingIds
 from chatbill.adapters.persistence import SqliteStore, open_store, sqlite_driver, sqlite_url
+from chatbill.adapters.persistence.place import Place
 from chatbill.application.ports.repositories import HistoryFilter
 from chatbill.application.ports.store import StoreUnavailable, Transaction
+from chatbill.application.write_check import WriteCheck
 from chatbill.domain.errors import BrokenBooks
 from chatbill.domain.wallets import Wallet
 from tests.contract.stores import ALICE, PURSE, TALK, add_person, add_running, fresh_database, later
@@ -194,6 +198,52 @@ async def test_a_full_disk_keeps_nothing_says_so_and_is_got_over(path: Path) -> 
     await store.close()
 
 
+async def test_a_small_write_notices_a_disk_without_room_and_leaves_nothing(store: SqliteStore, path: Path) -> None:
+    check = WriteCheck(store, CountingIds(), every_s=0)
+    assert await check() is None
+
+    def fill_the_disk(tx: Any) -> None:
+        raw = tx.wallets._connection.raw
+        raw.execute("CREATE TABLE filler (x)")
+        # What was given back before is room too.
+        [(free,)] = raw.execute("PRAGMA freelist_count").fetchall()
+        raw.execute("INSERT INTO filler VALUES (zeroblob(?))", [free * 4_096])
+        raw.execute("PRAGMA max_page_count = 1")
+
+    await store.write(fill_the_disk)
+    assert await check() == "The disk is full. Free some space; nothing that was confirmed is lost."
+    # The connection was given up, and with it the small disk.
+    assert await check() is None
+    assert connect(path).execute("SELECT count(*) FROM write_checks").fetchone() == (0,)
+
+
+def replace_file(path: Path) -> None:
+    shutil.copy(path, path.with_name("copy"))
+    path.with_name("copy").replace(path)
+
+
+def is_there(path: Path) -> bool:
+    return path.exists()
+
+
+CHANGES_OF_FILE: dict[str, Callable[[Path], object]] = {
+    "removed": Path.unlink,
+    "replaced": replace_file,
+    "renamed": lambda path: path.rename(path.with_name("other")),
+}
+
+
+@pytest.mark.parametrize("how", CHANGES_OF_FILE)
+async def test_a_small_write_notices_that_the_file_is_another_one(store: SqliteStore, path: Path, how: str) -> None:
+    check = WriteCheck(store, CountingIds(), every_s=0)
+    assert await check() is None
+    CHANGES_OF_FILE[how](path)
+    for _ in range(5):
+        assert str(await check()).startswith("The database file was removed or replaced")
+    # None of the threads has made a new one, which would look as if everything had been lost.
+    assert is_there(path) is (how == "replaced")
+
+
 async def test_trouble_that_the_work_hides_is_still_trouble(store: SqliteStore) -> None:
     def work(tx: Any) -> str:
         grow(tx)
@@ -269,7 +319,7 @@ async def test_a_store_is_opened_by_its_address(path: Path) -> None:
 
 def test_every_commit_is_synced(path: Path) -> None:
     database = sqlite_driver.sqlite_database(sqlite_driver.load_driver())
-    raw = sqlite_driver.connect_to_write(database, path, busy_timeout_s=1).raw
+    raw = sqlite_driver.connect_to_write(database, Place(path), busy_timeout_s=1).raw
     values = {name: raw.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "synchronous")}
     raw.close()
     assert values == {"journal_mode": "wal", "synchronous": 2}
@@ -288,7 +338,7 @@ def test_an_sqlite_with_the_known_bug_is_warned_of(caplog: pytest.LogCaptureFixt
 def plan(path: Path) -> Iterator[Callable[..., str]]:
     """How SQLite would run the statement that the store runs for a query."""
     database = sqlite_driver.sqlite_database(sqlite_driver.load_driver())
-    connection = sqlite_driver.connect_to_read(database, path, busy_timeout_s=1)
+    connection = sqlite_driver.connect_to_read(database, Place(path), busy_timeout_s=1)
     from chatbill.adapters.persistence.repositories import SqlTransaction  # noqa: PLC0415
 
     ran: list[str] = []

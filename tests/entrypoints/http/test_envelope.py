@@ -153,6 +153,10 @@ async def test_readiness_names_what_is_missing() -> None:
             "database": False,
             "models": {"demo-mini": False, "demo-pro": False},
             "missing": ["database", "model"],
+            "why": {
+                "database": "It does not work; the service's log has the cause.",
+                "model": "demo-mini: the service is stopping; demo-pro: the service is stopping",
+            },
         }
         assert (await client.get("/health")).json() == {"status": "ok"}
 

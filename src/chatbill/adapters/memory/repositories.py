@@ -372,6 +372,13 @@ class MemoryIdempotency:
         return None
 
 
+class MemoryWriteChecks:
+    """Memory keeps what is written as long as it keeps anything."""
+
+    def write(self, check_id: str) -> None:
+        """Nothing to see."""
+
+
 class MemoryBooks:
     """What the audit reads."""
 
@@ -497,6 +504,7 @@ class MemoryTransaction:
         self.holds.works = self.interactions.table.rows
         self.payments = MemoryPayments()
         self.idempotency = MemoryIdempotency()
+        self.write_checks = MemoryWriteChecks()
         self.books = MemoryBooks(self.wallets, self.holds, self.ledger, self.interactions, self.payments, self.api_keys)
 
     def commit(self) -> None:

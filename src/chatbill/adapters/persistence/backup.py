@@ -22,6 +22,7 @@ from sqlalchemy import URL
 from chatbill.adapters.persistence import schema
 from chatbill.adapters.persistence.errors import unavailable
 from chatbill.adapters.persistence.opening import is_postgres, parsed, sqlite_path, sqlite_url
+from chatbill.adapters.persistence.place import Place
 from chatbill.adapters.persistence.repositories import SqlTransaction
 from chatbill.adapters.persistence.sqlite_driver import connect_to_read, load_driver, make_file, sqlite_database
 from chatbill.application.ports.repositories import BooksReader
@@ -96,7 +97,7 @@ def _proved(driver: ModuleType, copy: Path, source: Path) -> Tally:
     if schema.current(sqlite_url(copy)) is None:
         raise BackupRefused(f"{source} is no backup of chatbill.")
     schema.upgrade(sqlite_url(copy))
-    connection, tally = connect_to_read(sqlite_database(driver), copy, busy_timeout_s=BUSY_TIMEOUT_S), Tally()
+    connection, tally = connect_to_read(sqlite_database(driver), Place(copy), busy_timeout_s=BUSY_TIMEOUT_S), Tally()
     with closing(connection.raw):
         told = _differences(SqlTransaction(connection).books, tally)
     if told:

@@ -52,6 +52,9 @@ class Connection:
         self.raw = raw
         self.failure: StoreUnavailable | None = None
 
+    def check_place(self) -> None:
+        """Raise `StoreUnavailable` where what is written here would not be found by who connects anew."""
+
     def command(self, sql: str) -> None:
         """Run a statement without parameters, such as COMMIT."""
         try:

@@ -22,6 +22,7 @@ _ADVICE = {
     "locked": "Another process has held the database for too long. Try again in a moment.",
     "malformed": "The database file is damaged. Restore it from a backup.",
     "not a database": "The database file is damaged, or is no database at all. Restore it from a backup.",
+    "disk I/O error": "The disk does not take or give what it should. Look for its errors in the system's log.",
     "readonly": "The database cannot be written to. Check the permissions of its file and folder.",
     "unable to open": "The database file cannot be opened. Check its folder and the permissions of both.",
 }
@@ -44,4 +45,8 @@ def unavailable(error: Exception) -> StoreUnavailable:
     """The trouble in words that say what to do."""
     words = str(error)
     advice = next((advice for sign, advice in _ADVICE.items() if sign in words), None)
-    return StoreUnavailable(f"{advice} ({words})" if advice else f"The database failed: {words}")
+    return StoreUnavailable(f"{advice} ({words})", advice=advice) if advice else StoreUnavailable(_failed(words))
+
+
+def _failed(words: str) -> str:
+    return f"The database failed: {words}"

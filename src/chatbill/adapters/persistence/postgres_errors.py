@@ -49,12 +49,13 @@ def translated(error: Exception, driver: ModuleType) -> ChatbillError:
         return BrokenBooks(f"the database does not understand this: {words}")
     if advice is None and not code:
         advice = LOST
-    return StoreUnavailable(f"{advice or 'The database failed.'} ({words})")
+    return StoreUnavailable(f"{advice or 'The database failed.'} ({words})", advice=advice or "")
 
 
 def unreachable(error: Exception) -> StoreUnavailable:
     """Why no connection could be made, in words that say what to do."""
-    return StoreUnavailable(f"{_advice(_code(error)) or UNREACHABLE} ({first_line(error)})")
+    advice = _advice(_code(error)) or UNREACHABLE
+    return StoreUnavailable(f"{advice} ({first_line(error)})", advice=advice)
 
 
 def asks_for_another_try(error: BaseException | None) -> bool:

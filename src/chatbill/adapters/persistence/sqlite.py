@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from chatbill.adapters.persistence.jobs import Job
+from chatbill.adapters.persistence.place import Place
 from chatbill.adapters.persistence.readers import Readers
 from chatbill.adapters.persistence.sqlite_driver import connect_to_read, connect_to_write, load_driver, sqlite_database
 from chatbill.adapters.persistence.writer import Writer
@@ -39,7 +40,7 @@ class SqliteStore:
     ) -> None:
         self.path = Path(path)
         self._queue_timeout_s = queue_timeout_s
-        connection = (sqlite_database(load_driver()), self.path)
+        connection = (sqlite_database(load_driver()), Place(self.path))
         self._writer = Writer(
             partial(connect_to_write, *connection, busy_timeout_s=busy_timeout_s),
             queue_size=queue_size,

@@ -14,6 +14,7 @@ from sqlalchemy.dialects.sqlite import pysqlite
 
 from chatbill.adapters.persistence.connection import Connection, Database
 from chatbill.adapters.persistence.errors import unavailable
+from chatbill.adapters.persistence.place import Place
 from chatbill.application.ports.store import StoreUnavailable
 
 SOUND_SINCE = (3, 51, 3)
@@ -24,6 +25,18 @@ OLDEST = (3, 39, 0)
 CACHED_STATEMENTS = 256
 
 _log = logging.getLogger(__name__)
+
+
+class SqliteConnection(Connection):
+    """As any `Connection`, and knows the file that it has open."""
+
+    def __init__(self, database: Database, raw: Any, place: Place) -> None:
+        super().__init__(database, raw)
+        self._place = place
+
+    def check_place(self) -> None:
+        """Raise `StoreUnavailable` where the path names another file by now, or none."""
+        self._place.check()
 
 
 def load_driver() -> ModuleType:
@@ -58,11 +71,11 @@ def sqlite_database(driver: ModuleType) -> Database:
     return Database(pysqlite.dialect(paramstyle="named"), driver)
 
 
-def connect_to_write(database: Database, path: Path, *, busy_timeout_s: float) -> Connection:
+def connect_to_write(database: Database, place: Place, *, busy_timeout_s: float) -> Connection:
     """A connection whose commits are on disk when they return."""
     return _connect(
         database,
-        path,
+        place,
         busy_timeout_s,
         "PRAGMA journal_mode = WAL",
         "PRAGMA synchronous = FULL",
@@ -77,9 +90,9 @@ def connect_to_write(database: Database, path: Path, *, busy_timeout_s: float) -
     )
 
 
-def connect_to_read(database: Database, path: Path, *, busy_timeout_s: float) -> Connection:
+def connect_to_read(database: Database, place: Place, *, busy_timeout_s: float) -> Connection:
     """A connection that cannot change anything."""
-    return _connect(database, path, busy_timeout_s, "PRAGMA query_only = ON", "PRAGMA cache_size = -8000")
+    return _connect(database, place, busy_timeout_s, "PRAGMA query_only = ON", "PRAGMA cache_size = -8000")
 
 
 def make_file(path: Path) -> None:
@@ -91,21 +104,29 @@ def make_file(path: Path) -> None:
         return
 
 
-def _connect(database: Database, path: Path, busy_timeout_s: float, *settings: str) -> Connection:
+def _connect(database: Database, place: Place, busy_timeout_s: float, *settings: str) -> Connection:
     driver: Any = database.driver
+    place.check()
     try:
-        make_file(path)
-        raw = driver.connect(path, timeout=busy_timeout_s, isolation_level=None, cached_statements=CACHED_STATEMENTS)
+        if not place.is_known:
+            make_file(place.path)
+        raw = driver.connect(
+            place.path, timeout=busy_timeout_s, isolation_level=None, cached_statements=CACHED_STATEMENTS
+        )
     except (driver.Error, OSError) as error:
         raise unavailable(error) from error
     try:
+        place.opened()
         for setting in settings:
             raw.execute(setting).fetchall()
         raw.create_function("casefold", 1, _casefold, deterministic=True)
-    except driver.Error as error:
+    except (driver.Error, OSError) as error:
         raw.close()
         raise unavailable(error) from error
-    return Connection(database, raw)
+    except StoreUnavailable:
+        raw.close()
+        raise
+    return SqliteConnection(database, raw, place)
 
 
 def _casefold(text: str | None) -> str | None:

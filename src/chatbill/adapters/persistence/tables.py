@@ -322,3 +322,11 @@ idempotency_keys = _table(
     _check("cap_refuses", "refusal_cap IS NULL OR refusal_required IS NOT NULL"),
     with_rowid=False,
 )
+
+# Always empty; see `repositories.write_checks`.
+write_checks = _table(
+    "write_checks",
+    Column("id", Id, primary_key=True),
+    Column("padding", Text, nullable=False),
+    with_rowid=False,
+)

@@ -310,6 +310,15 @@ class IdempotencyRepository(IdempotencyReader, Protocol):
         ...
 
 
+class WriteChecks(Protocol):
+    def write(self, check_id: str) -> None:
+        """Write about as much as a charge does, and take it back, so that only the commit of it is of interest.
+
+        Raises `StoreUnavailable` where what is kept now would not be found by who opens the store anew.
+        """
+        ...
+
+
 class BooksReader(Protocol):
     """Everything the audit reads, streamed in the order it asks for; text sorts by code point."""
 

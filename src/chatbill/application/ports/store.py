@@ -27,6 +27,7 @@ from chatbill.application.ports.repositories import (
     UserRepository,
     WalletReader,
     WalletRepository,
+    WriteChecks,
 )
 from chatbill.domain.errors import ChatbillError
 
@@ -34,9 +35,17 @@ T = TypeVar("T")
 
 
 class StoreUnavailable(ChatbillError):
-    """The store did not answer, or could not keep what it was given. Nothing or everything of the work was kept."""
+    """The store did not answer, or could not keep what it was given. Nothing or everything of the work was kept.
+
+    Its text is for the log: it may quote the database. `advice` says what is wrong and what to do without that, in
+    words that may be shown to anybody; "" where nobody knows.
+    """
 
     code = "store_unavailable"
+
+    def __init__(self, words: str, *, advice: str = "") -> None:
+        super().__init__(words)
+        self.advice = advice
 
 
 class Snapshot(Protocol):
@@ -89,6 +98,8 @@ class Transaction(Protocol):
     def payments(self) -> PaymentRepository: ...
     @property
     def idempotency(self) -> IdempotencyRepository: ...
+    @property
+    def write_checks(self) -> WriteChecks: ...
 
 
 class Store(Protocol):

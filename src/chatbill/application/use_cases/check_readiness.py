@@ -1,21 +1,32 @@
-"""Check readiness: does the store answer, and does every model that is offered?"""
+"""Check readiness: does the store keep what is written, and does every model that is offered answer?"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from chatbill.application.ports.store import Store, StoreUnavailable
 from chatbill.application.use_cases.list_models import ListModels
-from chatbill.domain.ids import UserId
+from chatbill.application.write_check import WriteCheck
+
+SILENT = "It has not written a token for too long; the service's log has the cause."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Readiness:
-    """What works. Ready means that a message sent now would be taken."""
+    """What works. Ready means that a message sent now would be taken.
 
-    store: bool
+    `trouble` says what is wrong with the store and what to do, None if it works; `models` which can be asked now, and
+    `unhealthy` why those do not work that should. `unavailable` says why those cannot be asked that cannot.
+    """
+
+    trouble: str | None
     models: dict[str, bool]
-    unhealthy: tuple[str, ...] = ()
+    unhealthy: dict[str, str] = field(default_factory=dict)
+    unavailable: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def store(self) -> bool:
+        """True when the store works."""
+        return self.trouble is None
 
     @property
     def ready(self) -> bool:
@@ -25,18 +36,18 @@ class Readiness:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckReadiness:
-    """Ask the store for a row, and every model how it stands."""
+    """Ask the store to keep something, and every model how it stands."""
 
-    store: Store
+    write_check: WriteCheck
     list_models: ListModels
 
     async def __call__(self) -> Readiness:
         """What works now."""
-        offers = self.list_models()
-        models = {str(offer.model.id): offer.available for offer in offers}
-        unhealthy = tuple(str(offer.model.id) for offer in offers if not offer.status.healthy)
-        try:
-            await self.store.read(lambda snapshot: snapshot.users.get(UserId("nobody")))
-        except StoreUnavailable:
-            return Readiness(store=False, models=models, unhealthy=unhealthy)
-        return Readiness(store=True, models=models, unhealthy=unhealthy)
+        trouble = await self.write_check()
+        offers = [(str(offer.model.id), offer) for offer in self.list_models()]
+        return Readiness(
+            trouble=trouble,
+            models={model: offer.available for model, offer in offers},
+            unhealthy={model: offer.status.reason or SILENT for model, offer in offers if not offer.status.healthy},
+            unavailable={model: offer.status.reason for model, offer in offers if not offer.available},
+        )

@@ -13,6 +13,7 @@ from chatbill.adapters.persistence.repositories.payments import SqlPayments
 from chatbill.adapters.persistence.repositories.sessions import SqlSessions
 from chatbill.adapters.persistence.repositories.users import SqlUsers
 from chatbill.adapters.persistence.repositories.wallets import SqlHolds, SqlWallets
+from chatbill.adapters.persistence.repositories.write_checks import SqlWriteChecks
 
 
 class SqlTransaction:
@@ -32,4 +33,5 @@ class SqlTransaction:
         self.interactions = SqlInteractions(connection)
         self.payments = SqlPayments(connection)
         self.idempotency = SqlIdempotency(connection)
+        self.write_checks = SqlWriteChecks(connection)
         self.books = SqlBooks(connection)

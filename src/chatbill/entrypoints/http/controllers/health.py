@@ -24,22 +24,24 @@ class HealthView:
 class ReadinessView:
     """What works, and what is missing before the service is ready.
 
-    `missing` has `database`, `model` where none can be asked, and each model that should write and does not.
+    `missing` has `database`, `model` where none can be asked, and each model that should write and does not. `why` says
+    of each of them what is wrong, and what to do where that is known.
     """
 
     ready: bool
     database: bool
     models: dict[str, bool]
     missing: list[str]
+    why: dict[str, str]
 
     @classmethod
     def of(cls, readiness: Readiness) -> ReadinessView:
         """As probes see it."""
-        missing = [] if readiness.store else ["database"]
+        why = {} if readiness.trouble is None else {"database": readiness.trouble}
         if not any(readiness.models.values()):
-            missing.append("model")
-        missing += readiness.unhealthy
-        return cls(ready=readiness.ready, database=readiness.store, models=readiness.models, missing=missing)
+            why["model"] = "; ".join(f"{model}: {reason}" for model, reason in readiness.unavailable.items())
+        why |= readiness.unhealthy
+        return cls(ready=readiness.ready, database=readiness.store, models=readiness.models, missing=list(why), why=why)
 
 
 class HealthController(Controller):
@@ -62,12 +64,12 @@ class HealthController(Controller):
         operation_id="readReadiness",
         summary="Would a message be taken",
         responses=documented(
-            200, ReadinessView, "The database answers, and so does each model on offer.", examples.READY
+            200, ReadinessView, "The database keeps what is written, and each model on offer answers.", examples.READY
         )
         | {503: returned(ReadinessView, "Something is missing.", examples.NOT_READY)},
     )
     async def read_readiness(self, use_cases: Injected[UseCases]) -> Response[ReadinessView]:
-        """Ready means that the database answers, and that each model on offer wrote a token not long ago.
+        """Ready means that the database took a small write, and each model on offer wrote a token, not long ago.
 
         A model that is not offered, because it does not fit in memory, is not missed while another can be asked. One
         that rests is loaded by the next message, and counts as one that can be asked.

@@ -139,12 +139,19 @@ REFUND: Final = ADJUSTMENT | {
     "interaction_id": INTERACTION_ID,
 }
 HEALTH: Final = {"status": "ok"}
-READY: Final = {"ready": True, "database": True, "models": {"demo-mini": True, "demo-pro": False}, "missing": []}
+READY: Final = {
+    "ready": True,
+    "database": True,
+    "models": {"demo-mini": True, "demo-pro": False},
+    "missing": [],
+    "why": {},
+}
 NOT_READY: Final = {
     "ready": False,
-    "database": True,
-    "models": {"demo-mini": False, "demo-pro": False},
-    "missing": ["model"],
+    "database": False,
+    "models": {"demo-mini": True, "demo-pro": False},
+    "missing": ["database"],
+    "why": {"database": "The disk is full. Free some space; nothing that was confirmed is lost."},
 }
 STREAM: Final = (
     f'event: accepted\ndata: {{"id":"{INTERACTION_ID}","conversation_id":"{CONVERSATION_ID}","held":1}}\n\n'
