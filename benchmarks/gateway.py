@@ -2,9 +2,9 @@
 
     python benchmarks/gateway.py [--rounds 8] [--seconds 3]
 
-chatbill answers `POST /chat/message` with durable billing on SQLite and its scripted engine. LiteLLM's proxy, without
-any database, answers `POST /v1/chat/completions` from an upstream that answers at once. Each has one process. `wrk`
-(Debian's package) drives them with one connection and with sixteen, one after the other, round by round; what is
+chatbill answers `POST /chat/message` with durable billing on SQLite; LiteLLM's proxy answers `POST
+/v1/chat/completions` without any database. Both ask the same upstream, which answers at once, and each has one process.
+`wrk` (Debian's package) drives them with one connection and with sixteen, one after the other, round by round; what is
 compared are the medians. LiteLLM is installed into an environment of its own in `.nox/litellm`.
 """
 
@@ -39,16 +39,35 @@ CONNECTIONS = (1, 16)
 START_WITHIN_S = 120
 
 UPSTREAM = '''
+import json
+
 BODY = b"""{"id":"x","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"message":
 {"role":"assistant","content":"hello there"},"finish_reason":"stop"}],
 "usage":{"prompt_tokens":2,"completion_tokens":2,"total_tokens":4}}"""
 
+STREAM = b"""data: {"id":"x","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":
+{"role":"assistant","content":"hello there"},"finish_reason":null}]}
+
+data: {"id":"x","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":{},
+"finish_reason":"stop"}]}
+
+data: {"id":"x","object":"chat.completion.chunk","created":1,"model":"m","choices":[],
+"usage":{"prompt_tokens":2,"completion_tokens":2,"total_tokens":4}}
+
+data: [DONE]
+
+""".replace(b",\\n", b",").replace(b":\\n", b":")
+
 async def app(scope, receive, send):
-    while (await receive()).get("more_body"):
-        pass
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(BODY)).encode())]
+    asked, more = b"", True
+    while more:
+        message = await receive()
+        asked, more = asked + message.get("body", b""), message.get("more_body")
+    streams = asked and json.loads(asked).get("stream")
+    kind, body = (b"text/event-stream", STREAM) if streams else (b"application/json", BODY)
+    headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": BODY})
+    await send({"type": "http.response.body", "body": body})
 '''
 
 
@@ -81,7 +100,7 @@ def main() -> None:
         targets = (
             upstream,
             running.enter_context(serving_litellm(folder, upstream.url.removesuffix("/chat/completions"))),
-            running.enter_context(serving_chatbill(folder)),
+            running.enter_context(serving_chatbill(folder, upstream.url.removesuffix("/chat/completions"))),
         )
         runs = measure(targets, folder, rounds=chosen.rounds, seconds=chosen.seconds)
         prove_the_books(folder)
@@ -156,11 +175,11 @@ def litellm() -> Path:
 
 
 @contextmanager
-def serving_chatbill(folder: Path) -> Iterator[Target]:
+def serving_chatbill(folder: Path, upstream: str) -> Iterator[Target]:
     port = free_port()
     base = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "chatbill", "serve", "--mode", "api", "--port", str(port)]
-    with process(command, f"{base}/health", chatbill_environment(folder)):
+    with process(command, f"{base}/health/ready", chatbill_environment(folder) | {"CHATBILL_ENGINE_URL": upstream}):
         person = {"username": "bench", "email": "bench@example.org", "password": secrets.token_hex(16)}
         post(f"{base}/auth/register", person)
         token = post(f"{base}/auth/login", person)["access_token"]
@@ -170,7 +189,8 @@ def serving_chatbill(folder: Path) -> Iterator[Target]:
 def chatbill_environment(folder: Path) -> dict[str, str]:
     return {
         "CHATBILL_DATA_DIR": str(folder / "chatbill"),
-        "CHATBILL_ENGINE": "scripted",
+        "CHATBILL_CACHE_BYTES": "0",
+        "CHATBILL_ENGINE": "openai",
         "CHATBILL_LOG_LEVEL": "WARNING",
         "CHATBILL_MESSAGES_PER_MINUTE": "0",
         "CHATBILL_WELCOME_CREDITS": "1000000000",
@@ -181,7 +201,12 @@ def prove_the_books(folder: Path) -> None:
     """Speed that loses money is not speed."""
     command = [sys.executable, "-m", "chatbill", "ledger", "verify"]
     said = subprocess.run(
-        command, env=os.environ | chatbill_environment(folder), capture_output=True, text=True, check=True, timeout=600
+        command,
+        env=os.environ | chatbill_environment(folder) | {"CHATBILL_ENGINE_URL": "http://nobody"},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=600,
     ).stdout
     print(said.splitlines()[0], "The books agree.")
 
@@ -206,8 +231,10 @@ def wait_for(url: str, started: subprocess.Popen[bytes]) -> None:
         try:
             with urllib.request.urlopen(url, timeout=5):
                 return
-        except urllib.error.HTTPError:
-            return
+        except urllib.error.HTTPError as answer:
+            if answer.code != 503:  # not ready yet
+                return
+            time.sleep(0.1)
         except OSError:
             time.sleep(0.1)
     sys.exit(f"{url} did not answer within {START_WITHIN_S} s")

@@ -1,0 +1,182 @@
+"""What the benchmarks of the books share: people who are charged, by the store's public face, and how ratios are told.
+
+A charge is what a message costs the store: accept (hold, record) and settle (capture, ledger entry, reply), two durable
+transactions. The model is left out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+import time
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from statistics import median
+
+from chatbill.adapters.system import Uuid7Ids
+from chatbill.application.acceptance import accept
+from chatbill.application.ports.repositories import HeldWork
+from chatbill.application.ports.store import Snapshot, Store, Transaction
+from chatbill.application.principal import Principal
+from chatbill.application.settlement import Ending, record_end, settle
+from chatbill.domain.audit import Difference, Tally, audit
+from chatbill.domain.chat import Conversation, Interaction, Outcome
+from chatbill.domain.credits import Price, Usage
+from chatbill.domain.ids import ConversationId, EntryId, HoldId, InteractionId, ModelId, UserId, WalletId
+from chatbill.domain.ledger import Cause
+from chatbill.domain.users import User, UserRole
+from chatbill.domain.wallets import Wallet
+
+PROMPT = "What is the capital of France? Answer in one sentence."
+ENDING = Ending(
+    outcome=Outcome.COMPLETED,
+    reply="The capital of France is Paris.",
+    usage=Usage(prompt_tokens=12, completion_tokens=7),
+)
+new_id = Uuid7Ids()
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody with a wallet and a conversation."""
+
+    store: Store
+    principal: Principal
+    talk: ConversationId
+
+    @staticmethod
+    async def register(store: Store, name: str) -> Person:
+        """Take credits that outlast the benchmark."""
+        now = datetime.now(UTC)
+        wallet = Wallet(id=WalletId(new_id()))
+        user = User(
+            id=UserId(new_id()),
+            username=name,
+            email=f"{name}@example.org",
+            password_hash=PROMPT,
+            role=UserRole.USER,
+            wallet_id=wallet.id,
+            created_at=now,
+        )
+        talk = Conversation(id=ConversationId(new_id()), user_id=user.id, title="Talk", created_at=now, updated_at=now)
+        entry = wallet.grant(10**9, entry_id=EntryId(new_id()), at=now, cause=Cause(description="Welcome credits"))
+
+        def work(tx: Transaction) -> None:
+            tx.wallets.add(wallet)
+            tx.users.add(user)
+            tx.ledger.append(entry)
+            tx.conversations.add(talk)
+
+        await store.write(work)
+        return Person(store, Principal.of(user), talk.id)
+
+    async def charge(self) -> None:
+        """One message, without the model."""
+        asked = self._asked()
+        work = await self.store.write(lambda tx: _accepted(tx, asked))
+        settled = await settle(self.store, work, ENDING, at=datetime.now(UTC), entry_id=EntryId(new_id()))
+        assert settled.credits_charged == 1
+
+    async def charge_many(self, count: int) -> None:
+        """As many charges, by the same repositories, in one transaction: only to fill a database."""
+
+        def work(tx: Transaction) -> None:
+            for _ in range(count):
+                held = _accepted(tx, self._asked())
+                record_end(tx, held, ENDING, at=datetime.now(UTC), entry_id=EntryId(new_id()))
+
+        await self.store.write(work)
+
+    def _asked(self) -> Interaction:
+        return Interaction(
+            id=InteractionId(new_id()),
+            conversation_id=self.talk,
+            user_id=self.principal.user_id,
+            wallet_id=self.principal.wallet_id,
+            hold_id=HoldId(new_id()),
+            model=ModelId("demo-mini"),
+            price=Price(per_reply=1),
+            held=1,
+            prompt=PROMPT,
+            created_at=datetime.now(UTC),
+        )
+
+
+def _accepted(tx: Transaction, asked: Interaction) -> HeldWork:
+    expires_at = asked.created_at + timedelta(seconds=60)
+    work = accept(tx, asked, expires_at=expires_at, key=None, fingerprint="", new_conversation=False)
+    assert isinstance(work, HeldWork)
+    return work
+
+
+async def charges_per_second(callers: Iterable[Person], seconds: float) -> float:
+    """Each caller is charged again as soon as the last charge is through."""
+    until, done = time.perf_counter() + seconds, 0
+
+    async def keep_charging(caller: Person) -> None:
+        nonlocal done
+        while time.perf_counter() < until:
+            await caller.charge()
+            done += 1
+
+    started = time.perf_counter()
+    await asyncio.gather(*map(keep_charging, callers))
+    return done / (time.perf_counter() - started)
+
+
+async def compare(
+    label: str,
+    measured: Callable[[], Awaitable[float]],
+    reference: Callable[[], Awaitable[float]],
+    *,
+    rounds: int,
+    units: tuple[str, str],
+    at_least: float,
+) -> None:
+    """Take turns, so that a slow spell of the machine meets both; print the medians, and that of the rounds' ratios."""
+    ours: list[float] = []
+    theirs: list[float] = []
+    for number in range(rounds):
+        turns = [(theirs, reference), (ours, measured)]
+        for figures, run in turns if number % 2 else reversed(turns):
+            figures.append(await run())
+    ratios = [mine / other for mine, other in zip(ours, theirs, strict=True)]
+    print(
+        f"{label:<14} {median(ours):8.0f} {units[0]} {median(theirs):8.0f} {units[1]}   ratio {spread(ratios)},"
+        f" wanted {at_least:g} at least"
+    )
+
+
+def spread(figures: Sequence[float]) -> str:
+    """Such as "0.52 (0.49 to 0.55)"."""
+    return f"{median(figures):.2f} ({min(figures):.2f} to {max(figures):.2f})"
+
+
+def machine() -> str:
+    """What the figures were taken on."""
+    return f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+
+
+async def prove_the_books(store: Store) -> None:
+    """Speed that loses money is not speed."""
+    tally = Tally()
+
+    def differences(snapshot: Snapshot) -> list[Difference]:
+        books = snapshot.books
+        found = audit(
+            books.wallets(),
+            books.entries(),
+            books.settlements(),
+            books.unheld(),
+            books.purchases(),
+            books.key_uses(),
+            now=datetime.now(UTC) - timedelta(hours=1),
+            tally=tally,
+        )
+        return list(found)
+
+    started = time.perf_counter()
+    assert await store.read(differences) == []
+    print(f"the ledger verifies: {tally.charges} charges in {time.perf_counter() - started:.1f} s")
