@@ -348,3 +348,18 @@ async def test_models_here_and_on_servers_are_one_engine() -> None:
     assert order == [MINI, PRO]
     assert engine.name == "openai+scripted"
     assert all(status.state is ModelState.UNAVAILABLE for status in engine.status().values())
+
+
+async def test_one_reply_after_another_takes_one_connection() -> None:
+    async with good_server() as server:
+        engine = OpenAIEngine(on_server(server.url)[:1])
+        await engine.start()
+        for _ in range(3):
+            request = GenerationRequest(model=MINI, turns=(Turn(Role.USER, "one two"),), max_tokens=5)
+            generation = await engine.prepare(request)
+            assert "".join([piece.text async for piece in generation.stream()]) == "one two"
+        await engine.close()
+
+    assert len(server.bodies) == 4
+    # The probe at the start has its own, which is closed at its one token.
+    assert len(server.connections) == 2

@@ -20,6 +20,8 @@ from chatbill.adapters.inference.openai.wire import Chunk, EventReader, error_wo
 _MAX_ERROR_BYTES = 16_384
 _USAGE_WAIT_S = 2.0
 """How long the counts may come after the last token; the reply is whole without them."""
+_LAST_BYTES_WAIT_S = 0.1
+"""How long the end of the response may come after the last event."""
 _TOO_LONG = re.compile(
     r"context.?(length|window|size)|maximum context|prompt is too long|exceed_context", re.IGNORECASE
 )
@@ -142,8 +144,10 @@ class Server:
                     handed_over = clock()
                     yield chunk
                     token_by += clock() - handed_over  # time that the reader took is not the server's
-            if not whole:
-                raise Trouble(Kind.BROKEN, "the stream ended before the reply was whole")
+                if not whole:
+                    raise Trouble(Kind.BROKEN, "the stream ended before the reply was whole")
+                # Only a response that was read to its end leaves a connection for the next request.
+                await _next(events, by=clock() + _LAST_BYTES_WAIT_S, whole=True)
         finally:
             await response.aclose()
 
