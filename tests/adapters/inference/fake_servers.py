@@ -35,7 +35,7 @@ class GoodServer:
     left: int = 0
     """Requests whose asker left before the end."""
     connections: set[tuple[str, int]] = field(default_factory=set)
-    """Where requests came from."""
+    """Where requests for more than one token came from."""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """The ASGI application."""
@@ -47,7 +47,8 @@ class GoodServer:
                 break
         asked = json.loads(body)
         self.bodies.append(asked)
-        self.connections.add(tuple(scope["client"]))
+        if asked["max_tokens"] > 1:
+            self.connections.add(tuple(scope["client"]))
         assert scope["path"] == "/v1/chat/completions"
         headers = [(b"content-type", b"text/event-stream; charset=utf-8")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})

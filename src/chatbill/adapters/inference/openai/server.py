@@ -6,18 +6,24 @@ import asyncio
 import json
 import random
 import re
+import ssl
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
-import httpx
+import aiohttp
+import certifi
+from aiohttp import ClientResponse
+from yarl import URL
 
 from chatbill.adapters.inference.openai.dialect import Dialect
 from chatbill.adapters.inference.openai.trouble import Kind, Trouble
 from chatbill.adapters.inference.openai.wire import Chunk, EventReader, error_words, read_chunk
 
 _MAX_ERROR_BYTES = 16_384
+_KEEP_ALIVE_S = 15.0
 _USAGE_WAIT_S = 2.0
 """How long the counts may come after the last token; the reply is whole without them."""
 _LAST_BYTES_WAIT_S = 0.1
@@ -78,19 +84,19 @@ class Circuit:
 
 
 class Server:
-    """Asks one server for replies. `url` ends before `/chat/completions`. Belongs to the event loop that first asks."""
+    """Asks one server for replies. `url` ends before `/chat/completions`. Belongs to the event loop that first asks.
+
+    Connections are kept open between requests. Proxies are taken from the environment, as most programs do.
+    """
 
     def __init__(self, url: str, key: str | None, *, patience: Patience, max_connections: int) -> None:
-        self.url = httpx.URL(url)
+        self.url = URL(url)
         self.circuit = Circuit()
         self._key = key
         self._patience = patience
-        self._client = httpx.AsyncClient(
-            headers={"Accept": "text/event-stream", **({"Authorization": f"Bearer {key}"} if key else {})},
-            timeout=httpx.Timeout(connect=patience.connect_s, read=None, write=30.0, pool=patience.connect_s),
-            limits=httpx.Limits(max_connections=max_connections, keepalive_expiry=15.0),
-        )
-        self._path = self.url.copy_with(path=self.url.path.rstrip("/") + "/chat/completions")
+        self._max_connections = max_connections
+        self._session: aiohttp.ClientSession | None = None
+        self._path = self.url.with_path(self.url.path.rstrip("/") + "/chat/completions", keep_query=True)
         self._dialect = Dialect()
 
     async def chunks(self, body: dict[str, Any], *, max_tokens: int) -> AsyncGenerator[Chunk]:
@@ -120,7 +126,27 @@ class Server:
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._client.aclose()
+        session, self._session = self._session, None
+        if session:
+            await session.close()
+
+    def _opened(self) -> aiohttp.ClientSession:
+        """The connections, which want a running loop."""
+        if self._session is None:
+            trust = ssl.create_default_context()
+            # Beside the system's certificates, for systems that have none.
+            trust.load_verify_locations(certifi.where())
+            self._session = aiohttp.ClientSession(
+                headers={
+                    "Accept": "text/event-stream",
+                    **({"Authorization": f"Bearer {self._key}"} if self._key else {}),
+                },
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._patience.connect_s),
+                connector=aiohttp.TCPConnector(limit=self._max_connections, keepalive_timeout=_KEEP_ALIVE_S, ssl=trust),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                trust_env=True,
+            )
+        return self._session
 
     async def _ask(self, body: dict[str, Any], max_tokens: int) -> AsyncGenerator[Chunk]:
         clock = asyncio.get_running_loop().time
@@ -149,71 +175,71 @@ class Server:
                 # Only a response that was read to its end leaves a connection for the next request.
                 await _next(events, by=clock() + _LAST_BYTES_WAIT_S, whole=True)
         finally:
-            await response.aclose()
+            response.close()
 
-    async def _send(self, body: dict[str, Any], max_tokens: int, *, by: float) -> httpx.Response:
+    async def _send(self, body: dict[str, Any], max_tokens: int, *, by: float) -> ClientResponse:
         """The response once its headers are there, when it is one that begins a stream."""
         while True:
-            request = self._client.build_request("POST", self._path, json=self._dialect.body(body, max_tokens))
-            response = await self._headers(request, by=by)
-            if response.is_success and "event-stream" in response.headers.get("content-type", "event-stream"):
+            response = await self._headers(self._dialect.body(body, max_tokens), by=by)
+            is_stream = "event-stream" in response.headers.get("Content-Type", "event-stream")
+            if response.status in range(200, 300) and is_stream:
                 return response
             try:
                 words = await self._words(response, by=by)
             finally:
-                await response.aclose()
-            if not (response.status_code in _CAN_TEACH and self._dialect.learn(words, body)):
+                response.close()
+            if not (response.status in _CAN_TEACH and self._dialect.learn(words, body)):
                 raise self._refusal(response, words)
 
-    async def _headers(self, request: httpx.Request, *, by: float) -> httpx.Response:
+    async def _headers(self, body: dict[str, Any], *, by: float) -> ClientResponse:
         try:
             async with asyncio.timeout_at(by):
-                return await self._client.send(request, stream=True)
+                return await self._opened().post(self._path, json=body, allow_redirects=False)
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+            raise Trouble(Kind.UNREACHABLE, f"cannot connect: {_said(error)}", again_s=0) from error
         except TimeoutError:
             raise Trouble(Kind.BROKEN, "no answer in time") from None
-        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            raise Trouble(Kind.UNREACHABLE, f"cannot connect: {_said(error)}", again_s=0) from error
-        except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError, httpx.PoolTimeout) as error:
+        except (aiohttp.ClientConnectionError, aiohttp.ClientResponseError) as error:
             raise Trouble(Kind.BROKEN, f"no answer: {_said(error)}", again_s=0) from error
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except aiohttp.ClientError as error:
             raise Trouble(Kind.BROKEN, f"cannot be asked: {_said(error)}") from error
 
-    async def _words(self, response: httpx.Response, *, by: float) -> str:
+    async def _words(self, response: ClientResponse, *, by: float) -> str:
         """What a refusal says, without our key should it quote that; "" where it cannot be read."""
         body = b""
         try:
             async with asyncio.timeout_at(by):
-                async for part in response.aiter_bytes():
+                async for part in response.content.iter_any():
                     body += part
                     if len(body) > _MAX_ERROR_BYTES:
                         break
             words = error_words(json.loads(body))
-        except (httpx.HTTPError, TimeoutError):
+        except (aiohttp.ClientError, TimeoutError):
             return ""
         except (ValueError, RecursionError):
             words = body[:300].decode("utf-8", "replace")
         return words.replace(self._key, "[key]") if self._key else words
 
-    def _refusal(self, response: httpx.Response, words: str) -> Trouble:
-        status = response.status_code
+    def _refusal(self, response: ClientResponse, words: str) -> Trouble:
+        status = response.status
         told = f"answered {status}: {words}"
         if status in _SET_UP or (status in _BUSY and _NO_CREDIT in words):
             return Trouble(Kind.SET_UP, told)
-        if status == httpx.codes.REQUEST_ENTITY_TOO_LARGE or (status in _MISFIT and _TOO_LONG.search(words)):
+        if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE or (status in _MISFIT and _TOO_LONG.search(words)):
             return Trouble(Kind.TOO_LONG, told)
         if status in _BUSY:
             return Trouble(Kind.BUSY, told, again_s=_retry_after_s(response))
-        if response.is_client_error:
+        if status in range(400, 500):
             return Trouble(Kind.MISFIT, told)
         return Trouble(Kind.BROKEN, told)
 
-    async def _events(self, response: httpx.Response) -> AsyncGenerator[str]:
+    async def _events(self, response: ClientResponse) -> AsyncGenerator[str]:
         reader = EventReader()
         try:
-            async for received in response.aiter_bytes():
+            async for received in response.content.iter_any():
                 for event in reader.push(received):
                     yield event
-        except (httpx.HTTPError, httpx.StreamError) as error:
+        except aiohttp.ClientError as error:
             raise Trouble(Kind.BROKEN, f"the stream broke: {_said(error)}") from error
         for event in reader.finish():
             yield event
@@ -234,11 +260,11 @@ async def _next(events: AsyncGenerator[str], *, by: float, whole: bool) -> str |
         raise
 
 
-def _retry_after_s(response: httpx.Response) -> float:
-    wish = response.headers.get("retry-after", "")
+def _retry_after_s(response: ClientResponse) -> float:
+    wish = response.headers.get("Retry-After", "")
     return float(wish) if re.fullmatch(r"\d{1,6}(\.\d{1,3})?", wish) else 0.0
 
 
 def _said(error: Exception) -> str:
-    """Some of the client's errors say nothing."""
-    return str(error) or type(error).__name__
+    """Some of the client's errors say nothing, and some quote the server at length."""
+    return str(error)[:300] or type(error).__name__
