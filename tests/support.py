@@ -34,11 +34,13 @@ from chatbill.application.use_cases.check_readiness import CheckReadiness
 from chatbill.application.use_cases.create_api_key import CreateApiKey
 from chatbill.application.use_cases.delete_conversation import DeleteConversation
 from chatbill.application.use_cases.expire_holds import ExpireHolds
+from chatbill.application.use_cases.find_administrator import FindAdministrator
 from chatbill.application.use_cases.forget_sessions import ForgetSessions
 from chatbill.application.use_cases.heed_stops import HeedStops
 from chatbill.application.use_cases.list_api_keys import ListApiKeys
 from chatbill.application.use_cases.list_conversations import ListConversations
 from chatbill.application.use_cases.list_history import ListHistory
+from chatbill.application.use_cases.list_keys_of_user import ListKeysOfUser
 from chatbill.application.use_cases.list_models import ListModels
 from chatbill.application.use_cases.list_packages import ListPackages
 from chatbill.application.use_cases.list_transactions import ListTransactions
@@ -50,6 +52,7 @@ from chatbill.application.use_cases.refund import Refund
 from chatbill.application.use_cases.register import Register, Registration
 from chatbill.application.use_cases.rename_conversation import RenameConversation
 from chatbill.application.use_cases.revoke_api_key import RevokeApiKey
+from chatbill.application.use_cases.revoke_keys import RevokeKeys
 from chatbill.application.use_cases.send_message import SendMessage
 from chatbill.application.use_cases.sign_in import Credentials, SignIn, TokenLifetimes
 from chatbill.application.use_cases.sign_out import SignOut
@@ -159,11 +162,13 @@ def world(
         ),
         delete_conversation=DeleteConversation(store=store, clock=clock),
         expire_holds=ExpireHolds(store=store, clock=clock, new_id=new_id),
+        find_administrator=FindAdministrator(store=store),
         forget_sessions=ForgetSessions(store=store, clock=clock),
         heed_stops=HeedStops(store=store, replies=replies),
         list_api_keys=ListApiKeys(store=store, clock=clock),
         list_conversations=ListConversations(store=store),
         list_history=ListHistory(store=store),
+        list_keys_of_user=ListKeysOfUser(store=store, clock=clock),
         list_models=list_models,
         list_packages=ListPackages(prices=PRICES),
         list_transactions=ListTransactions(store=store),
@@ -183,6 +188,7 @@ def world(
         ),
         rename_conversation=RenameConversation(store=store, clock=clock),
         revoke_api_key=RevokeApiKey(store=store, clock=clock),
+        revoke_keys=RevokeKeys(store=store, clock=clock),
         send_message=SendMessage(
             store=store,
             engine=engine,

@@ -23,11 +23,13 @@ from chatbill.application.use_cases.check_readiness import CheckReadiness
 from chatbill.application.use_cases.create_api_key import CreateApiKey
 from chatbill.application.use_cases.delete_conversation import DeleteConversation
 from chatbill.application.use_cases.expire_holds import ExpireHolds
+from chatbill.application.use_cases.find_administrator import FindAdministrator
 from chatbill.application.use_cases.forget_sessions import ForgetSessions
 from chatbill.application.use_cases.heed_stops import HeedStops
 from chatbill.application.use_cases.list_api_keys import ListApiKeys
 from chatbill.application.use_cases.list_conversations import ListConversations
 from chatbill.application.use_cases.list_history import ListHistory
+from chatbill.application.use_cases.list_keys_of_user import ListKeysOfUser
 from chatbill.application.use_cases.list_models import ListModels
 from chatbill.application.use_cases.list_packages import ListPackages
 from chatbill.application.use_cases.list_transactions import ListTransactions
@@ -39,6 +41,7 @@ from chatbill.application.use_cases.refund import Refund
 from chatbill.application.use_cases.register import Register
 from chatbill.application.use_cases.rename_conversation import RenameConversation
 from chatbill.application.use_cases.revoke_api_key import RevokeApiKey
+from chatbill.application.use_cases.revoke_keys import RevokeKeys
 from chatbill.application.use_cases.send_message import SendMessage
 from chatbill.application.use_cases.sign_in import SignIn, TokenLifetimes
 from chatbill.application.use_cases.sign_out import SignOut
@@ -255,11 +258,13 @@ class Container(containers.DeclarativeContainer):
     )
     delete_conversation = providers.Factory(DeleteConversation, store=store, clock=clock)
     expire_holds = providers.Factory(ExpireHolds, store=store, clock=clock, new_id=new_id)
+    find_administrator = providers.Factory(FindAdministrator, store=store)
     forget_sessions = providers.Factory(ForgetSessions, store=store, clock=clock)
     heed_stops = providers.Factory(HeedStops, store=store, replies=replies)
     list_api_keys = providers.Factory(ListApiKeys, store=store, clock=clock)
     list_conversations = providers.Factory(ListConversations, store=store)
     list_history = providers.Factory(ListHistory, store=store)
+    list_keys_of_user = providers.Factory(ListKeysOfUser, store=store, clock=clock)
     list_packages = providers.Factory(ListPackages, prices=prices)
     list_transactions = providers.Factory(ListTransactions, store=store)
     read_account = providers.Factory(ReadAccount, store=store)
@@ -280,6 +285,7 @@ class Container(containers.DeclarativeContainer):
     )
     rename_conversation = providers.Factory(RenameConversation, store=store, clock=clock)
     revoke_api_key = providers.Factory(RevokeApiKey, store=store, clock=clock)
+    revoke_keys = providers.Factory(RevokeKeys, store=store, clock=clock)
     send_message = providers.Factory(
         SendMessage,
         store=store,
@@ -321,11 +327,13 @@ class Container(containers.DeclarativeContainer):
         create_api_key=create_api_key,
         delete_conversation=delete_conversation,
         expire_holds=expire_holds,
+        find_administrator=find_administrator,
         forget_sessions=forget_sessions,
         heed_stops=heed_stops,
         list_api_keys=list_api_keys,
         list_conversations=list_conversations,
         list_history=list_history,
+        list_keys_of_user=list_keys_of_user,
         list_models=list_models,
         list_packages=list_packages,
         list_transactions=list_transactions,
@@ -337,6 +345,7 @@ class Container(containers.DeclarativeContainer):
         register=register,
         rename_conversation=rename_conversation,
         revoke_api_key=revoke_api_key,
+        revoke_keys=revoke_keys,
         send_message=send_message,
         sign_in=sign_in,
         sign_out=sign_out,

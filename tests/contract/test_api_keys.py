@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -79,10 +80,17 @@ async def test_keys_of_a_person_are_listed_until_they_are_revoked(store: Store) 
         api_key(),
     ]
     assert await store.read(lambda snapshot: snapshot.api_keys.of_user(UserId("nobody"))) == []
+    assert await store.read(lambda snapshot: snapshot.api_keys.ever_of_user(ALICE)) == [
+        api_key("a"),
+        api_key("b"),
+        api_key(),
+        gone,
+    ]
+    assert await store.read(lambda snapshot: snapshot.api_keys.ever_of_user(UserId("nobody"))) == []
 
 
 async def test_use_and_revocation_are_saved_and_nothing_else(store: Store) -> None:
-    used = api_key(last_used_at=later(5), revoked_at=later(6))
+    used = api_key(last_used_at=later(5), revoked_at=later(6), revoked_by=BOB, revoked_why="It leaked")
 
     def work(tx: Transaction) -> ApiKey | None:
         tx.api_keys.save(replace(used, name="Another", monthly_cap=None))
@@ -94,10 +102,17 @@ async def test_use_and_revocation_are_saved_and_nothing_else(store: Store) -> No
 
 
 async def test_a_revoked_key_stays_revoked(store: Store) -> None:
-    await store.write(lambda tx: tx.api_keys.save(api_key(revoked_at=later(6))))
-    for again in (None, later(7)):
+    revoked = api_key(revoked_at=later(6), revoked_by=ALICE)
+    await store.write(lambda tx: tx.api_keys.save(revoked))
+    for change in ({"revoked_at": None, "revoked_by": None}, {"revoked_at": later(7)}, {"revoked_by": BOB}):
         with pytest.raises(BrokenBooks):
-            await store.write(lambda tx, again=again: tx.api_keys.save(api_key(revoked_at=again)))  # type: ignore[misc]
+            await store.write(lambda tx, change=change: tx.api_keys.save(replace(revoked, **change)))  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("nonsense", [{"revoked_by": ALICE}, {"revoked_at": later(1), "revoked_why": "It leaked"}])
+async def test_nobody_revokes_without_doing_so_or_without_a_name(store: Store, nonsense: dict[str, Any]) -> None:
+    with pytest.raises(BrokenBooks):
+        await store.write(lambda tx: tx.api_keys.save(api_key(**nonsense)))
 
 
 async def test_names_are_unique_for_a_person_until_the_key_is_revoked(store: Store) -> None:

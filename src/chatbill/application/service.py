@@ -13,11 +13,13 @@ from chatbill.application.use_cases.check_readiness import CheckReadiness
 from chatbill.application.use_cases.create_api_key import CreateApiKey
 from chatbill.application.use_cases.delete_conversation import DeleteConversation
 from chatbill.application.use_cases.expire_holds import ExpireHolds
+from chatbill.application.use_cases.find_administrator import FindAdministrator
 from chatbill.application.use_cases.forget_sessions import ForgetSessions
 from chatbill.application.use_cases.heed_stops import HeedStops
 from chatbill.application.use_cases.list_api_keys import ListApiKeys
 from chatbill.application.use_cases.list_conversations import ListConversations
 from chatbill.application.use_cases.list_history import ListHistory
+from chatbill.application.use_cases.list_keys_of_user import ListKeysOfUser
 from chatbill.application.use_cases.list_models import ListModels
 from chatbill.application.use_cases.list_packages import ListPackages
 from chatbill.application.use_cases.list_transactions import ListTransactions
@@ -29,6 +31,7 @@ from chatbill.application.use_cases.refund import Refund
 from chatbill.application.use_cases.register import Register
 from chatbill.application.use_cases.rename_conversation import RenameConversation
 from chatbill.application.use_cases.revoke_api_key import RevokeApiKey
+from chatbill.application.use_cases.revoke_keys import RevokeKeys
 from chatbill.application.use_cases.send_message import SendMessage
 from chatbill.application.use_cases.sign_in import SignIn
 from chatbill.application.use_cases.sign_out import SignOut
@@ -49,11 +52,13 @@ class UseCases:
     create_api_key: CreateApiKey
     delete_conversation: DeleteConversation
     expire_holds: ExpireHolds
+    find_administrator: FindAdministrator
     forget_sessions: ForgetSessions
     heed_stops: HeedStops
     list_api_keys: ListApiKeys
     list_conversations: ListConversations
     list_history: ListHistory
+    list_keys_of_user: ListKeysOfUser
     list_models: ListModels
     list_packages: ListPackages
     list_transactions: ListTransactions
@@ -65,6 +70,7 @@ class UseCases:
     register: Register
     rename_conversation: RenameConversation
     revoke_api_key: RevokeApiKey
+    revoke_keys: RevokeKeys
     send_message: SendMessage
     sign_in: SignIn
     sign_out: SignOut

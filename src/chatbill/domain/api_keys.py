@@ -68,7 +68,7 @@ class ApiKey:
     """A program's own way in, with its owner's wallet.
 
     `digest` is a one-way digest of the secret. `monthly_cap` bounds the credits of a calendar month in UTC; None is no
-    bound. `last_used_at` is right to a minute.
+    bound. `last_used_at` is right to a minute. `revoked_by` is its owner, or an administrator who said why.
     """
 
     id: ApiKeyId
@@ -80,6 +80,8 @@ class ApiKey:
     expires_at: datetime | None = None
     revoked_at: datetime | None = None
     last_used_at: datetime | None = None
+    revoked_by: UserId | None = None
+    revoked_why: str | None = None
 
     @property
     def name_key(self) -> str:
@@ -94,10 +96,10 @@ class ApiKey:
         """Whether this is the digest of the key's secret; takes the same time for every wrong one."""
         return hmac.compare_digest(self.digest.encode(), digest.encode())
 
-    def revoke(self, *, at: datetime) -> None:
+    def revoke(self, *, at: datetime, by: UserId, why: str | None = None) -> None:
         """End the key for ever; the first time stays."""
         if self.revoked_at is None:
-            self.revoked_at = at
+            self.revoked_at, self.revoked_by, self.revoked_why = at, by, why
 
     def is_use_worth_noting(self, now: datetime) -> bool:
         """Whether the last use that was noted is a minute ago, or there is none."""

@@ -135,7 +135,7 @@ BOOKS: list[tuple[str, dict[str, Any]]] = [
     ("ledger_entries", ENTRY),
     ("idempotency_keys", KEY),
     ("api_keys", API_KEY),
-    ("api_keys", API_KEY | {"id": "gone", "revoked_at": T}),
+    ("api_keys", API_KEY | {"id": "gone", "revoked_at": T, "revoked_by": "u", "revoked_why": "It leaked"}),
     ("api_key_months", MONTH),
 ]
 
@@ -228,6 +228,8 @@ ROWS: list[tuple[str, str, dict[str, Any]]] = [
         NEW_INTERACTION | {"cached": 2},
     ),
     ("ck_api_keys_cap_in_bounds", "api_keys", NEW_API_KEY | {"monthly_cap": 0}),
+    ("ck_api_keys_revoked_by_when_revoked", "api_keys", NEW_API_KEY | {"revoked_by": "u"}),
+    ("ck_api_keys_revoked_why_by_whom", "api_keys", NEW_API_KEY | {"revoked_at": T, "revoked_why": "It leaked"}),
     ("ck_api_key_months_ends_after_start", "api_key_months", NEW_MONTH | {"ends_at": T}),
     ("ck_api_key_months_used_not_negative", "api_key_months", NEW_MONTH | {"used": -1}),
     ("ck_api_key_months_used_within_cap", "api_key_months", NEW_MONTH | {"used": 11}),
@@ -253,6 +255,7 @@ ROWS: list[tuple[str, str, dict[str, Any]]] = [
     ("(?i)foreign key", "interactions", NEW_INTERACTION | {"hold_id": "none"}),
     ("(?i)foreign key", "ledger_entries", NEW_ENTRY | {"interaction_id": "none"}),
     ("(?i)foreign key", "interactions", NEW_INTERACTION | {"api_key_id": "none"}),
+    ("(?i)foreign key", "api_keys", NEW_API_KEY | {"revoked_at": T, "revoked_by": "none"}),
     ("(?i)foreign key", "api_key_months", NEW_MONTH | {"api_key_id": "none"}),
     ("(?i)not.null", "holds", NEW_HOLD | {"amount": None}),
 ]
@@ -299,6 +302,8 @@ CHANGES = [
     ("what an API key is and may do", "UPDATE api_keys SET monthly_cap = NULL WHERE id = 'k'"),
     ("what an API key is and may do", "UPDATE api_keys SET digest = 'x' WHERE id = 'k'"),
     ("an API key is revoked once and for ever", "UPDATE api_keys SET revoked_at = NULL WHERE id = 'gone'"),
+    ("who revoked an API key, and why", "UPDATE api_keys SET revoked_why = 'x' WHERE id = 'gone'"),
+    ("who revoked an API key, and why", "UPDATE api_keys SET revoked_by = NULL, revoked_why = NULL WHERE id = 'gone'"),
     ("what an API key used is never forgotten", "DELETE FROM api_key_months"),
     ("the terms of a month of an API key", "UPDATE api_key_months SET monthly_cap = 20"),
     ("ck_api_key_months_used_within_cap", "UPDATE api_key_months SET used = 11"),
@@ -313,7 +318,7 @@ ALLOWED = [
     "UPDATE wallets SET posted = posted + 1, version = version + 1",
     "UPDATE payments SET status = 'confirmed', confirmed_at = created_at, balance_after = 1 WHERE id = 'unpaid'",
     "DELETE FROM sessions",
-    "UPDATE api_keys SET revoked_at = created_at, last_used_at = created_at WHERE id = 'k'",
+    "UPDATE api_keys SET revoked_at = created_at, revoked_by = 'u', last_used_at = created_at WHERE id = 'k'",
     "UPDATE api_key_months SET used = 10",
 ]
 

@@ -25,8 +25,10 @@ class MemoryApiKeys:
     lock = get
 
     def of_user(self, user_id: UserId) -> list[ApiKey]:
-        mine = (key for key in self.table.rows() if key.user_id == user_id and key.revoked_at is None)
-        return sorted(mine, key=lambda key: key.id)
+        return [key for key in self.ever_of_user(user_id) if key.revoked_at is None]
+
+    def ever_of_user(self, user_id: UserId) -> list[ApiKey]:
+        return sorted((key for key in self.table.rows() if key.user_id == user_id), key=lambda key: key.id)
 
     def month(self, key_id: ApiKeyId, starts_at: datetime) -> KeyMonth | None:
         return self.months.get((key_id, starts_at))
@@ -41,9 +43,12 @@ class MemoryApiKeys:
         stored = self.table.get(key.id)
         if stored is None:
             raise BrokenBooks(f"ApiKey {key.id} does not exist")
-        if stored.revoked_at not in {None, key.revoked_at}:
+        if stored.revoked_at is not None and _revocation(stored) != _revocation(key):
             raise BrokenBooks(f"ApiKey {key.id} was revoked already")
-        stored.revoked_at, stored.last_used_at = key.revoked_at, key.last_used_at
+        if (key.revoked_by and not key.revoked_at) or (key.revoked_why and not key.revoked_by):
+            raise BrokenBooks(f"ApiKey {key.id} was revoked by nobody, or not at all, but for a reason")
+        stored.revoked_at, stored.revoked_by, stored.revoked_why = _revocation(key)
+        stored.last_used_at = key.last_used_at
         self.table.put(key.id, stored)
 
     def save_month(self, month: KeyMonth) -> None:
@@ -67,3 +72,7 @@ class MemoryApiKeys:
             raise BrokenBooks(f"ApiKey {month.api_key_id} with a cap of {month.monthly_cap} cannot use {used}")
         month.used = used
         self.months.put((month.api_key_id, month.starts_at), month)
+
+
+def _revocation(key: ApiKey) -> tuple[datetime | None, UserId | None, str | None]:
+    return key.revoked_at, key.revoked_by, key.revoked_why

@@ -120,6 +120,10 @@ api_keys = _table(
     Column("expires_at", UtcDateTime),
     Column("revoked_at", UtcDateTime),
     Column("last_used_at", UtcDateTime),
+    Column("revoked_by", Id, ForeignKey("users.id")),
+    Column("revoked_why", Text),
+    _check("revoked_by_when_revoked", "revoked_by IS NULL OR revoked_at IS NOT NULL"),
+    _check("revoked_why_by_whom", "revoked_why IS NULL OR revoked_by IS NOT NULL"),
     _check("cap_in_bounds", f"monthly_cap BETWEEN 1 AND {MAX_CREDITS}"),
     Index(
         "uq_api_keys_name_of_user",

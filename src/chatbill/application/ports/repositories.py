@@ -121,6 +121,10 @@ class ApiKeyReader(Protocol):
         """The keys of a user that were not revoked, by id."""
         ...
 
+    def ever_of_user(self, user_id: UserId) -> list[ApiKey]:
+        """All keys that a user ever had, by id. May read every key there is: for operators."""
+        ...
+
     def month(self, key_id: ApiKeyId, starts_at: datetime) -> KeyMonth | None:
         """What the key used in the month that starts so; None where it used nothing."""
         ...
@@ -138,7 +142,7 @@ class ApiKeyRepository(ApiKeyReader, Protocol):
         ...
 
     def save(self, key: ApiKey) -> None:
-        """Keep when the key was used last, and that it was revoked."""
+        """Keep when the key was used last, and that it was revoked, by whom and why."""
         ...
 
     def save_month(self, month: KeyMonth) -> None:

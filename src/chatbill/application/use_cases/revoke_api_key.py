@@ -31,7 +31,7 @@ class RevokeApiKey:
             if key is None or key.user_id != principal.user_id:
                 raise NotFound("This API key")
             if key.revoked_at is None:
-                key.revoke(at=now)
+                key.revoke(at=now, by=principal.user_id)
                 tx.api_keys.save(key)
 
         await self.store.write(work)

@@ -10,6 +10,7 @@ from chatbill import __version__
 from chatbill.domain.errors import ChatbillError
 from chatbill.entrypoints.cli.admin import admin
 from chatbill.entrypoints.cli.db import db
+from chatbill.entrypoints.cli.keys import keys
 from chatbill.entrypoints.cli.ledger import ledger
 from chatbill.entrypoints.cli.models import models
 from chatbill.entrypoints.cli.serve import serve
@@ -21,7 +22,7 @@ def chatbill() -> None:
     """Chat with language models, paid by prepaid credits whose books always agree."""
 
 
-for command in (serve, models, admin, ledger, db):
+for command in (serve, models, admin, keys, ledger, db):
     chatbill.add_command(command)
 
 

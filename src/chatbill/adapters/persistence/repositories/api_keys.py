@@ -27,8 +27,9 @@ _BY_ID = all_of(api_keys, equals(_K.id))
 _GET = Statement(_BY_ID)
 _LOCK = Statement(locking(_BY_ID))
 _OF_USER = Statement(all_of(api_keys, equals(_K.user_id), _K.revoked_at.is_(None)).order_by(_K.id))
+_EVER_OF_USER = Statement(all_of(api_keys, equals(_K.user_id)).order_by(_K.id))
 _ADD = insert(api_keys)
-_SAVE = update(api_keys, "revoked_at", "last_used_at", where=(equals(_K.id),))
+_SAVE = update(api_keys, "revoked_at", "last_used_at", "revoked_by", "revoked_why", where=(equals(_K.id),))
 _THIS_MONTH = (equals(_M.api_key_id), equals(_M.starts_at))
 _MONTH = Statement(all_of(api_key_months, *_THIS_MONTH))
 _ADD_MONTH = insert_if_new(api_key_months)
@@ -54,6 +55,9 @@ class SqlApiKeys:
     def of_user(self, user_id: UserId) -> list[ApiKey]:
         return list(map(_key, self._connection.stream(_OF_USER, user_id=user_id)))
 
+    def ever_of_user(self, user_id: UserId) -> list[ApiKey]:
+        return list(map(_key, self._connection.stream(_EVER_OF_USER, user_id=user_id)))
+
     def month(self, key_id: ApiKeyId, starts_at: datetime) -> KeyMonth | None:
         row = self._connection.one(_MONTH, api_key_id=key_id, starts_at=starts_at)
         return None if row is None else _month(row)
@@ -71,6 +75,8 @@ class SqlApiKeys:
             expires_at=key.expires_at,
             revoked_at=key.revoked_at,
             last_used_at=key.last_used_at,
+            revoked_by=key.revoked_by,
+            revoked_why=key.revoked_why,
         )
 
     def save(self, key: ApiKey) -> None:
@@ -79,6 +85,8 @@ class SqlApiKeys:
             id=key.id,
             revoked_at=key.revoked_at,
             last_used_at=key.last_used_at,
+            revoked_by=key.revoked_by,
+            revoked_why=key.revoked_why,
             or_else=BrokenBooks(f"API key {key.id} does not exist"),
         )
 
@@ -100,7 +108,7 @@ class SqlApiKeys:
 
 
 def _key(row: Row) -> ApiKey:
-    id_, user_id, name, _, digest, monthly_cap, created_at, expires_at, revoked_at, last_used_at = row
+    id_, user_id, name, _, digest, monthly_cap, created_at, expires_at, revoked_at, last_used_at, by, why = row
     return ApiKey(
         id=id_,
         user_id=user_id,
@@ -111,6 +119,8 @@ def _key(row: Row) -> ApiKey:
         expires_at=expires_at,
         revoked_at=revoked_at,
         last_used_at=last_used_at,
+        revoked_by=by,
+        revoked_why=why,
     )
 
 

@@ -1,0 +1,131 @@
+"""`chatbill keys`: API keys of anybody's, for operators; above all, to end one that leaked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import click
+
+from chatbill.application.by_hand import ByHand
+from chatbill.application.use_cases.list_keys_of_user import KeyRecord
+from chatbill.application.use_cases.revoke_keys import RevokedKey, WhichKeys
+from chatbill.container import Container
+from chatbill.domain.api_keys import MAX_ID_CHARS, PREFIX, ApiKey
+from chatbill.domain.ids import ApiKeyId
+from chatbill.entrypoints.cli.wiring import run, settings_from
+
+_as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object a key, for machines.")
+
+
+@click.group()
+def keys() -> None:
+    """API keys of people, for operators. Each person makes and revokes their own in the page."""
+
+
+@keys.command("list")
+@click.argument("user")
+@click.option("--all", "with_revoked", is_flag=True, help="Those that were revoked, too.")
+@_as_json
+def list_(user: str, *, with_revoked: bool, as_json: bool) -> None:
+    """List the API keys of USER, a username or an e-mail address, with what each used this month (of UTC)."""
+    found = run(settings_from(), lambda container: container.list_keys_of_user()(user), upgrade=False)
+    shown = [record for record in found if with_revoked or record.state.key.revoked_at is None]
+    if as_json:
+        for record in shown:
+            click.echo(json.dumps(_figures(record)))
+        return
+    for record in shown:
+        click.secho(f"{record.state.key.name}  ", bold=True, nl=False)
+        click.echo(f"{_beginning(record.state.key)}…\n    {_words(record)}")
+    if not shown:
+        click.echo(f"{user} has no API keys.")
+
+
+@keys.command()
+@click.argument("key", nargs=-1, callback=lambda _context, _param, texts: tuple(map(_id_in, texts)))
+@click.option("--all-of", "owner", metavar="USER", help="All keys of this username or e-mail address.")
+@click.option("--by", required=True, metavar="ADMIN", help="The administrator who decides so, on record.")
+@click.option("--reason", required=True, help="Why, on record; the owner may be told.")
+@_as_json
+def revoke(key: tuple[ApiKeyId, ...], owner: str | None, by: str, reason: str, *, as_json: bool) -> None:
+    """End API keys at once and for ever, all that are named or none.
+
+    KEY is a whole key, or its beginning up to the second underscore (cb_…_), or what stands between the two. A service
+    that runs refuses it from the next request on; replies that it asked for are finished.
+    """
+    if not key and owner is None:
+        raise click.UsageError("Name a KEY, or somebody with --all-of.")
+
+    async def work(container: Container) -> list[RevokedKey]:
+        principal = await container.find_administrator()(by)
+        return await container.revoke_keys()(principal, WhichKeys(ids=key, owner=owner), ByHand(reason=reason))
+
+    _tell_revoked(run(settings_from(), work, upgrade=False), as_json=as_json)
+
+
+def _tell_revoked(revoked: Sequence[RevokedKey], *, as_json: bool) -> None:
+    for each in revoked:
+        if as_json:
+            facts = {"id": each.key.id, "name": each.key.name, "owner": each.owner, "was_revoked": each.was_revoked}
+            click.echo(json.dumps(facts))
+        else:
+            how = "was revoked before" if each.was_revoked else "is revoked"
+            click.echo(f"{each.key.name} of {each.owner} {how}: {_beginning(each.key)}…")
+    if not revoked and not as_json:
+        click.echo("There was no key to revoke.")
+
+
+def _id_in(text: str) -> ApiKeyId:
+    """The id in what people know of a key."""
+    id_ = text.removeprefix(PREFIX).partition("_")[0] if text.startswith(PREFIX) else text
+    if not 0 < len(id_) <= MAX_ID_CHARS or not id_.isprintable():
+        raise click.BadParameter(f"a key begins with {PREFIX}, an id, and an underscore")
+    return ApiKeyId(id_)
+
+
+def _beginning(key: ApiKey) -> str:
+    return f"{PREFIX}{key.id}_"
+
+
+def _figures(record: KeyRecord) -> dict[str, Any]:
+    key = record.state.key
+    return {
+        "id": key.id,
+        "name": key.name,
+        "starts_with": _beginning(key),
+        "active": record.state.is_live,
+        "monthly_cap": key.monthly_cap,
+        "used_this_month": record.state.used_this_month,
+        "created_at": _moment(key.created_at),
+        "expires_at": _moment(key.expires_at),
+        "last_used_at": _moment(key.last_used_at),
+        "revoked_at": _moment(key.revoked_at),
+        "revoked_by": record.revoked_by,
+        "revoked_why": key.revoked_why,
+    }
+
+
+def _words(record: KeyRecord) -> str:
+    key = record.state.key
+    cap = "" if key.monthly_cap is None else f" of {key.monthly_cap}"
+    facts = [f"{record.state.used_this_month}{cap} credits this month"]
+    facts.append(f"last used {_minute(key.last_used_at)}" if key.last_used_at else "never used")
+    facts.append(f"made {_minute(key.created_at)}")
+    if key.expires_at:
+        facts.append(f"{'ends' if record.state.is_live else 'ended'} {_minute(key.expires_at)}")
+    if key.revoked_at:
+        by = f" by {record.revoked_by}" if record.revoked_by else ""
+        why = f": {key.revoked_why}" if key.revoked_why else ""
+        facts.append(f"revoked {_minute(key.revoked_at)}{by}{why}")
+    return ", ".join(facts)
+
+
+def _minute(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M} UTC"
+
+
+def _moment(at: datetime | None) -> str | None:
+    return at.isoformat().replace("+00:00", "Z") if at else None
