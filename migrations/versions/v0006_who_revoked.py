@@ -1,6 +1,6 @@
 """Who revoked an API key, and why where it was an administrator.
 
-Compatible with: the programs of 0001 to 0004 run on after this step, as the new columns are empty where nothing is
+Compatible with: the programs of 0001 to 0005 run on after this step, as the new columns are empty where nothing is
 given. Going back forgets who revoked which key and why, and nothing else.
 
 Locks: on PostgreSQL, the new columns rewrite nothing and are checked against nothing, but wait for running
@@ -13,8 +13,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0005"
-down_revision = "0004"
+revision = "0006"
+down_revision = "0005"
 branch_labels = None
 depends_on = None
 
