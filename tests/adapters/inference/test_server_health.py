@@ -169,6 +169,25 @@ async def test_a_model_that_stops_working_while_nobody_asks_is_noticed() -> None
     assert reason == "its server is not working properly; try again in a moment"
 
 
+async def test_a_server_that_falls_silent_is_noticed_long_before_a_reply_would_be_given_up() -> None:
+    patience = replace(QUICK, first_token_s=60, trial_s=0.3)
+    async with scene(probe_s=0.1, patience=patience) as here:
+        here.server.probed = Wire.left
+        await becomes(here, ModelState.UNAVAILABLE)
+        reason = here.status.reason
+
+    assert reason == "its server is not working properly; try again in a moment"
+
+
+async def test_a_model_that_is_not_offered_has_time_to_be_loaded_by_its_server() -> None:
+    async def loads(wire: Wire) -> None:
+        await asyncio.sleep(0.6)
+        await works(wire)
+
+    async with scene(probe_s=5, patience=replace(QUICK, first_token_s=5, trial_s=0.1), probed=loads) as here:
+        assert here.status.state is ModelState.READY
+
+
 async def test_failures_of_one_model_take_the_server_out_and_a_probe_puts_it_back() -> None:
     async with bad_server(refusing(500)) as server:
         engine = OpenAIEngine(on_server(server.url), patience=QUICK, probe_s=30)

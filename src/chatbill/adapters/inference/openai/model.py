@@ -234,22 +234,32 @@ class RemoteModel:
 
     async def _probe(self) -> None:
         """Ask for one token; with it the model is ready, without it it is not."""
+        # Who is offered a model that has fallen silent waits for nothing, so that is found out soon.
+        patience_s = self._server.patience.trial_s if self.status().state is ModelState.READY else None
         body = self._body(_PROBE, GenerationRequest(model=self.spec.id, turns=_PROBE, max_tokens=1))
         try:
-            async with aclosing(self._server.chunks(body, max_tokens=1)) as chunks:
+            async with (
+                asyncio.timeout(patience_s),
+                aclosing(self._server.chunks(body, max_tokens=1)) as chunks,
+            ):
                 async for chunk in chunks:
                     if chunk.text or chunk.thought or chunk.finished:
                         break
+        except TimeoutError:
+            self._is_out(Trouble(Kind.BROKEN, "silent for too long"))
         except Trouble as trouble:
-            if self._trouble != trouble.reason:
-                self._log("model_unavailable", trouble)
-            self._trouble = trouble.reason
+            self._is_out(trouble)
         except Exception:  # noqa: BLE001
             # Nothing that a server does may end the watch.
             _log.exception("model_unavailable", model=self.spec.id)
             self._trouble = Trouble(Kind.BROKEN, "").reason
         else:
             self._worked()
+
+    def _is_out(self, trouble: Trouble) -> None:
+        if self._trouble != trouble.reason:
+            self._log("model_unavailable", trouble)
+        self._trouble = trouble.reason
 
     def _log(self, event: str, trouble: Trouble) -> None:
         kind, server = trouble.kind.name.lower(), self._server.url.host

@@ -45,12 +45,15 @@ _CAN_TEACH = _MISFIT | {500}
 class Patience:
     """How long a server may take, in seconds, and how often it is asked again while nothing was delivered.
 
+    A model that is offered has `trial_s` for the token that proves it; one that is not may be on its way into memory.
+
     Before another try there is a pause: what the server wishes, if that is at most `max_retry_after_s`, else up to
     `backoff_s`, doubled each time, by chance so that not all come back at once.
     """
 
     connect_s: float = 5.0
     first_token_s: float = 60.0
+    trial_s: float = 15.0
     between_tokens_s: float = 30.0
     whole_s: float = 120.0
     tries: int = 3
@@ -93,7 +96,7 @@ class Server:
         self.url = URL(url)
         self.circuit = Circuit()
         self._key = key
-        self._patience = patience
+        self.patience = patience
         self._max_connections = max_connections
         self._session: aiohttp.ClientSession | None = None
         self._path = self.url.with_path(self.url.path.rstrip("/") + "/chat/completions", keep_query=True)
@@ -114,11 +117,11 @@ class Server:
                         delivered = True
                         yield chunk
             except Trouble as trouble:
-                if delivered or trouble.again_s is None or tries >= self._patience.tries:
+                if delivered or trouble.again_s is None or tries >= self.patience.tries:
                     raise
-                if trouble.again_s > self._patience.max_retry_after_s:
+                if trouble.again_s > self.patience.max_retry_after_s:
                     raise
-                backoff_s = self._patience.backoff_s * 2 ** (tries - 1)
+                backoff_s = self.patience.backoff_s * 2 ** (tries - 1)
                 pause_s = max(trouble.again_s, random.uniform(0, backoff_s))  # noqa: S311 - nothing secret
             else:
                 return
@@ -141,7 +144,7 @@ class Server:
                     "Accept": "text/event-stream",
                     **({"Authorization": f"Bearer {self._key}"} if self._key else {}),
                 },
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._patience.connect_s),
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=self.patience.connect_s),
                 connector=aiohttp.TCPConnector(limit=self._max_connections, keepalive_timeout=_KEEP_ALIVE_S, ssl=trust),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 trust_env=True,
@@ -151,7 +154,7 @@ class Server:
     async def _ask(self, body: dict[str, Any], max_tokens: int) -> AsyncGenerator[Chunk]:
         clock = asyncio.get_running_loop().time
         begun = clock()
-        whole_by, token_by = begun + self._patience.whole_s, begun + self._patience.first_token_s
+        whole_by, token_by = begun + self.patience.whole_s, begun + self.patience.first_token_s
         response = await self._send(body, max_tokens, by=min(whole_by, token_by))
         try:
             whole = False
@@ -162,7 +165,7 @@ class Server:
                     said = said or bool(chunk.text)
                     whole = whole or chunk.finished or (chunk.done and said)
                     if chunk.text or chunk.thought:
-                        token_by = clock() + self._patience.between_tokens_s
+                        token_by = clock() + self.patience.between_tokens_s
                     if whole:
                         token_by = min(token_by, clock() + _USAGE_WAIT_S)
                     if chunk.done:
