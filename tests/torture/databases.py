@@ -17,7 +17,7 @@ from sqlalchemy import create_engine, make_url
 from sqlalchemy.pool import NullPool
 
 from chatbill.adapters.memory import MemoryStore
-from chatbill.adapters.persistence import open_store, schema, sqlite_url
+from chatbill.adapters.persistence import PostgresStore, open_store, schema, sqlite_url
 from chatbill.application.ports.store import Store
 
 POSTGRES = "CHATBILL_TORTURE_POSTGRES"
@@ -41,6 +41,12 @@ class Database:
     def open(self) -> Store:
         """A store over it."""
         return open_store(self.url) if self.url else MemoryStore()
+
+    def open_small(self) -> Store:
+        """A store for one caller: each connection to PostgreSQL costs more than what many experiments do with it."""
+        if self.url and (address := make_url(self.url)).get_backend_name() == "postgresql":
+            return PostgresStore(address, writers=1, readers=1)
+        return self.open()
 
 
 @dataclass(frozen=True)

@@ -81,7 +81,7 @@ async def scene_in(store: Store) -> Scene:
 
 async def measured(case: Case, database: Database) -> tuple[int, int, Counter[str]]:
     """How many calls and commits it takes, and the money that is there afterwards."""
-    store = database.open()
+    store = database.open_small()
     scene = await scene_in(store)
     counting = FaultyStore(store, database)
     await case.act(service(counting, clock=case.clock), scene)
@@ -93,7 +93,7 @@ async def measured(case: Case, database: Database) -> tuple[int, int, Counter[st
 
 async def faulted(case: Case, database: Database, place: dict[str, Any], expected: Counter[str]) -> list[str]:
     """One fault, and everything that must hold after it."""
-    store = database.open()
+    store = database.open_small()
     scene = await scene_in(store)
     faulty = FaultyStore(store, database, **place)
     use_cases = service(faulty, clock=case.clock)
