@@ -1,10 +1,10 @@
-"""Every code of a problem, with its status and title: the one place where errors meet HTTP's numbers."""
+"""Problems, and every code of one with its status and title: the one place where errors meet HTTP's numbers."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 TYPE_PREFIX: Final = "urn:chatbill:problem:"
 
@@ -59,3 +59,26 @@ CODE_OF_STATUS: Final = {
     415: "unsupported_media_type",
     429: "rate_limited",
 }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """A problem before it is written: `members` are those beside the standard ones."""
+
+    code: str
+    detail: str
+    status: int
+    members: Mapping[str, Any] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def body(self, request_id: str) -> dict[str, Any]:
+        """The problem as JSON has it."""
+        return {
+            "type": TYPE_PREFIX + self.code,
+            "title": KINDS[self.code].title,
+            "status": self.status,
+            "detail": self.detail,
+            "code": self.code,
+            "request_id": request_id,
+            **self.members,
+        }

@@ -5,7 +5,6 @@ from __future__ import annotations
 import http
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 from litestar import Request, Response
@@ -24,7 +23,7 @@ from chatbill.domain.errors import (
     Unauthenticated,
 )
 from chatbill.entrypoints.http.openai.errors import error_body, is_openai, openai_status
-from chatbill.entrypoints.http.problem_kinds import CODE_OF_STATUS, KINDS, TYPE_PREFIX, UNSPOKEN
+from chatbill.entrypoints.http.problem_kinds import CODE_OF_STATUS, KINDS, UNSPOKEN, Problem
 from chatbill.entrypoints.http.request_ids import request_id_of
 from chatbill.entrypoints.http.wording import parameter_fault
 
@@ -48,29 +47,6 @@ class ClientLeft(MalformedRequest):
 
     def __init__(self) -> None:
         super().__init__(FieldError("connection", "was closed"))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
-    """A problem before it is written: `members` are those beside the standard ones."""
-
-    code: str
-    detail: str
-    status: int
-    members: Mapping[str, Any] = field(default_factory=dict)
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-    def body(self, request_id: str) -> dict[str, Any]:
-        """The problem as JSON has it."""
-        return {
-            "type": TYPE_PREFIX + self.code,
-            "title": KINDS[self.code].title,
-            "status": self.status,
-            "detail": self.detail,
-            "code": self.code,
-            "request_id": request_id,
-            **self.members,
-        }
 
 
 def problem_of(error: Exception) -> Problem:

@@ -10,7 +10,8 @@ from litestar.serialization import encode_json
 from chatbill.application.events import Accepted, Completed, Delta, Event, Failed, Stopped
 from chatbill.entrypoints.http.openai.errors import error_body
 from chatbill.entrypoints.http.openai.views import CompletionUsage, chunk, finish_reason
-from chatbill.entrypoints.http.problems import Problem, problem_of, problem_of_reply
+from chatbill.entrypoints.http.problem_kinds import Problem
+from chatbill.entrypoints.http.problems import problem_of, problem_of_reply
 
 DONE: Final = b"data: [DONE]\n\n"
 

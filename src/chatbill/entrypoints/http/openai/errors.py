@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from litestar.types import Scope
 
-if TYPE_CHECKING:
-    from chatbill.entrypoints.http.problems import Problem
+from chatbill.entrypoints.http.problem_kinds import Problem
 
 PATH: Final = "/v1"
 

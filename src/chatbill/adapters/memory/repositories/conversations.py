@@ -1,0 +1,46 @@
+"""Conversations of a person."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from chatbill.adapters.memory.repositories.rows import insert, newest, replace
+from chatbill.adapters.memory.tables import Table
+from chatbill.application.ports.repositories import Position
+from chatbill.domain.chat import Conversation
+from chatbill.domain.errors import NotFound
+from chatbill.domain.ids import (
+    ConversationId,
+    UserId,
+)
+
+
+class MemoryConversations:
+    """Conversations; a deleted one is out of sight."""
+
+    def __init__(self) -> None:
+        self.table: Table[str, Conversation] = Table()
+
+    def get(self, conversation_id: ConversationId) -> Conversation | None:
+        conversation = self.table.get(conversation_id)
+        return None if conversation is None or conversation.deleted_at else conversation
+
+    lock = get
+
+    def of_user(self, user_id: UserId, *, after: Position | None, limit: int) -> list[Conversation]:
+        rows = self.table.rows()
+        mine = (row for row in rows if row.user_id == user_id and row.listed and row.deleted_at is None)
+        return newest(mine, lambda conversation: (conversation.updated_at, conversation.id), after)[:limit]
+
+    def touch(self, conversation_id: ConversationId, user_id: UserId, *, at: datetime) -> None:
+        conversation = self.get(conversation_id)
+        if conversation is None or conversation.user_id != user_id:
+            raise NotFound("This conversation")
+        conversation.touch(at=at)
+        self.table.put(conversation_id, conversation)
+
+    def add(self, conversation: Conversation) -> None:
+        insert(self.table, conversation.id, conversation)
+
+    def save(self, conversation: Conversation) -> None:
+        replace(self.table, conversation.id, conversation)

@@ -1,0 +1,90 @@
+"""Interactions, each of which ends once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from chatbill.adapters.memory.repositories.conversations import MemoryConversations
+from chatbill.adapters.memory.repositories.rows import insert, newest, within
+from chatbill.adapters.memory.tables import Table
+from chatbill.application.ports.repositories import HistoryFilter, Position
+from chatbill.domain.chat import Interaction, Outcome, Role, Turn
+from chatbill.domain.errors import AlreadySettled
+from chatbill.domain.ids import (
+    ConversationId,
+    InteractionId,
+    UserId,
+)
+
+
+class MemoryInteractions:
+    """Interactions, each of which ends once."""
+
+    def __init__(self, conversations: MemoryConversations) -> None:
+        self.table: Table[str, Interaction] = Table()
+        self.stops: Table[str, datetime] = Table()
+        self._conversations = conversations
+
+    def get(self, interaction_id: InteractionId) -> Interaction | None:
+        return self.table.get(interaction_id)
+
+    def turns(self, conversation_id: ConversationId, *, limit: int) -> list[Turn]:
+        said = [
+            row
+            for row in self.of_conversation(conversation_id, after=None, limit=len(self._rows(conversation_id)))
+            if row.outcome in {Outcome.COMPLETED, Outcome.STOPPED} and row.reply
+        ]
+        turns = []
+        for row in reversed(said[:limit]):
+            turns += [Turn(Role.USER, row.prompt), Turn(Role.ASSISTANT, row.reply)]
+        return turns
+
+    def is_running_in(self, conversation_id: ConversationId) -> bool:
+        return any(row.is_running for row in self._rows(conversation_id))
+
+    def asked_to_stop(self, among: Sequence[InteractionId]) -> list[InteractionId]:
+        return [interaction_id for interaction_id in among if self.stops.get(interaction_id) is not None]
+
+    def of_conversation(
+        self, conversation_id: ConversationId, *, after: Position | None, limit: int
+    ) -> list[Interaction]:
+        return newest(self._rows(conversation_id), lambda row: (row.created_at, row.id), after)[:limit]
+
+    def history(
+        self, user_id: UserId, filters: HistoryFilter, *, after: Position | None, limit: int
+    ) -> list[Interaction]:
+        needle = filters.text.casefold() if filters.text else None
+        mine = [
+            row
+            for row in self.table.rows()
+            if row.user_id == user_id
+            and self._conversations.get(row.conversation_id) is not None
+            and (filters.model is None or row.model == filters.model)
+            and within(row.created_at, filters.period)
+            and (needle is None or needle in row.prompt.casefold() or needle in row.reply.casefold())
+        ]
+        return newest(mine, lambda row: (row.created_at, row.id), after)[:limit]
+
+    def add(self, interaction: Interaction) -> None:
+        insert(self.table, interaction.id, interaction)
+
+    def save(self, interaction: Interaction) -> None:
+        stored = self.table.get(interaction.id)
+        if stored is None or not stored.is_running:
+            raise AlreadySettled(f"interaction {interaction.id} is not running")
+        self.table.put(interaction.id, interaction)
+        self.stops.remove(interaction.id)
+
+    def ask_to_stop(self, interaction_id: InteractionId, *, at: datetime) -> None:
+        stored = self.table.get(interaction_id)
+        if stored is not None and stored.is_running and self.stops.get(interaction_id) is None:
+            self.stops.put(interaction_id, at)
+
+    def erase_texts(self, conversation_id: ConversationId) -> None:
+        for row in self._rows(conversation_id):
+            row.prompt = row.reply = ""
+            self.table.put(row.id, row)
+
+    def _rows(self, conversation_id: ConversationId) -> list[Interaction]:
+        return [row for row in self.table.rows() if row.conversation_id == conversation_id]
