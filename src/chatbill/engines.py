@@ -103,7 +103,7 @@ def _servers(settings: Settings, specs: tuple[ModelSpec, ...]) -> Engine:
         specs,
         key=lambda name: _key(settings, name),
         max_queued=settings.queue_size,
-        probe_s=settings.engine_probe_s,
+        probe_s=settings.probe_interval_s,
         patience=Patience(
             first_token_s=settings.first_token_timeout_s,
             between_tokens_s=settings.engine_silence_s,

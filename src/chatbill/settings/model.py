@@ -98,10 +98,6 @@ class Settings(BaseSettings):
     engine_silence_s: Seconds = Field(
         default=30, description="Longest silence of a model's server between two tokens, in seconds."
     )
-    engine_probe_s: Seconds = Field(
-        default=30,
-        description="A model on a server that wrote nothing for so long is asked for one token, in seconds.",
-    )
     generation_timeout_s: Seconds = Field(default=120, description="Longest time one reply may take, in seconds.")
     first_token_timeout_s: Seconds = Field(
         default=60,
@@ -125,8 +121,8 @@ class Settings(BaseSettings):
     )
     probe_interval_s: Grace = Field(
         default=30,
-        description="A model that wrote nothing for this long is asked for one token, to see that it can, in seconds; "
-        "0: never.",
+        description="A model, here or on a server, that wrote nothing for this long is asked for one token, to see "
+        "that it can, in seconds; 0: never.",
     )
     stuck_after_s: Seconds = Field(
         default=120,

@@ -188,6 +188,46 @@ async def test_a_model_that_is_not_offered_has_time_to_be_loaded_by_its_server()
         assert here.status.state is ModelState.READY
 
 
+async def test_a_model_on_offer_is_healthy_while_it_is_known_to_write_and_no_longer() -> None:
+    async with scene(probe_s=0.1, patience=replace(QUICK, trial_s=0.2)) as here:
+        await asyncio.sleep(0.6)
+        watched = here.status
+        [remote] = here.engine._models.values()
+        assert remote._watching
+        remote._watching.cancel()  # whatever it is that keeps it from being asked
+        await eventually(lambda: not here.status.healthy)
+        forgotten = here.status
+        await here.end()
+        heard = here.status
+
+    assert (watched.state, watched.healthy) == (ModelState.READY, True)
+    assert (forgotten.state, forgotten.available) == (ModelState.READY, True)
+    assert heard.healthy
+
+
+async def test_a_model_that_is_not_offered_is_not_missed() -> None:
+    """Other models may answer meanwhile, and it comes back by itself; see docs/decisions/0008."""
+    async with scene(probe_s=0.1) as here:
+        here.server.probed = refusing(500)
+        await becomes(here, ModelState.UNAVAILABLE)
+        assert here.status.healthy
+
+
+async def test_a_model_that_nobody_wants_to_hear_from_is_asked_only_when_it_broke() -> None:
+    async with scene(in_turn(refusing(500), works), probe_s=0) as here:
+        await asyncio.sleep(0.3)
+        idle = here.server.probes
+        quiet = here.status
+        here.server.probed = refusing(500)
+        await here.end()
+        await becomes(here, ModelState.UNAVAILABLE)
+        here.server.probed = works
+        await becomes(here, ModelState.READY)
+
+    assert idle == 1  # at the start
+    assert (quiet.state, quiet.healthy) == (ModelState.READY, True)
+
+
 async def test_failures_of_one_model_take_the_server_out_and_a_probe_puts_it_back() -> None:
     async with bad_server(refusing(500)) as server:
         engine = OpenAIEngine(on_server(server.url), patience=QUICK, probe_s=30)

@@ -18,7 +18,7 @@ class OpenAIEngine:
     """Answers with models of servers that speak OpenAI's API; every spec has a `ServerSource`.
 
     `key` finds the key that a source names. At most `max_queued` requests wait for a model; one more is `Overloaded`.
-    Models that wrote nothing for `probe_s` seconds are asked for one token. Belongs to one event loop.
+    Models that wrote nothing for `probe_s` seconds (0: never) are asked for one token. Belongs to one event loop.
     """
 
     name = "openai"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from contextlib import aclosing, suppress
 from typing import Any
 
@@ -24,6 +25,8 @@ _log = structlog.get_logger(__name__)
 _STOPPING = "the service is stopping"
 _STOPPED = "The service is stopping; nothing was charged. Try again shortly."
 _FIRST_RECHECK_S = 1.0
+_LAST_RECHECK_S = 30.0
+"""How often a model that does not work is asked again in the end, where idle ones are never asked."""
 _PROBE = (Turn(Role.USER, "Hi"),)
 MAX_STOPS = 4
 """As many as OpenAI takes; the others are looked for here all the same."""
@@ -32,8 +35,9 @@ MAX_STOPS = 4
 class RemoteModel:
     """Asks for replies of one model, at most the source's `concurrency` at once while `max_queued` others wait.
 
-    It is ready while it works: each token proves it, and where none came for `probe_s` seconds, one is asked for. What
-    was found not to work is asked again after a second, then after twice as long each time up to `probe_s`.
+    It is ready while it works: each token proves it, and where none came for `probe_s` seconds (0: however long), one
+    is asked for. What was found not to work is asked again after a second, then after twice as long each time up to
+    `probe_s`. It is not healthy while it is offered and not known to write, because nobody asked it for too long.
     """
 
     def __init__(
@@ -63,7 +67,8 @@ class RemoteModel:
             state, reason = ModelState.UNAVAILABLE, self._trouble or Trouble(Kind.BROKEN, "").reason
         elif self._worked_at is None:
             state, reason = ModelState.LOADING, "its server has not answered yet"
-        return ModelStatus(state=state, reason=reason, running=self._running, queued=queued)
+        healthy = state is not ModelState.READY or self._is_vouched_for()
+        return ModelStatus(state=state, reason=reason, running=self._running, queued=queued, healthy=healthy)
 
     async def start(self) -> None:
         """Read the tokenizer, ask for a first token, and keep watching from then on."""
@@ -220,9 +225,9 @@ class RemoteModel:
             if self.status().state is ModelState.READY:
                 recheck_s = _FIRST_RECHECK_S
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._doubted.wait(), self._probe_s)
+                    await asyncio.wait_for(self._doubted.wait(), self._probe_s or None)
             else:
-                await asyncio.sleep(min(recheck_s, self._probe_s))
+                await asyncio.sleep(min(recheck_s, self._probe_s or _LAST_RECHECK_S))
                 recheck_s *= 2
             if not self._lately_worked():
                 await self._probe()
@@ -230,7 +235,19 @@ class RemoteModel:
     def _lately_worked(self) -> bool:
         if self._worked_at is None or self._doubted.is_set() or self._trouble or self._server.circuit.is_open:
             return False
-        return asyncio.get_running_loop().time() - self._worked_at < self._probe_s
+        return not self._probe_s or self._silent_for_s() < self._probe_s
+
+    def _is_vouched_for(self) -> bool:
+        """Whether a token came not long ago: by now another one was asked for, or may still come."""
+        if not self._probe_s:
+            return True
+        return self._silent_for_s() <= self._probe_s + self._server.patience.trial_s
+
+    def _silent_for_s(self) -> float:
+        """Seconds since the last token."""
+        if self._worked_at is None:
+            return math.inf
+        return asyncio.get_running_loop().time() - self._worked_at
 
     async def _probe(self) -> None:
         """Ask for one token; with it the model is ready, without it it is not."""
