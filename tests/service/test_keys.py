@@ -69,7 +69,8 @@ async def test_all_keys_of_a_person_end_together_and_again_is_harmless(service: 
     assert [json.loads(line)["was_revoked"] for line in done.stdout.splitlines()] == [False] * 3
     assert not any(opens(service, key) for key in keys)
     assert opens(service, bobs)
-    assert service.run("keys", "list", "alice").stdout == "alice has no API keys.\n"
+    assert service.run("keys", "list", "alice").stdout == "All API keys of alice are revoked; --all lists them.\n"
+    assert service.run("keys", "list", "root").stdout == "root has no API keys.\n"
     again = service.run("keys", "revoke", "--all-of", "alice", *ON_RECORD)
     assert (again.returncode, again.stdout) == (0, "There was no key to revoke.\n")
     by_beginning = service.run("keys", "revoke", keys[0][:-43], *ON_RECORD)

@@ -41,7 +41,7 @@ def list_(user: str, *, with_revoked: bool, as_json: bool) -> None:
         click.secho(f"{record.state.key.name}  ", bold=True, nl=False)
         click.echo(f"{_beginning(record.state.key)}…\n    {_words(record)}")
     if not shown:
-        click.echo(f"{user} has no API keys.")
+        click.echo(f"All API keys of {user} are revoked; --all lists them." if found else f"{user} has no API keys.")
 
 
 @keys.command()
