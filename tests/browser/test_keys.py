@@ -94,8 +94,7 @@ def test_a_key_is_made_and_the_program_that_the_page_shows_works_with_it(visit: 
     expect(panel.rows).to_contain_text(f"{key[:-SECRET_CHARS]}…")
     expect(panel.rows).to_contain_text("1 of 20 credits this month · last used ")
     panel.visitor.picture("2-used")
-    panel.visitor.page.reload()
-    panel.visitor.sees_balance("99 credits")
+    panel.close().visitor.sees_balance("99 credits")
 
 
 def test_nothing_of_a_key_is_left_once_it_is_no_longer_shown(visit: Visit, address: str) -> None:

@@ -36,7 +36,8 @@ function factsOf(key) {
     `made ${day.format(new Date(key.created_at))}`,
   ];
   if (key.expires_at) facts.push(`${key.active ? "ends" : "ended"} ${minute.format(new Date(key.expires_at))}`);
-  return facts.join("\u00a0· ");
+  // Lines break between facts and not within them.
+  return facts.map((fact) => fact.replaceAll(" ", "\u00a0")).join("\u00a0· ");
 }
 
 function rowOf(key) {
@@ -117,7 +118,11 @@ part("#cb-key-done").addEventListener("click", async () => {
   await listKeys();
 });
 part(".cb-close").addEventListener("click", () => keysPanel.close());
-keysPanel.addEventListener("close", forget);
+keysPanel.addEventListener("close", () => {
+  forget();
+  // A program may have spent credits meanwhile.
+  document.querySelector("#cb-refresh")?.click();
+});
 // A key that was not copied yet is not lost by a slip on the keyboard.
 keysPanel.addEventListener("cancel", (event) => {
   if (secret.textContent) event.preventDefault();
