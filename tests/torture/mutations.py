@@ -8,6 +8,8 @@ WALLETS = "src/chatbill/domain/wallets.py"
 CHAT = "src/chatbill/domain/chat.py"
 CREDITS = "src/chatbill/domain/credits.py"
 KEYS = "src/chatbill/domain/idempotency.py"
+API_KEYS = "src/chatbill/domain/api_keys.py"
+KEY_SPENDING = "src/chatbill/application/key_spending.py"
 ACCEPTANCE = "src/chatbill/application/acceptance.py"
 SETTLEMENT = "src/chatbill/application/settlement.py"
 REPLIES = "src/chatbill/application/replies.py"
@@ -21,6 +23,7 @@ WRITER = "src/chatbill/adapters/persistence/writer.py"
 DRIVER = "src/chatbill/adapters/persistence/sqlite_driver.py"
 
 T_SEND = "tests/application/test_send_message.py"
+T_API_KEYS = "tests/application/test_api_keys.py::TestCaps"
 T_TOP_UP = "tests/application/test_top_up.py"
 T_HAND = "tests/application/test_by_hand.py"
 T_WALLETS = "tests/domain/test_wallets.py"
@@ -224,5 +227,21 @@ MUTANTS = (
         "a hold ends before the reply that it pays for may",
         (Edit(SEND, "seconds=self.bounds.deadline_s + self.bounds.grace_s", "seconds=self.bounds.grace_s - 1"),),
         (f"{T_SEND}::test_a_hold_that_outlives_its_reply_is_swept_and_the_late_reply_is_free", T_SEND),
+    ),
+    Mutant(
+        "the cap of an API key is not looked at",
+        (Edit(API_KEYS, "if self.monthly_cap is not None and self.used + amount > self.monthly_cap:", "if False:"),),
+        (f"{T_API_KEYS}::test_of_64_requests_at_once_exactly_those_within_the_cap_are_taken",),
+    ),
+    Mutant(
+        "what a request did not cost is not given back to its API key",
+        (Edit(SETTLEMENT, "    give_back(tx, interaction, hold.amount - charged)\n", ""),),
+        (f"{T_API_KEYS}::test_what_a_hold_was_too_high_is_given_back",),
+    ),
+    Mutant(
+        "a request counts for the month in which it ends",
+        (Edit(KEY_SPENDING, "month_start(interaction.created_at), credits",
+              "month_start(interaction.finished_at or interaction.created_at), credits"),),
+        (f"{T_API_KEYS}::test_a_request_counts_for_the_month_in_which_it_was_accepted",),
     ),
 )  # fmt: skip
