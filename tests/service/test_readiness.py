@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 
 from tests.service.process import Service
@@ -85,6 +86,22 @@ async def test_a_full_disk_makes_it_unready_until_there_is_room(small_disk: Path
     assert log.count("the database can be used again") == 1
     assert await asyncio.to_thread(service.stop) == 0
     assert service.verify()["charges"] == 1
+
+
+@pytest.mark.skipif(not hasattr(psutil, "RLIMIT_FSIZE"), reason="processes have no such limit here")
+async def test_a_disk_that_takes_no_writes_makes_it_unready_until_it_does(tmp_path: Path, service: Service) -> None:
+    service.data_dir = tmp_path
+    await asyncio.to_thread(service.start)
+    assert service.process
+    process = psutil.Process(service.process.pid)
+    async with service.client(await service.person()) as client:
+        assert (await client.get("/health/ready")).status_code == 200
+        process.rlimit(psutil.RLIMIT_FSIZE, (0, -1))
+        unready = (await ready_is(client, 503)).json()
+        assert unready["missing"] == ["database"]
+        assert unready["why"]["database"].startswith("The disk does not take or give what it should.")
+        process.rlimit(psutil.RLIMIT_FSIZE, (-1, -1))
+        await ready_is(client, 200)
 
 
 @pytest.mark.parametrize("how", ["removed", "replaced"])
