@@ -67,7 +67,7 @@ class KnowsAll(CachingEngine):
         return kept
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def real_engine() -> Iterator[Engine]:
     with demo_engine(slots=2, max_queued=PLACES - 2) as engine:
         yield engine

@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.model, pytest.mark.timeout(300)]
 FRANCE = "What is the capital of France? Answer in one sentence."
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def plain() -> tuple[Any, Any]:
     """Model and tokenizer as anybody would load them, in float32, where greedy choices meet no near-ties."""
     torch_runtime()
