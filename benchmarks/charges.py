@@ -15,13 +15,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from statistics import median
 
-from chatbill.adapters.system import Uuid7Ids
+from chatbill.adapters.system import SystemClock, Uuid7Ids
 from chatbill.application.acceptance import accept
 from chatbill.application.ports.repositories import HeldWork
-from chatbill.application.ports.store import Snapshot, Store, Transaction
+from chatbill.application.ports.store import Store, Transaction
 from chatbill.application.principal import Principal
 from chatbill.application.settlement import Ending, record_end, settle
-from chatbill.domain.audit import Difference, Tally, audit
+from chatbill.application.use_cases.verify_ledger import VerifyLedger
+from chatbill.domain.audit import Difference
 from chatbill.domain.chat import Conversation, Interaction, Outcome
 from chatbill.domain.credits import Price, Usage
 from chatbill.domain.ids import ConversationId, EntryId, HoldId, InteractionId, ModelId, UserId, WalletId
@@ -161,22 +162,8 @@ def machine() -> str:
 
 async def prove_the_books(store: Store) -> None:
     """Speed that loses money is not speed."""
-    tally = Tally()
-
-    def differences(snapshot: Snapshot) -> list[Difference]:
-        books = snapshot.books
-        found = audit(
-            books.wallets(),
-            books.entries(),
-            books.settlements(),
-            books.unheld(),
-            books.purchases(),
-            books.key_uses(),
-            now=datetime.now(UTC) - timedelta(hours=1),
-            tally=tally,
-        )
-        return list(found)
-
+    verify, differences = VerifyLedger(store=store, clock=SystemClock(), sweep_allowance_s=3_600), list[Difference]()
     started = time.perf_counter()
-    assert await store.read(differences) == []
-    print(f"the ledger verifies: {tally.charges} charges in {time.perf_counter() - started:.1f} s")
+    verdict = await verify(differences.append)
+    assert not differences
+    print(f"the ledger verifies: {verdict.tally.charges} charges in {time.perf_counter() - started:.1f} s")

@@ -16,8 +16,9 @@ import time
 from dataclasses import asdict, dataclass, field
 from functools import partial
 
+from chatbill.application.auditing import audit_books
 from chatbill.application.ports.store import Snapshot, Store, StoreUnavailable, Transaction
-from chatbill.domain.audit import Tally, audit
+from chatbill.domain.audit import Tally
 from chatbill.domain.errors import InvalidRequest
 from chatbill.domain.ids import EntryId, UserId, WalletId
 from chatbill.domain.ledger import Cause
@@ -111,17 +112,7 @@ def total(snapshot: Snapshot) -> int:
 
 def audited(snapshot: Snapshot) -> list[str]:
     """What the audit finds in the midst of it."""
-    books = snapshot.books
-    found_ = audit(
-        books.wallets(),
-        books.entries(),
-        books.settlements(),
-        books.unheld(),
-        books.purchases(),
-        books.key_uses(),
-        now=tomorrow(),
-        tally=Tally(),
-    )
+    found_ = audit_books(snapshot.books, now=tomorrow(), tally=Tally())
     return [f"{each.rule}: {each.subject} {each.detail}" for each in found_]
 
 

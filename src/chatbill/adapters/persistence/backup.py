@@ -25,9 +25,10 @@ from chatbill.adapters.persistence.opening import is_postgres, parsed, sqlite_pa
 from chatbill.adapters.persistence.place import Place
 from chatbill.adapters.persistence.repositories import SqlTransaction
 from chatbill.adapters.persistence.sqlite_driver import connect_to_read, load_driver, make_file, sqlite_database
+from chatbill.application.auditing import audit_books
 from chatbill.application.ports.repositories import BooksReader
 from chatbill.application.ports.store import StoreUnavailable
-from chatbill.domain.audit import Tally, audit
+from chatbill.domain.audit import Tally
 
 BUSY_TIMEOUT_S = 2.0
 SHOWN = 10
@@ -110,16 +111,7 @@ def _proved(driver: ModuleType, copy: Path, source: Path) -> Tally:
 
 def _differences(books: BooksReader, tally: Tally) -> list[str]:
     """The first of them. In an old copy every pending hold is past its time, and nothing is wrong with that."""
-    found = audit(
-        books.wallets(),
-        books.entries(),
-        books.settlements(),
-        books.unheld(),
-        books.purchases(),
-        books.key_uses(),
-        now=_BEGINNING,
-        tally=tally,
-    )
+    found = audit_books(books, now=_BEGINNING, tally=tally)
     return [f"{difference.subject}: {difference.detail}" for difference in islice(found, SHOWN)]
 
 

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
+from chatbill.application.auditing import audit_books
 from chatbill.application.ports.clock import Clock
 from chatbill.application.ports.store import Snapshot, Store
-from chatbill.domain.audit import Difference, Tally, audit
+from chatbill.domain.audit import Difference, Tally
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,18 +38,8 @@ class VerifyLedger:
         overdue = self.clock() - timedelta(seconds=self.sweep_allowance_s)
 
         def query(snapshot: Snapshot) -> Verdict:
-            books, tally, differences = snapshot.books, Tally(), 0
-            found = audit(
-                books.wallets(),
-                books.entries(),
-                books.settlements(),
-                books.unheld(),
-                books.purchases(),
-                books.key_uses(),
-                now=overdue,
-                tally=tally,
-            )
-            for difference in found:
+            tally, differences = Tally(), 0
+            for difference in audit_books(snapshot.books, now=overdue, tally=tally):
                 differences += 1
                 report(difference)
             return Verdict(tally, differences)
