@@ -82,6 +82,7 @@ class GoodServer:
             usage = {"prompt_tokens": prompt, "completion_tokens": len(words), "total_tokens": prompt + len(words)}
             await say({"object": "chat.completion.chunk", "choices": [], "usage": usage})
         await say("[DONE]")
+        await asyncio.sleep(0.02)  # over a network the end of a response often comes by itself
         await send({"type": "http.response.body", "body": b""})
 
 
