@@ -70,15 +70,21 @@ def grow(tx: Transaction) -> int:
 
 
 async def test_an_answer_comes_after_the_commit_that_it_rests_on(store: SqliteStore, path: Path) -> None:
-    """Each caller, once answered, finds its change with a connection that is not the store's."""
+    """Work that is done waits for the end of its batch, here held up by the work behind it."""
+    before, behind = Gate(), Gate()
+    first = asyncio.create_task(store.write(before))
+    await asyncio.to_thread(before.entered.wait)
+    answer = asyncio.create_task(store.write(grow))
+    last = asyncio.create_task(store.write(behind))
+    await asyncio.sleep(0)
+    before.open.set()
+    await asyncio.to_thread(behind.entered.wait)
+    early, _ = await asyncio.wait([answer], timeout=0.1)
+    behind.open.set()
+    assert not early, "answered while its transaction was open"
+    await asyncio.gather(first, last)
     other = connect(path)
-
-    async def change() -> bool:
-        mine = await store.write(grow)
-        (seen,) = other.execute("SELECT held FROM wallets").fetchone()
-        return bool(seen >= mine)
-
-    assert all(await asyncio.gather(*(change() for _ in range(40))))
+    assert other.execute("SELECT held FROM wallets").fetchone() == (await answer,)
     other.close()
 
 
