@@ -34,6 +34,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
+from chatbill.domain.wording import credits_text
+
 
 class ChatbillError(Exception):
     """The root: everything chatbill raises on purpose."""
@@ -168,7 +170,9 @@ class InsufficientCredits(ChatbillError):
     def __init__(self, *, required: int, available: int) -> None:
         self.required = required
         self.available = available
-        super().__init__(f"This needs up to {required} credits and you have {available}. Add credits and try again.")
+        super().__init__(
+            f"This needs up to {credits_text(required)} and you have {available:,}. Add credits and try again."
+        )
 
 
 class CapReached(InsufficientCredits):
@@ -185,8 +189,8 @@ class CapReached(InsufficientCredits):
 
     def __str__(self) -> str:
         return (
-            f"This needs up to {self.required} credits and this API key can spend {self.available} more of its "
-            f"{self.cap} before the month (UTC) ends. Use another key, or wait."
+            f"This needs up to {credits_text(self.required)} and this API key can spend {self.available:,} more of its "
+            f"{self.cap:,} before the month (UTC) ends. Use another key, or wait."
         )
 
 

@@ -9,6 +9,7 @@ from enum import StrEnum
 from chatbill.domain.errors import BrokenBooks, InsufficientCredits, InvalidRequest
 from chatbill.domain.ids import EntryId, HoldId, WalletId
 from chatbill.domain.ledger import COUNTERPART, MAX_CREDITS, Cause, EntryKind, LedgerEntry, wallet_account
+from chatbill.domain.wording import credits_text
 
 
 class HoldState(StrEnum):
@@ -101,7 +102,8 @@ class Wallet:
         if hold.wallet_id != self.id:
             raise BrokenBooks(f"hold {hold.id} belongs to another wallet than {self.id}")
         if not 0 < amount <= hold.refundable:
-            raise InvalidRequest.of("amount", f"must be 1 to {hold.refundable} credits, which is left of the charge")
+            left = credits_text(hold.refundable)
+            raise InvalidRequest.of("amount", f"must be at least 1, and {left} of the charge can still be refunded")
         hold.refunded += amount
         return self._post(EntryKind.REFUND, amount, entry_id=entry_id, at=at, cause=cause)
 
@@ -115,7 +117,7 @@ class Wallet:
             raise InvalidRequest.of("amount", "must not be 0")
         if amount < 0 and left < -max_debt:
             most = self.available + max_debt
-            raise InvalidRequest.of("amount", f"can take at most {max(most, 0)} credits from this wallet")
+            raise InvalidRequest.of("amount", f"can take at most {credits_text(max(most, 0))} from this wallet")
         self.overdraft = max(self.overdraft, -left)
         return self._post(EntryKind.ADJUSTMENT, amount, entry_id=entry_id, at=at, cause=cause)
 

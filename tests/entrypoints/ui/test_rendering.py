@@ -46,11 +46,6 @@ def texts(messages: list[rendering.ChatMessage]) -> list[str]:
     return [message["content"] for message in messages]
 
 
-@pytest.mark.parametrize(("count", "words"), [(0, "0 credits"), (1, "1 credit"), (1_250, "1,250 credits")])
-def test_credits_are_counted_in_words(count: int, words: str) -> None:
-    assert rendering.credits_text(count) == words
-
-
 @pytest.mark.parametrize(
     ("amount", "currency", "words"), [("4.5", "EUR", "€4.50"), ("1000", "USD", "$1,000.00"), ("3", "CHF", "3.00 CHF")]
 )

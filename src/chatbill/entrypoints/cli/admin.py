@@ -8,6 +8,7 @@ import click
 
 from chatbill.application.use_cases.register import Registration
 from chatbill.domain.users import UserRole
+from chatbill.domain.wording import credits_text
 from chatbill.entrypoints.cli.wiring import run, settings_from
 
 
@@ -26,7 +27,7 @@ def create(username: str, email: str, password_stdin: bool) -> None:  # noqa: FB
     password = sys.stdin.readline().rstrip("\r\n") if password_stdin else _asked()
     registration = Registration(username=username, email=email, password=password, role=UserRole.ADMIN)
     account = run(settings, lambda container: container.register()(registration))
-    click.echo(f"Administrator {account.username} was made, with {account.balance} credits.")
+    click.echo(f"Administrator {account.username} was made, with {credits_text(account.balance)}.")
 
 
 def _asked() -> str:

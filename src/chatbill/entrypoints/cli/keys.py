@@ -15,6 +15,7 @@ from chatbill.application.use_cases.revoke_keys import RevokedKey, WhichKeys
 from chatbill.container import Container
 from chatbill.domain.api_keys import MAX_ID_CHARS, PREFIX, ApiKey
 from chatbill.domain.ids import ApiKeyId
+from chatbill.domain.wording import credits_text
 from chatbill.entrypoints.cli.wiring import run, settings_from
 
 _as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object a key, for machines.")
@@ -110,8 +111,9 @@ def _figures(record: KeyRecord) -> dict[str, Any]:
 
 def _words(record: KeyRecord) -> str:
     key = record.state.key
-    cap = "" if key.monthly_cap is None else f" of {key.monthly_cap}"
-    facts = [f"{record.state.used_this_month}{cap} credits this month"]
+    used = record.state.used_this_month
+    share = credits_text(used) if key.monthly_cap is None else f"{used:,} of {credits_text(key.monthly_cap)}"
+    facts = [f"{share} this month"]
     facts.append(f"last used {_minute(key.last_used_at)}" if key.last_used_at else "never used")
     facts.append(f"made {_minute(key.created_at)}")
     if key.expires_at:

@@ -14,6 +14,7 @@ from chatbill.domain.credits import Price
 from chatbill.domain.errors import ChatbillError, InsufficientCredits, InvalidRequest
 from chatbill.domain.ids import ModelId
 from chatbill.domain.payments import Money, Package
+from chatbill.domain.wording import credits_text
 
 SYMBOLS: Final = {"EUR": "€", "GBP": "£", "USD": "$"}
 WRITING: Final = "writing…"
@@ -34,11 +35,6 @@ class ChatMessage(TypedDict):
 
 
 Names = Mapping[ModelId, str]
-
-
-def credits_text(credits_count: int) -> str:
-    """Such as "1 credit", "1,250 credits"."""
-    return f"{credits_count:,} {'credit' if credits_count == 1 else 'credits'}"
 
 
 def money_text(money: Money) -> str:

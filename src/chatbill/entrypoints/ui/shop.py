@@ -10,6 +10,7 @@ import gradio as gr
 from chatbill.application.service import UseCases
 from chatbill.application.use_cases.top_up import Order, Receipt
 from chatbill.domain.errors import ChatbillError
+from chatbill.domain.wording import credits_text
 from chatbill.entrypoints.ui import rendering
 from chatbill.entrypoints.ui.config import WebConfig
 from chatbill.entrypoints.ui.view import View
@@ -87,4 +88,4 @@ def _words(receipt: Receipt) -> str:
     payment = receipt.payment
     if receipt.checkout_url:
         return f"[Pay {rendering.money_text(payment.price)} at the payment provider]({receipt.checkout_url})"
-    return f"**{rendering.credits_text(payment.credits)} added.** Your balance is up to date."
+    return f"**{credits_text(payment.credits)} added.** Your balance is up to date."
