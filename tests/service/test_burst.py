@@ -66,7 +66,7 @@ async def burst(service: Service, token: str) -> list[httpx.Response]:
     """All at once, over one connection each; no reply is like another, so each has to be computed."""
     async with service.client(token) as client:
         client.timeout = httpx.Timeout(200)
-        message = {"model": "demo-mini", "message": "Say hello.", "max_tokens": 16, "temperature": 1}
+        message = {"model": "demo-mini", "message": "Say hello.", "max_tokens": 4, "temperature": 1}
         return await asyncio.gather(*(client.post("/chat/message", json=message) for _ in range(BURST)))
 
 
