@@ -117,7 +117,7 @@ class FakeRuntime:
     """Loads fakes, and breaks where it is told to.
 
     A model takes two bytes of `gpu_bytes` for each of its parameters until nothing refers to it any more. While `hold`
-    is set, loading does not return.
+    is set, loading does not begin; while `hold_full` is, it has taken all its memory and does not return.
     """
 
     broken: dict[str, Exception] = field(default_factory=dict)
@@ -125,6 +125,7 @@ class FakeRuntime:
     loaded: list[str] = field(default_factory=list)
     device: Device = "cpu"
     hold: threading.Event = field(default_factory=threading.Event)
+    hold_full: threading.Event = field(default_factory=threading.Event)
     _models: dict[str, weakref.ref[FakeModel]] = field(default_factory=dict)
 
     @property
@@ -148,6 +149,8 @@ class FakeRuntime:
         self.loaded.append(spec.id)
         self._take(2 * spec.parameters)
         weakref.finalize(model, self._take, -2 * spec.parameters)
+        while self.hold_full.is_set():
+            time.sleep(0.002)
         return model
 
     def _take(self, size: int) -> None:

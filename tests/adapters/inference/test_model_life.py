@@ -86,6 +86,7 @@ async def life(
         yield Life(engine, runtime)
     finally:
         runtime.hold.clear()
+        runtime.hold_full.clear()
         for model in runtime.models.values():
             model.stuck.clear()
         await engine.close()
@@ -118,6 +119,18 @@ async def test_an_idle_model_leaves_for_the_one_that_is_asked_for_and_comes_back
         assert here.runtime.loaded == [MINI, PRO, MINI]
     gc.collect()
     assert here.runtime.gpu_bytes == ROOM_FOR_ONE
+
+
+async def test_who_comes_while_another_is_loaded_is_not_told_that_it_could_never_fit(tmp_path: Path) -> None:
+    async with life(tmp_path, FakeRuntime(gpu_bytes=ROOM_FOR_ONE), lazy=True) as here:
+        here.runtime.hold_full.set()
+        first = asyncio.create_task(here.ask(model=MINI))
+        await here.until(lambda: here.runtime.gpu_bytes == ROOM_FOR_ONE - 2 * GB)
+        second = asyncio.create_task(here.ask(model=PRO))
+        await asyncio.wait([second], timeout=0.1)
+        here.runtime.hold_full.clear()
+
+        assert [await first, await second] == ["hello", "hello"]
 
 
 async def test_a_busy_model_never_leaves_and_who_asks_for_the_other_waits_for_it(tmp_path: Path) -> None:

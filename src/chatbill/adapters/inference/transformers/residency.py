@@ -81,9 +81,15 @@ class Residency:
             self._turn.release()
 
     def check(self, spec: ModelSpec, runtime: Runtime) -> None:
-        """Raise `DoesNotFit` when the model would not fit even if all others left."""
-        if not (fit := self._alone(spec, runtime)).fits:
-            raise DoesNotFit(fit.words)
+        """Raise `DoesNotFit` when the model would not fit even if all others left. For who has no turn; never waits.
+
+        While a model is on its way in nobody knows how much of its memory it has taken, so nothing is raised then.
+        """
+        if self._turn.acquire(blocking=False):
+            try:
+                self._check(spec, runtime)
+            finally:
+                self._turn.release()
 
     def make_room(self, spec: ModelSpec, runtime: Runtime, *, wait_s: float) -> Fit:
         """How the model fits now, once idle models have left where that was needed. For the thread whose turn it is.
@@ -96,7 +102,7 @@ class Residency:
             fit = self._beside_others(spec, runtime)
             if fit.fits:
                 return fit
-            self.check(spec, runtime)
+            self._check(spec, runtime)
             others = sorted(self._others(spec), key=lambda resident: resident.last_used_at)
             if wait_s and (left := next((other for other in others if other.leave()), None)):
                 gc.collect()
@@ -111,6 +117,10 @@ class Residency:
     def free_bytes(self, spec: ModelSpec, runtime: Runtime) -> int:
         """Memory that is free, whatever is promised of it."""
         return self._library.fits(spec, free_gpu_bytes=runtime.free_gpu_bytes()).free_bytes
+
+    def _check(self, spec: ModelSpec, runtime: Runtime) -> None:
+        if not (fit := self._alone(spec, runtime)).fits:
+            raise DoesNotFit(fit.words)
 
     def _others(self, spec: ModelSpec) -> list[Resident]:
         return [resident for resident in self.residents if resident.id != spec.id and resident.fit]
