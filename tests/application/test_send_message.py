@@ -391,6 +391,18 @@ async def test_a_refused_message_leaves_no_trace() -> None:
 
 
 @pytest.mark.parametrize(
+    ("said", "asked"), [(None, None), (0, 0), (5e-324, 0), (1e-38, 0), (9e-6, 0), (1e-5, 1e-5), (0.7, 0.7)]
+)
+async def test_no_engine_is_asked_for_a_temperature_that_it_could_not_divide_by(
+    said: float | None, asked: float | None
+) -> None:
+    here = await scene()
+    await here.send("Hello", temperature=said)
+
+    assert here.engine.last.request.temperature == asked
+
+
+@pytest.mark.parametrize(
     ("message", "error"),
     [
         (Message(model="demo-max", text="Hello"), InvalidRequest),

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -180,6 +181,32 @@ async def test_one_token_can_be_asked_for(engine: Engine) -> None:
 @also_kept
 async def test_at_temperature_0_the_same_prompt_gives_the_same_reply(engine: Engine) -> None:
     assert await reply(engine, asked(LONG)) == await reply(engine, asked(LONG))
+
+
+@also_kept
+@pytest.mark.parametrize("temperature", [5e-324, 1e-310, 1e-45, 1e-38, 1e-6])
+async def test_a_temperature_next_to_0_is_0(engine: Engine, temperature: float) -> None:
+    assert await reply(engine, asked(SHORT, temperature=temperature)) == await reply(engine, asked(SHORT))
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"temperature": 1e-5},
+        {"temperature": 2.0},
+        {"temperature": 2.0, "top_p": 5e-324},
+        {"temperature": 1e-5, "top_p": 1e-45},
+        {"top_p": 1 - 2**-53},
+        {"seed": -(2**63)},
+        {"seed": 2**63 - 1},
+    ],
+    ids=str,
+)
+async def test_no_allowed_setting_makes_a_reply_fail(engine: Engine, odd: dict[str, Any]) -> None:
+    _, tokens = await reply(engine, replace(asked(SHORT, temperature=1.0, max_tokens=4), **odd))
+
+    assert tokens >= 1
+    assert await reply(engine, asked(SHORT)) == await reply(engine, asked(SHORT))
 
 
 @also_kept

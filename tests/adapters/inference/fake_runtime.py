@@ -28,6 +28,7 @@ class FakeWriting:
         self.reading = True
         self.ended = self.cut_off = False
         self.error: Exception | None = None
+        self.model_is_well = "[[own:fault]]" in request.turns[-1].text
         self.tokens = 0
         self._script = Script.of(request.turns[-1].text)
         self._pieces = PieceMaker(request.stop)
@@ -47,7 +48,7 @@ class FakeWriting:
         self._not_before = time.monotonic() + self._script.sleep_s
 
     def write(self) -> None:
-        if self._script.fail_after == self.tokens:
+        if self._script.fail_after == self.tokens or self.model_is_well:
             self.error, self.ended = ValueError("a secret detail of the machine"), True
             return
         if piece := self._pieces.push(self._words[self.tokens]):
@@ -69,7 +70,7 @@ class FakeWriting:
 class FakeModel:
     """Writes replies together, and counts what it computed and how often it gave memory back.
 
-    While `stuck` is set a step does not return, and `broken` is raised by every step.
+    While `stuck` is set a step does not return. `broken` is raised by every step, `broken_begin` by every beginning. `[[own:fault]]` breaks a reply while the model is well.
     """
 
     def __init__(self) -> None:
@@ -78,11 +79,14 @@ class FakeModel:
         self.widest = 0
         self.stuck = threading.Event()
         self.broken: Exception | None = None
+        self.broken_begin: Exception | None = None
 
     def encode(self, turns: Sequence[Turn]) -> Sequence[int]:
         return [len(word) for turn in turns for word in turn.text.split()]
 
     def begin(self, request: GenerationRequest, prompt: Sequence[int], *, max_tokens: int) -> FakeWriting:
+        if self.broken_begin:
+            raise self.broken_begin
         if "[[begin:fails]]" in request.turns[-1].text:
             raise ValueError("a secret detail of the beginning")
         return FakeWriting(request, max_tokens)

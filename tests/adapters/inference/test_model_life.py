@@ -323,6 +323,36 @@ async def test_a_model_that_keeps_failing_is_taken_out_and_comes_back_after_a_tr
         assert here.runtime.loaded == [MINI, PRO]
 
 
+@pytest.mark.parametrize("directive", ["[[own:fault]]", "[[begin:fails]]"])
+async def test_no_request_can_take_a_model_out_by_itself_and_its_neighbours_write_on(
+    tmp_path: Path, directive: str
+) -> None:
+    async with life(tmp_path) as here:
+        neighbour = asyncio.create_task(here.ask("long [[tokens:40]] [[pause:0.005]]"))
+        for _ in range(6):
+            with pytest.raises(GenerationFailed):
+                await here.ask(f"one {directive}")
+
+        assert here.status().state is ModelState.READY
+        assert len((await neighbour).split()) == 40
+        for _ in range(6):
+            with pytest.raises(GenerationFailed):
+                await here.ask(f"one {directive}")
+        assert await here.ask() == "hello"
+
+
+async def test_a_model_that_fails_its_trials_too_is_taken_out(tmp_path: Path) -> None:
+    async with life(tmp_path) as here:
+        here.fake().broken_begin = ValueError("no reply can be begun")
+        with pytest.raises(GenerationFailed):
+            await here.ask()
+
+        await here.until(lambda: here.status().state is ModelState.UNAVAILABLE)
+        here.fake().broken_begin = None
+        await here.until(lambda: here.status().state is ModelState.READY)
+        assert await here.ask() == "hello"
+
+
 async def test_a_reply_that_works_forgives_those_that_failed(tmp_path: Path) -> None:
     async with life(tmp_path) as here:
         for _ in range(3):

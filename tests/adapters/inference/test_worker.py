@@ -82,6 +82,18 @@ async def test_failures_in_a_row_are_counted_until_a_reply_works(worker: Worker)
     assert worker.failures == 0
 
 
+@pytest.mark.parametrize("directive", ["[[own:fault]]", "[[begin:fails]]"])
+async def test_what_a_request_may_have_caused_itself_is_not_counted_but_raises_a_doubt(
+    worker: Worker, directive: str
+) -> None:
+    with pytest.raises(GenerationFailed):
+        await reply(asked(worker, f"a {directive}"))
+    assert (worker.failures, worker.doubted) == (0, True)
+
+    await reply(asked(worker, "works"))
+    assert (worker.failures, worker.doubted) == (0, False)
+
+
 async def test_a_step_that_fails_for_two_replies_counts_once(worker: Worker, model: FakeModel) -> None:
     both = [asyncio.create_task(reply(asked(worker, "a [[tokens:100]] [[pause:0.01]]"))) for _ in range(2)]
     await until(lambda: worker.running == 2)

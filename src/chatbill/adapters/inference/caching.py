@@ -11,7 +11,15 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 
-from chatbill.application.ports.engine import Engine, Generation, GenerationRequest, ModelState, ModelStatus, Piece
+from chatbill.application.ports.engine import (
+    GREEDY_BELOW,
+    Engine,
+    Generation,
+    GenerationRequest,
+    ModelState,
+    ModelStatus,
+    Piece,
+)
 from chatbill.domain.ids import ModelId
 
 _ANSWER_BYTES, _PIECE_BYTES = 800, 120
@@ -154,8 +162,9 @@ class CachingEngine:
         temperature = request.temperature
         if temperature is None:
             temperature = self._temperatures.get(request.model)
+        greedy = temperature is not None and temperature < GREEDY_BELOW
         # What nobody owns is asked to find out whether the model works, which no kept answer can tell.
-        if request.owner is None or not (temperature == 0 or request.seed is not None):
+        if request.owner is None or not (greedy or request.seed is not None):
             return None
         owner = "" if self._shared else request.owner
         shape = [

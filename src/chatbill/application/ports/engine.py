@@ -10,6 +10,9 @@ from typing import Protocol
 from chatbill.domain.chat import Turn
 from chatbill.domain.ids import ModelId, UserId
 
+GREEDY_BELOW = 1e-5
+"""Temperatures below are greedy: they pick the likeliest token all the same, and scores divided by them overflow."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GenerationRequest:
@@ -17,7 +20,8 @@ class GenerationRequest:
 
     `turns` alternate between the person and the model, oldest first, and end with the person's message. Before them
     can stand one turn of the system, which says what the model shall be.
-    `max_tokens` (at least 1) bounds the reply. `temperature` 0 means greedy; None means the model's own default.
+    `max_tokens` (at least 1) bounds the reply. `temperature` 0, as all below `GREEDY_BELOW`, means greedy; None
+    means the model's own default.
     `owner` is whose request it is: an answer that is kept is given again to them alone, or to nobody where it is None.
     """
 

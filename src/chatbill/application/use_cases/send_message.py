@@ -9,7 +9,7 @@ from datetime import timedelta
 from chatbill.application.acceptance import accept
 from chatbill.application.messages import Message, ReplyBounds
 from chatbill.application.ports.clock import Clock, NewId
-from chatbill.application.ports.engine import Engine, Generation, GenerationRequest
+from chatbill.application.ports.engine import GREEDY_BELOW, Engine, Generation, GenerationRequest
 from chatbill.application.ports.rate_limits import RateLimits
 from chatbill.application.ports.repositories import HeldWork
 from chatbill.application.ports.store import Snapshot, Store, StoreUnavailable
@@ -119,7 +119,7 @@ class SendMessage:
             model=model.id,
             turns=(*turns, Turn(Role.USER, message.text)),
             max_tokens=self.longest_reply(message),
-            temperature=message.temperature,
+            temperature=_steady(message.temperature),
             top_p=message.top_p,
             seed=message.seed,
             stop=message.stop,
@@ -203,6 +203,11 @@ class SendMessage:
         if interaction.is_running:
             raise RequestInProgress
         return Replay(interaction)
+
+
+def _steady(temperature: float | None) -> float | None:
+    """A temperature that any engine can divide by, or 0; not every server behind one knows what is too small."""
+    return 0.0 if temperature is not None and temperature < GREEDY_BELOW else temperature
 
 
 def _leave(beginning: asyncio.Future[Reply | Replay]) -> None:

@@ -17,11 +17,15 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A reply that left the batch: whole, or with the failure that its reader is to be told. Time in seconds."""
+    """A reply that left the batch: whole, or with the failure that its reader is to be told. Time in seconds.
+
+    `alone` is True of a failure that only this reply saw, and that its own request may have caused; never of a trial.
+    """
 
     generation: Job
     failure: GenerationFailed | None
     took_s: float
+    alone: bool = False
 
 
 class Batch:
@@ -78,7 +82,7 @@ class Batch:
             try:
                 seat.writing = self._model.begin(job.request, job.prompt, max_tokens=job.max_tokens)
             except Exception as error:  # noqa: BLE001 - this reply fails, the others go on
-                ended += self._fail([seat], error)
+                ended += self._fail([seat], error, alone=True)
         return ended
 
     def _deliver(self) -> Sequence[Ended]:
@@ -90,7 +94,7 @@ class Batch:
             self.tokens_written += writing.tokens - job.tokens_computed
             job.tokens_computed = writing.tokens
             if writing.error:
-                ended += self._fail([seat], writing.error)
+                ended += self._fail([seat], writing.error, alone=writing.model_is_well)
                 continue
             for piece in writing.take():
                 job.deliver(piece)
@@ -105,12 +109,20 @@ class Batch:
         reading = [seat for seat in self._seats if seat.writing and seat.writing.reading]
         return reading[:1] or list(self._seats)
 
-    def _fail(self, seats: Sequence[_Seat], error: Exception) -> Sequence[Ended]:
+    def _fail(self, seats: Sequence[_Seat], error: Exception, *, alone: bool = False) -> Sequence[Ended]:
         # The cause is for the log alone. It can name files and hold parts of prompts.
         _log.error("generation_failed", model=self._name, replies=len(seats), exc_info=error)
         self._seats = [seat for seat in self._seats if seat not in seats]
         short = self._model.is_out_of_memory(error)
-        return [Ended(seat.generation, OutOfMemory() if short else GenerationFailed(), seat.age_s) for seat in seats]
+        return [
+            Ended(
+                seat.generation,
+                OutOfMemory() if short else GenerationFailed(),
+                seat.age_s,
+                alone=alone and not short and not seat.generation.is_trial,
+            )
+            for seat in seats
+        ]
 
 
 class _Seat:

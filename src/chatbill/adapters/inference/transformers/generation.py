@@ -24,6 +24,11 @@ class Job(Protocol):
     cut_off: bool | None
 
     @property
+    def is_trial(self) -> bool:
+        """True where nobody reads it, and only whether the model works is of interest."""
+        ...
+
+    @property
     def cancelled(self) -> bool:
         """True once nobody waits for the reply."""
         ...
@@ -42,6 +47,7 @@ class ThreadedGeneration:
     completion_tokens: int | None = None
     cut_off: bool | None = None
     cached = False
+    is_trial = False
 
     def __init__(
         self,

@@ -77,6 +77,8 @@ class Health:
                 self._next_trial_at = now + self._pause()
             return Verdict.PROBE if now >= self._next_trial_at else Verdict.NOTHING
         self._taken_out = False
+        if worker.doubted:
+            return Verdict.PROBE
         idle = self._bounds.probe_interval_s and now - self._wrote_at >= self._bounds.probe_interval_s
         return Verdict.PROBE if idle else Verdict.NOTHING
 

@@ -17,6 +17,7 @@ class Probe:
     """Tells `heard`, on the model's thread, whether the model could write one token."""
 
     cancelled = False
+    is_trial = True
     max_tokens = 1
     cut_off: bool | None = None
 

@@ -33,6 +33,7 @@ class Reply:
         self.cache = cache
         self.ended = self.cut_off = False
         self.error: Exception | None = None
+        self.model_is_well = True
         self.tokens = 0
         self._prompt = prompt
         self._written = torch.empty((1, max_tokens), dtype=torch.long, device=sampler.device)
@@ -65,6 +66,7 @@ class Reply:
             self._write(logits)
         except Exception as error:  # noqa: BLE001 - whatever it is, the other replies of the batch go on
             self.error, self.ended = error, True
+            self.model_is_well = _are_finite(logits)
 
     def take(self) -> Sequence[Piece]:
         """The pieces that were written since the last call, oldest first."""
@@ -86,3 +88,11 @@ class Reply:
         if rest := self._pieces.finish(self._text.flush()):
             self._new.append(rest)
         self.cut_off = self.cut_off and not self._pieces.stopped
+
+
+def _are_finite(logits: torch.Tensor) -> bool:
+    try:
+        # One number tells: a maximum loses neither infinity nor NaN, and -inf only rules a token out.
+        return bool(torch.isfinite(logits.amax()))
+    except RuntimeError:
+        return False

@@ -41,6 +41,11 @@ class Writing(Protocol):
         ...
 
     @property
+    def model_is_well(self) -> bool:
+        """With an `error`: True where the model had done its part, so that the request itself is the likely cause."""
+        ...
+
+    @property
     def tokens(self) -> int:
         """Tokens computed for this reply so far, the one that ends it not counted."""
         ...

@@ -15,7 +15,7 @@ from transformers import (
 )
 
 from chatbill.adapters.inference.model_spec import Sampling
-from chatbill.application.ports.engine import GenerationRequest
+from chatbill.application.ports.engine import GREEDY_BELOW, GenerationRequest
 
 
 def sampling_of(generation_config: Any, preferred: Sampling) -> Sampling:
@@ -54,7 +54,8 @@ class Sampler:
 
     def __init__(self, sampling: Sampling, *, seed: int | None, device: str) -> None:
         self.device = device
-        self._greedy = not sampling.temperature
+        temperature = sampling.temperature or 0.0
+        self._greedy = temperature < GREEDY_BELOW
         self._generator = torch.Generator(device=device)
         if seed is None:
             self._generator.seed()
@@ -63,8 +64,8 @@ class Sampler:
         self._steps = LogitsProcessorList()
         if sampling.repetition_penalty not in (None, 1.0):
             self._steps.append(RepetitionPenaltyLogitsProcessor(sampling.repetition_penalty))
-        if sampling.temperature:
-            self._steps.append(TemperatureLogitsWarper(sampling.temperature))
+        if not self._greedy:
+            self._steps.append(TemperatureLogitsWarper(temperature))
             if sampling.top_k:
                 self._steps.append(TopKLogitsWarper(sampling.top_k))
             if sampling.top_p and sampling.top_p < 1:

@@ -33,7 +33,9 @@ class Worker:
 
     For whoever watches over it: `beat_at` (of `time.monotonic`) is when it last showed life, by a finished load or step
     or by work that reached it while it was idle; `failures` counts those in a row, and a reply that works makes it 0;
-    `tokens_written` counts all tokens it ever computed. `slots` may be lowered while the model is loaded, not later.
+    `doubted` is True while the last to fail may have caused that itself, which is not counted before a trial has shown
+    whether the model works; `tokens_written` counts all tokens it ever computed. `slots` may be lowered while
+    the model is loaded, not later.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class Worker:
         self.mean_reply_s = 2.0
         self.beat_at = time.monotonic()
         self.failures = 0
+        self.doubted = False
         self.tokens_written = 0
         self._name = name
         self._loading = loading
@@ -163,9 +166,11 @@ class Worker:
         self.beat_at = time.monotonic()
         self.tokens_written = batch.tokens_written
         if any(one.failure is None for one in ended):
-            self.failures = 0
-        elif ended:
+            self.failures, self.doubted = 0, False
+        elif any(not one.alone for one in ended):
             self.failures += 1
+        elif ended:
+            self.doubted = True
         for one in ended:
             self.mean_reply_s += 0.2 * (one.took_s - self.mean_reply_s)
         with self._change:
