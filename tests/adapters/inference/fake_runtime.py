@@ -70,7 +70,8 @@ class FakeWriting:
 class FakeModel:
     """Writes replies together, and counts what it computed and how often it gave memory back.
 
-    While `stuck` is set a step does not return. `broken` is raised by every step, `broken_begin` by every beginning. `[[own:fault]]` breaks a reply while the model is well.
+    While `stuck` is set a step does not return. `broken` is raised by every step, `broken_begin` by every beginning.
+    `[[own:fault]]` breaks a reply while the model is well.
     """
 
     def __init__(self) -> None:
