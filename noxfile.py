@@ -21,6 +21,9 @@ ROOT = Path(__file__).parent
 ENVIRONMENT = ROOT / ".nox" / "everything"
 BIN = ENVIRONMENT / ("Scripts" if os.name == "nt" else "bin")
 
+# In the order of the files: what is slow and comes last would else run alone.
+IN_PARALLEL = ["-n", str(min(4, os.cpu_count() or 1)), "--dist", "loadfile", "--no-loadscope-reorder"]
+
 APT_TIMEOUT_S = 300
 APT_TRIES = 3
 
@@ -46,9 +49,12 @@ def architecture(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def tests(session: nox.Session) -> None:
-    """All tests, on the real demo model and in a real browser too. `nox -s tests -- ARGS` hands ARGS to pytest."""
+    """All tests, on the real demo model and in a real browser too, a file of them on each of up to 4 cores.
+
+    `nox -s tests -- ARGS` hands ARGS to pytest, and all runs in one process.
+    """
     install_chromium(session)
-    tool(session, "pytest", *session.posargs)
+    tool(session, "pytest", *(session.posargs or IN_PARALLEL))
 
 
 @nox.session(venv_backend="none")
