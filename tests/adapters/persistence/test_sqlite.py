@@ -228,6 +228,10 @@ def replace_file(path: Path) -> None:
     path.with_name("copy").replace(path)
 
 
+def log_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}-wal")
+
+
 def is_there(path: Path) -> bool:
     return path.exists()
 
@@ -236,6 +240,8 @@ CHANGES_OF_FILE: dict[str, Callable[[Path], object]] = {
     "removed": Path.unlink,
     "replaced": replace_file,
     "renamed": lambda path: path.rename(path.with_name("other")),
+    "log removed": lambda path: log_of(path).unlink(),
+    "log replaced": lambda path: replace_file(log_of(path)),
 }
 
 
@@ -244,10 +250,12 @@ async def test_a_small_write_notices_that_the_file_is_another_one(store: SqliteS
     check = WriteCheck(store, CountingIds(), every_s=0)
     assert await check() is None
     CHANGES_OF_FILE[how](path)
+    # Who connects while the log is gone finds no way to read, before it comes to writing.
+    words = ("The database file was removed or replaced", *["The disk does not"] * (how == "log removed"))
     for _ in range(5):
-        assert str(await check()).startswith("The database file was removed or replaced")
+        assert str(await check()).startswith(words)
     # None of the threads has made a new one, which would look as if everything had been lost.
-    assert is_there(path) is (how == "replaced")
+    assert is_there(path) is (how not in {"removed", "renamed"})
 
 
 async def test_trouble_that_the_work_hides_is_still_trouble(store: SqliteStore) -> None:

@@ -28,7 +28,10 @@ class Place:
     def opened(self) -> None:
         """Note which file was opened, or see that it is the one of before. Raises `StoreUnavailable`."""
         if self._file is None:
-            self._file = self.path.stat()
+            try:
+                self._file = self.path.stat()
+            except FileNotFoundError:
+                raise self._gone() from None
         self.check()
 
     def check(self) -> None:
@@ -40,4 +43,7 @@ class Place:
         except OSError:
             is_the_same = False
         if not is_the_same:
-            raise StoreUnavailable(f"{GONE} ({self.path})", advice=GONE)
+            raise self._gone()
+
+    def _gone(self) -> StoreUnavailable:
+        return StoreUnavailable(f"{GONE} ({self.path})", advice=GONE)

@@ -28,15 +28,24 @@ _log = logging.getLogger(__name__)
 
 
 class SqliteConnection(Connection):
-    """As any `Connection`, and knows the file that it has open."""
+    """As any `Connection`, and knows the files that it has open."""
 
     def __init__(self, database: Database, raw: Any, place: Place) -> None:
         super().__init__(database, raw)
         self._place = place
+        self._log_place: Place | None = None
 
     def check_place(self) -> None:
-        """Raise `StoreUnavailable` where the path names another file by now, or none."""
+        """Raise `StoreUnavailable` where the path names another file by now, or none.
+
+        The same for the write-ahead log, in which all is that was written last. SQLite removes it with the last
+        connection alone, so for as long as this one is open it must be the same.
+        """
         self._place.check()
+        if self._log_place is None and self.raw.execute("PRAGMA journal_mode").fetchone() == ("wal",):
+            self._log_place = Place(self._place.path.with_name(f"{self._place.path.name}-wal"))
+        if self._log_place:
+            self._log_place.opened()
 
 
 def load_driver() -> ModuleType:
