@@ -47,6 +47,24 @@ async def test_a_killed_service_charges_nothing_and_its_hold_is_released_in_time
     assert (verdict["charges"], verdict["pending_holds"]) == (1, 0)
 
 
+async def test_what_a_killed_service_left_behind_is_ended_without_a_service_too(
+    start: Callable[..., Service],
+) -> None:
+    service = start(generation_timeout_s=1, hold_grace_s=0.5, sweep_interval_s=0.5)
+    async with service.client(await service.person()) as client:
+        sending = await begin(client, "never [[pause:0.2]] [[tokens:200]]")
+        service.kill()
+        await asyncio.wait({sending})
+        assert sending.exception()
+    await asyncio.sleep(4)
+    overdue = service.run("ledger", "verify")
+    assert overdue.returncode == 1
+    assert "chatbill ledger sweep" in overdue.stdout
+    assert service.run("ledger", "sweep").stdout.endswith(": 1.\n")
+    verdict = service.verify()
+    assert (verdict["charges"], verdict["pending_holds"]) == (0, 0)
+
+
 async def test_a_stopping_service_lets_a_reply_finish_within_the_grace(start: Callable[..., Service]) -> None:
     service = start(shutdown_grace_s=10)
     async with service.client(await service.person()) as client:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shlex
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import make_url
 
 from chatbill.adapters.persistence import SqliteStore, backup, open_store, schema, sqlite_url
 from chatbill.adapters.persistence.backup import BackupRefused
@@ -208,29 +210,66 @@ def test_an_older_copy_is_brought_up_to_date(path: Path, tmp_path: Path) -> None
 def test_the_tools_for_postgresql_are_named_without_the_password(tmp_path: Path) -> None:
     with pytest.raises(BackupRefused, match=r"pg_dump .*'postgresql://alice@db.example/books'") as dump:
         backup.backup(POSTGRES, tmp_path / "copy")
-    with pytest.raises(BackupRefused, match=r"pg_restore .*'postgresql://alice@db.example/books'") as restore:
+    with pytest.raises(BackupRefused, match=r"pg_restore .*'postgresql://alice@db.example/books_restored'") as restore:
         backup.restore(POSTGRES, tmp_path / "copy")
     assert "s3cret" not in f"{dump.value}{restore.value}"
+
+
+async def work_in(url: str, act: Callable[[Store], Awaitable[Any]]) -> Any:
+    store = open_store(url)
+    result = await act(store)
+    await store.close()
+    return result
 
 
 @pytest.mark.postgres
 def test_the_tools_for_postgresql_do_what_is_said_of_them(tmp_path: Path) -> None:
     url, copy = shared().fresh(), tmp_path / "copy"
-
-    async def work_in(act: Callable[[Store], Awaitable[Any]]) -> Any:
-        store = open_store(url)
-        result = await act(store)
-        await store.close()
-        return result
-
-    asyncio.run(work_in(lambda store: store.write(add_person)))
+    asyncio.run(work_in(url, lambda store: store.write(add_person)))
     shared().program("pg_dump", *said(url, "pg_dump", copy))
-    asyncio.run(work_in(lambda store: store.write(lambda tx: spend("later", tx))))
-    shared().program("pg_restore", *said(url, "pg_restore", copy))
-    wallet = asyncio.run(work_in(lambda store: store.read(lambda snapshot: snapshot.wallets.get(PURSE))))
+    asyncio.run(work_in(url, lambda store: store.write(lambda tx: spend("later", tx))))
+    restored = restored_by_its_tools(url, copy)
+    wallet = asyncio.run(work_in(restored, lambda store: store.read(lambda snapshot: snapshot.wallets.get(PURSE))))
     assert wallet.posted == 100
-    schema.check(url)
-    assert schema.drift(url) == []
+    schema.check(restored)
+    assert schema.drift(restored) == []
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("revision", ["0001", "0004"])
+def test_a_dump_of_an_older_postgresql_database_comes_back_after_an_upgrade(tmp_path: Path, revision: str) -> None:
+    url, copy = shared().empty(), tmp_path / "copy"
+    schema.upgrade(url, revision)
+    shared().program("pg_dump", *said(url, "pg_dump", copy))
+    schema.upgrade(url)
+    restored = restored_by_its_tools(url, copy)
+    assert schema.current(restored) == revision
+    schema.upgrade(restored)
+    assert schema.drift(restored) == []
+
+
+def restored_by_its_tools(url: str, copy: Path) -> str:
+    """The address of the database that was made as an operator is told to make it."""
+    shared().program("createdb", *said(url, "createdb", copy))
+    shared().program("pg_restore", *said(url, "pg_restore", copy))
+    address = make_url(url)
+    return address.set(database=f"{address.database}_restored").render_as_string(hide_password=False)
+
+
+@pytest.mark.parametrize("name", ["", "-wal", "-shm", "-journal"])
+def test_a_part_of_the_database_is_no_place_for_its_copy(path: Path, name: str) -> None:
+    part = path.with_name(f"{path.name}{name}")
+    with pytest.raises(BackupRefused, match="Choose another file"):
+        backup.backup(sqlite_url(path), part, force=True)
+    assert asyncio.run(posted(path)) == 100
+
+
+def test_what_is_no_file_is_not_replaced_by_a_copy(path: Path, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(BackupRefused, match="is no file"):
+        backup.backup(sqlite_url(path), pipe, force=True)
+    assert pipe.is_fifo()
 
 
 def said(url: str, tool: str, copy: Path) -> list[str]:

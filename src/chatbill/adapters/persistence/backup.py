@@ -54,7 +54,8 @@ def backup(url: str, target: Path, *, force: bool = False) -> int:
     source = _sqlite_file(url, _HOW_TO_DUMP)
     if not source.exists():
         raise BackupRefused(f"There is no database at {source} yet.")
-    if target.exists() and (not force or target.samefile(source)):
+    _require_another(target, source)
+    if target.exists() and not force:
         raise BackupRefused(f"{target} exists already. Choose another name, or replace it with --force.")
     with _told(), _beside(target) as made:
         driver = load_driver()
@@ -70,13 +71,14 @@ def restore(url: str, source: Path, *, force: bool = False) -> Tally:
     """Put the copy in the file `source` in place of the database; return what its books hold.
 
     The copy must be sound, of a revision that this program knows (an older one is brought up to date) and have books
-    that agree. Holds that were pending are left to the next sweep. A database that exists is replaced with `force`
+    that agree. Holds that were pending still are; see `ExpireHolds`. A database that exists is replaced with `force`
     alone, and never while another process has it open. Raises `BackupRefused` and `StoreUnavailable`.
     """
     path = _sqlite_file(url, _HOW_TO_RESTORE)
     if not source.is_file():
         raise BackupRefused(f"There is no file {source}.")
-    if path.exists() and (not force or path.samefile(source)):
+    _require_another(source, path)
+    if path.exists() and not force:
         raise BackupRefused(f"There is a database at {path} already. To replace it for good, add --force.")
     path.parent.mkdir(parents=True, exist_ok=True)
     with _told(), _beside(path) as copy:
@@ -162,7 +164,7 @@ def _opened(driver: Any, path: Path) -> Any:
 def _sqlite_file(url: str, how_to: str) -> Path:
     address = parsed(url)
     if is_postgres(address):
-        raise BackupRefused(how_to.format(_shown(address)))
+        raise BackupRefused(_told_how(how_to, address))
     return sqlite_path(address)
 
 
@@ -173,15 +175,30 @@ _HOW_TO_DUMP = (
     "`chatbill ledger verify` on it."
 )
 _HOW_TO_RESTORE = (
-    "A PostgreSQL database is restored by PostgreSQL's own tools. Stop chatbill, then:\n"
-    "  pg_restore --clean --if-exists --single-transaction --no-owner --dbname='{0}' FILE\n"
-    "The password comes from ~/.pgpass or PGPASSWORD. Then run `chatbill ledger verify`, and start chatbill again."
+    "A PostgreSQL database is restored by PostgreSQL's own tools, into a new one, which has nothing that the copy does "
+    "not know of. Stop chatbill, then:\n"
+    "  createdb --template=template0 --encoding=UTF8 --maintenance-db='{0}' '{1}'\n"
+    "  pg_restore --single-transaction --no-owner --dbname='{2}' FILE\n"
+    "The password comes from ~/.pgpass or PGPASSWORD. Let CHATBILL_DATABASE_URL name the new database, run "
+    "`chatbill db upgrade`, `chatbill ledger sweep` and `chatbill ledger verify`, and start chatbill again."
 )
 
 
-def _shown(address: URL) -> str:
-    """The address as PostgreSQL's tools take it, without the password."""
-    return address._replace(drivername="postgresql", password=None).render_as_string()
+def _told_how(how_to: str, address: URL) -> str:
+    """Addresses as PostgreSQL's tools take them, without the password."""
+    plain = address._replace(drivername="postgresql", password=None)
+    restored = f"{address.database}_restored"
+    return how_to.format(plain.render_as_string(), restored, plain.set(database=restored).render_as_string())
+
+
+def _require_another(copy: Path, database: Path) -> None:
+    """Refuse as a copy what is the database itself, or one of the files beside it, or no file at all."""
+    for name in ("", *_SIDE_FILES):
+        file = database.with_name(database.name + name)
+        if copy.absolute() == file.absolute() or (copy.exists() and file.exists() and copy.samefile(file)):
+            raise BackupRefused(f"{copy} is the database itself, or a part of it. Choose another file for the copy.")
+    if copy.exists() and not copy.is_file():
+        raise BackupRefused(f"{copy} is no file. Choose another one for the copy.")
 
 
 @contextlib.contextmanager

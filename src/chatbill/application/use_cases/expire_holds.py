@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from chatbill.application.ports.clock import Clock, NewId
 from chatbill.application.ports.repositories import HeldWork
@@ -18,6 +19,8 @@ _log = logging.getLogger(__name__)
 BATCH = 100
 MAX_BATCHES = 100
 
+_EVER = datetime.max.replace(tzinfo=UTC)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpireHolds:
@@ -31,19 +34,21 @@ class ExpireHolds:
     clock: Clock
     new_id: NewId
 
-    async def __call__(self) -> int:
-        """Release what is due, at most `MAX_BATCHES` times `BATCH`; return how many interactions were interrupted."""
+    async def __call__(self, *, even_early: bool = False) -> int:
+        """Release what is due, at most `MAX_BATCHES` times `BATCH`; return how many interactions were interrupted.
+
+        With `even_early`, release every hold: for books that nobody works on, such as a copy.
+        """
         released = 0
         for _ in range(MAX_BATCHES):
-            due = await self._due()
+            due = await self._due(_EVER if even_early else self.clock())
             for work in due:
                 released += await self._interrupt(work)
             if len(due) < BATCH:
                 break
         return released
 
-    async def _due(self) -> list[HeldWork]:
-        now = self.clock()
+    async def _due(self, now: datetime) -> list[HeldWork]:
         return await self.store.read(lambda snapshot: snapshot.holds.due(now, BATCH))
 
     async def _interrupt(self, work: HeldWork) -> bool:

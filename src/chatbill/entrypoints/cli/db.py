@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from chatbill.container import Container
-from chatbill.entrypoints.cli.wiring import settings_from
+from chatbill.entrypoints.cli.wiring import run, settings_from
 
 
 @click.group()
@@ -46,8 +46,12 @@ def backup(file: Path, force: bool) -> None:  # noqa: FBT001 - click passes a fl
 @click.option("--force", is_flag=True, help="Replace a database that exists, for good.")
 def restore(file: Path, force: bool) -> None:  # noqa: FBT001 - click passes a flag
     """Put the copy in FILE in the database's place, once its books are proved. The service must be stopped."""
-    tally = Container(settings=settings_from()).backups().restore(file, force=force)
+    settings = settings_from()
+    tally = Container(settings=settings).backups().restore(file, force=force)
+    # Nobody writes the replies any more that were being written when the copy was made.
+    ended = run(settings, lambda container: container.expire_holds()(even_early=True))
     click.echo(
         f"The database was restored from {file}: {tally.wallets} wallets, {tally.entries} entries, "
-        f"{tally.charges} charges, {tally.pending_holds} pending holds. Its books agree."
+        f"{tally.charges} charges. Its books agree. Replies that were unfinished in the copy and are now ended, free: "
+        f"{ended}. API keys and sign-ins are as they were then: what was revoked since works again."
     )

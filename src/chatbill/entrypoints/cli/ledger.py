@@ -10,7 +10,13 @@ import click
 
 from chatbill.application.use_cases.verify_ledger import Verdict
 from chatbill.domain.audit import RULES, Difference
+from chatbill.domain.errors import ChatbillError
 from chatbill.entrypoints.cli.wiring import run, settings_from
+
+UNREADABLE = 2
+"""The exit code of a proof that could not be made: no difference was found, and none was ruled out."""
+
+SWEEP = "; a running service ends it, and so does `chatbill ledger sweep`"
 
 
 @click.group()
@@ -19,12 +25,25 @@ def ledger() -> None:
 
 
 @ledger.command()
+def sweep() -> None:
+    """End replies whose time is over and that nobody finished, free of charge. A running service does so by itself."""
+    ended = run(settings_from(), lambda container: container.expire_holds()(), upgrade=False)
+    click.echo(f"Replies that were ended, and credits no longer held for them: {ended}.")
+
+
+@ledger.command()
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a difference, then one with the verdict.")
 def verify(as_json: bool) -> None:  # noqa: FBT001 - click passes a flag
-    """Prove that the books agree with themselves. Exit code 0: they do; 1: they do not, with every difference."""
-    settings = settings_from()
+    """Prove that the books agree with themselves.
+
+    Exit code 0: they do; 1: they do not, with every difference; 2: they could not be read.
+    """
     report = _report_json if as_json else _report_words
-    verdict = run(settings, lambda container: container.verify_ledger()(report), upgrade=False)
+    try:
+        verdict = run(settings_from(), lambda container: container.verify_ledger()(report), upgrade=False)
+    except ChatbillError as error:
+        click.echo(f"chatbill: {error}", err=True)
+        sys.exit(UNREADABLE)
     click.echo(json.dumps(_figures(verdict)) if as_json else _words(verdict))
     sys.exit(0 if verdict.agrees else 1)
 
@@ -34,7 +53,8 @@ def _report_json(difference: Difference) -> None:
 
 
 def _report_words(difference: Difference) -> None:
-    click.echo(f"DIFFERENCE  {difference.subject}: {difference.detail}  (rule: {RULES[difference.rule]})")
+    advice = SWEEP if difference.rule == "expiry" else ""
+    click.echo(f"DIFFERENCE  {difference.subject}: {difference.detail}  (rule: {RULES[difference.rule]}{advice})")
 
 
 def _figures(verdict: Verdict) -> dict[str, object]:
