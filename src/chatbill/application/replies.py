@@ -15,7 +15,7 @@ from typing import Any
 from chatbill.application.events import Accepted, Completed, Delta, End, Event, Failed, end_of
 from chatbill.application.ports.engine import Generation
 from chatbill.application.settlement import INTERRUPTED, Ending
-from chatbill.domain.chat import Interaction, Outcome
+from chatbill.domain.chat import Interaction, Outcome, storable
 from chatbill.domain.credits import Usage
 from chatbill.domain.errors import ChatbillError, GenerationFailed, GenerationTimeout, ModelUnavailable, RateLimited
 from chatbill.domain.ids import InteractionId, ModelId, UserId
@@ -148,9 +148,11 @@ class Reply:
         async for piece in self._generation.stream():
             if not self._begun.done():
                 self._begun.set_result(None)
-            self._text.append(piece.text)
+            # What is streamed is what will be stored; and what cannot be stored may not be sent either.
+            text = storable(piece.text)
+            self._text.append(text)
             self._tokens += piece.tokens
-            self._events.put_nowait(Delta(piece.text, piece.tokens))
+            self._events.put_nowait(Delta(text, piece.tokens))
 
     async def _close_generation(self) -> None:
         try:

@@ -259,6 +259,50 @@ async def test_characters_that_are_cut_in_two_arrive_whole() -> None:
         assert (await here.end()).interaction.reply == f"naïve 😀{line_separator}日本語"
 
 
+@pytest.mark.parametrize(
+    ("parts", "text"),
+    [
+        (["a\ud83d", "\ude00b"], "a\U0001f600b"),
+        (["a\ud83d", "", "\ude00b"], "a\U0001f600b"),
+        (["a\ud800b", "c"], "a\ufffdbc"),
+        (["a\ud83d", "b"], "a\ufffdb"),
+        (["a", "\ude00b"], "a\ufffdb"),
+        (["a", "\ud83d"], "a\ufffd"),
+        (["a\u0000b"], "a\ufffdb"),
+    ],
+)
+@pytest.mark.parametrize("max_tokens", [1, 2, 3, 100])
+async def test_halves_of_a_character_are_joined_or_replaced_in_the_stream_as_in_the_record(
+    parts: list[str], text: str, max_tokens: int
+) -> None:
+    async def move(wire: Wire) -> None:
+        await wire.head()
+        for part in parts:
+            await wire.raw(f"data: {json.dumps(delta(content=part))}\n\n")
+        await wire.finish(prompt_tokens=12, completion_tokens=min(3, max_tokens))
+
+    async with scene(move) as here:
+        # A request for one token is a probe to this server.
+        here.server.probed = move
+        events = await events_of(await here.send(max_tokens=max_tokens))
+
+    deltas = [event for event in events if isinstance(event, Delta)]
+    assert isinstance(events[-1], Completed)
+    assert "".join(delta.text for delta in deltas) == events[-1].interaction.reply == text
+    assert sum(delta.tokens for delta in deltas) <= max_tokens
+
+
+async def test_a_stop_string_is_found_whose_character_came_in_halves() -> None:
+    async def move(wire: Wire) -> None:
+        await wire.head()
+        for part in ("a\ud83d", "\ude00b"):
+            await wire.raw(f"data: {json.dumps(delta(content=part))}\n\n")
+        await wire.finish(prompt_tokens=12, completion_tokens=3)
+
+    async with scene(move) as here:
+        assert (await here.end(stop=("\U0001f600",))).interaction.reply == "a"
+
+
 async def wrong_json(wire: Wire) -> None:
     await wire.head()
     await wire.say("one")

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from typing import Any
 
 import httpx
 import pytest
 
 from chatbill.entrypoints.http import HttpConfig
-from tests.entrypoints.http.support import events_of, say, served, stream
+from tests.engines import ControlledEngine
+from tests.entrypoints.http.support import api, events_of, eventually, say, served, stream
+from tests.support import CATALOGUE
 
 STREAM = {"Accept": "text/event-stream"}
 
@@ -26,6 +30,35 @@ async def test_events_come_in_order_and_end_with_the_whole_reply() -> None:
         assert done["reply"] == "one two three"
         assert (done["outcome"], done["credits_charged"], done["balance"]) == ("completed", 1, 99)
         assert (await alice.get("/billing/balance")).json()["balance"] == 99
+
+
+@pytest.mark.parametrize(
+    ("address", "asked"),
+    [
+        ("/chat/message", say("Hello")),
+        (
+            "/v1/chat/completions",
+            {"model": "demo-mini", "stream": True, "messages": [{"role": "user", "content": "Hello"}]},
+        ),
+    ],
+)
+async def test_a_stream_survives_what_an_engine_writes_that_is_no_text(address: str, asked: dict[str, Any]) -> None:
+    engine = ControlledEngine(CATALOGUE)
+    async with api(engine=engine) as service:
+        alice = await service.person()
+        asking = asyncio.create_task(alice.post(address, json=asked, headers=STREAM))
+        await eventually(lambda: bool(engine.generations))
+        for text in ("a\ud800", "\ude00b", "c\x00"):
+            engine.last.say(text)
+        engine.last.end()
+        response = await asking
+        [stored] = (await alice.get("/chat/history")).json()["items"]
+
+    events = [json.loads(line[6:]) for line in response.text.splitlines() if line.startswith("data: {")]
+    deltas = [event["choices"][0]["delta"] if "choices" in event else event for event in events]
+    text = "".join(delta.get("text") or delta.get("content") or "" for delta in deltas)
+    assert text == stored["reply"] == "a\ufffd\ufffdbc\ufffd"
+    assert "internal_error" not in response.text
 
 
 async def test_each_piece_comes_as_it_is_written() -> None:

@@ -5,6 +5,34 @@ from __future__ import annotations
 from chatbill.adapters.inference.openai.counting import TokenCounter
 from chatbill.adapters.inference.pieces import PieceMaker
 from chatbill.application.ports.engine import Piece
+from chatbill.domain.chat import storable
+
+
+class Characters:
+    """Joins characters whose two halves came in two parts: servers in JavaScript may cut text anywhere in UTF-16.
+
+    A half that stays alone becomes U+FFFD, as does NUL: neither can be stored, and the first not even be sent.
+    """
+
+    def __init__(self) -> None:
+        self._half = ""
+
+    @property
+    def is_waiting(self) -> bool:
+        """True while the second half of a character is to come."""
+        return bool(self._half)
+
+    def push(self, text: str) -> str:
+        """What is whole of the reply once `text` was added."""
+        text, self._half = self._half + text, ""
+        if "\ud800" <= text[-1:] <= "\udbff":
+            text, self._half = text[:-1], text[-1]
+        return storable(text)
+
+    def finish(self) -> str:
+        """What is left when nothing follows."""
+        rest, self._half = storable(self._half), ""
+        return rest
 
 
 class ReplyMeter:
@@ -16,6 +44,7 @@ class ReplyMeter:
 
     def __init__(self, counter: TokenCounter, *, stop: tuple[str, ...], max_tokens: int) -> None:
         self._counter = counter
+        self._characters = Characters()
         self._pieces = PieceMaker(stop)
         self._max_tokens = max_tokens
         self._parts = 0
@@ -36,6 +65,7 @@ class ReplyMeter:
     def push(self, text: str) -> Piece | None:
         """Add the next part of the reply."""
         self._parts += 1
+        text = self._characters.push(text)
         self._text.append(text)
         room = self._max_tokens - 1 - self._counted
         if room < 1:
@@ -43,7 +73,7 @@ class ReplyMeter:
             return None
         tokens = min(self._counter.reply(text), room)
         self._counted += tokens
-        return self._pieces.push(text, tokens=tokens)
+        return self._pieces.push(text, tokens=tokens, incomplete=self._characters.is_waiting)
 
     def finish(self, told: int | None) -> tuple[list[Piece], int | None]:
         """The rest of the reply, and its tokens as a whole if they are known better than from its pieces.
@@ -56,6 +86,7 @@ class ReplyMeter:
         if whole is not None:
             whole = min(whole, self._max_tokens)
         missing = max(1 if self._kept else 0, (whole or 0) - self._counted)
-        pieces = [self._pieces.push("".join(self._kept), tokens=missing)] if missing else []
-        pieces.append(self._pieces.finish())
+        incomplete = self._characters.is_waiting
+        pieces = [self._pieces.push("".join(self._kept), tokens=missing, incomplete=incomplete)] if missing else []
+        pieces.append(self._pieces.finish(self._characters.finish()))
         return [piece for piece in pieces if piece], whole
