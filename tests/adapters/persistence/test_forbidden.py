@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import CheckConstraint, Connection, Engine
 from sqlalchemy.exc import DatabaseError
 
+from chatbill.adapters.persistence.sqlite_driver import load_driver
 from chatbill.adapters.persistence.tables import MAX_CREDITS, metadata
 from chatbill.domain.ledger import MAX_CREDITS as DOMAIN_MAX_CREDITS
 from tests.adapters.persistence.databases import insert, postgres_engine, sqlite_engine, sqlite_objects
@@ -68,6 +69,18 @@ ENTRY = {
     "payment_id": None,
 }
 GRANT = {"kind": "grant", "debit": "house:promotions", "credit": "wallet:w", "hold_id": None, "interaction_id": None}
+BOUGHT = {
+    "wallet_version": 3,
+    "id": "bought",
+    "kind": "top_up",
+    "debit": "house:payments",
+    "credit": "wallet:w",
+    "amount": 100,
+    "balance_after": 200,
+    "hold_id": None,
+    "interaction_id": None,
+    "payment_id": "paid",
+}
 USER = {
     "id": "u",
     "username": "alice",
@@ -133,6 +146,7 @@ BOOKS: list[tuple[str, dict[str, Any]]] = [
     ("payments", PAYMENT | {"id": "paid", "status": "confirmed", "confirmed_at": T, "balance_after": 200}),
     ("ledger_entries", ENTRY | GRANT | {"wallet_version": 1, "id": "grant", "amount": 104, "balance_after": 104}),
     ("ledger_entries", ENTRY),
+    ("ledger_entries", ENTRY | BOUGHT),
     ("idempotency_keys", KEY),
     ("api_keys", API_KEY),
     ("api_keys", API_KEY | {"id": "gone", "revoked_at": T, "revoked_by": "u", "revoked_why": "It leaked"}),
@@ -147,8 +161,9 @@ NEW_HOLD = HOLD | {"id": "new"}
 NEW_INTERACTION = RUNNING | {"id": "new", "hold_id": "spare"}
 NEW_ENDED = NEW_INTERACTION | ENDED
 NEW_PAYMENT = PAYMENT | {"id": "new"}
-NEW_ENTRY = ENTRY | GRANT | {"id": "new", "wallet_version": 3}
-NEW_CHARGE = ENTRY | {"id": "new", "wallet_version": 3, "hold_id": "spare"}
+NEW_ENTRY = ENTRY | GRANT | {"id": "new", "wallet_version": 4}
+NEW_CHARGE = ENTRY | {"id": "new", "wallet_version": 4, "hold_id": "spare"}
+NEW_BOUGHT = BOUGHT | {"id": "new", "wallet_version": 4}
 NEW_KEY = KEY | {"key": "new"}
 NEW_API_KEY = API_KEY | {"id": "new", "name_key": "new"}
 NEW_MONTH = MONTH | {"api_key_id": "gone"}
@@ -249,7 +264,7 @@ ROWS: list[tuple[str, str, dict[str, Any]]] = [
         "ledger_entries",
         NEW_CHARGE | {"hold_id": "captured"},
     ),
-    ("pk_idempotency_keys|idempotency_keys.key", "idempotency_keys", KEY),
+    ("uq_ledger_entries_top_up_of_payment|ledger_entries.payment_id", "ledger_entries", NEW_ENTRY | NEW_BOUGHT),
     ("(?i)foreign key", "users", NEW_USER | {"wallet_id": "none"}),
     ("(?i)foreign key", "holds", NEW_HOLD | {"wallet_id": "none"}),
     ("(?i)foreign key", "interactions", NEW_INTERACTION | {"hold_id": "none"}),
@@ -323,6 +338,57 @@ ALLOWED = [
 ]
 
 
+def _replaced(table: str, id_: str, **changes: Any) -> str:
+    """The row once more, changed, in place of whatever stands in its way."""
+    old: dict[str, Any] = next(row for name, row in BOOKS if name == table and row["id"] == id_)
+    row = old | changes
+    values = ", ".join("NULL" if value is None else repr(value) for value in row.values())
+    return f"INSERT OR REPLACE INTO {table} ({', '.join(row)}) VALUES ({values})"  # noqa: S608 - a test's own words
+
+
+_AGAIN = "INSERT OR REPLACE INTO {0} SELECT * FROM {0}"
+_NEW = {"id": "x", "wallet_version": 7}
+REPLACING = [
+    *(
+        (f"a row is never replaced: {table}", _AGAIN.format(table))
+        for table in ("wallets", "holds", "interactions", "payments", "ledger_entries", "api_keys", "api_key_months")
+    ),
+    ("a row is never replaced: ledger_entries.id", _replaced("ledger_entries", "charge", wallet_version=7)),
+    (
+        "a row is never replaced: ledger_entries.hold_id",
+        _replaced("ledger_entries", "charge", **_NEW),
+    ),
+    (
+        "a row is never replaced: ledger_entries.payment_id",
+        _replaced("ledger_entries", "bought", **_NEW),
+    ),
+    ("a row is never replaced: interactions.hold_id", _replaced("interactions", "ended", id="x")),
+    ("a row is never replaced: interactions.rowid", _replaced("interactions", "ended", rowid=1, id="x", hold_id="x")),
+    ("a row is never replaced: payments.rowid", _replaced("payments", "paid", rowid=1, id="x")),
+    ("a row is never replaced: api_keys.user_id, api_keys.name_key", _replaced("api_keys", "k", id="x")),
+    (
+        "the number of a row never changes: interactions",
+        "UPDATE OR REPLACE interactions SET rowid = 1 WHERE id = 'ended'",
+    ),
+    ("the number of a row never changes: payments", "UPDATE OR REPLACE payments SET oid = 1 WHERE id = 'paid'"),
+    (
+        "a row is never replaced: wallets",
+        (
+            "INSERT INTO wallets SELECT * FROM wallets WHERE true"
+            " ON CONFLICT (id) DO UPDATE SET overdraft = overdraft + 1"
+        ),
+    ),
+    (
+        "",
+        (
+            "INSERT OR REPLACE INTO idempotency_keys (user_id, key, fingerprint, created_at, subject_id)"
+            " SELECT user_id, key, 'x', created_at, 'x' FROM idempotency_keys"
+        ),
+    ),
+]
+"""What an SQLite shell could do; without words it does nothing, as a key that is there already is no error."""
+
+
 @pytest.fixture(scope="module", params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     open_engine = {"sqlite": sqlite_engine, "postgres": postgres_engine}[request.param]
@@ -376,12 +442,36 @@ def test_emptying_a_table_at_once_is_refused_too(tmp_path: Path, table: str) -> 
         connection.exec_driver_sql(f"TRUNCATE {table} CASCADE")
 
 
-def test_replacing_a_row_deletes_it_and_is_refused_too(tmp_path: Path) -> None:
-    with sqlite_engine(tmp_path) as engine, engine.connect() as connection:
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A filled SQLite database, for programs that are not chatbill."""
+    folder = tmp_path_factory.mktemp("replaced")
+    with sqlite_engine(folder) as engine, engine.begin() as connection:
         for table, row in BOOKS:
             insert(connection, table, row)
-        with pytest.raises(DatabaseError, match="a ledger entry is never deleted"):
-            connection.exec_driver_sql("INSERT OR REPLACE INTO ledger_entries SELECT * FROM ledger_entries")
+        return Path(str(engine.url.database))
+
+
+@pytest.mark.parametrize(("words", "sql"), REPLACING, ids=range(len(REPLACING)))
+def test_whatever_program_replaces_a_row_of_sqlite_is_refused(file: Path, words: str, sql: str) -> None:
+    """Such a program looks after neither references nor triggers of triggers."""
+
+    shell = load_driver().connect(file, isolation_level=None)
+
+    def rows() -> list[list[Any]]:
+        return [shell.execute(f"SELECT * FROM {table}").fetchall() for table in metadata.tables]  # noqa: S608
+
+    shell.execute("BEGIN")
+    before = rows()
+    try:
+        if words:
+            with pytest.raises(load_driver().IntegrityError, match=words):
+                shell.execute(sql)
+        else:
+            shell.execute(sql)
+        assert rows() == before
+    finally:
+        shell.close()
 
 
 def test_sqlite_keeps_no_text_where_a_number_belongs(tmp_path: Path) -> None:
@@ -403,7 +493,8 @@ def test_every_rule_of_the_tables_is_tried_here() -> None:
     assert checks <= {name for rule, _, _ in ROWS for name in rule.split("|")}
     triggers = [sql for sql in sqlite_objects(empty_database()).values() if sql.startswith("CREATE TRIGGER")]
     assert triggers
-    assert [sql for sql in triggers if not any(words in sql for words, _ in CHANGES)] == []
+    tried = {words for words, _ in CHANGES + REPLACING if words} | {"RAISE(IGNORE)"}
+    assert [sql for sql in triggers if not any(words in sql for words in tried)] == []
 
 
 def test_domain_and_database_agree_on_the_most_that_can_be_owned() -> None:
