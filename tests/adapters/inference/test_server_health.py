@@ -338,6 +338,51 @@ async def test_a_server_of_another_dialect_is_asked_in_it_from_then_on(word: str
         assert not any(word in body for body in here.server.asked)
 
 
+@pytest.mark.parametrize("status", [400, 422, 500])
+@pytest.mark.parametrize("words", ["stream_options", "max_completion_tokens", "Mind the SYSTEM PROMPT"])
+async def test_a_refusal_that_quotes_a_person_teaches_nothing(status: int, words: str) -> None:
+    """Else one message could switch the counting of tokens off for everybody."""
+
+    async def move(wire: Wire) -> None:
+        said = " ".join([wire.body["messages"][-1]["content"], *wire.body.get("stop", ())])
+        # A server that stumbles now and then, and quotes what it was sent.
+        if words in said and len(here.server.asked) % 2:
+            await wire.refuse(status, json.dumps({"error": {"message": f"cannot read {said.lower()!r}"}}))
+            return
+        await works(wire)
+
+    async with scene(move) as here:
+        system = (Turn(Role.SYSTEM, "Be brief."), Turn(Role.USER, "Hi"), Turn(Role.ASSISTANT, "Hello."))
+        for text in (f"What is {words}?", "Hello there"):
+            await here.end(text, history=system)
+        await here.end("Hello there", stop=(words,))
+        await here.end("Hello there", history=system)
+        last = here.server.asked[-1]
+
+    assert (last["stream_options"], last["messages"][0]["role"]) == ({"include_usage": True}, "system")
+    assert "max_tokens" in last
+
+
+async def test_words_that_do_not_help_teach_nothing() -> None:
+    async def move(wire: Wire) -> None:
+        if "odd" in wire.body["messages"][-1]["content"]:
+            words = "neither stream_options nor max_completion_tokens, nor a system prompt"
+            await wire.refuse(400, json.dumps({"detail": words}))
+        else:
+            await works(wire)
+
+    async with scene(move) as here:
+        history = (Turn(Role.SYSTEM, "Be brief."), Turn(Role.USER, "Hi"), Turn(Role.ASSISTANT, "Hello."))
+        assert isinstance(await here.end("odd", history=history), Failed)
+        refused = len(here.server.asked)
+        assert isinstance(await here.end("Hello there", history=history), Completed)
+        last = here.server.asked[-1]
+
+    assert 1 < refused <= 4
+    assert last["stream_options"] == {"include_usage": True}
+    assert (last["max_tokens"], last["messages"][0]["role"]) == (512, "system")
+
+
 async def test_a_tokenizer_counts_where_the_server_does_not(tmp_path: Path) -> None:
     words = Tokenizer(WordLevel({"hello": 0, "there": 1, "[UNK]": 2}, unk_token="[UNK]"))
     words.pre_tokenizer = Whitespace()

@@ -1,43 +1,72 @@
-"""How one server likes to be asked, learnt from its own words where it refuses what others take."""
+"""How the models of one server like to be asked, learnt where they refuse what others take."""
 
 from __future__ import annotations
 
 import re
+from enum import Enum, auto
 from typing import Any
 
-_NO_SYSTEM = re.compile(r"system.{0,3}(role|turn|message|prompt)|roles must alternate", re.IGNORECASE)
-"""What the chat templates say that know no turn of the system."""
+
+class Quirk(Enum):
+    """What one model wants otherwise than most."""
+
+    NO_USAGE = auto()  # it cannot be asked to count
+    COMPLETION_LENGTH = auto()  # it calls max_tokens otherwise
+    NO_SYSTEM = auto()  # its chat template knows no turn of the system
+
+
+_WORDS = {
+    Quirk.NO_USAGE: re.compile(r"stream_options", re.IGNORECASE),
+    Quirk.COMPLETION_LENGTH: re.compile(r"max_completion_tokens", re.IGNORECASE),
+    Quirk.NO_SYSTEM: re.compile(
+        r"system.{0,3}(role|turn|message|prompt)|roles must alternate", re.IGNORECASE | re.DOTALL
+    ),
+}
+"""How servers tell of each when they refuse a request."""
+
+Quirks = frozenset[Quirk]
 
 
 class Dialect:
-    """Begins with what most servers understand. What was learnt stays."""
+    """What was learnt of each model of a server; it stays. Nothing is known at first, and most need nothing."""
 
     def __init__(self) -> None:
-        self._length_field = "max_tokens"
-        self._asks_for_usage = True
-        self._without_system: set[str] = set()
+        self._learnt: dict[str, Quirks] = {}
 
-    def body(self, wished: dict[str, Any], max_tokens: int) -> dict[str, Any]:
-        """The request as this server takes it."""
-        usage = {"stream_options": {"include_usage": True}} if self._asks_for_usage else {}
-        messages = wished["messages"]
-        if wished["model"] in self._without_system and _has_system(messages):
-            messages = _folded(messages)
-        return {**wished, **usage, "messages": messages, self._length_field: max_tokens, "stream": True}
+    def of(self, wished: dict[str, Any]) -> Quirks:
+        """How the model of this request is to be asked, as far as is known."""
+        return self._learnt.get(wished["model"], frozenset())
 
-    def learn(self, words: str, wished: dict[str, Any]) -> bool:
-        """True where the server's words tell how it wants to be asked instead; from then on it is asked so."""
-        if self._asks_for_usage and "stream_options" in words:
-            self._asks_for_usage = False
-        elif self._length_field == "max_tokens" and "max_completion_tokens" in words:
-            self._length_field = "max_completion_tokens"
-        elif (
-            _has_system(wished["messages"]) and wished["model"] not in self._without_system and _NO_SYSTEM.search(words)
-        ):
-            self._without_system.add(wished["model"])
-        else:
-            return False
-        return True
+    def worked(self, wished: dict[str, Any], quirks: Quirks) -> None:
+        """Remember how this request was taken in the end.
+
+        A refusal can quote what it refuses, so what the person's own words may have brought up is not remembered:
+        else anybody could have everybody's requests written otherwise.
+        """
+        known = self.of(wished)
+        if quirks == known:
+            return
+        own = "\n".join([*(message["content"] for message in wished["messages"]), *wished.get("stop", ())])
+        self._learnt[wished["model"]] = known | {quirk for quirk in quirks if not _WORDS[quirk].search(own)}
+
+
+def body_of(wished: dict[str, Any], max_tokens: int, quirks: Quirks) -> dict[str, Any]:
+    """The request as a model with these quirks takes it."""
+    usage = {} if Quirk.NO_USAGE in quirks else {"stream_options": {"include_usage": True}}
+    length = "max_completion_tokens" if Quirk.COMPLETION_LENGTH in quirks else "max_tokens"
+    messages = wished["messages"]
+    if Quirk.NO_SYSTEM in quirks and _has_system(messages):
+        messages = _folded(messages)
+    return {**wished, **usage, "messages": messages, length: max_tokens, "stream": True}
+
+
+def hint(words: str, wished: dict[str, Any], quirks: Quirks) -> Quirk | None:
+    """What may help where the server refused with these words; None where nothing new does."""
+    for quirk in Quirk:
+        applies = quirk is not Quirk.NO_SYSTEM or _has_system(wished["messages"])
+        if quirk not in quirks and applies and _WORDS[quirk].search(words):
+            return quirk
+    return None
 
 
 def _has_system(messages: list[dict[str, str]]) -> bool:

@@ -18,7 +18,7 @@ import certifi
 from aiohttp import ClientResponse
 from yarl import URL
 
-from chatbill.adapters.inference.openai.dialect import Dialect
+from chatbill.adapters.inference.openai.dialect import Dialect, body_of, hint
 from chatbill.adapters.inference.openai.trouble import Kind, Trouble
 from chatbill.adapters.inference.openai.wire import Chunk, EventReader, error_words, read_chunk
 
@@ -182,17 +182,21 @@ class Server:
 
     async def _send(self, body: dict[str, Any], max_tokens: int, *, by: float) -> ClientResponse:
         """The response once its headers are there, when it is one that begins a stream."""
+        quirks = self._dialect.of(body)
         while True:
-            response = await self._headers(self._dialect.body(body, max_tokens), by=by)
+            response = await self._headers(body_of(body, max_tokens, quirks), by=by)
             is_stream = "event-stream" in response.headers.get("Content-Type", "event-stream")
             if response.status in range(200, 300) and is_stream:
+                self._dialect.worked(body, quirks)
                 return response
             try:
                 words = await self._words(response, by=by)
             finally:
                 response.close()
-            if not (response.status in _CAN_TEACH and self._dialect.learn(words, body)):
+            quirk = hint(words, body, quirks) if response.status in _CAN_TEACH else None
+            if quirk is None:
                 raise self._refusal(response, words)
+            quirks |= {quirk}
 
     async def _headers(self, body: dict[str, Any], *, by: float) -> ClientResponse:
         try:
