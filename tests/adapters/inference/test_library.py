@@ -5,17 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import struct
 import subprocess
 import sys
 import threading
 import zipfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from chatbill.adapters.inference.fetch import ModelNotFetched
+from chatbill.adapters.inference.fetch import ModelNotFetched, Progress
 from chatbill.adapters.inference.library import ModelLibrary
 from chatbill.adapters.inference.memory import fit, need_of
 from chatbill.adapters.inference.model_spec import FolderSource, HubSource, ModelSpec, Weights, WheelSource
@@ -43,9 +45,17 @@ except ModelNotFetched as error:
 
 def made_whole(folder: Path) -> Path:
     folder.mkdir(parents=True)
-    for name in WHOLE:
+    for name in WHOLE[:2]:
         (folder / name).write_text("{}", encoding="utf-8")
+    (folder / WHOLE[2]).write_bytes(weights_file())
     return folder
+
+
+def weights_file(tensor_bytes: int = 8) -> bytes:
+    header = json.dumps(
+        {"__metadata__": {}, "a": {"dtype": "U8", "shape": [tensor_bytes], "data_offsets": [0, tensor_bytes]}}
+    ).encode()
+    return struct.pack("<Q", len(header)) + header + bytes(tensor_bytes)
 
 
 def gemma(**changes: object) -> ModelSpec:
@@ -138,6 +148,49 @@ def test_a_folder_that_lacks_a_shard_is_not_whole(tmp_path: Path) -> None:
 
     with pytest.raises(ModelNotFetched, match="holds no model"):
         ModelLibrary(tmp_path).ensure(gemma(source=FolderSource(folder=folder)))
+
+
+@pytest.mark.parametrize(
+    ("damage", "fault"),
+    [
+        (lambda whole: whole[:-1], r"model.safetensors has \d+ bytes and should have \d+"),
+        (lambda whole: whole + b"x", "and should have"),
+        (lambda whole: whole[:20], "cut off in its header"),
+        (lambda whole: whole[:5], "cut off in its header"),
+        (lambda whole: b"", "cut off in its header"),
+        (lambda whole: b"<html>Not found</html>" * 5, "no safetensors file"),
+        (lambda whole: whole[:8] + b"[]" + whole[10:], "no safetensors file"),
+    ],
+)
+def test_weights_that_are_not_whole_are_no_model_and_the_words_say_which(
+    tmp_path: Path, damage: Callable[[bytes], bytes], fault: str
+) -> None:
+    mine, library = made_whole(tmp_path / "mine"), ModelLibrary(tmp_path)
+    spec = gemma(source=FolderSource(folder=mine))
+    assert (library.status(spec).fetched, library.status(spec).fault, library.missing(spec)) == (True, "", None)
+    (mine / "model.safetensors").write_bytes(damage(weights_file()))
+
+    assert not library.status(spec).fetched
+    assert re.search(fault, library.status(spec).fault)
+    with pytest.raises(ModelNotFetched, match=fault) as refused:
+        library.ensure(spec)
+    assert str(tmp_path) not in refused.value.told
+
+
+def test_what_was_fetched_and_is_cut_off_is_fetched_again(tmp_path: Path) -> None:
+    library, folder = ModelLibrary(tmp_path), made_whole(tmp_path / "google--gemma-3-12b-it")
+    (folder / "model.safetensors").write_bytes(weights_file()[:-1])
+    assert library.status(gemma()).download_bytes > 0
+
+    class IsFetched(Exception):
+        """It would be."""
+
+    def report(progress: Progress) -> None:
+        assert progress.stage == "wait"
+        raise IsFetched
+
+    with pytest.raises(IsFetched):
+        library.ensure(gemma(), report)
 
 
 def test_a_disk_that_is_too_small_is_told_before_anything_is_fetched(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from chatbill.adapters.inference.library import ModelLibrary
+from chatbill.adapters.inference.model_spec import FolderSource
 from chatbill.adapters.inference.transformers import TransformersEngine
 from chatbill.adapters.inference.transformers.health import LifeBounds
 from chatbill.adapters.inference.transformers.runtime import NotLoadable
@@ -339,6 +340,35 @@ async def test_no_request_can_take_a_model_out_by_itself_and_its_neighbours_writ
             with pytest.raises(GenerationFailed):
                 await here.ask(f"one {directive}")
         assert await here.ask() == "hello"
+
+
+@pytest.mark.parametrize("lazy", [True, False])
+async def test_a_model_without_files_is_not_offered_and_nobody_is_told_where_they_should_be(
+    tmp_path: Path, *, lazy: bool
+) -> None:
+    async with life(tmp_path, lazy=lazy, start=False) as here:
+        away = (tmp_path / "model").rename(tmp_path / "away")
+        await here.engine.start()
+        await here.until(lambda: here.status().state is ModelState.UNAVAILABLE)
+        status = here.status()
+        with pytest.raises(ModelUnavailable) as refused:
+            await here.ask()
+
+        assert (status.available, status.reason) == (False, "its files are not where the service looks for them")
+        assert str(tmp_path) not in str(refused.value)
+        away.rename(tmp_path / "model")
+        await here.until(lambda: here.status().available)
+        assert await here.ask() == "hello"
+
+
+async def test_a_lazy_model_without_files_is_not_offered_before_anybody_looks(tmp_path: Path) -> None:
+    runtime = FakeRuntime()
+    (spec, _) = fake_specs(tmp_path / "model", lazy=True)
+    lost = replace(spec, source=FolderSource(folder=tmp_path / "nope"))
+    engine = TransformersEngine([lost], ModelLibrary(tmp_path), runtime=lambda: runtime)
+
+    assert engine.status()[MINI].state is ModelState.UNAVAILABLE
+    await engine.close()
 
 
 async def test_a_model_that_fails_its_trials_too_is_taken_out(tmp_path: Path) -> None:

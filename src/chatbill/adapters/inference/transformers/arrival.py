@@ -117,6 +117,10 @@ class Arrival:
         self._tell(Progress("ready"))
         return model
 
+    def missing(self) -> ModelNotFetched | None:
+        """What makes it useless to try, as far as a look at its folder tells."""
+        return self._library.missing(self._spec)
+
     def explain(self, error: Exception) -> str:
         """Why it is not available, for people; from now on it is known when it may be tried again."""
         pause = self._bounds.retry_s
@@ -160,6 +164,8 @@ class Arrival:
 
 def _words(error: Exception) -> str:
     """Why a model is not available, for people; an error that nobody foresaw stays in the log."""
-    if isinstance(error, ModelNotFetched | NotLoadable | DoesNotFit | NoRoom | NoTurn):
+    if isinstance(error, ModelNotFetched):
+        return error.told
+    if isinstance(error, NotLoadable | DoesNotFit | NoRoom | NoTurn):
         return str(error)
     return f"it could not be loaded ({type(error).__name__}); the log has the cause"

@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+import structlog
+
 from chatbill.adapters.inference.fetch import Progress
 from chatbill.adapters.inference.library import ModelLibrary
 from chatbill.adapters.inference.memory import Fit
@@ -26,6 +28,8 @@ from chatbill.domain.errors import GenerationFailed, ModelUnavailable, Overloade
 from chatbill.domain.ids import ModelId
 
 _CLOSE_WAIT_S = 10.0
+
+_log = structlog.get_logger(__name__)
 
 
 class ServedModel:
@@ -62,6 +66,8 @@ class ServedModel:
         self._probe_prompt: tuple[int, ...] = ()
         self._lost = False
         self._closed = False
+        self._missing = ""
+        self._look_for_files()
         # One thread, because two must not use a tokenizer at once; not the loop's, because a long prompt takes long.
         self._tokenizing = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"tokenize-{spec.id}")
 
@@ -77,7 +83,8 @@ class ServedModel:
         if self._closed:
             return ModelStatus(state=ModelState.UNAVAILABLE, reason=STOPPING)
         if worker is None or (worker.settled and not worker.model and self._arrival.wants_room):
-            return ModelStatus(state=ModelState.RESTING)
+            state = ModelState.UNAVAILABLE if self._missing else ModelState.RESTING
+            return ModelStatus(state=state, reason=self._missing)
         queued = max(0, places - worker.running)
         if not worker.settled:
             return ModelStatus(
@@ -121,7 +128,10 @@ class ServedModel:
         """Do what has to be done from time to time; returns at once."""
         with self._lock:
             worker = self._worker
-            if worker is None or self._closed:
+            if self._closed:
+                return
+            if worker is None:
+                self._look_for_files()
                 return
             if worker.settled and not worker.model:
                 self._retry_if_due(worker)
@@ -179,6 +189,13 @@ class ServedModel:
             self._places.add(place)
             self.last_used_at = time.monotonic()
             return worker or self._bring(wait_for_room_s=self._bounds.load_wait_s)
+
+    def _look_for_files(self) -> None:
+        """Where it is not in memory: could a message bring it there?"""
+        missing = self._arrival.missing()
+        if missing and not self._missing:
+            _log.warning("model_unavailable", model=self.id, reason=str(missing))
+        self._missing = missing.told if missing else ""
 
     def _give_back(self, place: object) -> None:
         with self._lock:
