@@ -92,6 +92,7 @@ USER = {
     "wallet_id": "w",
     "created_at": T,
 }
+OTHER = USER | {"id": "other", "username_key": "bob", "email_key": "b@example.org", "wallet_id": "other"}
 SESSION = {"id": "s", "user_id": "u", "created_at": T, "expires_at": T, "ended_at": None, "ended_because": None}
 PAYMENT = {
     "id": "unpaid",
@@ -131,7 +132,10 @@ MONTH = {"api_key_id": "k", "starts_at": T, "ends_at": "2026-02-01T00:00:00.0000
 WALLET = {"id": "w", "posted": 100, "held": 5, "version": 2, "overdraft": 0}
 BOOKS: list[tuple[str, dict[str, Any]]] = [
     ("wallets", WALLET),
+    ("wallets", WALLET | {"id": "other"}),
+    ("wallets", WALLET | {"id": "unused"}),
     ("users", USER),
+    ("users", OTHER),
     ("sessions", SESSION),
     ("refresh_tokens", {"digest": "d", "session_id": "s", "issued_at": T}),
     ("conversations", {"id": "c", "user_id": "u", "title": "t", "created_at": T, "updated_at": T}),
@@ -155,7 +159,7 @@ BOOKS: list[tuple[str, dict[str, Any]]] = [
 
 TOO_MUCH = MAX_CREDITS + 1
 NEW_WALLET = WALLET | {"id": "new", "held": 0}
-NEW_USER = USER | {"id": "new", "username_key": "new", "email_key": "new"}
+NEW_USER = USER | {"id": "new", "username_key": "new", "email_key": "new", "wallet_id": "unused"}
 NEW_SESSION = SESSION | {"id": "new"}
 NEW_HOLD = HOLD | {"id": "new"}
 NEW_INTERACTION = RUNNING | {"id": "new", "hold_id": "spare"}
@@ -265,6 +269,7 @@ ROWS: list[tuple[str, str, dict[str, Any]]] = [
         NEW_CHARGE | {"hold_id": "captured"},
     ),
     ("uq_ledger_entries_top_up_of_payment|ledger_entries.payment_id", "ledger_entries", NEW_ENTRY | NEW_BOUGHT),
+    ("uq_users_wallet_id|users.wallet_id", "users", NEW_USER | {"wallet_id": "w"}),
     ("(?i)foreign key", "users", NEW_USER | {"wallet_id": "none"}),
     ("(?i)foreign key", "holds", NEW_HOLD | {"wallet_id": "none"}),
     ("(?i)foreign key", "interactions", NEW_INTERACTION | {"hold_id": "none"}),
@@ -280,6 +285,10 @@ CHANGES = [
     ("a ledger entry never changes", "UPDATE ledger_entries SET description = 'x'"),
     ("a ledger entry is never deleted", "DELETE FROM ledger_entries WHERE id = 'charge'"),
     ("a wallet is never deleted", "DELETE FROM wallets"),
+    ("whose wallet it is never changes", "UPDATE users SET wallet_id = 'unused' WHERE id = 'u'"),
+    ("whose wallet it is never changes", "UPDATE users SET wallet_id = 'w' WHERE id = 'other'"),
+    ("whose wallet it is never changes", "UPDATE users SET id = 'x' WHERE id = 'other'"),
+    ("a user is disabled, never deleted", "DELETE FROM users WHERE id = 'other'"),
     ("what a wallet owns changes with its entries alone", "UPDATE wallets SET posted = posted + 1"),
     ("what a wallet owns changes with its entries alone", "UPDATE wallets SET version = version - 1"),
     ("ck_wallets_available_within_overdraft", "UPDATE wallets SET held = 101"),
@@ -329,8 +338,9 @@ ALLOWED = [
     "UPDATE holds SET state = 'released', settled_at = created_at WHERE id = 'pending'",
     "UPDATE holds SET refunded = 3 WHERE id = 'captured'",
     "UPDATE interactions SET stop_asked_at = created_at WHERE id = 'running'",
-    "UPDATE wallets SET held = 0",
-    "UPDATE wallets SET posted = posted + 1, version = version + 1",
+    "UPDATE wallets SET held = 0 WHERE id = 'w'",
+    "UPDATE users SET username_key = 'carl', email_key = email_key, role = 'admin' WHERE id = 'u'",
+    "UPDATE wallets SET posted = posted + 1, version = version + 1 WHERE id = 'w'",
     "UPDATE payments SET status = 'confirmed', confirmed_at = created_at, balance_after = 1 WHERE id = 'unpaid'",
     "DELETE FROM sessions",
     "UPDATE api_keys SET revoked_at = created_at, revoked_by = 'u', last_used_at = created_at WHERE id = 'k'",
@@ -347,11 +357,21 @@ def _replaced(table: str, id_: str, **changes: Any) -> str:
 
 
 _AGAIN = "INSERT OR REPLACE INTO {0} SELECT * FROM {0}"
+_NEW_NAMES = {"id": "x", "username_key": "x", "email_key": "x", "wallet_id": "unused"}
 _NEW = {"id": "x", "wallet_version": 7}
 REPLACING = [
     *(
         (f"a row is never replaced: {table}", _AGAIN.format(table))
-        for table in ("wallets", "holds", "interactions", "payments", "ledger_entries", "api_keys", "api_key_months")
+        for table in (
+            "wallets",
+            "users",
+            "holds",
+            "interactions",
+            "payments",
+            "ledger_entries",
+            "api_keys",
+            "api_key_months",
+        )
     ),
     ("a row is never replaced: ledger_entries.id", _replaced("ledger_entries", "charge", wallet_version=7)),
     (
@@ -364,6 +384,24 @@ REPLACING = [
     ),
     ("a row is never replaced: interactions.hold_id", _replaced("interactions", "ended", id="x")),
     ("a row is never replaced: interactions.rowid", _replaced("interactions", "ended", rowid=1, id="x", hold_id="x")),
+    *(
+        (f"a row is never replaced: users.{key}", _replaced("users", "u", **_NEW_NAMES | {key: taken}))
+        for key, taken in (
+            ("username_key", "bob"),
+            ("email_key", "b@example.org"),
+            ("wallet_id", "other"),
+            ("rowid", 2),
+        )
+    ),
+    (
+        "a row is never replaced: users.username_key",
+        "UPDATE OR REPLACE users SET username_key = 'bob' WHERE id = 'u'",
+    ),
+    (
+        "a row is never replaced: users.email_key",
+        "UPDATE OR REPLACE users SET email_key = 'b@example.org' WHERE id = 'u'",
+    ),
+    ("the number of a row never changes: users", "UPDATE OR REPLACE users SET _rowid_ = 1 WHERE id = 'other'"),
     ("a row is never replaced: payments.rowid", _replaced("payments", "paid", rowid=1, id="x")),
     ("a row is never replaced: api_keys.user_id, api_keys.name_key", _replaced("api_keys", "k", id="x")),
     (

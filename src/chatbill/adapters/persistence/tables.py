@@ -59,10 +59,11 @@ users = _table(
     Column("email_key", Text, nullable=False, unique=True),
     Column("password_hash", Text, nullable=False),
     Column("role", Text, nullable=False),
-    Column("wallet_id", Id, ForeignKey("wallets.id"), nullable=False, index=True),
+    Column("wallet_id", Id, ForeignKey("wallets.id"), nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("disabled_at", UtcDateTime),
     _check("role_known", "role IN ('user', 'admin')"),
+    Index("uq_users_wallet_id", "wallet_id", unique=True),
 )
 
 sessions = _table(
