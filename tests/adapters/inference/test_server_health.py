@@ -179,6 +179,49 @@ async def test_a_server_that_falls_silent_is_noticed_long_before_a_reply_would_b
     assert reason == "its server is not working properly; try again in a moment"
 
 
+def answering(*events: dict[str, Any] | str) -> Move:
+    async def move(wire: Wire) -> None:
+        await wire.head()
+        for event in (*events, "[DONE]"):
+            await wire.event(event)
+
+    return move
+
+
+TOOL_CALLS = [{"index": 0, "id": "1", "function": {"name": "f", "arguments": "{}"}}]
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        [delta(finish_reason="stop")],
+        [delta(role="assistant", content=""), delta(finish_reason="length")],
+        [{**delta(finish_reason="stop"), "usage": {"prompt_tokens": 8, "completion_tokens": 0}}],
+        [delta(tool_calls=TOOL_CALLS), delta(finish_reason="tool_calls")],
+    ],
+)
+async def test_a_model_that_ends_without_a_token_does_not_work(events: list[dict[str, Any]]) -> None:
+    async with scene(probed=answering(*events)) as here:
+        assert here.status.state is ModelState.UNAVAILABLE
+        assert here.status.reason == "its server is not working properly; try again in a moment"
+        here.server.probed = works
+        await becomes(here, ModelState.READY)
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        [delta(content="Hi"), delta(finish_reason="length")],
+        [delta(reasoning_content="Hm"), delta(finish_reason="length")],
+        [{**delta(finish_reason="length"), "usage": {"prompt_tokens": 8, "completion_tokens": 1}}],
+        [delta(finish_reason="length"), {"choices": [], "usage": {"prompt_tokens": 8, "completion_tokens": 1}}],
+    ],
+)
+async def test_a_token_proves_a_model_even_if_nobody_sees_it(events: list[dict[str, Any]]) -> None:
+    async with scene(probed=answering(*events)) as here:
+        assert here.status.state is ModelState.READY
+
+
 async def test_a_model_that_is_not_offered_has_time_to_be_loaded_by_its_server() -> None:
     async def loads(wire: Wire) -> None:
         await asyncio.sleep(0.6)

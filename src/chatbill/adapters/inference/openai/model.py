@@ -253,15 +253,9 @@ class RemoteModel:
         """Ask for one token; with it the model is ready, without it it is not."""
         # Who is offered a model that has fallen silent waits for nothing, so that is found out soon.
         patience_s = self._server.patience.trial_s if self.status().state is ModelState.READY else None
-        body = self._body(_PROBE, GenerationRequest(model=self.spec.id, turns=_PROBE, max_tokens=1))
         try:
-            async with (
-                asyncio.timeout(patience_s),
-                aclosing(self._server.chunks(body, max_tokens=1)) as chunks,
-            ):
-                async for chunk in chunks:
-                    if chunk.text or chunk.thought or chunk.finished:
-                        break
+            async with asyncio.timeout(patience_s):
+                await self._ask_for_a_token()
         except TimeoutError:
             self._is_out(Trouble(Kind.BROKEN, "silent for too long"))
         except Trouble as trouble:
@@ -272,6 +266,15 @@ class RemoteModel:
             self._trouble = Trouble(Kind.BROKEN, "").reason
         else:
             self._worked()
+
+    async def _ask_for_a_token(self) -> None:
+        """Return with the first one. A server can end a reply in good order of which no model wrote a word."""
+        body = self._body(_PROBE, GenerationRequest(model=self.spec.id, turns=_PROBE, max_tokens=1))
+        async with aclosing(self._server.chunks(body, max_tokens=1)) as chunks:
+            async for chunk in chunks:
+                if chunk.text or chunk.thought or chunk.completion_tokens:
+                    return
+        raise Trouble(Kind.BROKEN, "ended a reply without a token")
 
     def _is_out(self, trouble: Trouble) -> None:
         if self._trouble != trouble.reason:
