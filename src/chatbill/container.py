@@ -51,7 +51,7 @@ from chatbill.application.use_cases.verify_ledger import VerifyLedger
 from chatbill.application.write_check import WriteCheck
 from chatbill.domain.audit import Tally
 from chatbill.domain.catalogue import Catalogue
-from chatbill.engines import build_engine, specs_of
+from chatbill.engines import build_engine, server_check, specs_of
 from chatbill.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ def _library(settings: Settings) -> ModelLibrary:
 def _model_check(settings: Settings, specs: tuple[ModelSpec, ...], library: ModelLibrary) -> ModelCheck:
     from chatbill.adapters.inference.transformers.measuring import ModelCheck  # noqa: PLC0415
 
-    return ModelCheck(specs=specs, library=library, slots=settings.batch_size)
+    return ModelCheck(specs=specs, library=library, slots=settings.batch_size, servers=server_check(settings))
 
 
 def _bounds(settings: Settings) -> ReplyBounds:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     # Each brings packages that a command without it should not wait for.
     from chatbill.adapters.inference.library import ModelLibrary
     from chatbill.adapters.inference.model_spec import ModelSpec
+    from chatbill.adapters.inference.server_check import ServerCheck
     from chatbill.adapters.inference.transformers.engine import ModelReport
 
 _OWN_KEY = "CHATBILL_ENGINE_API_KEY"
@@ -60,6 +61,17 @@ def build_engine(
         temperatures={} if settings.engine == "scripted" else {spec.id: spec.sampling.temperature for spec in specs},
         identities={spec.id: repr((spec.source, spec.weights, spec.sampling, spec.served_name)) for spec in specs},
         shared=settings.cache_shared,
+    )
+
+
+def server_check(settings: Settings) -> ServerCheck:
+    """How models on servers are looked at by hand: as the service would ask them."""
+    from chatbill.adapters.inference.server_check import ServerCheck  # noqa: PLC0415
+
+    return ServerCheck(
+        engine=lambda spec: _servers(settings, (spec,)),
+        has_key=lambda name: bool(settings.engine_api_key if name == _OWN_KEY else variable_value(name)),
+        optional_key=_OWN_KEY,
     )
 
 

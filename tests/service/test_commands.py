@@ -93,6 +93,43 @@ def test_models_are_listed_with_their_prices(operator: Service) -> None:
     assert "choose one of: demo-mini, demo-pro" in unknown.stderr
 
 
+NOWHERE = """
+[[models]]
+id = "remote"
+name = "On a server that is not there"
+tier = "mini"
+price = { per_reply = 1 }
+context_tokens = 2048
+max_reply_tokens = 512
+source = { kind = "server", url = "http://127.0.0.1:9/v1", api_key_env = "A_KEY" }
+
+[[models]]
+id = "lost"
+name = "In a folder that is not there"
+tier = "pro"
+price = { per_reply = 1 }
+context_tokens = 2048
+max_reply_tokens = 512
+source = { kind = "folder", folder = "nope" }
+"""
+
+
+def test_models_that_cannot_be_used_are_trouble_and_exit_code_1(operator: Service) -> None:
+    catalogue = operator.data_dir / "nowhere.toml"
+    catalogue.write_text(NOWHERE, encoding="utf-8")
+    unset = operator.run("models", "check", "--no-run", "--models", str(catalogue))
+    operator.environment["A_KEY"] = "secret"
+    asked = operator.run("models", "check", "--json", "--models", str(catalogue))
+    remote, lost = [json.loads(line) for line in asked.stdout.splitlines()]
+
+    assert unset.returncode == asked.returncode == 1
+    assert "A_KEY is not set" in unset.stdout
+    assert "remote is not available: its server cannot be reached" in remote["trouble"]
+    assert "Connect call failed" in asked.stderr
+    assert "nope holds no model that can be loaded: there is no such folder" in lost["trouble"]
+    assert "secret" not in asked.stdout + asked.stderr
+
+
 def test_a_wrong_setting_is_told_by_its_variable(operator: Service) -> None:
     operator.environment["CHATBILL_WELCOME_CREDITS"] = "many"
     done = operator.run("db", "current")

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import socket
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from chatbill.adapters.inference.library import ModelLibrary
-from chatbill.adapters.inference.model_spec import HubSource, ModelSpec, ServerSource
+from chatbill.adapters.inference.model_spec import FolderSource, HubSource, ModelSpec
+from chatbill.adapters.inference.openai import OpenAIEngine
+from chatbill.adapters.inference.server_check import ServerCheck
 from chatbill.adapters.inference.transformers.measuring import Checked, ModelCheck
 from tests.adapters.inference.fake_runtime import FakeRuntime, fake_specs
+from tests.adapters.inference.fake_servers import good_server, on_server
 
 BILLION = 1_000_000_000
 
@@ -21,7 +26,12 @@ async def checked(
 ) -> tuple[bool, list[Checked]]:
     told: list[Checked] = []
     check = ModelCheck(
-        specs=specs, library=ModelLibrary(tmp_path), slots=4, runtime=lambda: runtime, bandwidth=lambda _: 20e9
+        specs=specs,
+        library=ModelLibrary(tmp_path),
+        slots=4,
+        servers=ServerCheck(engine=OpenAIEngine, has_key=lambda _: False),  # type: ignore[arg-type]
+        runtime=lambda: runtime,
+        bandwidth=lambda _: 20e9,
     )
     return await check(run=run, tell=told.append), told
 
@@ -75,13 +85,76 @@ async def test_a_model_that_fits_and_cannot_be_run_is_trouble(tmp_path: Path) ->
     assert pro.trouble == "demo-pro is not available: it could not be loaded (ValueError); the log has the cause"
 
 
-async def test_models_on_servers_need_nothing_of_this_machine(tmp_path: Path) -> None:
-    spec = replace(fake_specs(tmp_path / "model")[0], source=ServerSource(url="http://127.0.0.1:9/v1"))
+def no_runtime() -> FakeRuntime:
+    pytest.fail("torch would have been imported")
 
-    def no_runtime() -> FakeRuntime:
-        pytest.fail("torch would have been imported")
 
+async def server_checked(
+    tmp_path: Path, url: str, *, run: bool = True, limit_s: float = 10, **source: Any
+) -> tuple[bool, Checked]:
+    (spec,) = on_server(url, **source)[:1]
     told: list[Checked] = []
-    check = ModelCheck(specs=(spec,), library=ModelLibrary(tmp_path), slots=1, runtime=no_runtime)
-    assert await check(run=True, tell=told.append)
-    assert (told[0].speed, told[0].figures()["elsewhere"]) == (None, True)
+    servers = ServerCheck(
+        engine=lambda spec: OpenAIEngine([spec], key=lambda _: "secret", probe_s=0),
+        has_key=lambda name: name == "SET_KEY",
+        limit_s=limit_s,
+    )
+    check = ModelCheck(specs=[spec], library=ModelLibrary(tmp_path), slots=1, servers=servers, runtime=no_runtime)
+    return await check(run=run, tell=told.append), told[0]
+
+
+async def test_a_model_on_a_server_is_asked_and_measured_and_needs_nothing_of_this_machine(tmp_path: Path) -> None:
+    async with good_server() as server:
+        works, found = await server_checked(tmp_path, server.url, api_key_env="SET_KEY")
+
+        assert works
+        assert found.speed
+        assert (found.speed.how, found.trouble, found.key) == ("measured", "", "SET_KEY is set")
+        assert found.speed.tokens_per_s > 0
+        assert found.figures()["elsewhere"]
+        assert [body["max_tokens"] for body in server.bodies] == [1, 48]
+
+
+async def test_without_running_no_server_is_asked(tmp_path: Path) -> None:
+    async with good_server() as server:
+        works, found = await server_checked(tmp_path, server.url, run=False)
+
+        assert (works, found.speed, found.key) == (True, None, "none")
+        assert server.bodies == []
+
+
+async def test_a_server_that_does_not_answer_is_trouble(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        port = sock.getsockname()[1]
+        slow = await server_checked(tmp_path, f"http://127.0.0.1:{port}/v1", limit_s=0.2)
+    closed = await server_checked(tmp_path, f"http://127.0.0.1:{port}/v1")
+
+    assert (slow[0], slow[1].trouble) == (False, "its server did not write some words within 0.2 s")
+    assert not closed[0]
+    assert "its server cannot be reached" in closed[1].trouble
+
+
+@pytest.mark.parametrize("run", [True, False])
+async def test_what_is_missing_for_a_server_shows_without_asking_it(tmp_path: Path, *, run: bool) -> None:
+    async with good_server() as server:
+        without_key = await server_checked(tmp_path, server.url, run=run, api_key_env="OTHER_KEY")
+        nowhere = await server_checked(tmp_path, server.url, run=run, tokenizer=tmp_path / "nope.json")
+        assert server.bodies == []
+
+    assert (without_key[0], without_key[1].key) == (False, "OTHER_KEY is not set")
+    assert without_key[1].trouble == "OTHER_KEY is not set; the catalogue names it as `api_key_env`"
+    assert not nowhere[0]
+    assert "nope.json is not a tokenizer that can be read" in nowhere[1].trouble
+
+
+@pytest.mark.parametrize("run", [True, False])
+async def test_a_folder_without_a_model_is_trouble_though_it_would_fit(tmp_path: Path, *, run: bool) -> None:
+    here, lost = fake_specs(tmp_path / "model", parameters=BILLION)
+    lost = replace(lost, source=FolderSource(folder=tmp_path / "nope"))
+    works, told = await checked(tmp_path, FakeRuntime(gpu_bytes=4 * BILLION), here, lost, run=run)
+
+    assert not works
+    assert [found.trouble for found in told] == [
+        "",
+        f"{tmp_path / 'nope'} holds no model that can be loaded: there is no such folder",
+    ]

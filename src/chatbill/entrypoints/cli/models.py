@@ -68,14 +68,14 @@ def pull(name: str, catalogue: str | None) -> None:
 
 @models.command()
 @_catalogue_option
-@click.option("--no-run", is_flag=True, help="Do not load the models, and say nothing of their speed.")
+@click.option("--no-run", is_flag=True, help="Load no model and ask no server; say nothing of speed.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a model, for machines.")
 def check(catalogue: str | None, *, no_run: bool, as_json: bool) -> None:
     """Say for each model where it comes from, what it needs, whether it fits here, and how fast it writes.
 
-    Each model that is fetched and fits is loaded alone and writes some tokens. Run it while the service is stopped:
-    two that share a machine measure each other. Exit code 0: messages could be answered; 1: no model fits, or one that
-    fits could not be run.
+    Each model that is fetched and fits is loaded alone and writes some tokens; each one on a server is asked for some,
+    which its owner may want to be paid for. Run it while the service is stopped: two that share a machine measure each
+    other. Exit code 0: messages could be answered; 1: no model fits, or one cannot be used, and "trouble" says why.
     """
     container = Container(settings=settings_from(models=catalogue))
     tell = _tell_machines if as_json else _tell_people
@@ -89,24 +89,38 @@ def _tell_machines(figures: Figures) -> None:
 
 def _tell_people(figures: Figures) -> None:
     click.secho(f"{figures['id']}  ", bold=True, nl=False)
-    fits = figures["fits"]
-    click.secho("fits" if fits else "does not fit", fg="green" if fits else "red", nl=False)
-    click.echo("" if figures["fetched"] else ", not fetched yet")
+    verdict, is_good = _verdict(figures)
+    click.secho(verdict, fg="green" if is_good else "red")
     click.echo(f"    source   {figures['source']}")
     click.echo(f"    licence  {figures['licence'] or 'not said'}")
     if not figures["elsewhere"]:
-        click.echo(f"    files    {_where(figures['fetched'], figures['disk_bytes'], figures['download_bytes'])}")
-    click.echo(f"    memory   {figures['words']}")
+        where = _where(figures["fetched"], figures["disk_bytes"], figures["download_bytes"])
+        click.echo(f"    files    {where if figures['fetched'] or not figures['trouble'] else 'not here'}")
+        click.echo(f"    memory   {figures['words']}")
+    else:
+        click.echo(f"    key      {figures['key']}")
     if figures["speed"]:
         click.echo(f"    speed    {_speed(**figures['speed'])}")
     if figures["trouble"]:
         click.secho(f"    trouble  {figures['trouble']}", fg="red")
 
 
+def _verdict(figures: Figures) -> tuple[str, bool]:
+    """The end of the first line, and whether it is good news."""
+    if figures["trouble"]:
+        return "cannot be used", False
+    if figures["elsewhere"]:
+        return ("works", True) if figures["speed"] else ("is on a server, which was not asked", True)
+    if not figures["fits"]:
+        return "does not fit", False
+    return "fits" if figures["fetched"] else "fits, not fetched yet", True
+
+
 def _speed(how: str, *, tokens_per_s: float, first_token_s: float, load_s: float) -> str:
     if how == "estimate":
         return f"estimate: at most {tokens_per_s:,.1f} tokens/s, as fast as this machine reads memory"
-    return f"{tokens_per_s:,.1f} tokens/s measured, first token after {first_token_s:.2f} s, loaded in {load_s:.1f} s"
+    loaded = f", loaded in {load_s:.1f} s" if load_s >= 0.1 else ""  # noqa: PLR2004 - what is here or on a server
+    return f"{tokens_per_s:,.1f} tokens/s measured, first token after {first_token_s:.2f} s{loaded}"
 
 
 def _price(price: Price) -> str:

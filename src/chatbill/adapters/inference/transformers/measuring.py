@@ -2,50 +2,37 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 from chatbill.adapters.inference.library import ModelFiles, ModelLibrary
 from chatbill.adapters.inference.memory import Fit
-from chatbill.adapters.inference.model_spec import HubSource, ModelSpec
+from chatbill.adapters.inference.model_spec import HubSource, ModelSpec, ServerSource
+from chatbill.adapters.inference.server_check import ServerCheck
+from chatbill.adapters.inference.speed import Speed, measured
 from chatbill.adapters.inference.transformers.bandwidth import memory_bandwidth
 from chatbill.adapters.inference.transformers.engine import TransformersEngine, torch_runtime
 from chatbill.adapters.inference.transformers.health import LifeBounds
 from chatbill.adapters.inference.transformers.runtime import Device, Runtime
-from chatbill.application.ports.engine import GenerationRequest
-from chatbill.domain.chat import Role, Turn
-from chatbill.domain.errors import ChatbillError, GenerationFailed
+from chatbill.domain.errors import ChatbillError
 
-_QUESTION = Turn(Role.USER, "Tell me a long story about a fox who learns to sail. Describe the sea.")
-_TOKENS = 48
 _LOAD_LIMIT_S = 1_800.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Speed:
-    """How fast a model writes one reply. `how` says whether that was seen or is only reckoned.
-
-    An estimate is the most that the machine's memory allows, by reading all weights once for each token; most models
-    stay below. Times in seconds, 0 where not measured.
-    """
-
-    how: Literal["measured", "estimate"]
-    tokens_per_s: float
-    first_token_s: float = 0.0
-    load_s: float = 0.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Checked:
-    """One model: its files, whether it fits, and its speed where that was asked for. `trouble` says what went wrong."""
+    """One model: its files, whether it fits, and its speed where that was asked for. `trouble` says what is wrong.
+
+    `key` says of a model on a server whether there is a key for it.
+    """
 
     spec: ModelSpec
     files: ModelFiles
     fit: Fit
     speed: Speed | None = None
     trouble: str = ""
+    key: str = ""
 
     @property
     def needs_token(self) -> bool:
@@ -62,6 +49,7 @@ class Checked:
             "weights": self.spec.weights.value,
             "fetched": self.files.fetched,
             "elsewhere": self.files.elsewhere,
+            "key": self.key or None,
             "disk_bytes": self.files.disk_bytes,
             "download_bytes": self.files.download_bytes,
             "need_bytes": self.fit.need_bytes,
@@ -77,11 +65,12 @@ class Checked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelCheck:
-    """Look at each model, and unless told otherwise load it alone and have it write some tokens."""
+    """Look at each model, and unless told otherwise load it alone, or ask its server, to have it write some tokens."""
 
     specs: Iterable[ModelSpec]
     library: ModelLibrary
     slots: int
+    servers: ServerCheck
     runtime: Callable[[], Runtime] = torch_runtime
     bandwidth: Callable[[Device], float] = memory_bandwidth
 
@@ -94,12 +83,24 @@ class ModelCheck:
         for spec in specs:
             free = runtime.free_gpu_bytes() if runtime else None
             fit = self.library.fits(spec, free_gpu_bytes=free, slots=self.slots)
-            checked = Checked(spec=spec, files=files[spec.id], fit=fit)
-            if run and runtime and not checked.files.elsewhere:
+            checked = Checked(spec=spec, files=files[spec.id], fit=fit, trouble=_what_is_wrong(files[spec.id]))
+            if isinstance(spec.source, ServerSource):
+                checked = await self._on_server(checked, spec.source, run=run)
+            elif run and runtime and not checked.trouble:
                 checked = await self._with_speed(checked, runtime)
             tell(checked)
             fits, works = fits or checked.fit.fits, works and not checked.trouble
         return fits and works
+
+    async def _on_server(self, checked: Checked, source: ServerSource, *, run: bool) -> Checked:
+        trouble = await self.servers.trouble(source)
+        checked = replace(checked, key=self.servers.key_of(source), trouble=trouble)
+        if trouble or not run:
+            return checked
+        try:
+            return replace(checked, speed=await self.servers.run(checked.spec))
+        except ChatbillError as error:
+            return replace(checked, trouble=str(error))
 
     async def _with_speed(self, checked: Checked, runtime: Runtime) -> Checked:
         if not checked.files.fetched:
@@ -118,22 +119,14 @@ class ModelCheck:
         bounds = LifeBounds(load_wait_s=_LOAD_LIMIT_S, probe_interval_s=0)
         specs = (replace(spec, lazy=True),)
         engine = TransformersEngine(specs, self.library, runtime=lambda: runtime, slots=1, bounds=bounds)
-        tokens = min(_TOKENS, spec.max_reply_tokens)
-        request = GenerationRequest(model=spec.id, turns=(_QUESTION,), max_tokens=tokens, temperature=0.0)
         try:
-            started = time.monotonic()
-            generation = await engine.prepare(request)
-            loaded = time.monotonic()
-            seen = [(time.monotonic(), piece.tokens) async for piece in generation.stream()]
+            return await measured(engine, spec)
         finally:
             await engine.close()
-        if not seen:
-            raise GenerationFailed("The model wrote nothing.")
-        first, last = seen[0][0], seen[-1][0]
-        after_the_first = sum(tokens for _, tokens in seen[1:])
-        return Speed(
-            how="measured",
-            tokens_per_s=after_the_first / (last - first) if after_the_first else 0.0,
-            first_token_s=first - loaded,
-            load_s=loaded - started,
-        )
+
+
+def _what_is_wrong(files: ModelFiles) -> str:
+    if not files.fault:
+        return ""
+    again = "; `chatbill models pull` fetches it again" if files.download_bytes else ""
+    return f"{files.folder} holds no model that can be loaded: {files.fault}{again}"
