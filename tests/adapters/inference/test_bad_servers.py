@@ -515,10 +515,8 @@ async def test_what_was_delivered_before_it_broke_is_kept_and_free() -> None:
         assert len(here.server.asked) == 1, "what was delivered is not asked for again"
 
 
-@pytest.mark.parametrize(
-    ("status", "code"), [(401, "why"), (402, "why"), (403, "why"), (404, "why"), (429, "insufficient_quota")]
-)
-async def test_a_server_that_does_not_know_us_or_wants_to_be_paid_makes_the_model_unavailable(
+@pytest.mark.parametrize(("status", "code"), [(402, "why"), (404, "why"), (429, "insufficient_quota")])
+async def test_a_server_that_does_not_know_the_model_or_wants_to_be_paid_makes_it_unavailable(
     status: int, code: str
 ) -> None:
     async def move(wire: Wire) -> None:
@@ -539,6 +537,50 @@ async def test_a_server_that_does_not_know_us_or_wants_to_be_paid_makes_the_mode
     assert "no such thing" not in end.detail + refused.reason
     causes = [log["cause"] for log in logs if log["event"] == "model_server_trouble"]
     assert causes == [f"answered {status}: {code} no such thing as key [key] here"]
+    assert here.server.asked[0]["head"].count("authorization: bearer s3cret-key") == 1
+
+
+@pytest.mark.parametrize("status", [401, 403])
+async def test_one_message_that_is_refused_takes_nothing_from_others(status: int) -> None:
+    async def move(wire: Wire) -> None:
+        if "flagged" in wire.body["messages"][-1]["content"]:
+            await wire.refuse(status, '{"error": {"message": "your input was flagged"}}')
+        else:
+            await good(wire)
+
+    async with scene(move) as here:
+        for _ in range(6):
+            probes = here.server.probes
+            end = await here.end("flagged")
+            assert isinstance(end, Failed)
+            assert (end.code, end.interaction.credits_charged) == ("generation_failed", 0)
+            assert "in other words" in end.detail
+            assert here.status.state is ModelState.READY
+            assert isinstance(await here.end(), Completed)
+            await eventually(lambda probes=probes: here.server.probes > probes)  # type: ignore[misc]
+        assert here.status.state is ModelState.READY
+
+
+@pytest.mark.parametrize("status", [401, 403])
+async def test_a_server_that_does_not_know_us_is_found_out_by_a_probe(status: int) -> None:
+    async def move(wire: Wire) -> None:
+        await wire.refuse(status, '{"error": {"message": "no such thing as key s3cret-key here", "code": "why"}}')
+
+    async with scene(move, key="s3cret-key") as here:
+        with structlog.testing.capture_logs() as logs:
+            here.server.probed = move
+            await here.end()
+            await eventually(lambda: here.status.state is ModelState.UNAVAILABLE)
+        reason = here.status.reason
+        with pytest.raises(ModelUnavailable):
+            await here.send()
+        here.server.probed = good
+        await eventually(lambda: here.status.state is ModelState.READY)
+
+    assert "not set up correctly" in reason
+    assert "no such thing" not in reason
+    causes = [log["cause"] for log in logs if log["event"] == "model_unavailable"]
+    assert causes == [f"answered {status}: why no such thing as key [key] here"]
     assert here.server.asked[0]["head"].count("authorization: bearer s3cret-key") == 1
 
 

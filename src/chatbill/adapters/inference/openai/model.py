@@ -216,7 +216,7 @@ class RemoteModel:
             self._trouble = trouble.reason
         if trouble.counts:
             self._server.circuit.failed()
-        if trouble.counts or trouble.kind is Kind.SET_UP:
+        if trouble.is_doubtful:
             self._doubted.set()
 
     async def _watch(self) -> None:

@@ -31,8 +31,10 @@ _LAST_BYTES_WAIT_S = 0.1
 _TOO_LONG = re.compile(
     r"context.?(length|window|size)|maximum context|prompt is too long|exceed_context", re.IGNORECASE
 )
-_SET_UP = frozenset({401, 402, 403, 404})
-"""Our key, our credit there, or the model's name is wrong."""
+_SET_UP = frozenset({402, 404})
+"""Our credit there or the model's name is wrong."""
+_REFUSED = frozenset({401, 403})
+"""Our key is wrong, or what a person wrote: some answer so what their rules forbid."""
 _NO_CREDIT = "insufficient_quota"
 """What OpenAI says in its 429 where waiting does not help."""
 _BUSY = frozenset({429, 503})
@@ -232,6 +234,8 @@ class Server:
         told = f"answered {status}: {words}"
         if status in _SET_UP or (status in _BUSY and _NO_CREDIT in words):
             return Trouble(Kind.SET_UP, told)
+        if status in _REFUSED:
+            return Trouble(Kind.REFUSED, told)
         if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE or (status in _MISFIT and _TOO_LONG.search(words)):
             return Trouble(Kind.TOO_LONG, told)
         if status in _BUSY:

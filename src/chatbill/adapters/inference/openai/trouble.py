@@ -14,19 +14,23 @@ class Kind(Enum):
     UNREACHABLE = auto()  # nobody answers: counts against the server
     BROKEN = auto()  # an error of its own, silence, or an answer that makes no sense: counts against the server
     BUSY = auto()  # it works, and refuses more for now
-    SET_UP = auto()  # it knows us or the model not, or wants to be paid: nothing helps until somebody changes something
+    SET_UP = auto()  # it does not know the model, or wants to be paid: nothing helps until somebody changes something
+    REFUSED = auto()  # it does not know us, or does not want this message: a probe, which is harmless, tells which
     TOO_LONG = auto()  # the prompt does not fit into its window
     MISFIT = auto()  # it does not like this one request
 
 
+_NOT_SET_UP = "it is not set up correctly; the service's operator finds the cause in the log"
 _REASONS = {
     Kind.UNREACHABLE: "its server cannot be reached; try again in a moment",
     Kind.BROKEN: "its server is not working properly; try again in a moment",
     Kind.BUSY: "its server takes no more requests for now; try again in a moment",
-    Kind.SET_UP: "it is not set up correctly; the service's operator finds the cause in the log",
+    Kind.SET_UP: _NOT_SET_UP,
+    Kind.REFUSED: _NOT_SET_UP,
     Kind.TOO_LONG: "it does not even take a short message; the service's operator finds the cause in the log",
     Kind.MISFIT: "its server refuses requests; the service's operator finds the cause in the log",
 }
+_REFUSED = "The model could not answer this message; nothing was charged. Try again, or in other words."
 
 
 class Trouble(Exception):
@@ -46,6 +50,11 @@ class Trouble(Exception):
         return self.kind in {Kind.UNREACHABLE, Kind.BROKEN}
 
     @property
+    def is_doubtful(self) -> bool:
+        """True where a probe has to tell whether the model works for others."""
+        return self.counts or self.kind in {Kind.SET_UP, Kind.REFUSED}
+
+    @property
     def reason(self) -> str:
         """Why a model with this trouble is not available, for people."""
         return _REASONS[self.kind]
@@ -63,5 +72,7 @@ class Trouble(Exception):
                     "does not fit into this model's window, even without what was said before; "
                     "shorten it, or ask for a shorter reply",
                 )
+            case Kind.REFUSED:
+                return GenerationFailed(_REFUSED)
             case Kind.BROKEN | Kind.MISFIT:
                 return GenerationFailed()
