@@ -115,7 +115,7 @@ source = { kind = "folder", folder = "nope" }
 
 
 def test_models_that_cannot_be_used_are_trouble_and_exit_code_1(operator: Service) -> None:
-    catalogue = operator.data_dir / "nowhere.toml"
+    catalogue = operator.data_dir.parent / "nowhere.toml"
     catalogue.write_text(NOWHERE, encoding="utf-8")
     unset = operator.run("models", "check", "--no-run", "--models", str(catalogue))
     operator.environment["A_KEY"] = "secret"
