@@ -56,11 +56,15 @@ class Stopped:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failed:
-    """There is no whole reply and nothing was charged. `code` is an error's stable word, `detail` is for people."""
+    """There is no whole reply and nothing was charged. `code` is an error's stable word, `detail` is for people.
+
+    `retry_after_s` is what the error said of it, where it was heard.
+    """
 
     interaction: Interaction
     code: str
     detail: str
+    retry_after_s: int | None = None
 
 
 End = Completed | Stopped | Failed

@@ -23,6 +23,8 @@ from chatbill.domain.ids import InteractionId, ModelId, UserId
 UNSETTLED = "The reply could not be stored. Whether it was charged will show in your history; nothing is charged twice."
 BEGIN_TIMEOUT_S = 15.0
 """How long a stopping service waits for messages that are just being accepted."""
+RESTART_S = 5
+"""When another try may find the service started again."""
 CLOSE_TIMEOUT_S = 10.0
 """How long an engine may take to stop computing before the reply is settled without it."""
 
@@ -117,9 +119,13 @@ class Reply:
     async def _write(self) -> End:
         end: End
         try:
-            end = end_of(await self._settle(await self._generate()))
+            ending = await self._generate()
+            end = end_of(await self._settle(ending))
             if isinstance(end, Completed):
                 end = replace(end, cut_off=self._generation.cut_off)
+            # Where a sweep or a stop came first, the end is another one.
+            elif isinstance(end, Failed) and ending.error and end.code == ending.error.code:
+                end = replace(end, retry_after_s=ending.error.retry_after_s)
         except Exception:  # noqa: BLE001 - whatever broke, those who watch must hear an end
             _log.exception("reply %s could not be settled; the sweep will release its hold", self._interaction.id)
             end = Failed(interaction=self._interaction, code="store_unavailable", detail=UNSETTLED)
@@ -215,7 +221,7 @@ class Replies:
         begin or are written as one person may have.
         """
         if self._closed:
-            raise ModelUnavailable(model, "the service is stopping; try again in a moment")
+            raise ModelUnavailable(model, "the service is stopping; try again in a moment", retry_after_s=RESTART_S)
         if self._per_user and self._of_user[user_id] >= self._per_user:
             raise RateLimited(
                 retry_after_s=1, why=f"{self._per_user} of your replies are being written, and no more may."

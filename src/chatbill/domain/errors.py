@@ -16,7 +16,7 @@
     ├── InsufficientCredits         insufficient_credits  carries `required` and `available`
     │   └── CapReached              cap_reached           the API key may not spend it this month; carries `cap` too
     ├── RateLimited                 rate_limited          carries `retry_after_s`
-    ├── ModelUnavailable            model_unavailable     the model cannot answer now; says why
+    ├── ModelUnavailable            model_unavailable     the model cannot answer now; says why, and maybe when it can
     ├── Overloaded                  overloaded            the queue is full; carries `retry_after_s`
     ├── GenerationFailed            generation_failed     the engine broke before the reply was whole
     │   └── OutOfMemory             generation_failed     the engine had too little memory for this reply
@@ -38,9 +38,14 @@ from chatbill.domain.wording import credits_text
 
 
 class ChatbillError(Exception):
-    """The root: everything chatbill raises on purpose."""
+    """The root: everything chatbill raises on purpose.
+
+    `retry_after_s` is a whole number of seconds, at least 1, after which the same may well work; None where nobody
+    knows.
+    """
 
     code: ClassVar[str] = "internal_error"
+    retry_after_s: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,9 +214,10 @@ class ModelUnavailable(ChatbillError):
 
     code = "model_unavailable"
 
-    def __init__(self, model: str, reason: str) -> None:
+    def __init__(self, model: str, reason: str, *, retry_after_s: int | None = None) -> None:
         self.model = model
         self.reason = reason
+        self.retry_after_s = retry_after_s
         super().__init__(f"{model} is not available: {reason}")
 
 

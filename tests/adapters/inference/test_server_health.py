@@ -111,6 +111,7 @@ async def test_a_wish_to_be_left_alone_for_long_is_passed_on() -> None:
 
         assert isinstance(end, Failed)
         assert "60 s" in end.detail
+        assert end.retry_after_s == 60
         assert len(here.server.asked) == 1
 
 
@@ -220,6 +221,25 @@ async def test_a_model_that_ends_without_a_token_does_not_work(events: list[dict
 async def test_a_token_proves_a_model_even_if_nobody_sees_it(events: list[dict[str, Any]]) -> None:
     async with scene(probed=answering(*events)) as here:
         assert here.status.state is ModelState.READY
+
+
+async def test_a_model_that_is_out_says_when_to_come_back() -> None:
+    async with scene(probe_s=0.1) as here:
+        here.server.probed = refusing(500)
+        await becomes(here, ModelState.UNAVAILABLE)
+        with pytest.raises(ModelUnavailable) as broken:
+            await here.send()
+        here.server.probed = refusing(404)
+        await eventually(lambda: "not set up" in here.status.reason)
+        with pytest.raises(ModelUnavailable) as unknown:
+            await here.send()
+        here.server.probed = refusing(429, "{}", "Retry-After: 59.5")
+        await eventually(lambda: "no more requests" in here.status.reason)
+        with pytest.raises(ModelUnavailable) as busy:
+            await here.send()
+
+    errors = (broken, unknown, busy)
+    assert [error.value.retry_after_s for error in errors] == [5, None, 60]
 
 
 async def test_a_model_that_is_not_offered_has_time_to_be_loaded_by_its_server() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 from collections.abc import Callable
@@ -13,12 +14,13 @@ import pytest
 from chatbill.adapters.memory import MemoryStore
 from chatbill.application.ports.rate_limits import Limit
 from chatbill.application.ports.store import Snapshot, StoreUnavailable, Transaction
-from chatbill.domain.errors import RateLimited
+from chatbill.domain.errors import ChatbillError, ModelUnavailable, Overloaded, RateLimited
 from chatbill.entrypoints.http import HttpConfig
 from chatbill.entrypoints.http.problem_kinds import KINDS
 from chatbill.entrypoints.http.problems import problem_of
-from tests.entrypoints.http.support import Api, api, say
-from tests.support import PASSWORD
+from tests.engines import ControlledEngine
+from tests.entrypoints.http.support import Api, api, eventually, say
+from tests.support import CATALOGUE, PASSWORD
 
 T = TypeVar("T")
 
@@ -180,6 +182,38 @@ async def test_a_reached_limit_says_when_to_come_back() -> None:
         response = await service.client().post("/auth/login", json={"username": "ada", "password": PASSWORD})
         assert (response.status_code, response.json()["code"]) == (429, "rate_limited")
         assert response.headers["retry-after"] == "17"
+
+
+@pytest.mark.parametrize(
+    ("address", "asked"),
+    [
+        ("/chat/message", {"model": "demo-mini", "message": "Hello"}),
+        ("/v1/chat/completions", {"model": "demo-mini", "messages": [{"role": "user", "content": "Hello"}]}),
+    ],
+)
+@pytest.mark.parametrize(
+    ("error", "retry_after"),
+    [
+        (Overloaded(retry_after_s=3_600), "3600"),
+        (ModelUnavailable("demo-mini", "try again in a moment", retry_after_s=5), "5"),
+        (ModelUnavailable("demo-mini", "it is not set up correctly"), None),
+    ],
+)
+async def test_a_reply_that_fails_for_now_says_when_to_come_back(
+    address: str, asked: dict[str, Any], error: ChatbillError, retry_after: str | None
+) -> None:
+    engine = ControlledEngine(CATALOGUE)
+    async with api(engine=engine) as service:
+        alice = await service.person()
+        asking = asyncio.create_task(alice.post(address, json=asked))
+        await eventually(lambda: bool(engine.generations))
+        engine.last.fail(error)
+        accepted = await asking
+        engine.refusal = error
+        refused = await alice.post(address, json=asked)
+
+    assert [answer.status_code for answer in (accepted, refused)] == [503, 503]
+    assert [answer.headers.get("Retry-After") for answer in (accepted, refused)] == [retry_after] * 2
 
 
 async def test_limits_count_the_client_behind_a_trusted_proxy() -> None:

@@ -18,8 +18,6 @@ from chatbill.domain.errors import (
     FieldError,
     InsufficientCredits,
     InvalidRequest,
-    Overloaded,
-    RateLimited,
     Unauthenticated,
 )
 from chatbill.entrypoints.http.openai.errors import error_body, is_openai, openai_status
@@ -71,7 +69,7 @@ def problem_of_reply(failed: Failed) -> Problem:
         "conversation_id": failed.interaction.conversation_id,
         "credits_charged": failed.interaction.credits_charged,
     }
-    return _problem(failed.code, failed.detail, members=members)
+    return _problem(failed.code, failed.detail, members=members, headers=_retry_after(failed.retry_after_s))
 
 
 def answer_with_problem(request: Request[Any, Any, Any], error: Exception) -> Response[dict[str, Any]]:
@@ -134,13 +132,12 @@ def _members(error: ChatbillError) -> dict[str, Any]:
 
 
 def _headers(error: ChatbillError) -> dict[str, str]:
-    match error:
-        case RateLimited() | Overloaded():
-            return {"Retry-After": str(error.retry_after_s)}
-        case Unauthenticated():
-            return {"WWW-Authenticate": "Bearer"}
-        case _:
-            return {}
+    challenge = {"WWW-Authenticate": "Bearer"} if isinstance(error, Unauthenticated) else {}
+    return challenge | _retry_after(error.retry_after_s)
+
+
+def _retry_after(seconds: int | None) -> dict[str, str]:
+    return {} if seconds is None else {"Retry-After": str(seconds)}
 
 
 def _in_words(error: ValidationException) -> InvalidRequest:

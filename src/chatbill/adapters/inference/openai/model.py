@@ -53,7 +53,7 @@ class RemoteModel:
         self._probe_s = probe_s
         self._worked_at: float | None = None
         self._doubted = asyncio.Event()
-        self._trouble = ""
+        self._trouble: Trouble | None = None
         self._watching: asyncio.Task[None] | None = None
         self._closed = False
 
@@ -63,8 +63,8 @@ class RemoteModel:
             return ModelStatus(state=ModelState.UNAVAILABLE, reason=_STOPPING)
         queued = max(0, len(self._places) - self._running)
         state, reason = ModelState.READY, ""
-        if self._trouble or self._server.circuit.is_open:
-            state, reason = ModelState.UNAVAILABLE, self._trouble or Trouble(Kind.BROKEN, "").reason
+        if trouble := self._out_with():
+            state, reason = ModelState.UNAVAILABLE, trouble.reason
         elif self._worked_at is None:
             state, reason = ModelState.LOADING, "its server has not answered yet"
         healthy = state is not ModelState.READY or self._is_vouched_for()
@@ -75,7 +75,7 @@ class RemoteModel:
         try:
             await asyncio.to_thread(self._counter.load)
         except ValueError as error:
-            self._trouble = Trouble(Kind.SET_UP, "").reason
+            self._trouble = Trouble(Kind.SET_UP, str(error))
             _log.error("model_unavailable", model=self.spec.id, cause=str(error))
             return
         await self._probe()
@@ -85,6 +85,8 @@ class RemoteModel:
     async def prepare(self, request: GenerationRequest) -> RemoteGeneration:
         """Take a place; the prompt is fitted into the window by the best count there is."""
         status = self.status()
+        if not self._closed and (trouble := self._out_with()):
+            raise trouble.unavailable(request.model)
         if status.state is not ModelState.READY:
             raise ModelUnavailable(request.model, status.reason)
         if len(self._places) >= self._max_places:
@@ -206,14 +208,14 @@ class RemoteModel:
         self._server.circuit.worked()
         if self._trouble:
             _log.info("model_ready", model=self.spec.id, server=self._server.url.host)
-        self._trouble = ""
+        self._trouble = None
         self._doubted.clear()
 
     def _note(self, trouble: Trouble) -> None:
         """A person's request failed: remember it for what it says about server and model."""
         self._log("model_server_trouble", trouble)
         if trouble.kind is Kind.SET_UP:
-            self._trouble = trouble.reason
+            self._trouble = trouble
         if trouble.counts:
             self._server.circuit.failed()
         if trouble.is_doubtful:
@@ -232,8 +234,12 @@ class RemoteModel:
             if not self._lately_worked():
                 await self._probe()
 
+    def _out_with(self) -> Trouble | None:
+        """Why the model is not offered."""
+        return Trouble(Kind.BROKEN, "") if self._server.circuit.is_open and not self._trouble else self._trouble
+
     def _lately_worked(self) -> bool:
-        if self._worked_at is None or self._doubted.is_set() or self._trouble or self._server.circuit.is_open:
+        if self._worked_at is None or self._doubted.is_set() or self._out_with():
             return False
         return not self._probe_s or self._silent_for_s() < self._probe_s
 
@@ -263,7 +269,7 @@ class RemoteModel:
         except Exception:  # noqa: BLE001
             # Nothing that a server does may end the watch.
             _log.exception("model_unavailable", model=self.spec.id)
-            self._trouble = Trouble(Kind.BROKEN, "").reason
+            self._trouble = Trouble(Kind.BROKEN, "")
         else:
             self._worked()
 
@@ -277,9 +283,9 @@ class RemoteModel:
         raise Trouble(Kind.BROKEN, "ended a reply without a token")
 
     def _is_out(self, trouble: Trouble) -> None:
-        if self._trouble != trouble.reason:
+        if self._trouble is None or self._trouble.reason != trouble.reason:
             self._log("model_unavailable", trouble)
-        self._trouble = trouble.reason
+        self._trouble = trouble
 
     def _log(self, event: str, trouble: Trouble) -> None:
         kind, server = trouble.kind.name.lower(), self._server.url.host

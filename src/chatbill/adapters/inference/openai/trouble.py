@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from enum import Enum, auto
 
 from chatbill.domain.errors import ChatbillError, GenerationFailed, ModelUnavailable, Overloaded, TooLarge
@@ -30,6 +31,8 @@ _REASONS = {
     Kind.TOO_LONG: "it does not even take a short message; the service's operator finds the cause in the log",
     Kind.MISFIT: "its server refuses requests; the service's operator finds the cause in the log",
 }
+_MOMENT_S = 5
+"""What "in a moment" is in seconds: by then the model was asked again."""
 _REFUSED = "The model could not answer this message; nothing was charged. Try again, or in other words."
 
 
@@ -59,13 +62,24 @@ class Trouble(Exception):
         """Why a model with this trouble is not available, for people."""
         return _REASONS[self.kind]
 
+    @property
+    def retry_after_s(self) -> int | None:
+        """When another try may help, in whole seconds; None where somebody has to do something first."""
+        if self.kind is Kind.BUSY:
+            return max(1, math.ceil(self.again_s or 1))
+        return _MOMENT_S if self.counts else None
+
+    def unavailable(self, model: ModelId) -> ModelUnavailable:
+        """What people are told who ask for a model with this trouble."""
+        return ModelUnavailable(model, self.reason, retry_after_s=self.retry_after_s)
+
     def error(self, model: ModelId) -> ChatbillError:
         """What the person is told whose reply it ended."""
         match self.kind:
             case Kind.UNREACHABLE | Kind.SET_UP:
-                return ModelUnavailable(model, self.reason)
+                return self.unavailable(model)
             case Kind.BUSY:
-                return Overloaded(retry_after_s=max(1, round(self.again_s or 1)))
+                return Overloaded(retry_after_s=self.retry_after_s or 1)
             case Kind.TOO_LONG:
                 return TooLarge.of(
                     "message",
