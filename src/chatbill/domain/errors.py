@@ -203,6 +203,7 @@ class RateLimited(ChatbillError):
     """Too many requests; `retry_after_s` is a whole number of seconds, at least 1."""
 
     code = "rate_limited"
+    retry_after_s: int
 
     def __init__(self, *, retry_after_s: int, why: str = "Too many requests.") -> None:
         self.retry_after_s = max(1, retry_after_s)
@@ -225,6 +226,7 @@ class Overloaded(ChatbillError):
     """The queue of the model is full; nothing was held. `retry_after_s` is at least 1."""
 
     code = "overloaded"
+    retry_after_s: int
 
     def __init__(self, *, retry_after_s: int = 1) -> None:
         self.retry_after_s = max(1, retry_after_s)
