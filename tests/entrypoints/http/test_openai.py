@@ -9,6 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
+from chatbill.adapters.inference.caching import AnswerCache, CachingEngine
+from chatbill.adapters.inference.scripted import ScriptedEngine
 from chatbill.domain.chat import Role, Turn
 from tests.engines import ControlledEngine
 from tests.entrypoints.http.support import Api, api, eventually, served
@@ -55,11 +57,28 @@ async def test_a_reply_looks_as_openais_does(alice: httpx.AsyncClient) -> None:
             "total_tokens": 6,
             "credits_charged": 1,
             "balance": 99,
+            "cached": False,
         },
     }
     assert response.headers["X-Chatbill-Credits-Charged"] == "1"
     assert response.headers["X-Chatbill-Balance"] == "99"
+    assert response.headers["X-Chatbill-Cached"] == "false"
     assert response.headers["X-Request-Id"]
+
+
+async def test_a_reply_that_was_only_given_again_is_marked_in_either_form() -> None:
+    cache = AnswerCache(max_bytes=1_000_000, ttl_s=60)
+    engine = CachingEngine(ScriptedEngine(CATALOGUE), cache, temperatures={}, identities={})
+    async with api(engine=engine, cached_price_percent=0) as service:
+        alice = await service.person()
+        fresh, again = [await ask(alice, temperature=0) for _ in range(2)]
+        streamed = await ask(alice, temperature=0, stream=True, stream_options={"include_usage": True})
+
+    for reply, cached in ((fresh, False), (again, True)):
+        assert reply.headers["X-Chatbill-Cached"] == ("true" if cached else "false")
+        assert reply.json()["usage"]["cached"] is cached
+    assert chunks(streamed.text)[-2]["usage"]["cached"] is True
+    assert streamed.text.endswith(": chatbill credits_charged=0 balance=99 cached=true\n\ndata: [DONE]\n\n")
 
 
 async def test_a_stream_looks_as_openais_does(alice: httpx.AsyncClient) -> None:
@@ -84,8 +103,9 @@ async def test_a_stream_looks_as_openais_does(alice: httpx.AsyncClient) -> None:
         "total_tokens": 4,
         "credits_charged": 1,
         "balance": 99,
+        "cached": False,
     }
-    assert response.text.endswith(": chatbill credits_charged=1 balance=99\n\ndata: [DONE]\n\n")
+    assert response.text.endswith(": chatbill credits_charged=1 balance=99 cached=false\n\ndata: [DONE]\n\n")
 
 
 @pytest.mark.parametrize("options", [{}, {"stream_options": None}, {"stream_options": {"include_usage": False}}])

@@ -27,10 +27,11 @@ from chatbill.entrypoints.http.controllers.root import read_root
 from chatbill.entrypoints.http.controllers.sign_in import SignInController
 from chatbill.entrypoints.http.documentation.openapi import NEEDS_BEARER, openapi_config
 from chatbill.entrypoints.http.envelope import Envelope
+from chatbill.entrypoints.http.openai.views import BALANCE_HEADER, CACHED_HEADER, CHARGED_HEADER
 from chatbill.entrypoints.http.problems import answer_with_problem
 
 CORS_HEADERS = ["Accept", "Authorization", "Content-Type", "Idempotency-Key", "X-Request-Id"]
-CORS_EXPOSED = ["Retry-After", "X-Chatbill-Balance", "X-Chatbill-Credits-Charged", "X-Request-Id"]
+CORS_EXPOSED = ["Retry-After", BALANCE_HEADER, CACHED_HEADER, CHARGED_HEADER, "X-Request-Id"]
 CORS_MAX_AGE_S = 600
 
 

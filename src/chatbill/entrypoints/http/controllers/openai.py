@@ -20,13 +20,7 @@ from chatbill.entrypoints.http.injection import Injected
 from chatbill.entrypoints.http.openai.chunks import ChatChunks
 from chatbill.entrypoints.http.openai.errors import PATH
 from chatbill.entrypoints.http.openai.schemas import ChatCompletionBody
-from chatbill.entrypoints.http.openai.views import (
-    BALANCE_HEADER,
-    CHARGED_HEADER,
-    CompletionView,
-    OpenAIModelsView,
-    OpenAIModelView,
-)
+from chatbill.entrypoints.http.openai.views import CompletionView, OpenAIModelsView, OpenAIModelView, headers_of
 from chatbill.entrypoints.http.parameters import IdempotencyKey
 from chatbill.entrypoints.http.problems import problem_of_reply, response_of
 from chatbill.entrypoints.http.replies import WatchedReply, wait_for_end
@@ -106,11 +100,11 @@ class OpenAIController(Controller):
 
         The request brings its own history; only the last message and the reply are stored, and shown in
         `GET /chat/history`, not among the conversations. `X-Chatbill-Credits-Charged` and `X-Chatbill-Balance` tell
-        what it cost.
+        what it cost, and `X-Chatbill-Cached` whether the reply was written before and is only given again.
 
-        With `stream` the reply comes in chunks as it is written. The cost stands in the last comment line, and with
-        `stream_options.include_usage` in the usage. A failure in the middle is one event with an `error`, and free; a
-        lost connection is charged for what was delivered.
+        With `stream` the reply comes in chunks as it is written. The same stands in the last comment line, and
+        with `stream_options.include_usage` in the usage. A failure in the middle is one event with an `error`, and
+        free; a lost connection is charged for what was delivered.
 
         `developer` is `system`. What the system says is put together, as are neighbours of one role. Fields that change
         nothing here are ignored; `tools`, `response_format` other than text, `logprobs`, `n` over 1 and others that
@@ -131,9 +125,7 @@ async def _whole(reply: WatchedReply, request: JsonRequest, *, longest: int, kee
     end = await wait_for_end(reply, request.receive, keep=keep)
     if isinstance(end, Failed):
         return response_of(problem_of_reply(end), request).to_asgi_response(app=None, request=request)
-    interaction = end.interaction
-    headers = {CHARGED_HEADER: str(interaction.credits_charged), BALANCE_HEADER: str(interaction.balance_after)}
-    answer = Response(CompletionView.of(end, longest=longest), headers=headers)
+    answer = Response(CompletionView.of(end, longest=longest), headers=headers_of(end.interaction))
     return answer.to_asgi_response(app=None, request=request)
 
 

@@ -175,7 +175,7 @@ OPENAI_MODEL: Final = {
     "max_reply_tokens": 512,
 }
 OPENAI_MODELS: Final = {"object": "list", "data": [OPENAI_MODEL]}
-_COMPLETION_USAGE: Final = {**USAGE, "total_tokens": 29, "credits_charged": 1, "balance": 99}
+_COMPLETION_USAGE: Final = {**USAGE, "total_tokens": 29, "credits_charged": 1, "balance": 99, "cached": False}
 COMPLETION: Final = {
     "id": f"chatcmpl-{INTERACTION_ID}",
     "object": "chat.completion",
@@ -204,7 +204,7 @@ CHUNKS: Final = "\n\n".join(
         _chunk({"content": "The capital of France is Paris."}),
         _chunk({}, "stop"),
         f"data: {json.dumps({**COMPLETION, 'object': 'chat.completion.chunk', 'choices': []})}",
-        ": chatbill credits_charged=1 balance=99",
+        ": chatbill credits_charged=1 balance=99 cached=false",
         "data: [DONE]\n\n",
     ]
 )

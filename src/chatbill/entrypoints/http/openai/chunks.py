@@ -9,7 +9,7 @@ from litestar.serialization import encode_json
 
 from chatbill.application.events import Accepted, Completed, Delta, Event, Failed, Stopped
 from chatbill.entrypoints.http.openai.errors import error_body
-from chatbill.entrypoints.http.openai.views import CompletionUsage, chunk, finish_reason
+from chatbill.entrypoints.http.openai.views import CompletionUsage, chunk, comment_of, finish_reason
 from chatbill.entrypoints.http.problem_kinds import Problem
 from chatbill.entrypoints.http.problems import problem_of, problem_of_reply
 
@@ -53,8 +53,7 @@ class ChatChunks:
         frames = [_encoded(last | self._no_usage)]
         if self._no_usage:
             frames.append(_encoded(last | {"choices": [], "usage": CompletionUsage.of(interaction)}))
-        charged, balance = interaction.credits_charged, interaction.balance_after
-        frames.append(f": chatbill credits_charged={charged} balance={balance}\n\n".encode())
+        frames.append(f": {comment_of(interaction)}\n\n".encode())
         return b"".join([*frames, DONE])
 
     def _chunk(self, delta: dict[str, Any]) -> bytes:

@@ -16,17 +16,22 @@ FinishReason = Literal["stop", "length"]
 ID_PREFIX: Final = "chatcmpl-"
 CHARGED_HEADER: Final = "X-Chatbill-Credits-Charged"
 BALANCE_HEADER: Final = "X-Chatbill-Balance"
+CACHED_HEADER: Final = "X-Chatbill-Cached"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompletionUsage:
-    """Tokens as the model counts them, and in credits what they cost and what the wallet owns then."""
+    """Tokens as the model counts them, and in credits what they cost and what the wallet owns then.
+
+    `cached` is true where the reply was written before and only given again.
+    """
 
     prompt_tokens: int
     completion_tokens: int
     total_tokens: int
     credits_charged: int
     balance: int | None
+    cached: bool
 
     @classmethod
     def of(cls, interaction: Interaction) -> CompletionUsage:
@@ -38,6 +43,7 @@ class CompletionUsage:
             total_tokens=usage.prompt_tokens + usage.completion_tokens,
             credits_charged=interaction.credits_charged,
             balance=interaction.balance_after,
+            cached=interaction.cached,
         )
 
 
@@ -124,6 +130,25 @@ class OpenAIModelsView:
 
     object: Literal["list"] = "list"
     data: list[OpenAIModelView]
+
+
+def headers_of(interaction: Interaction) -> dict[str, str]:
+    """What chatbill tells beside a whole reply."""
+    return {
+        CHARGED_HEADER: str(interaction.credits_charged),
+        BALANCE_HEADER: str(interaction.balance_after),
+        CACHED_HEADER: _yes_or_no(interaction.cached),
+    }
+
+
+def comment_of(interaction: Interaction) -> str:
+    """The same as a comment line of a stream."""
+    cached = _yes_or_no(interaction.cached)
+    return f"chatbill credits_charged={interaction.credits_charged} balance={interaction.balance_after} cached={cached}"
+
+
+def _yes_or_no(value: bool) -> str:  # noqa: FBT001 - it is what is written
+    return "true" if value else "false"
 
 
 def finish_reason(end: Completed | Stopped, *, longest: int) -> FinishReason:
