@@ -29,7 +29,8 @@ class Message:
     With an `idempotency_key`, sending the same message again gives the first answer and costs nothing more.
 
     `history` is what was said before, where the sender keeps that: then nothing is read back, and the message stands in
-    a conversation of its own that is not listed. It excludes a `conversation_id`.
+    a conversation of its own that is not listed. It excludes a `conversation_id`. Its turns need not alternate: the
+    model reads neighbours of one role as one.
     """
 
     model: str

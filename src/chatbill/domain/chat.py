@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from itertools import groupby
 
 from chatbill.domain.credits import Price, Usage
 from chatbill.domain.errors import BrokenBooks, InvalidRequest, TooLarge
@@ -176,19 +178,32 @@ def checked_message(message: str, *, max_chars: int) -> str:
     return checked_text("message", message, max_chars=max_chars)
 
 
+def in_turn(turns: Iterable[Turn]) -> tuple[Turn, ...]:
+    """As models want a conversation: what the system says first, wherever it was said, then the others in turn.
+
+    Neighbours of one role become one turn, with an empty line between them.
+    """
+    turns = tuple(turns)
+    ordered = sorted(turns, key=lambda turn: turn.role is not Role.SYSTEM)  # the others stay in their order
+    return tuple(
+        Turn(role, "\n\n".join(turn.text for turn in neighbours))
+        for role, neighbours in groupby(ordered, key=lambda turn: turn.role)
+    )
+
+
 def checked_history(turns: tuple[Turn, ...], *, max_chars: int) -> tuple[Turn, ...]:
     """What was said before, if it is a conversation that models can go on with.
 
-    At most 1,000 turns of at most `max_chars` characters: the system's, if there is one, then the person's and the
-    model's in turn, the model's last.
+    At most 1,000 turns of at most `max_chars` characters each, in any order (see `in_turn`) but for one thing: whoever
+    speaks first beside the system is the person. Chat templates such as Gemma's take no other conversation.
     """
     if len(turns) > MAX_TURNS:
         raise TooLarge.of("history", f"must be at most {MAX_TURNS} turns, this has {len(turns)}")
-    said = turns[1:] if turns and turns[0].role is Role.SYSTEM else turns
-    if [turn.role for turn in said] != [Role.USER, Role.ASSISTANT] * (len(said) // 2):
-        raise InvalidRequest.of("history", "must alternate between the person and the model, the person first")
-    for turn in turns:
-        checked_text("history", turn.text, max_chars=max_chars)
+    first = next((turn for turn in turns if turn.role is not Role.SYSTEM), None)
+    if first and first.role is not Role.USER:
+        raise InvalidRequest.of("history", "must begin with a message of the user, after those of the system")
+    for place, turn in enumerate(turns):
+        checked_text(f"history.{place}", turn.text, max_chars=max_chars)
     return turns
 
 

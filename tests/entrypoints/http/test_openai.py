@@ -12,6 +12,7 @@ import pytest
 from chatbill.adapters.inference.caching import AnswerCache, CachingEngine
 from chatbill.adapters.inference.scripted import ScriptedEngine
 from chatbill.domain.chat import Role, Turn
+from chatbill.domain.errors import TooLarge
 from tests.engines import ControlledEngine
 from tests.entrypoints.http.support import Api, api, eventually, served
 from tests.support import CATALOGUE
@@ -267,7 +268,7 @@ class TestRequests:
             ({"messages": [{"role": "user", "content": [{"type": "text"}]}]}, "messages[0].content[0].text"),
             ({"messages": [{"role": "user", "content": ""}]}, "messages"),
             ({"messages": [{"role": "user", "content": "a\x00b"}]}, "messages"),
-            ({"messages": [{"role": "system", "content": "a\x00b"}, HELLO]}, "messages"),
+            ({"messages": [{"role": "system", "content": "a\x00b"}, HELLO]}, "messages[0]"),
             (
                 {"messages": [HELLO, {"role": "assistant", "content": "x", "tool_calls": [{}]}, HELLO]},
                 "messages[1].tool_calls",
@@ -282,6 +283,47 @@ class TestRequests:
         assert (response.status_code, error["type"], error["param"]) == (400, "invalid_request_error", param), error
         assert error["message"].startswith(param)
         assert (await alice.get("/billing/balance")).json()["available"] == 100
+
+    async def test_each_message_is_measured_by_itself_and_the_error_says_which(self, alice: httpx.AsyncClient) -> None:
+        half, whole = ({"role": "user", "content": "x" * size} for size in (6_000, 10_000))
+        long = {"role": "user", "content": "y" * 10_001}
+        answer = {"role": "assistant", "content": "Hi"}
+
+        assert (await ask(alice, half, half, SYSTEM, answer, whole, half)).status_code == 200
+        (kept,) = (await alice.get("/chat/history")).json()["items"]
+        assert kept["prompt"] == whole["content"] + "\n\n" + half["content"]
+        for messages, param in (
+            ((SYSTEM, HELLO, answer, long, HELLO), "messages[3]"),
+            ((HELLO, {"role": "system", "content": "y" * 10_001}, HELLO), "messages[1]"),
+            ((HELLO, long), "messages"),
+        ):
+            refused = await ask(alice, *messages)
+            error = refused.json()["error"]
+            assert (refused.status_code, error["code"], error["param"]) == (413, "too_large", param)
+            assert error["message"].startswith(f"{param}: must be at most 10000 characters")
+
+    @pytest.mark.parametrize("stream", [False, True])
+    async def test_a_prompt_that_only_the_engine_finds_too_long_is_about_the_messages(self, stream: bool) -> None:
+        engine = ControlledEngine(CATALOGUE)
+        async with api(engine=engine) as running:
+            alice = await running.person()
+            asking = asyncio.create_task(ask(alice, stream=stream))
+            await eventually(lambda: bool(engine.generations))
+            engine.last.fail(TooLarge.of("message", "does not fit into this model's window"))
+            response = await asking
+        error = (chunks(response.text)[-1] if stream else response.json())["error"]
+        assert (error["code"], error["param"]) == ("too_large", "messages")
+        assert error["message"].startswith("messages: does not fit")
+
+    async def test_what_the_system_says_last_counts_from_the_beginning(self) -> None:
+        engine = ControlledEngine(CATALOGUE)
+        async with api(engine=engine) as running:
+            alice = await running.person()
+            asking = asyncio.create_task(ask(alice, HELLO, SYSTEM))
+            await eventually(lambda: bool(engine.generations))
+            engine.last.end()
+            await asking
+        assert engine.last.request.turns == (Turn(Role.SYSTEM, "Be brief."), Turn(Role.USER, "Hello there"))
 
     @pytest.mark.parametrize(
         "content", [b"", b"{", b"[]", b"null", b'"x"', b"\xff", b"[" * 100_000, b'{"model": "\\ud800", "messages": 1}']

@@ -18,7 +18,7 @@ from chatbill.application.replay import Replay
 from chatbill.application.replies import Replies, Reply, StopReason
 from chatbill.application.settlement import Ending, settle
 from chatbill.domain.catalogue import Catalogue, Model
-from chatbill.domain.chat import Interaction, Role, Turn
+from chatbill.domain.chat import Interaction, Role, Turn, in_turn
 from chatbill.domain.credits import Usage
 from chatbill.domain.errors import BrokenBooks, InsufficientCredits, NotFound, RequestInProgress
 from chatbill.domain.idempotency import IdempotencyRecord
@@ -82,7 +82,7 @@ class SendMessage:
     ) -> Reply | Replay:
         generation = await self.engine.prepare(request)
         try:
-            interaction = self._interaction(principal, message, model, generation, request.max_tokens)
+            interaction = self._interaction(principal, message, model, generation, request)
             accepted = await self._accept(interaction, message)
         except BaseException:
             await generation.close()
@@ -117,7 +117,7 @@ class SendMessage:
     def _request(self, principal: Principal, model: Model, message: Message, turns: list[Turn]) -> GenerationRequest:
         return GenerationRequest(
             model=model.id,
-            turns=(*turns, Turn(Role.USER, message.text)),
+            turns=in_turn((*turns, Turn(Role.USER, message.text))),
             max_tokens=self.longest_reply(message),
             temperature=_steady(message.temperature),
             top_p=message.top_p,
@@ -127,10 +127,10 @@ class SendMessage:
         )
 
     def _interaction(
-        self, principal: Principal, message: Message, model: Model, generation: Generation, max_tokens: int
+        self, principal: Principal, message: Message, model: Model, generation: Generation, request: GenerationRequest
     ) -> Interaction:
         """The record of the request, with its price frozen and the most it can cost."""
-        most = Usage(prompt_tokens=generation.prompt_tokens, completion_tokens=max_tokens)
+        most = Usage(prompt_tokens=generation.prompt_tokens, completion_tokens=request.max_tokens)
         price = model.price.percent(self.cached_price_percent) if generation.cached else model.price
         return Interaction(
             id=InteractionId(self.new_id()),
@@ -141,7 +141,7 @@ class SendMessage:
             model=model.id,
             price=price,
             held=price.of(most),
-            prompt=message.text,
+            prompt=request.turns[-1].text,
             created_at=self.clock(),
             api_key_id=principal.api_key_id,
             cached=generation.cached,

@@ -19,12 +19,14 @@ TYPES: Final = {
 }
 """What OpenAI calls errors of a status; below 500 it is otherwise the request's fault, from there on the server's."""
 
-PARAMS: Final = {"model_not_found": "model"}
+PARAMS: Final = {"model_not_found": "model", "too_large": "messages"}
+"""The field that an error of this code is about where it names none."""
 
 CODES: Final = {"unauthenticated": "invalid_api_key"}
 """Where OpenAI has another word for the same."""
 
-_FIELDS: Final = {"message": "messages", "history": "messages"}
+_FIELD: Final = re.compile(r"^(message|history)(?=$|\.|: )")
+"""What chatbill calls the conversation; also where it stands before what is wrong with it."""
 _INDEX: Final = re.compile(r"\.(\d+)")
 
 
@@ -44,8 +46,9 @@ def error_body(problem: Problem, request_id: str) -> dict[str, Any]:
     status = openai_status(problem.status)
     members = dict(problem.members)
     faults = members.pop("errors", [])
+    detail = _FIELD.sub("messages", problem.detail) if problem.code == "too_large" else problem.detail
     error = {
-        "message": "; ".join(f"{param_of(fault['field'])}: {fault['message']}" for fault in faults) or problem.detail,
+        "message": "; ".join(f"{param_of(fault['field'])}: {fault['message']}" for fault in faults) or detail,
         "type": TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error"),  # noqa: PLR2004
         "param": param_of(faults[0]["field"]) if faults else PARAMS.get(problem.code),
         "code": CODES.get(problem.code, problem.code),
@@ -56,4 +59,4 @@ def error_body(problem: Problem, request_id: str) -> dict[str, Any]:
 
 def param_of(field: str) -> str:
     """A field as OpenAI writes it: `messages[0].content`."""
-    return _INDEX.sub(r"[\1]", _FIELDS.get(field, field))
+    return _INDEX.sub(r"[\1]", _FIELD.sub("messages", field))

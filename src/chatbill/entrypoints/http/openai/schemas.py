@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import groupby
 from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -18,8 +17,6 @@ ROLES: Final = {
     "user": Role.USER,
     "assistant": Role.ASSISTANT,
 }
-BETWEEN: Final = "\n\n"
-"""What stands between two messages of one role that follow each other: models want the roles to take turns."""
 
 
 class Part(BaseModel):
@@ -94,15 +91,15 @@ class ChatCompletionBody(Body):
     def to_message(self, idempotency_key: str | None) -> Message:
         """As the use case takes it. Raises `InvalidRequest`."""
         self._refuse_what_would_be_missed()
-        system, said = _in_turns([message.to_turn(f"messages.{place}") for place, message in enumerate(self.messages)])
-        if not said or said[-1].role is not Role.USER:
+        turns = [message.to_turn(f"messages.{place}") for place, message in enumerate(self.messages)]
+        # What the system says counts from the beginning, wherever it stands.
+        last = max((place for place, turn in enumerate(turns) if turn.role is not Role.SYSTEM), default=-1)
+        if last < 0 or turns[last].role is not Role.USER:
             raise InvalidRequest.of("messages", "must end with a message of the user")
-        if said[0].role is not Role.USER:
-            raise InvalidRequest.of("messages", "must begin with a message of the user, after those of the system")
         return Message(
             model=self.model,
-            text=said[-1].text,
-            history=(*system, *said[:-1]),
+            text=turns[last].text,
+            history=(*turns[:last], *turns[last + 1 :]),
             max_tokens=self._max_tokens(),
             temperature=self.temperature,
             top_p=self.top_p,
@@ -146,16 +143,6 @@ class ChatCompletionBody(Body):
         for name, wanted in wants.items():
             if wanted:
                 raise InvalidRequest.of(name, "is not supported here; leave it out")
-
-
-def _in_turns(turns: list[Turn]) -> tuple[list[Turn], list[Turn]]:
-    """What the system says, as one turn wherever it was said, and the others with neighbours of one role made one."""
-    system = [turn.text for turn in turns if turn.role is Role.SYSTEM]
-    said = groupby((turn for turn in turns if turn.role is not Role.SYSTEM), key=lambda turn: turn.role)
-    return (
-        [Turn(Role.SYSTEM, BETWEEN.join(system))] if system else [],
-        [Turn(role, BETWEEN.join(turn.text for turn in of_role)) for role, of_role in said],
-    )
 
 
 def _text_of(part: Any, field: str) -> str:
