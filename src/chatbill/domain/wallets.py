@@ -11,6 +11,9 @@ from chatbill.domain.ids import EntryId, HoldId, WalletId
 from chatbill.domain.ledger import COUNTERPART, MAX_CREDITS, Cause, EntryKind, LedgerEntry, wallet_account
 from chatbill.domain.wording import credits_text
 
+MAX_HOLD_S = 90_000
+"""No hold lasts longer, in seconds: a reply may take a day, and its hold outlives it by an hour at most."""
+
 
 class HoldState(StrEnum):
     """A hold starts pending and ends once, either way."""

@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from annotated_types import Le
 from sqlalchemy import CheckConstraint, Connection, Engine
 from sqlalchemy.exc import DatabaseError
 
 from chatbill.adapters.persistence.sqlite_driver import load_driver
 from chatbill.adapters.persistence.tables import MAX_CREDITS, metadata
 from chatbill.domain.ledger import MAX_CREDITS as DOMAIN_MAX_CREDITS
+from chatbill.domain.wallets import MAX_HOLD_S
+from chatbill.settings import Settings
 from tests.adapters.persistence.databases import insert, postgres_engine, sqlite_engine, sqlite_objects
 from tests.contract.stores import empty_database
 
@@ -132,7 +135,7 @@ MONTH = {"api_key_id": "k", "starts_at": T, "ends_at": "2026-02-01T00:00:00.0000
 WALLET = {"id": "w", "posted": 100, "held": 5, "version": 2, "overdraft": 0}
 BOOKS: list[tuple[str, dict[str, Any]]] = [
     ("wallets", WALLET),
-    ("wallets", WALLET | {"id": "other"}),
+    ("wallets", WALLET | {"id": "other", "overdraft": 5}),
     ("wallets", WALLET | {"id": "unused"}),
     ("users", USER),
     ("users", OTHER),
@@ -191,6 +194,24 @@ ROWS: list[tuple[str, str, dict[str, Any]]] = [
     ),
     ("ck_holds_captured_when_captured", "holds", NEW_HOLD | {"state": "released", "captured": 1, "settled_at": T}),
     ("ck_holds_settled_when_not_pending", "holds", NEW_HOLD | {"settled_at": T}),
+    ("a hold lasts 25 hours at most", "holds", NEW_HOLD | {"expires_at": "2026-01-02T13:00:04.000000Z"}),
+    ("a hold lasts 25 hours at most", "holds", NEW_HOLD | {"expires_at": "9999-12-31T00:00:00.000000Z"}),
+    ("a hold lasts 25 hours at most", "holds", NEW_HOLD | {"expires_at": "2026-01-01T11:59:59.000000Z"}),
+    (
+        "a hold lasts 25 hours at most|invalid input syntax",
+        "holds",
+        NEW_HOLD | {"expires_at": "soon"},
+    ),
+    (
+        "a hold lasts 25 hours at most",
+        "holds",
+        NEW_HOLD | {"created_at": "infinity", "expires_at": "infinity"},
+    ),
+    *(
+        (f"created_at must be a time in the years 1 to 9999: {table}", table, row | {"created_at": at})
+        for at in ("infinity", "20000-01-01T12:00:00.000000Z")
+        for table, row in (("ledger_entries", NEW_ENTRY), ("interactions", NEW_INTERACTION), ("payments", NEW_PAYMENT))
+    ),
     ("ck_interactions_price_not_negative", "interactions", NEW_INTERACTION | {"price_per_1k_prompt_tokens": -1}),
     (
         "ck_interactions_held_not_negative|ck_interactions_charged_within_held",
@@ -291,6 +312,8 @@ CHANGES = [
     ("a user is disabled, never deleted", "DELETE FROM users WHERE id = 'other'"),
     ("what a wallet owns changes with its entries alone", "UPDATE wallets SET posted = posted + 1"),
     ("what a wallet owns changes with its entries alone", "UPDATE wallets SET version = version - 1"),
+    ("what a wallet may owe changes with its entries alone", "UPDATE wallets SET overdraft = 1000000"),
+    ("what a wallet may owe changes", "UPDATE wallets SET overdraft = 0, version = version + 1 WHERE id = 'other'"),
     ("ck_wallets_available_within_overdraft", "UPDATE wallets SET held = 101"),
     ("a hold is never deleted", "DELETE FROM holds WHERE id = 'pending'"),
     ("a hold is settled once", "UPDATE holds SET state = 'pending', captured = 0, settled_at = NULL"),
@@ -339,6 +362,7 @@ ALLOWED = [
     "UPDATE holds SET refunded = 3 WHERE id = 'captured'",
     "UPDATE interactions SET stop_asked_at = created_at WHERE id = 'running'",
     "UPDATE wallets SET held = 0 WHERE id = 'w'",
+    "UPDATE wallets SET posted = -3, held = 0, version = version + 1, overdraft = 3 WHERE id = 'w'",
     "UPDATE users SET username_key = 'carl', email_key = email_key, role = 'admin' WHERE id = 'u'",
     "UPDATE wallets SET posted = posted + 1, version = version + 1 WHERE id = 'w'",
     "UPDATE payments SET status = 'confirmed', confirmed_at = created_at, balance_after = 1 WHERE id = 'unpaid'",
@@ -453,6 +477,13 @@ def test_a_row_that_breaks_a_rule_is_refused_by_name(
         insert(connection, table, row)
 
 
+def test_a_hold_lasts_as_long_as_the_settings_can_ask_for(connection: Connection) -> None:
+    names = ("generation_timeout_s", "hold_grace_s")
+    bounds = [bound for name in names for bound in Settings.model_fields[name].metadata if isinstance(bound, Le)]
+    assert [bound.le for bound in bounds] == [86_400, MAX_HOLD_S - 86_400]
+    insert(connection, "holds", NEW_HOLD | {"expires_at": "2026-01-02T13:00:00.000000Z"})
+
+
 @pytest.mark.parametrize(("words", "sql"), CHANGES, ids=[sql for _, sql in CHANGES])
 def test_a_change_that_rewrites_the_past_is_refused(connection: Connection, words: str, sql: str) -> None:
     with pytest.raises(DatabaseError, match=words):
@@ -531,7 +562,8 @@ def test_every_rule_of_the_tables_is_tried_here() -> None:
     assert checks <= {name for rule, _, _ in ROWS for name in rule.split("|")}
     triggers = [sql for sql in sqlite_objects(empty_database()).values() if sql.startswith("CREATE TRIGGER")]
     assert triggers
-    tried = {words for words, _ in CHANGES + REPLACING if words} | {"RAISE(IGNORE)"}
+    tried = {words for words, _ in CHANGES + REPLACING if words} | {rule.partition("|")[0] for rule, _, _ in ROWS}
+    tried.add("RAISE(IGNORE)")
     assert [sql for sql in triggers if not any(words in sql for words in tried)] == []
 
 
