@@ -214,6 +214,38 @@ async def test_a_server_that_does_not_know_where_to_end_is_cut_off() -> None:
         assert end.interaction.reply.count("word") <= 2 * 5 + 17
 
 
+async def test_tokens_that_are_too_long_to_be_true_are_free_and_not_kept() -> None:
+    async def move(wire: Wire) -> None:
+        await wire.head()
+        for _ in range(200):
+            await wire.say("x" * 900_000)
+        await wire.finish(prompt_tokens=12, completion_tokens=3)
+
+    async with scene(move) as here:
+        with structlog.testing.capture_logs() as logs:
+            end = await here.end(max_tokens=100)
+
+    assert isinstance(end, Failed)
+    assert (end.code, end.interaction.credits_charged) == ("generation_failed", 0)
+    assert len(end.interaction.reply) < 100 * 1_000
+    assert "characters" in logs[0]["cause"]
+
+
+async def test_a_reply_of_long_tokens_is_whole() -> None:
+    """A run of blanks can be one token."""
+
+    async def move(wire: Wire) -> None:
+        await wire.head()
+        await wire.say(*[" " * 128] * 512)
+        await wire.finish(prompt_tokens=12, completion_tokens=512)
+
+    async with scene(move) as here:
+        end = await here.end(max_tokens=512)
+
+    assert isinstance(end, Completed)
+    assert len(end.interaction.reply) == 512 * 128
+
+
 async def more_parts_than_tokens(wire: Wire) -> None:
     await wire.head()
     await wire.say(*"abcdefgh")

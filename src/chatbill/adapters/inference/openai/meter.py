@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from chatbill.adapters.inference.openai.counting import TokenCounter
+from chatbill.adapters.inference.openai.trouble import Kind, Trouble
 from chatbill.adapters.inference.pieces import PieceMaker
 from chatbill.application.ports.engine import Piece
 from chatbill.domain.chat import storable
+
+_CHARS_A_TOKEN, _CHARS_MORE = 256, 4_096
+"""Twice the longest tokens of large vocabularies, which are runs of 128 blanks."""
 
 
 class Characters:
@@ -39,7 +43,8 @@ class ReplyMeter:
     """Makes pieces of the parts of a reply; ends it at a stop string even where the server does not.
 
     The last of `max_tokens` is kept for the end: whatever a server sends beyond what was counted comes with it, so
-    the pieces never add up to more. A server that sends twice as many parts as it may write tokens is cut off.
+    the pieces never add up to more. A server that sends twice as many parts as it may write tokens is cut off; one
+    whose text is longer than so many tokens can be has no idea of tokens, and its reply breaks.
     """
 
     def __init__(self, counter: TokenCounter, *, stop: tuple[str, ...], max_tokens: int) -> None:
@@ -48,6 +53,7 @@ class ReplyMeter:
         self._pieces = PieceMaker(stop)
         self._max_tokens = max_tokens
         self._parts = 0
+        self._room = _CHARS_A_TOKEN * max_tokens + _CHARS_MORE
         self._counted = 0
         self._kept: list[str] = []
         self._text: list[str] = []
@@ -63,8 +69,11 @@ class ReplyMeter:
         return self._pieces.stopped or self._parts > 2 * self._max_tokens + 16
 
     def push(self, text: str) -> Piece | None:
-        """Add the next part of the reply."""
+        """Add the next part of the reply. Raises `Trouble` when it is longer than it can be."""
         self._parts += 1
+        self._room -= len(text)
+        if self._room < 0:
+            raise Trouble(Kind.BROKEN, f"more characters than {self._max_tokens} tokens can have")
         text = self._characters.push(text)
         self._text.append(text)
         room = self._max_tokens - 1 - self._counted
