@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
+import signal
 import subprocess
 import sys
 import threading
 import time
 import tracemalloc
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
 import psycopg
 import pytest
@@ -367,6 +369,45 @@ async def test_a_connection_lost_at_the_commit_is_told_and_all_or_nothing_is_kep
     await store.close()
 
 
+async def test_a_server_that_stands_still_holds_nobody_for_ever(url: str) -> None:
+    patience = Patience(answer_within_s=1)
+    store = PostgresStore(make_url(url), writers=1, readers=1, queue_timeout_s=0.4, patience=patience)
+    await store.write(add_person)
+    backend = await store.write(lambda tx: cast("Any", tx).wallets._connection.raw.info.backend_pid)
+    os.kill(backend, signal.SIGSTOP)
+    try:
+        began, behind = asyncio.create_task(store.write(hold_one)), asyncio.create_task(store.write(hold_one))
+        done, _ = await asyncio.wait({began, behind}, timeout=0.8)
+        assert done == {behind}, "what nobody has begun with is refused in its time"
+        with pytest.raises(StoreUnavailable, match="waited too long for its turn"):
+            await behind
+        with pytest.raises(StoreUnavailable, match="connection to the database was lost"):
+            await asyncio.wait_for(began, 3)
+    finally:
+        os.kill(backend, signal.SIGCONT)
+    assert await store.write(hold_one) == 1
+    await store.close()
+
+
+async def test_who_gets_no_connection_leaves_the_work_to_those_who_have_one(url: str) -> None:
+    name = make_url(url).database
+    shared().run(f"CREATE ROLE few_{name} LOGIN CONNECTION LIMIT 3 IN ROLE postgres")
+    few = make_url(url).set(username=f"few_{name}")
+    store = PostgresStore(few, writers=8, readers=4)
+    await store.write(add_person)
+    await store.read(lambda snapshot: snapshot.wallets.get(PURSE))
+    await asyncio.gather(*(store.write(hold_one) for _ in range(60)))
+    assert await held(store) == 60
+    await store.close()
+
+
+async def test_a_database_that_refuses_is_not_called_unreachable(url: str) -> None:
+    store = PostgresStore(make_url(url).set(database="none_of_that_name"), writers=1)
+    with pytest.raises(StoreUnavailable, match="refuses the connection"):
+        await store.write(add_person)
+    await store.close()
+
+
 async def test_a_snapshot_survives_a_connection_that_was_lost(url: str, line: Proxy) -> None:
     store = await on_a_line(line, url)
     assert await held(store) == 0
@@ -478,7 +519,7 @@ def plan(url: str) -> Iterator[Callable[..., str]]:
             ran.extend(messages)
             return super().send(messages)
 
-    connection._wire = Listening(connection.raw, load_driver())
+    connection._wire = Listening(connection.raw, load_driver(), answer_within_s=30)
 
     def explain(query: Callable[[SqlTransaction], Any]) -> str:
         query(SqlTransaction(connection))

@@ -17,12 +17,15 @@ T = TypeVar("T")
 class Job(Generic[S, T]):
     """One call of the store. Made on the loop of its caller, which alone waits for it; run on a thread of the store."""
 
-    __slots__ = ("_error", "_future", "_give_up_at", "_value", "work")
+    __slots__ = ("_error", "_future", "_give_up_at", "_giving_up", "_unclaimed", "_value", "work")
 
     def __init__(self, work: Callable[[S], T], *, wait_s: float) -> None:
+        loop = asyncio.get_running_loop()
         self.work = work
-        self._future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._future: asyncio.Future[None] = loop.create_future()
         self._give_up_at = time.monotonic() + wait_s
+        self._giving_up = loop.call_later(wait_s, self._give_up)
+        self._unclaimed = [True]
         self._value: Any = None
         self._error: BaseException | None = None
 
@@ -34,10 +37,9 @@ class Job(Generic[S, T]):
         value: T = self._value
         return value
 
-    @property
-    def is_wanted(self) -> bool:
-        """False once the caller was cancelled."""
-        return not self._future.cancelled()
+    def claim(self) -> bool:
+        """Whether it is to be run, which only who was told so may do: the caller waits for it, and not for too long."""
+        return not self._future.cancelled() and self._is_first()
 
     @property
     def is_late(self) -> bool:
@@ -64,8 +66,21 @@ class Job(Generic[S, T]):
 
     def wake(self) -> None:
         """Let the caller go on. For the caller's loop alone."""
+        self._giving_up.cancel()
         if not self._future.done():
             self._future.set_result(None)
+
+    def _give_up(self) -> None:
+        """On the caller's loop: nobody has begun with it in time, be it that all threads wait for the database."""
+        if self._is_first():
+            self.fail(too_late())
+            self.wake()
+
+    def _is_first(self) -> bool:
+        try:
+            return self._unclaimed.pop()  # one step, whatever thread asks
+        except IndexError:
+            return False
 
 
 AnyJob = Job[Any, Any]

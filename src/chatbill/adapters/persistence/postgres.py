@@ -65,6 +65,5 @@ class PostgresStore:
         return await job.result()
 
     async def close(self) -> None:
-        """Finish what was asked before, and end all threads."""
-        await asyncio.to_thread(self._writers.jobs.close)
-        await asyncio.to_thread(self._readers.jobs.close)
+        """Finish what was asked before, and end all threads but those for which the server has no answer."""
+        await asyncio.gather(*(asyncio.to_thread(each.jobs.close) for each in (self._writers, self._readers)))

@@ -39,14 +39,14 @@ class PostgresConnection(Connection):
     and work may go on after it.
     """
 
-    def __init__(self, database: Database, raw: Any) -> None:
+    def __init__(self, database: Database, raw: Any, *, answer_within_s: float) -> None:
         super().__init__(database, raw)
         self._driver = database.driver
         self._careful = False
         self._queue: list[_Queued] = []
         self._cursors: dict[str, Any] = {}
         self._names = itertools.count(1)
-        self._wire = Wire(raw, database.driver)
+        self._wire = Wire(raw, database.driver, answer_within_s=answer_within_s)
         self.spoilt_by: ChatbillError | None = None
 
     @property

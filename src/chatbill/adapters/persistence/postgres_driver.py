@@ -33,11 +33,15 @@ NETWORK_DEFAULTS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patience:
-    """How long the server lets a statement run, wait for a lock, or a transaction stand still, in seconds."""
+    """How long the server lets a statement run, wait for a lock, or a transaction stand still, in seconds.
+
+    One that stands still itself keeps no time, so it is left where it has not answered for `answer_within_s`.
+    """
 
     statement_timeout_s: float = 30.0
     lock_timeout_s: float = 5.0
     idle_in_transaction_timeout_s: float = 60.0
+    answer_within_s: float = 35.0
 
 
 PATIENCE = Patience()
@@ -80,7 +84,7 @@ def connect_for_store(database: Database, address: URL, patience: Patience) -> P
         raw.close()
         raise unreachable(error) from None
     database.dialect.case_folding = folding  # type: ignore[attr-defined]
-    return PostgresConnection(database, raw)
+    return PostgresConnection(database, raw, answer_within_s=patience.answer_within_s)
 
 
 def connect_arguments(address: URL) -> dict[str, Any]:

@@ -31,6 +31,10 @@ _ADVICE = {
 """What to do, by an error's code or the beginning of it."""
 
 LOST = "The connection to the database was lost. Try again in a moment."
+REFUSED = (
+    "The database server refuses the connection. Check database, user and password in CHATBILL_DATABASE_URL, and how "
+    "many connections the server allows."
+)
 UNREACHABLE = "The database server cannot be reached. Check that it runs, and the address in CHATBILL_DATABASE_URL."
 
 
@@ -54,8 +58,10 @@ def translated(error: Exception, driver: ModuleType) -> ChatbillError:
 
 def unreachable(error: Exception) -> StoreUnavailable:
     """Why no connection could be made, in words that say what to do."""
-    advice = _advice(_code(error)) or UNREACHABLE
-    return StoreUnavailable(f"{advice} ({first_line(error)})", advice=advice)
+    words = first_line(error)
+    # A server that was reached says so, and libpq has no more of it than its words, in whatever language.
+    advice = _advice(_code(error)) or (REFUSED if "FATAL" in words else UNREACHABLE)
+    return StoreUnavailable(f"{advice} ({words})", advice=advice)
 
 
 def asks_for_another_try(error: BaseException | None) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import re
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -39,6 +40,10 @@ class Message:
     sql: bytes
     values: Values = ()
     name: bytes | None = None
+
+
+class _Silence(Exception):
+    """The server did not answer in time."""
 
 
 class Answer:
@@ -82,8 +87,9 @@ class Answer:
 class Wire:
     """The statements that were prepared on one connection of psycopg's, and the way to run them."""
 
-    def __init__(self, raw: Any, driver: ModuleType) -> None:
+    def __init__(self, raw: Any, driver: ModuleType, *, answer_within_s: float) -> None:
         self._raw = raw
+        self._answer_within_s = answer_within_s
         self._errors = driver.errors
         self._status = driver.pq.ExecStatus
         # Psycopg may be missing, and whoever uses SQLite does not miss it.
@@ -103,13 +109,34 @@ class Wire:
         return Message(text, [_to_text(parameters[each]) for each in order], name)
 
     def send(self, messages: Sequence[Message]) -> list[Answer]:
-        """Run the messages one after the other, up to the first that fails; raise its error, which is psycopg's."""
+        """Run the messages one after the other, up to the first that fails; raise its error, which is psycopg's.
+
+        A server that says nothing for too long is left: it cannot keep its own time when it stands still.
+        """
         with self._raw.lock:
-            results = self._raw.wait(self._conversation(messages))
+            try:
+                results = self._raw.wait(self._in_time(self._conversation(messages)))
+            except _Silence:
+                self._raw.close()
+                words = f"the server has not answered for {self._answer_within_s:g} s"
+                raise self._errors.OperationalError(words) from None
         for result in results:
             if result.status in {self._status.FATAL_ERROR, self._status.PIPELINE_ABORTED}:
                 raise self._errors.error_from_result(result)
         return [Answer(result) for result in results]
+
+    def _in_time(self, conversation: Any) -> Any:
+        """The conversation, as long as it does not take too long; psycopg looks in ten times a second."""
+        until = time.monotonic() + self._answer_within_s
+        try:
+            wanted = next(conversation)
+            while True:
+                ready = yield wanted
+                if time.monotonic() > until:
+                    raise _Silence
+                wanted = conversation.send(ready)
+        except StopIteration as end:
+            return end.value
 
     def _conversation(self, messages: Sequence[Message]) -> Any:
         connection = self._raw.pgconn

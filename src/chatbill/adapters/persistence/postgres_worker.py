@@ -22,6 +22,8 @@ TO_READ = "ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
 MAX_ATTEMPTS = 6
 FIRST_PAUSE_S = 0.01
+WITHOUT_CONNECTION_S = 0.5
+"""How long a thread that got no connection leaves all work to those that have one."""
 
 _log = logging.getLogger(__name__)
 
@@ -34,13 +36,19 @@ class Workers:
     ) -> None:
         self._connect = connect
         self._how = how
+        self._workers: list[Worker] = []
         self.jobs = JobQueue(name, self._serve, threads=threads, size=queue_size)
 
     def _serve(self, jobs: JobQueue) -> None:
         worker = Worker(self._connect, self._how)
+        self._workers.append(worker)
         while taken := jobs.take():
             job = taken.pop()
-            if job.is_wanted:
+            if not worker.connects() and any(other.is_connected for other in self._workers):
+                # The server has no connection left for this one: the others are enough.
+                jobs.put_back(job)
+                time.sleep(WITHOUT_CONNECTION_S)
+            elif job.claim():
                 worker.run(job)
                 deliver((job,))
             del job  # not to be kept alive while waiting for the next
@@ -64,6 +72,17 @@ class Worker:
         self._how = how
         self._connection: PostgresConnection | None = None
         self._transaction: SqlTransaction | None = None
+
+    @property
+    def is_connected(self) -> bool:
+        """True where it has a connection that it has not found lost."""
+        return self._connection is not None
+
+    def connects(self) -> bool:
+        """Whether it has a connection, made now where it has none."""
+        with contextlib.suppress(StoreUnavailable):
+            self._ready()
+        return self.is_connected
 
     def run(self, job: AnyJob) -> None:
         """Run the job's work, more than once where an attempt came to nothing, until it has waited for too long."""

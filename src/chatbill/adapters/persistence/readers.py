@@ -22,7 +22,7 @@ class Readers:
         connection: Connection | None = None
         while taken := jobs.take():
             job = taken.pop()
-            if job.is_wanted:
+            if job.claim():
                 connection = self._run(job, connection)
                 deliver((job,))
             del job  # not to be kept alive while waiting for the next

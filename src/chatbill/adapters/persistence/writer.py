@@ -36,7 +36,7 @@ class Writer:
         self._let_go()
 
     def _run(self, batch: list[AnyJob]) -> None:
-        wanted = [job for job in batch if job.is_wanted]
+        wanted = [job for job in batch if job.claim()]
         timely = []
         for job in wanted:
             if job.is_late:
