@@ -39,6 +39,7 @@ from tests.contract.stores import (
     grant,
     interaction,
     later,
+    payment,
     user,
 )
 from tests.postgres import shared, start, stop
@@ -141,7 +142,7 @@ async def test_a_statement_that_takes_too_long_is_told_of(store: PostgresStore) 
 async def test_naming_a_wallet_does_not_wait_for_those_who_change_it(store: PostgresStore, url: str) -> None:
     with psycopg.connect(url) as other:
         other.execute("SELECT * FROM wallets WHERE id = 'wallet-alice' FOR NO KEY UPDATE")
-        await store.write(lambda tx: tx.users.add(user("carol", wallet_id=PURSE)))
+        await store.write(lambda tx: tx.payments.add(payment()))
         other.rollback()
 
 
