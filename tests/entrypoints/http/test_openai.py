@@ -210,6 +210,9 @@ class TestRequests:
         [
             {"user": "ann", "metadata": {"a": "b"}, "store": False, "parallel_tool_calls": True, "whatever": [1]},
             {"n": 1, "tools": [], "response_format": {"type": "text"}, "logprobs": False, "logit_bias": {}},
+            {"top_k": -1, "min_p": 0.0, "repetition_penalty": 1.0, "min_tokens": 0, "best_of": 1, "echo": False},
+            dict.fromkeys(("top_k", "min_p", "guided_json", "prediction", "best_of", "echo", "structured_outputs")),
+            {"model_extra": 1, "to_message": 2, "": 3, "__class__": 4, "wants_usage": None},
             {"presence_penalty": 0, "frequency_penalty": 0.0, "modalities": ["text"], "stream": False},
             dict.fromkeys(
                 ("n", "tools", "stop", "seed", "stream", "max_tokens", "temperature", "top_p", "logprobs", "audio")
@@ -233,6 +236,18 @@ class TestRequests:
             ({"logit_bias": {"50256": -100}}, "logit_bias"),
             ({"presence_penalty": 0.5}, "presence_penalty"),
             ({"audio": {}}, "audio"),
+            ({"top_k": 40}, "top_k"),
+            ({"min_p": 0.1}, "min_p"),
+            ({"repetition_penalty": 1.1}, "repetition_penalty"),
+            ({"min_tokens": 5}, "min_tokens"),
+            ({"prediction": {"type": "content", "content": "x"}}, "prediction"),
+            ({"best_of": 2}, "best_of"),
+            ({"echo": True}, "echo"),
+            ({"suffix": "!"}, "suffix"),
+            ({"stop_token_ids": [2]}, "stop_token_ids"),
+            ({"guided_json": {}}, "guided_json"),
+            ({"guided_choice": ["yes", "no"]}, "guided_choice"),
+            ({"structured_outputs": {"json": {}}}, "structured_outputs"),
             ({"stream": "yes"}, "stream"),
             ({"stream_options": {"include_usage": "yes"}}, "stream_options.include_usage"),
             ({"max_tokens": 0}, "max_tokens"),

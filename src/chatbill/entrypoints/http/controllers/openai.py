@@ -107,8 +107,8 @@ class OpenAIController(Controller):
         free; a lost connection is charged for what was delivered.
 
         `developer` is `system`. What the system says is put together, as are neighbours of one role. Fields that change
-        nothing here are ignored; `tools`, `response_format` other than text, `logprobs`, `n` over 1 and others that
-        would be missed are 400.
+        nothing here are ignored; `tools`, `response_format` other than text, `logprobs`, `n` over 1, `top_k`, `min_p`,
+        `guided_json` and others that would be missed are 400.
         """
         _offer(use_cases, data.model)
         message = data.to_message(idempotency_key)

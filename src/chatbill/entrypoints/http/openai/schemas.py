@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -17,6 +18,30 @@ ROLES: Final = {
     "user": Role.USER,
     "assistant": Role.ASSISTANT,
 }
+
+NEUTRAL: Final[Mapping[str, tuple[Any, ...]]] = {
+    "bad_words": ([],),
+    "best_of": (1,),
+    "echo": (False,),
+    "grammar": ("",),
+    "ignore_eos": (False,),
+    "length_penalty": (1,),
+    "min_p": (0,),
+    "min_tokens": (0,),
+    "prediction": (),
+    "prompt_logprobs": (False, 0),
+    "repetition_penalty": (1,),
+    "stop_token_ids": ([],),
+    "structured_outputs": (),
+    "suffix": ("",),
+    "top_k": (0, -1),
+    "typical_p": (1,),
+    "use_beam_search": (False,),
+}
+"""Fields of OpenAI's older API and of other servers that would be missed, and their values that ask for nothing."""
+
+GUIDED: Final = "guided_"
+"""What begins so wants a reply of a certain form."""
 
 
 class Part(BaseModel):
@@ -59,6 +84,8 @@ class ChatMessage(Part):
 
 class ChatCompletionBody(Body):
     """A chat completion. Fields that change nothing here are ignored; those that would be missed are refused."""
+
+    model_config = ConfigDict(extra="allow")
 
     model: Line = Field(description="The id of a model, from `GET /v1/models`.", examples=["demo-mini"])
     messages: list[ChatMessage] = Field(
@@ -140,6 +167,9 @@ class ChatCompletionBody(Body):
             "audio": self.audio is not None,
             "web_search_options": self.web_search_options is not None,
         }
+        for name, value in (self.model_extra or {}).items():
+            neutral = () if name.startswith(GUIDED) else NEUTRAL.get(name, (value,))
+            wants[name] = value is not None and value not in neutral
         for name, wanted in wants.items():
             if wanted:
                 raise InvalidRequest.of(name, "is not supported here; leave it out")
