@@ -185,6 +185,21 @@ class TestRequests:
             assert (request.temperature, request.top_p, request.seed) == (0.5, 0.9, 7)
             assert (request.stop, request.max_tokens) == (("\n", "END"), 5)
 
+    @pytest.mark.parametrize("prefix", ["chatcmpl-", ""])
+    async def test_a_reply_is_stopped_by_its_id_with_or_without_what_stands_before_it(self, prefix: str) -> None:
+        async with served() as service:
+            alice, bob = await service.person(), await service.person("bob")
+            body = completion({"role": "user", "content": "a [[tokens:500]] [[pause:0.02]]"}, stream=True)
+            async with alice.stream("POST", "/v1/chat/completions", json=body) as response:
+                lines = response.aiter_lines()
+                first = json.loads((await anext(lines)).removeprefix("data: "))["id"]
+                stop = f"/chat/interactions/{first.replace('chatcmpl-', prefix)}/stop"
+                assert (await bob.post(stop)).status_code == 404
+                stopping = await alice.post(stop)
+                rest = [line async for line in lines if line.startswith("data: ")]
+            assert (stopping.status_code, stopping.json()["id"]) == (202, first.removeprefix("chatcmpl-"))
+            assert (rest[-1], len(rest) < 100) == ("data: [DONE]", True)
+
     async def test_requests_are_in_the_history_and_the_bill_and_not_among_the_conversations(
         self, alice: httpx.AsyncClient
     ) -> None:

@@ -18,6 +18,7 @@ from chatbill.entrypoints.http.documentation.responses import StreamOperation, d
 from chatbill.entrypoints.http.event_stream import MEDIA_TYPE, ChatbillEvents, ReplyStream
 from chatbill.entrypoints.http.injection import Injected
 from chatbill.entrypoints.http.negotiation import prefers
+from chatbill.entrypoints.http.openai.views import ID_PREFIX
 from chatbill.entrypoints.http.parameters import IdempotencyKey, could_be_id
 from chatbill.entrypoints.http.problems import problem_of_reply, response_of
 from chatbill.entrypoints.http.replies import WatchedReply, wait_for_end
@@ -125,7 +126,11 @@ class ChatController(Controller):
     async def stop_message(
         self, interaction_id: FromPath[str], use_cases: Injected[UseCases], principal: Injected[Principal]
     ) -> StoppingView:
-        """Stop the writing of a reply. Its stream ends with `done` and `outcome: "stopped"`."""
+        """Stop the writing of a reply. Its stream ends with `done` and `outcome: "stopped"`.
+
+        The id can be one of `/v1`, `chatcmpl-…`; such a stream ends as if the reply were whole.
+        """
+        interaction_id = interaction_id.removeprefix(ID_PREFIX)
         if not could_be_id(interaction_id):
             raise NotFound("This interaction")
         await use_cases.stop_message(principal, InteractionId(interaction_id))
