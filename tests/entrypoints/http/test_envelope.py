@@ -239,6 +239,28 @@ async def test_only_configured_origins_may_call_from_a_page() -> None:
             assert ("access-control-allow-origin" in answer.headers) == allowed
 
 
+async def test_a_page_may_send_what_openais_client_brings_and_read_what_it_cost() -> None:
+    wanted = "authorization,content-type,idempotency-key,x-stainless-lang,x-stainless-retry-count"
+    ask = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": wanted}
+    async with api(HttpConfig(cors_origins=("https://shop.example",))) as service:
+        client = service.client()
+        preflight = await client.options("/v1/chat/completions", headers=ask | {"Origin": "https://shop.example"})
+        refused = await client.options("/v1/chat/completions", headers=ask | {"Origin": "https://evil.example"})
+        answer = await client.get("/v1/models", headers={"Origin": "https://shop.example"})
+
+    assert preflight.status_code == 204
+    assert set(wanted.split(",")) <= set(preflight.headers["access-control-allow-headers"].lower().split(", "))
+    assert (refused.status_code, "access-control-allow-headers" in refused.headers) == (400, False)
+    shown = set(answer.headers["access-control-expose-headers"].lower().split(", "))
+    assert {
+        "retry-after",
+        "x-chatbill-balance",
+        "x-chatbill-cached",
+        "x-chatbill-credits-charged",
+        "x-request-id",
+    } <= shown
+
+
 async def test_without_origins_nothing_is_said_about_them(service: Api) -> None:
     answer = await service.client().get("/health", headers={"Origin": "https://evil.example"})
     assert not [name for name in answer.headers if name.startswith("access-control")]
