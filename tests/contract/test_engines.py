@@ -420,7 +420,7 @@ async def test_a_short_conversation_is_read_whole(engine: Engine) -> None:
 @also_kept
 async def test_a_message_over_the_window_is_too_large(engine: Engine) -> None:
     with pytest.raises(TooLarge, match="shorten the message"):
-        await engine.prepare(asked("word " * 5_000))
+        await engine.prepare(asked("word " * 10_000))
 
     assert await is_idle(engine)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import re
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from chatbill.application.events import Completed, Delta, Failed, Stopped
 from chatbill.application.ports.engine import ModelState
 from chatbill.domain.chat import Outcome, Role, Turn
 from chatbill.domain.credits import Usage
-from chatbill.domain.errors import ModelUnavailable
+from chatbill.domain.errors import ModelUnavailable, TooLarge
 from tests.adapters.inference.fake_servers import Move, Wire, delta, eventually
 from tests.adapters.inference.server_scene import PRICE, QUICK, events_of, scene
 
@@ -682,6 +683,36 @@ async def test_a_message_too_long_even_alone_says_what_to_do_and_does_not_stop_t
     assert asked == 3
     assert isinstance(after, Completed)
     assert after.interaction.usage.prompt_tokens == 60 + 80 + 20
+
+
+async def test_a_message_that_only_a_guess_finds_too_long_is_for_the_server_to_judge() -> None:
+    async def move(wire: Wire) -> None:
+        size = sum(len(message["content"].split()) for message in wire.body["messages"])
+        if size > 1_500:
+            await wire.refuse(400, '{"error": {"message": "The prompt is over the context window."}}')
+            return
+        await wire.head()
+        await wire.say("Well", " said.")
+        await wire.finish(prompt_tokens=size, completion_tokens=2)
+
+    history = (Turn(Role.SYSTEM, "Be brief."), Turn(Role.USER, "Hi"), Turn(Role.ASSISTANT, "Hello."))
+    async with scene(move) as here:
+        fits = await here.end("word " * 1_400, history=history)
+        alone = here.server.asked[-1]["messages"]
+        too_long = await here.end("word " * 1_600)
+        asked = len(here.server.asked)
+        with pytest.raises(TooLarge, match="1536 tokens") as absurd:
+            await here.send("\U0001f980" * 4 * 1_537)
+        absurd_asked = len(here.server.asked) - asked
+
+    assert isinstance(fits, Completed)
+    assert fits.interaction.usage == Usage(prompt_tokens=1_402, completion_tokens=2)
+    assert fits.interaction.credits_charged <= fits.interaction.held
+    assert [message["content"] for message in alone] == ["Be brief.", "word " * 1_400]
+    assert isinstance(too_long, Failed)
+    assert (too_long.code, too_long.interaction.credits_charged, asked) == ("too_large", 0, 2)
+    assert absurd_asked == 0
+    assert not re.search("takes [0-9]+ tokens", str(absurd.value)), "nobody counted them"
 
 
 async def test_what_the_system_says_is_kept_when_a_conversation_is_shortened() -> None:

@@ -19,12 +19,13 @@ _TEMPLATE_TOKENS, _MOST_TEMPLATE_TOKENS = 3, 32
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PromptSize:
-    """How long the prompt of these turns is, in tokens: the most it can be, what it takes of the window, the likeliest.
+    """How long the prompt of these turns is, in tokens: at least, at most, by what it takes of the window, likeliest.
 
     Its length is what it takes of the window.
     """
 
     turns: tuple[Turn, ...]
+    least: int
     most: int
     window: int
     likely: int
@@ -37,7 +38,8 @@ class TokenCounter:
     """Counts by a tokenizer.json where there is one; else by the bytes of the text in UTF-8.
 
     No tokenizer in use makes more tokens than bytes, so that is the most. In a window two bytes are taken for a
-    token, which is safe for nearly all text; the likeliest is four, as in English.
+    token, which is safe for nearly all text; the likeliest is four, as in English. Hindi, Thai and others whose letters
+    take three bytes come to eight or ten, so no writing has more than sixteen.
     """
 
     def __init__(self, tokenizer: Path | None) -> None:
@@ -63,11 +65,17 @@ class TokenCounter:
         likely_margin = len(turns) * _TURN_TOKENS + _TEMPLATE_TOKENS
         if self._file is not None:
             size = sum(self._tokens(turn.text) for turn in turns)
-            most, window, likely = size, size, size
+            least, most, window, likely = size, size, size, size
         else:
             size = sum(_bytes(turn.text) for turn in turns)
-            most, window, likely = size, -(-size // 2), -(-size // 4)
-        return PromptSize(turns=tuple(turns), most=most + margin, window=window + margin, likely=likely + likely_margin)
+            least, most, window, likely = size // 16, size, -(-size // 2), -(-size // 4)
+        return PromptSize(
+            turns=tuple(turns),
+            least=least,
+            most=most + margin,
+            window=window + margin,
+            likely=likely + likely_margin,
+        )
 
     def reply(self, text: str) -> int:
         """Tokens of a part of a reply as it came: at least 1, and 1 where no tokenizer can say better."""

@@ -18,7 +18,7 @@ from chatbill.adapters.inference.openai.trouble import Kind, Trouble
 from chatbill.adapters.inference.window import fit_window
 from chatbill.application.ports.engine import GenerationRequest, ModelState, ModelStatus
 from chatbill.domain.chat import Role, Turn
-from chatbill.domain.errors import GenerationFailed, ModelUnavailable, Overloaded
+from chatbill.domain.errors import GenerationFailed, ModelUnavailable, Overloaded, TooLarge
 
 _log = structlog.get_logger(__name__)
 
@@ -28,6 +28,9 @@ _FIRST_RECHECK_S = 1.0
 _LAST_RECHECK_S = 30.0
 """How often a model that does not work is asked again in the end, where idle ones are never asked."""
 _PROBE = (Turn(Role.USER, "Hi"),)
+_TOO_LONG = (
+    "is far too long: this model can read {} tokens beside its reply; shorten the message or ask for a shorter reply"
+)
 MAX_STOPS = 4
 """As many as OpenAI takes; the others are looked for here all the same."""
 
@@ -96,7 +99,7 @@ class RemoteModel:
         # The place is taken before anything is awaited, or a burst would take more than there are.
         generation = RemoteGeneration(
             request,
-            PromptSize(turns=request.turns, most=room, window=room, likely=room),
+            PromptSize(turns=request.turns, least=room, most=room, window=room, likely=room),
             max_tokens=max_tokens,
             most_prompt_tokens=room,
             read=self._read,
@@ -123,7 +126,19 @@ class RemoteModel:
         if self._counter.is_exact:
             # A long conversation takes a tokenizer a while.
             return await asyncio.to_thread(fit_window, turns, encode=self._counter.prompt, budget=room)
-        return fit_window(turns, encode=self._counter.prompt, budget=room)
+        try:
+            return fit_window(turns, encode=self._counter.prompt, budget=room)
+        except TooLarge:
+            # A guess refuses nobody: the server counts, and says so where the last message is too long for it.
+            alone = self._last_alone(turns)
+            if alone.least > room:
+                raise TooLarge.of("message", _TOO_LONG.format(room)) from None
+            return alone
+
+    def _last_alone(self, turns: tuple[Turn, ...]) -> PromptSize:
+        """The last message, after what the system says."""
+        system = tuple(turn for turn in turns[:1] if turn.role is Role.SYSTEM)
+        return self._counter.prompt((*system, turns[-1]))
 
     async def _read(self, generation: RemoteGeneration) -> None:
         """Ask the server for this reply once it is its turn, and pass on what comes."""
@@ -157,11 +172,10 @@ class RemoteModel:
 
     async def _shorter(self, prompt: PromptSize) -> PromptSize | None:
         """The end of the conversation that takes half the room, or else the last message; None where that is all."""
-        system = tuple(turn for turn in prompt.turns[:1] if turn.role is Role.SYSTEM)
-        least = self._counter.prompt((*system, prompt.turns[-1]))
-        if len(least.turns) == len(prompt.turns):
+        alone = self._last_alone(prompt.turns)
+        if len(alone.turns) == len(prompt.turns):
             return None
-        return await self._fitted(prompt.turns, max(prompt.window // 2, least.window))
+        return await self._fitted(prompt.turns, max(prompt.window // 2, alone.window))
 
     async def _copy(self, generation: RemoteGeneration) -> None:
         request = generation.request
