@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from chatbill.adapters.inference.model_spec import ModelSpec
     from chatbill.adapters.inference.transformers.engine import ModelReport
     from chatbill.adapters.inference.transformers.measuring import ModelCheck
+    from chatbill.adapters.persistence.backup import Copy
     from chatbill.adapters.rate_limits.moving_window import MovingWindowRateLimits
     from chatbill.adapters.security.passwords import Argon2Passwords
     from chatbill.adapters.security.tokens import JwtTokens
@@ -119,8 +120,8 @@ class Backups:
 
     url: str
 
-    def make(self, target: Path, *, force: bool) -> int:
-        """Copy the database to a file while others use it; return the size in bytes. Raises `StoreUnavailable`."""
+    def make(self, target: Path, *, force: bool) -> Copy:
+        """Copy the database to a file while others use it, and prove the copy. Raises `StoreUnavailable`."""
         from chatbill.adapters.persistence import backup  # noqa: PLC0415
 
         return backup.backup(self.url, target, force=force)

@@ -80,7 +80,8 @@ async def test_a_backup_under_load_is_of_one_moment_and_restores_to_books_that_a
     talking = [asyncio.create_task(talk(talker)) for talker in range(8)]
     for copy in copies:
         await asyncio.sleep(0.1)
-        assert await asyncio.to_thread(backup.backup, sqlite_url(path), copy) == copy.stat().st_size
+        made = await asyncio.to_thread(backup.backup, sqlite_url(path), copy)
+        assert made == backup.Copy(copy.stat().st_size, doubts=())
     stop.set()
     said = sum(await asyncio.gather(*talking))
     await store.close()
@@ -179,6 +180,13 @@ def test_a_copy_that_cannot_be_trusted_is_refused_and_the_database_stays(
         backup.restore(sqlite_url(path), copy, force=True)
     assert asyncio.run(posted(path)) == 96
     assert leftovers(tmp_path) == []
+
+
+def test_a_copy_of_books_that_do_not_agree_is_kept_and_said_to_be_so(path: Path, tmp_path: Path) -> None:
+    tampered(path, "UPDATE wallets SET posted = posted + 7")
+    made = backup.backup(sqlite_url(path), tmp_path / "copy")
+    assert (tmp_path / "copy").stat().st_size == made.size
+    assert any("wallet-alice" in doubt for doubt in made.doubts)
 
 
 @pytest.mark.parametrize("content", [b"Dear diary, " * 1_000, b"", b"half"])

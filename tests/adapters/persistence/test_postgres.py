@@ -156,6 +156,21 @@ async def test_a_transaction_that_stands_still_for_too_long_is_given_up(store: P
     assert await held(store) == 0
 
 
+async def test_who_reads_everything_may_take_time_over_it(url: str) -> None:
+    store = PostgresStore(make_url(url), readers=1, patience=Patience(idle_in_transaction_timeout_s=0.2))
+    await store.write(add_person)
+
+    def slowly(snapshot: Snapshot) -> int:
+        read = 0
+        for _ in snapshot.books.wallets():
+            time.sleep(0.6)
+            read += 1
+        return read
+
+    assert await store.read(slowly) == 1
+    await store.close()
+
+
 async def test_work_that_hides_trouble_is_still_in_trouble(store: PostgresStore, url: str) -> None:
     def hides(tx: Transaction) -> str:
         try:

@@ -11,6 +11,7 @@ import os
 import secrets
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -26,7 +27,6 @@ from chatbill.adapters.persistence.place import Place
 from chatbill.adapters.persistence.repositories import SqlTransaction
 from chatbill.adapters.persistence.sqlite_driver import connect_to_read, load_driver, make_file, sqlite_database
 from chatbill.application.auditing import audit_books
-from chatbill.application.ports.repositories import BooksReader
 from chatbill.application.ports.store import StoreUnavailable
 from chatbill.domain.audit import Tally
 
@@ -44,12 +44,20 @@ class BackupRefused(StoreUnavailable):
     code = "backup_refused"
 
 
-def backup(url: str, target: Path, *, force: bool = False) -> int:
-    """Copy the database, as it is at one moment, to the file `target`; return the size of the copy in bytes.
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A file of so many bytes, and the first things in its books that do not agree, or why they were not proved."""
+
+    size: int
+    doubts: tuple[str, ...]
+
+
+def backup(url: str, target: Path, *, force: bool = False) -> Copy:
+    """Copy the database, as it is at one moment, to the file `target`, and prove the books of the copy.
 
     Whoever uses the database goes on meanwhile. The file appears whole or not at all, is on disk when this returns,
-    and is for its owner alone. Raises `BackupRefused`, such as for a file that exists, unless `force`; and
-    `StoreUnavailable`.
+    and is for its owner alone. It is kept even if its books do not agree: it may be all there is. Raises
+    `BackupRefused`, such as for a file that exists, unless `force`; and `StoreUnavailable`.
     """
     source = _sqlite_file(url, _HOW_TO_DUMP)
     if not source.exists():
@@ -61,10 +69,10 @@ def backup(url: str, target: Path, *, force: bool = False) -> int:
         driver = load_driver()
         _copy(driver, source, made)
         _require_sound(driver, made)
-        size = made.stat().st_size
+        copy = Copy(made.stat().st_size, tuple(_doubts(driver, made)))
         made.replace(target)
         _sync(target.parent)
-    return size
+    return copy
 
 
 def restore(url: str, source: Path, *, force: bool = False) -> Tally:
@@ -97,13 +105,12 @@ def restore(url: str, source: Path, *, force: bool = False) -> Tally:
 def _proved(driver: ModuleType, copy: Path, source: Path) -> Tally:
     """What the books of the copy hold. Raises `BackupRefused` unless it is sound, chatbill's, and its books agree."""
     _require_sound(driver, copy)
+    _require_references(driver, copy)
     if schema.current(sqlite_url(copy)) is None:
         raise BackupRefused(f"{source} is no backup of chatbill.")
     schema.upgrade(sqlite_url(copy))
-    connection, tally = connect_to_read(sqlite_database(driver), Place(copy), busy_timeout_s=BUSY_TIMEOUT_S), Tally()
-    with closing(connection.raw):
-        told = _differences(SqlTransaction(connection).books, tally)
-    if told:
+    tally = Tally()
+    if told := _differences(driver, copy, tally):
         raise BackupRefused("\n  ".join([f"The books in {source} do not agree, so it was not restored:", *told]))
     # Back into one file.
     with closing(driver.connect(copy)) as raw:
@@ -111,10 +118,19 @@ def _proved(driver: ModuleType, copy: Path, source: Path) -> Tally:
     return tally
 
 
-def _differences(books: BooksReader, tally: Tally) -> list[str]:
+def _doubts(driver: ModuleType, copy: Path) -> list[str]:
+    at = schema.current(sqlite_url(copy))
+    if at != schema.head():
+        return [f"its schema is at {at or 'no revision'} and not at {schema.head()}, so its books were not read"]
+    return _differences(driver, copy, Tally())
+
+
+def _differences(driver: ModuleType, copy: Path, tally: Tally) -> list[str]:
     """The first of them. In an old copy every pending hold is past its time, and nothing is wrong with that."""
-    found = audit_books(books, now=_BEGINNING, tally=tally)
-    return [f"{difference.subject}: {difference.detail}" for difference in islice(found, SHOWN)]
+    connection = connect_to_read(sqlite_database(driver), Place(copy), busy_timeout_s=BUSY_TIMEOUT_S)
+    with closing(connection.raw):
+        found = audit_books(SqlTransaction(connection).books, now=_BEGINNING, tally=tally)
+        return [f"{difference.subject}: {difference.detail}" for difference in islice(found, SHOWN)]
 
 
 def _written_into(driver: Any, copy: Path, path: Path) -> bool:
@@ -152,9 +168,14 @@ def _copy(driver: ModuleType, source: Path, target: Path) -> None:
 def _require_sound(driver: ModuleType, path: Path) -> None:
     with closing(_opened(driver, path)) as raw:
         (verdict,) = raw.execute("PRAGMA integrity_check(1)").fetchone()
-        broken = raw.execute("PRAGMA foreign_key_check").fetchone()
-    if verdict != "ok" or broken:
-        raise BackupRefused(f"The copy is damaged: {verdict if verdict != 'ok' else 'a row refers to nothing'}.")
+    if verdict != "ok":
+        raise BackupRefused(f"The copy is damaged: {verdict}.")
+
+
+def _require_references(driver: ModuleType, path: Path) -> None:
+    with closing(_opened(driver, path)) as raw:
+        if raw.execute("PRAGMA foreign_key_check").fetchone():
+            raise BackupRefused("The copy is damaged: a row refers to nothing.")
 
 
 def _opened(driver: Any, path: Path) -> Any:

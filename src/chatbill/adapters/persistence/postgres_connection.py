@@ -101,8 +101,9 @@ class PostgresConnection(Connection):
         self._queue.append(_Queued(message, or_else))
 
     def scan(self, statement: Statement) -> Iterator[Row]:
-        """Every row, a thousand at a time, by a cursor of the server's. Such a statement may take its time."""
+        """Every row, a thousand at a time, by a cursor of the server's. It may take its time, and so may who reads."""
         self.command("SET LOCAL statement_timeout = 0")
+        self.command("SET LOCAL idle_in_transaction_session_timeout = 0")
         name = f"scan_{next(self._names)}"
         prepared = self._database.prepared(statement)
         cursor = self._cursors[name] = self.raw.cursor(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
@@ -36,9 +37,18 @@ def current() -> None:
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--force", is_flag=True, help="Replace FILE if it exists.")
 def backup(file: Path, force: bool) -> None:  # noqa: FBT001 - click passes a flag
-    """Copy the database, as it is at one moment, to FILE. A running service goes on meanwhile."""
-    size = Container(settings=settings_from()).backups().make(file, force=force)
-    click.echo(f"The database was copied to {file} ({size:,} bytes). It holds all that people wrote: keep it safe.")
+    """Copy the database, as it is at one moment, to FILE. A running service goes on meanwhile.
+
+    Exit code 0: the copy is there and its books agree; 1: there is no copy, or one that could not be restored.
+    """
+    copy = Container(settings=settings_from()).backups().make(file, force=force)
+    click.echo(
+        f"The database was copied to {file} ({copy.size:,} bytes). It holds all that people wrote: keep it safe."
+    )
+    if copy.doubts:
+        told = "\n  ".join(("The books in it do NOT agree, so `chatbill db restore` would refuse it:", *copy.doubts))
+        click.echo(f"chatbill: {told}", err=True)
+        sys.exit(1)
 
 
 @db.command()
