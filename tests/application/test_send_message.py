@@ -177,6 +177,26 @@ async def test_a_first_token_that_does_not_come_in_time_ends_the_reply_unpaid() 
     await here.assert_books_agree()
 
 
+async def test_a_model_that_is_thinking_has_begun_and_costs_nothing_until_it_speaks() -> None:
+    here = await scene(first_token_s=0.05, deadline_s=0.4)
+    speaks, stopped, late = [await here.send(model=TOKEN_PRICED) for _ in range(3)]
+    for generation in here.engine.generations:
+        generation.say("", tokens=0)
+    await asyncio.sleep(0.1)
+    await here.world.use_cases.stop_message(here.alice, stopped.accepted.interaction_id)
+    here.engine.generations[0].say("one")
+    here.engine.generations[0].end()
+
+    events = await events_of(speaks)
+    assert events[1] == Delta("one", 1), "thoughts are not part of a reply"
+    assert isinstance(events[-1], Completed)
+    assert (await stopped.finished()).interaction.credits_charged == 0
+    end = await late.finished()
+    assert isinstance(end, Failed)
+    assert end.detail.startswith("No whole reply within 0.4 s")
+    await here.assert_books_agree()
+
+
 async def test_once_the_first_token_is_there_only_the_deadline_counts() -> None:
     here = await scene(first_token_s=0.05, deadline_s=0.25)
     first, second = await here.send(), await here.send()

@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from chatbill.application.events import Accepted, Completed, Delta, End, Event, Failed, end_of
-from chatbill.application.ports.engine import Generation
+from chatbill.application.ports.engine import THINKING, Generation
 from chatbill.application.settlement import INTERRUPTED, Ending
 from chatbill.domain.chat import Interaction, Outcome, storable
 from chatbill.domain.credits import Usage
@@ -154,6 +154,8 @@ class Reply:
         async for piece in self._generation.stream():
             if not self._begun.done():
                 self._begun.set_result(None)
+            if piece == THINKING:
+                continue
             # What is streamed is what will be stored; and what cannot be stored may not be sent either.
             text = storable(piece.text)
             self._text.append(text)

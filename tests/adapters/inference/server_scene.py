@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -71,6 +72,7 @@ async def scene(
     key: str | None = None,
     source: dict[str, Any] | None = None,
     probed: Move = works,
+    first_token_s: float = math.inf,
 ) -> AsyncIterator[Scene]:
     """The scene once the engine is started, and closed at the end."""
     async with bad_server(move, probed=probed) as server:
@@ -81,7 +83,9 @@ async def scene(
         engine = OpenAIEngine(
             specs[:1], key={"SOME_KEY": key}.get, patience=patience, probe_s=probe_s, max_queued=max_queued
         )
-        everything = world(engine=engine, catalogue=domain_catalogue(specs), welcome_credits=10_000)
+        everything = world(
+            engine=engine, catalogue=domain_catalogue(specs), welcome_credits=10_000, first_token_s=first_token_s
+        )
         await engine.start()
         try:
             yield Scene(server, engine, everything, await everything.person())

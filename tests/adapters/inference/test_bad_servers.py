@@ -127,6 +127,25 @@ async def test_odd_but_whole_replies_are_charged_as_the_server_counted(move: Mov
         assert here.status.state is ModelState.READY
 
 
+@pytest.mark.parametrize("field", ["reasoning_content", "reasoning"])
+async def test_a_model_that_thinks_for_long_is_waited_for(field: str) -> None:
+    async def move(wire: Wire) -> None:
+        await wire.head()
+        for _ in range(8):
+            await wire.event(delta(**{field: "hm"}))
+            await asyncio.sleep(0.1)
+        await wire.say("one", " two", " three")
+        await wire.finish(prompt_tokens=12, completion_tokens=11)
+
+    async with scene(move, first_token_s=0.3) as here:
+        events = await events_of(await here.send())
+
+    end = events[-1]
+    assert isinstance(end, Completed), end
+    assert next(event for event in events if isinstance(event, Delta)) == Delta("one", 1)
+    assert (end.interaction.reply, end.interaction.usage.completion_tokens) == ("one two three", 11)
+
+
 async def no_usage(wire: Wire) -> None:
     await wire.head()
     await wire.say("one", " two", " three")

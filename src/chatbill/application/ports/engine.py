@@ -39,11 +39,16 @@ class GenerationRequest:
 class Piece:
     """The next part of a reply: text, and the number of tokens that made it (at least 1).
 
-    Text can be empty where a token completes no character, and one piece can carry several tokens.
+    Text can be empty where a token completes no character, and one piece can carry several tokens. A piece without
+    text and tokens, `THINKING`, is no part of the reply: it says that the model writes what nobody is shown.
     """
 
     text: str
     tokens: int
+
+
+THINKING = Piece("", 0)
+"""Comes before the reply, once at most: from then on nobody waits for a first token, only for the whole reply."""
 
 
 class Generation(Protocol):

@@ -16,7 +16,7 @@ from chatbill.adapters.inference.openai.meter import ReplyMeter
 from chatbill.adapters.inference.openai.server import Server
 from chatbill.adapters.inference.openai.trouble import Kind, Trouble
 from chatbill.adapters.inference.window import fit_window
-from chatbill.application.ports.engine import GenerationRequest, ModelState, ModelStatus
+from chatbill.application.ports.engine import THINKING, GenerationRequest, ModelState, ModelStatus
 from chatbill.domain.chat import Role, Turn
 from chatbill.domain.errors import GenerationFailed, ModelUnavailable, Overloaded, TooLarge
 
@@ -181,11 +181,15 @@ class RemoteModel:
         request = generation.request
         meter = ReplyMeter(self._counter, stop=request.stop, max_tokens=generation.max_tokens)
         prompt_tokens = completion_tokens = None
+        thinking = False
         body = self._body(generation.prompt.turns, request)
         async with aclosing(self._server.chunks(body, max_tokens=generation.max_tokens)) as chunks:
             async for chunk in chunks:
                 if chunk.text or chunk.thought:
                     self._worked()
+                if chunk.thought and not thinking:
+                    thinking = True
+                    await generation.pass_on(THINKING)
                 if chunk.text and (piece := meter.push(chunk.text)):
                     await generation.pass_on(piece)
                 if meter.ended:
