@@ -11,6 +11,7 @@ from platformdirs import user_data_path
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
+from chatbill.adapters.inference.address import checked_address
 from chatbill.domain.credits import Price
 from chatbill.domain.ids import ModelId
 from chatbill.domain.payments import Money, PriceList
@@ -88,7 +89,7 @@ class Settings(BaseSettings):
         default="transformers",
         description="What generates: models in this process, a server that speaks OpenAI's API, or a test engine.",
     )
-    engine_url: Annotated[str, Field(pattern=r"^https?://\S+$")] | None = Field(
+    engine_url: Annotated[str, Field(pattern=r"^https?://\S+$"), AfterValidator(checked_address)] | None = Field(
         default=None, description="Base address of the server for the `openai` engine, as in `http://host:8001/v1`."
     )
     engine_api_key: SecretStr | None = Field(default=None, description="Key for that server, if it wants one.")

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from chatbill.adapters.inference.model_spec import FolderSource, HubSource, ServerSource, Weights, WheelSource
+from chatbill.adapters.inference.openai import OpenAIEngine
 from chatbill.adapters.inference.specs import domain_catalogue, load_catalogue
+from chatbill.application.ports.engine import ModelState
 from chatbill.domain.catalogue import Tier
 from chatbill.domain.credits import Price
 from chatbill.domain.errors import InvalidRequest
@@ -133,6 +135,26 @@ def test_the_example_for_operators_is_a_catalogue(tmp_path: Path) -> None:
 def test_a_key_never_stands_in_the_file(tmp_path: Path, find: str, put: str, told: str) -> None:
     with pytest.raises(InvalidRequest, match=rf"models\[0\]\.source.*\.{told}"):
         load_catalogue(written(tmp_path, ON_SERVER.replace(find, put)))
+
+
+@pytest.mark.parametrize(
+    "url", ["http://gpu:99999/v1", "http://[::1/v1", "http://gpu:x/v1", "http://:80/v1", "https://"]
+)
+def test_an_address_at_which_no_server_can_be_is_refused(tmp_path: Path, url: str) -> None:
+    with pytest.raises(InvalidRequest, match=r"models\[0\]\.source.*\.url"):
+        load_catalogue(written(tmp_path, ON_SERVER.replace("http://gpu.internal:8001/v1", url)))
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://gpu:8001", "https://a.example/v1/", "http://[::1]:65535/v1", "http://10.0.0.1:1/v1", "http://ü_1.de/v1"],
+)
+def test_an_address_at_which_one_could_be_is_taken_and_can_be_asked(tmp_path: Path, url: str) -> None:
+    (spec,) = load_catalogue(written(tmp_path, ON_SERVER.replace("http://gpu.internal:8001/v1", url)))
+
+    assert isinstance(spec.source, ServerSource)
+    assert spec.source.url == url
+    assert OpenAIEngine([spec]).status()[spec.id].state is ModelState.LOADING
 
 
 def test_two_models_with_one_id_are_refused(tmp_path: Path) -> None:

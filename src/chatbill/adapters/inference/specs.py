@@ -7,8 +7,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
+from chatbill.adapters.inference.address import checked_address
 from chatbill.adapters.inference.model_spec import (
     FolderSource,
     HubSource,
@@ -65,7 +66,7 @@ class FolderSection(_Strict):
 class ServerSection(_Strict):
     kind: Literal["server"]
     # Whoever reads the file or `models list` must not learn a password.
-    url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s@?#]+$")]
+    url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s@?#]+$"), AfterValidator(checked_address)]
     api_key_env: Annotated[str, StringConstraints(pattern=r"^([A-Za-z_][A-Za-z0-9_]*)?$")] = ""
     tokenizer: Path | None = None
     concurrency: int = Field(default=32, ge=1, le=10_000)

@@ -1,0 +1,25 @@
+"""Addresses of servers as people write them in catalogues and settings."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+from urllib.parse import urlsplit
+
+_HOST: Final = re.compile(r"[\w.:%-]+")
+_WORDS: Final = "must be the address of a server, as in http://host:8001/v1"
+
+
+def checked_address(url: str) -> str:
+    """The address as it came, if something could be asked there. Raises `ValueError` that says what is wrong."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError as error:
+        # Of the port, or of an IPv6 address: its brackets do not close, or what they hold is none.
+        raise ValueError(f"{_WORDS}; {str(error).rstrip('.').lower()}") from None
+    if parts.scheme not in {"http", "https"} or not _HOST.fullmatch(host):
+        raise ValueError(f"{_WORDS}; this has no such host")
+    if port == 0:
+        raise ValueError(f"{_WORDS}; no server has the port 0")
+    return url
