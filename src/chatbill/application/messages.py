@@ -23,8 +23,8 @@ class Message:
 
     `max_tokens` bounds the reply and is itself bounded by the model's. `temperature` is 0 to 2, None for the model's
     own. `top_p` (over 0, to 1) keeps to the likeliest tokens that reach that probability together; the same `seed`
-    chooses the same where the model allows it. The reply ends before any of the `stop` strings, which are at most 4 of
-    1 to 256 characters.
+    chooses the same where the model's numbers are the same, which in 16 bits and less they are for a reply alone, not
+    in any company. The reply ends before any of the `stop` strings, which are at most 4 of 1 to 256 characters.
 
     With an `idempotency_key`, sending the same message again gives the first answer and costs nothing more.
 

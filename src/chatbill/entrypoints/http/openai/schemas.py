@@ -100,7 +100,7 @@ class ChatCompletionBody(Body):
     temperature: float | None = Field(default=None, allow_inf_nan=False, description="0 to 2.")
     top_p: float | None = Field(default=None, allow_inf_nan=False, description="Over 0, to 1.")
     stop: str | list[str] | None = Field(default=None, description="Up to 4 strings before which the reply ends.")
-    seed: int | None = Field(default=None, description="Chooses the same where the model allows it.")
+    seed: int | None = Field(default=None, description="Chooses the same again, if the reply is written alone.")
     n: int | None = Field(default=None, description="1: there is one reply to a request.")
     # What follows would be missed if it were ignored.
     tools: list[Any] | None = Field(default=None, description="Not supported.")
