@@ -15,6 +15,7 @@ import uvicorn
 
 from chatbill.application.replies import Replies
 from chatbill.domain.errors import ChatbillError
+from chatbill.entrypoints.slow_clients import protocol
 
 LAST_WORDS_S = 3.0
 """How long connections may take to read the end of a reply once everything is settled."""
@@ -32,12 +33,15 @@ class CannotListen(ChatbillError):
 class Serving:
     """How to serve.
 
-    `shutdown_grace_s` is the grace for running replies, in seconds. The forwarding headers of `trusted_proxies` count.
-    `has_lifespan` says that the application has work of its own to do at start and stop; `let_go` makes it end the
-    connections that would stay open for ever.
+    `shutdown_grace_s` is the grace for running replies, in seconds. A client has `receive_timeout_s` seconds to send a
+    request, and of more than `max_connections` at once some are answered 503. The forwarding headers of
+    `trusted_proxies` count. `has_lifespan` says that the application has work of its own to do at start and stop;
+    `let_go` makes it end the connections that would stay open for ever.
     """
 
     shutdown_grace_s: float
+    receive_timeout_s: float = 30.0
+    max_connections: int = 800
     trusted_proxies: tuple[str, ...] = ()
     has_lifespan: bool = False
     let_go: Callable[[], None] = lambda: None
@@ -84,6 +88,8 @@ async def serve(
         app,
         log_config=None,
         access_log=False,
+        http=protocol(receive_timeout_s=serving.receive_timeout_s),
+        limit_concurrency=serving.max_connections,
         lifespan="on" if serving.has_lifespan else "off",
         ws="none",
         server_header=False,

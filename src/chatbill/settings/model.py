@@ -211,6 +211,15 @@ class Settings(BaseSettings):
     cors_origins: Origins = Field(
         default=(), description="Web pages of other origins that may call the API, as in `https://shop.example`."
     )
+    receive_timeout_s: Seconds = Field(
+        default=30, description="Longest time a client may take to send one request, body and all, in seconds."
+    )
+    max_connections: int = Field(
+        default=800,
+        ge=10,
+        le=100_000,
+        description="Connections of clients at once; beyond it requests are refused with 503.",
+    )
     shutdown_grace_s: Grace = Field(
         default=10, description="How long running replies may go on when the service stops, in seconds."
     )

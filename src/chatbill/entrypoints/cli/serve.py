@@ -65,7 +65,12 @@ def _say_what_is_missing(container: Container) -> None:
 def _app(container: Container, settings: Settings, mode: Mode) -> tuple[Any, Serving]:
     """The ASGI application of a mode, and how to serve it; only what the mode needs is imported."""
     use_cases, api = container.use_cases(), None
-    serving = Serving(shutdown_grace_s=settings.shutdown_grace_s, trusted_proxies=settings.trusted_proxies)
+    serving = Serving(
+        shutdown_grace_s=settings.shutdown_grace_s,
+        receive_timeout_s=settings.receive_timeout_s,
+        max_connections=settings.max_connections,
+        trusted_proxies=settings.trusted_proxies,
+    )
     if mode in {"all", "api"}:
         from chatbill.entrypoints.http import HttpConfig, create_app  # noqa: PLC0415
 
