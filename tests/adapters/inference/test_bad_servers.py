@@ -50,6 +50,28 @@ async def byte_by_byte(wire: Wire) -> None:
     await wire.raw("data: [DONE]\r\n\r\n")
 
 
+def in_lines_that_end_with(end: str) -> Move:
+    async def move(wire: Wire) -> None:
+        await wire.head()
+        events = [delta(content="one"), delta(content=" two"), delta(content=" three"), delta(finish_reason="stop")]
+        usage = {"choices": [], "usage": {"prompt_tokens": 12, "completion_tokens": 3}}
+        lines = [f"data: {json.dumps(event)}{end}{end}" for event in (*events, usage)]
+        for character in f": hello{end}{''.join(lines)}data: [DONE]{end}{end}":
+            await wire.raw(character)
+            await asyncio.sleep(0)
+
+    return move
+
+
+async def with_a_mark_of_byte_order(wire: Wire) -> None:
+    await wire.head()
+    for byte in b"\xef\xbb\xbf":
+        await wire.raw(bytes([byte]))
+        await asyncio.sleep(0.01)
+    await wire.say("one", " two", " three")
+    await wire.finish(prompt_tokens=12, completion_tokens=3)
+
+
 async def kept_alive(wire: Wire) -> None:
     await wire.head()
     for word in ("one", " two", " three"):
@@ -107,6 +129,8 @@ async def open_for_ever_after_the_end(wire: Wire) -> None:
         good,
         slow,
         byte_by_byte,
+        *map(in_lines_that_end_with, ("\r", "\n", "\r\n")),
+        with_a_mark_of_byte_order,
         kept_alive,
         two_lines_of_data,
         empty_choices,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +13,7 @@ from chatbill.adapters.inference.openai.trouble import Kind, Trouble
 
 MAX_EVENT_BYTES = 1 << 20
 """Far more than a token takes; a server that sends more at once is not sending tokens."""
+_LINE_END = re.compile(rb"\r\n|\r|\n")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,27 +36,39 @@ class Chunk:
 class EventReader:
     """Takes bytes as they come, cut anywhere, and gives the data of each server-sent event once it is complete.
 
-    Lines end at LF or CRLF. Text is decoded by whole events, so a character may be cut in two. Comments, which keep
-    connections open, and fields other than `data` are left out.
+    Lines end at LF, CR or CRLF, and a mark of byte order before them all means nothing. Text is decoded by whole
+    events, so a character may be cut in two. Comments, which keep connections open, and fields other than `data` are
+    left out.
     """
 
     def __init__(self) -> None:
         self._rest = bytearray()
+        self._begun = False
+        self._after_cr = False
         self._data: list[bytes] = []
         self._size = 0
 
     def push(self, received: bytes) -> Iterator[str]:
         """The events that these bytes complete."""
         self._rest += received
-        *lines, rest = self._rest.split(b"\n")
+        if not self._begun:
+            if len(self._rest) < len(BOM_UTF8) and BOM_UTF8.startswith(self._rest):
+                return
+            self._begun = True
+            self._rest = self._rest.removeprefix(BOM_UTF8)
+        if self._after_cr:
+            # The line ended at its CR, without waiting for an LF that may not come.
+            self._rest = self._rest.removeprefix(b"\n")
+        self._after_cr = self._rest.endswith(b"\r")
+        *lines, rest = _LINE_END.split(self._rest)
         self._rest = bytearray(rest)
         for line in lines:
-            yield from self._line(bytes(line).removesuffix(b"\r"))
+            yield from self._line(bytes(line))
         self._check(len(self._rest))
 
     def finish(self) -> Iterator[str]:
         """The last event, where the server left out the empty line after it."""
-        yield from self._line(bytes(self._rest).removesuffix(b"\r"))
+        yield from self._line(bytes(self._rest))
         yield from self._line(b"")
 
     def _line(self, line: bytes) -> Iterator[str]:
