@@ -57,6 +57,7 @@ class RemoteModel:
         self._worked_at: float | None = None
         self._doubted = asyncio.Event()
         self._trouble: Trouble | None = None
+        self._explained = ""
         self._watching: asyncio.Task[None] | None = None
         self._closed = False
 
@@ -227,6 +228,7 @@ class RemoteModel:
         if self._trouble:
             _log.info("model_ready", model=self.spec.id, server=self._server.url.host)
         self._trouble = None
+        self._explained = ""
         self._doubted.clear()
 
     def _note(self, trouble: Trouble) -> None:
@@ -301,10 +303,12 @@ class RemoteModel:
         raise Trouble(Kind.BROKEN, "ended a reply without a token")
 
     def _is_out(self, trouble: Trouble) -> None:
-        if self._trouble is None or self._trouble.reason != trouble.reason:
-            self._log("model_unavailable", trouble)
+        if self._explained != trouble.reason:
+            # What a person's request met was logged without the server's words.
+            self._explained = trouble.reason
+            self._log("model_unavailable", trouble, trouble.words)
         self._trouble = trouble
 
-    def _log(self, event: str, trouble: Trouble) -> None:
+    def _log(self, event: str, trouble: Trouble, cause: str = "") -> None:
         kind, server = trouble.kind.name.lower(), self._server.url.host
-        _log.warning(event, model=self.spec.id, server=server, kind=kind, cause=str(trouble))
+        _log.warning(event, model=self.spec.id, server=server, kind=kind, cause=cause or str(trouble))

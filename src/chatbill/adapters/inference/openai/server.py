@@ -20,7 +20,7 @@ from yarl import URL
 
 from chatbill.adapters.inference.openai.dialect import Dialect, body_of, hint
 from chatbill.adapters.inference.openai.trouble import Kind, Trouble
-from chatbill.adapters.inference.openai.wire import Chunk, EventReader, error_words, read_chunk
+from chatbill.adapters.inference.openai.wire import MAX_WORDS, Chunk, EventReader, Said, read_chunk, said_in
 
 _MAX_ERROR_BYTES = 16_384
 _KEEP_ALIVE_S = 15.0
@@ -192,12 +192,12 @@ class Server:
                 self._dialect.worked(body, quirks)
                 return response
             try:
-                words = await self._words(response, by=by)
+                said = await self._said(response, by=by)
             finally:
                 response.close()
-            quirk = hint(words, body, quirks) if response.status in _CAN_TEACH else None
+            quirk = hint(said.words, body, quirks) if response.status in _CAN_TEACH else None
             if quirk is None:
-                raise self._refusal(response, words)
+                raise self._refusal(response, said)
             quirks |= {quirk}
 
     async def _headers(self, body: dict[str, Any], *, by: float) -> ClientResponse:
@@ -205,16 +205,16 @@ class Server:
             async with asyncio.timeout_at(by):
                 return await self._opened().post(self._path, json=body, allow_redirects=False)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            raise Trouble(Kind.UNREACHABLE, f"cannot connect: {_said(error)}", again_s=0) from error
+            raise Trouble(Kind.UNREACHABLE, f"cannot connect: {_words(error)}", again_s=0) from error
         except TimeoutError:
             raise Trouble(Kind.BROKEN, "no answer in time") from None
         except (aiohttp.ClientConnectionError, aiohttp.ClientResponseError) as error:
-            raise Trouble(Kind.BROKEN, f"no answer: {_said(error)}", again_s=0) from error
+            raise _broken("no answer", error, again_s=0) from None
         except aiohttp.ClientError as error:
-            raise Trouble(Kind.BROKEN, f"cannot be asked: {_said(error)}") from error
+            raise _broken("cannot be asked", error) from None
 
-    async def _words(self, response: ClientResponse, *, by: float) -> str:
-        """What a refusal says, without our key should it quote that; "" where it cannot be read."""
+    async def _said(self, response: ClientResponse, *, by: float) -> Said:
+        """What a refusal says, without our key should it quote that; nothing where it cannot be read."""
         body = b""
         try:
             async with asyncio.timeout_at(by):
@@ -222,27 +222,24 @@ class Server:
                     body += part
                     if len(body) > _MAX_ERROR_BYTES:
                         break
-            words = error_words(json.loads(body))
+            said = said_in(json.loads(body))
         except (aiohttp.ClientError, TimeoutError):
-            return ""
+            return Said("")
         except (ValueError, RecursionError):
-            words = body[:300].decode("utf-8", "replace")
-        return words.replace(self._key, "[key]") if self._key else words
+            said = Said(body[:MAX_WORDS].decode("utf-8", "replace"))
+        if not self._key:
+            return said
+        return Said(said.words.replace(self._key, "[key]"), tuple(name for name in said.names if name != self._key))
 
-    def _refusal(self, response: ClientResponse, words: str) -> Trouble:
+    def _refusal(self, response: ClientResponse, said: Said) -> Trouble:
         status = response.status
-        told = f"answered {status}: {words}"
-        if status in _SET_UP or (status in _BUSY and _NO_CREDIT in words):
-            return Trouble(Kind.SET_UP, told)
-        if status in _REFUSED:
-            return Trouble(Kind.REFUSED, told)
-        if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE or (status in _MISFIT and _TOO_LONG.search(words)):
-            return Trouble(Kind.TOO_LONG, told)
-        if status in _BUSY:
-            return Trouble(Kind.BUSY, told, again_s=_retry_after_s(response))
-        if status in range(400, 500):
-            return Trouble(Kind.MISFIT, told)
-        return Trouble(Kind.BROKEN, told)
+        busy = status in _BUSY and _NO_CREDIT not in said.words
+        return Trouble(
+            Kind.BUSY if busy else _kind_of(status, said),
+            f"answered {status}: {said}",
+            words=f"answered {status}: {said.words}",
+            again_s=_retry_after_s(response) if busy else None,
+        )
 
     async def _events(self, response: ClientResponse) -> AsyncGenerator[str]:
         reader = EventReader()
@@ -251,7 +248,7 @@ class Server:
                 for event in reader.push(received):
                     yield event
         except aiohttp.ClientError as error:
-            raise Trouble(Kind.BROKEN, f"the stream broke: {_said(error)}") from error
+            raise _broken("the stream broke", error) from None
         for event in reader.finish():
             yield event
 
@@ -276,6 +273,22 @@ def _retry_after_s(response: ClientResponse) -> float:
     return float(wish) if re.fullmatch(r"\d{1,6}(\.\d{1,3})?", wish) else 0.0
 
 
-def _said(error: Exception) -> str:
-    """Some of the client's errors say nothing, and some quote the server at length."""
-    return str(error)[:300] or type(error).__name__
+def _kind_of(status: int, said: Said) -> Kind:
+    """What a refusal means that is not for now."""
+    if status in _SET_UP | _BUSY:
+        return Kind.SET_UP
+    if status in _REFUSED:
+        return Kind.REFUSED
+    if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE or (status in _MISFIT and _TOO_LONG.search(said.words)):
+        return Kind.TOO_LONG
+    return Kind.MISFIT if status in range(400, 500) else Kind.BROKEN
+
+
+def _broken(what: str, error: Exception, *, again_s: float | None = None) -> Trouble:
+    """The client's errors can quote whatever the server sent."""
+    name = type(error).__name__
+    return Trouble(Kind.BROKEN, f"{what}: {name}", words=f"{what}: {name} {_words(error)}", again_s=again_s)
+
+
+def _words(error: Exception) -> str:
+    return str(error)[:MAX_WORDS]

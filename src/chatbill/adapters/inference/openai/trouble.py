@@ -37,14 +37,16 @@ _REFUSED = "The model could not answer this message; nothing was charged. Try ag
 
 
 class Trouble(Exception):
-    """One request to a server went wrong. The text is for the log alone: it may quote what the server said.
+    """One request to a server went wrong. The text is for the log alone, and quotes nothing that the server said.
 
-    `again_s` is not None where nothing was computed and another try in so many seconds (0: no wish) may help.
+    `words` do, so they may be logged only where it was sent nothing that a person wrote. `again_s` is not None where
+    nothing was computed and another try in so many seconds (0: no wish) may help.
     """
 
-    def __init__(self, kind: Kind, words: str, *, again_s: float | None = None) -> None:
-        super().__init__(words)
+    def __init__(self, kind: Kind, told: str, *, words: str = "", again_s: float | None = None) -> None:
+        super().__init__(told)
         self.kind = kind
+        self.words = words or told
         self.again_s = again_s
 
     @property

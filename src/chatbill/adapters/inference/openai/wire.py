@@ -10,9 +10,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from chatbill.adapters.inference.openai.trouble import Kind, Trouble
+from chatbill.domain.chat import storable
 
 MAX_EVENT_BYTES = 1 << 20
 """Far more than a token takes; a server that sends more at once is not sending tokens."""
+MAX_WORDS = 300
+"""Characters that are kept of what a server says of an error."""
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 
 
@@ -95,11 +99,12 @@ def read_chunk(event: str) -> Chunk:
     try:
         body = json.loads(event)
     except (ValueError, RecursionError):
-        raise Trouble(Kind.BROKEN, f"an event is not JSON: {event[:80]!r}") from None
+        raise _odd(event, "is not JSON") from None
     if not isinstance(body, dict):
-        raise Trouble(Kind.BROKEN, f"an event is not an object: {event[:80]!r}")
+        raise _odd(event, "is not an object")
     if body.get("error"):
-        raise Trouble(Kind.BROKEN, f"error in the stream: {error_words(body)}")
+        said = said_in(body)
+        raise Trouble(Kind.BROKEN, f"error in the stream: {said}", words=f"error in the stream: {said.words}")
     choice, usage = _first(body.get("choices")), _object(body.get("usage"))
     delta = _object(choice.get("delta"))
     text, thought = delta.get("content"), delta.get("reasoning_content") or delta.get("reasoning")
@@ -118,13 +123,40 @@ def read_chunk(event: str) -> Chunk:
     )
 
 
-def error_words(body: Any) -> str:
-    """What a server says went wrong, short, from the shapes that servers give it."""
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a server says went wrong, short. `words` may quote what a person wrote, the `names` of errors do not.
+
+    As text it is what may be logged of it.
+    """
+
+    words: str
+    names: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        names = f"{' '.join(self.names)}, " if self.names else ""
+        return f"{names}{len(self.words)} characters"
+
+
+def said_in(body: Any) -> Said:
+    """What a server says went wrong, from the shapes that servers give it."""
     error = body.get("error", body) if isinstance(body, dict) else body
     if isinstance(error, dict):
-        parts = [error.get(name) for name in ("code", "type", "param", "message", "detail")]
-        error = " ".join(str(part) for part in parts if isinstance(part, str | int) and part)
-    return str(error)[:300] if isinstance(error, str) else "no words"
+        parts = {name: error.get(name) for name in ("code", "type", "param", "message", "detail")}
+        told = {name: str(part) for name, part in parts.items() if isinstance(part, str | int) and part}
+        names = tuple(part for name, part in told.items() if name in {"code", "type"} and _NAME.fullmatch(part))
+        return Said(_short(" ".join(told.values())), names)
+    return Said(_short(error) if isinstance(error, str) else "no words")
+
+
+def _short(words: str) -> str:
+    return storable(words[:MAX_WORDS])
+
+
+def _odd(event: str, what: str) -> Trouble:
+    return Trouble(
+        Kind.BROKEN, f"an event of {len(event)} characters {what}", words=f"an event {what}: {storable(event[:80])!r}"
+    )
 
 
 def _first(choices: Any) -> dict[str, Any]:
