@@ -94,8 +94,8 @@ def _tell_people(figures: Figures) -> None:
     click.echo(f"    source   {figures['source']}")
     click.echo(f"    licence  {figures['licence'] or 'not said'}")
     if not figures["elsewhere"]:
-        where = _where(figures["fetched"], figures["disk_bytes"], figures["download_bytes"])
-        click.echo(f"    files    {where if figures['fetched'] or not figures['trouble'] else 'not here'}")
+        if figures["fetched"] or not figures["source"].startswith("folder "):
+            click.echo(f"    files    {_where(figures['fetched'], figures['disk_bytes'], figures['download_bytes'])}")
         click.echo(f"    memory   {figures['words']}")
     else:
         click.echo(f"    key      {figures['key']}")
