@@ -65,12 +65,13 @@ async def test_the_sync_client_gets_replies_models_and_what_they_cost(service: S
             raw = client.chat.completions.with_raw_response.create(model="demo-pro", messages=HELLO)
             assert raw.headers["x-chatbill-credits-charged"] == "3"
             assert raw.headers["x-chatbill-balance"] == "97"
+            assert raw.headers["x-chatbill-cached"] == "false"
             reply = raw.parse()
             assert reply.choices[0].message.content == "one two three"
             assert reply.choices[0].finish_reason == "stop"
             assert reply.usage
             assert (reply.usage.prompt_tokens, reply.usage.completion_tokens, reply.usage.total_tokens) == (5, 3, 8)
-            assert reply.usage.model_extra == {"credits_charged": 3, "balance": 97}
+            assert reply.usage.model_extra == {"credits_charged": 3, "balance": 97, "cached": False}
             assert reply._request_id == raw.headers["x-request-id"]
             with client.chat.completions.create(model="demo-mini", messages=HELLO, stream=True) as stream:
                 text = "".join(chunk.choices[0].delta.content or "" for chunk in stream)
@@ -103,7 +104,7 @@ async def test_the_async_client_streams_with_usage_and_parameters(service: Servi
     assert usage.choices == []
     assert usage.usage
     assert usage.usage.completion_tokens == 3
-    assert usage.usage.model_extra == {"credits_charged": 1, "balance": 99}
+    assert usage.usage.model_extra == {"credits_charged": 1, "balance": 99, "cached": False}
 
 
 async def test_the_streaming_helper_puts_a_reply_together(service: Service) -> None:
