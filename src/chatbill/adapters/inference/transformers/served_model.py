@@ -130,12 +130,12 @@ class ServedModel:
             worker = self._worker
             if self._closed:
                 return
-            if worker is None:
-                self._look_for_files()
-                return
-            if worker.settled and not worker.model:
+            if worker and worker.settled and not worker.model:
                 self._retry_if_due(worker)
                 return
+        if worker is None:
+            self._look_for_files()  # not while others wait for the lock: a disk can hang
+            return
         if not worker.settled:
             if self._arrival.is_stalled:
                 worker.abandon(
