@@ -14,7 +14,9 @@ from chatbill.application.messages import Message
 from chatbill.application.ports.store import Snapshot, Store, StoreUnavailable
 from chatbill.application.replies import Reply
 from chatbill.application.use_cases.sign_in import Credentials
+from chatbill.domain.books import Settlement
 from chatbill.domain.errors import ChatbillError
+from chatbill.domain.ledger import LedgerEntry
 from chatbill.domain.users import UserRole
 from tests.engines import ControlledEngine
 from tests.support import CATALOGUE, MINI, PASSWORD
@@ -135,8 +137,10 @@ def money(snapshot: Snapshot) -> Counter[str]:
     for wallet in books.wallets():
         found[f"wallet with {wallet.posted}, {wallet.held} held"] += 1
     for entry in books.entries():
+        assert isinstance(entry, LedgerEntry)
         found[f"{entry.kind} {entry.signed_amount}"] += 1
     for each in books.settlements():
+        assert isinstance(each, Settlement)
         found[f"hold {each.state} for {each.captured}, {each.refunded} refunded, {each.outcome}"] += 1
     return found
 

@@ -22,6 +22,11 @@ SQL_WALLETS = "src/chatbill/adapters/persistence/repositories/wallets.py"
 WRITER = "src/chatbill/adapters/persistence/writer.py"
 DRIVER = "src/chatbill/adapters/persistence/sqlite_driver.py"
 
+AUDIT = "src/chatbill/domain/audit.py"
+AUDIT_RULES = "src/chatbill/domain/audit_rules.py"
+SQL_BOOKS = "src/chatbill/adapters/persistence/repositories/books.py"
+T_AUDIT = "tests/domain/test_audit.py"
+T_SQL_AUDIT = "tests/adapters/persistence/test_audit.py"
 T_SEND = "tests/application/test_send_message.py"
 T_API_KEYS = "tests/application/test_api_keys.py::TestCaps"
 T_TOP_UP = "tests/application/test_top_up.py"
@@ -243,5 +248,20 @@ MUTANTS = (
         (Edit(KEY_SPENDING, "month_start(interaction.created_at), credits",
               "month_start(interaction.finished_at or interaction.created_at), credits"),),
         (f"{T_API_KEYS}::test_a_request_counts_for_the_month_in_which_it_was_accepted",),
+    ),
+    Mutant(
+        "the audit does not ask whose wallet paid",
+        (Edit(AUDIT, "if settlement.interactions and settlement.user_id not in owners:", "if False:"),),
+        (f"{T_AUDIT}::test_a_request_paid_with_the_wallet_of_another_is_a_difference",),
+    ),
+    Mutant(
+        "the audit does not compare what hold and charge are for",
+        (Edit(AUDIT_RULES, "if settlement.charge_of != settlement.interaction_id:", "if False:"),),
+        (f"{T_AUDIT}::test_a_charge_for_another_request_than_its_hold_s_is_a_difference",),
+    ),
+    Mutant(
+        "the audit does not miss a rule that the database has lost",
+        (Edit(SQL_BOOKS, "sorted(expected(dialect) - found)", "sorted(expected(dialect) & set())"),),
+        (f"{T_SQL_AUDIT}::test_a_rule_that_the_database_has_lost_is_named",),
     ),
 )  # fmt: skip

@@ -12,7 +12,9 @@ from chatbill.application.events import Completed
 from chatbill.application.messages import Message
 from chatbill.application.ports.store import Store
 from chatbill.application.principal import Principal
+from chatbill.domain.books import Unreadable
 from chatbill.domain.errors import ChatbillError
+from chatbill.domain.ledger import EntryKind, LedgerEntry
 from tests.support import MINI
 from tests.torture.bench import Figures, Task
 from tests.torture.books import differences
@@ -82,7 +84,7 @@ def race(task: Task, *, attempts: int, keys: int) -> Outcomes:
 
     async def look() -> tuple[list[str], int]:
         found = await differences(store)
-        charges = await store.read(lambda snapshot: sum(each.charges for each in snapshot.books.settlements()))
+        charges = await store.read(lambda snapshot: sum(1 for each in snapshot.books.entries() if _is_charge(each)))
         await store.close()
         return found, charges
 
@@ -120,3 +122,7 @@ async def main(url: str, alice: str, sizes: list[int]) -> None:
 
 if __name__ == "__main__":
     asyncio.run(main(sys.argv[1], sys.argv[2], [int(size) for size in sys.argv[3:]]))
+
+
+def _is_charge(entry: LedgerEntry | Unreadable) -> bool:
+    return isinstance(entry, LedgerEntry) and entry.kind is EntryKind.CHARGE

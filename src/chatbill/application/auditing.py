@@ -2,22 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack, closing
 from datetime import datetime
+from typing import TypeVar
 
 from chatbill.application.ports.repositories import BooksReader
 from chatbill.domain.audit import Difference, Tally, audit
+from chatbill.domain.books import Books
+
+T = TypeVar("T")
 
 
 def audit_books(books: BooksReader, *, now: datetime, tally: Tally) -> Iterator[Difference]:
-    """Every difference in the books of one snapshot, as it is found; `tally` is filled on the way."""
-    return audit(
-        books.wallets(),
-        books.entries(),
-        books.settlements(),
-        books.unheld(),
-        books.purchases(),
-        books.key_uses(),
-        now=now,
-        tally=tally,
-    )
+    """Every difference in the books of one snapshot, as it is found; `tally` is filled on the way.
+
+    Whoever stops early closes it, and with it whatever the database still has open for it.
+    """
+    with ExitStack() as opened:
+
+        def kept(rows: Generator[T, None, None]) -> Generator[T, None, None]:
+            return opened.enter_context(closing(rows))
+
+        yield from audit(
+            Books(
+                wallets=kept(books.wallets()),
+                owners=kept(books.owners()),
+                entries=kept(books.entries()),
+                settlements=kept(books.settlements()),
+                unheld=kept(books.unheld()),
+                purchases=kept(books.purchases()),
+                key_uses=kept(books.key_uses()),
+                dangling=kept(books.dangling()),
+                missing_rules=kept(books.missing_rules()),
+            ),
+            now=now,
+            tally=tally,
+        )

@@ -12,6 +12,7 @@ from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
 from chatbill.adapters.persistence import open_store, schema, sqlite_url
+from chatbill.adapters.persistence.rules import expected
 from chatbill.adapters.persistence.sqlite_driver import load_driver
 from chatbill.adapters.persistence.tables import metadata
 from chatbill.application.ports.store import StoreUnavailable
@@ -83,6 +84,13 @@ def test_migrations_and_tables_are_the_same_to_the_last_word(url: str, tmp_path:
 
     assert words(path_of(url)) == words(made)
     assert references(path_of(url)) == references(made)
+
+
+def test_the_audit_knows_every_rule_by_name(url: str) -> None:
+    schema.upgrade(url)
+    made = sqlite_objects(path_of(url))
+    rules = {name for name, sql in made.items() if sql.startswith(("CREATE TRIGGER", "CREATE UNIQUE INDEX"))}
+    assert {name for _, name in expected("sqlite")} == rules
 
 
 def test_a_database_without_schema_or_of_a_newer_program_is_refused_in_words(url: str) -> None:

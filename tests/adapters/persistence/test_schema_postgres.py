@@ -11,6 +11,7 @@ from sqlalchemy import create_engine, make_url
 from sqlalchemy.pool import NullPool
 
 from chatbill.adapters.persistence import schema
+from chatbill.adapters.persistence.rules import expected
 from chatbill.adapters.persistence.tables import metadata
 from chatbill.application.ports.store import StoreUnavailable
 from tests.postgres import shared
@@ -87,6 +88,15 @@ def test_every_rule_of_the_tables_is_in_the_migrations_word_by_word(url: str) ->
     climbed, created = objects(url), objects(made)
     for kind in ("columns", "constraints", "indexes"):
         assert [row for row in climbed[kind] if "alembic_version" not in str(row)] == created[kind]
+
+
+def test_the_audit_knows_every_rule_by_name(url: str) -> None:
+    schema.upgrade(url)
+    made = objects(url)
+    rules = {name for kind in ("constraints", "triggers") for name, *_ in made[kind] if name != "alembic_version_pkc"}
+    unique = {name for name, words in made["indexes"] if "UNIQUE" in words and name != "alembic_version_pkc"}
+    # On servers since 18, a column that must not be empty is a constraint with a name too.
+    assert {name for _, name in expected("postgresql")} == {name for name in rules | unique if "not_null" not in name}
 
 
 def test_processes_that_upgrade_at_the_same_time_wait_for_one_another(url: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from functools import partial
 from types import ModuleType
 from typing import Any
@@ -52,6 +52,11 @@ class Connection:
         self.raw = raw
         self.failure: StoreUnavailable | None = None
 
+    @property
+    def dialect_name(self) -> str:
+        """Which database it is: `sqlite` or `postgresql`."""
+        return self._database.dialect.name
+
     def check_place(self) -> None:
         """Raise `StoreUnavailable` where what is written here would not be found by who connects anew."""
 
@@ -92,7 +97,7 @@ class Connection:
         """Every row."""
         return list(self.stream(statement, **parameters))
 
-    def stream(self, statement: Statement, **parameters: Any) -> Iterator[Row]:
+    def stream(self, statement: Statement, **parameters: Any) -> Generator[Row, None, None]:
         """Every row, one at a time."""
         prepared = self._database.prepared(statement)
         try:
@@ -107,8 +112,11 @@ class Connection:
         finally:
             cursor.close()
 
-    def scan(self, statement: Statement) -> Iterator[Row]:
-        """Every row of a statement without parameters, however many there are: they are never all in memory."""
+    def scan(self, statement: Statement) -> Generator[Row, None, None]:
+        """Every row of a statement without parameters, however many there are: they are never all in memory.
+
+        Whoever leaves it before its end closes it, on the thread that the connection is for.
+        """
         return self.stream(statement)
 
     def _execute(self, prepared: Prepared, parameters: dict[str, Any]) -> Any:

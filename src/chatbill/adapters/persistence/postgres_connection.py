@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any
 
@@ -100,7 +100,7 @@ class PostgresConnection(Connection):
             raise not_text(error) from error
         self._queue.append(_Queued(message, or_else))
 
-    def scan(self, statement: Statement) -> Iterator[Row]:
+    def scan(self, statement: Statement) -> Generator[Row, None, None]:
         """Every row, a thousand at a time, by a cursor of the server's. It may take its time, and so may who reads."""
         self.command("SET LOCAL statement_timeout = 0")
         self.command("SET LOCAL idle_in_transaction_session_timeout = 0")

@@ -8,13 +8,13 @@ Add what is referred to before what refers to it: a wallet before its user, a ho
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from chatbill.domain.api_keys import ApiKey, KeyMonth
-from chatbill.domain.audit import KeyUse, Purchase, Settlement
+from chatbill.domain.books import Dangling, KeyUse, Ownership, Purchase, Settlement, Unreadable
 from chatbill.domain.chat import Conversation, Interaction, Turn
 from chatbill.domain.idempotency import IdempotencyRecord
 from chatbill.domain.ids import (
@@ -324,28 +324,43 @@ class WriteChecks(Protocol):
 
 
 class BooksReader(Protocol):
-    """Everything the audit reads, streamed in the order it asks for; text sorts by code point."""
+    """Everything the audit reads, streamed in the order it asks for; text sorts by code point.
 
-    def wallets(self) -> Iterator[Wallet]:
+    Each stream is closed by whoever leaves it before its end. A row that makes no sense comes as `Unreadable`.
+    """
+
+    def wallets(self) -> Generator[Wallet, None, None]:
         """All wallets by id."""
         ...
 
-    def entries(self) -> Iterator[LedgerEntry]:
+    def owners(self) -> Generator[Ownership, None, None]:
+        """The wallets of all users by wallet."""
+        ...
+
+    def entries(self) -> Generator[LedgerEntry | Unreadable, None, None]:
         """All entries by wallet and version."""
         ...
 
-    def settlements(self) -> Iterator[Settlement]:
+    def settlements(self) -> Generator[Settlement | Unreadable, None, None]:
         """All holds by wallet, each with its charges and its interaction."""
         ...
 
-    def unheld(self) -> Iterator[InteractionId]:
+    def unheld(self) -> Generator[InteractionId, None, None]:
         """Interactions whose hold does not exist."""
         ...
 
-    def purchases(self) -> Iterator[Purchase]:
+    def purchases(self) -> Generator[Purchase | Unreadable, None, None]:
         """All payments, each with the entries that credited it to its own wallet."""
         ...
 
-    def key_uses(self) -> Iterator[KeyUse]:
+    def key_uses(self) -> Generator[KeyUse | Unreadable, None, None]:
         """All API keys, each for all time and for each of its months."""
+        ...
+
+    def dangling(self) -> Generator[Dangling, None, None]:
+        """Rows that refer to rows that do not exist; of interactions without a hold, `unheld` tells."""
+        ...
+
+    def missing_rules(self) -> Generator[str, None, None]:
+        """What the database was made to forbid and does not forbid any more, such as "the trigger holds_stay"."""
         ...

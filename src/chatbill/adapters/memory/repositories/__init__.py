@@ -40,7 +40,9 @@ class MemoryTransaction:
         self.payments = MemoryPayments()
         self.idempotency = MemoryIdempotency()
         self.write_checks = MemoryWriteChecks()
-        self.books = MemoryBooks(self.wallets, self.holds, self.ledger, self.interactions, self.payments, self.api_keys)
+        self.books = MemoryBooks(
+            self.users, self.wallets, self.holds, self.ledger, self.interactions, self.payments, self.api_keys
+        )
 
     def commit(self) -> None:
         """Keep the changes of every table."""

@@ -1,130 +1,38 @@
-"""Everything the audit reads, row by row in the order it asks for, so that memory stays the same."""
+"""Everything the audit reads, row by row in the order it asks for, so that memory stays the same.
+
+A row may hold what no program wrote. So moments are read as the text that they are, on either database, and a row that
+makes no sense is told as such; the rows after it are read like any others.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from sqlalchemy import ColumnElement, ScalarSelect, case, func, literal_column, select
-from sqlalchemy.sql.functions import FunctionElement
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from functools import lru_cache
+from itertools import groupby
+from operator import itemgetter
+from typing import TypeVar
 
 from chatbill.adapters.persistence.connection import Connection, Row
+from chatbill.adapters.persistence.repositories import books_sql as sql
 from chatbill.adapters.persistence.repositories.ledger import entry_of
+from chatbill.adapters.persistence.repositories.references import DANGLING
 from chatbill.adapters.persistence.repositories.wallets import wallet_of
-from chatbill.adapters.persistence.statements import Statement, all_of
-from chatbill.adapters.persistence.tables import (
-    api_key_months,
-    api_keys,
-    holds,
-    interactions,
-    ledger_entries,
-    payments,
-    wallets,
-)
-from chatbill.domain.audit import KeyUse, Purchase, Settlement
+from chatbill.adapters.persistence.rules import INSTALLED, expected
+from chatbill.adapters.persistence.statements import Statement
+from chatbill.adapters.persistence.tables import ledger_entries
+from chatbill.domain.books import Dangling, KeyUse, Ownership, Purchase, Settlement, Unreadable
 from chatbill.domain.chat import Outcome
 from chatbill.domain.credits import Price, Usage
+from chatbill.domain.errors import BrokenBooks
 from chatbill.domain.ids import InteractionId
-from chatbill.domain.ledger import EntryKind, LedgerEntry
+from chatbill.domain.ledger import LedgerEntry
 from chatbill.domain.payments import PaymentStatus
 from chatbill.domain.wallets import HoldState, Wallet
 
-
-def _of_entries(kind: EntryKind, aggregate: FunctionElement[int]) -> ScalarSelect[int]:
-    """Something about the entries of a kind that name each hold."""
-    # Written out, not a parameter: only so do partial indexes serve.
-    is_kind = ledger_entries.c.kind == literal_column(f"'{kind.value}'")
-    own = (ledger_entries.c.hold_id == holds.c.id, ledger_entries.c.wallet_id == holds.c.wallet_id)
-    return select(aggregate).where(*own, is_kind).scalar_subquery()
-
-
-def _of_top_ups(aggregate: FunctionElement[int]) -> ScalarSelect[int]:
-    """Something about the entries that credited each payment to its wallet."""
-    is_top_up = ledger_entries.c.kind == literal_column("'top_up'")
-    own = (ledger_entries.c.payment_id == payments.c.id, ledger_entries.c.wallet_id == payments.c.wallet_id)
-    return select(aggregate).where(*own, is_top_up).scalar_subquery()
-
-
-_TOTAL = func.coalesce(func.sum(ledger_entries.c.amount), literal_column("0"))
-
-
-_WALLETS = Statement(all_of(wallets).order_by(wallets.c.id))
-_ENTRIES = Statement(all_of(ledger_entries).order_by(ledger_entries.c.wallet_id, ledger_entries.c.wallet_version))
-_SETTLEMENTS = Statement(
-    select(
-        holds.c.id,
-        holds.c.wallet_id,
-        holds.c.state,
-        holds.c.amount,
-        holds.c.captured,
-        holds.c.expires_at,
-        _of_entries(EntryKind.CHARGE, func.count()),
-        _of_entries(EntryKind.CHARGE, _TOTAL),
-        holds.c.refunded,
-        _of_entries(EntryKind.REFUND, _TOTAL),
-        interactions.c.id,
-        interactions.c.outcome,
-        interactions.c.price_per_reply,
-        interactions.c.price_per_1k_prompt_tokens,
-        interactions.c.price_per_1k_completion_tokens,
-        interactions.c.prompt_tokens,
-        interactions.c.completion_tokens,
-        interactions.c.credits_charged,
-        interactions.c.wallet_id,
-        interactions.c.held,
-    )
-    .join_from(holds, interactions, interactions.c.hold_id == holds.c.id, isouter=True)
-    # Sorted by the database, on its disk where there are many: an index for the audit alone would cost every charge.
-    .order_by(holds.c.wallet_id, holds.c.id)
-)
-_UNHELD = Statement(
-    select(interactions.c.id)
-    .join_from(interactions, holds, interactions.c.hold_id == holds.c.id, isouter=True)
-    .where(holds.c.id.is_(None))
-)
-
-
-_PURCHASES = Statement(
-    select(
-        payments.c.id,
-        payments.c.status,
-        payments.c.credits,
-        payments.c.balance_after,
-        _of_top_ups(func.count()),
-        _of_top_ups(_TOTAL),
-        _of_top_ups(func.max(ledger_entries.c.balance_after)),
-    ).order_by(payments.c.id)
-)
-
-
-def _of_key(*where: ColumnElement[bool]) -> ScalarSelect[int]:
-    """What interactions with API keys hold or were charged."""
-    running = interactions.c.outcome == literal_column("'running'")
-    counted = func.sum(case((running, interactions.c.held), else_=interactions.c.credits_charged))
-    return select(func.coalesce(counted, literal_column("0"))).where(*where).scalar_subquery()
-
-
-_KEYS = Statement(
-    select(
-        api_keys.c.id,
-        select(func.coalesce(func.sum(api_key_months.c.used), literal_column("0")))
-        .where(api_key_months.c.api_key_id == api_keys.c.id)
-        .scalar_subquery(),
-        _of_key(interactions.c.api_key_id == api_keys.c.id),
-    ).order_by(api_keys.c.id)
-)
-_KEY_MONTHS = Statement(
-    select(
-        api_key_months.c.api_key_id,
-        api_key_months.c.starts_at,
-        api_key_months.c.used,
-        _of_key(
-            interactions.c.api_key_id == api_key_months.c.api_key_id,
-            interactions.c.created_at >= api_key_months.c.starts_at,
-            interactions.c.created_at < api_key_months.c.ends_at,
-        ),
-        api_key_months.c.monthly_cap,
-    ).order_by(api_key_months.c.api_key_id, api_key_months.c.starts_at)
-)
+T = TypeVar("T")
+_CREATED_AT = list(ledger_entries.c.keys()).index("created_at")
 
 
 class SqlBooks:
@@ -133,68 +41,183 @@ class SqlBooks:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def wallets(self) -> Iterator[Wallet]:
-        yield from map(wallet_of, self._connection.scan(_WALLETS))
+    def wallets(self) -> Generator[Wallet, None, None]:
+        with self._scanned(sql.WALLETS) as rows:
+            yield from map(wallet_of, rows)
 
-    def entries(self) -> Iterator[LedgerEntry]:
-        yield from map(entry_of, self._connection.scan(_ENTRIES))
+    def owners(self) -> Generator[Ownership, None, None]:
+        with self._scanned(sql.OWNERS) as rows:
+            for wallet_id, user_id in rows:
+                yield Ownership(wallet_id, user_id)
 
-    def settlements(self) -> Iterator[Settlement]:
-        yield from map(_settlement, self._connection.scan(_SETTLEMENTS))
+    def entries(self) -> Generator[LedgerEntry | Unreadable, None, None]:
+        with self._scanned(sql.ENTRIES) as rows:
+            yield from _readable(rows, _entry, _unreadable_entry)
 
-    def unheld(self) -> Iterator[InteractionId]:
-        for (interaction_id,) in self._connection.scan(_UNHELD):
-            yield InteractionId(interaction_id)
+    def settlements(self) -> Generator[Settlement | Unreadable, None, None]:
+        with self._scanned(sql.SETTLEMENTS) as rows:
+            # One row each, unless some rule of the database is gone, and two charges or requests name one hold.
+            holds = (list(group) for _, group in groupby(rows, key=itemgetter(0)))
+            yield from _readable(holds, _settlement, _unreadable_hold)
 
-    def purchases(self) -> Iterator[Purchase]:
-        yield from map(_purchase, self._connection.scan(_PURCHASES))
+    def unheld(self) -> Generator[InteractionId, None, None]:
+        with self._scanned(sql.UNHELD) as rows:
+            for (interaction_id,) in rows:
+                yield InteractionId(interaction_id)
 
-    def key_uses(self) -> Iterator[KeyUse]:
-        for key_id, used, found in self._connection.scan(_KEYS):
-            yield KeyUse(api_key_id=key_id, month=None, used=int(used), found=int(found))
-        for key_id, month, used, found, cap in self._connection.scan(_KEY_MONTHS):
-            yield KeyUse(api_key_id=key_id, month=month, used=used, found=int(found), cap=cap)
+    def purchases(self) -> Generator[Purchase | Unreadable, None, None]:
+        with self._scanned(sql.PURCHASES) as rows:
+            yield from _readable(rows, _purchase, _unreadable("payments"))
+
+    def key_uses(self) -> Generator[KeyUse | Unreadable, None, None]:
+        with self._scanned(sql.KEYS) as rows:
+            for key_id, used, found, by_others in rows:
+                yield KeyUse(api_key_id=key_id, used=int(used), found=int(found), by_others=int(by_others))
+        with self._scanned(sql.KEY_MONTHS) as rows:
+            yield from _readable(rows, _key_month, _unreadable("api_key_months"))
+
+    def dangling(self) -> Generator[Dangling, None, None]:
+        for table, columns, statement in DANGLING:
+            with self._scanned(statement) as rows:
+                for row_id, *missing in rows:
+                    for column, is_missing in zip(columns, missing, strict=True):
+                        if is_missing:
+                            yield Dangling(table=table, row_id=row_id, column=column)
+
+    def missing_rules(self) -> Generator[str, None, None]:
+        dialect = self._connection.dialect_name
+        with self._scanned(INSTALLED[dialect]) as rows:
+            found = {(kind, name) for kind, name in rows}
+        yield from (f"the {kind} {name}" for kind, name in sorted(expected(dialect) - found))
+
+    def _scanned(self, statement: Statement) -> closing[Generator[Row, None, None]]:
+        """The rows. What the database keeps open for them is closed at the end, whatever that is."""
+        return closing(self._connection.scan(statement))
+
+
+def _readable(
+    rows: Iterator[Row], of: Callable[[Row], T], unreadable: Callable[[Row, str], Unreadable]
+) -> Iterator[T | Unreadable]:
+    for row in rows:
+        try:
+            yield of(row)
+        except (ValueError, TypeError, OverflowError, BrokenBooks) as error:
+            yield unreadable(row, str(error))
+
+
+def _unreadable(table: str) -> Callable[[Row, str], Unreadable]:
+    return lambda row, why: Unreadable(table=table, row_id=str(row[0]), detail=why)
+
+
+@lru_cache(maxsize=16)
+def _moment(text: str) -> datetime:
+    """The moment that a database keeps as this text, or that PostgreSQL shows so. Raises `ValueError`."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"{text!r} says no time zone")
+    return moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+
+
+@lru_cache(maxsize=64)
+def _price(per_reply: int, per_1k_prompt: int, per_1k_completion: int) -> Price:
+    """The price; there are few of them, and many interactions."""
+    return Price(per_reply=per_reply, per_1k_prompt_tokens=per_1k_prompt, per_1k_completion_tokens=per_1k_completion)
+
+
+def _moment_or_none(text: str | None) -> datetime | None:
+    return None if text is None else _moment(text)
+
+
+def _entry(row: Row) -> LedgerEntry:
+    values = list(row)
+    values[_CREATED_AT] = _moment(values[_CREATED_AT])
+    return entry_of(values)
+
+
+def _unreadable_entry(row: Row, why: str) -> Unreadable:
+    values = dict(zip(ledger_entries.c.keys(), row, strict=True))
+    return Unreadable(
+        table="ledger_entries",
+        row_id=values["id"],
+        detail=why,
+        wallet_id=values["wallet_id"],
+        wallet_version=values["wallet_version"],
+        balance_after=values["balance_after"],
+    )
 
 
 def _purchase(row: Row) -> Purchase:
-    payment_id, status, expected, balance_after, entries, credited, credited_balance = row
+    payment_id, wallet_id, own_wallet, status, expected_, balance_after, confirmed_at, created_at = row[:8]
+    entries, credited, credited_balance, credited_at = row[8:]
+    _moment(created_at)
     return Purchase(
         payment_id=payment_id,
         confirmed=PaymentStatus(status) is PaymentStatus.CONFIRMED,
-        expected=expected,
+        expected=expected_,
         balance_after=balance_after,
+        confirmed_at=_moment_or_none(confirmed_at),
         entries=entries,
         credited=int(credited),
         credited_balance=credited_balance,
+        credited_at=_moment_or_none(credited_at),
+        wallet_id=wallet_id,
+        own_wallet=own_wallet,
     )
 
 
-def _settlement(row: Row) -> Settlement:
-    hold_id, wallet_id, state, amount, captured, expires_at, charges, charged, refunded, given_back = row[:10]
-    interaction_id, outcome, per_reply, per_prompt, per_completion, prompt, completion, credits_charged = row[10:18]
-    paid_by, promised = row[18:]
-    known = interaction_id is not None
-    price = (
-        Price(per_reply=per_reply, per_1k_prompt_tokens=per_prompt, per_1k_completion_tokens=per_completion)
-        if known
-        else None
+def _key_month(row: Row) -> KeyUse:
+    key_id, starts_at, ends_at, used, found, cap, key_cap = row
+    return KeyUse(
+        api_key_id=key_id,
+        month=_moment(starts_at),
+        month_ends=_moment(ends_at),
+        used=used,
+        found=int(found),
+        cap=cap,
+        key_cap=key_cap,
     )
-    return Settlement(
+
+
+def _unreadable_hold(rows: Row, why: str) -> Unreadable:
+    return Unreadable(table="holds", row_id=rows[0][0], detail=why, wallet_id=rows[0][1])
+
+
+def _settlement(rows: Row) -> Settlement:
+    row = rows[0]
+    hold_id, wallet_id, state, amount, captured, created_at, expires_at, settled_at, refunded, given_back = row[:10]
+    charge_id, charged, charge_of, charged_at, charged_balance, interaction_id = row[10:16]
+    settlement = Settlement(
         hold_id=hold_id,
         wallet_id=wallet_id,
         state=HoldState(state),
         amount=amount,
         captured=captured,
-        expires_at=expires_at,
-        charges=charges,
-        charged=int(charged),
-        interaction_id=interaction_id,
-        outcome=Outcome(outcome) if known else None,
-        price=price,
-        usage=Usage(prompt_tokens=prompt, completion_tokens=completion) if known else None,
-        credits_charged=credits_charged,
+        created_at=_moment(created_at),
+        expires_at=_moment(expires_at),
+        settled_at=_moment_or_none(settled_at),
         refunded=refunded,
         given_back=int(given_back),
-        paid_by=paid_by,
-        promised=promised,
     )
+    if charge_id is not None:
+        settlement.charges, settlement.charged = 1, charged
+        settlement.charge_of, settlement.charged_balance = charge_of, charged_balance
+        settlement.charged_at = _moment(charged_at)
+    if interaction_id is not None:
+        settlement.interactions, settlement.interaction_id = 1, interaction_id
+        _add_interaction(settlement, row[16:])
+    if len(rows) > 1:
+        charges = {each[10]: each[11] for each in rows if each[10] is not None}
+        settlement.charges, settlement.charged = len(charges), sum(charges.values())
+        settlement.interactions = len({each[15] for each in rows})
+    return settlement
+
+
+def _add_interaction(settlement: Settlement, row: Row) -> None:
+    user_id, paid_by, outcome, per_reply, per_prompt, per_completion, prompt, completion = row[:8]
+    credits_charged, promised, asked_at, finished_at, balance_after = row[8:]
+    settlement.user_id, settlement.paid_by = user_id, paid_by
+    settlement.outcome = Outcome(outcome)
+    settlement.price = _price(per_reply, per_prompt, per_completion)
+    settlement.usage = Usage(prompt_tokens=prompt, completion_tokens=completion)
+    settlement.credits_charged, settlement.promised, settlement.balance_after = credits_charged, promised, balance_after
+    settlement.asked_at, settlement.finished_at = _moment(asked_at), _moment_or_none(finished_at)
