@@ -37,6 +37,7 @@ TOTAL = EACH * len(WALLETS)
 AUDIT_EVERY = 10
 CARELESS = 0.005
 TELLER = UserId("teller")
+WELCOME = Cause(description="Welcome credits")
 CAUSE = Cause(description="Transfer", author=TELLER)
 
 
@@ -78,7 +79,7 @@ def found(tx: Transaction) -> None:
         tx.wallets.add(wallet)
         if wallet_id == WALLETS[0]:
             tx.users.add(teller())
-        tx.ledger.append(wallet.grant(EACH, entry_id=EntryId(NEW_ID()), at=tomorrow(), cause=CAUSE))
+        tx.ledger.append(wallet.grant(EACH, entry_id=EntryId(NEW_ID()), at=tomorrow(), cause=WELCOME))
         tx.wallets.save(wallet)
 
 
