@@ -208,7 +208,8 @@ class Books(RuleBasedStateMachine):
     @rule(which=ANY, fails=st.booleans())
     def the_engine_ends(self, which: int, fails: bool) -> None:
         reply = self.running.pop(which % len(self.running))
-        self.model.end(reply.asked, "failed" if fails else "completed", reply.asked.words)
+        # A reply without a word is nothing to pay for.
+        self.model.end(reply.asked, "completed" if reply.asked.words and not fails else "failed", reply.asked.words)
         for writing in reply.writings:
             writing.order(broken() if fails else None)
         self.wait_for(reply)

@@ -165,6 +165,33 @@ async def test_a_passed_deadline_is_never_charged_and_stops_the_computing() -> N
     await here.assert_books_agree()
 
 
+@pytest.mark.parametrize("pieces", [[], [("", 1)], [("", 0), ("", 7)]])
+async def test_a_reply_without_a_word_is_a_failure_and_free(pieces: list[tuple[str, int]]) -> None:
+    here = await scene()
+    reply = await here.send(model=TOKEN_PRICED)
+    for text, tokens in pieces:
+        here.engine.last.say(text, tokens=tokens)
+    here.engine.last.completion_tokens = 7
+    here.engine.last.end()
+    end = await reply.finished()
+    assert isinstance(end, Failed)
+    assert (end.code, end.interaction.credits_charged) == ("generation_failed", 0)
+    assert end.detail == "The model wrote nothing; nothing was charged. Ask again, or in other words."
+    assert (await here.wallet()).available == 100
+    await here.assert_books_agree()
+
+
+@pytest.mark.parametrize(("text", "stop"), [("", ("END",)), (" ", ())])
+async def test_a_reply_that_was_to_end_so_or_has_a_blank_is_whole(text: str, stop: tuple[str, ...]) -> None:
+    here = await scene()
+    reply = await here.send(stop=stop)
+    here.engine.last.say(text)
+    here.engine.last.end()
+    end = await reply.finished()
+    assert isinstance(end, Completed)
+    assert end.interaction.credits_charged == 1
+
+
 async def test_a_first_token_that_does_not_come_in_time_ends_the_reply_unpaid() -> None:
     here = await scene(first_token_s=0.05, deadline_s=30)
     reply = await here.send()
@@ -358,6 +385,7 @@ async def test_a_stopping_service_lets_replies_finish_and_ends_the_rest_unpaid()
     second.say("half")
     draining = asyncio.create_task(here.world.use_cases.replies.drain(grace_s=0.2))
     await asyncio.sleep(0)
+    first.say("whole")
     first.end()
     await draining
     assert isinstance(await quick.finished(), Completed)
@@ -379,6 +407,7 @@ async def test_a_wallet_of_ten_pays_for_ten_of_fifty_messages_sent_at_once() -> 
         except InsufficientCredits as refused:
             return refused
         generation = next(each for each in here.engine.generations if not each.closed)
+        generation.say("Hi")
         generation.end()
         await reply.finished()
         return await here.wallet()
@@ -386,6 +415,7 @@ async def test_a_wallet_of_ten_pays_for_ten_of_fifty_messages_sent_at_once() -> 
     async def finish_all() -> None:
         while True:
             for generation in here.engine.generations:
+                generation.say("Hi")
                 generation.end()
             await asyncio.sleep(0.01)
 
@@ -551,6 +581,7 @@ async def test_capture_sweep_and_stop_racing_have_one_winner() -> None:
 async def test_history_shows_how_each_message_ended() -> None:
     here = await scene()
     good = await here.send("good")
+    here.engine.last.say("day")
     here.engine.last.end()
     await good.finished()
     bad = await here.send("bad")

@@ -98,6 +98,7 @@ async def test_only_what_was_asked_to_stop_stops_and_only_once(scene: Scene) -> 
     assert isinstance(await replies[1].finished(), Stopped)
     assert [len(scene.here.use_cases.replies), *(each.is_stopped for each in replies)] == [2, False, True, False]
     for number in (0, 2):
+        scene.engine.generations[number].say("Hi")
         scene.engine.generations[number].end()
         assert isinstance(await replies[number].finished(), Completed)
     await scene.assert_books_agree()
@@ -140,6 +141,7 @@ async def test_nobody_stops_somebody_elses_reply_from_anywhere(scene: Scene) -> 
 
 async def test_a_stop_that_comes_too_late_changes_nothing(scene: Scene) -> None:
     reply = await scene.send()
+    scene.engine.last.say("Hi")
     scene.engine.last.end()
     end = await reply.finished()
     writes = scene.store.writes

@@ -21,6 +21,7 @@ from chatbill.domain.errors import ChatbillError, GenerationFailed, GenerationTi
 from chatbill.domain.ids import InteractionId, ModelId, UserId
 
 UNSETTLED = "The reply could not be stored. Whether it was charged will show in your history; nothing is charged twice."
+WROTE_NOTHING = "The model wrote nothing; nothing was charged. Ask again, or in other words."
 BEGIN_TIMEOUT_S = 15.0
 """How long a stopping service waits for messages that are just being accepted."""
 RESTART_S = 5
@@ -45,7 +46,7 @@ class Reply:
     """One reply while it is written, and the stream of its events.
 
     The writing is a task of its own: it is settled whatever becomes of those who watch. Iterate over the reply
-    once for its events; leave early with `abandon`.
+    once for its events; leave early with `abandon`. One without a word is a failure, unless it `may_be_empty`.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Reply:
         deadline_s: float,
         settle: Settle,
         first_token_s: float = math.inf,
+        may_be_empty: bool = False,
     ) -> None:
         self.accepted = Accepted.of(interaction)
         self.user_id = interaction.user_id
@@ -63,6 +65,7 @@ class Reply:
         self._generation = generation
         self._deadline_s = deadline_s
         self._first_token_s = min(first_token_s, deadline_s)
+        self._may_be_empty = may_be_empty
         self._begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._settle = settle
         self._events: asyncio.Queue[Event] = asyncio.Queue()
@@ -171,7 +174,9 @@ class Reply:
     def _ended(self, collecting: asyncio.Task[None]) -> Ending:
         error = collecting.exception()
         if error is None:
-            return self._ending(Outcome.COMPLETED)
+            if self._may_be_empty or any(self._text):
+                return self._ending(Outcome.COMPLETED)
+            error = GenerationFailed(WROTE_NOTHING)
         _log.error("reply %s failed", self._interaction.id, exc_info=error)
         if not isinstance(error, ChatbillError):
             error = GenerationFailed()

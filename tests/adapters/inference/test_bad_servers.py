@@ -170,6 +170,53 @@ async def test_a_model_that_thinks_for_long_is_waited_for(field: str) -> None:
     assert (end.interaction.reply, end.interaction.usage.completion_tokens) == ("one two three", 11)
 
 
+async def wrote_nothing(wire: Wire) -> None:
+    await wire.head()
+    await wire.event(delta(role="assistant", content=""))
+    await wire.finish(prompt_tokens=12, completion_tokens=1)
+
+
+async def only_thought(wire: Wire) -> None:
+    await wire.head()
+    await wire.event(delta(reasoning_content="hm"))
+    await wire.event(delta(finish_reason="length"))
+    await wire.event({"choices": [], "usage": {"prompt_tokens": 12, "completion_tokens": 30}})
+    await wire.event("[DONE]")
+
+
+@pytest.mark.parametrize("move", [wrote_nothing, only_thought])
+async def test_a_reply_without_a_word_is_free_and_the_model_is_probed(move: Move) -> None:
+    async with scene(move) as here:
+        probes = here.server.probes
+        for _ in range(6):
+            end = await here.end()
+            assert isinstance(end, Failed)
+            assert (end.code, end.interaction.credits_charged) == ("generation_failed", 0)
+            assert "wrote nothing" in end.detail
+        if move is wrote_nothing:
+            await eventually(lambda: here.server.probes > probes)
+        assert here.status.state is ModelState.READY
+
+
+async def test_a_model_that_writes_nothing_for_anybody_is_out() -> None:
+    async def move(wire: Wire) -> None:
+        await wire.head()
+        await wire.finish()
+
+    async with scene(move) as here:
+        here.server.probed = move
+        assert isinstance(await here.end(), Failed)
+        await eventually(lambda: here.status.state is ModelState.UNAVAILABLE)
+
+
+async def test_a_reply_that_a_stop_string_ended_at_once_is_whole() -> None:
+    async with scene(wrote_nothing) as here:
+        end = await here.end(stop=("END",))
+
+    assert isinstance(end, Completed)
+    assert end.interaction.usage == Usage(prompt_tokens=12, completion_tokens=1)
+
+
 async def no_usage(wire: Wire) -> None:
     await wire.head()
     await wire.say("one", " two", " three")

@@ -195,6 +195,17 @@ async def test_a_reply_that_broke_is_not_kept(text: str) -> None:
     assert len(inner.asked) == 2
 
 
+async def test_a_reply_without_a_word_is_not_kept() -> None:
+    engine = ControlledEngine(CATALOGUE)
+    cached = caching(engine)
+    for _ in range(2):
+        generation = await cached.prepare(asked())
+        assert not generation.cached
+        engine.last.say("")
+        engine.last.end()
+        assert [piece async for piece in generation.stream()] == [Piece("", 1)]
+
+
 async def test_a_reply_that_was_stopped_is_not_kept() -> None:
     inner = Counting()
     engine = caching(inner)

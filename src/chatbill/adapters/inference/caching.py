@@ -235,8 +235,8 @@ class _Remembered:
             if size <= self._max_bytes:
                 pieces.append(piece)
             yield piece
-        # Closed earlier, it only looks as if it were whole.
-        if not self._closed and size <= self._max_bytes:
+        # Closed earlier, it only looks as if it were whole; and who is told to ask again is not to get nothing again.
+        if not self._closed and size <= self._max_bytes and any(piece.text for piece in pieces):
             answer = Answer(
                 pieces=tuple(pieces),
                 prompt_tokens=self.prompt_tokens,

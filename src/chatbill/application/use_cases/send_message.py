@@ -90,7 +90,8 @@ class SendMessage:
         if isinstance(accepted, IdempotencyRecord):
             await generation.close()
             return await self._replay(accepted, message)
-        return self._start(accepted, generation)
+        # A stop string can be the first that the model writes.
+        return self._start(accepted, generation, may_be_empty=bool(message.stop))
 
     def longest_reply(self, message: Message) -> int:
         """How many tokens the reply may have: what the message asks for, within the model's bound and the service's."""
@@ -165,7 +166,7 @@ class SendMessage:
             raise result
         return result
 
-    def _start(self, work: HeldWork, generation: Generation) -> Reply:
+    def _start(self, work: HeldWork, generation: Generation, *, may_be_empty: bool) -> Reply:
         async def settle_once(ending: Ending) -> Interaction:
             return await self._settle(work, ending)
 
@@ -175,6 +176,7 @@ class SendMessage:
             deadline_s=self.bounds.deadline_s,
             first_token_s=self.bounds.first_token_s,
             settle=settle_once,
+            may_be_empty=may_be_empty,
         )
         self.replies.add(reply)
         return reply

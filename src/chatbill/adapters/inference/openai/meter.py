@@ -64,6 +64,11 @@ class ReplyMeter:
         return self._pieces.stopped
 
     @property
+    def has_text(self) -> bool:
+        """True once anything came that a model wrote."""
+        return bool(self._parts)
+
+    @property
     def ended(self) -> bool:
         """True when nothing that still comes belongs to the reply."""
         return self._pieces.stopped or self._parts > 2 * self._max_tokens + 16

@@ -200,6 +200,8 @@ class RemoteModel:
                     generation.cut_off = chunk.cut_off
                 prompt_tokens = chunk.prompt_tokens or prompt_tokens
                 completion_tokens = chunk.completion_tokens or completion_tokens
+        if not (thinking or meter.has_text):
+            self._doubted.set()
         pieces, whole = meter.finish(None if meter.ended else completion_tokens)
         if meter.stopped:
             generation.cut_off = False
