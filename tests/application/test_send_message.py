@@ -17,6 +17,7 @@ from chatbill.domain.catalogue import Catalogue, Model, Tier
 from chatbill.domain.chat import Outcome, Role, Turn
 from chatbill.domain.credits import Price, Usage
 from chatbill.domain.errors import (
+    BrokenBooks,
     ChatbillError,
     IdempotencyMismatch,
     InsufficientCredits,
@@ -29,6 +30,7 @@ from chatbill.domain.errors import (
     RequestInProgress,
     TooLarge,
 )
+from chatbill.domain.idempotency import IdempotencyRecord
 from chatbill.domain.ids import ConversationId, ModelId
 from chatbill.domain.wallets import Wallet
 from tests.engines import ControlledEngine, ControlledGeneration
@@ -532,6 +534,23 @@ async def test_a_key_is_a_persons_own() -> None:
         bob, Message(model="demo-mini", text="Other", idempotency_key="key")
     )
     assert isinstance(reply, Reply)
+
+
+async def test_a_key_that_names_somebody_elses_reply_does_not_give_it_away() -> None:
+    here = await scene()
+    reply = await here.send(idempotency_key="key")
+    bob = await here.world.person("bob")
+    message = Message(model="demo-mini", text="Hello", idempotency_key="key")
+    forged = IdempotencyRecord(
+        user_id=bob.user_id,
+        key="key",
+        fingerprint=message.fingerprint,
+        created_at=here.world.clock(),
+        subject_id=reply.accepted.interaction_id,
+    )
+    await here.world.store.write(lambda tx: tx.idempotency.claim(forged))
+    with pytest.raises(BrokenBooks):
+        await here.world.use_cases.send_message(bob, message)
 
 
 async def test_nobody_stops_or_continues_what_is_somebody_elses() -> None:

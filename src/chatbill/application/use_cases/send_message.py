@@ -200,8 +200,8 @@ class SendMessage:
             raise record.refusal.error()
         interaction_id = InteractionId(record.subject_id or "")
         interaction = await self.store.read(lambda snapshot: snapshot.interactions.get(interaction_id))
-        if interaction is None:
-            raise BrokenBooks(f"idempotency record {record.key!r} names no interaction")
+        if interaction is None or interaction.user_id != record.user_id:
+            raise BrokenBooks(f"idempotency record {record.key!r} names no interaction of its user")
         if interaction.is_running:
             raise RequestInProgress
         return Replay(interaction)
