@@ -571,6 +571,8 @@ async def test_a_hold_that_outlives_its_reply_is_swept_and_the_late_reply_is_fre
     assert await here.world.use_cases.expire_holds() == 0
     here.world.clock.advance(1)
     assert await here.world.use_cases.expire_holds() == 1
+    await here.send()
+    assert await here.world.use_cases.expire_holds(even_early=True) == 1
     assert (await here.wallet()).available == 100
     here.engine.last.say("late")
     here.engine.last.end()

@@ -162,7 +162,9 @@ async def test_a_running_service_is_backed_up_and_restored_once_it_has_stopped(
     service, copy = start(), tmp_path / "copy"
     async with service.client(await service.person()) as client:
         body = {"model": "demo-mini", "message": "hello [[sleep:0.5]]"}
-        sending = [asyncio.create_task(client.post("/chat/message", json=body)) for _ in range(20)]
+        sending = [asyncio.create_task(client.post("/chat/message", json=body)) for _ in range(19)]
+        slow = {"model": "demo-mini", "message": "it is still written when the copy is made [[sleep:8]]"}
+        sending.append(asyncio.create_task(client.post("/chat/message", json=slow)))
         await asyncio.sleep(0.2)
         made = await asyncio.to_thread(service.run, "db", "backup", str(copy))
         assert (made.returncode, made.stderr) == (0, "")
@@ -178,6 +180,7 @@ async def test_a_running_service_is_backed_up_and_restored_once_it_has_stopped(
     done = service.run("db", "restore", str(copy), "--force")
     assert done.returncode == 0, done.stderr
     assert "1 wallets" in done.stdout
+    assert "now ended, free: 0." not in done.stdout
     verdict = service.verify()
     assert verdict["charges"] <= 20
     assert verdict["pending_holds"] == 0, "nobody writes them any more"
