@@ -16,19 +16,20 @@ from datetime import UTC, datetime, timedelta
 from statistics import median
 
 from chatbill.adapters.system import SystemClock, Uuid7Ids
-from chatbill.application.acceptance import accept
-from chatbill.application.ports.repositories import HeldWork
+from chatbill.application.accounts.principal import Principal
+from chatbill.application.audit.verify_ledger import VerifyLedger
+from chatbill.application.chat.acceptance import accept
+from chatbill.application.chat.settlement import Ending, record_end, settle
+from chatbill.application.ports.repositories.holds import PendingInteraction
 from chatbill.application.ports.store import Store, Transaction
-from chatbill.application.principal import Principal
-from chatbill.application.settlement import Ending, record_end, settle
-from chatbill.application.use_cases.verify_ledger import VerifyLedger
-from chatbill.domain.audit import Difference
-from chatbill.domain.chat import Conversation, Interaction, Outcome
-from chatbill.domain.credits import Price, Usage
-from chatbill.domain.ids import ConversationId, EntryId, HoldId, InteractionId, ModelId, UserId, WalletId
-from chatbill.domain.ledger import Cause
-from chatbill.domain.users import User, UserRole
-from chatbill.domain.wallets import Wallet
+from chatbill.domain.accounts.users import User, UserRole
+from chatbill.domain.audit.proof import Difference
+from chatbill.domain.billing.ledger import Cause
+from chatbill.domain.billing.prices import Price, Usage
+from chatbill.domain.billing.wallets import Wallet
+from chatbill.domain.chat.conversations import Conversation
+from chatbill.domain.chat.interactions import Interaction, Outcome
+from chatbill.domain.shared.ids import ConversationId, EntryId, HoldId, InteractionId, ModelId, UserId, WalletId
 
 PROMPT = "What is the capital of France? Answer in one sentence."
 ENDING = Ending(
@@ -105,10 +106,10 @@ class Person:
         )
 
 
-def _accepted(tx: Transaction, asked: Interaction) -> HeldWork:
+def _accepted(tx: Transaction, asked: Interaction) -> PendingInteraction:
     expires_at = asked.created_at + timedelta(seconds=60)
     work = accept(tx, asked, expires_at=expires_at, key=None, fingerprint="", new_conversation=False)
-    assert isinstance(work, HeldWork)
+    assert isinstance(work, PendingInteraction)
     return work
 
 

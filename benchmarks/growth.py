@@ -18,14 +18,15 @@ from statistics import median
 from tempfile import TemporaryDirectory
 
 from benchmarks.charges import Person, machine, prove_the_books
-from chatbill.adapters.persistence import open_store, schema, sqlite_url
-from chatbill.application.paging import Page
+from chatbill.adapters.persistence import open_store, sqlite_url
+from chatbill.adapters.persistence.sql import schema
+from chatbill.application.billing.list_transactions import ListTransactions
+from chatbill.application.billing.read_balance import ReadBalance
+from chatbill.application.chat.list_history import ListHistory
 from chatbill.application.ports.store import Store
-from chatbill.application.use_cases.list_history import ListHistory
-from chatbill.application.use_cases.list_transactions import ListTransactions
-from chatbill.application.use_cases.read_balance import ReadBalance
-from chatbill.domain.chat import Interaction
-from tests import postgres
+from chatbill.application.shared.paging import Page
+from chatbill.domain.chat.interactions import Interaction
+from tests.kit import postgres
 
 SIZES = (1_000, 100_000, 1_000_000)
 PAGE, LAST_PAGE = 10, 100

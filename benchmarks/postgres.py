@@ -31,8 +31,9 @@ from benchmarks.charges import (
     new_id,
     prove_the_books,
 )
-from chatbill.adapters.persistence import open_store, schema
-from tests import postgres
+from chatbill.adapters.persistence import open_store
+from chatbill.adapters.persistence.sql import schema
+from tests.kit import postgres
 
 ROUNDS = 8
 CLIENTS = 8
@@ -40,7 +41,7 @@ SCALE = 10
 """Branches of `pgbench`'s bank: more than clients, or they would wait for each other."""
 
 
-class ByHand:
+class AdminAction:
     """A charge as one would write it in an afternoon."""
 
     def __init__(self, url: str, person: Person) -> None:
@@ -137,7 +138,7 @@ async def main(server: postgres.Server, seconds: float) -> None:
     store = open_store(url)
     people = [await Person.register(store, f"person-{number}") for number in range(CLIENTS)]
     hot = await Person.register(store, "hot")
-    by_hand = ByHand(url, hot)
+    by_hand = AdminAction(url, hot)
 
     async def transactions() -> float:
         return await asyncio.to_thread(pgbench, server, bank, seconds)

@@ -13,9 +13,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks.charges import PROMPT, Person, charges_per_second, compare, machine, prove_the_books
-from chatbill.adapters.persistence import SqliteStore, schema, sqlite_url
-from chatbill.adapters.persistence.place import Place
-from chatbill.adapters.persistence.sqlite_driver import connect_to_write, load_driver, sqlite_database
+from chatbill.adapters.persistence import SqliteStore, sqlite_url
+from chatbill.adapters.persistence.sql import schema
+from chatbill.adapters.persistence.sqlite.driver import connect_to_write, load_driver, sqlite_database
+from chatbill.adapters.persistence.sqlite.place import Place
 
 ROUNDS = 8
 WANTED = {1: 0.25, 64: 0.5}

@@ -1,6 +1,6 @@
 """Alembic runs this for every command: the steps are taken on the connection that the caller has opened.
 
-`chatbill db upgrade` is the way to call it; see `chatbill.adapters.persistence.schema`.
+`chatbill db upgrade` is the way to call it; see `chatbill.adapters.persistence.sql.schema`.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-CORE = ("chatbill.domain", "chatbill.application", "chatbill.adapters.memory", "chatbill.adapters.system")
+CORE = ("chatbill.domain", "chatbill.application", "chatbill.adapters.memory", "chatbill.adapters.system", "chatbill.testing")
 
 
 def import_all(package_name: str) -> int:
@@ -26,9 +26,9 @@ async def round_trip() -> None:
     """Register, buy credits, chat, and prove the books, all in memory."""
     # Behind everything else, so that chatbill itself is still the installed one.
     sys.path.append(str(Path(__file__).parent.parent))
-    from chatbill.application.messages import Message  # noqa: PLC0415 - after the path is set
-    from chatbill.application.use_cases.top_up import Order  # noqa: PLC0415 - after the path is set
-    from tests.support import MINI, world  # noqa: PLC0415 - after the path is set
+    from chatbill.application.billing.top_up import Order  # noqa: PLC0415 - after the path is set
+    from chatbill.application.chat.messages import Message  # noqa: PLC0415 - after the path is set
+    from tests.kit.support import MINI, world  # noqa: PLC0415 - after the path is set
 
     service = world()
     person = await service.person()

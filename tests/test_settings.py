@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatbill.domain.credits import Price
-from chatbill.domain.payments import Money
+from chatbill.domain.billing.payments import Money
+from chatbill.domain.billing.prices import Price
 from chatbill.settings import Settings, SettingsError, load_settings, misspelt
 from chatbill.settings.documentation import example, page
 

@@ -16,16 +16,16 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from chatbill.adapters.memory import ManualClock
-from chatbill.application.replay import Replay
-from chatbill.application.replies import Reply
-from chatbill.application.use_cases.create_api_key import NewApiKey
-from chatbill.application.use_cases.top_up import Order
-from chatbill.domain.audit import Difference
-from tests.books_model import CATALOGUE, FLAT, METERED, START, Asked, BooksModel, Key, ToldEngine, broken
-from tests.books_sides import Question, Running, Side, code_of, expected_again
+from chatbill.application.accounts.create_api_key import NewApiKey
+from chatbill.application.billing.top_up import Order
+from chatbill.application.chat.replay import Replay
+from chatbill.application.chat.replies import Reply
+from chatbill.domain.audit.proof import Difference
+from chatbill.testing import ManualClock
 from tests.contract.stores import STORES
-from tests.support import world
+from tests.kit.ledger_model import CATALOGUE, FLAT, METERED, START, Asked, BooksModel, Key, ToldEngine, broken
+from tests.kit.ledger_sides import Question, Running, Side, code_of, expected_again
+from tests.kit.support import world
 
 T = TypeVar("T")
 
@@ -45,7 +45,7 @@ QUESTIONS = st.builds(
 )
 
 
-class Books(RuleBasedStateMachine):
+class AuditInput(RuleBasedStateMachine):
     """Every rule does the same in each world and in the model, and compares what came of it."""
 
     stores: ClassVar = ("memory", "sqlite")
@@ -384,11 +384,11 @@ BOUNDED = settings(
     suppress_health_check=list(HealthCheck),
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
 )
-TestBooks = Books.TestCase
+TestBooks = AuditInput.TestCase
 TestBooks.settings = settings(BOUNDED, max_examples=120)
 
 
-class BooksWithPostgres(Books):
+class BooksWithPostgres(AuditInput):
     """A server is slower, so it is asked for fewer examples."""
 
     stores: ClassVar = ("memory", "postgres")

@@ -10,57 +10,57 @@ from dependency_injector import containers, providers
 
 from chatbill.adapters.payments.sandbox import SandboxPayments
 from chatbill.adapters.system import SystemClock, Uuid7Ids
-from chatbill.application.messages import ReplyBounds
+from chatbill.application.accounts.authenticate import Authenticate
+from chatbill.application.accounts.authenticate_key import AuthenticateKey
+from chatbill.application.accounts.change_password import ChangePassword
+from chatbill.application.accounts.create_api_key import CreateApiKey
+from chatbill.application.accounts.list_api_keys import ListApiKeys
+from chatbill.application.accounts.read_account import ReadAccount
+from chatbill.application.accounts.refresh import Refresh
+from chatbill.application.accounts.register import Register
+from chatbill.application.accounts.revoke_api_key import RevokeApiKey
+from chatbill.application.accounts.sign_in import SignIn, TokenLifetimes
+from chatbill.application.accounts.sign_out import SignOut
+from chatbill.application.administration.adjust_credits import AdjustCredits
+from chatbill.application.administration.find_administrator import FindAdministrator
+from chatbill.application.administration.list_keys_of_user import ListKeysOfUser
+from chatbill.application.administration.refund import Refund
+from chatbill.application.administration.revoke_keys import RevokeKeys
+from chatbill.application.assembly import UseCases
+from chatbill.application.audit.verify_ledger import VerifyLedger
+from chatbill.application.billing.list_packages import ListPackages
+from chatbill.application.billing.list_transactions import ListTransactions
+from chatbill.application.billing.read_balance import ReadBalance
+from chatbill.application.billing.top_up import TopUp
+from chatbill.application.chat.delete_conversation import DeleteConversation
+from chatbill.application.chat.list_conversations import ListConversations
+from chatbill.application.chat.list_history import ListHistory
+from chatbill.application.chat.list_models import ListModels
+from chatbill.application.chat.messages import ReplyBounds
+from chatbill.application.chat.read_conversation import ReadConversation
+from chatbill.application.chat.rename_conversation import RenameConversation
+from chatbill.application.chat.replies import Replies
+from chatbill.application.chat.send_message import SendMessage
+from chatbill.application.chat.stop_message import StopMessage
+from chatbill.application.maintenance.apply_stop_requests import ApplyStopRequests
+from chatbill.application.maintenance.check_readiness import CheckReadiness
+from chatbill.application.maintenance.expire_holds import ExpireHolds
+from chatbill.application.maintenance.forget_sessions import ForgetSessions
+from chatbill.application.maintenance.write_check import WriteCheck
 from chatbill.application.ports.rate_limits import Limit
 from chatbill.application.ports.store import Store
-from chatbill.application.replies import Replies
-from chatbill.application.service import UseCases
-from chatbill.application.use_cases.adjust_credits import AdjustCredits
-from chatbill.application.use_cases.authenticate import Authenticate
-from chatbill.application.use_cases.authenticate_key import AuthenticateKey
-from chatbill.application.use_cases.change_password import ChangePassword
-from chatbill.application.use_cases.check_readiness import CheckReadiness
-from chatbill.application.use_cases.create_api_key import CreateApiKey
-from chatbill.application.use_cases.delete_conversation import DeleteConversation
-from chatbill.application.use_cases.expire_holds import ExpireHolds
-from chatbill.application.use_cases.find_administrator import FindAdministrator
-from chatbill.application.use_cases.forget_sessions import ForgetSessions
-from chatbill.application.use_cases.heed_stops import HeedStops
-from chatbill.application.use_cases.list_api_keys import ListApiKeys
-from chatbill.application.use_cases.list_conversations import ListConversations
-from chatbill.application.use_cases.list_history import ListHistory
-from chatbill.application.use_cases.list_keys_of_user import ListKeysOfUser
-from chatbill.application.use_cases.list_models import ListModels
-from chatbill.application.use_cases.list_packages import ListPackages
-from chatbill.application.use_cases.list_transactions import ListTransactions
-from chatbill.application.use_cases.read_account import ReadAccount
-from chatbill.application.use_cases.read_balance import ReadBalance
-from chatbill.application.use_cases.read_conversation import ReadConversation
-from chatbill.application.use_cases.refresh import Refresh
-from chatbill.application.use_cases.refund import Refund
-from chatbill.application.use_cases.register import Register
-from chatbill.application.use_cases.rename_conversation import RenameConversation
-from chatbill.application.use_cases.revoke_api_key import RevokeApiKey
-from chatbill.application.use_cases.revoke_keys import RevokeKeys
-from chatbill.application.use_cases.send_message import SendMessage
-from chatbill.application.use_cases.sign_in import SignIn, TokenLifetimes
-from chatbill.application.use_cases.sign_out import SignOut
-from chatbill.application.use_cases.stop_message import StopMessage
-from chatbill.application.use_cases.top_up import TopUp
-from chatbill.application.use_cases.verify_ledger import VerifyLedger
-from chatbill.application.write_check import WriteCheck
-from chatbill.domain.audit import Tally
-from chatbill.domain.catalogue import Catalogue
+from chatbill.domain.audit.proof import Tally
+from chatbill.domain.chat.catalogue import Catalogue
 from chatbill.engines import build_engine, server_check, specs_of
 from chatbill.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
     # Each brings packages that a command without it should not wait for; see the functions below.
-    from chatbill.adapters.inference.library import ModelLibrary
-    from chatbill.adapters.inference.model_spec import ModelSpec
+    from chatbill.adapters.inference.catalogue.model_spec import ModelSpec
     from chatbill.adapters.inference.transformers.engine import ModelReport
     from chatbill.adapters.inference.transformers.measuring import ModelCheck
-    from chatbill.adapters.persistence.backup import Copy
+    from chatbill.adapters.inference.weights.library import ModelLibrary
+    from chatbill.adapters.persistence.sqlite.backup import Copy
     from chatbill.adapters.rate_limits.moving_window import MovingWindowRateLimits
     from chatbill.adapters.security.passwords import Argon2Passwords
     from chatbill.adapters.security.tokens import JwtTokens
@@ -91,25 +91,25 @@ class Schema:
 
     def upgrade(self) -> None:
         """Bring it up to date; makes it where there is none. Raises `StoreUnavailable`."""
-        from chatbill.adapters.persistence import schema  # noqa: PLC0415
+        from chatbill.adapters.persistence.sql import schema  # noqa: PLC0415
 
         schema.upgrade(self.url)
 
     def check(self) -> None:
         """Change nothing. Raises `StoreUnavailable` unless the schema is there and is what this version wants."""
-        from chatbill.adapters.persistence import schema  # noqa: PLC0415
+        from chatbill.adapters.persistence.sql import schema  # noqa: PLC0415
 
         schema.check(self.url)
 
     def current(self) -> str | None:
         """Its revision; None where there is no schema yet."""
-        from chatbill.adapters.persistence import schema  # noqa: PLC0415
+        from chatbill.adapters.persistence.sql import schema  # noqa: PLC0415
 
         return schema.current(self.url)
 
     def head(self) -> str:
         """The revision that this version wants."""
-        from chatbill.adapters.persistence import schema  # noqa: PLC0415
+        from chatbill.adapters.persistence.sql import schema  # noqa: PLC0415
 
         return schema.head()
 
@@ -122,13 +122,13 @@ class Backups:
 
     def make(self, target: Path, *, force: bool) -> Copy:
         """Copy the database to a file while others use it, and prove the copy. Raises `StoreUnavailable`."""
-        from chatbill.adapters.persistence import backup  # noqa: PLC0415
+        from chatbill.adapters.persistence.sqlite import backup  # noqa: PLC0415
 
         return backup.backup(self.url, target, force=force)
 
     def restore(self, source: Path, *, force: bool) -> Tally:
         """Put a copy in the database's place once its books are proved. Raises `StoreUnavailable`."""
-        from chatbill.adapters.persistence import backup  # noqa: PLC0415
+        from chatbill.adapters.persistence.sqlite import backup  # noqa: PLC0415
 
         return backup.restore(self.url, source, force=force)
 
@@ -155,13 +155,13 @@ def _rate_limits() -> MovingWindowRateLimits:
 
 
 def _catalogue(specs: tuple[ModelSpec, ...], settings: Settings) -> Catalogue:
-    from chatbill.adapters.inference.model_spec import domain_catalogue  # noqa: PLC0415
+    from chatbill.adapters.inference.catalogue.model_spec import domain_catalogue  # noqa: PLC0415
 
     return domain_catalogue(specs, settings.price_overrides())
 
 
 def _library(settings: Settings) -> ModelLibrary:
-    from chatbill.adapters.inference.library import ModelLibrary  # noqa: PLC0415
+    from chatbill.adapters.inference.weights.library import ModelLibrary  # noqa: PLC0415
 
     return ModelLibrary(settings.data_dir / "models")
 
@@ -261,7 +261,7 @@ class Container(containers.DeclarativeContainer):
     expire_holds = providers.Factory(ExpireHolds, store=store, clock=clock, new_id=new_id)
     find_administrator = providers.Factory(FindAdministrator, store=store)
     forget_sessions = providers.Factory(ForgetSessions, store=store, clock=clock)
-    heed_stops = providers.Factory(HeedStops, store=store, replies=replies)
+    apply_stop_requests = providers.Factory(ApplyStopRequests, store=store, replies=replies)
     list_api_keys = providers.Factory(ListApiKeys, store=store, clock=clock)
     list_conversations = providers.Factory(ListConversations, store=store)
     list_history = providers.Factory(ListHistory, store=store)
@@ -330,7 +330,7 @@ class Container(containers.DeclarativeContainer):
         expire_holds=expire_holds,
         find_administrator=find_administrator,
         forget_sessions=forget_sessions,
-        heed_stops=heed_stops,
+        apply_stop_requests=apply_stop_requests,
         list_api_keys=list_api_keys,
         list_conversations=list_conversations,
         list_history=list_history,

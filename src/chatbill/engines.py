@@ -6,16 +6,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from chatbill.application.ports.engine import Engine
-from chatbill.domain.catalogue import Catalogue
-from chatbill.domain.ids import ModelId
+from chatbill.domain.chat.catalogue import Catalogue
+from chatbill.domain.shared.ids import ModelId
 from chatbill.settings import Settings, SettingsError, variable_value
 
 if TYPE_CHECKING:
     # Each brings packages that a command without it should not wait for.
-    from chatbill.adapters.inference.library import ModelLibrary
-    from chatbill.adapters.inference.model_spec import ModelSpec
-    from chatbill.adapters.inference.server_check import ServerCheck
+    from chatbill.adapters.inference.availability.server_check import ServerCheck
+    from chatbill.adapters.inference.catalogue.model_spec import ModelSpec
     from chatbill.adapters.inference.transformers.engine import ModelReport
+    from chatbill.adapters.inference.weights.library import ModelLibrary
 
 _OWN_KEY = "CHATBILL_ENGINE_API_KEY"
 
@@ -25,7 +25,7 @@ def specs_of(settings: Settings, library: ModelLibrary) -> tuple[ModelSpec, ...]
 
     Raises `InvalidRequest` for a catalogue that cannot be read.
     """
-    from chatbill.adapters.inference.specs import load_catalogue  # noqa: PLC0415
+    from chatbill.adapters.inference.catalogue.files import load_catalogue  # noqa: PLC0415
 
     specs = load_catalogue(settings.models)
     if settings.lazy_models:
@@ -52,7 +52,7 @@ def build_engine(
         engine = _models(settings, specs, library, report)
     if not settings.cache_bytes:
         return engine
-    from chatbill.adapters.inference.caching import AnswerCache, CachingEngine  # noqa: PLC0415
+    from chatbill.adapters.inference.caching.engine import AnswerCache, CachingEngine  # noqa: PLC0415
 
     return CachingEngine(
         engine,
@@ -66,7 +66,7 @@ def build_engine(
 
 def server_check(settings: Settings) -> ServerCheck:
     """How models on servers are looked at by hand: as the service would ask them."""
-    from chatbill.adapters.inference.server_check import ServerCheck  # noqa: PLC0415
+    from chatbill.adapters.inference.availability.server_check import ServerCheck  # noqa: PLC0415
 
     return ServerCheck(
         engine=lambda spec: _servers(settings, (spec,)),
@@ -77,7 +77,7 @@ def server_check(settings: Settings) -> ServerCheck:
 
 def _models(settings: Settings, specs: tuple[ModelSpec, ...], library: ModelLibrary, report: ModelReport) -> Engine:
     """One engine made of several where some models run here and some on servers."""
-    from chatbill.adapters.inference.model_spec import ServerSource  # noqa: PLC0415
+    from chatbill.adapters.inference.catalogue.model_spec import ServerSource  # noqa: PLC0415
 
     remote = tuple(spec for spec in specs if isinstance(spec.source, ServerSource))
     local = tuple(spec for spec in specs if spec not in remote)
@@ -109,14 +109,14 @@ def _models(settings: Settings, specs: tuple[ModelSpec, ...], library: ModelLibr
 
 
 def _servers(settings: Settings, specs: tuple[ModelSpec, ...]) -> Engine:
-    from chatbill.adapters.inference.openai import OpenAIEngine, Patience  # noqa: PLC0415
+    from chatbill.adapters.inference.openai import OpenAIEngine, Timeouts  # noqa: PLC0415
 
     return OpenAIEngine(
         specs,
         key=lambda name: _key(settings, name),
         max_queued=settings.queue_size,
         probe_s=settings.probe_interval_s,
-        patience=Patience(
+        timeouts=Timeouts(
             first_token_s=settings.first_token_timeout_s,
             between_tokens_s=settings.engine_silence_s,
             whole_s=settings.generation_timeout_s,
@@ -134,7 +134,7 @@ def _key(settings: Settings, name: str) -> str | None:
 
 def _on_the_server(spec: ModelSpec, settings: Settings, library: ModelLibrary) -> ModelSpec:
     """The model as the server of the settings has it; files that are here anyway serve to count its tokens."""
-    from chatbill.adapters.inference.model_spec import ServerSource  # noqa: PLC0415
+    from chatbill.adapters.inference.catalogue.model_spec import ServerSource  # noqa: PLC0415
 
     if isinstance(spec.source, ServerSource):
         return spec

@@ -14,10 +14,10 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from chatbill.adapters.inference.scripted import ScriptedEngine
-from chatbill.adapters.memory import ManualClock
 from chatbill.entrypoints.http import HttpConfig, create_app
 from chatbill.entrypoints.ui import WebConfig, create_web, end_streams
-from tests.support import CATALOGUE, world
+from chatbill.testing import ManualClock
+from tests.kit.support import CATALOGUE, world
 
 
 class RunningClock(ManualClock):

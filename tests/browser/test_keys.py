@@ -11,7 +11,7 @@ import httpx
 import pytest
 from playwright.sync_api import Locator, ViewportSize, expect
 
-from chatbill.domain.api_keys import SECRET_CHARS
+from chatbill.domain.accounts.api_keys import SECRET_CHARS
 from tests.browser.conftest import Visit
 from tests.browser.visitor import Visitor
 

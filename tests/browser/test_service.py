@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Visit
-from tests.models import demo_model_folder, models_folder
+from tests.kit.models import demo_model_folder, models_folder
 from tests.service.process import Service
 
 pytestmark = [pytest.mark.browser, pytest.mark.model, pytest.mark.slow]

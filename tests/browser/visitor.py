@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import ConsoleMessage, Locator, Page, expect
 
-from tests.support import PASSWORD
+from tests.kit.support import PASSWORD
 
 SCREENSHOTS = Path(os.environ.get("CHATBILL_SCREENSHOTS", Path(__file__).parents[2] / "build" / "screenshots"))
 

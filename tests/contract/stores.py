@@ -15,12 +15,20 @@ from typing import Any
 import pytest
 
 from chatbill.adapters.memory import MemoryStore
-from chatbill.adapters.persistence import SqliteStore, open_store, schema, sqlite_url
+from chatbill.adapters.persistence import SqliteStore, open_store, sqlite_url
+from chatbill.adapters.persistence.sql import schema
 from chatbill.application.ports.store import Store, Transaction
-from chatbill.domain.api_keys import ApiKey
-from chatbill.domain.chat import Conversation, Interaction, Outcome
-from chatbill.domain.credits import Price, Usage
-from chatbill.domain.ids import (
+from chatbill.domain.accounts.api_keys import ApiKey
+from chatbill.domain.accounts.sessions import Session
+from chatbill.domain.accounts.users import User, UserRole
+from chatbill.domain.billing.holds import Hold
+from chatbill.domain.billing.ledger import Cause, LedgerEntry
+from chatbill.domain.billing.payments import Money, Payment
+from chatbill.domain.billing.prices import Price, Usage
+from chatbill.domain.billing.wallets import Wallet
+from chatbill.domain.chat.conversations import Conversation
+from chatbill.domain.chat.interactions import Interaction, Outcome
+from chatbill.domain.shared.ids import (
     ApiKeyId,
     ConversationId,
     EntryId,
@@ -32,12 +40,7 @@ from chatbill.domain.ids import (
     UserId,
     WalletId,
 )
-from chatbill.domain.ledger import Cause, LedgerEntry
-from chatbill.domain.payments import Money, Payment
-from chatbill.domain.sessions import Session
-from chatbill.domain.users import User, UserRole
-from chatbill.domain.wallets import Hold, Wallet
-from tests.postgres import shared
+from tests.kit.postgres import shared
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 ALICE, BOB = UserId("alice"), UserId("bob")

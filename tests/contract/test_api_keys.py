@@ -12,9 +12,9 @@ import pytest
 import pytest_asyncio
 
 from chatbill.application.ports.store import Store, Transaction
-from chatbill.domain.api_keys import ApiKey, KeyMonth, month_start
-from chatbill.domain.errors import BrokenBooks
-from chatbill.domain.ids import ApiKeyId, UserId
+from chatbill.domain.accounts.api_keys import ApiKey, KeyMonth, month_start
+from chatbill.domain.shared.errors import InvariantViolation
+from chatbill.domain.shared.ids import ApiKeyId, UserId
 from tests.contract.stores import (
     ALICE,
     BOB,
@@ -97,7 +97,7 @@ async def test_use_and_revocation_are_saved_and_nothing_else(store: Store) -> No
         return tx.api_keys.get(CI)
 
     assert await store.write(work) == used
-    with pytest.raises(BrokenBooks):
+    with pytest.raises(InvariantViolation):
         await store.write(lambda tx: tx.api_keys.save(api_key("none")))
 
 
@@ -105,20 +105,20 @@ async def test_a_revoked_key_stays_revoked(store: Store) -> None:
     revoked = api_key(revoked_at=later(6), revoked_by=ALICE)
     await store.write(lambda tx: tx.api_keys.save(revoked))
     for change in ({"revoked_at": None, "revoked_by": None}, {"revoked_at": later(7)}, {"revoked_by": BOB}):
-        with pytest.raises(BrokenBooks):
+        with pytest.raises(InvariantViolation):
             await store.write(lambda tx, change=change: tx.api_keys.save(replace(revoked, **change)))  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("nonsense", [{"revoked_by": ALICE}, {"revoked_at": later(1), "revoked_why": "It leaked"}])
 async def test_nobody_revokes_without_doing_so_or_without_a_name(store: Store, nonsense: dict[str, Any]) -> None:
-    with pytest.raises(BrokenBooks):
+    with pytest.raises(InvariantViolation):
         await store.write(lambda tx: tx.api_keys.save(api_key(**nonsense)))
 
 
 async def test_names_are_unique_for_a_person_until_the_key_is_revoked(store: Store) -> None:
-    with pytest.raises(BrokenBooks):
+    with pytest.raises(InvariantViolation):
         await store.write(lambda tx: tx.api_keys.add(api_key("x", name="ci")))
-    with pytest.raises(BrokenBooks):
+    with pytest.raises(InvariantViolation):
         await store.write(lambda tx: tx.api_keys.add(api_key()))
     await store.write(lambda tx: tx.api_keys.add(api_key("x", name="CI", user_id=BOB)))
     await store.write(lambda tx: tx.api_keys.save(api_key(revoked_at=later(1))))
@@ -147,7 +147,7 @@ async def test_no_month_goes_over_its_cap_or_under_nothing(store: Store) -> None
         lambda tx: tx.api_keys.give_back(CI, later(1), 1),
         lambda tx: tx.api_keys.save_month(api_key("none").month_of(NOON)),
     ):
-        with pytest.raises(BrokenBooks):
+        with pytest.raises(InvariantViolation):
             await store.write(wrong)
     assert await month(store) == january(used=10)
 

@@ -13,19 +13,19 @@ from typing import Any
 
 import pytest
 
-from chatbill.adapters.inference.caching import AnswerCache, CachingEngine
-from chatbill.adapters.inference.library import ModelLibrary
+from chatbill.adapters.inference.caching.engine import AnswerCache, CachingEngine
+from chatbill.adapters.inference.catalogue.files import domain_catalogue, load_catalogue
 from chatbill.adapters.inference.openai import OpenAIEngine
 from chatbill.adapters.inference.scripted import ScriptedEngine
-from chatbill.adapters.inference.specs import domain_catalogue, load_catalogue
 from chatbill.adapters.inference.transformers import TransformersEngine
-from chatbill.application.ports.engine import Engine, Generation, GenerationRequest, ModelState, Piece
-from chatbill.domain.chat import Role, Turn
-from chatbill.domain.errors import ModelUnavailable, Overloaded, TooLarge
-from chatbill.domain.ids import ModelId, UserId
+from chatbill.adapters.inference.weights.library import ModelLibrary
+from chatbill.application.ports.engine import Chunk, Engine, Generation, GenerationRequest, ModelState
+from chatbill.domain.chat.conversations import Role, Turn
+from chatbill.domain.shared.errors import ModelUnavailable, Overloaded, TooLarge
+from chatbill.domain.shared.ids import ModelId, UserId
 from tests.adapters.inference.fake_runtime import FakeRuntime, fake_specs
 from tests.adapters.inference.fake_servers import good_server, on_server
-from tests.models import demo_engine
+from tests.kit.models import demo_engine
 
 MINI, PRO = ModelId("demo-mini"), ModelId("demo-pro")
 PLACES = 4
@@ -124,7 +124,7 @@ def asked(
     )
 
 
-async def pieces_of(generation: Generation) -> list[Piece]:
+async def pieces_of(generation: Generation) -> list[Chunk]:
     try:
         return [piece async for piece in generation.stream()]
     finally:

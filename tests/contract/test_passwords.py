@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from chatbill.adapters.memory import PlainPasswords
 from chatbill.adapters.security.passwords import Argon2Passwords
 from chatbill.application.ports.passwords import Passwords, Verified
+from chatbill.testing import PlainPasswords
 
 ODD = ["p", "correct horse battery staple", "пароль", "🔑" * 300, "with\0nul", "lone \ud800 surrogate", " spaces "]
 

@@ -10,7 +10,7 @@ import pytest
 
 from chatbill.adapters.rate_limits.moving_window import MovingWindowRateLimits
 from chatbill.application.ports.rate_limits import Limit, RateLimits
-from chatbill.domain.errors import RateLimited
+from chatbill.domain.shared.errors import RateLimited
 
 LIMIT = Limit(name="sign-in", times=3, window_s=60)
 

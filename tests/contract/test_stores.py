@@ -11,9 +11,9 @@ import pytest
 import pytest_asyncio
 
 from chatbill.application.ports.store import Snapshot, Store, StoreUnavailable, Transaction
-from chatbill.domain.errors import BrokenBooks, InsufficientCredits
-from chatbill.domain.ids import HoldId, WalletId
-from chatbill.domain.wallets import Wallet
+from chatbill.domain.billing.wallets import Wallet
+from chatbill.domain.shared.errors import InsufficientCredits, InvariantViolation
+from chatbill.domain.shared.ids import HoldId, WalletId
 from tests.contract.stores import EVERY_STORE, NOON, PURSE, STORES, add_person, add_running, charge, grant, later
 
 
@@ -77,7 +77,7 @@ async def test_work_that_catches_a_broken_rule_can_go_on(store: Store) -> None:
         add_person(tx)
         try:
             tx.wallets.save(Wallet(id=PURSE, posted=1, held=2, version=2))
-        except BrokenBooks:
+        except InvariantViolation:
             return "caught"
         return "missed"
 

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatbill.adapters.memory import PlainTokens
 from chatbill.adapters.security.tokens import JwtTokens
 from chatbill.application.ports.tokens import Claims, Tokens
-from chatbill.domain.errors import TokenExpired, Unauthenticated
-from chatbill.domain.ids import SessionId, UserId
+from chatbill.domain.shared.errors import TokenExpired, Unauthenticated
+from chatbill.domain.shared.ids import SessionId, UserId
+from chatbill.testing import PlainTokens
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ADAPTERS: dict[str, Tokens] = {"jwt": JwtTokens(b"k" * 32), "plain": PlainTokens()}

@@ -6,13 +6,13 @@ import asyncio
 from dataclasses import replace
 
 from chatbill.adapters.memory import MemoryStore
-from chatbill.application.messages import Message
+from chatbill.application.chat.messages import Message
+from chatbill.application.chat.replies import Reply
+from chatbill.application.maintenance.apply_stop_requests import ApplyStopRequests
 from chatbill.application.ports.store import StoreUnavailable
-from chatbill.application.replies import Reply
-from chatbill.application.use_cases.heed_stops import HeedStops
-from chatbill.entrypoints.timers import timers
-from tests.engines import ControlledEngine
-from tests.support import CATALOGUE, world
+from chatbill.entrypoints.web.timers import timers
+from tests.kit.engines import ControlledEngine
+from tests.kit.support import CATALOGUE, world
 
 
 async def test_a_reply_stops_within_a_second_of_the_stop_at_another_process() -> None:
@@ -27,7 +27,7 @@ async def test_a_reply_stops_within_a_second_of_the_stop_at_another_process() ->
 
 
 async def test_what_fails_is_tried_again_but_not_all_the_time() -> None:
-    class Failing(HeedStops):
+    class Failing(ApplyStopRequests):
         times = 0
 
         async def __call__(self) -> int:
@@ -36,6 +36,6 @@ async def test_what_fails_is_tried_again_but_not_all_the_time() -> None:
 
     here = world()
     failing = Failing(store=here.store, replies=here.use_cases.replies)
-    async with timers(replace(here.use_cases, heed_stops=failing), sweep_interval_s=60):
+    async with timers(replace(here.use_cases, apply_stop_requests=failing), sweep_interval_s=60):
         await asyncio.sleep(1.2)
     assert failing.times == 1

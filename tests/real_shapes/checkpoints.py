@@ -12,7 +12,7 @@ import torch
 import transformers
 from safetensors.torch import save_file
 
-from tests.models import gemma_folder
+from tests.kit.models import gemma_folder
 
 PARAMETERS = {"1b": 999_885_952, "12b": 12_187_325_040}
 """As counted in the published checkpoints; a shape that was mistyped below would not add up to it."""

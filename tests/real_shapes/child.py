@@ -12,11 +12,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-from chatbill.adapters.inference.library import ModelLibrary
-from chatbill.adapters.inference.specs import load_catalogue
+from chatbill.adapters.inference.catalogue.files import load_catalogue
 from chatbill.adapters.inference.transformers import TransformersEngine
+from chatbill.adapters.inference.weights.library import ModelLibrary
 from chatbill.application.ports.engine import GenerationRequest, ModelState
-from chatbill.domain.chat import Role, Turn
+from chatbill.domain.chat.conversations import Role, Turn
 from tests.real_shapes.memory import anonymous_bytes
 
 TOKENS = 4

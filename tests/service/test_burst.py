@@ -12,7 +12,7 @@ import httpx
 import psutil
 import pytest
 
-from tests.models import demo_model_folder, models_folder
+from tests.kit.models import demo_model_folder, models_folder
 from tests.service.process import Service
 
 BURST = 200

@@ -14,7 +14,7 @@ import pytest
 from openai import AsyncOpenAI, OpenAI
 from openai.types.chat import ChatCompletionChunk
 
-from tests.models import demo_model_folder, models_folder
+from tests.kit.models import demo_model_folder, models_folder
 from tests.service.process import Service
 
 HELLO: Any = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "one two three"}]
@@ -197,7 +197,7 @@ async def test_who_loses_patience_pays_nothing_and_with_a_key_gets_the_reply_aft
     assert await settled(service, key) == 100
     async with client_for(service, key, timeout=0.5, max_retries=6) as patient:
         reply = await patient.chat.completions.create(
-            model="demo-mini", messages=slow, extra_headers={"Idempotency-Key": "patience"}
+            model="demo-mini", messages=slow, extra_headers={"Idempotency-Key": "timeouts"}
         )
     assert reply.choices[0].message.content == "x"
     assert await settled(service, key) == 99

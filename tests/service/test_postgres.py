@@ -14,9 +14,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.postgres import Server, shared
-from tests.postgres import start as start_server
-from tests.postgres import stop as stop_server
+from tests.kit.postgres import Server, shared
+from tests.kit.postgres import start as start_server
+from tests.kit.postgres import stop as stop_server
 from tests.service.process import Service, events
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]

@@ -16,14 +16,14 @@ import time
 from dataclasses import asdict, dataclass, field
 from functools import partial
 
-from chatbill.application.auditing import audit_books
+from chatbill.application.audit.auditing import audit_store
 from chatbill.application.ports.store import Snapshot, Store, StoreUnavailable, Transaction
-from chatbill.domain.audit import Tally
-from chatbill.domain.errors import InvalidRequest
-from chatbill.domain.ids import EntryId, UserId, WalletId
-from chatbill.domain.ledger import Cause
-from chatbill.domain.users import User, UserRole
-from chatbill.domain.wallets import Wallet
+from chatbill.domain.accounts.users import User, UserRole
+from chatbill.domain.audit.proof import Tally
+from chatbill.domain.billing.ledger import Cause
+from chatbill.domain.billing.wallets import Wallet
+from chatbill.domain.shared.errors import InvalidRequest
+from chatbill.domain.shared.ids import EntryId, UserId, WalletId
 from tests.torture.bench import Figures, Task
 from tests.torture.books import differences
 from tests.torture.databases import Database
@@ -113,7 +113,7 @@ def total(snapshot: Snapshot) -> int:
 
 def audited(snapshot: Snapshot) -> list[str]:
     """What the audit finds in the midst of it."""
-    found_ = audit_books(snapshot.books, now=tomorrow(), tally=Tally())
+    found_ = audit_store(snapshot.books, now=tomorrow(), tally=Tally())
     return [f"{each.rule}: {each.subject} {each.detail}" for each in found_]
 
 

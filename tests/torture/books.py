@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 
-from chatbill.application.ports.repositories import HistoryFilter
+from chatbill.application.ports.repositories.interactions import HistoryFilter
 from chatbill.application.ports.store import Snapshot, Store
-from chatbill.domain.audit import Difference
-from chatbill.domain.chat import Outcome
-from chatbill.domain.ledger import EntryKind
+from chatbill.domain.audit.proof import Difference
+from chatbill.domain.billing.ledger import EntryKind
+from chatbill.domain.chat.interactions import Outcome
 from tests.torture.client import Journal, Paid, Told
 from tests.torture.service import service, tomorrow
 

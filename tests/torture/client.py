@@ -9,17 +9,17 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
-from chatbill.application.events import Completed
-from chatbill.application.messages import Message
+from chatbill.application.accounts.principal import Principal
+from chatbill.application.assembly import UseCases
+from chatbill.application.billing.top_up import Order
+from chatbill.application.chat.events import Completed
+from chatbill.application.chat.messages import Message
 from chatbill.application.ports.store import StoreUnavailable
-from chatbill.application.principal import Principal
-from chatbill.application.service import UseCases
-from chatbill.application.use_cases.top_up import Order
-from chatbill.domain.chat import Outcome
-from chatbill.domain.errors import RequestInProgress
-from chatbill.domain.ids import InteractionId, PaymentId, UserId, WalletId
-from chatbill.domain.users import UserRole
-from tests.support import MINI
+from chatbill.domain.accounts.users import UserRole
+from chatbill.domain.chat.interactions import Outcome
+from chatbill.domain.shared.errors import RequestInProgress
+from chatbill.domain.shared.ids import InteractionId, PaymentId, UserId, WalletId
+from tests.kit.support import MINI
 
 PAY_EVERY = 5
 

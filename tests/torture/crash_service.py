@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from chatbill.domain.users import name_key
+from chatbill.domain.accounts.users import name_key
 from tests.service.process import Service
 from tests.torture.bench import Figures, Task
 from tests.torture.books import problems

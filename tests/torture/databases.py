@@ -17,7 +17,8 @@ from sqlalchemy import create_engine, make_url
 from sqlalchemy.pool import NullPool
 
 from chatbill.adapters.memory import MemoryStore
-from chatbill.adapters.persistence import PostgresStore, open_store, schema, sqlite_url
+from chatbill.adapters.persistence import PostgresStore, open_store, sqlite_url
+from chatbill.adapters.persistence.sql import schema
 from chatbill.application.ports.store import Store
 
 POSTGRES = "CHATBILL_TORTURE_POSTGRES"

@@ -6,19 +6,19 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from chatbill.adapters.system import SystemClock
-from chatbill.application.by_hand import ByHand
-from chatbill.application.events import Completed
-from chatbill.application.messages import Message
+from chatbill.application.accounts.change_password import PasswordChange
+from chatbill.application.accounts.principal import Principal
+from chatbill.application.accounts.register import Registration
+from chatbill.application.accounts.sign_in import Credentials, SignedIn
+from chatbill.application.administration.admin_action import AdminAction
+from chatbill.application.assembly import UseCases
+from chatbill.application.billing.top_up import Order
+from chatbill.application.chat.events import Completed
+from chatbill.application.chat.messages import Message
+from chatbill.application.chat.replies import Reply
 from chatbill.application.ports.clock import Clock
-from chatbill.application.principal import Principal
-from chatbill.application.replies import Reply
-from chatbill.application.service import UseCases
-from chatbill.application.use_cases.change_password import PasswordChange
-from chatbill.application.use_cases.register import Registration
-from chatbill.application.use_cases.sign_in import Credentials, SignedIn
-from chatbill.application.use_cases.top_up import Order
-from chatbill.domain.chat import Interaction
-from tests.support import MINI, PASSWORD
+from chatbill.domain.chat.interactions import Interaction
+from tests.kit.support import MINI, PASSWORD
 from tests.torture.service import tomorrow
 
 NOW = SystemClock()
@@ -90,12 +90,12 @@ async def top_up(use_cases: UseCases, scene: Scene) -> object:
 
 
 async def refund(use_cases: UseCases, scene: Scene) -> object:
-    order = ByHand(reason="it was wrong", idempotency_key="refund")
+    order = AdminAction(reason="it was wrong", idempotency_key="refund")
     return await use_cases.refund(scene.admin, scene.charged.id, order)
 
 
 async def adjust_credits(use_cases: UseCases, scene: Scene) -> object:
-    order = ByHand(reason="a present", idempotency_key="adjust")
+    order = AdminAction(reason="a present", idempotency_key="adjust")
     return await use_cases.adjust_credits(scene.admin, scene.alice.user_id, 5, order)
 
 

@@ -11,8 +11,8 @@ from sqlalchemy.pool import NullPool
 
 from chatbill.adapters.memory import MemoryStore
 from chatbill.adapters.memory.tables import Table
-from chatbill.adapters.persistence.sqlite_driver import load_driver
-from chatbill.adapters.persistence.tables import metadata
+from chatbill.adapters.persistence.sql.tables import metadata
+from chatbill.adapters.persistence.sqlite.driver import load_driver
 from chatbill.application.ports.store import Snapshot, Store, StoreUnavailable, Transaction
 from tests.torture.databases import Database
 

@@ -10,16 +10,16 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from chatbill.application.messages import Message
+from chatbill.application.accounts.sign_in import Credentials
+from chatbill.application.chat.messages import Message
+from chatbill.application.chat.replies import Reply
 from chatbill.application.ports.store import Snapshot, Store, StoreUnavailable
-from chatbill.application.replies import Reply
-from chatbill.application.use_cases.sign_in import Credentials
-from chatbill.domain.books import Settlement
-from chatbill.domain.errors import ChatbillError
-from chatbill.domain.ledger import LedgerEntry
-from chatbill.domain.users import UserRole
-from tests.engines import ControlledEngine
-from tests.support import CATALOGUE, MINI, PASSWORD
+from chatbill.domain.accounts.users import UserRole
+from chatbill.domain.audit.rows import Settlement
+from chatbill.domain.billing.ledger import LedgerEntry
+from chatbill.domain.shared.errors import ChatbillError
+from tests.kit.engines import ControlledEngine
+from tests.kit.support import CATALOGUE, MINI, PASSWORD
 from tests.torture.bench import Figures, Task
 from tests.torture.books import differences, sweep
 from tests.torture.databases import Database, Databases

@@ -9,16 +9,16 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from chatbill.application.messages import Message
-from chatbill.application.ports.repositories import HeldWork
+from chatbill.application.chat.messages import Message
+from chatbill.application.chat.settlement import Ending, settle
+from chatbill.application.ports.repositories.holds import PendingInteraction
 from chatbill.application.ports.store import Store
-from chatbill.application.settlement import Ending, settle
-from chatbill.domain.chat import Outcome
-from chatbill.domain.credits import Usage
-from chatbill.domain.errors import GenerationFailed
-from chatbill.domain.ids import EntryId
+from chatbill.domain.billing.prices import Usage
+from chatbill.domain.chat.interactions import Outcome
+from chatbill.domain.shared.errors import GenerationFailed
+from chatbill.domain.shared.ids import EntryId
 from tests.contract.stores import add_running, interaction
-from tests.support import MINI
+from tests.kit.support import MINI
 from tests.torture.bench import Task
 from tests.torture.books import differences
 from tests.torture.service import NEW_ID, person, service, tomorrow
@@ -38,7 +38,7 @@ async def settle_race(task: Task) -> tuple[Ends, list[str]]:
     stores = [shared if database.url is None else database.open() for _ in range(3)]
     start, done = threading.Barrier(3), threading.Barrier(3)
     chances = [random.Random(task.chance.random()) for _ in range(3)]
-    current: list[HeldWork] = []
+    current: list[PendingInteraction] = []
     told: list[list[str]] = [[], [], []]
 
     async def next_hold(number: int) -> None:
@@ -48,7 +48,7 @@ async def settle_race(task: Task) -> tuple[Ends, list[str]]:
         }  # fmt: skip
         name = f"race-{number}"
         hold = await shared.write(lambda tx: add_running(tx, name, **terms))
-        current[:] = [HeldWork(interaction(name, **terms), hold)]
+        current[:] = [PendingInteraction(interaction(name, **terms), hold)]
 
     endings = (
         Ending(outcome=Outcome.COMPLETED, reply="done", usage=Usage(prompt_tokens=1, completion_tokens=1)),
@@ -87,13 +87,13 @@ def in_a_loop(act: Callable[[int], object]) -> Callable[[int], None]:
     return lambda number: asyncio.run(act(number))  # type: ignore[arg-type]
 
 
-async def end_it(store: Store, work: HeldWork, ending: Ending) -> str:
+async def end_it(store: Store, work: PendingInteraction, ending: Ending) -> str:
     """Settle, and how it stands then."""
     entry_id = EntryId(NEW_ID())
     return (await settle(store, work, ending, at=tomorrow(), entry_id=entry_id)).outcome.value
 
 
-async def outcome(store: Store, work: HeldWork) -> str:
+async def outcome(store: Store, work: PendingInteraction) -> str:
     """How it stands."""
     found = await store.read(lambda snapshot: snapshot.interactions.get(work.interaction.id))
     return found.outcome.value if found else "lost"

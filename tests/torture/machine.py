@@ -10,18 +10,18 @@ from hypothesis import seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule, run_state_machine_as_test
 
-from chatbill.application.by_hand import ByHand
-from chatbill.application.principal import Principal
-from chatbill.domain.users import UserRole
-from tests.books_sides import Question, Running, Side
-from tests.test_state_machine import ANY, BOUNDED, KEYS, Books
+from chatbill.application.accounts.principal import Principal
+from chatbill.application.administration.admin_action import AdminAction
+from chatbill.domain.accounts.users import UserRole
+from tests.kit.ledger_sides import Question, Running, Side
+from tests.test_state_machine import ANY, BOUNDED, KEYS, AuditInput
 from tests.torture.bench import Figures, Task
 from tests.torture.databases import has_store
 
 REASON = "by hand"
 
 
-class AllBooks(Books):
+class AllBooks(AuditInput):
     """Alice is an administrator too."""
 
     stores: ClassVar[Any] = tuple(name for name in ("memory", "sqlite", "postgres") if has_store(name))
@@ -64,7 +64,7 @@ class AllBooks(Books):
             self.refunded[number] += left if amount is None else amount
             self.model.people[asked.owner].post("refund", left if amount is None else amount)
         interactions = dict(zip(map(id, self.sides), (reply.accepted.interaction_id for reply in replies), strict=True))
-        order = ByHand(reason=REASON)
+        order = AdminAction(reason=REASON)
         self.told(
             lambda side: side.world.use_cases.refund(self.admin(side), interactions[id(side)], order, amount), expected
         )
@@ -83,7 +83,7 @@ class AllBooks(Books):
             person.post("adjustment", amount)
             if key:
                 keys[key] = (request, "adjusted")
-        order = ByHand(reason=REASON, idempotency_key=key)
+        order = AdminAction(reason=REASON, idempotency_key=key)
         self.told(
             lambda side: side.world.use_cases.adjust_credits(
                 self.admin(side), side.people[name].user_id, amount, order

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from chatbill.adapters.persistence import SqliteStore, sqlite_url
-from chatbill.adapters.persistence.sqlite_driver import load_driver
+from chatbill.adapters.persistence.sqlite.driver import load_driver
 from tests.torture.bench import Figures, Task
 from tests.torture.books import problems
 from tests.torture.client import Journal, to_text
@@ -33,7 +33,7 @@ SHIM = Path(__file__).with_name("shim.c")
 FILE = "chatbill.sqlite3"
 TIMES = 60
 CONTROL_POINTS = 40
-DRIVER = "src/chatbill/adapters/persistence/sqlite_driver.py"
+DRIVER = "src/chatbill/adapters/persistence/sqlite/driver.py"
 CONTROLS = {
     level: Mutant(level, (Edit(DRIVER, "PRAGMA synchronous = FULL", f"PRAGMA synchronous = {level}"),))
     for level in ("NORMAL", "OFF")

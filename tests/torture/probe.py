@@ -16,22 +16,22 @@ from typing import Any, TypeVar
 
 from chatbill.adapters.inference.scripted import ScriptedEngine
 from chatbill.adapters.persistence import SqliteStore
-from chatbill.application.by_hand import ByHand
-from chatbill.application.messages import Message
-from chatbill.application.ports.repositories import HeldWork
+from chatbill.application.administration.admin_action import AdminAction
+from chatbill.application.assembly import UseCases
+from chatbill.application.billing.top_up import Order
+from chatbill.application.chat.messages import Message
+from chatbill.application.chat.settlement import Ending, settle
+from chatbill.application.ports.repositories.holds import PendingInteraction
 from chatbill.application.ports.store import Snapshot, Transaction
-from chatbill.application.service import UseCases
-from chatbill.application.settlement import Ending, settle
-from chatbill.application.use_cases.top_up import Order
-from chatbill.domain.catalogue import Catalogue
-from chatbill.domain.chat import Interaction, Outcome
-from chatbill.domain.credits import Price, Usage
-from chatbill.domain.errors import AlreadySettled, BrokenBooks, ChatbillError
-from chatbill.domain.ids import EntryId
-from chatbill.domain.users import UserRole
-from chatbill.domain.wallets import Hold
+from chatbill.domain.accounts.users import UserRole
+from chatbill.domain.billing.holds import Hold
+from chatbill.domain.billing.prices import Price, Usage
+from chatbill.domain.chat.catalogue import Catalogue
+from chatbill.domain.chat.interactions import Interaction, Outcome
+from chatbill.domain.shared.errors import AlreadySettled, ChatbillError, InvariantViolation
+from chatbill.domain.shared.ids import EntryId
 from tests.contract.stores import fresh_database
-from tests.support import CATALOGUE, MINI
+from tests.kit.support import CATALOGUE, MINI
 from tests.torture.books import differences, sweep
 from tests.torture.service import NEW_ID, person, service, tomorrow
 
@@ -54,7 +54,7 @@ class Listening:
             return await self._store.write(work)
         except AlreadySettled:  # as it should be
             raise
-        except BrokenBooks as error:
+        except InvariantViolation as error:
             below = any(
                 "persistence/repositories" in frame.filename for frame in traceback.extract_tb(error.__traceback__)
             )
@@ -87,7 +87,9 @@ class Prober:
         await asyncio.gather(*(quietly(self.use_cases.top_up(self.alice, order)) for _ in range(9)))
         if end := await self.ask("[[tokens:2]] w"):
             await self.end_again(end.interaction)
-        await quietly(self.use_cases.adjust_credits(self.admin, self.alice.user_id, -(10**6), ByHand(reason="error")))
+        await quietly(
+            self.use_cases.adjust_credits(self.admin, self.alice.user_id, -(10**6), AdminAction(reason="error"))
+        )
         if reply := await self.send("[[sleep:5]]"):
             await quietly(reply.abandon())
         await quietly(sweep(self.store))
@@ -108,12 +110,12 @@ class Prober:
             id=interaction.hold_id, wallet_id=self.alice.wallet_id, amount=interaction.held,
             created_at=interaction.created_at, expires_at=tomorrow(),
         )  # fmt: skip
-        work = HeldWork(replace(interaction, outcome=Outcome.RUNNING), hold)
+        work = PendingInteraction(replace(interaction, outcome=Outcome.RUNNING), hold)
         for outcome in (Outcome.COMPLETED, Outcome.FAILED):
             ending = Ending(outcome=outcome, reply="late", usage=Usage(prompt_tokens=1, completion_tokens=9))
             await quietly(settle(self.store, work, ending, at=tomorrow(), entry_id=EntryId(NEW_ID())))
         for amount in (1, 10**6, None, None):
-            await quietly(self.use_cases.refund(self.admin, interaction.id, ByHand(reason="sorry"), amount))
+            await quietly(self.use_cases.refund(self.admin, interaction.id, AdminAction(reason="sorry"), amount))
 
 
 async def quietly(act: Any) -> Any:

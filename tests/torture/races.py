@@ -8,14 +8,14 @@ import subprocess
 import sys
 from collections import Counter
 
-from chatbill.application.events import Completed
-from chatbill.application.messages import Message
+from chatbill.application.accounts.principal import Principal
+from chatbill.application.chat.events import Completed
+from chatbill.application.chat.messages import Message
 from chatbill.application.ports.store import Store
-from chatbill.application.principal import Principal
-from chatbill.domain.books import Unreadable
-from chatbill.domain.errors import ChatbillError
-from chatbill.domain.ledger import EntryKind, LedgerEntry
-from tests.support import MINI
+from chatbill.domain.audit.rows import UnreadableRow
+from chatbill.domain.billing.ledger import EntryKind, LedgerEntry
+from chatbill.domain.shared.errors import ChatbillError
+from tests.kit.support import MINI
 from tests.torture.bench import Figures, Task
 from tests.torture.books import differences
 from tests.torture.client import from_text, to_text
@@ -124,5 +124,5 @@ if __name__ == "__main__":
     asyncio.run(main(sys.argv[1], sys.argv[2], [int(size) for size in sys.argv[3:]]))
 
 
-def _is_charge(entry: LedgerEntry | Unreadable) -> bool:
+def _is_charge(entry: LedgerEntry | UnreadableRow) -> bool:
     return isinstance(entry, LedgerEntry) and entry.kind is EntryKind.CHARGE

@@ -7,14 +7,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from chatbill.adapters.system import SystemClock, Uuid7Ids
+from chatbill.application.accounts.principal import Principal
+from chatbill.application.accounts.register import Registration
+from chatbill.application.accounts.sign_in import Credentials
+from chatbill.application.assembly import UseCases
 from chatbill.application.ports.clock import Clock
 from chatbill.application.ports.store import Store
-from chatbill.application.principal import Principal
-from chatbill.application.service import UseCases
-from chatbill.application.use_cases.register import Registration
-from chatbill.application.use_cases.sign_in import Credentials
-from chatbill.domain.users import UserRole
-from tests.support import PASSWORD, world
+from chatbill.domain.accounts.users import UserRole
+from tests.kit.support import PASSWORD, world
 
 PLENTY = 1_000_000
 NEW_ID = Uuid7Ids()

@@ -23,7 +23,7 @@ def test_every_seeded_bug_still_applies_and_names_tests_that_exist(mutant: Mutan
 
 
 def test_a_seeded_bug_whose_passage_is_gone_is_told_of() -> None:
-    gone = Edit("src/chatbill/domain/wallets.py", "there is no such passage", "")
+    gone = Edit("src/chatbill/domain/billing/wallets.py", "there is no such passage", "")
     with pytest.raises(ValueError, match="no longer applies"):
         Mutant("gone", (gone,)).check()
 

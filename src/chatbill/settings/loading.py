@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from pydantic_settings import EnvSettingsSource
 from pydantic_settings import SettingsError as UnreadableSetting
 
-from chatbill.domain.errors import ChatbillError
+from chatbill.domain.shared.errors import ChatbillError
 from chatbill.settings.model import PREFIX, Settings
 
 DOTENV: Final = Path(".env")

@@ -11,10 +11,10 @@ from platformdirs import user_data_path
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
-from chatbill.adapters.inference.address import checked_address
-from chatbill.domain.credits import Price
-from chatbill.domain.ids import ModelId
-from chatbill.domain.payments import Money, PriceList
+from chatbill.adapters.inference.catalogue.address import checked_address
+from chatbill.domain.billing.payments import Money, PriceList
+from chatbill.domain.billing.prices import Price
+from chatbill.domain.shared.ids import ModelId
 from chatbill.settings.money import DEFAULT_PACKAGES, Amount, Currency, PackageSetting, PriceSetting
 
 PREFIX: Final = "CHATBILL_"

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from chatbill.domain.credits import Price
-from chatbill.domain.payments import Money, Package
+from chatbill.domain.billing.payments import Money, Package
+from chatbill.domain.billing.prices import Price
 
 Credits = Annotated[int, Field(strict=True, ge=0, le=1_000_000_000)]
 Amount = Annotated[Decimal, Field(gt=0, max_digits=12)]

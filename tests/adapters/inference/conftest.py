@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from chatbill.adapters.inference.heap import return_freed_memory
+from chatbill.adapters.inference.availability.heap import return_freed_memory
 
 
 @pytest.fixture(scope="module", autouse=True)

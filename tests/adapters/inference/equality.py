@@ -9,8 +9,8 @@ from typing import Any
 
 from chatbill.adapters.inference.transformers.runtime import LocalModel
 from chatbill.application.ports.engine import GenerationRequest
-from chatbill.domain.chat import Role, Turn
-from chatbill.domain.ids import ModelId
+from chatbill.domain.chat.conversations import Role, Turn
+from chatbill.domain.shared.ids import ModelId
 
 _RESOLVED_BITS = 8
 """Significant bits of a bfloat16, the hidden one included."""

@@ -10,15 +10,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from chatbill.adapters.inference.model_spec import FolderSource, ModelSpec
-from chatbill.adapters.inference.pieces import PieceMaker
+from chatbill.adapters.inference.catalogue.model_spec import FolderSource, ModelSpec
+from chatbill.adapters.inference.chunks import ChunkBuilder
 from chatbill.adapters.inference.scripted import Script
 from chatbill.adapters.inference.transformers.runtime import Device, LocalModel, Writing
-from chatbill.application.ports.engine import GenerationRequest, Piece
-from chatbill.domain.catalogue import Tier
-from chatbill.domain.chat import Turn
-from chatbill.domain.credits import Price
-from chatbill.domain.ids import ModelId
+from chatbill.application.ports.engine import Chunk, GenerationRequest
+from chatbill.domain.billing.prices import Price
+from chatbill.domain.chat.catalogue import Tier
+from chatbill.domain.chat.conversations import Turn
+from chatbill.domain.shared.ids import ModelId
 
 
 class FakeWriting:
@@ -31,10 +31,10 @@ class FakeWriting:
         self.model_is_well = "[[own:fault]]" in request.turns[-1].text
         self.tokens = 0
         self._script = Script.of(request.turns[-1].text)
-        self._pieces = PieceMaker(request.stop)
+        self._pieces = ChunkBuilder(request.stop)
         self._words = self._script.reply(max_tokens)
         self._max_tokens = max_tokens
-        self._new: list[Piece] = []
+        self._new: list[Chunk] = []
         self._not_before = 0.0
 
     @property
@@ -62,7 +62,7 @@ class FakeWriting:
             if rest := self._pieces.finish():
                 self._new.append(rest)
 
-    def take(self) -> Sequence[Piece]:
+    def take(self) -> Sequence[Chunk]:
         new, self._new = self._new, []
         return new
 

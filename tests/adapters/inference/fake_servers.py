@@ -13,9 +13,9 @@ from typing import Any
 
 import uvicorn
 
-from chatbill.adapters.inference.model_spec import ModelSpec, ServerSource
+from chatbill.adapters.inference.catalogue.files import load_catalogue
+from chatbill.adapters.inference.catalogue.model_spec import ModelSpec, ServerSource
 from chatbill.adapters.inference.scripted import Script
-from chatbill.adapters.inference.specs import load_catalogue
 
 
 class _Uvicorn(uvicorn.Server):

@@ -8,20 +8,20 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from chatbill.adapters.inference.model_spec import domain_catalogue
-from chatbill.adapters.inference.openai import OpenAIEngine, Patience
-from chatbill.application.events import End, Event
-from chatbill.application.messages import Message
+from chatbill.adapters.inference.catalogue.model_spec import domain_catalogue
+from chatbill.adapters.inference.openai import OpenAIEngine, Timeouts
+from chatbill.application.accounts.principal import Principal
+from chatbill.application.chat.events import End, Event
+from chatbill.application.chat.messages import Message
+from chatbill.application.chat.replies import Reply
 from chatbill.application.ports.engine import ModelStatus
-from chatbill.application.principal import Principal
-from chatbill.application.replies import Reply
-from chatbill.domain.credits import Price
-from chatbill.domain.ids import ModelId
+from chatbill.domain.billing.prices import Price
+from chatbill.domain.shared.ids import ModelId
 from tests.adapters.inference.fake_servers import BadServer, Move, bad_server, on_server, works
-from tests.support import World, world
+from tests.kit.support import World, world
 
 MINI = ModelId("demo-mini")
-QUICK = Patience(connect_s=0.5, first_token_s=1, between_tokens_s=1, whole_s=10, backoff_s=0.01, max_retry_after_s=1)
+QUICK = Timeouts(connect_s=0.5, first_token_s=1, between_tokens_s=1, whole_s=10, backoff_s=0.01, max_retry_after_s=1)
 PRICE = Price(per_reply=1, per_1k_prompt_tokens=100, per_1k_completion_tokens=500)
 """A hundredth of a credit hides no token."""
 
@@ -66,7 +66,7 @@ class Scene:
 async def scene(
     move: Move = works,
     *,
-    patience: Patience = QUICK,
+    timeouts: Timeouts = QUICK,
     probe_s: float = 30,
     max_queued: int = 10,
     key: str | None = None,
@@ -81,7 +81,7 @@ async def scene(
             replace(spec, price=PRICE) for spec in on_server(server.url, api_key_env=variable, **(source or {}))
         )
         engine = OpenAIEngine(
-            specs[:1], key={"SOME_KEY": key}.get, patience=patience, probe_s=probe_s, max_queued=max_queued
+            specs[:1], key={"SOME_KEY": key}.get, timeouts=timeouts, probe_s=probe_s, max_queued=max_queued
         )
         everything = world(
             engine=engine, catalogue=domain_catalogue(specs), welcome_credits=10_000, first_token_s=first_token_s

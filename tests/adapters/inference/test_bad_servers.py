@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 import structlog
 
-from chatbill.application.events import Completed, Delta, Failed, Stopped
+from chatbill.application.chat.events import Completed, Delta, Failed, Stopped
 from chatbill.application.ports.engine import ModelState
-from chatbill.domain.chat import Outcome, Role, Turn
-from chatbill.domain.credits import Usage
-from chatbill.domain.errors import ModelUnavailable, TooLarge
+from chatbill.domain.billing.prices import Usage
+from chatbill.domain.chat.conversations import Role, Turn
+from chatbill.domain.chat.interactions import Outcome
+from chatbill.domain.shared.errors import ModelUnavailable, TooLarge
 from tests.adapters.inference.fake_servers import Move, Wire, delta, eventually
 from tests.adapters.inference.server_scene import PRICE, QUICK, events_of, scene
 
@@ -971,7 +972,7 @@ async def test_a_stopped_reply_closes_the_request_at_the_server() -> None:
         closed.set()
 
     patient = QUICK.__class__(first_token_s=30, between_tokens_s=30)
-    async with scene(move, patience=patient) as here:
+    async with scene(move, timeouts=patient) as here:
         reply = await here.send()
         stream = aiter(reply)
         assert [await anext(stream) for _ in range(2)][1] == Delta("one", 1)
@@ -994,7 +995,7 @@ async def test_an_asker_who_leaves_closes_the_request_at_the_server() -> None:
         closed.set()
 
     patient = QUICK.__class__(first_token_s=30, between_tokens_s=30)
-    async with scene(move, patience=patient) as here:
+    async with scene(move, timeouts=patient) as here:
         reply = await here.send()
         await eventually(lambda: bool(here.server.asked))
         await reply.abandon()

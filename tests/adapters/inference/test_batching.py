@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from chatbill.adapters.inference.model_spec import FolderSource, Sampling, Weights
-from chatbill.adapters.inference.specs import load_catalogue
+from chatbill.adapters.inference.catalogue.files import load_catalogue
+from chatbill.adapters.inference.catalogue.model_spec import FolderSource, Sampling, Weights
 from chatbill.adapters.inference.transformers import torch_runtime
 from chatbill.adapters.inference.transformers.runtime import LocalModel
 from tests.adapters.inference.equality import Asked, assert_same_but_for_a_near_tie, plain_greedy, write_together
 from tests.adapters.inference.tiny import KINDS, WINDOW, make_tiny
-from tests.models import demo_model_folder
+from tests.kit.models import demo_model_folder
 
 pytestmark = [pytest.mark.model, pytest.mark.timeout(300)]
 

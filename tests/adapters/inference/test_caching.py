@@ -12,19 +12,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatbill.adapters.inference.caching import Answer, AnswerCache, CachingEngine
+from chatbill.adapters.inference.caching.engine import Answer, AnswerCache, CachingEngine
 from chatbill.adapters.inference.scripted import ScriptedEngine
-from chatbill.application.events import Completed, Delta
-from chatbill.application.messages import Message
-from chatbill.application.ports.engine import Generation, GenerationRequest, ModelState, ModelStatus, Piece
-from chatbill.application.principal import Principal
-from chatbill.domain.catalogue import Catalogue
-from chatbill.domain.chat import Interaction, Role, Turn
-from chatbill.domain.credits import Price, Usage
-from chatbill.domain.errors import GenerationFailed, ModelUnavailable
-from chatbill.domain.ids import ModelId, UserId
-from tests.engines import ControlledEngine
-from tests.support import CATALOGUE, World, world
+from chatbill.application.accounts.principal import Principal
+from chatbill.application.chat.events import Completed, Delta
+from chatbill.application.chat.messages import Message
+from chatbill.application.ports.engine import Chunk, Generation, GenerationRequest, ModelState, ModelStatus
+from chatbill.domain.billing.prices import Price, Usage
+from chatbill.domain.chat.catalogue import Catalogue
+from chatbill.domain.chat.conversations import Role, Turn
+from chatbill.domain.chat.interactions import Interaction
+from chatbill.domain.shared.errors import GenerationFailed, ModelUnavailable
+from chatbill.domain.shared.ids import ModelId, UserId
+from tests.kit.engines import ControlledEngine
+from tests.kit.support import CATALOGUE, World, world
 
 MINI, PRO = ModelId("demo-mini"), ModelId("demo-pro")
 ALICE, BOB = UserId("alice"), UserId("bob")
@@ -78,7 +79,7 @@ def asked(text: str = "one two three", owner: UserId | None = ALICE, **changes: 
     return GenerationRequest(**fields | changes)
 
 
-async def written(engine: CachingEngine, request: GenerationRequest) -> tuple[list[Piece], bool]:
+async def written(engine: CachingEngine, request: GenerationRequest) -> tuple[list[Chunk], bool]:
     generation = await engine.prepare(request)
     pieces = [piece async for piece in generation.stream()]
     await generation.close()
@@ -203,7 +204,7 @@ async def test_a_reply_without_a_word_is_not_kept() -> None:
         assert not generation.cached
         engine.last.say("")
         engine.last.end()
-        assert [piece async for piece in generation.stream()] == [Piece("", 1)]
+        assert [piece async for piece in generation.stream()] == [Chunk("", 1)]
 
 
 async def test_a_reply_that_was_stopped_is_not_kept() -> None:
@@ -283,7 +284,7 @@ async def test_an_engine_behind_the_cache_is_started_told_and_closed() -> None:
 
 KEYS = st.sampled_from([b"a", b"b", b"c", b"d"])
 ANSWERS = st.lists(st.text(max_size=400), max_size=4).map(
-    lambda texts: Answer(pieces=tuple(Piece(text, 1) for text in texts), prompt_tokens=1, completion_tokens=None)
+    lambda texts: Answer(pieces=tuple(Chunk(text, 1) for text in texts), prompt_tokens=1, completion_tokens=None)
 )
 MOVES = st.lists(
     st.one_of(
@@ -320,7 +321,7 @@ def test_a_cache_is_never_larger_or_older_than_allowed(moves: list[tuple[Any, ..
 
 
 def test_what_was_wanted_lately_stays() -> None:
-    answer = Answer(pieces=(Piece("x" * 1_000, 1),), prompt_tokens=1, completion_tokens=None)
+    answer = Answer(pieces=(Chunk("x" * 1_000, 1),), prompt_tokens=1, completion_tokens=None)
     cache = AnswerCache(max_bytes=answer.size * 2, ttl_s=60, now=Time())
     cache.put(b"first", answer)
     cache.put(b"second", answer)

@@ -8,18 +8,18 @@ from typing import Any
 
 import pytest
 
-from chatbill.adapters.inference.model_spec import FolderSource, Sampling, Weights
-from chatbill.adapters.inference.specs import load_catalogue
+from chatbill.adapters.inference.catalogue.files import load_catalogue
+from chatbill.adapters.inference.catalogue.model_spec import FolderSource, Sampling, Weights
 from chatbill.adapters.inference.transformers import torch_runtime
 from chatbill.adapters.inference.transformers.runtime import LocalModel
-from chatbill.domain.chat import Role, Turn
+from chatbill.domain.chat.conversations import Role, Turn
 from tests.adapters.inference.equality import (
     Asked,
     assert_same_but_for_a_near_tie,
     plain_greedy,
     write_together,
 )
-from tests.models import gemma_folder
+from tests.kit.models import gemma_folder
 
 # Fetched (240 MB) and converted by whichever test comes first.
 pytestmark = [pytest.mark.model, pytest.mark.slow, pytest.mark.timeout(1_200)]

@@ -9,7 +9,7 @@ import pytest
 
 SCRIPT = """
 from pathlib import Path
-from chatbill.adapters.inference.heap import return_freed_memory
+from chatbill.adapters.inference.availability.heap import return_freed_memory
 
 def held_mb():
     lines = Path("/proc/self/status").read_text().splitlines()

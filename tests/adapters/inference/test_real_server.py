@@ -17,14 +17,14 @@ import httpx
 import pytest
 
 from chatbill.adapters.inference.openai import OpenAIEngine
-from chatbill.application.events import Completed, Delta, Stopped
-from chatbill.application.messages import Message
+from chatbill.application.chat.events import Completed, Delta, Stopped
+from chatbill.application.chat.messages import Message
+from chatbill.application.chat.replies import Reply
 from chatbill.application.ports.engine import ModelState
-from chatbill.application.replies import Reply
-from chatbill.domain.ids import ModelId
+from chatbill.domain.shared.ids import ModelId
 from tests.adapters.inference.fake_servers import on_server
-from tests.models import demo_model_folder
-from tests.support import CATALOGUE, world
+from tests.kit.models import demo_model_folder
+from tests.kit.support import CATALOGUE, world
 
 pytestmark = [pytest.mark.model, pytest.mark.slow, pytest.mark.timeout(300)]
 

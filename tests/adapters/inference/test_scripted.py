@@ -6,15 +6,15 @@ import time
 
 import pytest
 
+from chatbill.adapters.inference.catalogue.files import domain_catalogue, load_catalogue
 from chatbill.adapters.inference.scripted import ScriptedEngine
-from chatbill.adapters.inference.specs import domain_catalogue, load_catalogue
-from chatbill.application.ports.engine import GenerationRequest, Piece
-from chatbill.domain.chat import Role, Turn
-from chatbill.domain.errors import GenerationFailed, OutOfMemory
-from chatbill.domain.ids import ModelId
+from chatbill.application.ports.engine import Chunk, GenerationRequest
+from chatbill.domain.chat.conversations import Role, Turn
+from chatbill.domain.shared.errors import GenerationFailed, OutOfMemory
+from chatbill.domain.shared.ids import ModelId
 
 
-async def written(text: str, *, max_tokens: int = 100) -> tuple[list[Piece], GenerationFailed | None]:
+async def written(text: str, *, max_tokens: int = 100) -> tuple[list[Chunk], GenerationFailed | None]:
     """The pieces of the reply, and the error that ended it, if any."""
     engine = ScriptedEngine(domain_catalogue(load_catalogue("demo")))
     turns = (Turn(Role.USER, "[[oom]] in an old message means nothing"), Turn(Role.ASSISTANT, "ok"))
@@ -22,7 +22,7 @@ async def written(text: str, *, max_tokens: int = 100) -> tuple[list[Piece], Gen
         model=ModelId("demo-mini"), turns=(*turns, Turn(Role.USER, text)), max_tokens=max_tokens
     )
     generation = await engine.prepare(request)
-    pieces: list[Piece] = []
+    pieces: list[Chunk] = []
     try:
         async for piece in generation.stream():
             pieces.append(piece)  # noqa: PERF401 - kept also when the next one fails
@@ -34,12 +34,12 @@ async def written(text: str, *, max_tokens: int = 100) -> tuple[list[Piece], Gen
 async def test_it_answers_with_the_words_of_the_prompt() -> None:
     pieces, error = await written("hello dear world")
 
-    assert pieces == [Piece("hello", 1), Piece(" dear", 1), Piece(" world", 1)]
+    assert pieces == [Chunk("hello", 1), Chunk(" dear", 1), Chunk(" world", 1)]
     assert error is None
 
 
 async def test_a_message_without_words_is_answered_too() -> None:
-    assert await written("[[sleep:0]]") == ([Piece("ok", 1)], None)
+    assert await written("[[sleep:0]]") == ([Chunk("ok", 1)], None)
 
 
 async def test_tokens_sets_their_number_up_to_max_tokens() -> None:

@@ -14,16 +14,16 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 
-from chatbill.adapters.inference.model_spec import Sampling
+from chatbill.adapters.inference.catalogue.model_spec import Sampling
 from chatbill.adapters.inference.openai import OpenAIEngine
 from chatbill.adapters.inference.routing import RoutedEngine
 from chatbill.adapters.inference.scripted import ScriptedEngine
-from chatbill.application.events import Completed, Failed
+from chatbill.application.chat.events import Completed, Failed
 from chatbill.application.ports.engine import Engine, GenerationRequest, ModelState
-from chatbill.domain.chat import Role, Turn
-from chatbill.domain.credits import Usage
-from chatbill.domain.errors import GenerationFailed, ModelUnavailable, Overloaded
-from chatbill.domain.ids import ModelId
+from chatbill.domain.billing.prices import Usage
+from chatbill.domain.chat.conversations import Role, Turn
+from chatbill.domain.shared.errors import GenerationFailed, ModelUnavailable, Overloaded
+from chatbill.domain.shared.ids import ModelId
 from tests.adapters.inference.fake_servers import (
     BadServer,
     Move,
@@ -36,7 +36,7 @@ from tests.adapters.inference.fake_servers import (
     works,
 )
 from tests.adapters.inference.server_scene import MINI, QUICK, Scene, scene
-from tests.support import CATALOGUE
+from tests.kit.support import CATALOGUE
 
 PRO = ModelId("demo-pro")
 
@@ -117,7 +117,7 @@ async def test_a_wish_to_be_left_alone_for_long_is_passed_on() -> None:
 
 async def test_a_model_is_ready_once_it_wrote_a_token() -> None:
     async with bad_server() as server:
-        engine = OpenAIEngine(on_server(server.url), patience=QUICK)
+        engine = OpenAIEngine(on_server(server.url), timeouts=QUICK)
         assert {status.state for status in engine.status().values()} == {ModelState.LOADING}
         with pytest.raises(ModelUnavailable, match="has not answered yet"):
             await engine.prepare(GenerationRequest(model=MINI, turns=(Turn(Role.USER, "Hi"),), max_tokens=2))
@@ -132,7 +132,7 @@ async def test_a_model_is_ready_once_it_wrote_a_token() -> None:
 
 async def test_a_server_that_is_not_there_leaves_the_model_unavailable_until_it_is() -> None:
     port = free_port()
-    engine = OpenAIEngine(on_server(f"http://127.0.0.1:{port}/v1"), patience=QUICK, probe_s=0.1)
+    engine = OpenAIEngine(on_server(f"http://127.0.0.1:{port}/v1"), timeouts=QUICK, probe_s=0.1)
     await engine.start()
     away = engine.status()[MINI]
     bad = BadServer()
@@ -171,8 +171,8 @@ async def test_a_model_that_stops_working_while_nobody_asks_is_noticed() -> None
 
 
 async def test_a_server_that_falls_silent_is_noticed_long_before_a_reply_would_be_given_up() -> None:
-    patience = replace(QUICK, first_token_s=60, trial_s=0.3)
-    async with scene(probe_s=0.1, patience=patience) as here:
+    timeouts = replace(QUICK, first_token_s=60, trial_s=0.3)
+    async with scene(probe_s=0.1, timeouts=timeouts) as here:
         here.server.probed = Wire.left
         await becomes(here, ModelState.UNAVAILABLE)
         reason = here.status.reason
@@ -247,12 +247,12 @@ async def test_a_model_that_is_not_offered_has_time_to_be_loaded_by_its_server()
         await asyncio.sleep(0.6)
         await works(wire)
 
-    async with scene(probe_s=5, patience=replace(QUICK, first_token_s=5, trial_s=0.1), probed=loads) as here:
+    async with scene(probe_s=5, timeouts=replace(QUICK, first_token_s=5, trial_s=0.1), probed=loads) as here:
         assert here.status.state is ModelState.READY
 
 
 async def test_a_model_on_offer_is_healthy_while_it_is_known_to_write_and_no_longer() -> None:
-    async with scene(probe_s=0.1, patience=replace(QUICK, trial_s=0.2)) as here:
+    async with scene(probe_s=0.1, timeouts=replace(QUICK, trial_s=0.2)) as here:
         await asyncio.sleep(0.6)
         watched = here.status
         [remote] = here.engine._models.values()
@@ -293,7 +293,7 @@ async def test_a_model_that_nobody_wants_to_hear_from_is_asked_only_when_it_brok
 
 async def test_failures_of_one_model_take_the_server_out_and_a_probe_puts_it_back() -> None:
     async with bad_server(refusing(500)) as server:
-        engine = OpenAIEngine(on_server(server.url), patience=QUICK, probe_s=30)
+        engine = OpenAIEngine(on_server(server.url), timeouts=QUICK, probe_s=30)
         await engine.start()
         server.probed = Wire.left  # long enough to see what people's requests alone do
         request = GenerationRequest(model=MINI, turns=(Turn(Role.USER, "Hi"),), max_tokens=5)
@@ -353,7 +353,7 @@ async def test_a_request_says_what_was_asked_for_and_nothing_else() -> None:
         spec = replace(
             spec, served_as="org/Model", sampling=Sampling(temperature=0.5, top_p=0.9, repetition_penalty=1.1)
         )
-        engine = OpenAIEngine([spec], patience=QUICK)
+        engine = OpenAIEngine([spec], timeouts=QUICK)
         await engine.start()
         turns = (Turn(Role.USER, "Hi"), Turn(Role.ASSISTANT, "Hello"), Turn(Role.USER, "And?"))
         asked = GenerationRequest(
@@ -486,7 +486,7 @@ async def test_an_engine_that_closes_ends_what_runs_and_what_waits() -> None:
     async def silent(wire: Wire) -> None:
         await wire.left()
 
-    async with scene(silent, source={"concurrency": 1}, patience=QUICK.__class__()) as here:
+    async with scene(silent, source={"concurrency": 1}, timeouts=QUICK.__class__()) as here:
         replies = [await here.send() for _ in range(3)]
         await asyncio.sleep(0.05)
         await here.engine.close()

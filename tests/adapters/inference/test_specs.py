@@ -8,15 +8,22 @@ from pathlib import Path
 
 import pytest
 
-from chatbill.adapters.inference.model_spec import FolderSource, HubSource, Sampling, ServerSource, Weights, WheelSource
+from chatbill.adapters.inference.catalogue.files import domain_catalogue, load_catalogue
+from chatbill.adapters.inference.catalogue.model_spec import (
+    FolderSource,
+    HubSource,
+    Sampling,
+    ServerSource,
+    Weights,
+    WheelSource,
+)
 from chatbill.adapters.inference.openai import OpenAIEngine
-from chatbill.adapters.inference.specs import domain_catalogue, load_catalogue
 from chatbill.application.ports.engine import ModelState
-from chatbill.domain.catalogue import Tier
-from chatbill.domain.credits import Price
-from chatbill.domain.errors import InvalidRequest
-from chatbill.domain.ids import ModelId
-from chatbill.domain.ledger import MAX_CREDITS
+from chatbill.domain.billing.ledger import MAX_CREDITS
+from chatbill.domain.billing.prices import Price
+from chatbill.domain.chat.catalogue import Tier
+from chatbill.domain.shared.errors import InvalidRequest
+from chatbill.domain.shared.ids import ModelId
 
 OWN = """
 [[models]]

@@ -11,15 +11,15 @@ from typing import Any
 
 import pytest
 
-from chatbill.adapters.inference.memory import need_of
-from chatbill.adapters.inference.model_spec import FolderSource, ModelSpec, Sampling, Weights
-from chatbill.adapters.inference.specs import load_catalogue
+from chatbill.adapters.inference.availability.memory import need_of
+from chatbill.adapters.inference.catalogue.files import load_catalogue
+from chatbill.adapters.inference.catalogue.model_spec import FolderSource, ModelSpec, Sampling, Weights
 from chatbill.adapters.inference.transformers import torch_runtime
 from chatbill.adapters.inference.transformers.runtime import LocalModel
-from chatbill.application.ports.engine import GenerationRequest, Piece
-from chatbill.domain.chat import Role, Turn
-from chatbill.domain.ids import ModelId
-from tests.models import demo_model_folder
+from chatbill.application.ports.engine import Chunk, GenerationRequest
+from chatbill.domain.chat.conversations import Role, Turn
+from chatbill.domain.shared.ids import ModelId
+from tests.kit.models import demo_model_folder
 
 pytestmark = [pytest.mark.model, pytest.mark.timeout(300)]
 
@@ -69,7 +69,7 @@ def together(
     return [_joined(writing.take()) for writing in writings]
 
 
-def _joined(pieces: Sequence[Piece]) -> tuple[str, int]:
+def _joined(pieces: Sequence[Chunk]) -> tuple[str, int]:
     return "".join(piece.text for piece in pieces), sum(piece.tokens for piece in pieces)
 
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatbill.adapters.inference.window import fit_window
-from chatbill.domain.chat import Role, Turn
-from chatbill.domain.errors import TooLarge
+from chatbill.domain.chat.conversations import Role, Turn
+from chatbill.domain.shared.errors import TooLarge
 
 
 def words(turns: Sequence[Turn]) -> list[str]:

@@ -13,9 +13,9 @@ from chatbill.adapters.inference.transformers.generation import ThreadedGenerati
 from chatbill.adapters.inference.transformers.runtime import LocalModel
 from chatbill.adapters.inference.transformers.worker import Worker
 from chatbill.application.ports.engine import GenerationRequest
-from chatbill.domain.chat import Role, Turn
-from chatbill.domain.errors import GenerationFailed
-from chatbill.domain.ids import ModelId
+from chatbill.domain.chat.conversations import Role, Turn
+from chatbill.domain.shared.errors import GenerationFailed
+from chatbill.domain.shared.ids import ModelId
 from tests.adapters.inference.fake_runtime import FakeModel
 
 

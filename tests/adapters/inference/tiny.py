@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tests.models import demo_model_folder
+from tests.kit.models import demo_model_folder
 
 KINDS = ("LlamaForCausalLM", "Gemma3ForCausalLM", "Gemma3ForConditionalGeneration")
 WINDOW = 8

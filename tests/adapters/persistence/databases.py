@@ -11,9 +11,9 @@ from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.pool import NullPool
 
 from chatbill.adapters.persistence import sqlite_url
-from chatbill.adapters.persistence.sqlite_driver import load_driver
+from chatbill.adapters.persistence.sqlite.driver import load_driver
 from tests.contract.stores import fresh_database
-from tests.postgres import shared
+from tests.kit.postgres import shared
 
 
 @contextmanager

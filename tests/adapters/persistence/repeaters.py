@@ -11,12 +11,12 @@ from dataclasses import replace
 
 from chatbill.adapters.persistence import open_store
 from chatbill.adapters.system import Uuid7Ids
-from chatbill.application.messages import Message
+from chatbill.application.accounts.principal import Principal
+from chatbill.application.billing.top_up import Order
+from chatbill.application.chat.messages import Message
 from chatbill.application.ports.store import Store
-from chatbill.application.principal import Principal
-from chatbill.application.use_cases.top_up import Order
-from chatbill.domain.errors import RequestInProgress
-from tests.support import MINI, world
+from chatbill.domain.shared.errors import RequestInProgress
+from tests.kit.support import MINI, world
 
 
 async def ask_and_pay(store: Store, key: str, times: int) -> list[str]:

@@ -14,11 +14,11 @@ from secrets import token_hex
 
 from chatbill.adapters.persistence import SqliteStore
 from chatbill.adapters.system import Uuid7Ids
-from chatbill.application.events import Completed
-from chatbill.application.messages import Message
-from chatbill.application.principal import Principal
-from chatbill.application.use_cases.send_message import SendMessage
-from tests.support import MINI, world
+from chatbill.application.accounts.principal import Principal
+from chatbill.application.chat.events import Completed
+from chatbill.application.chat.messages import Message
+from chatbill.application.chat.send_message import SendMessage
+from tests.kit.support import MINI, world
 
 TALKERS = 8
 

@@ -12,14 +12,16 @@ from typing import Any
 import pytest
 from sqlalchemy import make_url
 
-from chatbill.adapters.persistence import SqliteStore, backup, open_store, schema, sqlite_url
-from chatbill.adapters.persistence.backup import BackupRefused
-from chatbill.adapters.persistence.sqlite_driver import load_driver
+from chatbill.adapters.persistence import SqliteStore, open_store, sqlite_url
+from chatbill.adapters.persistence.sql import schema
+from chatbill.adapters.persistence.sqlite import backup
+from chatbill.adapters.persistence.sqlite.backup import BackupRefused
+from chatbill.adapters.persistence.sqlite.driver import load_driver
+from chatbill.application.audit.verify_ledger import Verdict, VerifyLedger
 from chatbill.application.ports.store import Store, StoreUnavailable, Transaction
-from chatbill.application.use_cases.verify_ledger import Verdict, VerifyLedger
-from chatbill.domain.audit import Difference
+from chatbill.domain.audit.proof import Difference
 from tests.contract.stores import PURSE, add_person, add_running, charge, fresh_database, later
-from tests.postgres import shared
+from tests.kit.postgres import shared
 
 POSTGRES = "postgresql+psycopg://alice:s3cret@db.example/books"
 

@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from chatbill.adapters.memory import ManualClock
 from chatbill.adapters.persistence import SqliteStore
 from chatbill.application.ports.store import Snapshot
-from chatbill.domain.audit import Difference
-from chatbill.domain.chat import Interaction, Outcome
-from chatbill.domain.ids import InteractionId
-from chatbill.domain.ledger import EntryKind, LedgerEntry
+from chatbill.domain.audit.proof import Difference
+from chatbill.domain.billing.ledger import EntryKind, LedgerEntry
+from chatbill.domain.chat.interactions import Interaction, Outcome
+from chatbill.domain.shared.ids import InteractionId
+from chatbill.testing import ManualClock
 from tests.contract.stores import fresh_database
-from tests.support import world
+from tests.kit.support import world
 
 CREDITS = 1_000_000
 CYCLES = 5

@@ -11,10 +11,10 @@ from annotated_types import Le
 from sqlalchemy import CheckConstraint, Connection, Engine
 from sqlalchemy.exc import DatabaseError
 
-from chatbill.adapters.persistence.sqlite_driver import load_driver
-from chatbill.adapters.persistence.tables import MAX_CREDITS, metadata
-from chatbill.domain.ledger import MAX_CREDITS as DOMAIN_MAX_CREDITS
-from chatbill.domain.wallets import MAX_HOLD_S
+from chatbill.adapters.persistence.sql.tables import MAX_CREDITS, metadata
+from chatbill.adapters.persistence.sqlite.driver import load_driver
+from chatbill.domain.billing.holds import MAX_HOLD_S
+from chatbill.domain.billing.ledger import MAX_CREDITS as DOMAIN_MAX_CREDITS
 from chatbill.settings import Settings
 from tests.adapters.persistence.databases import insert, postgres_engine, sqlite_engine, sqlite_objects
 from tests.contract.stores import empty_database

@@ -21,14 +21,14 @@ import pytest_asyncio
 from sqlalchemy import make_url
 
 from chatbill.adapters.persistence import PostgresStore, open_store
-from chatbill.adapters.persistence.postgres_driver import Patience, connect_for_store, load_driver, postgres_database
-from chatbill.adapters.persistence.postgres_wire import Answer, Message, Wire
+from chatbill.adapters.persistence.postgres.driver import Timeouts, connect_for_store, load_driver, postgres_database
+from chatbill.adapters.persistence.postgres.wire import Answer, Message, Wire
 from chatbill.adapters.persistence.repositories import SqlTransaction
-from chatbill.application.ports.repositories import HistoryFilter
+from chatbill.application.ports.repositories.interactions import HistoryFilter
 from chatbill.application.ports.store import Snapshot, StoreUnavailable, Transaction
-from chatbill.domain.errors import BrokenBooks, EmailTaken, InvalidRequest
-from chatbill.domain.ids import ConversationId, InteractionId, UserId, WalletId
-from chatbill.domain.wallets import Wallet
+from chatbill.domain.billing.wallets import Wallet
+from chatbill.domain.shared.errors import EmailTaken, InvalidRequest, InvariantViolation
+from chatbill.domain.shared.ids import ConversationId, InteractionId, UserId, WalletId
 from tests.contract.stores import (
     ALICE,
     PURSE,
@@ -42,8 +42,8 @@ from tests.contract.stores import (
     payment,
     user,
 )
-from tests.postgres import shared, start, stop
-from tests.postgres_proxy import Proxy, line_to
+from tests.kit.postgres import shared, start, stop
+from tests.kit.postgres_proxy import Proxy, line_to
 
 pytestmark = pytest.mark.postgres
 BOBS = WalletId("wallet-bob")
@@ -56,9 +56,9 @@ def url() -> str:
 
 @pytest_asyncio.fixture
 async def store(url: str) -> AsyncIterator[PostgresStore]:
-    """A store with little patience, in which Alice and Bob have 100 credits each."""
-    patience = Patience(statement_timeout_s=2, lock_timeout_s=0.3, idle_in_transaction_timeout_s=1)
-    opened = PostgresStore(make_url(url), writers=3, readers=2, queue_size=50, queue_timeout_s=0.5, patience=patience)
+    """A store with little timeouts, in which Alice and Bob have 100 credits each."""
+    timeouts = Timeouts(statement_timeout_s=2, lock_timeout_s=0.3, idle_in_transaction_timeout_s=1)
+    opened = PostgresStore(make_url(url), writers=3, readers=2, queue_size=50, queue_timeout_s=0.5, timeouts=timeouts)
     await opened.write(add_person)
     await opened.write(lambda tx: add_person(tx, "bob"))
     yield opened
@@ -157,7 +157,7 @@ async def test_a_transaction_that_stands_still_for_too_long_is_given_up(store: P
 
 
 async def test_who_reads_everything_may_take_time_over_it(url: str) -> None:
-    store = PostgresStore(make_url(url), readers=1, patience=Patience(idle_in_transaction_timeout_s=0.2))
+    store = PostgresStore(make_url(url), readers=1, timeouts=Timeouts(idle_in_transaction_timeout_s=0.2))
     await store.write(add_person)
 
     def slowly(snapshot: Snapshot) -> int:
@@ -196,7 +196,7 @@ async def test_work_that_goes_on_after_a_broken_rule_is_run_again_with_savepoint
         hold_one(tx)
         with pytest.raises(EmailTaken):
             tx.users.add(user("x", email="alice@example.org", wallet_id=PURSE))
-        with pytest.raises(BrokenBooks):
+        with pytest.raises(InvariantViolation):
             tx.wallets.save(Wallet(id=PURSE, posted=1, held=2, version=1))
         return hold_one(tx)
 
@@ -245,7 +245,7 @@ async def test_an_error_that_nobody_awaits_reaches_the_caller_and_nothing_is_kep
         hold_one(tx)
         tx.wallets.save(Wallet(id=WalletId("none")))
 
-    for work, error in ((taken, EmailTaken), (goes_on, EmailTaken), (changes_nothing, BrokenBooks)):
+    for work, error in ((taken, EmailTaken), (goes_on, EmailTaken), (changes_nothing, InvariantViolation)):
         with pytest.raises(error):
             await store.write(work)
     assert await held(store) == 0
@@ -254,7 +254,7 @@ async def test_an_error_that_nobody_awaits_reaches_the_caller_and_nothing_is_kep
 async def test_an_error_tells_no_more_of_a_row_than_the_rule_it_broke(store: PostgresStore) -> None:
     with pytest.raises(EmailTaken) as known:
         await store.write(lambda tx: tx.users.add(user("x", email="alice@example.org", wallet_id=PURSE)))
-    with pytest.raises(BrokenBooks, match="ck_wallets_available") as broken:
+    with pytest.raises(InvariantViolation, match="ck_wallets_available") as broken:
         await store.write(lambda tx: tx.wallets.save(Wallet(id=PURSE, posted=100, held=54321, version=1)))
     for caught in (known, broken):
         assert "alice@example" not in str(caught.value.__cause__)
@@ -280,7 +280,7 @@ async def test_an_id_that_is_too_long_names_nothing(store: PostgresStore) -> Non
     long = "x" * 64
     await store.write(lambda tx: tx.conversations.add(conversation(long)))
     assert await store.read(lambda snapshot: snapshot.conversations.get(ConversationId(long + "y"))) is None
-    with pytest.raises(BrokenBooks):
+    with pytest.raises(InvariantViolation):
         await store.write(lambda tx: tx.conversations.add(conversation(long + "y")))
 
 
@@ -302,9 +302,9 @@ async def test_a_snapshot_cannot_write(store: PostgresStore) -> None:
 
 
 async def test_nonsense_is_a_bug_and_no_trouble_of_the_database(store: PostgresStore) -> None:
-    with pytest.raises(BrokenBooks, match="does not understand"):
+    with pytest.raises(InvariantViolation, match="does not understand"):
         await store.write(lambda tx: tx.wallets.lock(object()))  # type: ignore[arg-type]
-    with pytest.raises(BrokenBooks, match="does not understand"):
+    with pytest.raises(InvariantViolation, match="does not understand"):
         await store.read(lambda snapshot: snapshot.ledger.of_wallet(PURSE, below_version=10**30, limit=9))
     assert await store.write(hold_one) == 1
 
@@ -339,7 +339,7 @@ async def test_no_more_may_wait_than_the_bound_nor_for_longer(store: PostgresSto
 async def test_commits_are_durable_even_where_the_database_would_not_mind(url: str) -> None:
     name = make_url(url).database
     shared().run(f"ALTER DATABASE {name} SET synchronous_commit = off")
-    raw = connect_for_store(postgres_database(load_driver()), make_url(url), Patience()).raw
+    raw = connect_for_store(postgres_database(load_driver()), make_url(url), Timeouts()).raw
     assert raw.execute("SHOW synchronous_commit").fetchone() == ("on",)
     raw.close()
 
@@ -386,8 +386,8 @@ async def test_a_connection_lost_at_the_commit_is_told_and_all_or_nothing_is_kep
 
 
 async def test_a_server_that_stands_still_holds_nobody_for_ever(url: str) -> None:
-    patience = Patience(answer_within_s=3)
-    store = PostgresStore(make_url(url), writers=1, readers=1, queue_timeout_s=0.4, patience=patience)
+    timeouts = Timeouts(answer_within_s=3)
+    store = PostgresStore(make_url(url), writers=1, readers=1, queue_timeout_s=0.4, timeouts=timeouts)
     await store.write(add_person)
     backend = await store.write(lambda tx: cast("Any", tx).wallets._connection.raw.info.backend_pid)
     os.kill(backend, signal.SIGSTOP)
@@ -436,7 +436,7 @@ async def test_a_snapshot_survives_a_connection_that_was_lost(url: str, line: Pr
 @pytest.mark.slow
 async def test_a_server_that_comes_back_is_found_again(caplog: pytest.LogCaptureFixture) -> None:
     server = start()
-    from chatbill.adapters.persistence import schema  # noqa: PLC0415
+    from chatbill.adapters.persistence.sql import schema  # noqa: PLC0415
 
     schema.upgrade(server.url())
     store = open_store(server.url().replace("postgres:@", "postgres:s3cret@"))
@@ -527,7 +527,7 @@ async def test_a_scan_that_is_left_in_the_middle_harms_nobody(store: PostgresSto
 @pytest.fixture
 def plan(url: str) -> Iterator[Callable[..., str]]:
     """How the server would run the statement that the store runs for a query, given enough rows."""
-    connection = connect_for_store(postgres_database(load_driver()), make_url(url), Patience())
+    connection = connect_for_store(postgres_database(load_driver()), make_url(url), Timeouts())
     ran: list[Message] = []
 
     class Listening(Wire):
@@ -572,7 +572,7 @@ async def test_sweeps_of_several_processes_do_not_trip_over_each_other(url: str)
     await stores[0].write(add_person)
     for number in range(10):
         await stores[0].write(lambda tx, number=number: add_running(tx, f"n{number}", held=1))  # type: ignore[misc]
-    from tests.support import world  # noqa: PLC0415
+    from tests.kit.support import world  # noqa: PLC0415
 
     sides = [world(store=store) for store in stores]
     for side in sides:

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from chatbill.adapters.persistence import open_store, sqlite_url
+from chatbill.application.audit.verify_ledger import VerifyLedger
 from chatbill.application.ports.store import Snapshot, Store
-from chatbill.application.use_cases.verify_ledger import VerifyLedger
-from chatbill.domain.audit import Difference
-from chatbill.domain.ledger import EntryKind
+from chatbill.domain.audit.proof import Difference
+from chatbill.domain.billing.ledger import EntryKind
 from tests.adapters.persistence.repeaters import ask_and_pay
 from tests.contract.stores import NOON, PURSE, add_person, fresh_database
-from tests.postgres import shared
+from tests.kit.postgres import shared
 
 ROOT = Path(__file__).parents[3]
 

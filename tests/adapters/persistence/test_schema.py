@@ -11,10 +11,11 @@ import pytest
 from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
-from chatbill.adapters.persistence import open_store, schema, sqlite_url
-from chatbill.adapters.persistence.rules import expected
-from chatbill.adapters.persistence.sqlite_driver import load_driver
-from chatbill.adapters.persistence.tables import metadata
+from chatbill.adapters.persistence import open_store, sqlite_url
+from chatbill.adapters.persistence.sql import schema
+from chatbill.adapters.persistence.sql.rules import expected
+from chatbill.adapters.persistence.sql.tables import metadata
+from chatbill.adapters.persistence.sqlite.driver import load_driver
 from chatbill.application.ports.store import StoreUnavailable
 from tests.adapters.persistence.databases import sqlite_objects
 
@@ -132,7 +133,7 @@ def test_an_address_that_cannot_be_used_is_refused_in_words(address: str) -> Non
 
 
 def test_processes_that_upgrade_at_the_same_time_wait_for_one_another(url: str) -> None:
-    program = "import sys; from chatbill.adapters.persistence import schema; schema.upgrade(sys.argv[1])"
+    program = "import sys; from chatbill.adapters.persistence.sql import schema; schema.upgrade(sys.argv[1])"
     processes = [
         subprocess.Popen([sys.executable, "-c", program, url], stderr=subprocess.PIPE, text=True) for _ in range(4)
     ]

@@ -10,11 +10,11 @@ import pytest
 from sqlalchemy import create_engine, make_url
 from sqlalchemy.pool import NullPool
 
-from chatbill.adapters.persistence import schema
-from chatbill.adapters.persistence.rules import expected
-from chatbill.adapters.persistence.tables import metadata
+from chatbill.adapters.persistence.sql import schema
+from chatbill.adapters.persistence.sql.rules import expected
+from chatbill.adapters.persistence.sql.tables import metadata
 from chatbill.application.ports.store import StoreUnavailable
-from tests.postgres import shared
+from tests.kit.postgres import shared
 
 pytestmark = pytest.mark.postgres
 
@@ -100,7 +100,7 @@ def test_the_audit_knows_every_rule_by_name(url: str) -> None:
 
 
 def test_processes_that_upgrade_at_the_same_time_wait_for_one_another(url: str) -> None:
-    program = "import sys; from chatbill.adapters.persistence import schema; schema.upgrade(sys.argv[1])"
+    program = "import sys; from chatbill.adapters.persistence.sql import schema; schema.upgrade(sys.argv[1])"
     processes = [
         subprocess.Popen([sys.executable, "-c", program, url], stderr=subprocess.PIPE, text=True) for _ in range(4)
     ]

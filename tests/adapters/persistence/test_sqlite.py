@@ -15,14 +15,15 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from chatbill.adapters.memory import CountingIds
-from chatbill.adapters.persistence import SqliteStore, open_store, sqlite_driver, sqlite_url
-from chatbill.adapters.persistence.place import Place
-from chatbill.application.ports.repositories import HistoryFilter
+from chatbill.adapters.persistence import SqliteStore, open_store, sqlite_url
+from chatbill.adapters.persistence.sqlite import driver as sqlite_driver
+from chatbill.adapters.persistence.sqlite.place import Place
+from chatbill.application.maintenance.write_check import WriteCheck
+from chatbill.application.ports.repositories.interactions import HistoryFilter
 from chatbill.application.ports.store import StoreUnavailable, Transaction
-from chatbill.application.write_check import WriteCheck
-from chatbill.domain.errors import BrokenBooks
-from chatbill.domain.wallets import Wallet
+from chatbill.domain.billing.wallets import Wallet
+from chatbill.domain.shared.errors import InvariantViolation
+from chatbill.testing import CountingIds
 from tests.contract.stores import ALICE, PURSE, TALK, add_person, add_running, fresh_database, later
 
 
@@ -38,7 +39,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest_asyncio.fixture
 async def store(path: Path) -> AsyncIterator[SqliteStore]:
-    """A store with little patience, in which Alice has 100 credits."""
+    """A store with little timeouts, in which Alice has 100 credits."""
     opened = SqliteStore(path, busy_timeout_s=0.1, queue_timeout_s=0.5, queue_size=50, readers=2)
     await opened.write(add_person)
     yield opened
@@ -307,12 +308,12 @@ async def test_a_snapshot_cannot_write(store: SqliteStore) -> None:
 
 
 async def test_a_wallet_is_not_saved_over_entries_it_has_not_seen(store: SqliteStore) -> None:
-    with pytest.raises(BrokenBooks, match="entries after"):
+    with pytest.raises(InvariantViolation, match="entries after"):
         await store.write(lambda tx: tx.wallets.save(Wallet(id=PURSE, posted=100, held=1, version=0)))
 
 
 async def test_nonsense_is_a_bug_and_no_trouble_of_the_database(store: SqliteStore) -> None:
-    with pytest.raises(BrokenBooks, match="does not understand"):
+    with pytest.raises(InvariantViolation, match="does not understand"):
         await store.write(lambda tx: tx.wallets.lock(object()))  # type: ignore[arg-type]
     assert await store.write(grow) == 1
 

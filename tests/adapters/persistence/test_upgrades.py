@@ -11,22 +11,23 @@ from typing import Any
 import psycopg
 import pytest
 
-from chatbill.adapters.memory import ManualClock
-from chatbill.adapters.persistence import open_store, schema, sqlite_url
-from chatbill.adapters.persistence.sqlite_driver import load_driver
-from chatbill.application.by_hand import ByHand
-from chatbill.application.messages import Message
-from chatbill.application.replay import Replay
-from chatbill.application.replies import Reply
-from chatbill.application.use_cases.create_api_key import NewApiKey
-from chatbill.application.use_cases.sign_in import Credentials
-from chatbill.application.use_cases.top_up import Order
-from chatbill.domain.audit import Difference
-from chatbill.domain.chat import Outcome
-from chatbill.domain.errors import Conflict, InsufficientCredits
-from chatbill.domain.ids import ApiKeyId, ConversationId, InteractionId
-from tests.postgres import shared
-from tests.support import PASSWORD, World, world
+from chatbill.adapters.persistence import open_store, sqlite_url
+from chatbill.adapters.persistence.sql import schema
+from chatbill.adapters.persistence.sqlite.driver import load_driver
+from chatbill.application.accounts.create_api_key import NewApiKey
+from chatbill.application.accounts.sign_in import Credentials
+from chatbill.application.administration.admin_action import AdminAction
+from chatbill.application.billing.top_up import Order
+from chatbill.application.chat.messages import Message
+from chatbill.application.chat.replay import Replay
+from chatbill.application.chat.replies import Reply
+from chatbill.domain.audit.proof import Difference
+from chatbill.domain.chat.interactions import Outcome
+from chatbill.domain.shared.errors import Conflict, InsufficientCredits
+from chatbill.domain.shared.ids import ApiKeyId, ConversationId, InteractionId
+from chatbill.testing import ManualClock
+from tests.kit.postgres import shared
+from tests.kit.support import PASSWORD, World, world
 
 BOOKS = Path(__file__).with_name("books_of_0001.sql")
 TABLES = (
@@ -158,7 +159,7 @@ async def test_people_find_everything_and_go_on_where_they_were(filled: tuple[st
     assert ended.usage.prompt_tokens > 20
     assert len((await use_cases.list_history(alice, limit=100)).items) == len(history) + 1
 
-    by_hand = ByHand(reason="the rest")
+    by_hand = AdminAction(reason="the rest")
     assert (await use_cases.refund(alice, InteractionId("old-35"), by_hand)).amount == 1
     with pytest.raises(Conflict):
         await use_cases.refund(alice, InteractionId("old-35"), by_hand)

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from chatbill.adapters.security.tokens import JwtTokens
 from chatbill.application.ports.tokens import Claims
-from chatbill.domain.errors import TokenExpired, Unauthenticated
-from chatbill.domain.ids import SessionId, UserId
+from chatbill.domain.shared.errors import TokenExpired, Unauthenticated
+from chatbill.domain.shared.ids import SessionId, UserId
 
 KEY = b"0123456789abcdef0123456789abcdef"
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)

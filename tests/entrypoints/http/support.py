@@ -16,7 +16,7 @@ from litestar import Litestar
 
 from chatbill.adapters.inference.scripted import ScriptedEngine
 from chatbill.entrypoints.http import HttpConfig, create_app
-from tests.support import CATALOGUE, PASSWORD, World, world
+from tests.kit.support import CATALOGUE, PASSWORD, World, world
 
 Event = tuple[str, dict[str, Any]]
 

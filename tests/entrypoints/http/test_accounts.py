@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 
 from tests.entrypoints.http.support import Api
-from tests.support import PASSWORD
+from tests.kit.support import PASSWORD
 
 ADA = {"username": "ada", "email": "ada@example.org", "password": PASSWORD}
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chatbill.entrypoints.http.addresses import ClientAddresses
+from chatbill.entrypoints.web.addresses import ClientAddresses
 
 
 def _scope(client: str | None, *forwarded: str) -> Any:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from chatbill.application.use_cases.register import Registration
-from chatbill.domain.users import UserRole
+from chatbill.application.accounts.register import Registration
+from chatbill.domain.accounts.users import UserRole
 from tests.entrypoints.http.support import Api, say
-from tests.support import PASSWORD
+from tests.kit.support import PASSWORD
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import httpx
 
 from chatbill.application.ports.payments import Collected
-from chatbill.domain.payments import Payment
+from chatbill.domain.billing.payments import Payment
 from tests.entrypoints.http.support import Api, api, say
 
 

@@ -7,10 +7,10 @@ import asyncio
 import httpx
 import pytest
 
-from chatbill.adapters.inference.caching import AnswerCache, CachingEngine
+from chatbill.adapters.inference.caching.engine import AnswerCache, CachingEngine
 from chatbill.adapters.inference.scripted import ScriptedEngine
 from tests.entrypoints.http.support import Api, api, eventually, say, stream
-from tests.support import CATALOGUE, PRO
+from tests.kit.support import CATALOGUE, PRO
 
 
 async def test_a_reply_comes_with_its_cost_and_the_balance_after_it(alice: httpx.AsyncClient) -> None:

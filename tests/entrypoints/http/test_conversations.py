@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from tests.entrypoints.http.support import Api, say
-from tests.support import PRO
+from tests.kit.support import PRO
 
 
 async def test_a_conversation_is_listed_read_renamed_and_deleted(alice: httpx.AsyncClient) -> None:

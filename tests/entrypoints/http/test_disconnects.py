@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from chatbill.application.events import Accepted, Delta
-from chatbill.application.messages import Message
+from chatbill.application.chat.events import Accepted, Delta
+from chatbill.application.chat.messages import Message
 from chatbill.entrypoints.http.event_stream import ChatbillEvents, ReplyStream
 from tests.entrypoints.http.support import Api, api, eventually, say, served, stream
 

@@ -15,8 +15,8 @@ from chatbill.entrypoints.http.controllers.health import HealthView, ReadinessVi
 from chatbill.entrypoints.http.documentation import examples
 from chatbill.entrypoints.http.documentation.responses import ProblemDetails
 from chatbill.entrypoints.http.openai import views as openai
-from chatbill.entrypoints.http.problem_kinds import KINDS
 from chatbill.entrypoints.http.views import accounts, api_keys, billing, chat, models
+from chatbill.entrypoints.web.problem_kinds import KINDS
 from tests.entrypoints.http.support import Api
 
 CONTRACT = {

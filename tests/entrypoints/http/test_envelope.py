@@ -14,13 +14,13 @@ import pytest
 from chatbill.adapters.memory import MemoryStore
 from chatbill.application.ports.rate_limits import Limit
 from chatbill.application.ports.store import Snapshot, StoreUnavailable, Transaction
-from chatbill.domain.errors import ChatbillError, ModelUnavailable, Overloaded, RateLimited
+from chatbill.domain.shared.errors import ChatbillError, ModelUnavailable, Overloaded, RateLimited
 from chatbill.entrypoints.http import HttpConfig
-from chatbill.entrypoints.http.problem_kinds import KINDS
-from chatbill.entrypoints.http.problems import problem_of
-from tests.engines import ControlledEngine
+from chatbill.entrypoints.web.problem_kinds import KINDS
+from chatbill.entrypoints.web.problems import problem_of
 from tests.entrypoints.http.support import Api, api, eventually, say
-from tests.support import CATALOGUE, PASSWORD
+from tests.kit.engines import ControlledEngine
+from tests.kit.support import CATALOGUE, PASSWORD
 
 T = TypeVar("T")
 
@@ -275,7 +275,7 @@ async def test_the_root_leads_on_unless_somebody_else_answers_there() -> None:
 
 
 def test_every_error_of_the_tree_has_a_status() -> None:
-    from chatbill.domain import errors  # noqa: PLC0415
+    from chatbill.domain.shared import errors  # noqa: PLC0415
 
     tree = [errors.ChatbillError]
     for error in tree:

@@ -9,13 +9,13 @@ from typing import Any
 import httpx
 import pytest
 
-from chatbill.adapters.inference.caching import AnswerCache, CachingEngine
+from chatbill.adapters.inference.caching.engine import AnswerCache, CachingEngine
 from chatbill.adapters.inference.scripted import ScriptedEngine
-from chatbill.domain.chat import Role, Turn
-from chatbill.domain.errors import TooLarge
-from tests.engines import ControlledEngine
+from chatbill.domain.chat.conversations import Role, Turn
+from chatbill.domain.shared.errors import TooLarge
 from tests.entrypoints.http.support import Api, api, eventually, served
-from tests.support import CATALOGUE
+from tests.kit.engines import ControlledEngine
+from tests.kit.support import CATALOGUE
 
 SYSTEM = {"role": "system", "content": "Be brief."}
 HELLO = {"role": "user", "content": "Hello there"}

@@ -10,9 +10,9 @@ import httpx
 import pytest
 
 from chatbill.entrypoints.http import HttpConfig
-from tests.engines import ControlledEngine
 from tests.entrypoints.http.support import api, events_of, eventually, say, served, stream
-from tests.support import CATALOGUE
+from tests.kit.engines import ControlledEngine
+from tests.kit.support import CATALOGUE
 
 STREAM = {"Accept": "text/event-stream"}
 

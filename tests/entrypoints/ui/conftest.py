@@ -7,7 +7,7 @@ import pytest
 from starlette.responses import PlainTextResponse
 
 from chatbill.entrypoints.ui import WebConfig, create_web
-from tests.support import World, world
+from tests.kit.support import World, world
 
 SITE = "http://chat.example.org"
 FROM_HERE = {"Origin": SITE}

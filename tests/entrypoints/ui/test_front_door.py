@@ -8,7 +8,7 @@ import pytest
 from chatbill.entrypoints.ui import create_web
 from tests.entrypoints.ui.conftest import FROM_HERE, SITE
 from tests.entrypoints.ui.test_session import registered
-from tests.support import World
+from tests.kit.support import World
 
 JOIN = {"data": [], "fn_index": 0, "session_hash": "tab"}
 

@@ -8,12 +8,12 @@ from typing import Any
 import httpx
 import pytest
 
-from chatbill.application.use_cases.create_api_key import NewApiKey
-from chatbill.domain.api_keys import SECRET_CHARS
-from chatbill.domain.errors import Unauthenticated
+from chatbill.application.accounts.create_api_key import NewApiKey
+from chatbill.domain.accounts.api_keys import SECRET_CHARS
+from chatbill.domain.shared.errors import Unauthenticated
 from tests.entrypoints.ui.conftest import FROM_HERE
 from tests.entrypoints.ui.test_session import registered
-from tests.support import World
+from tests.kit.support import World
 
 KEYS = "/web/api-keys"
 

@@ -6,17 +6,17 @@ from decimal import Decimal
 
 import pytest
 
+from chatbill.application.accounts.register import Account
+from chatbill.application.chat.list_models import ModelOffer
 from chatbill.application.ports.engine import ModelState, ModelStatus
-from chatbill.application.use_cases.list_models import ModelOffer
-from chatbill.application.use_cases.register import Account
-from chatbill.domain.chat import Interaction, Outcome
-from chatbill.domain.credits import Price
-from chatbill.domain.errors import InsufficientCredits, InvalidRequest, Overloaded
-from chatbill.domain.ids import ConversationId, HoldId, InteractionId, UserId, WalletId
-from chatbill.domain.payments import Money, Package
-from chatbill.domain.users import UserRole
+from chatbill.domain.accounts.users import UserRole
+from chatbill.domain.billing.payments import Money, Package
+from chatbill.domain.billing.prices import Price
+from chatbill.domain.chat.interactions import Interaction, Outcome
+from chatbill.domain.shared.errors import InsufficientCredits, InvalidRequest, Overloaded
+from chatbill.domain.shared.ids import ConversationId, HoldId, InteractionId, UserId, WalletId
 from chatbill.entrypoints.ui import rendering
-from tests.support import CATALOGUE, MINI, PRO
+from tests.kit.support import CATALOGUE, MINI, PRO
 
 NAMES = {MINI: "Demo mini", PRO: "Demo pro"}
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)

@@ -3,10 +3,10 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from chatbill.domain.errors import RateLimited
+from chatbill.domain.shared.errors import RateLimited
 from chatbill.entrypoints.ui.session import problem
 from tests.entrypoints.ui.conftest import FROM_HERE
-from tests.support import PASSWORD, World
+from tests.kit.support import PASSWORD, World
 
 ALICE = {"username": "alice", "email": "alice@example.org", "password": PASSWORD}
 

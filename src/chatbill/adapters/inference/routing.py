@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Iterable, Mapping
 
 from chatbill.application.ports.engine import Engine, Generation, GenerationRequest, ModelStatus
-from chatbill.domain.errors import ModelUnavailable
-from chatbill.domain.ids import ModelId
+from chatbill.domain.shared.errors import ModelUnavailable
+from chatbill.domain.shared.ids import ModelId
 
 
 class RoutedEngine:

@@ -20,13 +20,13 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle, islice
 
-from chatbill.adapters.inference.pieces import PieceMaker
+from chatbill.adapters.inference.chunks import ChunkBuilder
 from chatbill.adapters.inference.window import fit_window
-from chatbill.application.ports.engine import Generation, GenerationRequest, ModelState, ModelStatus, Piece
-from chatbill.domain.catalogue import Catalogue
-from chatbill.domain.chat import Turn
-from chatbill.domain.errors import GenerationFailed, ModelUnavailable, OutOfMemory, Overloaded
-from chatbill.domain.ids import ModelId
+from chatbill.application.ports.engine import Chunk, Generation, GenerationRequest, ModelState, ModelStatus
+from chatbill.domain.chat.catalogue import Catalogue
+from chatbill.domain.chat.conversations import Turn
+from chatbill.domain.shared.errors import GenerationFailed, ModelUnavailable, OutOfMemory, Overloaded
+from chatbill.domain.shared.ids import ModelId
 
 _DIRECTIVE = re.compile(
     r"\[\[(?:(?P<wait>sleep|pause):(?P<seconds>\d+(?:\.\d+)?)"
@@ -149,7 +149,7 @@ class _ScriptedGeneration:
         self.model = request.model
         self._script = Script.of(request.turns[-1].text)
         self._max_tokens = max_tokens
-        self._pieces = PieceMaker(request.stop)
+        self._pieces = ChunkBuilder(request.stop)
         self._prompt_tokens = prompt_tokens
         self._places = places
         self._ended = asyncio.Event()
@@ -160,7 +160,7 @@ class _ScriptedGeneration:
         """Words of the conversation that fitted."""
         return self._prompt_tokens
 
-    async def stream(self) -> AsyncIterator[Piece]:
+    async def stream(self) -> AsyncIterator[Chunk]:
         """One piece a word."""
         try:
             await self._wait(self._script.sleep_s)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence, Sized
 from typing import TypeVar
 
-from chatbill.domain.chat import Role, Turn
-from chatbill.domain.errors import TooLarge
+from chatbill.domain.chat.conversations import Role, Turn
+from chatbill.domain.shared.errors import TooLarge
 
 Encoded = TypeVar("Encoded", bound=Sized)
 """What a prompt became; its length is in tokens."""

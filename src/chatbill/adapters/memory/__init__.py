@@ -1,15 +1,5 @@
-"""Everything in memory: for embedding, for property tests, and for trying an idea; standard library only."""
+"""The store in memory, for embedding and for property-based tests; standard library only."""
 
-from chatbill.adapters.memory.environment import CountingIds, ManualClock
-from chatbill.adapters.memory.fakes import FreeRateLimits, InstantEngine, PlainPasswords, PlainTokens
 from chatbill.adapters.memory.store import MemoryStore
 
-__all__ = [
-    "CountingIds",
-    "FreeRateLimits",
-    "InstantEngine",
-    "ManualClock",
-    "MemoryStore",
-    "PlainPasswords",
-    "PlainTokens",
-]
+__all__ = ["MemoryStore"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chatbill.application.ports.payments import Collected
-from chatbill.domain.payments import Payment
+from chatbill.domain.billing.payments import Payment
 
 
 class SandboxPayments:

@@ -7,8 +7,8 @@ from pathlib import Path
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from chatbill.adapters.persistence.postgres import PostgresStore
-from chatbill.adapters.persistence.sqlite import SqliteStore
+from chatbill.adapters.persistence.postgres.store import PostgresStore
+from chatbill.adapters.persistence.sqlite.store import SqliteStore
 from chatbill.application.ports.store import Store
 
 _FORMS = "sqlite:///PATH or postgresql://USER:PASSWORD@HOST/NAME"

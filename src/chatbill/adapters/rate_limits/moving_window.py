@@ -13,7 +13,7 @@ from limits.aio.strategies import MovingWindowRateLimiter
 
 from chatbill.adapters.rate_limits.storage import BoundedMemoryStorage
 from chatbill.application.ports.rate_limits import Limit
-from chatbill.domain.errors import RateLimited
+from chatbill.domain.shared.errors import RateLimited
 
 
 class MovingWindowRateLimits:

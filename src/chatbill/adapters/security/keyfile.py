@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from chatbill.domain.errors import ChatbillError
+from chatbill.domain.shared.errors import ChatbillError
 
 NEW_KEY_BYTES: Final = 48
 MIN_KEY_BYTES: Final = 32

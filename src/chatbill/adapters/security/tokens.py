@@ -12,8 +12,8 @@ from typing import Any, Final
 import jwt
 
 from chatbill.application.ports.tokens import Claims
-from chatbill.domain.errors import TokenExpired, Unauthenticated
-from chatbill.domain.ids import SessionId, UserId
+from chatbill.domain.shared.errors import TokenExpired, Unauthenticated
+from chatbill.domain.shared.ids import SessionId, UserId
 
 ALGORITHM: Final = "HS256"
 TYPE: Final = "at+jwt"  # explicit typing, RFC 8725 section 3.11; the name is RFC 9068's

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from chatbill.domain.chat import Turn
-from chatbill.domain.ids import ModelId, UserId
+from chatbill.domain.chat.conversations import Turn
+from chatbill.domain.shared.ids import ModelId, UserId
 
 GREEDY_BELOW = 1e-5
 """Temperatures below are greedy: they pick the likeliest token all the same, and scores divided by them overflow."""
@@ -36,7 +36,7 @@ class GenerationRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class Chunk:
     """The next part of a reply: text, and the number of tokens that made it (at least 1).
 
     Text can be empty where a token completes no character, and one piece can carry several tokens. A piece without
@@ -47,7 +47,7 @@ class Piece:
     tokens: int
 
 
-THINKING = Piece("", 0)
+THINKING = Chunk("", 0)
 """Comes before the reply, once at most: from then on nobody waits for a first token, only for the whole reply."""
 
 
@@ -84,7 +84,7 @@ class Generation(Protocol):
         """True when nothing will be computed, because this reply was written before. Known before anything is said."""
         ...
 
-    def stream(self) -> AsyncIterator[Piece]:
+    def stream(self) -> AsyncIterator[Chunk]:
         """Write the reply; call it once.
 
         Ends when the model is done or `max_tokens` are written. Raises `GenerationFailed` (`OutOfMemory` among

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from chatbill.domain.payments import Payment
+from chatbill.domain.billing.payments import Payment
 
 
 @dataclass(frozen=True, slots=True)

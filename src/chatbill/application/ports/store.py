@@ -5,31 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
-from chatbill.application.ports.repositories import (
-    ApiKeyReader,
-    ApiKeyRepository,
-    BooksReader,
-    ConversationReader,
-    ConversationRepository,
-    HoldReader,
-    HoldRepository,
-    IdempotencyReader,
-    IdempotencyRepository,
-    InteractionReader,
-    InteractionRepository,
-    LedgerReader,
-    LedgerRepository,
-    PaymentReader,
-    PaymentRepository,
-    SessionReader,
-    SessionRepository,
-    UserReader,
-    UserRepository,
-    WalletReader,
-    WalletRepository,
-    WriteChecks,
-)
-from chatbill.domain.errors import ChatbillError
+from chatbill.application.ports.repositories.api_keys import ApiKeyReader, ApiKeyRepository
+from chatbill.application.ports.repositories.audit import AuditReader
+from chatbill.application.ports.repositories.conversations import ConversationReader, ConversationRepository
+from chatbill.application.ports.repositories.holds import HoldReader, HoldRepository
+from chatbill.application.ports.repositories.idempotency import IdempotencyReader, IdempotencyRepository
+from chatbill.application.ports.repositories.interactions import InteractionReader, InteractionRepository
+from chatbill.application.ports.repositories.ledger import LedgerReader, LedgerRepository
+from chatbill.application.ports.repositories.payments import PaymentReader, PaymentRepository
+from chatbill.application.ports.repositories.sessions import SessionReader, SessionRepository
+from chatbill.application.ports.repositories.users import UserReader, UserRepository
+from chatbill.application.ports.repositories.wallets import WalletReader, WalletRepository
+from chatbill.application.ports.repositories.write_checks import WriteChecks
+from chatbill.domain.shared.errors import ChatbillError
 
 T = TypeVar("T")
 
@@ -72,7 +60,7 @@ class Snapshot(Protocol):
     @property
     def idempotency(self) -> IdempotencyReader: ...
     @property
-    def books(self) -> BooksReader: ...
+    def books(self) -> AuditReader: ...
 
 
 class Transaction(Protocol):
@@ -109,8 +97,8 @@ class Store(Protocol):
         """Run `work` atomically and durably, and return what it returns once that is on disk.
 
         `work` may run more than once, so it only reads, decides and saves. When it raises, nothing is kept and the
-        error reaches the caller. Raises `StoreUnavailable` when the store itself fails, and `BrokenBooks` when the
-        work would break a rule that the store guards.
+        error reaches the caller. Raises `StoreUnavailable` when the store itself fails, and
+        `InvariantViolation` when the work would break a rule that the store guards.
         """
         ...
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from chatbill.domain.ids import SessionId, UserId
+from chatbill.domain.shared.ids import SessionId, UserId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

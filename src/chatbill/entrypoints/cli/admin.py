@@ -6,9 +6,9 @@ import sys
 
 import click
 
-from chatbill.application.use_cases.register import Registration
-from chatbill.domain.users import UserRole
-from chatbill.domain.wording import credits_text
+from chatbill.application.accounts.register import Registration
+from chatbill.domain.accounts.users import UserRole
+from chatbill.domain.shared.wording import credits_text
 from chatbill.entrypoints.cli.wiring import run, settings_from
 
 

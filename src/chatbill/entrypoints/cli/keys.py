@@ -9,13 +9,13 @@ from typing import Any
 
 import click
 
-from chatbill.application.by_hand import ByHand
-from chatbill.application.use_cases.list_keys_of_user import KeyRecord
-from chatbill.application.use_cases.revoke_keys import RevokedKey, WhichKeys
+from chatbill.application.administration.admin_action import AdminAction
+from chatbill.application.administration.list_keys_of_user import KeyRecord
+from chatbill.application.administration.revoke_keys import RevokedKey, WhichKeys
 from chatbill.container import Container
-from chatbill.domain.api_keys import MAX_ID_CHARS, PREFIX, ApiKey
-from chatbill.domain.ids import ApiKeyId
-from chatbill.domain.wording import credits_text
+from chatbill.domain.accounts.api_keys import MAX_ID_CHARS, PREFIX, ApiKey
+from chatbill.domain.shared.ids import ApiKeyId
+from chatbill.domain.shared.wording import credits_text
 from chatbill.entrypoints.cli.wiring import run, settings_from
 
 _as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object a key, for machines.")
@@ -62,7 +62,7 @@ def revoke(key: tuple[ApiKeyId, ...], owner: str | None, by: str, reason: str, *
 
     async def work(container: Container) -> list[RevokedKey]:
         principal = await container.find_administrator()(by)
-        return await container.revoke_keys()(principal, WhichKeys(ids=key, owner=owner), ByHand(reason=reason))
+        return await container.revoke_keys()(principal, WhichKeys(ids=key, owner=owner), AdminAction(reason=reason))
 
     _tell_revoked(run(settings_from(), work, upgrade=False), as_json=as_json)
 

@@ -8,9 +8,9 @@ from dataclasses import asdict
 
 import click
 
-from chatbill.application.use_cases.verify_ledger import Verdict
-from chatbill.domain.audit import RULES, Difference
-from chatbill.domain.errors import ChatbillError
+from chatbill.application.audit.verify_ledger import Verdict
+from chatbill.domain.audit.proof import RULES, Difference
+from chatbill.domain.shared.errors import ChatbillError
 from chatbill.entrypoints.cli.wiring import run, settings_from
 
 UNREADABLE = 2

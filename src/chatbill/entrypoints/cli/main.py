@@ -7,7 +7,7 @@ import sys
 import click
 
 from chatbill import __version__
-from chatbill.domain.errors import ChatbillError
+from chatbill.domain.shared.errors import ChatbillError
 from chatbill.entrypoints.cli.admin import admin
 from chatbill.entrypoints.cli.db import db
 from chatbill.entrypoints.cli.keys import keys

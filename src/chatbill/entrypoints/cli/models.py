@@ -11,8 +11,8 @@ from typing import Any, TypeAlias
 import click
 
 from chatbill.container import Container
-from chatbill.domain.credits import Price
-from chatbill.domain.errors import ChatbillError
+from chatbill.domain.billing.prices import Price
+from chatbill.domain.shared.errors import ChatbillError
 from chatbill.entrypoints.cli.progress import LoadingProgress
 from chatbill.entrypoints.cli.wiring import settings_from
 

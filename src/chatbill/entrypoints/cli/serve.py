@@ -13,9 +13,9 @@ import structlog
 from chatbill.container import Container
 from chatbill.entrypoints.cli.progress import LoadingProgress
 from chatbill.entrypoints.cli.wiring import opened, settings_from
-from chatbill.entrypoints.serving import Serving, bind
-from chatbill.entrypoints.serving import serve as serve_app
-from chatbill.entrypoints.timers import timers
+from chatbill.entrypoints.web.serving import Serving, bind
+from chatbill.entrypoints.web.serving import serve as serve_app
+from chatbill.entrypoints.web.timers import timers
 from chatbill.settings import Settings
 
 Mode = Literal["all", "api", "ui"]

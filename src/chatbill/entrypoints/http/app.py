@@ -10,8 +10,7 @@ from litestar.di import Provide
 from litestar.plugins.pydantic import PydanticPlugin
 from litestar.types import ControllerRouterHandler, LifeSpanReceive, LifeSpanScope, LifeSpanSend, Receive, Scope, Send
 
-from chatbill.application.service import UseCases
-from chatbill.entrypoints.http.addresses import ClientAddresses
+from chatbill.application.assembly import UseCases
 from chatbill.entrypoints.http.authentication import bearer_guard, provide_principal
 from chatbill.entrypoints.http.bodies import JsonRequest
 from chatbill.entrypoints.http.config import HttpConfig
@@ -22,13 +21,14 @@ from chatbill.entrypoints.http.controllers.billing import BillingController
 from chatbill.entrypoints.http.controllers.chat import ChatController
 from chatbill.entrypoints.http.controllers.conversations import ConversationController
 from chatbill.entrypoints.http.controllers.health import HealthController
-from chatbill.entrypoints.http.controllers.openai import OpenAIController
 from chatbill.entrypoints.http.controllers.root import read_root
 from chatbill.entrypoints.http.controllers.sign_in import SignInController
 from chatbill.entrypoints.http.documentation.openapi import NEEDS_BEARER, openapi_config
-from chatbill.entrypoints.http.envelope import Envelope
+from chatbill.entrypoints.http.openai.controller import OpenAIController
 from chatbill.entrypoints.http.openai.views import BALANCE_HEADER, CACHED_HEADER, CHARGED_HEADER
-from chatbill.entrypoints.http.problems import answer_with_problem
+from chatbill.entrypoints.web.addresses import ClientAddresses
+from chatbill.entrypoints.web.envelope import Envelope
+from chatbill.entrypoints.web.problems import answer_with_problem
 
 CORS_EXPOSED = ["Retry-After", BALANCE_HEADER, CACHED_HEADER, CHARGED_HEADER, "X-Request-Id"]
 CORS_MAX_AGE_S = 600

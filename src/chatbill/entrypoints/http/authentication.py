@@ -9,10 +9,10 @@ from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 from litestar.types import Guard
 
-from chatbill.application.principal import Principal
-from chatbill.application.service import UseCases
-from chatbill.domain.api_keys import looks_like_key
-from chatbill.domain.errors import Unauthenticated
+from chatbill.application.accounts.principal import Principal
+from chatbill.application.assembly import UseCases
+from chatbill.domain.accounts.api_keys import looks_like_key
+from chatbill.domain.shared.errors import Unauthenticated
 from chatbill.entrypoints.http.bodies import JsonRequest
 
 SCHEME = "bearer"

@@ -11,9 +11,9 @@ from litestar.exceptions import InternalServerException, SerializationException
 from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 from litestar.serialization import decode_json
 
-from chatbill.application.principal import Principal
-from chatbill.domain.errors import TooLarge
-from chatbill.entrypoints.http.problems import ClientLeft, MalformedRequest, UnsupportedMediaType
+from chatbill.application.accounts.principal import Principal
+from chatbill.domain.shared.errors import TooLarge
+from chatbill.entrypoints.web.problems import ClientLeft, MalformedRequest, UnsupportedMediaType
 
 DRAIN_BYTES: Final = 16_777_216
 DRAIN_S: Final = 5.0

@@ -12,10 +12,10 @@ from litestar.response.streaming import ASGIStreamingResponse
 from litestar.serialization import encode_json
 from litestar.types import Receive, Send
 
-from chatbill.application.events import Accepted, Completed, Delta, Event, Failed, Stopped
-from chatbill.entrypoints.http.problems import problem_of, problem_of_reply
-from chatbill.entrypoints.http.replies import WatchedReply, let_go, until_gone
+from chatbill.application.chat.events import Accepted, Completed, Delta, Event, Failed, Stopped
 from chatbill.entrypoints.http.views.chat import ReplyView
+from chatbill.entrypoints.web.problems import problem_of, problem_of_reply
+from chatbill.entrypoints.web.replies import WatchedReply, let_go, until_gone
 
 MEDIA_TYPE: Final = "text/event-stream"
 HEADERS: Final = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}

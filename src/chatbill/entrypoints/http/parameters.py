@@ -9,8 +9,8 @@ from typing import Annotated, Final
 from litestar.openapi.spec import Example
 from litestar.params import HeaderParameter, QueryParameter
 
-from chatbill.application.ports.repositories import Period
-from chatbill.domain.errors import InvalidRequest
+from chatbill.application.ports.repositories.paging import Period
+from chatbill.domain.shared.errors import InvalidRequest
 
 MAX_ID_CHARS: Final = 64
 MAX_QUERY_CHARS: Final = 200

@@ -14,18 +14,18 @@ from pydantic import (
 )
 from pydantic import model_validator as validates
 
-from chatbill.application.by_hand import ByHand
-from chatbill.application.messages import Message
-from chatbill.application.use_cases.change_password import PasswordChange
-from chatbill.application.use_cases.create_api_key import NewApiKey
-from chatbill.application.use_cases.register import Registration
-from chatbill.application.use_cases.sign_in import Credentials
-from chatbill.application.use_cases.top_up import Order
-from chatbill.domain.errors import FieldError, InvalidRequest
-from chatbill.domain.ids import ConversationId
+from chatbill.application.accounts.change_password import PasswordChange
+from chatbill.application.accounts.create_api_key import NewApiKey
+from chatbill.application.accounts.register import Registration
+from chatbill.application.accounts.sign_in import Credentials
+from chatbill.application.administration.admin_action import AdminAction
+from chatbill.application.billing.top_up import Order
+from chatbill.application.chat.messages import Message
+from chatbill.domain.shared.errors import FieldError, InvalidRequest
+from chatbill.domain.shared.ids import ConversationId
 from chatbill.entrypoints.http.parameters import checked_moment
-from chatbill.entrypoints.http.problems import MalformedRequest
-from chatbill.entrypoints.http.wording import body_fault
+from chatbill.entrypoints.web.problems import MalformedRequest
+from chatbill.entrypoints.web.wording import body_fault
 
 MAX_LINE_CHARS = 1_024
 """Bounds what is looked up or hashed; the rules for names and passwords are the domain's."""
@@ -185,9 +185,9 @@ class CreditsBody(Body):
     amount: int = Field(description="Credits to add; to take, where it is negative.", examples=[25])
     reason: str = Field(description="1 to 500 characters; it stays in the ledger.", examples=["Sorry for the outage"])
 
-    def to_order(self, idempotency_key: str | None) -> ByHand:
+    def to_order(self, idempotency_key: str | None) -> AdminAction:
         """As the use case takes it."""
-        return ByHand(reason=self.reason, idempotency_key=idempotency_key)
+        return AdminAction(reason=self.reason, idempotency_key=idempotency_key)
 
 
 class RefundBody(Body):
@@ -196,6 +196,6 @@ class RefundBody(Body):
     amount: int | None = Field(default=None, description="Credits to give back; left out: all that is left.")
     reason: str = Field(description="1 to 500 characters; it stays in the ledger.", examples=["The reply was useless"])
 
-    def to_order(self, idempotency_key: str | None) -> ByHand:
+    def to_order(self, idempotency_key: str | None) -> AdminAction:
         """As the use case takes it."""
-        return ByHand(reason=self.reason, idempotency_key=idempotency_key)
+        return AdminAction(reason=self.reason, idempotency_key=idempotency_key)

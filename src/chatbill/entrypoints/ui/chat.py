@@ -9,14 +9,14 @@ from contextlib import aclosing
 
 import gradio as gr
 
-from chatbill.application.events import Accepted, Delta, Failed
-from chatbill.application.messages import Message
-from chatbill.application.principal import Principal
-from chatbill.application.replay import Replay
-from chatbill.application.replies import Reply
-from chatbill.application.service import UseCases
-from chatbill.domain.errors import ChatbillError
-from chatbill.domain.ids import ConversationId, InteractionId
+from chatbill.application.accounts.principal import Principal
+from chatbill.application.assembly import UseCases
+from chatbill.application.chat.events import Accepted, Delta, Failed
+from chatbill.application.chat.messages import Message
+from chatbill.application.chat.replay import Replay
+from chatbill.application.chat.replies import Reply
+from chatbill.domain.shared.errors import ChatbillError
+from chatbill.domain.shared.ids import ConversationId, InteractionId
 from chatbill.entrypoints.ui import rendering
 from chatbill.entrypoints.ui.batches import batches
 from chatbill.entrypoints.ui.rendering import ChatMessage

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from chatbill.entrypoints.http.envelope import Envelope
+from chatbill.entrypoints.web.envelope import Envelope
 
 PAGES = frozenset({"/", "/ui", "/ui/"})
 ACTIONS = ("/web/session", "/web/registration", "/web/api-keys", "/ui/gradio_api/queue/join")

@@ -12,11 +12,11 @@ from fastapi.encoders import jsonable_encoder
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from chatbill.application.principal import Principal
-from chatbill.application.service import UseCases
-from chatbill.application.use_cases.create_api_key import NewApiKey
-from chatbill.domain.errors import ChatbillError, InvalidRequest, NotFound
-from chatbill.domain.ids import ApiKeyId
+from chatbill.application.accounts.create_api_key import NewApiKey
+from chatbill.application.accounts.principal import Principal
+from chatbill.application.assembly import UseCases
+from chatbill.domain.shared.errors import ChatbillError, InvalidRequest, NotFound
+from chatbill.domain.shared.ids import ApiKeyId
 from chatbill.entrypoints.http.parameters import could_be_id
 from chatbill.entrypoints.http.views.api_keys import ApiKeyView, IssuedKeyView
 from chatbill.entrypoints.ui.session import problem, text_fields, token_of

@@ -10,7 +10,7 @@ from typing import Any
 
 import gradio as gr
 
-from chatbill.application.service import UseCases
+from chatbill.application.assembly import UseCases
 from chatbill.entrypoints.ui.chat import Chat
 from chatbill.entrypoints.ui.config import WebConfig
 from chatbill.entrypoints.ui.shop import Shop

@@ -12,8 +12,8 @@ from string import Template
 from fastapi import FastAPI
 from starlette.responses import HTMLResponse, Response
 
-from chatbill.application.use_cases.register import Register
-from chatbill.domain.wording import credits_text
+from chatbill.application.accounts.register import Register
+from chatbill.domain.shared.wording import credits_text
 from chatbill.entrypoints.ui.config import WebConfig
 
 TYPES = {

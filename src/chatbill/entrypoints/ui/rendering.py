@@ -7,14 +7,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Final, TypedDict
 
-from chatbill.application.use_cases.list_models import ModelOffer
-from chatbill.application.use_cases.register import Account
-from chatbill.domain.chat import Conversation, Interaction, Outcome
-from chatbill.domain.credits import Price
-from chatbill.domain.errors import ChatbillError, InsufficientCredits, InvalidRequest
-from chatbill.domain.ids import ModelId
-from chatbill.domain.payments import Money, Package
-from chatbill.domain.wording import credits_text
+from chatbill.application.accounts.register import Account
+from chatbill.application.chat.list_models import ModelOffer
+from chatbill.domain.billing.payments import Money, Package
+from chatbill.domain.billing.prices import Price
+from chatbill.domain.chat.conversations import Conversation
+from chatbill.domain.chat.interactions import Interaction, Outcome
+from chatbill.domain.shared.errors import ChatbillError, InsufficientCredits, InvalidRequest
+from chatbill.domain.shared.ids import ModelId
+from chatbill.domain.shared.wording import credits_text
 
 SYMBOLS: Final = {"EUR": "€", "GBP": "£", "USD": "$"}
 WRITING: Final = "writing…"
@@ -109,7 +110,7 @@ def aside(text: str) -> ChatMessage:
 
 
 def problem(text: str) -> ChatMessage:
-    """Trouble, in words, where the reply would be."""
+    """ServerError, in words, where the reply would be."""
     return {"role": "assistant", "content": f'<div class="cb-problem" role="alert">{literally(text)}</div>'}
 
 

@@ -13,10 +13,10 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Scope
 
-from chatbill.application.service import UseCases
-from chatbill.application.use_cases.register import Registration
-from chatbill.application.use_cases.sign_in import Credentials, SignedIn, SignIn
-from chatbill.domain.errors import (
+from chatbill.application.accounts.register import Registration
+from chatbill.application.accounts.sign_in import Credentials, SignedIn, SignIn
+from chatbill.application.assembly import UseCases
+from chatbill.domain.shared.errors import (
     ChatbillError,
     Conflict,
     Forbidden,
@@ -25,7 +25,7 @@ from chatbill.domain.errors import (
     RateLimited,
     Unauthenticated,
 )
-from chatbill.entrypoints.http.addresses import ClientAddresses
+from chatbill.entrypoints.web.addresses import ClientAddresses
 
 COOKIE = "chatbill_session"
 STATUS: Mapping[type[ChatbillError], HTTPStatus] = {

@@ -7,10 +7,10 @@ from typing import TypedDict
 
 import gradio as gr
 
-from chatbill.application.service import UseCases
-from chatbill.application.use_cases.top_up import Order, Receipt
-from chatbill.domain.errors import ChatbillError
-from chatbill.domain.wording import credits_text
+from chatbill.application.assembly import UseCases
+from chatbill.application.billing.top_up import Order, Receipt
+from chatbill.domain.shared.errors import ChatbillError
+from chatbill.domain.shared.wording import credits_text
 from chatbill.entrypoints.ui import rendering
 from chatbill.entrypoints.ui.config import WebConfig
 from chatbill.entrypoints.ui.view import View

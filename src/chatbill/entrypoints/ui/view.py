@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import gradio as gr
 
-from chatbill.application.paging import MAX_PAGE
-from chatbill.application.principal import Principal
-from chatbill.application.service import UseCases
-from chatbill.application.use_cases.list_models import ModelOffer
-from chatbill.domain.chat import Outcome
-from chatbill.domain.errors import Unauthenticated
-from chatbill.domain.ids import ConversationId, ModelId
+from chatbill.application.accounts.principal import Principal
+from chatbill.application.assembly import UseCases
+from chatbill.application.chat.list_models import ModelOffer
+from chatbill.application.shared.paging import MAX_PAGE
+from chatbill.domain.chat.interactions import Outcome
+from chatbill.domain.shared.errors import Unauthenticated
+from chatbill.domain.shared.ids import ConversationId, ModelId
 from chatbill.entrypoints.ui import rendering
 from chatbill.entrypoints.ui.rendering import ChatMessage
 from chatbill.entrypoints.ui.session import COOKIE

@@ -1,6 +1,6 @@
 """Models on servers that speak OpenAI's chat completions API: vLLM, llama.cpp, Ollama, OpenAI, another chatbill."""
 
 from chatbill.adapters.inference.openai.engine import OpenAIEngine
-from chatbill.adapters.inference.openai.server import Patience
+from chatbill.adapters.inference.openai.server import Timeouts
 
-__all__ = ["OpenAIEngine", "Patience"]
+__all__ = ["OpenAIEngine", "Timeouts"]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from chatbill.domain.chat import Turn
+from chatbill.domain.chat.conversations import Turn
 
 _TURN_TOKENS, _MOST_TURN_TOKENS = 4, 8
 """What a chat template puts around each message: usually, and at most."""

@@ -6,12 +6,12 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 
-from chatbill.adapters.inference.model_spec import ModelSpec, ServerSource
+from chatbill.adapters.inference.catalogue.model_spec import ModelSpec, ServerSource
 from chatbill.adapters.inference.openai.model import RemoteModel
-from chatbill.adapters.inference.openai.server import Patience, Server
+from chatbill.adapters.inference.openai.server import Server, Timeouts
 from chatbill.application.ports.engine import Generation, GenerationRequest, ModelStatus
-from chatbill.domain.errors import ModelUnavailable
-from chatbill.domain.ids import ModelId
+from chatbill.domain.shared.errors import ModelUnavailable
+from chatbill.domain.shared.ids import ModelId
 
 
 class OpenAIEngine:
@@ -30,14 +30,14 @@ class OpenAIEngine:
         key: Callable[[str], str | None] = lambda _name: None,
         max_queued: int = 100,
         probe_s: float = 30.0,
-        patience: Patience = Patience(),  # noqa: B008 - frozen
+        timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen
     ) -> None:
         sources = [(spec, _source(spec)) for spec in specs]
         connections: Counter[tuple[str, str]] = Counter()
         for _, source in sources:
             connections[source.url, source.api_key_env] += source.concurrency + 1  # one for a probe beside the requests
         self._servers = {
-            (url, variable): Server(url, key(variable) if variable else None, patience=patience, max_connections=most)
+            (url, variable): Server(url, key(variable) if variable else None, timeouts=timeouts, max_connections=most)
             for (url, variable), most in connections.items()
         }
         self._models = {

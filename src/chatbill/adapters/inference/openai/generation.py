@@ -8,10 +8,10 @@ from contextlib import suppress
 from typing import TypeAlias
 
 from chatbill.adapters.inference.openai.counting import PromptSize
-from chatbill.application.ports.engine import GenerationRequest, Piece
-from chatbill.domain.errors import ChatbillError, GenerationFailed
+from chatbill.application.ports.engine import Chunk, GenerationRequest
+from chatbill.domain.shared.errors import ChatbillError, GenerationFailed
 
-Item: TypeAlias = Piece | ChatbillError | None
+Item: TypeAlias = Chunk | ChatbillError | None
 """A piece of the reply, the error that ended it, or None when it is whole."""
 
 _MAX_AHEAD = 64
@@ -49,7 +49,7 @@ class RemoteGeneration:
         self._reading: asyncio.Task[None] | None = None
         self._items: asyncio.Queue[Item] = asyncio.Queue(_MAX_AHEAD)
 
-    async def stream(self) -> AsyncIterator[Piece]:
+    async def stream(self) -> AsyncIterator[Chunk]:
         """Ask the server, and pass its pieces on as they come."""
         try:
             if not self._closed:
@@ -83,7 +83,7 @@ class RemoteGeneration:
             self._items.get_nowait()
         self._items.put_nowait(error)
 
-    async def pass_on(self, piece: Piece) -> None:
+    async def pass_on(self, piece: Chunk) -> None:
         """Give a piece to the reader; waits while it lags behind."""
         await self._items.put(piece)
 

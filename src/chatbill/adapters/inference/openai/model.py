@@ -9,16 +9,16 @@ from typing import Any
 
 import structlog
 
-from chatbill.adapters.inference.model_spec import ModelSpec, ServerSource
+from chatbill.adapters.inference.catalogue.model_spec import ModelSpec, ServerSource
 from chatbill.adapters.inference.openai.counting import PromptSize, TokenCounter
+from chatbill.adapters.inference.openai.errors import Kind, ServerError
 from chatbill.adapters.inference.openai.generation import RemoteGeneration
-from chatbill.adapters.inference.openai.meter import ReplyMeter
 from chatbill.adapters.inference.openai.server import Server
-from chatbill.adapters.inference.openai.trouble import Kind, Trouble
+from chatbill.adapters.inference.openai.usage_counter import UsageCounter
 from chatbill.adapters.inference.window import fit_window
 from chatbill.application.ports.engine import THINKING, GenerationRequest, ModelState, ModelStatus
-from chatbill.domain.chat import Role, Turn
-from chatbill.domain.errors import GenerationFailed, ModelUnavailable, Overloaded, TooLarge
+from chatbill.domain.chat.conversations import Role, Turn
+from chatbill.domain.shared.errors import GenerationFailed, ModelUnavailable, Overloaded, TooLarge
 
 _log = structlog.get_logger(__name__)
 
@@ -56,7 +56,7 @@ class RemoteModel:
         self._probe_s = probe_s
         self._worked_at: float | None = None
         self._doubted = asyncio.Event()
-        self._trouble: Trouble | None = None
+        self._trouble: ServerError | None = None
         self._explained = ""
         self._watching: asyncio.Task[None] | None = None
         self._closed = False
@@ -79,7 +79,7 @@ class RemoteModel:
         try:
             await asyncio.to_thread(self._counter.load)
         except ValueError as error:
-            self._trouble = Trouble(Kind.SET_UP, str(error))
+            self._trouble = ServerError(Kind.SET_UP, str(error))
             _log.error("model_unavailable", model=self.spec.id, cause=str(error))
             return
         await self._probe()
@@ -147,7 +147,7 @@ class RemoteModel:
             self._running += 1
             try:
                 await self._copy_what_fits(generation)
-            except Trouble as trouble:
+            except ServerError as trouble:
                 self._note(trouble)
                 raise trouble.error(self.spec.id) from trouble
             finally:
@@ -161,7 +161,7 @@ class RemoteModel:
         while True:
             try:
                 await self._copy(generation)
-            except Trouble as trouble:
+            except ServerError as trouble:
                 # It is refused before anything was written, and what is left is at most half as long each time.
                 if trouble.kind is not Kind.TOO_LONG or (shorter := await self._shorter(generation.prompt)) is None:
                     raise
@@ -180,7 +180,7 @@ class RemoteModel:
 
     async def _copy(self, generation: RemoteGeneration) -> None:
         request = generation.request
-        meter = ReplyMeter(self._counter, stop=request.stop, max_tokens=generation.max_tokens)
+        meter = UsageCounter(self._counter, stop=request.stop, max_tokens=generation.max_tokens)
         prompt_tokens = completion_tokens = None
         thinking = False
         body = self._body(generation.prompt.turns, request)
@@ -233,7 +233,7 @@ class RemoteModel:
         self._explained = ""
         self._doubted.clear()
 
-    def _note(self, trouble: Trouble) -> None:
+    def _note(self, trouble: ServerError) -> None:
         """A person's request failed: remember it for what it says about server and model."""
         self._log("model_server_trouble", trouble)
         if trouble.kind is Kind.SET_UP:
@@ -256,9 +256,9 @@ class RemoteModel:
             if not self._lately_worked():
                 await self._probe()
 
-    def _out_with(self) -> Trouble | None:
+    def _out_with(self) -> ServerError | None:
         """Why the model is not offered."""
-        return Trouble(Kind.BROKEN, "") if self._server.circuit.is_open and not self._trouble else self._trouble
+        return ServerError(Kind.BROKEN, "") if self._server.circuit.is_open and not self._trouble else self._trouble
 
     def _lately_worked(self) -> bool:
         if self._worked_at is None or self._doubted.is_set() or self._out_with():
@@ -269,7 +269,7 @@ class RemoteModel:
         """Whether a token came not long ago: by now another one was asked for, or may still come."""
         if not self._probe_s:
             return True
-        return self._silent_for_s() <= self._probe_s + self._server.patience.trial_s
+        return self._silent_for_s() <= self._probe_s + self._server.timeouts.trial_s
 
     def _silent_for_s(self) -> float:
         """Seconds since the last token."""
@@ -280,18 +280,18 @@ class RemoteModel:
     async def _probe(self) -> None:
         """Ask for one token; with it the model is ready, without it it is not."""
         # Who is offered a model that has fallen silent waits for nothing, so that is found out soon.
-        patience_s = self._server.patience.trial_s if self.status().state is ModelState.READY else None
+        patience_s = self._server.timeouts.trial_s if self.status().state is ModelState.READY else None
         try:
             async with asyncio.timeout(patience_s):
                 await self._ask_for_a_token()
         except TimeoutError:
-            self._is_out(Trouble(Kind.BROKEN, "silent for too long"))
-        except Trouble as trouble:
+            self._is_out(ServerError(Kind.BROKEN, "silent for too long"))
+        except ServerError as trouble:
             self._is_out(trouble)
         except Exception:  # noqa: BLE001
             # Nothing that a server does may end the watch.
             _log.exception("model_unavailable", model=self.spec.id)
-            self._trouble = Trouble(Kind.BROKEN, "")
+            self._trouble = ServerError(Kind.BROKEN, "")
         else:
             self._worked()
 
@@ -302,15 +302,15 @@ class RemoteModel:
             async for chunk in chunks:
                 if chunk.text or chunk.thought or chunk.completion_tokens:
                     return
-        raise Trouble(Kind.BROKEN, "ended a reply without a token")
+        raise ServerError(Kind.BROKEN, "ended a reply without a token")
 
-    def _is_out(self, trouble: Trouble) -> None:
+    def _is_out(self, trouble: ServerError) -> None:
         if self._explained != trouble.reason:
             # What a person's request met was logged without the server's words.
             self._explained = trouble.reason
             self._log("model_unavailable", trouble, trouble.words)
         self._trouble = trouble
 
-    def _log(self, event: str, trouble: Trouble, cause: str = "") -> None:
+    def _log(self, event: str, trouble: ServerError, cause: str = "") -> None:
         kind, server = trouble.kind.name.lower(), self._server.url.host
         _log.warning(event, model=self.spec.id, server=server, kind=kind, cause=cause or str(trouble))

@@ -19,8 +19,8 @@ from aiohttp import ClientResponse
 from yarl import URL
 
 from chatbill.adapters.inference.openai.dialect import Dialect, body_of, hint
-from chatbill.adapters.inference.openai.trouble import Kind, Trouble
-from chatbill.adapters.inference.openai.wire import MAX_WORDS, Chunk, EventReader, Said, read_chunk, said_in
+from chatbill.adapters.inference.openai.errors import Kind, ServerError
+from chatbill.adapters.inference.openai.wire import MAX_WORDS, EventReader, Said, ServerChunk, read_chunk, said_in
 
 _MAX_ERROR_BYTES = 16_384
 _KEEP_ALIVE_S = 15.0
@@ -44,7 +44,7 @@ _CAN_TEACH = _MISFIT | {500}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
+class Timeouts:
     """How long a server may take, in seconds, and how often it is asked again while nothing was delivered.
 
     A model that is offered has `trial_s` for the token that proves it; one that is not may be on its way into memory.
@@ -94,20 +94,20 @@ class Server:
     Connections are kept open between requests. Proxies are taken from the environment, as most programs do.
     """
 
-    def __init__(self, url: str, key: str | None, *, patience: Patience, max_connections: int) -> None:
+    def __init__(self, url: str, key: str | None, *, timeouts: Timeouts, max_connections: int) -> None:
         self.url = URL(url)
         self.circuit = Circuit()
         self._key = key
-        self.patience = patience
+        self.timeouts = timeouts
         self._max_connections = max_connections
         self._session: aiohttp.ClientSession | None = None
         self._path = self.url.with_path(self.url.path.rstrip("/") + "/chat/completions", keep_query=True)
         self._dialect = Dialect()
 
-    async def chunks(self, body: dict[str, Any], *, max_tokens: int) -> AsyncGenerator[Chunk]:
+    async def chunks(self, body: dict[str, Any], *, max_tokens: int) -> AsyncGenerator[ServerChunk]:
         """The reply to this request body, chunk by chunk; asks again while that can help and nothing came yet.
 
-        Returns only when the server said that the reply is whole. Raises `Trouble`.
+        Returns only when the server said that the reply is whole. Raises `ServerError`.
         """
         tries = 0
         while True:
@@ -118,12 +118,12 @@ class Server:
                     async for chunk in chunks:
                         delivered = True
                         yield chunk
-            except Trouble as trouble:
-                if delivered or trouble.again_s is None or tries >= self.patience.tries:
+            except ServerError as trouble:
+                if delivered or trouble.again_s is None or tries >= self.timeouts.tries:
                     raise
-                if trouble.again_s > self.patience.max_retry_after_s:
+                if trouble.again_s > self.timeouts.max_retry_after_s:
                     raise
-                backoff_s = self.patience.backoff_s * 2 ** (tries - 1)
+                backoff_s = self.timeouts.backoff_s * 2 ** (tries - 1)
                 pause_s = max(trouble.again_s, random.uniform(0, backoff_s))  # noqa: S311 - nothing secret
             else:
                 return
@@ -146,17 +146,17 @@ class Server:
                     "Accept": "text/event-stream",
                     **({"Authorization": f"Bearer {self._key}"} if self._key else {}),
                 },
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=self.patience.connect_s),
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=self.timeouts.connect_s),
                 connector=aiohttp.TCPConnector(limit=self._max_connections, keepalive_timeout=_KEEP_ALIVE_S, ssl=trust),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 trust_env=True,
             )
         return self._session
 
-    async def _ask(self, body: dict[str, Any], max_tokens: int) -> AsyncGenerator[Chunk]:
+    async def _ask(self, body: dict[str, Any], max_tokens: int) -> AsyncGenerator[ServerChunk]:
         clock = asyncio.get_running_loop().time
         begun = clock()
-        whole_by, token_by = begun + self.patience.whole_s, begun + self.patience.first_token_s
+        whole_by, token_by = begun + self.timeouts.whole_s, begun + self.timeouts.first_token_s
         response = await self._send(body, max_tokens, by=min(whole_by, token_by))
         try:
             whole = False
@@ -167,7 +167,7 @@ class Server:
                     said = said or bool(chunk.text)
                     whole = whole or chunk.finished or (chunk.done and said)
                     if chunk.text or chunk.thought:
-                        token_by = clock() + self.patience.between_tokens_s
+                        token_by = clock() + self.timeouts.between_tokens_s
                     if whole:
                         token_by = min(token_by, clock() + _USAGE_WAIT_S)
                     if chunk.done:
@@ -176,7 +176,7 @@ class Server:
                     yield chunk
                     token_by += clock() - handed_over  # time that the reader took is not the server's
                 if not whole:
-                    raise Trouble(Kind.BROKEN, "the stream ended before the reply was whole")
+                    raise ServerError(Kind.BROKEN, "the stream ended before the reply was whole")
                 # Only a response that was read to its end leaves a connection for the next request.
                 await _next(events, by=clock() + _LAST_BYTES_WAIT_S, whole=True)
         finally:
@@ -205,9 +205,9 @@ class Server:
             async with asyncio.timeout_at(by):
                 return await self._opened().post(self._path, json=body, allow_redirects=False)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            raise Trouble(Kind.UNREACHABLE, f"cannot connect: {_words(error)}", again_s=0) from error
+            raise ServerError(Kind.UNREACHABLE, f"cannot connect: {_words(error)}", again_s=0) from error
         except TimeoutError:
-            raise Trouble(Kind.BROKEN, "no answer in time") from None
+            raise ServerError(Kind.BROKEN, "no answer in time") from None
         except (aiohttp.ClientConnectionError, aiohttp.ClientResponseError) as error:
             raise _broken("no answer", error, again_s=0) from None
         except aiohttp.ClientError as error:
@@ -231,10 +231,10 @@ class Server:
             return said
         return Said(said.words.replace(self._key, "[key]"), tuple(name for name in said.names if name != self._key))
 
-    def _refusal(self, response: ClientResponse, said: Said) -> Trouble:
+    def _refusal(self, response: ClientResponse, said: Said) -> ServerError:
         status = response.status
         busy = status in _BUSY and _NO_CREDIT not in said.words
-        return Trouble(
+        return ServerError(
             Kind.BUSY if busy else _kind_of(status, said),
             f"answered {status}: {said}",
             words=f"answered {status}: {said.words}",
@@ -261,8 +261,8 @@ async def _next(events: AsyncGenerator[str], *, by: float, whole: bool) -> str |
     except TimeoutError:
         if whole:
             return None
-        raise Trouble(Kind.BROKEN, "silent for too long") from None
-    except Trouble:
+        raise ServerError(Kind.BROKEN, "silent for too long") from None
+    except ServerError:
         if whole:
             return None
         raise
@@ -284,10 +284,10 @@ def _kind_of(status: int, said: Said) -> Kind:
     return Kind.MISFIT if status in range(400, 500) else Kind.BROKEN
 
 
-def _broken(what: str, error: Exception, *, again_s: float | None = None) -> Trouble:
+def _broken(what: str, error: Exception, *, again_s: float | None = None) -> ServerError:
     """The client's errors can quote whatever the server sent."""
     name = type(error).__name__
-    return Trouble(Kind.BROKEN, f"{what}: {name}", words=f"{what}: {name} {_words(error)}", again_s=again_s)
+    return ServerError(Kind.BROKEN, f"{what}: {name}", words=f"{what}: {name} {_words(error)}", again_s=again_s)
 
 
 def _words(error: Exception) -> str:

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from chatbill.adapters.inference.openai.trouble import Kind, Trouble
-from chatbill.domain.chat import storable
+from chatbill.adapters.inference.openai.errors import Kind, ServerError
+from chatbill.domain.chat.interactions import storable
 
 MAX_EVENT_BYTES = 1 << 20
 """Far more than a token takes; a server that sends more at once is not sending tokens."""
@@ -21,7 +21,7 @@ _LINE_END = re.compile(rb"\r\n|\r|\n")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Chunk:
+class ServerChunk:
     """What one event says. `text` is the next part of the reply, `thought` is True for text that is not shown.
 
     `finished` and `done` are the server's two ways to say that the reply is whole, and `cut_off` whether that is so
@@ -85,17 +85,17 @@ class EventReader:
             try:
                 yield event.decode()
             except UnicodeDecodeError:
-                raise Trouble(Kind.BROKEN, "an event is not UTF-8") from None
+                raise ServerError(Kind.BROKEN, "an event is not UTF-8") from None
 
     def _check(self, size: int) -> None:
         if size > MAX_EVENT_BYTES:
-            raise Trouble(Kind.BROKEN, f"an event is longer than {MAX_EVENT_BYTES} bytes")
+            raise ServerError(Kind.BROKEN, f"an event is longer than {MAX_EVENT_BYTES} bytes")
 
 
-def read_chunk(event: str) -> Chunk:
-    """What an event says; raises `Trouble` for an error that the server reports in it, and for what is not a chunk."""
+def read_chunk(event: str) -> ServerChunk:
+    """What an event says; raises `ServerError` for an error in it, and for what is not a chunk."""
     if event.strip() == "[DONE]":
-        return Chunk(done=True)
+        return ServerChunk(done=True)
     try:
         body = json.loads(event)
     except (ValueError, RecursionError):
@@ -104,16 +104,16 @@ def read_chunk(event: str) -> Chunk:
         raise _odd(event, "is not an object")
     if body.get("error"):
         said = said_in(body)
-        raise Trouble(Kind.BROKEN, f"error in the stream: {said}", words=f"error in the stream: {said.words}")
+        raise ServerError(Kind.BROKEN, f"error in the stream: {said}", words=f"error in the stream: {said.words}")
     choice, usage = _first(body.get("choices")), _object(body.get("usage"))
     delta = _object(choice.get("delta"))
     text, thought = delta.get("content"), delta.get("reasoning_content") or delta.get("reasoning")
     if text is not None and not isinstance(text, str):
-        raise Trouble(Kind.BROKEN, "the content of a delta is not text")
+        raise ServerError(Kind.BROKEN, "the content of a delta is not text")
     finish = choice.get("finish_reason")
     if finish == "error":
-        raise Trouble(Kind.BROKEN, "the server ended the reply with an error")
-    return Chunk(
+        raise ServerError(Kind.BROKEN, "the server ended the reply with an error")
+    return ServerChunk(
         text=text or "",
         thought=bool(thought),
         finished=bool(finish),
@@ -153,8 +153,8 @@ def _short(words: str) -> str:
     return storable(words[:MAX_WORDS])
 
 
-def _odd(event: str, what: str) -> Trouble:
-    return Trouble(
+def _odd(event: str, what: str) -> ServerError:
+    return ServerError(
         Kind.BROKEN, f"an event of {len(event)} characters {what}", words=f"an event {what}: {storable(event[:80])!r}"
     )
 

@@ -10,7 +10,7 @@ import structlog
 
 from chatbill.adapters.inference.transformers.generation import Job
 from chatbill.adapters.inference.transformers.runtime import LocalModel, Writing
-from chatbill.domain.errors import GenerationFailed, OutOfMemory
+from chatbill.domain.shared.errors import GenerationFailed, OutOfMemory
 
 _log = structlog.get_logger(__name__)
 

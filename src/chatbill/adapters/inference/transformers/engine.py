@@ -8,18 +8,18 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import TypeAlias
 
-from chatbill.adapters.inference.fetch import Progress
-from chatbill.adapters.inference.library import ModelLibrary
-from chatbill.adapters.inference.model_spec import ModelSpec
+from chatbill.adapters.inference.catalogue.model_spec import ModelSpec
 from chatbill.adapters.inference.transformers.health import LifeBounds
-from chatbill.adapters.inference.transformers.residency import Residency
+from chatbill.adapters.inference.transformers.memory_manager import MemoryManager
 from chatbill.adapters.inference.transformers.runtime import Device, Runtime
 from chatbill.adapters.inference.transformers.served_model import ServedModel
 from chatbill.adapters.inference.transformers.watchdog import Watchdog
 from chatbill.adapters.inference.transformers.worker import Worker
+from chatbill.adapters.inference.weights.fetch import Progress
+from chatbill.adapters.inference.weights.library import ModelLibrary
 from chatbill.application.ports.engine import Generation, GenerationRequest, ModelStatus
-from chatbill.domain.errors import ModelUnavailable
-from chatbill.domain.ids import ModelId
+from chatbill.domain.shared.errors import ModelUnavailable
+from chatbill.domain.shared.ids import ModelId
 
 ModelReport: TypeAlias = Callable[[ModelId, Progress], None]
 
@@ -53,7 +53,7 @@ class TransformersEngine:
         report: ModelReport = lambda _model, _progress: None,
     ) -> None:
         bounds = bounds or LifeBounds()
-        residency = Residency(library, slots=slots)
+        residency = MemoryManager(library, slots=slots)
         made_once = _Once(runtime)
         self._models = {
             spec.id: ServedModel(

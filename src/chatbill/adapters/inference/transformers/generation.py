@@ -7,10 +7,10 @@ import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Protocol, TypeAlias
 
-from chatbill.application.ports.engine import GenerationRequest, Piece
-from chatbill.domain.errors import GenerationFailed
+from chatbill.application.ports.engine import Chunk, GenerationRequest
+from chatbill.domain.shared.errors import GenerationFailed
 
-Item: TypeAlias = Piece | GenerationFailed | None
+Item: TypeAlias = Chunk | GenerationFailed | None
 """A piece of the reply, the error that ended it, or None when it is whole."""
 
 
@@ -79,7 +79,7 @@ class ThreadedGeneration:
         """True once nobody waits for the reply; the thread looks here between two tokens."""
         return self._cancelled.is_set()
 
-    async def stream(self) -> AsyncIterator[Piece]:
+    async def stream(self) -> AsyncIterator[Chunk]:
         """Queue for the model, and pass its pieces on as they come."""
         try:
             if not self.cancelled:

@@ -18,14 +18,14 @@ import transformers
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
-from chatbill.adapters.inference.heap import return_freed_memory
-from chatbill.adapters.inference.model_spec import ModelSpec, Weights
+from chatbill.adapters.inference.availability.heap import return_freed_memory
+from chatbill.adapters.inference.catalogue.model_spec import ModelSpec, Weights
 from chatbill.adapters.inference.transformers.attention import ROWS
 from chatbill.adapters.inference.transformers.model import TransformersModel
 from chatbill.adapters.inference.transformers.runtime import Device, NotLoadable
 from chatbill.adapters.inference.transformers.sampling import sampling_of
 from chatbill.application.ports.engine import GenerationRequest
-from chatbill.domain.chat import Role, Turn
+from chatbill.domain.chat.conversations import Role, Turn
 
 _WARM_UP = Turn(Role.USER, "Hi")
 

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from chatbill.adapters.inference.fetch import Progress
+from chatbill.adapters.inference.weights.fetch import Progress
 
 _EVERY_S = 0.5
 _WORDS = {

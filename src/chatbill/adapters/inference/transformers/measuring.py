@@ -6,16 +6,16 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from chatbill.adapters.inference.library import ModelFiles, ModelLibrary
-from chatbill.adapters.inference.memory import Fit
-from chatbill.adapters.inference.model_spec import HubSource, ModelSpec, ServerSource
-from chatbill.adapters.inference.server_check import ServerCheck
-from chatbill.adapters.inference.speed import Speed, measured
+from chatbill.adapters.inference.availability.memory import Fit
+from chatbill.adapters.inference.availability.server_check import ServerCheck
+from chatbill.adapters.inference.availability.speed import Speed, measured
+from chatbill.adapters.inference.catalogue.model_spec import HubSource, ModelSpec, ServerSource
 from chatbill.adapters.inference.transformers.bandwidth import memory_bandwidth
 from chatbill.adapters.inference.transformers.engine import TransformersEngine, torch_runtime
 from chatbill.adapters.inference.transformers.health import LifeBounds
 from chatbill.adapters.inference.transformers.runtime import Device, Runtime
-from chatbill.domain.errors import ChatbillError
+from chatbill.adapters.inference.weights.library import ModelFiles, ModelLibrary
+from chatbill.domain.shared.errors import ChatbillError
 
 _LOAD_LIMIT_S = 1_800.0
 

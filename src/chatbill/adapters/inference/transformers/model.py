@@ -9,7 +9,7 @@ from typing import Any, cast
 import torch
 from transformers import PreTrainedTokenizerBase
 
-from chatbill.adapters.inference.model_spec import Sampling
+from chatbill.adapters.inference.catalogue.model_spec import Sampling
 from chatbill.adapters.inference.transformers.attention import Part
 from chatbill.adapters.inference.transformers.cache import RowCache
 from chatbill.adapters.inference.transformers.prompts import encode_turns
@@ -17,7 +17,7 @@ from chatbill.adapters.inference.transformers.reply import Reply
 from chatbill.adapters.inference.transformers.runtime import Device, NotLoadable, Writing
 from chatbill.adapters.inference.transformers.sampling import Sampler, requested
 from chatbill.application.ports.engine import GenerationRequest
-from chatbill.domain.chat import Turn
+from chatbill.domain.chat.conversations import Turn
 
 _READ_ALONE = {"cpu": 256, "cuda": 4_096}
 """Tokens of prompts that one step reads: a stop is heard only between two steps."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from chatbill.adapters.inference.transformers.generation import Item
-from chatbill.application.ports.engine import GenerationRequest, Piece
-from chatbill.domain.chat import Role, Turn
-from chatbill.domain.errors import GenerationFailed
-from chatbill.domain.ids import ModelId
+from chatbill.application.ports.engine import Chunk, GenerationRequest
+from chatbill.domain.chat.conversations import Role, Turn
+from chatbill.domain.shared.errors import GenerationFailed
+from chatbill.domain.shared.ids import ModelId
 
 PROBE_TURNS = (Turn(Role.USER, "Hi"),)
 
@@ -31,5 +31,5 @@ class Probe:
 
     def deliver(self, item: Item) -> None:
         """The token is of no interest; how it ended is."""
-        if not isinstance(item, Piece):
+        if not isinstance(item, Chunk):
             self._heard(item)

@@ -8,8 +8,8 @@ from typing import Any
 from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
 
-from chatbill.domain.chat import Role, Turn
-from chatbill.domain.errors import InvalidRequest
+from chatbill.domain.chat.conversations import Role, Turn
+from chatbill.domain.shared.errors import InvalidRequest
 
 
 def encode_turns(tokenizer: PreTrainedTokenizerBase, turns: Sequence[Turn]) -> list[int]:

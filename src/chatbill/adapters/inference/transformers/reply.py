@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from chatbill.adapters.inference.pieces import PieceMaker
+from chatbill.adapters.inference.chunks import ChunkBuilder
 from chatbill.adapters.inference.transformers.cache import RowCache
 from chatbill.adapters.inference.transformers.detokenizer import Detokenizer
 from chatbill.adapters.inference.transformers.sampling import Sampler
-from chatbill.application.ports.engine import Piece
+from chatbill.application.ports.engine import Chunk
 
 
 class Reply:
@@ -40,9 +40,9 @@ class Reply:
         self._last = 0
         self._sampler = sampler
         self._text = Detokenizer(decode)
-        self._pieces = PieceMaker(stop)
+        self._pieces = ChunkBuilder(stop)
         self._end_tokens = end_tokens
-        self._new: list[Piece] = []
+        self._new: list[Chunk] = []
 
     @property
     def reading(self) -> bool:
@@ -68,7 +68,7 @@ class Reply:
             self.error, self.ended = error, True
             self.model_is_well = _are_finite(logits)
 
-    def take(self) -> Sequence[Piece]:
+    def take(self) -> Sequence[Chunk]:
         """The pieces that were written since the last call, oldest first."""
         new, self._new = self._new, []
         return new

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
 
-from chatbill.adapters.inference.model_spec import ModelSpec
-from chatbill.application.ports.engine import GenerationRequest, Piece
-from chatbill.domain.chat import Turn
+from chatbill.adapters.inference.catalogue.model_spec import ModelSpec
+from chatbill.application.ports.engine import Chunk, GenerationRequest
+from chatbill.domain.chat.conversations import Turn
 
 Device: TypeAlias = Literal["cpu", "cuda"]
 
@@ -50,7 +50,7 @@ class Writing(Protocol):
         """Tokens computed for this reply so far, the one that ends it not counted."""
         ...
 
-    def take(self) -> Sequence[Piece]:
+    def take(self) -> Sequence[Chunk]:
         """The pieces that were written since the last call, oldest first."""
         ...
 

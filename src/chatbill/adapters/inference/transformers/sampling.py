@@ -14,7 +14,7 @@ from transformers import (
     TopPLogitsWarper,
 )
 
-from chatbill.adapters.inference.model_spec import Sampling
+from chatbill.adapters.inference.catalogue.model_spec import Sampling
 from chatbill.application.ports.engine import GREEDY_BELOW, GenerationRequest
 
 

@@ -11,21 +11,21 @@ from concurrent.futures import ThreadPoolExecutor
 
 import structlog
 
-from chatbill.adapters.inference.fetch import Progress
-from chatbill.adapters.inference.library import ModelLibrary
-from chatbill.adapters.inference.memory import Fit
-from chatbill.adapters.inference.model_spec import ModelSpec
-from chatbill.adapters.inference.transformers.arrival import Arrival
+from chatbill.adapters.inference.availability.memory import Fit
+from chatbill.adapters.inference.catalogue.model_spec import ModelSpec
 from chatbill.adapters.inference.transformers.generation import ThreadedGeneration
 from chatbill.adapters.inference.transformers.health import Health, LifeBounds, Verdict
+from chatbill.adapters.inference.transformers.memory_manager import MemoryManager
+from chatbill.adapters.inference.transformers.model_loader import ModelLoader
 from chatbill.adapters.inference.transformers.probe import PROBE_TURNS, Probe
-from chatbill.adapters.inference.transformers.residency import Residency
 from chatbill.adapters.inference.transformers.runtime import LocalModel, Runtime
 from chatbill.adapters.inference.transformers.worker import STOPPING, Worker
+from chatbill.adapters.inference.weights.fetch import Progress
+from chatbill.adapters.inference.weights.library import ModelLibrary
 from chatbill.adapters.inference.window import fit_window
 from chatbill.application.ports.engine import Generation, GenerationRequest, ModelState, ModelStatus
-from chatbill.domain.errors import GenerationFailed, ModelUnavailable, Overloaded
-from chatbill.domain.ids import ModelId
+from chatbill.domain.shared.errors import GenerationFailed, ModelUnavailable, Overloaded
+from chatbill.domain.shared.ids import ModelId
 
 _CLOSE_WAIT_S = 10.0
 
@@ -44,7 +44,7 @@ class ServedModel:
         self,
         spec: ModelSpec,
         library: ModelLibrary,
-        residency: Residency,
+        residency: MemoryManager,
         *,
         runtime: Callable[[], Runtime],
         bounds: LifeBounds,
@@ -55,7 +55,9 @@ class ServedModel:
         self.spec = spec
         self.fit: Fit | None = None
         self.last_used_at = time.monotonic()
-        self._arrival = Arrival(spec, library, residency, runtime=runtime, bounds=bounds, slots=slots, report=report)
+        self._arrival = ModelLoader(
+            spec, library, residency, runtime=runtime, bounds=bounds, slots=slots, report=report
+        )
         self._bounds = bounds
         self._slots = slots
         self._max_queued = max_queued

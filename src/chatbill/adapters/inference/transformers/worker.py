@@ -12,11 +12,11 @@ from contextlib import suppress
 
 import structlog
 
-from chatbill.adapters.inference.heap import return_freed_memory
+from chatbill.adapters.inference.availability.heap import return_freed_memory
 from chatbill.adapters.inference.transformers.batch import Batch, Ended
 from chatbill.adapters.inference.transformers.generation import Job
 from chatbill.adapters.inference.transformers.runtime import LocalModel
-from chatbill.domain.errors import GenerationFailed
+from chatbill.domain.shared.errors import GenerationFailed
 
 _log = structlog.get_logger(__name__)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from chatbill.adapters.memory.repositories.api_keys import MemoryApiKeys
-from chatbill.adapters.memory.repositories.books import MemoryBooks
+from chatbill.adapters.memory.repositories.audit import MemoryAuditReader
 from chatbill.adapters.memory.repositories.conversations import MemoryConversations
 from chatbill.adapters.memory.repositories.idempotency import MemoryIdempotency
 from chatbill.adapters.memory.repositories.interactions import MemoryInteractions
@@ -40,7 +40,7 @@ class MemoryTransaction:
         self.payments = MemoryPayments()
         self.idempotency = MemoryIdempotency()
         self.write_checks = MemoryWriteChecks()
-        self.books = MemoryBooks(
+        self.books = MemoryAuditReader(
             self.users, self.wallets, self.holds, self.ledger, self.interactions, self.payments, self.api_keys
         )
 

@@ -6,10 +6,10 @@ from datetime import datetime
 
 from chatbill.adapters.memory.repositories.rows import insert, newest, replace
 from chatbill.adapters.memory.tables import Table
-from chatbill.application.ports.repositories import Position
-from chatbill.domain.chat import Conversation
-from chatbill.domain.errors import NotFound
-from chatbill.domain.ids import (
+from chatbill.application.ports.repositories.paging import Position
+from chatbill.domain.chat.conversations import Conversation
+from chatbill.domain.shared.errors import NotFound
+from chatbill.domain.shared.ids import (
     ConversationId,
     UserId,
 )

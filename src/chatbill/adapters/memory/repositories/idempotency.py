@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from chatbill.adapters.memory.tables import Table
-from chatbill.domain.idempotency import IdempotencyRecord
-from chatbill.domain.ids import (
+from chatbill.domain.shared.idempotency import IdempotencyRecord
+from chatbill.domain.shared.ids import (
     UserId,
 )
 

@@ -8,10 +8,12 @@ from datetime import datetime
 from chatbill.adapters.memory.repositories.conversations import MemoryConversations
 from chatbill.adapters.memory.repositories.rows import insert, newest, within
 from chatbill.adapters.memory.tables import Table
-from chatbill.application.ports.repositories import HistoryFilter, Position
-from chatbill.domain.chat import Interaction, Outcome, Role, Turn
-from chatbill.domain.errors import AlreadySettled
-from chatbill.domain.ids import (
+from chatbill.application.ports.repositories.interactions import HistoryFilter
+from chatbill.application.ports.repositories.paging import Position
+from chatbill.domain.chat.conversations import Role, Turn
+from chatbill.domain.chat.interactions import Interaction, Outcome
+from chatbill.domain.shared.errors import AlreadySettled
+from chatbill.domain.shared.ids import (
     ConversationId,
     InteractionId,
     UserId,

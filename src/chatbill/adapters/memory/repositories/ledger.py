@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from chatbill.adapters.memory.repositories.rows import insert, within
 from chatbill.adapters.memory.tables import Table
-from chatbill.application.ports.repositories import Period
-from chatbill.domain.errors import BrokenBooks
-from chatbill.domain.ids import (
+from chatbill.application.ports.repositories.paging import Period
+from chatbill.domain.billing.ledger import EntryKind, LedgerEntry
+from chatbill.domain.shared.errors import InvariantViolation
+from chatbill.domain.shared.ids import (
     EntryId,
     HoldId,
     WalletId,
 )
-from chatbill.domain.ledger import EntryKind, LedgerEntry
 
 
 class MemoryLedger:
@@ -28,10 +28,10 @@ class MemoryLedger:
     def append(self, entry: LedgerEntry) -> None:
         version = (entry.wallet_id, entry.wallet_version)
         if self._versions.get(version) is not None:
-            raise BrokenBooks(f"wallet {entry.wallet_id} has an entry {entry.wallet_version} already")
+            raise InvariantViolation(f"wallet {entry.wallet_id} has an entry {entry.wallet_version} already")
         if entry.kind is EntryKind.CHARGE and entry.hold_id is not None:
             if self._charges.get(entry.hold_id) is not None:
-                raise BrokenBooks(f"hold {entry.hold_id} was charged already")
+                raise InvariantViolation(f"hold {entry.hold_id} was charged already")
             self._charges.put(entry.hold_id, entry.id)
         self._versions.put(version, entry.id)
         insert(self.table, entry.id, entry)

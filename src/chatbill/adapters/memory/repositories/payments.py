@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from chatbill.adapters.memory.repositories.rows import insert
 from chatbill.adapters.memory.tables import Table
-from chatbill.domain.errors import BrokenBooks
-from chatbill.domain.ids import (
+from chatbill.domain.billing.payments import Payment, PaymentStatus
+from chatbill.domain.shared.errors import InvariantViolation
+from chatbill.domain.shared.ids import (
     PaymentId,
 )
-from chatbill.domain.payments import Payment, PaymentStatus
 
 
 class MemoryPayments:
@@ -28,5 +28,5 @@ class MemoryPayments:
     def save(self, payment: Payment) -> None:
         stored = self.table.get(payment.id)
         if stored is None or stored.status is not PaymentStatus.PENDING:
-            raise BrokenBooks(f"payment {payment.id} is not pending")
+            raise InvariantViolation(f"payment {payment.id} is not pending")
         self.table.put(payment.id, payment)

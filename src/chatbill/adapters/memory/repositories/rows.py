@@ -7,23 +7,23 @@ from datetime import datetime
 from typing import TypeVar
 
 from chatbill.adapters.memory.tables import Table
-from chatbill.application.ports.repositories import Period, Position
-from chatbill.domain.errors import BrokenBooks
+from chatbill.application.ports.repositories.paging import Period, Position
+from chatbill.domain.shared.errors import InvariantViolation
 
 T = TypeVar("T")
 
 
 def insert(table: Table[str, T], key: str, row: T) -> None:
-    """Put a new row. Raises `BrokenBooks` where there is one of its key."""
+    """Put a new row. Raises `InvariantViolation` where there is one of its key."""
     if table.get(key) is not None:
-        raise BrokenBooks(f"{type(row).__name__} {key} exists already")
+        raise InvariantViolation(f"{type(row).__name__} {key} exists already")
     table.put(key, row)
 
 
 def replace(table: Table[str, T], key: str, row: T) -> None:
-    """Put a row over the one of its key. Raises `BrokenBooks` where there is none."""
+    """Put a row over the one of its key. Raises `InvariantViolation` where there is none."""
     if table.get(key) is None:
-        raise BrokenBooks(f"{type(row).__name__} {key} does not exist")
+        raise InvariantViolation(f"{type(row).__name__} {key} does not exist")
     table.put(key, row)
 
 

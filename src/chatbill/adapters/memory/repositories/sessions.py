@@ -6,11 +6,11 @@ from datetime import datetime
 
 from chatbill.adapters.memory.repositories.rows import insert, replace
 from chatbill.adapters.memory.tables import Table
-from chatbill.domain.ids import (
+from chatbill.domain.accounts.sessions import RefreshToken, Session
+from chatbill.domain.shared.ids import (
     SessionId,
     UserId,
 )
-from chatbill.domain.sessions import RefreshToken, Session
 
 
 class MemorySessions:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from chatbill.adapters.memory.repositories.rows import insert, replace
 from chatbill.adapters.memory.tables import Table
-from chatbill.domain.errors import EmailTaken, UsernameTaken
-from chatbill.domain.ids import (
+from chatbill.domain.accounts.users import User
+from chatbill.domain.shared.errors import EmailTaken, UsernameTaken
+from chatbill.domain.shared.ids import (
     UserId,
 )
-from chatbill.domain.users import User
 
 
 class MemoryUsers:

@@ -7,14 +7,15 @@ from datetime import datetime
 
 from chatbill.adapters.memory.repositories.rows import insert, replace
 from chatbill.adapters.memory.tables import Table
-from chatbill.application.ports.repositories import HeldWork
-from chatbill.domain.chat import Interaction
-from chatbill.domain.errors import BrokenBooks, NotFound
-from chatbill.domain.ids import (
+from chatbill.application.ports.repositories.holds import PendingInteraction
+from chatbill.domain.billing.holds import Hold
+from chatbill.domain.billing.wallets import Wallet
+from chatbill.domain.chat.interactions import Interaction
+from chatbill.domain.shared.errors import InvariantViolation, NotFound
+from chatbill.domain.shared.ids import (
     HoldId,
     WalletId,
 )
-from chatbill.domain.wallets import Hold, Wallet
 
 
 class MemoryWallets:
@@ -43,7 +44,7 @@ class MemoryWallets:
     @staticmethod
     def _check(wallet: Wallet) -> None:
         if wallet.held < 0 or wallet.available < -wallet.overdraft:
-            raise BrokenBooks(f"wallet {wallet.id} cannot own {wallet.posted} and hold {wallet.held}")
+            raise InvariantViolation(f"wallet {wallet.id} cannot own {wallet.posted} and hold {wallet.held}")
 
 
 class MemoryHolds:
@@ -56,28 +57,28 @@ class MemoryHolds:
     def get(self, hold_id: HoldId) -> Hold | None:
         return self.table.get(hold_id)
 
-    def due(self, now: datetime, limit: int) -> list[HeldWork]:
+    def due(self, now: datetime, limit: int) -> list[PendingInteraction]:
         due = [hold for hold in self.table.rows() if hold.is_pending and hold.expires_at <= now]
         due.sort(key=lambda hold: (hold.expires_at, hold.id))
         interactions = {interaction.hold_id: interaction for interaction in self.works()}
-        return [HeldWork(interactions[hold.id], hold) for hold in due if hold.id in interactions][:limit]
+        return [PendingInteraction(interactions[hold.id], hold) for hold in due if hold.id in interactions][:limit]
 
     def add(self, hold: Hold) -> None:
         if hold.amount < 0:
-            raise BrokenBooks(f"hold {hold.id} cannot be of {hold.amount}")
+            raise InvariantViolation(f"hold {hold.id} cannot be of {hold.amount}")
         insert(self.table, hold.id, hold)
 
     def save_refund(self, hold: Hold) -> None:
         stored = self.table.get(hold.id)
         if stored is None or not stored.refunded < hold.refunded <= stored.captured:
-            raise BrokenBooks(f"hold {hold.id} cannot be refunded for {hold.refunded}")
+            raise InvariantViolation(f"hold {hold.id} cannot be refunded for {hold.refunded}")
         stored.refunded = hold.refunded
         self.table.put(hold.id, stored)
 
     def save(self, hold: Hold) -> None:
         stored = self.table.get(hold.id)
         if stored is None or not stored.is_pending:
-            raise BrokenBooks(f"hold {hold.id} is not pending")
+            raise InvariantViolation(f"hold {hold.id} is not pending")
         if not 0 <= hold.captured <= stored.amount:
-            raise BrokenBooks(f"hold {hold.id} of {stored.amount} cannot be captured for {hold.captured}")
+            raise InvariantViolation(f"hold {hold.id} of {stored.amount} cannot be captured for {hold.captured}")
         self.table.put(hold.id, hold)

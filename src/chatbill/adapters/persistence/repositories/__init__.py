@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from chatbill.adapters.persistence.connection import Connection
+from chatbill.adapters.persistence.audit.reader import SqlAuditReader
 from chatbill.adapters.persistence.repositories.api_keys import SqlApiKeys
-from chatbill.adapters.persistence.repositories.books import SqlBooks
 from chatbill.adapters.persistence.repositories.conversations import SqlConversations
 from chatbill.adapters.persistence.repositories.idempotency import SqlIdempotency
 from chatbill.adapters.persistence.repositories.interactions import SqlInteractions
@@ -14,6 +13,7 @@ from chatbill.adapters.persistence.repositories.sessions import SqlSessions
 from chatbill.adapters.persistence.repositories.users import SqlUsers
 from chatbill.adapters.persistence.repositories.wallets import SqlHolds, SqlWallets
 from chatbill.adapters.persistence.repositories.write_checks import SqlWriteChecks
+from chatbill.adapters.persistence.sql.connection import Connection
 
 
 class SqlTransaction:
@@ -34,4 +34,4 @@ class SqlTransaction:
         self.payments = SqlPayments(connection)
         self.idempotency = SqlIdempotency(connection)
         self.write_checks = SqlWriteChecks(connection)
-        self.books = SqlBooks(connection)
+        self.books = SqlAuditReader(connection)

@@ -6,8 +6,8 @@ from datetime import datetime
 
 from sqlalchemy import Update, bindparam
 
-from chatbill.adapters.persistence.connection import Connection, Row
-from chatbill.adapters.persistence.statements import (
+from chatbill.adapters.persistence.sql.connection import Connection, Row
+from chatbill.adapters.persistence.sql.statements import (
     Statement,
     all_of,
     equals,
@@ -16,11 +16,11 @@ from chatbill.adapters.persistence.statements import (
     locking,
     update,
 )
-from chatbill.adapters.persistence.tables import api_key_months, api_keys
-from chatbill.adapters.persistence.types import Count
-from chatbill.domain.api_keys import ApiKey, KeyMonth
-from chatbill.domain.errors import BrokenBooks
-from chatbill.domain.ids import ApiKeyId, UserId
+from chatbill.adapters.persistence.sql.tables import api_key_months, api_keys
+from chatbill.adapters.persistence.sql.types import Count
+from chatbill.domain.accounts.api_keys import ApiKey, KeyMonth
+from chatbill.domain.shared.errors import InvariantViolation
+from chatbill.domain.shared.ids import ApiKeyId, UserId
 
 _K, _M = api_keys.c, api_key_months.c
 _BY_ID = all_of(api_keys, equals(_K.id))
@@ -87,7 +87,7 @@ class SqlApiKeys:
             last_used_at=key.last_used_at,
             revoked_by=key.revoked_by,
             revoked_why=key.revoked_why,
-            or_else=BrokenBooks(f"API key {key.id} does not exist"),
+            or_else=InvariantViolation(f"API key {key.id} does not exist"),
         )
 
     def save_month(self, month: KeyMonth) -> None:
@@ -95,7 +95,7 @@ class SqlApiKeys:
         if self._connection.run(_SAVE_MONTH, **known):
             return
         if not self._connection.run(_ADD_MONTH, **known, ends_at=month.ends_at, monthly_cap=month.monthly_cap):
-            raise BrokenBooks(f"two requests counted for API key {month.api_key_id} at once")
+            raise InvariantViolation(f"two requests counted for API key {month.api_key_id} at once")
 
     def give_back(self, key_id: ApiKeyId, starts_at: datetime, credits: int) -> None:  # noqa: A002 - as the port
         self._connection.put(
@@ -103,7 +103,7 @@ class SqlApiKeys:
             api_key_id=key_id,
             starts_at=starts_at,
             less=credits,
-            or_else=BrokenBooks(f"API key {key_id} did not use {credits} credits in that month"),
+            or_else=InvariantViolation(f"API key {key_id} did not use {credits} credits in that month"),
         )
 
 

@@ -6,13 +6,13 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Update, bindparam, case, literal_column
 
-from chatbill.adapters.persistence.connection import Connection, Row
-from chatbill.adapters.persistence.statements import Statement, all_of, equals, insert, limit, locking, past, update
-from chatbill.adapters.persistence.tables import conversations
-from chatbill.application.ports.repositories import Position
-from chatbill.domain.chat import Conversation
-from chatbill.domain.errors import BrokenBooks, NotFound
-from chatbill.domain.ids import ConversationId, UserId
+from chatbill.adapters.persistence.sql.connection import Connection, Row
+from chatbill.adapters.persistence.sql.statements import Statement, all_of, equals, insert, limit, locking, past, update
+from chatbill.adapters.persistence.sql.tables import conversations
+from chatbill.application.ports.repositories.paging import Position
+from chatbill.domain.chat.conversations import Conversation
+from chatbill.domain.shared.errors import InvariantViolation, NotFound
+from chatbill.domain.shared.ids import ConversationId, UserId
 
 _VISIBLE = conversations.c.deleted_at.is_(None)
 _BY_ID = all_of(conversations, equals(conversations.c.id), _VISIBLE)
@@ -84,7 +84,7 @@ class SqlConversations:
             title=conversation.title,
             updated_at=conversation.updated_at,
             deleted_at=conversation.deleted_at,
-            or_else=BrokenBooks(f"conversation {conversation.id} does not exist"),
+            or_else=InvariantViolation(f"conversation {conversation.id} does not exist"),
         )
 
 

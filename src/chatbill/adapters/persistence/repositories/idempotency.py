@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from chatbill.adapters.persistence.connection import Connection
-from chatbill.adapters.persistence.statements import Statement, all_of, equals, insert_if_new
-from chatbill.adapters.persistence.tables import idempotency_keys
-from chatbill.domain.idempotency import IdempotencyRecord, Refusal
-from chatbill.domain.ids import UserId
+from chatbill.adapters.persistence.sql.connection import Connection
+from chatbill.adapters.persistence.sql.statements import Statement, all_of, equals, insert_if_new
+from chatbill.adapters.persistence.sql.tables import idempotency_keys
+from chatbill.domain.shared.idempotency import IdempotencyRecord, Refusal
+from chatbill.domain.shared.ids import UserId
 
 _GET = Statement(all_of(idempotency_keys, equals(idempotency_keys.c.user_id), equals(idempotency_keys.c.key)))
 _CLAIM = insert_if_new(idempotency_keys)

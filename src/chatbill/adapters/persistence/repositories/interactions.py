@@ -10,9 +10,9 @@ from typing import Any
 
 from sqlalchemy import exists, literal_column, select
 
-from chatbill.adapters.persistence.connection import Connection, Row
 from chatbill.adapters.persistence.repositories.periods import within
-from chatbill.adapters.persistence.statements import (
+from chatbill.adapters.persistence.sql.connection import Connection, Row
+from chatbill.adapters.persistence.sql.statements import (
     Among,
     ContainsText,
     Statement,
@@ -23,12 +23,14 @@ from chatbill.adapters.persistence.statements import (
     past,
     update,
 )
-from chatbill.adapters.persistence.tables import conversations, interactions
-from chatbill.application.ports.repositories import HistoryFilter, Position
-from chatbill.domain.chat import Interaction, Outcome, Role, Turn
-from chatbill.domain.credits import Price, Usage
-from chatbill.domain.errors import AlreadySettled
-from chatbill.domain.ids import ConversationId, InteractionId, UserId
+from chatbill.adapters.persistence.sql.tables import conversations, interactions
+from chatbill.application.ports.repositories.interactions import HistoryFilter
+from chatbill.application.ports.repositories.paging import Position
+from chatbill.domain.billing.prices import Price, Usage
+from chatbill.domain.chat.conversations import Role, Turn
+from chatbill.domain.chat.interactions import Interaction, Outcome
+from chatbill.domain.shared.errors import AlreadySettled
+from chatbill.domain.shared.ids import ConversationId, InteractionId, UserId
 
 _I = interactions.c
 _RUNNING = _I.outcome == literal_column("'running'")

@@ -6,13 +6,13 @@ from functools import cache
 
 from sqlalchemy import bindparam
 
-from chatbill.adapters.persistence.connection import Connection, Row
 from chatbill.adapters.persistence.repositories.periods import within
-from chatbill.adapters.persistence.statements import Statement, all_of, equals, insert, limit
-from chatbill.adapters.persistence.tables import ledger_entries
-from chatbill.application.ports.repositories import Period
-from chatbill.domain.ids import EntryId, WalletId
-from chatbill.domain.ledger import EntryKind, LedgerEntry
+from chatbill.adapters.persistence.sql.connection import Connection, Row
+from chatbill.adapters.persistence.sql.statements import Statement, all_of, equals, insert, limit
+from chatbill.adapters.persistence.sql.tables import ledger_entries
+from chatbill.application.ports.repositories.paging import Period
+from chatbill.domain.billing.ledger import EntryKind, LedgerEntry
+from chatbill.domain.shared.ids import EntryId, WalletId
 
 _APPEND = insert(ledger_entries)
 _GET = Statement(all_of(ledger_entries, equals(ledger_entries.c.id)))

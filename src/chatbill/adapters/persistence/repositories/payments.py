@@ -6,12 +6,12 @@ from decimal import Decimal
 
 from sqlalchemy import literal_column
 
-from chatbill.adapters.persistence.connection import Connection, Row
-from chatbill.adapters.persistence.statements import Statement, all_of, equals, insert, locking, update
-from chatbill.adapters.persistence.tables import payments
-from chatbill.domain.errors import BrokenBooks
-from chatbill.domain.ids import PaymentId
-from chatbill.domain.payments import CENT, Money, Payment, PaymentStatus
+from chatbill.adapters.persistence.sql.connection import Connection, Row
+from chatbill.adapters.persistence.sql.statements import Statement, all_of, equals, insert, locking, update
+from chatbill.adapters.persistence.sql.tables import payments
+from chatbill.domain.billing.payments import CENT, Money, Payment, PaymentStatus
+from chatbill.domain.shared.errors import InvariantViolation
+from chatbill.domain.shared.ids import PaymentId
 
 _BY_ID = all_of(payments, equals(payments.c.id))
 _GET = Statement(_BY_ID)
@@ -57,14 +57,14 @@ class SqlPayments:
             status=payment.status.value,
             confirmed_at=payment.confirmed_at,
             balance_after=payment.balance_after,
-            or_else=BrokenBooks(f"payment {payment.id} is not pending"),
+            or_else=InvariantViolation(f"payment {payment.id} is not pending"),
         )
 
 
 def _hundredths(price: Money) -> int:
     scaled = price.amount / CENT
     if scaled != int(scaled):
-        raise BrokenBooks(f"{price.amount} {price.currency} has more than two decimals")
+        raise InvariantViolation(f"{price.amount} {price.currency} has more than two decimals")
     return int(scaled)
 
 

@@ -6,12 +6,12 @@ from datetime import datetime
 
 from sqlalchemy import Delete, bindparam, select
 
-from chatbill.adapters.persistence.connection import Connection, Row
-from chatbill.adapters.persistence.statements import Statement, all_of, equals, insert, limit, locking, update
-from chatbill.adapters.persistence.tables import refresh_tokens, sessions
-from chatbill.domain.errors import BrokenBooks
-from chatbill.domain.ids import SessionId, UserId
-from chatbill.domain.sessions import RefreshToken, Session, SessionEnd
+from chatbill.adapters.persistence.sql.connection import Connection, Row
+from chatbill.adapters.persistence.sql.statements import Statement, all_of, equals, insert, limit, locking, update
+from chatbill.adapters.persistence.sql.tables import refresh_tokens, sessions
+from chatbill.domain.accounts.sessions import RefreshToken, Session, SessionEnd
+from chatbill.domain.shared.errors import InvariantViolation
+from chatbill.domain.shared.ids import SessionId, UserId
 
 _BY_ID = all_of(sessions, equals(sessions.c.id))
 _GET = Statement(_BY_ID)
@@ -70,7 +70,7 @@ class SqlSessions:
             expires_at=session.expires_at,
             ended_at=session.ended_at,
             ended_because=session.ended_because and session.ended_because.value,
-            or_else=BrokenBooks(f"session {session.id} does not exist"),
+            or_else=InvariantViolation(f"session {session.id} does not exist"),
         )
 
     def live_of(self, user_id: UserId) -> list[Session]:
@@ -91,7 +91,7 @@ class SqlSessions:
             _SAVE_TOKEN,
             digest=token.digest,
             spent_at=token.spent_at,
-            or_else=BrokenBooks(f"the refresh token of session {token.session_id} does not exist"),
+            or_else=InvariantViolation(f"the refresh token of session {token.session_id} does not exist"),
         )
 
     def forget(self, *, expired_before: datetime, limit: int) -> int:

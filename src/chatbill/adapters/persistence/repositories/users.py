@@ -6,12 +6,12 @@ from typing import Any
 
 from sqlalchemy import bindparam
 
-from chatbill.adapters.persistence.connection import Connection, Row
-from chatbill.adapters.persistence.statements import Statement, all_of, equals, insert, locking, update
-from chatbill.adapters.persistence.tables import users
-from chatbill.domain.errors import BrokenBooks
-from chatbill.domain.ids import UserId
-from chatbill.domain.users import User, UserRole
+from chatbill.adapters.persistence.sql.connection import Connection, Row
+from chatbill.adapters.persistence.sql.statements import Statement, all_of, equals, insert, locking, update
+from chatbill.adapters.persistence.sql.tables import users
+from chatbill.domain.accounts.users import User, UserRole
+from chatbill.domain.shared.errors import InvariantViolation
+from chatbill.domain.shared.ids import UserId
 
 _BY_ID = all_of(users, equals(users.c.id))
 _GET = Statement(_BY_ID)
@@ -46,7 +46,7 @@ class SqlUsers:
         self._connection.put(_ADD, wallet_id=user.wallet_id, created_at=user.created_at, **_changeable(user))
 
     def save(self, user: User) -> None:
-        self._connection.put(_SAVE, **_changeable(user), or_else=BrokenBooks(f"user {user.id} does not exist"))
+        self._connection.put(_SAVE, **_changeable(user), or_else=InvariantViolation(f"user {user.id} does not exist"))
 
 
 def _changeable(user: User) -> dict[str, Any]:

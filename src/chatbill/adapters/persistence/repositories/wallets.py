@@ -6,14 +6,15 @@ from datetime import datetime
 
 from sqlalchemy import bindparam, literal_column, select
 
-from chatbill.adapters.persistence.connection import Connection, Row
 from chatbill.adapters.persistence.repositories.interactions import interaction_of
-from chatbill.adapters.persistence.statements import Statement, all_of, equals, insert, limit, locking, update
-from chatbill.adapters.persistence.tables import holds, interactions, wallets
-from chatbill.application.ports.repositories import HeldWork
-from chatbill.domain.errors import BrokenBooks, NotFound
-from chatbill.domain.ids import HoldId, WalletId
-from chatbill.domain.wallets import Hold, HoldState, Wallet
+from chatbill.adapters.persistence.sql.connection import Connection, Row
+from chatbill.adapters.persistence.sql.statements import Statement, all_of, equals, insert, limit, locking, update
+from chatbill.adapters.persistence.sql.tables import holds, interactions, wallets
+from chatbill.application.ports.repositories.holds import PendingInteraction
+from chatbill.domain.billing.holds import Hold, HoldState
+from chatbill.domain.billing.wallets import Wallet
+from chatbill.domain.shared.errors import InvariantViolation, NotFound
+from chatbill.domain.shared.ids import HoldId, WalletId
 
 _WALLET_BY_ID = all_of(wallets, equals(wallets.c.id))
 _GET_WALLET = Statement(_WALLET_BY_ID)
@@ -90,7 +91,9 @@ class SqlWallets:
             version=wallet.version,
             overdraft=wallet.overdraft,
             newest=wallet.version,
-            or_else=BrokenBooks(f"wallet {wallet.id} does not exist, or has entries after number {wallet.version}"),
+            or_else=InvariantViolation(
+                f"wallet {wallet.id} does not exist, or has entries after number {wallet.version}"
+            ),
         )
 
 
@@ -104,9 +107,9 @@ class SqlHolds:
         row = self._connection.one(_GET_HOLD, id=hold_id)
         return None if row is None else _hold(row)
 
-    def due(self, now: datetime, limit: int) -> list[HeldWork]:
+    def due(self, now: datetime, limit: int) -> list[PendingInteraction]:
         rows = self._connection.stream(_DUE_HOLDS, now=now, limit=limit)
-        return [HeldWork(interaction_of(row[_HOLD_COLUMNS:]), _hold(row[:_HOLD_COLUMNS])) for row in rows]
+        return [PendingInteraction(interaction_of(row[_HOLD_COLUMNS:]), _hold(row[:_HOLD_COLUMNS])) for row in rows]
 
     def add(self, hold: Hold) -> None:
         self._connection.put(
@@ -128,7 +131,7 @@ class SqlHolds:
             id=hold.id,
             refunded=hold.refunded,
             in_all=hold.refunded,
-            or_else=BrokenBooks(f"hold {hold.id} cannot be refunded for {hold.refunded}"),
+            or_else=InvariantViolation(f"hold {hold.id} cannot be refunded for {hold.refunded}"),
         )
 
     def save(self, hold: Hold) -> None:
@@ -138,7 +141,7 @@ class SqlHolds:
             state=hold.state.value,
             captured=hold.captured,
             settled_at=hold.settled_at,
-            or_else=BrokenBooks(f"hold {hold.id} is not pending"),
+            or_else=InvariantViolation(f"hold {hold.id} is not pending"),
         )
 
 

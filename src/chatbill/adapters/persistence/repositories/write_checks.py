@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from sqlalchemy import Delete
 
-from chatbill.adapters.persistence.connection import Connection
-from chatbill.adapters.persistence.statements import Statement, equals, insert
-from chatbill.adapters.persistence.tables import write_checks
+from chatbill.adapters.persistence.sql.connection import Connection
+from chatbill.adapters.persistence.sql.statements import Statement, equals, insert
+from chatbill.adapters.persistence.sql.tables import write_checks
 
 PADDING = "x" * 16_384
 """More than a page, so that a database which cannot grow is noticed, as a charge would notice it."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from litestar import Controller, get, post
 from litestar.params import JSONBody
 
-from chatbill.application.principal import Principal
-from chatbill.application.service import UseCases
+from chatbill.application.accounts.principal import Principal
+from chatbill.application.assembly import UseCases
 from chatbill.entrypoints.http.documentation import examples
 from chatbill.entrypoints.http.documentation.responses import documented, documented_empty
 from chatbill.entrypoints.http.injection import Injected

@@ -5,10 +5,10 @@ from __future__ import annotations
 from litestar import Controller, post
 from litestar.params import FromPath, JSONBody
 
-from chatbill.application.principal import Principal
-from chatbill.application.service import UseCases
-from chatbill.domain.errors import NotFound
-from chatbill.domain.ids import InteractionId, UserId
+from chatbill.application.accounts.principal import Principal
+from chatbill.application.assembly import UseCases
+from chatbill.domain.shared.errors import NotFound
+from chatbill.domain.shared.ids import InteractionId, UserId
 from chatbill.entrypoints.http.documentation import examples
 from chatbill.entrypoints.http.documentation.responses import documented
 from chatbill.entrypoints.http.injection import Injected

@@ -5,10 +5,10 @@ from __future__ import annotations
 from litestar import Controller, delete, get, post
 from litestar.params import FromPath, JSONBody
 
-from chatbill.application.principal import Principal
-from chatbill.application.service import UseCases
-from chatbill.domain.errors import NotFound
-from chatbill.domain.ids import ApiKeyId
+from chatbill.application.accounts.principal import Principal
+from chatbill.application.assembly import UseCases
+from chatbill.domain.shared.errors import NotFound
+from chatbill.domain.shared.ids import ApiKeyId
 from chatbill.entrypoints.http.documentation import examples
 from chatbill.entrypoints.http.documentation.responses import documented, documented_empty
 from chatbill.entrypoints.http.injection import Injected

@@ -7,12 +7,12 @@ from typing import Annotated
 from litestar import Controller, Response, get, post
 from litestar.params import JSONBody, QueryParameter
 
-from chatbill.application.paging import DEFAULT_PAGE
-from chatbill.application.principal import Principal
-from chatbill.application.service import UseCases
-from chatbill.domain.errors import InvalidRequest
-from chatbill.domain.ledger import EntryKind
-from chatbill.domain.payments import PaymentStatus
+from chatbill.application.accounts.principal import Principal
+from chatbill.application.assembly import UseCases
+from chatbill.application.shared.paging import DEFAULT_PAGE
+from chatbill.domain.billing.ledger import EntryKind
+from chatbill.domain.billing.payments import PaymentStatus
+from chatbill.domain.shared.errors import InvalidRequest
 from chatbill.entrypoints.http.documentation import examples
 from chatbill.entrypoints.http.documentation.responses import documented, returned
 from chatbill.entrypoints.http.injection import Injected

@@ -6,11 +6,11 @@ from litestar import Controller, Response, get, post
 from litestar.params import FromPath, JSONBody
 from litestar.response.base import ASGIResponse
 
-from chatbill.application.events import Failed
-from chatbill.application.principal import Principal
-from chatbill.application.service import UseCases
-from chatbill.domain.errors import NotFound
-from chatbill.domain.ids import InteractionId
+from chatbill.application.accounts.principal import Principal
+from chatbill.application.assembly import UseCases
+from chatbill.application.chat.events import Failed
+from chatbill.domain.shared.errors import NotFound
+from chatbill.domain.shared.ids import InteractionId
 from chatbill.entrypoints.http.bodies import JsonRequest
 from chatbill.entrypoints.http.config import HttpConfig
 from chatbill.entrypoints.http.documentation import examples
@@ -20,12 +20,12 @@ from chatbill.entrypoints.http.injection import Injected
 from chatbill.entrypoints.http.negotiation import prefers
 from chatbill.entrypoints.http.openai.views import ID_PREFIX
 from chatbill.entrypoints.http.parameters import IdempotencyKey, could_be_id
-from chatbill.entrypoints.http.problems import problem_of_reply, response_of
-from chatbill.entrypoints.http.replies import WatchedReply, wait_for_end
-from chatbill.entrypoints.http.request_ids import request_id_of
 from chatbill.entrypoints.http.schemas import MessageBody
 from chatbill.entrypoints.http.views.chat import ReplyView, StoppingView
 from chatbill.entrypoints.http.views.models import ChatStatusView, ModelView
+from chatbill.entrypoints.web.problems import problem_of_reply, response_of
+from chatbill.entrypoints.web.replies import WatchedReply, wait_for_end
+from chatbill.entrypoints.web.request_ids import request_id_of
 
 REFUSALS = (
     "invalid_request",

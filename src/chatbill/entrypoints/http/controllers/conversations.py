@@ -7,12 +7,12 @@ from typing import Annotated
 from litestar import Controller, delete, get, patch
 from litestar.params import FromPath, JSONBody, QueryParameter
 
-from chatbill.application.paging import DEFAULT_PAGE, MAX_PAGE
-from chatbill.application.ports.repositories import HistoryFilter
-from chatbill.application.principal import Principal
-from chatbill.application.service import UseCases
-from chatbill.domain.errors import InvalidRequest, NotFound
-from chatbill.domain.ids import ConversationId, ModelId
+from chatbill.application.accounts.principal import Principal
+from chatbill.application.assembly import UseCases
+from chatbill.application.ports.repositories.interactions import HistoryFilter
+from chatbill.application.shared.paging import DEFAULT_PAGE, MAX_PAGE
+from chatbill.domain.shared.errors import InvalidRequest, NotFound
+from chatbill.domain.shared.ids import ConversationId, ModelId
 from chatbill.entrypoints.http.documentation import examples
 from chatbill.entrypoints.http.documentation.responses import documented, documented_empty
 from chatbill.entrypoints.http.injection import Injected

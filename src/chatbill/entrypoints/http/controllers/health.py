@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from litestar import Controller, Response, get
 
-from chatbill.application.service import UseCases
-from chatbill.application.use_cases.check_readiness import Readiness
+from chatbill.application.assembly import UseCases
+from chatbill.application.maintenance.check_readiness import Readiness
 from chatbill.entrypoints.http.documentation import examples
 from chatbill.entrypoints.http.documentation.responses import documented, returned
 from chatbill.entrypoints.http.injection import Injected

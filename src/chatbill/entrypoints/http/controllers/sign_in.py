@@ -5,7 +5,7 @@ from __future__ import annotations
 from litestar import Controller, post
 from litestar.params import JSONBody
 
-from chatbill.application.service import UseCases
+from chatbill.application.assembly import UseCases
 from chatbill.entrypoints.http.documentation import examples
 from chatbill.entrypoints.http.documentation.responses import documented
 from chatbill.entrypoints.http.injection import Injected

@@ -13,8 +13,8 @@ from litestar.openapi.spec.enums import OpenAPIType
 
 from chatbill.entrypoints.http.documentation import examples
 from chatbill.entrypoints.http.event_stream import MEDIA_TYPE as EVENT_STREAM
-from chatbill.entrypoints.http.problem_kinds import KINDS, TYPE_PREFIX
-from chatbill.entrypoints.http.problems import MEDIA_TYPE
+from chatbill.entrypoints.web.problem_kinds import KINDS, TYPE_PREFIX
+from chatbill.entrypoints.web.problems import MEDIA_TYPE
 
 NEEDS_SIGN_IN = ("unauthenticated", "token_expired", "store_unavailable")
 MAY_BREAK = ("store_unavailable",)

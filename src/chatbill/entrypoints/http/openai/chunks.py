@@ -7,11 +7,11 @@ from typing import Any, Final
 
 from litestar.serialization import encode_json
 
-from chatbill.application.events import Accepted, Completed, Delta, Event, Failed, Stopped
+from chatbill.application.chat.events import Accepted, Completed, Delta, Event, Failed, Stopped
 from chatbill.entrypoints.http.openai.errors import error_body
 from chatbill.entrypoints.http.openai.views import CompletionUsage, chunk, comment_of, finish_reason
-from chatbill.entrypoints.http.problem_kinds import Problem
-from chatbill.entrypoints.http.problems import problem_of, problem_of_reply
+from chatbill.entrypoints.web.problem_kinds import Problem
+from chatbill.entrypoints.web.problems import problem_of, problem_of_reply
 
 DONE: Final = b"data: [DONE]\n\n"
 

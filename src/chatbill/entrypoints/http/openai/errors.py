@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from litestar.types import Scope
 
-from chatbill.entrypoints.http.problem_kinds import Problem
+from chatbill.entrypoints.web.problem_kinds import Problem
 
 PATH: Final = "/v1"
 

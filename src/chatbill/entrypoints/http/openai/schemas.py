@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from chatbill.application.messages import MAX_STOPS, Message
-from chatbill.domain.chat import MAX_TURNS, Role, Turn
-from chatbill.domain.errors import InvalidRequest
+from chatbill.application.chat.messages import MAX_STOPS, Message
+from chatbill.domain.chat.conversations import MAX_TURNS, Role, Turn
+from chatbill.domain.shared.errors import InvalidRequest
 from chatbill.entrypoints.http.schemas import Body, Line
 
 ROLES: Final = {
@@ -117,7 +117,7 @@ class ChatCompletionBody(Body):
 
     def to_message(self, idempotency_key: str | None) -> Message:
         """As the use case takes it. Raises `InvalidRequest`."""
-        self._refuse_what_would_be_missed()
+        self._reject_unsupported_fields()
         turns = [message.to_turn(f"messages.{place}") for place, message in enumerate(self.messages)]
         # What the system says counts from the beginning, wherever it stands.
         last = max((place for place, turn in enumerate(turns) if turn.role is not Role.SYSTEM), default=-1)
@@ -152,7 +152,7 @@ class ChatCompletionBody(Body):
             raise InvalidRequest.of("stop", f"must be at most {MAX_STOPS} strings")
         return stops
 
-    def _refuse_what_would_be_missed(self) -> None:
+    def _reject_unsupported_fields(self) -> None:
         wants = {
             "n": self.n not in {None, 1},
             "tools": bool(self.tools),

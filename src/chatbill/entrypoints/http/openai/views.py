@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
 
-from chatbill.application.events import Completed, Stopped
-from chatbill.application.use_cases.list_models import ModelOffer
-from chatbill.domain.chat import Interaction
+from chatbill.application.chat.events import Completed, Stopped
+from chatbill.application.chat.list_models import ModelOffer
+from chatbill.domain.chat.interactions import Interaction
 from chatbill.entrypoints.http.views.models import PriceView
 
 FinishReason = Literal["stop", "length"]

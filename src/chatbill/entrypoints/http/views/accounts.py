@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from chatbill.application.use_cases.register import Account
-from chatbill.application.use_cases.sign_in import SignedIn
+from chatbill.application.accounts.register import Account
+from chatbill.application.accounts.sign_in import SignedIn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from chatbill.application.use_cases.create_api_key import IssuedKey
-from chatbill.application.use_cases.list_api_keys import KeyState
-from chatbill.domain.api_keys import PREFIX, ApiKey
+from chatbill.application.accounts.create_api_key import IssuedKey
+from chatbill.application.accounts.list_api_keys import KeyState
+from chatbill.domain.accounts.api_keys import PREFIX, ApiKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from chatbill.application.paging import Page
-from chatbill.application.use_cases.top_up import Receipt
-from chatbill.domain.ledger import LedgerEntry
-from chatbill.domain.payments import Package
-from chatbill.domain.wallets import Wallet
+from chatbill.application.billing.top_up import Receipt
+from chatbill.application.shared.paging import Page
+from chatbill.domain.billing.ledger import LedgerEntry
+from chatbill.domain.billing.payments import Package
+from chatbill.domain.billing.wallets import Wallet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

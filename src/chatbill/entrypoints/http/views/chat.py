@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from chatbill.application.paging import Page
-from chatbill.application.use_cases.read_conversation import Thread
-from chatbill.domain.chat import Conversation, Interaction
-from chatbill.domain.credits import Usage
+from chatbill.application.chat.read_conversation import Thread
+from chatbill.application.shared.paging import Page
+from chatbill.domain.billing.prices import Usage
+from chatbill.domain.chat.conversations import Conversation
+from chatbill.domain.chat.interactions import Interaction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

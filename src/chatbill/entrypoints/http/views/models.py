@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from chatbill.application.use_cases.list_models import ModelOffer
+from chatbill.application.chat.list_models import ModelOffer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

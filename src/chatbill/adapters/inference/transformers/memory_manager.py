@@ -1,0 +1,138 @@
+"""Which models are in memory: they come in one at a time, and idle ones, the longest unused first, leave for them."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Protocol
+
+import structlog
+
+from chatbill.adapters.inference.availability.memory import Fit
+from chatbill.adapters.inference.catalogue.model_spec import ModelSpec
+from chatbill.adapters.inference.transformers.runtime import Runtime
+from chatbill.adapters.inference.weights.library import ModelLibrary
+from chatbill.domain.shared.ids import ModelId
+
+_POLL_S = 0.05
+
+_log = structlog.get_logger(__name__)
+
+
+class DoesNotFit(Exception):
+    """The machine has too little memory for the model, whatever else leaves; the text has the figures."""
+
+
+class NoRoom(Exception):
+    """The model would fit if others were not in memory, and those cannot leave now; the text says which."""
+
+
+class NoTurn(Exception):
+    """Another model has been on its way into memory for too long; the text says so."""
+
+
+class LoadedModel(Protocol):
+    """A model as others see it that want its room."""
+
+    @property
+    def id(self) -> ModelId:
+        """Its name."""
+        ...
+
+    @property
+    def last_used_at(self) -> float:
+        """When it was last asked for or finished a reply, by `time.monotonic`."""
+        ...
+
+    @property
+    def fit(self) -> Fit | None:
+        """What it takes; None unless it is in memory."""
+        ...
+
+    def leave(self) -> bool:
+        """Free its memory and return True; False, changing nothing, while it has replies or is not in memory."""
+        ...
+
+
+class MemoryManager:
+    """The models that share one device. Its methods are for the threads of models, which they may keep waiting."""
+
+    def __init__(self, library: ModelLibrary, *, slots: int) -> None:
+        self._library = library
+        self._slots = slots
+        self._turn = threading.Lock()
+        self.residents: Sequence[LoadedModel] = ()
+
+    @contextmanager
+    def turn(self, *, wait_s: float) -> Iterator[None]:
+        """Only one model is loaded at a time; raises `NoTurn` where another takes longer than `wait_s` seconds.
+
+        Loading sets torch's default type for the whole process for a moment, and memory that is free can be promised
+        to one only. Fetching needs no turn.
+        """
+        if not self._turn.acquire(timeout=wait_s):
+            raise NoTurn("another model has been on its way into memory for too long; the service's log says which")
+        try:
+            yield
+        finally:
+            self._turn.release()
+
+    def check(self, spec: ModelSpec, runtime: Runtime) -> None:
+        """Raise `DoesNotFit` when the model would not fit even if all others left. For who has no turn; never waits.
+
+        While a model is on its way in nobody knows how much of its memory it has taken, so nothing is raised then.
+        """
+        if self._turn.acquire(blocking=False):
+            try:
+                self._check(spec, runtime)
+            finally:
+                self._turn.release()
+
+    def make_room(self, spec: ModelSpec, runtime: Runtime, *, wait_s: float) -> Fit:
+        """How the model fits now, once idle models have left where that was needed. For the thread whose turn it is.
+
+        Waits up to `wait_s` seconds for a busy model to become idle; with 0, none is asked to leave. Raises `NoRoom`
+        and `DoesNotFit`.
+        """
+        deadline = time.monotonic() + wait_s
+        while True:
+            fit = self._beside_others(spec, runtime)
+            if fit.fits:
+                return fit
+            self._check(spec, runtime)
+            others = sorted(self._others(spec), key=lambda resident: resident.last_used_at)
+            if wait_s and (left := next((other for other in others if other.leave()), None)):
+                gc.collect()
+                runtime.free_memory()
+                _log.info("model_left", model=left.id, to_make_room_for=spec.id)
+            elif time.monotonic() >= deadline:
+                names = " and ".join(other.id for other in others)
+                raise NoRoom(f"there is no room for it beside {names}; it {fit.words}")
+            else:
+                time.sleep(_POLL_S)
+
+    def free_bytes(self, spec: ModelSpec, runtime: Runtime) -> int:
+        """Memory that is free, whatever is promised of it."""
+        return self._library.fits(spec, free_gpu_bytes=runtime.free_gpu_bytes()).free_bytes
+
+    def _check(self, spec: ModelSpec, runtime: Runtime) -> None:
+        if not (fit := self._alone(spec, runtime)).fits:
+            raise DoesNotFit(fit.words)
+
+    def _others(self, spec: ModelSpec) -> list[LoadedModel]:
+        return [resident for resident in self.residents if resident.id != spec.id and resident.fit]
+
+    def _beside_others(self, spec: ModelSpec, runtime: Runtime) -> Fit:
+        # What replies of the others may still take. What they take already is counted twice, which is safe.
+        promised = sum(other.fit.need.running(other.fit.slots) for other in self._others(spec) if other.fit)
+        free = runtime.free_gpu_bytes()
+        return self._library.fits(spec, free_gpu_bytes=free, promised_bytes=promised, slots=self._slots)
+
+    def _alone(self, spec: ModelSpec, runtime: Runtime) -> Fit:
+        """As if all others had left and given back their weights."""
+        given_back = sum(other.fit.need.weights_bytes for other in self._others(spec) if other.fit)
+        free = runtime.free_gpu_bytes()
+        return self._library.fits(spec, free_gpu_bytes=free, promised_bytes=-given_back, slots=self._slots)

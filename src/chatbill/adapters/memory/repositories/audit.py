@@ -1,0 +1,172 @@
+"""Everything that the audit reads."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+from chatbill.adapters.memory.repositories.api_keys import MemoryApiKeys
+from chatbill.adapters.memory.repositories.interactions import MemoryInteractions
+from chatbill.adapters.memory.repositories.ledger import MemoryLedger
+from chatbill.adapters.memory.repositories.payments import MemoryPayments
+from chatbill.adapters.memory.repositories.users import MemoryUsers
+from chatbill.adapters.memory.repositories.wallets import MemoryHolds, MemoryWallets
+from chatbill.domain.audit.rows import DanglingReference, KeyUsage, Ownership, Purchase, Settlement
+from chatbill.domain.billing.holds import Hold, HoldState
+from chatbill.domain.billing.ledger import EntryKind, LedgerEntry
+from chatbill.domain.billing.payments import Payment, PaymentStatus
+from chatbill.domain.billing.wallets import Wallet
+from chatbill.domain.chat.interactions import Interaction
+from chatbill.domain.shared.ids import (
+    HoldId,
+    InteractionId,
+    WalletId,
+)
+
+
+class MemoryAuditReader:
+    """What the audit reads."""
+
+    def __init__(
+        self,
+        users: MemoryUsers,
+        wallets: MemoryWallets,
+        holds: MemoryHolds,
+        ledger: MemoryLedger,
+        interactions: MemoryInteractions,
+        payments: MemoryPayments,
+        api_keys: MemoryApiKeys,
+    ) -> None:
+        self._users = users
+        self._wallets, self._holds, self._ledger = wallets, holds, ledger
+        self._interactions, self._payments, self._api_keys = interactions, payments, api_keys
+
+    def wallets(self) -> Generator[Wallet, None, None]:
+        yield from sorted(self._wallets.table.rows(), key=lambda wallet: wallet.id)
+
+    def owners(self) -> Generator[Ownership, None, None]:
+        for user in sorted(self._users.table.rows(), key=lambda user: (user.wallet_id, user.id)):
+            yield Ownership(user.wallet_id, user.id)
+
+    def entries(self) -> Generator[LedgerEntry, None, None]:
+        yield from sorted(self._ledger.table.rows(), key=lambda entry: (entry.wallet_id, entry.wallet_version))
+
+    def settlements(self) -> Generator[Settlement, None, None]:
+        interactions: dict[HoldId, list[Interaction]] = {}
+        for row in self._interactions.table.rows():
+            interactions.setdefault(row.hold_id, []).append(row)
+        entries: dict[tuple[HoldId, WalletId], list[LedgerEntry]] = {}
+        for entry in self._ledger.table.rows():
+            if entry.hold_id is not None:
+                entries.setdefault((entry.hold_id, entry.wallet_id), []).append(entry)
+        for hold in sorted(self._holds.table.rows(), key=lambda hold: (hold.wallet_id, hold.id)):
+            yield _settlement(hold, entries.get((hold.id, hold.wallet_id), []), interactions.get(hold.id, []))
+
+    def unheld(self) -> Generator[InteractionId, None, None]:
+        yield from (row.id for row in self._interactions.table.rows() if self._holds.get(row.hold_id) is None)
+
+    def purchases(self) -> Generator[Purchase, None, None]:
+        for payment in self._payments.table.rows():
+            credited = [
+                entry
+                for entry in self._ledger.table.rows()
+                if entry.kind is EntryKind.TOP_UP
+                and (entry.payment_id, entry.wallet_id) == (payment.id, payment.wallet_id)
+            ]
+            user = self._users.get(payment.user_id)
+            yield _purchase(payment, credited, user.wallet_id if user else None)
+
+    def key_uses(self) -> Generator[KeyUsage, None, None]:
+        found = [row for row in self._interactions.table.rows() if row.api_key_id is not None]
+        months, caps = list(self._api_keys.months.rows()), {}
+        for key in self._api_keys.table.rows():
+            caps[key.id] = key.monthly_cap
+            of_key = [row for row in found if row.api_key_id == key.id]
+            yield KeyUsage(
+                api_key_id=key.id,
+                used=sum(month.used for month in months if month.api_key_id == key.id),
+                found=sum(map(_counted, of_key)),
+                by_others=sum(row.user_id != key.user_id for row in of_key),
+            )
+        for month in months:
+            of_month = [
+                row
+                for row in found
+                if row.api_key_id == month.api_key_id and month.starts_at <= row.created_at < month.ends_at
+            ]
+            yield KeyUsage(
+                api_key_id=month.api_key_id,
+                month=month.starts_at,
+                month_ends=month.ends_at,
+                used=month.used,
+                found=sum(map(_counted, of_month)),
+                cap=month.monthly_cap,
+                key_cap=caps.get(month.api_key_id),
+            )
+
+    def dangling(self) -> Generator[DanglingReference, None, None]:
+        """Nobody writes here but the program."""
+        yield from ()
+
+    def missing_rules(self) -> Generator[str, None, None]:
+        """There are none but those of the program."""
+        yield from ()
+
+
+def _counted(row: Interaction) -> int:
+    return row.held if row.is_running else row.credits_charged
+
+
+def _purchase(payment: Payment, entries: list[LedgerEntry], own_wallet: WalletId | None) -> Purchase:
+    last = max(entries, key=lambda entry: entry.wallet_version, default=None)
+    return Purchase(
+        payment_id=payment.id,
+        confirmed=payment.status is PaymentStatus.CONFIRMED,
+        expected=payment.credits,
+        balance_after=payment.balance_after,
+        confirmed_at=payment.confirmed_at,
+        entries=len(entries),
+        credited=sum(entry.amount for entry in entries),
+        credited_balance=last.balance_after if last else None,
+        credited_at=last.created_at if last else None,
+        wallet_id=payment.wallet_id,
+        own_wallet=own_wallet,
+    )
+
+
+def _settlement(hold: Hold, entries: list[LedgerEntry], interactions: list[Interaction]) -> Settlement:
+    interaction = interactions[0] if interactions else None
+    charges = [entry for entry in entries if entry.kind is EntryKind.CHARGE]
+    refunds = [
+        entry.amount
+        for entry in entries
+        if entry.kind is EntryKind.REFUND and interaction and entry.interaction_id == interaction.id
+    ]
+    settlement = Settlement(
+        hold_id=hold.id,
+        wallet_id=hold.wallet_id,
+        state=HoldState(hold.state),
+        amount=hold.amount,
+        captured=hold.captured,
+        created_at=hold.created_at,
+        expires_at=hold.expires_at,
+        settled_at=hold.settled_at,
+        refunded=hold.refunded,
+        given_back=sum(refunds),
+        charges=len(charges),
+        charged=sum(entry.amount for entry in charges),
+        interactions=len(interactions),
+    )
+    if charges:
+        settlement.charge_of = charges[0].interaction_id
+        settlement.charged_at, settlement.charged_balance = charges[0].created_at, charges[0].balance_after
+    if interaction:
+        settlement.interaction_id, settlement.user_id = interaction.id, interaction.user_id
+        settlement.outcome, settlement.price, settlement.usage = (
+            interaction.outcome,
+            interaction.price,
+            interaction.usage,
+        )
+        settlement.credits_charged, settlement.promised = interaction.credits_charged, interaction.held
+        settlement.paid_by, settlement.balance_after = interaction.wallet_id, interaction.balance_after
+        settlement.asked_at, settlement.finished_at = interaction.created_at, interaction.finished_at
+    return settlement

@@ -1,0 +1,129 @@
+"""How connections to PostgreSQL are made and set up."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from functools import partial
+from types import ModuleType
+from typing import Any
+
+from sqlalchemy import URL
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+
+from chatbill.adapters.persistence.postgres.connection import PostgresConnection
+from chatbill.adapters.persistence.postgres.errors import translated, unreachable
+from chatbill.adapters.persistence.sql.connection import Database
+from chatbill.application.ports.store import StoreUnavailable
+
+PREPARED_STATEMENTS = 256
+CASEFOLD_SINCE = 180_000
+
+NETWORK_DEFAULTS = {
+    "connect_timeout": 5,
+    # A server that vanished without a word is noticed within half a minute.
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+    "application_name": "chatbill",
+}
+"""What the address may say otherwise, as in `postgresql://host/name?connect_timeout=20`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeouts:
+    """How long the server lets a statement run, wait for a lock, or a transaction stand still, in seconds.
+
+    One that stands still itself keeps no time, so it is left where it has not answered for `answer_within_s`.
+    """
+
+    statement_timeout_s: float = 30.0
+    lock_timeout_s: float = 5.0
+    idle_in_transaction_timeout_s: float = 60.0
+    answer_within_s: float = 35.0
+
+
+PATIENCE = Timeouts()
+"""Waits that suit a service whose transactions take milliseconds."""
+
+
+def load_driver() -> ModuleType:
+    """Psycopg 3. Raises `StoreUnavailable` with what to install where it is missing."""
+    try:
+        return importlib.import_module("psycopg")
+    except ImportError as error:
+        raise StoreUnavailable("PostgreSQL needs one more package: pip install 'chatbill[postgres]'") from error
+
+
+def postgres_database(driver: ModuleType) -> Database:
+    """What all connections of a store share."""
+    return Database(_dialect(), driver, told=partial(translated, driver=driver))
+
+
+def connect(address: URL, driver: ModuleType) -> Any:
+    """A plain connection in UTF-8, with every default of chatbill's. Raises `StoreUnavailable`."""
+    arguments = connect_arguments(address)
+    try:
+        return driver.connect(**arguments, client_encoding="utf8", autocommit=True)
+    except driver.Error as error:
+        raise unreachable(error) from None
+
+
+def connect_for_store(database: Database, address: URL, timeouts: Timeouts) -> PostgresConnection:
+    """A connection that commits durably and waits for nothing longer than `timeouts` says."""
+    driver: Any = database.driver
+    raw = connect(address, driver)
+    raw.prepare_threshold = 1
+    raw.prepared_max = PREPARED_STATEMENTS
+    # One kind of number, so that a statement is prepared once whatever the size of its numbers.
+    raw.adapters.register_dumper(int, importlib.import_module("psycopg.types.numeric").Int8Dumper)
+    try:
+        folding = _set_up(raw, timeouts)
+    except driver.Error as error:
+        raw.close()
+        raise unreachable(error) from None
+    database.dialect.case_folding = folding  # type: ignore[attr-defined]
+    return PostgresConnection(database, raw, answer_within_s=timeouts.answer_within_s)
+
+
+def connect_arguments(address: URL) -> dict[str, Any]:
+    """What psycopg is given for an address."""
+    _, arguments = _dialect().create_connect_args(address)  # type: ignore[no-untyped-call]
+    return {**NETWORK_DEFAULTS, **arguments}
+
+
+def _dialect() -> PGDialect_psycopg:
+    return PGDialect_psycopg()  # type: ignore[no-untyped-call]
+
+
+def _set_up(raw: Any, timeouts: Timeouts) -> str:
+    """Set what the store relies on; return how this server folds letter case."""
+    row = raw.execute(
+        """
+        SELECT set_config('TimeZone', 'UTC', false),
+               set_config('DateStyle', 'ISO', false),
+               set_config('statement_timeout', %(statement)s, false),
+               set_config('lock_timeout', %(lock)s, false),
+               set_config('idle_in_transaction_session_timeout', %(idle)s, false),
+               -- What was answered is on disk. An operator may ask for more, such as for a copy on a standby.
+               set_config('synchronous_commit', CASE current_setting('synchronous_commit')
+                          WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END, false),
+               EXISTS (SELECT FROM pg_collation WHERE collname = 'und-x-icu')
+        """,
+        {
+            "statement": _milliseconds(timeouts.statement_timeout_s),
+            "lock": _milliseconds(timeouts.lock_timeout_s),
+            "idle": _milliseconds(timeouts.idle_in_transaction_timeout_s),
+        },
+        prepare=False,
+    ).fetchone()
+    if raw.info.server_version >= CASEFOLD_SINCE:
+        # As Python's `casefold`, which the other stores use.
+        return "casefold({} COLLATE pg_unicode_fast)"
+    # Capital letters know no final sigma and no sharp s. Without ICU, what is folded depends on the database's locale.
+    return 'upper({} COLLATE "und-x-icu")' if row[-1] else "lower({})"
+
+
+def _milliseconds(seconds: float) -> str:
+    return str(max(1, round(seconds * 1_000)))

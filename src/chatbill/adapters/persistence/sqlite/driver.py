@@ -1,0 +1,142 @@
+"""Which SQLite is used, and how its connections are set up."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from sqlalchemy.dialects.sqlite import pysqlite
+
+from chatbill.adapters.persistence.sql.connection import Connection, Database
+from chatbill.adapters.persistence.sql.errors import unavailable
+from chatbill.adapters.persistence.sqlite.place import Place
+from chatbill.application.ports.store import StoreUnavailable
+
+SOUND_SINCE = (3, 51, 3)
+"""Before it, two connections at work can corrupt a database in WAL mode."""
+OLDEST = (3, 39, 0)
+"""The first with everything the tables and triggers need."""
+
+CACHED_STATEMENTS = 256
+
+_log = logging.getLogger(__name__)
+
+
+class SqliteConnection(Connection):
+    """As any `Connection`, and knows the files that it has open."""
+
+    def __init__(self, database: Database, raw: Any, place: Place) -> None:
+        super().__init__(database, raw)
+        self._place = place
+        self._log_place: Place | None = None
+
+    def check_place(self) -> None:
+        """Raise `StoreUnavailable` where the path names another file by now, or none.
+
+        The same for the write-ahead log, in which all is that was written last. SQLite removes it with the last
+        connection alone, so for as long as this one is open it must be the same.
+        """
+        self._place.check()
+        if self._log_place is None and self.raw.execute("PRAGMA journal_mode").fetchone() == ("wal",):
+            self._log_place = Place(self._place.path.with_name(f"{self._place.path.name}-wal"))
+        if self._log_place:
+            self._log_place.opened()
+
+
+def load_driver() -> ModuleType:
+    """The newest SQLite at hand: that of the package pysqlite3, or Python's own."""
+    return newest_of(list(_installed()))
+
+
+def newest_of(drivers: list[ModuleType]) -> ModuleType:
+    """The driver with the newest SQLite. Warns where that has a known bug; `StoreUnavailable` where it is too old."""
+    newest = max(drivers, key=lambda driver: tuple(driver.sqlite_version_info))
+    if newest.sqlite_version_info < OLDEST:
+        raise StoreUnavailable(f"SQLite {newest.sqlite_version} is too old; install the package pysqlite3.")
+    if newest.sqlite_version_info < SOUND_SINCE:
+        _log.warning(
+            "SQLite %s has a rare bug that can corrupt the database; install pysqlite3, or a Python with SQLite %s",
+            newest.sqlite_version,
+            ".".join(map(str, SOUND_SINCE)),
+        )
+    return newest
+
+
+def _installed() -> Iterator[ModuleType]:
+    for name in ("pysqlite3", "sqlite3"):
+        try:
+            yield importlib.import_module(name)
+        except ImportError:
+            continue
+
+
+def sqlite_database(driver: ModuleType) -> Database:
+    """What all connections of a store share."""
+    return Database(pysqlite.dialect(paramstyle="named"), driver)
+
+
+def connect_to_write(database: Database, place: Place, *, busy_timeout_s: float) -> Connection:
+    """A connection whose commits are on disk when they return."""
+    return _connect(
+        database,
+        place,
+        busy_timeout_s,
+        "PRAGMA journal_mode = WAL",
+        "PRAGMA synchronous = FULL",
+        # macOS answers a plain sync before the disk has done it.
+        "PRAGMA fullfsync = ON",
+        "PRAGMA checkpoint_fullfsync = ON",
+        "PRAGMA foreign_keys = ON",
+        # Without it, INSERT OR REPLACE would delete rows behind the backs of triggers.
+        "PRAGMA recursive_triggers = ON",
+        "PRAGMA cache_size = -16000",
+        "PRAGMA journal_size_limit = 67108864",
+    )
+
+
+def connect_to_read(database: Database, place: Place, *, busy_timeout_s: float) -> Connection:
+    """A connection that cannot change anything."""
+    return _connect(database, place, busy_timeout_s, "PRAGMA query_only = ON", "PRAGMA cache_size = -8000")
+
+
+def make_file(path: Path) -> None:
+    """Make the database file, readable by its owner alone, and its folder, where they do not exist."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    except FileExistsError:
+        return
+
+
+def _connect(database: Database, place: Place, busy_timeout_s: float, *settings: str) -> Connection:
+    driver: Any = database.driver
+    place.check()
+    try:
+        if not place.is_known:
+            make_file(place.path)
+        raw = driver.connect(
+            place.path, timeout=busy_timeout_s, isolation_level=None, cached_statements=CACHED_STATEMENTS
+        )
+    except (driver.Error, OSError) as error:
+        raise unavailable(error) from error
+    try:
+        place.opened()
+        for setting in settings:
+            raw.execute(setting).fetchall()
+        raw.create_function("casefold", 1, _casefold, deterministic=True)
+    except (driver.Error, OSError) as error:
+        raw.close()
+        raise unavailable(error) from error
+    except StoreUnavailable:
+        raw.close()
+        raise
+    return SqliteConnection(database, raw, place)
+
+
+def _casefold(text: str | None) -> str | None:
+    return None if text is None else text.casefold()

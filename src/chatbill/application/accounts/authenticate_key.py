@@ -1,0 +1,68 @@
+"""Authenticate a key: find out whose program sent an API key."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+
+from chatbill.application.accounts.key_spending import DEAD_KEY
+from chatbill.application.accounts.principal import Principal
+from chatbill.application.ports.clock import Clock
+from chatbill.application.ports.store import Snapshot, Store, StoreUnavailable, Transaction
+from chatbill.application.ports.tokens import Tokens
+from chatbill.domain.accounts.api_keys import ApiKey, key_parts
+from chatbill.domain.accounts.users import UserRole
+from chatbill.domain.shared.errors import Unauthenticated
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthenticateKey:
+    """Turn an API key into a principal, by what the store says now.
+
+    The principal is its owner without their rights: an administrator's key runs nothing. Raises `Unauthenticated`, in
+    the same words for a key that is unknown, wrong, revoked or expired, and for a disabled account.
+    """
+
+    store: Store
+    tokens: Tokens
+    clock: Clock
+
+    async def __call__(self, text: str) -> Principal:
+        """Find the key by its id, and compare what is kept of its secret."""
+        parts = key_parts(text)
+        if parts is None:
+            raise Unauthenticated(DEAD_KEY)
+        now = self.clock()
+        digest = self.tokens.digest(parts.secret)
+
+        def query(snapshot: Snapshot) -> tuple[ApiKey, Principal] | None:
+            key = snapshot.api_keys.get(parts.id)
+            if key is None or not key.opens_with(digest) or not key.is_live(now):
+                return None
+            user = snapshot.users.get(key.user_id)
+            return (key, Principal.of(user)) if user and user.is_enabled else None
+
+        found = await self.store.read(query)
+        if found is None:
+            raise Unauthenticated(DEAD_KEY)
+        key, principal = found
+        if key.is_use_worth_noting(now):
+            await self._note_use(key)
+        return replace(principal, role=UserRole.USER, api_key_id=key.id)
+
+    async def _note_use(self, found: ApiKey) -> None:
+        now = self.clock()
+
+        def work(tx: Transaction) -> None:
+            key = tx.api_keys.lock(found.id)
+            if key and key.is_use_worth_noting(now):
+                key.note_use(at=now)
+                tx.api_keys.save(key)
+
+        try:
+            await self.store.write(work)
+        except StoreUnavailable:
+            # When a key was used is worth less than the request that uses it.
+            _log.warning("the use of API key %s could not be noted", found.id, exc_info=True)

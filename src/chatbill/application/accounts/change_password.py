@@ -1,0 +1,65 @@
+"""Change the password: every other session of the person ends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from chatbill.application.accounts.principal import Principal, require_sign_in
+from chatbill.application.ports.clock import Clock
+from chatbill.application.ports.passwords import Passwords
+from chatbill.application.ports.rate_limits import Limit, RateLimits
+from chatbill.application.ports.store import Store, Transaction
+from chatbill.domain.accounts.sessions import SessionEnd
+from chatbill.domain.accounts.users import checked_password
+from chatbill.domain.shared.errors import InvalidCredentials, NotFound
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PasswordChange:
+    """The password a person has, and the one they want."""
+
+    current: str = field(repr=False)
+    new: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangePassword:
+    """Set a new password.
+
+    Raises `InvalidCredentials` when the current one is wrong, `RateLimited` after too many wrong ones, and
+    `InvalidRequest` when the new one breaks a rule.
+    """
+
+    store: Store
+    passwords: Passwords
+    rate_limits: RateLimits
+    clock: Clock
+    failures: Limit
+
+    async def __call__(self, principal: Principal, change: PasswordChange) -> None:
+        """Check and hash outside any transaction; set the hash and end the other sessions in one."""
+        require_sign_in(principal)
+        checked_password(change.new, username=principal.username, email=principal.email, field="new_password")
+        user = await self.store.read(lambda snapshot: snapshot.users.get(principal.user_id))
+        if user is None:
+            raise NotFound("This account")
+        checked_hash = user.password_hash
+        await self.rate_limits.hit(self.failures, principal.user_id)
+        if not (await self.passwords.verify(change.current, checked_hash)).ok:
+            raise InvalidCredentials("The current password is not right.")
+        await self.rate_limits.forget(self.failures, principal.user_id)
+        new_hash = await self.passwords.hash(change.new)
+        now = self.clock()
+
+        def work(tx: Transaction) -> None:
+            user = tx.users.lock(principal.user_id)
+            if user is None or user.password_hash != checked_hash:
+                raise InvalidCredentials("The current password is not right.")
+            user.password_hash = new_hash
+            tx.users.save(user)
+            for session in tx.sessions.live_of(user.id):
+                if session.id != principal.session_id:
+                    session.end(SessionEnd.PASSWORD_CHANGED, at=now)
+                    tx.sessions.save(session)
+
+        await self.store.write(work)

@@ -1,0 +1,82 @@
+"""Create an API key: a program's own way in, whose secret is shown once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from chatbill.application.accounts.principal import Principal, require_sign_in
+from chatbill.application.ports.clock import Clock, NewId
+from chatbill.application.ports.rate_limits import Limit, RateLimits
+from chatbill.application.ports.store import Store, Transaction
+from chatbill.application.ports.tokens import Tokens
+from chatbill.domain.accounts.api_keys import MAX_KEYS, ApiKey, KeyNameTaken, KeyParts, TooManyKeys, checked_terms
+from chatbill.domain.shared.errors import Unauthenticated
+from chatbill.domain.shared.ids import ApiKeyId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewApiKey:
+    """What the key is called, what it may spend in a month (in credits; None: no bound), and when it ends, if ever."""
+
+    name: str
+    monthly_cap: int | None = None
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedKey:
+    """The key, and its text, which nobody can find out again."""
+
+    key: ApiKey
+    text: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateApiKey:
+    """Make an API key for whoever signed in.
+
+    Raises `InvalidRequest`, `KeyNameTaken`, `TooManyKeys`, `RateLimited`, and `Forbidden` for who came with a key.
+    """
+
+    store: Store
+    tokens: Tokens
+    rate_limits: RateLimits
+    clock: Clock
+    new_id: NewId
+    limit: Limit
+
+    async def __call__(self, principal: Principal, order: NewApiKey) -> IssuedKey:
+        """Check the terms, then keep the key's digest."""
+        require_sign_in(principal)
+        now = self.clock()
+        name, expires_at = checked_terms(
+            order.name, monthly_cap=order.monthly_cap, expires_at=order.expires_at, now=now
+        )
+        await self.rate_limits.hit(self.limit, principal.user_id)
+        secret = self.tokens.new_secret()
+        key = ApiKey(
+            id=ApiKeyId(self.new_id()),
+            user_id=principal.user_id,
+            name=name,
+            # A fast hash is right here: of 256 random bits nobody finds the one that fits, however fast they guess,
+            # and the digest is made for every request. Slow hashes are for what people think up.
+            digest=self.tokens.digest(secret),
+            monthly_cap=order.monthly_cap,
+            created_at=now,
+            expires_at=expires_at,
+        )
+
+        def work(tx: Transaction) -> None:
+            user = tx.users.lock(principal.user_id)
+            if user is None or not user.is_enabled:
+                raise Unauthenticated
+            others = tx.api_keys.of_user(user.id)
+            if any(other.name_key == key.name_key for other in others):
+                raise KeyNameTaken
+            if len(others) >= MAX_KEYS:
+                raise TooManyKeys
+            tx.api_keys.add(key)
+
+        await self.store.write(work)
+        return IssuedKey(key, KeyParts(key.id, secret).text())

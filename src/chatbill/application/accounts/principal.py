@@ -1,0 +1,43 @@
+"""Who is asking."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from chatbill.domain.accounts.users import User, UserRole
+from chatbill.domain.shared.errors import Forbidden
+from chatbill.domain.shared.ids import ApiKeyId, SessionId, UserId, WalletId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Principal:
+    """A person whose credentials were checked for this request. `session_id` is None where no sign-in was needed.
+
+    `api_key_id` is the API key that a program came with on their behalf.
+    """
+
+    user_id: UserId
+    username: str
+    email: str
+    role: UserRole
+    wallet_id: WalletId
+    session_id: SessionId | None = None
+    api_key_id: ApiKeyId | None = None
+
+    @classmethod
+    def of(cls, user: User, session_id: SessionId | None = None) -> Principal:
+        """The principal that stands for this user."""
+        return cls(
+            user_id=user.id,
+            username=user.username,
+            email=user.email,
+            role=user.role,
+            wallet_id=user.wallet_id,
+            session_id=session_id,
+        )
+
+
+def require_sign_in(principal: Principal) -> None:
+    """Raise `Forbidden` for an API key: keys spend credits, and neither buy them nor change the account."""
+    if principal.api_key_id is not None:
+        raise Forbidden("An API key may not do this. Sign in, and send the access token.")

@@ -1,0 +1,28 @@
+"""Read the account: who a person is here, and their balance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from chatbill.application.accounts.principal import Principal
+from chatbill.application.accounts.register import Account
+from chatbill.application.ports.store import Snapshot, Store
+from chatbill.domain.shared.errors import NotFound
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadAccount:
+    """The account behind a principal, as it is now."""
+
+    store: Store
+
+    async def __call__(self, principal: Principal) -> Account:
+        """The account; raises `NotFound` if it is gone."""
+
+        def query(snapshot: Snapshot) -> Account:
+            user, wallet = snapshot.users.get(principal.user_id), snapshot.wallets.get(principal.wallet_id)
+            if user is None or wallet is None:
+                raise NotFound("This account")
+            return Account.of(user, wallet)
+
+        return await self.store.read(query)

@@ -1,0 +1,63 @@
+"""Refresh: exchange a refresh token for a new pair; a second use of one token ends the whole family."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from chatbill.application.accounts.sign_in import SignedIn, TokenLifetimes, signed_in
+from chatbill.application.ports.clock import Clock
+from chatbill.application.ports.store import Store, Transaction
+from chatbill.application.ports.tokens import Tokens
+from chatbill.domain.accounts.sessions import RefreshToken, Session, SessionEnd
+from chatbill.domain.accounts.users import User
+from chatbill.domain.shared.errors import TokenExpired, Unauthenticated
+
+MAX_TOKEN_CHARS = 512
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refresh:
+    """Spend a refresh token (RFC 9700, section 4.14.2: rotation with reuse detection).
+
+    Raises `TokenExpired` when the session has run out, and `Unauthenticated` for a token that is unknown, was
+    spent before, or belongs to a session that ended.
+    """
+
+    store: Store
+    tokens: Tokens
+    clock: Clock
+    lifetimes: TokenLifetimes
+
+    async def __call__(self, refresh_token: str) -> SignedIn:
+        """Spend the token and make the next one in one transaction."""
+        if len(refresh_token) > MAX_TOKEN_CHARS:
+            raise Unauthenticated("This refresh token was not made here. Sign in again.")
+        now = self.clock()
+        digest, secret = self.tokens.digest(refresh_token), self.tokens.new_secret()
+
+        def work(tx: Transaction) -> tuple[User, Session] | Unauthenticated:
+            # Refusals are returned, not raised: ending the family must be kept.
+            token = tx.sessions.token(digest)
+            session = tx.sessions.lock(token.session_id) if token else None
+            token = tx.sessions.token(digest)
+            if token is None or session is None or session.ended_at:
+                return Unauthenticated("This refresh token is not good any more. Sign in again.")
+            if not session.is_live(now):
+                return TokenExpired("The session has expired. Sign in again.")
+            if token.is_spent:
+                session.end(SessionEnd.REFRESH_REUSED, at=now)
+                tx.sessions.save(session)
+                return Unauthenticated("This refresh token was used before, so its session was ended. Sign in again.")
+            user = tx.users.get(session.user_id)
+            if user is None or not user.is_enabled:
+                return Unauthenticated()
+            token.spent_at = now
+            tx.sessions.save_token(token)
+            tx.sessions.add_token(RefreshToken(digest=self.tokens.digest(secret), session_id=session.id, issued_at=now))
+            return user, session
+
+        result = await self.store.write(work)
+        if isinstance(result, Unauthenticated):
+            raise result
+        user, session = result
+        return signed_in(self.tokens, self.lifetimes, user, session, secret, now=now)

@@ -1,0 +1,37 @@
+"""Revoke an API key: from then on it opens nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from chatbill.application.accounts.principal import Principal, require_sign_in
+from chatbill.application.ports.clock import Clock
+from chatbill.application.ports.store import Store, Transaction
+from chatbill.domain.shared.errors import NotFound
+from chatbill.domain.shared.ids import ApiKeyId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevokeApiKey:
+    """End one of a person's keys; harmless when it has ended already. Replies that it asked for are finished.
+
+    Raises `NotFound` for what does not exist or is somebody else's, and `Forbidden` for who came with a key.
+    """
+
+    store: Store
+    clock: Clock
+
+    async def __call__(self, principal: Principal, key_id: ApiKeyId) -> None:
+        """End the key."""
+        require_sign_in(principal)
+        now = self.clock()
+
+        def work(tx: Transaction) -> None:
+            key = tx.api_keys.lock(key_id)
+            if key is None or key.user_id != principal.user_id:
+                raise NotFound("This API key")
+            if key.revoked_at is None:
+                key.revoke(at=now, by=principal.user_id)
+                tx.api_keys.save(key)
+
+        await self.store.write(work)

@@ -1,0 +1,118 @@
+"""Sign in: exchange a name and a password for a session."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from chatbill.application.accounts.principal import Principal
+from chatbill.application.ports.clock import Clock, NewId
+from chatbill.application.ports.passwords import Passwords
+from chatbill.application.ports.rate_limits import Limit, RateLimits
+from chatbill.application.ports.store import Store, Transaction
+from chatbill.application.ports.tokens import Claims, Tokens
+from chatbill.domain.accounts.sessions import RefreshToken, Session
+from chatbill.domain.accounts.users import User, name_key
+from chatbill.domain.shared.errors import Forbidden, InvalidCredentials
+from chatbill.domain.shared.ids import SessionId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """What a person types. `login` is the username or the e-mail address; `address` is where it came from."""
+
+    login: str
+    password: str = field(repr=False)
+    address: str = "local"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedIn:
+    """A fresh pair of tokens. The access token is good for `expires_in_s` seconds."""
+
+    access_token: str = field(repr=False)
+    refresh_token: str = field(repr=False)
+    expires_in_s: int
+    session_expires_at: datetime
+    principal: Principal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenLifetimes:
+    """How long tokens are good, in seconds. A session ends with its last refresh token."""
+
+    access_s: int
+    refresh_s: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignIn:
+    """Open a session.
+
+    Raises `InvalidCredentials` for a wrong name and for a wrong password alike, after the same work; `RateLimited`
+    after too many failures for this account from this address; `Forbidden` for a disabled account.
+    """
+
+    store: Store
+    passwords: Passwords
+    tokens: Tokens
+    rate_limits: RateLimits
+    clock: Clock
+    new_id: NewId
+    failures: Limit
+    lifetimes: TokenLifetimes
+
+    async def __call__(self, credentials: Credentials) -> SignedIn:
+        """Check the password outside any transaction, then open the session in one."""
+        key = name_key(credentials.login[:512])
+        user = await self.store.read(lambda snapshot: snapshot.users.by_login(key))
+        who = f"{user.id if user else key}|{credentials.address}"
+        # Counted before the check and forgotten after a good one, so that guesses made at once are counted too.
+        await self.rate_limits.hit(self.failures, who)
+        verified = await self.passwords.verify(credentials.password, user.password_hash if user else None)
+        if user is None or not verified.ok:
+            raise InvalidCredentials
+        await self.rate_limits.forget(self.failures, who)
+        fresh_hash = await self.passwords.hash(credentials.password) if verified.outdated else None
+        return await self._open_session(user, fresh_hash)
+
+    async def _open_session(self, checked: User, fresh_hash: str | None) -> SignedIn:
+        now = self.clock()
+        session = Session(
+            id=SessionId(self.new_id()),
+            user_id=checked.id,
+            created_at=now,
+            expires_at=now + timedelta(seconds=self.lifetimes.refresh_s),
+        )
+        secret = self.tokens.new_secret()
+
+        def work(tx: Transaction) -> User:
+            user = tx.users.lock(checked.id)
+            if user is None or user.password_hash != checked.password_hash:
+                raise InvalidCredentials
+            if not user.is_enabled:
+                raise Forbidden("This account is disabled. Ask the operator why.")
+            if fresh_hash:
+                user.password_hash = fresh_hash
+                tx.users.save(user)
+            tx.sessions.add(session)
+            tx.sessions.add_token(RefreshToken(digest=self.tokens.digest(secret), session_id=session.id, issued_at=now))
+            return user
+
+        user = await self.store.write(work)
+        return signed_in(self.tokens, self.lifetimes, user, session, secret, now=now)
+
+
+def signed_in(
+    tokens: Tokens, lifetimes: TokenLifetimes, user: User, session: Session, secret: str, *, now: datetime
+) -> SignedIn:
+    """The pair of tokens for a live session whose newest refresh token is `secret`."""
+    expires_at = min(now + timedelta(seconds=lifetimes.access_s), session.expires_at)
+    claims = Claims(user_id=user.id, session_id=session.id, expires_at=expires_at)
+    return SignedIn(
+        access_token=tokens.sign(claims, now=now),
+        refresh_token=secret,
+        expires_in_s=int((expires_at - now).total_seconds()),
+        session_expires_at=session.expires_at,
+        principal=Principal.of(user, session.id),
+    )

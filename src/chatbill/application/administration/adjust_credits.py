@@ -1,0 +1,48 @@
+"""Adjust credits: an administrator adds credits to a person's wallet, or takes some from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from chatbill.application.accounts.principal import Principal
+from chatbill.application.administration.admin_action import AdminAction, once, require_admin
+from chatbill.application.ports.clock import Clock, NewId
+from chatbill.application.ports.store import Store, Transaction
+from chatbill.domain.billing.ledger import Cause, LedgerEntry
+from chatbill.domain.shared.errors import NotFound
+from chatbill.domain.shared.ids import EntryId, UserId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdjustCredits:
+    """Move credits by hand, with a reason and the administrator's name in the ledger.
+
+    What a person can spend may fall to `-max_debt` credits and no lower; 0 allows no debt. Raises `Forbidden`,
+    `NotFound`, `InvalidRequest` and `IdempotencyMismatch`.
+    """
+
+    store: Store
+    clock: Clock
+    new_id: NewId
+    max_debt: int = 0
+
+    async def __call__(self, principal: Principal, user_id: UserId, amount: int, order: AdminAction) -> LedgerEntry:
+        """The entry that moves `amount` credits, from the wallet where it is negative."""
+        require_admin(principal)
+        reason = order.checked_reason()
+        now, entry_id = self.clock(), EntryId(self.new_id())
+
+        def work(tx: Transaction) -> LedgerEntry:
+            user = tx.users.get(user_id)
+            if user is None:
+                raise NotFound("This user")
+            wallet = tx.wallets.lock(user.wallet_id)
+            if earlier := once(tx, principal, order, "adjust_credits", entry_id, now, target=user_id, amount=amount):
+                return earlier
+            cause = Cause(description=reason, author=principal.user_id)
+            entry = wallet.adjust(amount, max_debt=self.max_debt, entry_id=entry_id, at=now, cause=cause)
+            tx.wallets.save(wallet)
+            tx.ledger.append(entry)
+            return entry
+
+        return await self.store.write(work)

@@ -1,0 +1,70 @@
+"""What an administrator does by hand: only an administrator, with a reason, and once for each key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from chatbill.application.accounts.principal import Principal
+from chatbill.application.ports.store import Transaction
+from chatbill.domain.accounts.users import UserRole
+from chatbill.domain.billing.ledger import LedgerEntry
+from chatbill.domain.shared.errors import Forbidden, InvalidRequest, InvariantViolation
+from chatbill.domain.shared.idempotency import IdempotencyRecord, checked_key, fingerprint_of
+from chatbill.domain.shared.ids import EntryId
+
+MAX_REASON_CHARS = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdminAction:
+    """Why credits are moved, in 1 to 500 characters, and the key that makes it happen once."""
+
+    reason: str
+    idempotency_key: str | None = None
+
+    def checked_reason(self) -> str:
+        """The reason without outer blanks. Raises `InvalidRequest`."""
+        checked_key(self.idempotency_key)
+        reason = " ".join(self.reason.split())
+        if not reason or len(reason) > MAX_REASON_CHARS or not reason.isprintable():
+            raise InvalidRequest.of("reason", f"must be 1 to {MAX_REASON_CHARS} printable characters")
+        return reason
+
+
+def require_admin(principal: Principal) -> None:
+    """Raise `Forbidden` unless this is an administrator."""
+    if principal.role is not UserRole.ADMIN:
+        raise Forbidden("Only an administrator may do this.")
+
+
+def once(
+    tx: Transaction,
+    principal: Principal,
+    order: AdminAction,
+    operation: str,
+    entry_id: EntryId,
+    now: datetime,
+    **fields: object,
+) -> LedgerEntry | None:
+    """The entry that this key made before, or None where it is new or there is none; the key is then taken.
+
+    Raises `IdempotencyMismatch` where the key came with another order.
+    """
+    if order.idempotency_key is None:
+        return None
+    record = IdempotencyRecord(
+        user_id=principal.user_id,
+        key=order.idempotency_key,
+        fingerprint=fingerprint_of(operation, reason=order.reason, **fields),
+        created_at=now,
+        subject_id=entry_id,
+    )
+    earlier = tx.idempotency.claim(record)
+    if earlier is None:
+        return None
+    earlier.check(record.fingerprint)
+    entry = tx.ledger.get(EntryId(earlier.subject_id or ""))
+    if entry is None:
+        raise InvariantViolation(f"idempotency record {earlier.key!r} names no entry")
+    return entry

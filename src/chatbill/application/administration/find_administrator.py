@@ -1,0 +1,32 @@
+"""Find an administrator: who acts, where somebody at the machine says so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from chatbill.application.accounts.principal import Principal
+from chatbill.application.ports.store import Snapshot, Store
+from chatbill.domain.accounts.users import User, UserRole, name_key
+from chatbill.domain.shared.errors import Forbidden
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FindAdministrator:
+    """The administrator of this username or e-mail address, by their word alone.
+
+    Only for the command line: whoever can run it has the database, and could write any name into it. Raises
+    `Forbidden` where nobody of this name is an administrator.
+    """
+
+    store: Store
+
+    async def __call__(self, login: str) -> Principal:
+        """Look them up."""
+
+        def query(snapshot: Snapshot) -> User | None:
+            return snapshot.users.by_login(name_key(login))
+
+        user = await self.store.read(query)
+        if user is None or not user.is_enabled or user.role is not UserRole.ADMIN:
+            raise Forbidden(f"No administrator is called {login}. Make one with: chatbill admin create")
+        return Principal.of(user)

@@ -1,0 +1,54 @@
+"""Refund: an administrator gives a charge back, or a part of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from chatbill.application.accounts.principal import Principal
+from chatbill.application.administration.admin_action import AdminAction, once, require_admin
+from chatbill.application.ports.clock import Clock, NewId
+from chatbill.application.ports.store import Store, Transaction
+from chatbill.domain.billing.ledger import Cause, LedgerEntry
+from chatbill.domain.shared.errors import Conflict, NotFound
+from chatbill.domain.shared.ids import EntryId, InteractionId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refund:
+    """Give back what an interaction cost: all that is left of it, or `amount` credits.
+
+    All refunds of an interaction together are never more than its charge, however often they are asked for. Raises
+    `Forbidden`, `NotFound`, `Conflict` where nothing is left to give back, `InvalidRequest`, `IdempotencyMismatch`.
+    """
+
+    store: Store
+    clock: Clock
+    new_id: NewId
+
+    async def __call__(
+        self, principal: Principal, interaction_id: InteractionId, order: AdminAction, amount: int | None = None
+    ) -> LedgerEntry:
+        """The entry that gives the credits back."""
+        require_admin(principal)
+        reason = order.checked_reason()
+        now, entry_id = self.clock(), EntryId(self.new_id())
+
+        def work(tx: Transaction) -> LedgerEntry:
+            interaction = tx.interactions.get(interaction_id)
+            if interaction is None:
+                raise NotFound("This interaction")
+            wallet = tx.wallets.lock(interaction.wallet_id)
+            if earlier := once(tx, principal, order, "refund", entry_id, now, target=interaction_id, amount=amount):
+                return earlier
+            hold = tx.holds.get(interaction.hold_id)
+            if hold is None or hold.refundable == 0:
+                raise Conflict("Nothing is left to refund: this was not charged, or was given back already.")
+            cause = Cause(description=reason, hold_id=hold.id, interaction_id=interaction_id, author=principal.user_id)
+            left = hold.refundable
+            entry = wallet.refund(hold, left if amount is None else amount, entry_id=entry_id, at=now, cause=cause)
+            tx.holds.save_refund(hold)
+            tx.wallets.save(wallet)
+            tx.ledger.append(entry)
+            return entry
+
+        return await self.store.write(work)

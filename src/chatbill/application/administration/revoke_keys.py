@@ -1,0 +1,80 @@
+"""Revoke keys: an administrator ends API keys of anybody's, such as one that leaked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from chatbill.application.accounts.principal import Principal
+from chatbill.application.administration.admin_action import AdminAction, require_admin
+from chatbill.application.ports.clock import Clock
+from chatbill.application.ports.store import Store, Transaction
+from chatbill.domain.accounts.api_keys import PREFIX, ApiKey
+from chatbill.domain.accounts.users import User, name_key
+from chatbill.domain.shared.errors import NotFound
+from chatbill.domain.shared.ids import ApiKeyId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WhichKeys:
+    """These keys and, where `owner` is given, all that this username or e-mail address has now."""
+
+    ids: tuple[ApiKeyId, ...] = ()
+    owner: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RevokedKey:
+    """A key that is revoked now, whose it is, and whether it was revoked before."""
+
+    key: ApiKey
+    owner: str
+    was_revoked: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevokeKeys:
+    """End keys by hand, all or none; the reason and the administrator stay with each.
+
+    A key that was revoked before is left as it is. Replies that a key asked for are finished. Raises `Forbidden`,
+    `InvalidRequest`, and `NotFound` for the first key or person that does not exist.
+    """
+
+    store: Store
+    clock: Clock
+
+    async def __call__(self, principal: Principal, which: WhichKeys, order: AdminAction) -> list[RevokedKey]:
+        """End them."""
+        require_admin(principal)
+        reason = order.checked_reason()
+        now = self.clock()
+
+        def revoked(tx: Transaction, key_id: ApiKeyId) -> RevokedKey:
+            key = tx.api_keys.lock(key_id)
+            if key is None:
+                raise NotFound(f"The API key {PREFIX}{key_id}")
+            was_revoked = key.revoked_at is not None
+            if not was_revoked:
+                key.revoke(at=now, by=principal.user_id, why=reason)
+                tx.api_keys.save(key)
+            owner = tx.users.get(key.user_id)
+            return RevokedKey(key, owner.username if owner else "", was_revoked)
+
+        def work(tx: Transaction) -> list[RevokedKey]:
+            ids = {*which.ids, *_ids_of(tx, which.owner)}
+            # In one order, so that two who do this at once do not wait for each other for ever.
+            return [revoked(tx, key_id) for key_id in sorted(ids)]
+
+        return await self.store.write(work)
+
+
+def _ids_of(tx: Transaction, login: str | None) -> Iterator[ApiKeyId]:
+    if login is None:
+        return
+    found = tx.users.by_login(name_key(login))
+    # Locked, so that no key is made between the look and the end of this.
+    owner: User | None = tx.users.lock(found.id) if found else None
+    if owner is None:
+        raise NotFound(f"The user {login}")
+    for key in tx.api_keys.of_user(owner.id):
+        yield key.id

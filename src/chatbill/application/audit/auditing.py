@@ -1,0 +1,41 @@
+"""The audit of everything that a store keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack, closing
+from datetime import datetime
+from typing import TypeVar
+
+from chatbill.application.ports.repositories.audit import AuditReader
+from chatbill.domain.audit.proof import Difference, Tally, audit
+from chatbill.domain.audit.rows import AuditInput
+
+T = TypeVar("T")
+
+
+def audit_store(books: AuditReader, *, now: datetime, tally: Tally) -> Iterator[Difference]:
+    """Every difference in the books of one snapshot, as it is found; `tally` is filled on the way.
+
+    Whoever stops early closes it, and with it whatever the database still has open for it.
+    """
+    with ExitStack() as opened:
+
+        def kept(rows: Generator[T, None, None]) -> Generator[T, None, None]:
+            return opened.enter_context(closing(rows))
+
+        yield from audit(
+            AuditInput(
+                wallets=kept(books.wallets()),
+                owners=kept(books.owners()),
+                entries=kept(books.entries()),
+                settlements=kept(books.settlements()),
+                unheld=kept(books.unheld()),
+                purchases=kept(books.purchases()),
+                key_uses=kept(books.key_uses()),
+                dangling=kept(books.dangling()),
+                missing_rules=kept(books.missing_rules()),
+            ),
+            now=now,
+            tally=tally,
+        )

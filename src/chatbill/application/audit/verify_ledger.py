@@ -1,0 +1,47 @@
+"""Verify the ledger: prove that the books agree with themselves, or name every difference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from chatbill.application.audit.auditing import audit_store
+from chatbill.application.ports.clock import Clock
+from chatbill.application.ports.store import Snapshot, Store
+from chatbill.domain.audit.proof import Difference, Tally
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What was read, and how many differences there are."""
+
+    tally: Tally
+    differences: int
+
+    @property
+    def agrees(self) -> bool:
+        """True when the books agree."""
+        return self.differences == 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyLedger:
+    """Audit everything on one snapshot. `sweep_allowance_s` is how long a hold past its time may await the sweep."""
+
+    store: Store
+    clock: Clock
+    sweep_allowance_s: float
+
+    async def __call__(self, report: Callable[[Difference], None]) -> Verdict:
+        """Run the audit; `report` gets each difference as it is found, on the thread that reads."""
+        overdue = self.clock() - timedelta(seconds=self.sweep_allowance_s)
+
+        def query(snapshot: Snapshot) -> Verdict:
+            tally, differences = Tally(), 0
+            for difference in audit_store(snapshot.books, now=overdue, tally=tally):
+                differences += 1
+                report(difference)
+            return Verdict(tally, differences)
+
+        return await self.store.read(query)

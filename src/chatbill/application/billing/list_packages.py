@@ -1,0 +1,18 @@
+"""List the packages: what credits cost in money."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from chatbill.domain.billing.payments import PriceList
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListPackages:
+    """The price list as it stands."""
+
+    prices: PriceList
+
+    def __call__(self) -> PriceList:
+        """Packages, and the bounds and unit price of an amount of one's own."""
+        return self.prices

@@ -1,0 +1,86 @@
+"""How a request enters the books: its price is held, it is recorded, and its key is remembered, all at once."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from chatbill.application.accounts.key_spending import reserved
+from chatbill.application.ports.repositories.holds import PendingInteraction
+from chatbill.application.ports.store import Transaction
+from chatbill.domain.billing.holds import Hold
+from chatbill.domain.chat.conversations import Conversation, title_of
+from chatbill.domain.chat.interactions import Interaction
+from chatbill.domain.shared.errors import InsufficientCredits
+from chatbill.domain.shared.idempotency import IdempotencyRecord, Refusal
+
+Acceptance = PendingInteraction | IdempotencyRecord | InsufficientCredits
+"""The request was accepted; or its key came before; or the wallet cannot pay, which is returned, not raised, because
+the refusal is kept with its key."""
+
+
+def accept(
+    tx: Transaction,
+    interaction: Interaction,
+    *,
+    expires_at: datetime,
+    key: str | None,
+    fingerprint: str,
+    new_conversation: bool,
+    listed: bool = True,
+) -> Acceptance:
+    """Hold `interaction.held` credits until `expires_at` and record the interaction, or only remember why not.
+
+    A new conversation is `listed` among the person's. Raises `NotFound` when the conversation was deleted meanwhile or
+    is somebody else's, and `Unauthenticated` when the API key was revoked.
+    """
+    now = interaction.created_at
+    wallet = tx.wallets.lock(interaction.wallet_id)
+    hold: Hold | InsufficientCredits
+    month = None
+    try:
+        hold = wallet.hold(interaction.hold_id, interaction.held, at=now, expires_at=expires_at)
+        month = reserved(tx, interaction)
+    except InsufficientCredits as refusal:
+        hold = refusal
+    if key is not None and (earlier := tx.idempotency.claim(_record(interaction, key, fingerprint, hold))):
+        return earlier
+    if isinstance(hold, InsufficientCredits):
+        return hold
+    _enter_conversation(tx, interaction, is_new=new_conversation, listed=listed)
+    if month:
+        tx.api_keys.save_month(month)
+    tx.wallets.save(wallet)
+    tx.holds.add(hold)
+    tx.interactions.add(interaction)
+    return PendingInteraction(interaction, hold)
+
+
+def _record(
+    interaction: Interaction, key: str, fingerprint: str, hold: Hold | InsufficientCredits
+) -> IdempotencyRecord:
+    refusal = Refusal.of(hold) if isinstance(hold, InsufficientCredits) else None
+    return IdempotencyRecord(
+        user_id=interaction.user_id,
+        key=key,
+        fingerprint=fingerprint,
+        created_at=interaction.created_at,
+        subject_id=None if refusal else interaction.id,
+        refusal=refusal,
+    )
+
+
+def _enter_conversation(tx: Transaction, interaction: Interaction, *, is_new: bool, listed: bool) -> None:
+    now = interaction.created_at
+    if is_new:
+        tx.conversations.add(
+            Conversation(
+                id=interaction.conversation_id,
+                user_id=interaction.user_id,
+                title=title_of(interaction.prompt),
+                created_at=now,
+                updated_at=now,
+                listed=listed,
+            )
+        )
+    else:
+        tx.conversations.touch(interaction.conversation_id, interaction.user_id, at=now)

@@ -1,0 +1,42 @@
+"""List the history: a person's own interactions, newest first, with filters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from chatbill.application.accounts.principal import Principal
+from chatbill.application.ports.repositories.interactions import HistoryFilter
+from chatbill.application.ports.store import Store
+from chatbill.application.shared.paging import (
+    DEFAULT_PAGE,
+    Page,
+    checked_limit,
+    decode_position,
+    encode_position,
+    page_of,
+)
+from chatbill.domain.chat.interactions import Interaction
+
+NO_FILTER = HistoryFilter()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListHistory:
+    """The principal's interactions, in pages. Raises `InvalidRequest` for a bad limit or cursor."""
+
+    store: Store
+
+    async def __call__(
+        self,
+        principal: Principal,
+        filters: HistoryFilter = NO_FILTER,
+        *,
+        limit: int = DEFAULT_PAGE,
+        cursor: str | None = None,
+    ) -> Page[Interaction]:
+        """One page of interactions."""
+        limit, after = checked_limit(limit), decode_position(cursor)
+        rows = await self.store.read(
+            lambda snapshot: snapshot.interactions.history(principal.user_id, filters, after=after, limit=limit + 1)
+        )
+        return page_of(rows, limit, lambda interaction: encode_position(interaction.created_at, interaction.id))

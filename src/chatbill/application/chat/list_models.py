@@ -1,0 +1,36 @@
+"""List the models: what is on offer, what it costs, and whether it can answer now."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from chatbill.application.ports.engine import Engine, ModelState, ModelStatus
+from chatbill.domain.chat.catalogue import Catalogue, Model
+
+UNKNOWN = ModelStatus(state=ModelState.UNAVAILABLE, reason="the engine does not know this model")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelOffer:
+    """A model and how it stands."""
+
+    model: Model
+    status: ModelStatus
+
+    @property
+    def available(self) -> bool:
+        """True when a message to it would be taken now."""
+        return self.status.available
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListModels:
+    """Every model of the catalogue, in its order."""
+
+    engine: Engine
+    catalogue: Catalogue
+
+    def __call__(self) -> list[ModelOffer]:
+        """The offers as they stand now; returns at once."""
+        status = self.engine.status()
+        return [ModelOffer(model, status.get(model.id, UNKNOWN)) for model in self.catalogue.values()]

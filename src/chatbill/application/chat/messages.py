@@ -1,0 +1,106 @@
+"""Messages: what a person asks of a model, and the rules it must obey before any work is done."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from chatbill.application.ports.rate_limits import Limit
+from chatbill.domain.chat.conversations import Turn, checked_history, checked_message, checked_text
+from chatbill.domain.shared.errors import FieldError, InvalidRequest
+from chatbill.domain.shared.idempotency import checked_key, fingerprint_of
+from chatbill.domain.shared.ids import ConversationId
+
+MAX_TEMPERATURE = 2.0
+MAX_STOPS = 4
+MAX_STOP_CHARS = 256
+SEEDS = range(-(2**63), 2**63)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """What a person asks of a model.
+
+    `max_tokens` bounds the reply and is itself bounded by the model's. `temperature` is 0 to 2, None for the model's
+    own. `top_p` (over 0, to 1) keeps to the likeliest tokens that reach that probability together; the same `seed`
+    chooses the same where the model's numbers are the same, which in 16 bits and less they are for a reply alone, not
+    in any company. The reply ends before any of the `stop` strings, which are at most 4 of 1 to 256 characters.
+
+    With an `idempotency_key`, sending the same message again gives the first answer and costs nothing more.
+
+    `history` is what was said before, where the sender keeps that: then nothing is read back, and the message stands in
+    a conversation of its own that is not listed. It excludes a `conversation_id`. Its turns need not alternate: the
+    model reads neighbours of one role as one.
+    """
+
+    model: str
+    text: str
+    conversation_id: ConversationId | None = None
+    max_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+    history: tuple[Turn, ...] | None = None
+    idempotency_key: str | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """What makes two messages the same request.
+
+        What is not given is left out, so that keys of messages from before a field was known still match.
+        """
+        history = None if self.history is None else [(turn.role.value, turn.text) for turn in self.history]
+        given = {"top_p": self.top_p, "seed": self.seed, "stop": list(self.stop) or None, "history": history}
+        return fingerprint_of(
+            "send_message",
+            model=self.model,
+            text=self.text,
+            conversation_id=self.conversation_id,
+            max_tokens=self.max_tokens,
+            temperature=self.temperature,
+            **{name: value for name, value in given.items() if value is not None},
+        )
+
+    def check(self, *, max_chars: int) -> None:
+        """Raise `InvalidRequest`, or `TooLarge`, for what breaks a rule."""
+        checked_message(self.text, max_chars=max_chars)
+        checked_key(self.idempotency_key)
+        if self.history is not None:
+            checked_history(self.history, max_chars=max_chars)
+            if self.conversation_id is not None:
+                raise InvalidRequest.of("history", "cannot come with a conversation that is kept here")
+        errors = []
+        if self.max_tokens is not None and self.max_tokens < 1:
+            errors.append(FieldError("max_tokens", "must be at least 1"))
+        if self.temperature is not None and not 0 <= self.temperature <= MAX_TEMPERATURE:
+            errors.append(FieldError("temperature", f"must be 0 to {MAX_TEMPERATURE:g}"))
+        if self.top_p is not None and not 0 < self.top_p <= 1:
+            errors.append(FieldError("top_p", "must be over 0 and at most 1"))
+        if self.seed is not None and self.seed not in SEEDS:
+            errors.append(FieldError("seed", "must be a whole number of 64 bits"))
+        if len(self.stop) > MAX_STOPS or not all(0 < len(stop) <= MAX_STOP_CHARS for stop in self.stop):
+            errors.append(
+                FieldError("stop", f"must be at most {MAX_STOPS} strings of 1 to {MAX_STOP_CHARS} characters")
+            )
+        if errors:
+            raise InvalidRequest(*errors)
+        for stop in self.stop:
+            checked_text("stop", stop, max_chars=MAX_STOP_CHARS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplyBounds:
+    """Limits on every reply.
+
+    A reply may take `deadline_s` seconds, waiting included, and `first_token_s` of them until its first token; its hold
+    lives `grace_s` longer. `max_message_chars` and `max_reply_tokens` bound what goes in and what comes out. `rate`
+    bounds how often one person may ask.
+    """
+
+    deadline_s: float
+    grace_s: float
+    max_message_chars: int
+    max_reply_tokens: int
+    rate: Limit
+    first_token_s: float = math.inf

@@ -1,0 +1,45 @@
+"""Read a conversation: its title and what was said in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from chatbill.application.accounts.principal import Principal
+from chatbill.application.ports.store import Snapshot, Store
+from chatbill.application.shared.paging import MAX_PAGE, Page, checked_limit, decode_position, encode_position, page_of
+from chatbill.domain.chat.conversations import Conversation
+from chatbill.domain.chat.interactions import Interaction
+from chatbill.domain.shared.errors import NotFound
+from chatbill.domain.shared.ids import ConversationId
+
+
+@dataclass(frozen=True, slots=True)
+class Thread:
+    """A conversation and a page of its interactions, newest first."""
+
+    conversation: Conversation
+    page: Page[Interaction]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadConversation:
+    """One conversation of the principal's. Raises `NotFound` for anybody else's, and `InvalidRequest`."""
+
+    store: Store
+
+    async def __call__(
+        self, principal: Principal, conversation_id: ConversationId, *, limit: int = MAX_PAGE, cursor: str | None = None
+    ) -> Thread:
+        """The conversation with one page of what was said."""
+        limit, after = checked_limit(limit), decode_position(cursor)
+
+        def query(snapshot: Snapshot) -> tuple[Conversation, list[Interaction]]:
+            conversation = snapshot.conversations.get(conversation_id)
+            if conversation is None or conversation.user_id != principal.user_id:
+                raise NotFound("This conversation")
+            rows = snapshot.interactions.of_conversation(conversation_id, after=after, limit=limit + 1)
+            return conversation, rows
+
+        conversation, rows = await self.store.read(query)
+        page = page_of(rows, limit, lambda interaction: encode_position(interaction.created_at, interaction.id))
+        return Thread(conversation, page)

@@ -1,0 +1,30 @@
+"""A reply that was written before: the same stream of events, from the record."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from chatbill.application.chat.events import Accepted, Delta, End, Event, end_of
+from chatbill.domain.chat.interactions import Interaction
+
+
+class Replay:
+    """The answer to a repeated request. It is used as a `Reply` is, and costs nothing."""
+
+    def __init__(self, interaction: Interaction) -> None:
+        self.accepted = Accepted.of(interaction)
+        self._interaction = interaction
+
+    async def __aiter__(self) -> AsyncIterator[Event]:
+        """The events of the first time, its deltas as one."""
+        yield self.accepted
+        if self._interaction.reply:
+            yield Delta(self._interaction.reply, self._interaction.usage.completion_tokens)
+        yield end_of(self._interaction)
+
+    async def finished(self) -> End:
+        """The last event, as the first time."""
+        return end_of(self._interaction)
+
+    async def abandon(self) -> None:
+        """Nothing runs, so there is nothing to stop."""

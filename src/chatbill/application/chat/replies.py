@@ -1,0 +1,295 @@
+"""Replies in the making: the task that writes one, and everybody who may watch or stop it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from enum import StrEnum
+from typing import Any
+
+from chatbill.application.chat.events import Accepted, Completed, Delta, End, Event, Failed, end_of
+from chatbill.application.chat.settlement import INTERRUPTED, Ending
+from chatbill.application.ports.engine import THINKING, Generation
+from chatbill.domain.billing.prices import Usage
+from chatbill.domain.chat.interactions import Interaction, Outcome, storable
+from chatbill.domain.shared.errors import (
+    ChatbillError,
+    GenerationFailed,
+    GenerationTimeout,
+    ModelUnavailable,
+    RateLimited,
+)
+from chatbill.domain.shared.ids import InteractionId, ModelId, UserId
+
+UNSETTLED = "The reply could not be stored. Whether it was charged will show in your history; nothing is charged twice."
+WROTE_NOTHING = "The model wrote nothing; nothing was charged. Ask again, or in other words."
+BEGIN_TIMEOUT_S = 15.0
+"""How long a stopping service waits for messages that are just being accepted."""
+RESTART_S = 5
+"""When another try may find the service started again."""
+CLOSE_TIMEOUT_S = 10.0
+"""How long an engine may take to stop computing before the reply is settled without it."""
+
+_log = logging.getLogger(__name__)
+
+Settle = Callable[[Ending], Awaitable[Interaction]]
+
+
+class StopReason(StrEnum):
+    """Who or what stopped a reply."""
+
+    PERSON = "person"
+    LOST_CONNECTION = "lost_connection"
+    SHUTDOWN = "shutdown"
+
+
+class Reply:
+    """One reply while it is written, and the stream of its events.
+
+    The writing is a task of its own: it is settled whatever becomes of those who watch. Iterate over the reply
+    once for its events; leave early with `abandon`. One without a word is a failure, unless it `may_be_empty`.
+    """
+
+    def __init__(
+        self,
+        interaction: Interaction,
+        generation: Generation,
+        *,
+        deadline_s: float,
+        settle: Settle,
+        first_token_s: float = math.inf,
+        may_be_empty: bool = False,
+    ) -> None:
+        self.accepted = Accepted.of(interaction)
+        self.user_id = interaction.user_id
+        self._interaction = interaction
+        self._generation = generation
+        self._deadline_s = deadline_s
+        self._first_token_s = min(first_token_s, deadline_s)
+        self._may_be_empty = may_be_empty
+        self._begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._settle = settle
+        self._events: asyncio.Queue[Event] = asyncio.Queue()
+        self._stop: asyncio.Future[StopReason] = asyncio.get_running_loop().create_future()
+        self._text: list[str] = []
+        self._tokens = 0
+        self._taken_pieces = 0
+        self._taken_tokens = 0
+        self._loop = asyncio.get_running_loop()
+        self._started = self._loop.time()
+        self._task = asyncio.create_task(self._write(), name=f"reply {interaction.id}")
+
+    async def __aiter__(self) -> AsyncIterator[Event]:
+        """`Accepted`, then each `Delta` as it is written, then one end."""
+        yield self.accepted
+        while True:
+            event = await self._events.get()
+            if isinstance(event, Delta):
+                self._taken_pieces += 1
+                self._taken_tokens += event.tokens
+            yield event
+            if not isinstance(event, Delta):
+                return
+
+    def stop(self, reason: StopReason = StopReason.PERSON) -> None:
+        """Stop writing; the stream still ends with its last event. Later calls change nothing."""
+        if not self._stop.done():
+            self._stop.set_result(reason)
+
+    @property
+    def is_stopped(self) -> bool:
+        """True once something has stopped it."""
+        return self._stop.done()
+
+    async def abandon(self) -> None:
+        """Nobody watches any more: stop writing, and return when the reply is settled.
+
+        It is settled for the events that were taken from the stream, which is nothing where nobody iterated.
+        """
+        self.stop(StopReason.LOST_CONNECTION)
+        await self.finished()
+
+    async def finished(self) -> End:
+        """The last event, once the reply is settled; takes no event from the stream.
+
+        Cancelling this wait leaves the reply alone.
+        """
+        return await asyncio.shield(self._task)
+
+    def when_finished(self, callback: Callable[[], object]) -> None:
+        """Call `callback` once the reply is settled."""
+        self._task.add_done_callback(lambda _task: callback())
+
+    async def _write(self) -> End:
+        end: End
+        try:
+            ending = await self._generate()
+            end = end_of(await self._settle(ending))
+            if isinstance(end, Completed):
+                end = replace(end, cut_off=self._generation.cut_off)
+            # Where a sweep or a stop came first, the end is another one.
+            elif isinstance(end, Failed) and ending.error and end.code == ending.error.code:
+                end = replace(end, retry_after_s=ending.error.retry_after_s)
+        except Exception:  # noqa: BLE001 - whatever broke, those who watch must hear an end
+            _log.exception("reply %s could not be settled; the sweep will release its hold", self._interaction.id)
+            end = Failed(interaction=self._interaction, code="store_unavailable", detail=UNSETTLED)
+        self._events.put_nowait(end)
+        return end
+
+    async def _generate(self) -> Ending:
+        collecting = asyncio.create_task(self._collect())
+        try:
+            watched: set[asyncio.Future[Any]] = {collecting, self._stop}
+            done, _ = await asyncio.wait(
+                {*watched, self._begun}, timeout=self._first_token_s, return_when=asyncio.FIRST_COMPLETED
+            )
+            if done == {self._begun}:
+                left_s = self._deadline_s - (self._loop.time() - self._started)
+                await asyncio.wait(watched, timeout=max(0, left_s), return_when=asyncio.FIRST_COMPLETED)
+            if collecting.done():
+                return self._ended(collecting)
+            collecting.cancel()
+            await asyncio.wait({collecting}, timeout=CLOSE_TIMEOUT_S)
+            return self._cut_short()
+        finally:
+            await self._close_generation()
+
+    async def _collect(self) -> None:
+        async for piece in self._generation.stream():
+            if not self._begun.done():
+                self._begun.set_result(None)
+            if piece == THINKING:
+                continue
+            # What is streamed is what will be stored; and what cannot be stored may not be sent either.
+            text = storable(piece.text)
+            self._text.append(text)
+            self._tokens += piece.tokens
+            self._events.put_nowait(Delta(text, piece.tokens))
+
+    async def _close_generation(self) -> None:
+        try:
+            await asyncio.wait_for(self._generation.close(), CLOSE_TIMEOUT_S)
+        except Exception:  # noqa: BLE001 - a broken engine must not keep the reply from being settled
+            _log.exception("the engine did not stop reply %s cleanly", self._interaction.id)
+
+    def _ended(self, collecting: asyncio.Task[None]) -> Ending:
+        error = collecting.exception()
+        if error is None:
+            if self._may_be_empty or any(self._text):
+                return self._ending(Outcome.COMPLETED)
+            error = GenerationFailed(WROTE_NOTHING)
+        _log.error("reply %s failed", self._interaction.id, exc_info=error)
+        if not isinstance(error, ChatbillError):
+            error = GenerationFailed()
+        return self._ending(Outcome.FAILED, error)
+
+    def _cut_short(self) -> Ending:
+        if not self._stop.done():
+            return self._ending(Outcome.TIMED_OUT, self._too_late())
+        reason = self._stop.result()
+        if reason is StopReason.SHUTDOWN:
+            return self._ending(Outcome.INTERRUPTED, INTERRUPTED.error)
+        if reason is StopReason.LOST_CONNECTION:
+            # What was written but never taken was not delivered.
+            self._text = self._text[: self._taken_pieces]
+            self._tokens = self._taken_tokens
+        return self._ending(Outcome.STOPPED)
+
+    def _too_late(self) -> GenerationTimeout:
+        if self._begun.done() or self._first_token_s == self._deadline_s:
+            return GenerationTimeout(after_s=self._deadline_s)
+        return GenerationTimeout(after_s=self._first_token_s, what="first word")
+
+    def _ending(self, outcome: Outcome, error: ChatbillError | None = None) -> Ending:
+        told = self._generation.completion_tokens if outcome is Outcome.COMPLETED else None
+        usage = Usage(
+            prompt_tokens=self._generation.prompt_tokens, completion_tokens=self._tokens if told is None else told
+        )
+        return Ending(outcome=outcome, reply="".join(self._text), usage=usage, error=error)
+
+
+class Replies:
+    """The replies that are being written in this process, at most `per_user` of one person at once (0: no limit)."""
+
+    def __init__(self, *, per_user: int = 0) -> None:
+        self._per_user = per_user
+        self._of_user: Counter[UserId] = Counter()
+        self._running: dict[InteractionId, Reply] = {}
+        self._beginning: set[asyncio.Future[None]] = set()
+        self._closed = False
+
+    def __len__(self) -> int:
+        return len(self._running)
+
+    @contextmanager
+    def beginning(self, model: ModelId, user_id: UserId) -> Iterator[None]:
+        """While this is entered a message is on its way to become a reply, and `drain` waits for it.
+
+        Raises `ModelUnavailable` when the service is stopping, and `RateLimited` when as many replies of this person
+        begin or are written as one person may have.
+        """
+        if self._closed:
+            raise ModelUnavailable(model, "the service is stopping; try again in a moment", retry_after_s=RESTART_S)
+        if self._per_user and self._of_user[user_id] >= self._per_user:
+            raise RateLimited(
+                retry_after_s=1, why=f"{self._per_user} of your replies are being written, and no more may."
+            )
+        begun = asyncio.get_running_loop().create_future()
+        self._beginning.add(begun)
+        self._of_user[user_id] += 1
+        try:
+            yield
+        finally:
+            self._give_place_back(user_id)
+            self._beginning.discard(begun)
+            begun.set_result(None)
+
+    def add(self, reply: Reply) -> None:
+        """Keep the reply until it is settled."""
+        interaction_id = reply.accepted.interaction_id
+        self._running[interaction_id] = reply
+        self._of_user[reply.user_id] += 1
+        reply.when_finished(lambda: self._remove(interaction_id))
+
+    def stop(self, interaction_id: InteractionId) -> bool:
+        """Stop a reply on a person's behalf; False when it is not being written here."""
+        reply = self._running.get(interaction_id)
+        if reply is None:
+            return False
+        reply.stop(StopReason.PERSON)
+        return True
+
+    def going_on(self) -> list[InteractionId]:
+        """The replies that are being written here and that nothing has stopped."""
+        return [interaction_id for interaction_id, reply in self._running.items() if not reply.is_stopped]
+
+    async def drain(self, *, grace_s: float) -> None:
+        """Take no more replies, let the running ones finish for `grace_s` seconds, then end the rest unpaid."""
+        self._closed = True
+        if self._beginning:
+            await asyncio.wait(set(self._beginning), timeout=BEGIN_TIMEOUT_S)
+        await self._wait(grace_s)
+        for reply in self._running.values():
+            reply.stop(StopReason.SHUTDOWN)
+        await self._wait(2 * CLOSE_TIMEOUT_S)
+
+    def _remove(self, interaction_id: InteractionId) -> None:
+        if reply := self._running.pop(interaction_id, None):
+            self._give_place_back(reply.user_id)
+
+    def _give_place_back(self, user_id: UserId) -> None:
+        self._of_user[user_id] -= 1
+        if not self._of_user[user_id]:
+            del self._of_user[user_id]  # or everybody who ever wrote would be kept
+
+    async def _wait(self, timeout_s: float) -> None:
+        waits = [asyncio.ensure_future(reply.finished()) for reply in self._running.values()]
+        if waits:
+            await asyncio.wait(waits, timeout=timeout_s)
+        for wait in waits:
+            wait.cancel()

@@ -1,0 +1,219 @@
+"""Send a message: hold its price, have it answered, settle once. Nothing else starts a reply or charges for one."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import timedelta
+
+from chatbill.application.accounts.principal import Principal
+from chatbill.application.chat.acceptance import accept
+from chatbill.application.chat.messages import Message, ReplyBounds
+from chatbill.application.chat.replay import Replay
+from chatbill.application.chat.replies import Replies, Reply, StopReason
+from chatbill.application.chat.settlement import Ending, settle
+from chatbill.application.ports.clock import Clock, NewId
+from chatbill.application.ports.engine import GREEDY_BELOW, Engine, Generation, GenerationRequest
+from chatbill.application.ports.rate_limits import RateLimits
+from chatbill.application.ports.repositories.holds import PendingInteraction
+from chatbill.application.ports.store import Snapshot, Store, StoreUnavailable
+from chatbill.domain.billing.prices import Usage
+from chatbill.domain.chat.catalogue import Catalogue, Model
+from chatbill.domain.chat.conversations import Role, Turn, in_turn
+from chatbill.domain.chat.interactions import Interaction
+from chatbill.domain.shared.errors import InsufficientCredits, InvariantViolation, NotFound, RequestInProgress
+from chatbill.domain.shared.idempotency import IdempotencyRecord
+from chatbill.domain.shared.ids import ConversationId, EntryId, HoldId, InteractionId
+
+SETTLE_ATTEMPTS = 8
+"""With pauses of a tenth of a second, then twice as long each time, this outlasts a restart of the database."""
+MAX_REMEMBERED = 200
+"""Interactions that are read back to make the prompt; the engine trims them to the model's window."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendMessage:
+    """Have a message answered and charged.
+
+    What is returned is iterated over for the events: `Accepted`, `Delta` each, and one end. What goes wrong before
+    the message is accepted is raised: `InvalidRequest`, `TooLarge`, `NotFound`, `RateLimited`, `ModelUnavailable`,
+    `Overloaded`, `InsufficientCredits`, `RequestInProgress`, `IdempotencyMismatch`. Later trouble is the last event.
+    A reply that the store does not take is tried `settle_attempts` times; after that the sweep releases its hold.
+    A reply out of the engine's cache costs `cached_price_percent` of the model's price.
+    """
+
+    store: Store
+    engine: Engine
+    catalogue: Catalogue
+    replies: Replies
+    rate_limits: RateLimits
+    clock: Clock
+    new_id: NewId
+    bounds: ReplyBounds
+    settle_attempts: int = SETTLE_ATTEMPTS
+    cached_price_percent: int = 100
+
+    async def __call__(self, principal: Principal, message: Message) -> Reply | Replay:
+        """Accept the message; the reply is being written when this returns."""
+        model = self.catalogue.pick(message.model)
+        message.check(max_chars=self.bounds.max_message_chars)
+        known, turns = await self.store.read(lambda snapshot: self._context(snapshot, principal, message))
+        if known:
+            return await self._replay(known, message)
+        await self.rate_limits.hit(self.bounds.rate, principal.user_id)
+        beginning = asyncio.ensure_future(
+            self._begin(principal, message, model, self._request(principal, model, message, turns))
+        )
+        try:
+            return await asyncio.shield(beginning)
+        except asyncio.CancelledError:
+            # The hold may be made all the same, and then somebody has to give it back.
+            beginning.add_done_callback(_leave)
+            raise
+
+    async def _begin(
+        self, principal: Principal, message: Message, model: Model, request: GenerationRequest
+    ) -> Reply | Replay:
+        """Take a place in the queue, hold the price, and let the reply be written."""
+        with self.replies.beginning(model.id, principal.user_id):
+            return await self._accepted(principal, message, model, request)
+
+    async def _accepted(
+        self, principal: Principal, message: Message, model: Model, request: GenerationRequest
+    ) -> Reply | Replay:
+        generation = await self.engine.prepare(request)
+        try:
+            interaction = self._interaction(principal, message, model, generation, request)
+            accepted = await self._accept(interaction, message)
+        except BaseException:
+            await generation.close()
+            raise
+        if isinstance(accepted, IdempotencyRecord):
+            await generation.close()
+            return await self._replay(accepted, message)
+        # A stop string can be the first that the model writes.
+        return self._start(accepted, generation, may_be_empty=bool(message.stop))
+
+    def longest_reply(self, message: Message) -> int:
+        """How many tokens the reply may have: what the message asks for, within the model's bound and the service's."""
+        model = self.catalogue.pick(message.model)
+        most = min(model.max_reply_tokens, self.bounds.max_reply_tokens)
+        return min(message.max_tokens or most, most)
+
+    def _context(
+        self, snapshot: Snapshot, principal: Principal, message: Message
+    ) -> tuple[IdempotencyRecord | None, list[Turn]]:
+        """The first request with this key, if any, and what was said in the conversation so far."""
+        key = message.idempotency_key
+        if key and (record := snapshot.idempotency.get(principal.user_id, key)):
+            return record, []
+        if message.history is not None:
+            return None, list(message.history)
+        if message.conversation_id is None:
+            return None, []
+        conversation = snapshot.conversations.get(message.conversation_id)
+        if conversation is None or conversation.user_id != principal.user_id:
+            raise NotFound("This conversation")
+        return None, snapshot.interactions.turns(conversation.id, limit=MAX_REMEMBERED)
+
+    def _request(self, principal: Principal, model: Model, message: Message, turns: list[Turn]) -> GenerationRequest:
+        return GenerationRequest(
+            model=model.id,
+            turns=in_turn((*turns, Turn(Role.USER, message.text))),
+            max_tokens=self.longest_reply(message),
+            temperature=_steady(message.temperature),
+            top_p=message.top_p,
+            seed=message.seed,
+            stop=message.stop,
+            owner=principal.user_id,
+        )
+
+    def _interaction(
+        self, principal: Principal, message: Message, model: Model, generation: Generation, request: GenerationRequest
+    ) -> Interaction:
+        """The record of the request, with its price frozen and the most it can cost."""
+        most = Usage(prompt_tokens=generation.prompt_tokens, completion_tokens=request.max_tokens)
+        price = model.price.percent(self.cached_price_percent) if generation.cached else model.price
+        return Interaction(
+            id=InteractionId(self.new_id()),
+            conversation_id=message.conversation_id or ConversationId(self.new_id()),
+            user_id=principal.user_id,
+            wallet_id=principal.wallet_id,
+            hold_id=HoldId(self.new_id()),
+            model=model.id,
+            price=price,
+            held=price.of(most),
+            prompt=request.turns[-1].text,
+            created_at=self.clock(),
+            api_key_id=principal.api_key_id,
+            cached=generation.cached,
+        )
+
+    async def _accept(self, interaction: Interaction, message: Message) -> PendingInteraction | IdempotencyRecord:
+        """Hold and record, or find that this key came first with another request."""
+        lifetime = timedelta(seconds=self.bounds.deadline_s + self.bounds.grace_s)
+        result = await self.store.write(
+            lambda tx: accept(
+                tx,
+                interaction,
+                expires_at=interaction.created_at + lifetime,
+                key=message.idempotency_key,
+                fingerprint=message.fingerprint,
+                new_conversation=message.conversation_id is None,
+                listed=message.history is None,
+            )
+        )
+        if isinstance(result, InsufficientCredits):
+            raise result
+        return result
+
+    def _start(self, work: PendingInteraction, generation: Generation, *, may_be_empty: bool) -> Reply:
+        async def settle_once(ending: Ending) -> Interaction:
+            return await self._settle(work, ending)
+
+        reply = Reply(
+            work.interaction,
+            generation,
+            deadline_s=self.bounds.deadline_s,
+            first_token_s=self.bounds.first_token_s,
+            settle=settle_once,
+            may_be_empty=may_be_empty,
+        )
+        self.replies.add(reply)
+        return reply
+
+    async def _settle(self, work: PendingInteraction, ending: Ending) -> Interaction:
+        """Settle, and try again when the store fails: a later attempt finds what an earlier one recorded."""
+        now, entry_id = self.clock(), EntryId(self.new_id())
+        attempt = 1
+        while True:
+            try:
+                return await settle(self.store, work, ending, at=now, entry_id=entry_id)
+            except StoreUnavailable:
+                if attempt == self.settle_attempts:
+                    raise
+            await asyncio.sleep(0.05 * 2**attempt)
+            attempt += 1
+
+    async def _replay(self, record: IdempotencyRecord, message: Message) -> Replay:
+        record.check(message.fingerprint)
+        if record.refusal:
+            raise record.refusal.error()
+        interaction_id = InteractionId(record.subject_id or "")
+        interaction = await self.store.read(lambda snapshot: snapshot.interactions.get(interaction_id))
+        if interaction is None or interaction.user_id != record.user_id:
+            raise InvariantViolation(f"idempotency record {record.key!r} names no interaction of its user")
+        if interaction.is_running:
+            raise RequestInProgress
+        return Replay(interaction)
+
+
+def _steady(temperature: float | None) -> float | None:
+    """A temperature that any engine can divide by, or 0; not every server behind one knows what is too small."""
+    return 0.0 if temperature is not None and temperature < GREEDY_BELOW else temperature
+
+
+def _leave(beginning: asyncio.Future[Reply | Replay]) -> None:
+    """Stop a reply whose asker is gone before it began."""
+    if not beginning.cancelled() and beginning.exception() is None and isinstance(reply := beginning.result(), Reply):
+        reply.stop(StopReason.LOST_CONNECTION)

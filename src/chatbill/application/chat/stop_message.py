@@ -1,0 +1,37 @@
+"""Stop a message: the person has read enough."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from chatbill.application.accounts.principal import Principal
+from chatbill.application.chat.replies import Replies
+from chatbill.application.ports.clock import Clock
+from chatbill.application.ports.store import Store
+from chatbill.domain.shared.errors import NotFound
+from chatbill.domain.shared.ids import InteractionId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopMessage:
+    """Stop the writing of a reply; its stream ends with `Stopped`. Harmless when it has ended already.
+
+    A reply of this process is stopped at once. Another process finds the request in the store (`ApplyStopRequests`);
+    if that process is gone, the sweep ends the reply in its time.
+
+    Raises `NotFound` for an interaction that does not exist or is somebody else's.
+    """
+
+    store: Store
+    replies: Replies
+    clock: Clock
+
+    async def __call__(self, principal: Principal, interaction_id: InteractionId) -> None:
+        """Ask the reply to stop and return at once."""
+        interaction = await self.store.read(lambda snapshot: snapshot.interactions.get(interaction_id))
+        if interaction is None or interaction.user_id != principal.user_id:
+            raise NotFound("This interaction")
+        if self.replies.stop(interaction_id) or not interaction.is_running:
+            return
+        now = self.clock()
+        await self.store.write(lambda tx: tx.interactions.ask_to_stop(interaction_id, at=now))

@@ -1,0 +1,75 @@
+"""Whether the store keeps what is written: seen by a small write, now and then, however often it is asked."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable
+
+from chatbill.application.ports.clock import NewId
+from chatbill.application.ports.store import Store, StoreUnavailable
+from chatbill.domain.shared.ids import UserId
+
+EVERY_S = 5.0
+"""How long one small write vouches for the store."""
+TIMEOUT_S = 5.0
+"""How long a read or a write may take before the store counts as not working."""
+
+_UNKNOWN = "It does not work; the service's log has the cause."
+_SLOW = "It takes longer than {:g} s. Look what keeps it busy, and whether its disk works."
+
+_log = logging.getLogger(__name__)
+
+
+class WriteCheck:
+    """Reads each time it is asked, and writes once in `every_s` seconds at most; whoever asks meanwhile shares that.
+
+    Both take at most `timeout_s` seconds each. The log tells when the store begins to fail and when it works again.
+    """
+
+    def __init__(self, store: Store, new_id: NewId, *, every_s: float = EVERY_S, timeout_s: float = TIMEOUT_S) -> None:
+        self._store = store
+        self._new_id = new_id
+        self._every_s = every_s
+        self._timeout_s = timeout_s
+        self._writing: asyncio.Task[str | None] | None = None
+        self._wrote_at = float("-inf")
+        self._found: str | None = None
+        self._logged = False
+
+    async def __call__(self) -> str | None:
+        """What is wrong with the store and what to do, in words that may be shown to anybody; None if it works."""
+        if trouble := await self._trouble_of(self._store.read(lambda snapshot: snapshot.users.get(UserId("nobody")))):
+            return trouble
+        if self._writing is None:
+            if time.monotonic() - self._wrote_at < self._every_s:
+                return self._found
+            self._writing = asyncio.create_task(self._write())
+        # One who leaves must not take the answer from the others.
+        return await asyncio.shield(self._writing)
+
+    async def _write(self) -> str | None:
+        check_id = self._new_id()
+        try:
+            self._found = await self._trouble_of(self._store.write(lambda tx: tx.write_checks.write(check_id)))
+            if self._found is None and self._logged:
+                self._logged = False
+                _log.info("the database can be used again")
+            return self._found
+        finally:
+            self._wrote_at, self._writing = time.monotonic(), None
+
+    async def _trouble_of(self, asking: Awaitable[object]) -> str | None:
+        try:
+            await asyncio.wait_for(asking, self._timeout_s)
+        except TimeoutError:
+            words = advice = _SLOW.format(self._timeout_s)
+        except StoreUnavailable as error:
+            words, advice = str(error), error.advice or _UNKNOWN
+        else:
+            return None
+        if not self._logged:
+            self._logged = True
+            _log.error("the database cannot be used: %s", words)
+        return advice

@@ -1,0 +1,56 @@
+"""Readers of every row that the audit compares."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Protocol
+
+from chatbill.domain.audit.rows import DanglingReference, KeyUsage, Ownership, Purchase, Settlement, UnreadableRow
+from chatbill.domain.billing.ledger import LedgerEntry
+from chatbill.domain.billing.wallets import Wallet
+from chatbill.domain.shared.ids import (
+    InteractionId,
+)
+
+
+class AuditReader(Protocol):
+    """Everything the audit reads, streamed in the order it asks for; text sorts by code point.
+
+    Each stream is closed by whoever leaves it before its end. A row that makes no sense comes as `UnreadableRow`.
+    """
+
+    def wallets(self) -> Generator[Wallet, None, None]:
+        """All wallets by id."""
+        ...
+
+    def owners(self) -> Generator[Ownership, None, None]:
+        """The wallets of all users by wallet."""
+        ...
+
+    def entries(self) -> Generator[LedgerEntry | UnreadableRow, None, None]:
+        """All entries by wallet and version."""
+        ...
+
+    def settlements(self) -> Generator[Settlement | UnreadableRow, None, None]:
+        """All holds by wallet, each with its charges and its interaction."""
+        ...
+
+    def unheld(self) -> Generator[InteractionId, None, None]:
+        """Interactions whose hold does not exist."""
+        ...
+
+    def purchases(self) -> Generator[Purchase | UnreadableRow, None, None]:
+        """All payments, each with the entries that credited it to its own wallet."""
+        ...
+
+    def key_uses(self) -> Generator[KeyUsage | UnreadableRow, None, None]:
+        """All API keys, each for all time and for each of its months."""
+        ...
+
+    def dangling(self) -> Generator[DanglingReference, None, None]:
+        """Rows that refer to rows that do not exist; of interactions without a hold, `unheld` tells."""
+        ...
+
+    def missing_rules(self) -> Generator[str, None, None]:
+        """What the database was made to forbid and does not forbid any more, such as "the trigger holds_stay"."""
+        ...

@@ -1,0 +1,36 @@
+"""The repository of conversations."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Protocol
+
+from chatbill.application.ports.repositories.paging import Position
+from chatbill.domain.chat.conversations import Conversation
+from chatbill.domain.shared.ids import (
+    ConversationId,
+    UserId,
+)
+
+
+class ConversationReader(Protocol):
+    def get(self, conversation_id: ConversationId) -> Conversation | None:
+        """The conversation, unless it was deleted."""
+        ...
+
+    def of_user(self, user_id: UserId, *, after: Position | None, limit: int) -> list[Conversation]:
+        """Conversations that were not deleted, the one updated last first, past the position `after`."""
+        ...
+
+
+class ConversationRepository(ConversationReader, Protocol):
+    def lock(self, conversation_id: ConversationId) -> Conversation | None:
+        """As `get`, and nobody else changes it until this transaction ends."""
+        ...
+
+    def touch(self, conversation_id: ConversationId, user_id: UserId, *, at: datetime) -> None:
+        """Note that this person said something in it. Raises `NotFound` if it was deleted or is somebody else's."""
+        ...
+
+    def add(self, conversation: Conversation) -> None: ...
+    def save(self, conversation: Conversation) -> None: ...

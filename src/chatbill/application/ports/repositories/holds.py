@@ -1,0 +1,41 @@
+"""The repository of holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from chatbill.domain.billing.holds import Hold
+from chatbill.domain.chat.interactions import Interaction
+from chatbill.domain.shared.ids import (
+    HoldId,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PendingInteraction:
+    """A running interaction and the pending hold that pays for it."""
+
+    interaction: Interaction
+    hold: Hold
+
+
+class HoldReader(Protocol):
+    def get(self, hold_id: HoldId) -> Hold | None: ...
+
+    def due(self, now: datetime, limit: int) -> list[PendingInteraction]:
+        """Work whose hold is pending and should have ended by `now`, the oldest hold first."""
+        ...
+
+
+class HoldRepository(HoldReader, Protocol):
+    def add(self, hold: Hold) -> None: ...
+
+    def save(self, hold: Hold) -> None:
+        """Keep a settled hold. Raises `InvariantViolation` unless the stored hold is still pending."""
+        ...
+
+    def save_refund(self, hold: Hold) -> None:
+        """Keep how much of a captured hold was refunded, which only grows. Raises `InvariantViolation`."""
+        ...

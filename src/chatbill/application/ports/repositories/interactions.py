@@ -1,0 +1,77 @@
+"""The repository of interactions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from chatbill.application.ports.repositories.paging import Period, Position
+from chatbill.domain.chat.conversations import Turn
+from chatbill.domain.chat.interactions import Interaction
+from chatbill.domain.shared.ids import (
+    ConversationId,
+    InteractionId,
+    ModelId,
+    UserId,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryFilter:
+    """Which interactions to show. `text` is looked for in prompt and reply, whatever its letter case."""
+
+    model: ModelId | None = None
+    period: Period = Period()
+    text: str | None = None
+
+
+class InteractionReader(Protocol):
+    def get(self, interaction_id: InteractionId) -> Interaction | None: ...
+
+    def turns(self, conversation_id: ConversationId, *, limit: int) -> list[Turn]:
+        """What was said, oldest first: prompt and reply of the last `limit` interactions that left a reply.
+
+        Only completed and stopped ones count, and only those with a reply that is not empty.
+        """
+        ...
+
+    def is_running_in(self, conversation_id: ConversationId) -> bool:
+        """Whether a reply is being written in this conversation."""
+        ...
+
+    def asked_to_stop(self, among: Sequence[InteractionId]) -> list[InteractionId]:
+        """Those of these interactions that are still running and that somebody asked to stop, in any order."""
+        ...
+
+    def of_conversation(
+        self, conversation_id: ConversationId, *, after: Position | None, limit: int
+    ) -> list[Interaction]:
+        """Interactions of a conversation, newest first, past the position `after`."""
+        ...
+
+    def history(
+        self, user_id: UserId, filters: HistoryFilter, *, after: Position | None, limit: int
+    ) -> list[Interaction]:
+        """Interactions of a user in conversations that were not deleted, newest first, past the position `after`."""
+        ...
+
+
+class InteractionRepository(InteractionReader, Protocol):
+    def add(self, interaction: Interaction) -> None: ...
+
+    def save(self, interaction: Interaction) -> None:
+        """Keep how a running interaction ended. Raises `AlreadySettled` unless the stored one is still running."""
+        ...
+
+    def ask_to_stop(self, interaction_id: InteractionId, *, at: datetime) -> None:
+        """Let the process that writes this reply know that it shall stop.
+
+        Nothing happens where that was asked before, or where the interaction is not running.
+        """
+        ...
+
+    def erase_texts(self, conversation_id: ConversationId) -> None:
+        """Blank prompts and replies of a conversation for ever; the figures stay."""
+        ...

@@ -1,0 +1,26 @@
+"""The repository of payments."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from chatbill.domain.billing.payments import Payment
+from chatbill.domain.shared.ids import (
+    PaymentId,
+)
+
+
+class PaymentReader(Protocol):
+    def get(self, payment_id: PaymentId) -> Payment | None: ...
+
+
+class PaymentRepository(PaymentReader, Protocol):
+    def lock(self, payment_id: PaymentId) -> Payment | None:
+        """As `get`, and nobody else changes it until this transaction ends."""
+        ...
+
+    def add(self, payment: Payment) -> None: ...
+
+    def save(self, payment: Payment) -> None:
+        """Keep what became of a payment. Raises `InvariantViolation` unless the stored one is still pending."""
+        ...

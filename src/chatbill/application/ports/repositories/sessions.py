@@ -1,0 +1,37 @@
+"""The repository of sessions and their refresh tokens."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Protocol
+
+from chatbill.domain.accounts.sessions import RefreshToken, Session
+from chatbill.domain.shared.ids import (
+    SessionId,
+    UserId,
+)
+
+
+class SessionReader(Protocol):
+    def get(self, session_id: SessionId) -> Session | None: ...
+    def token(self, digest: str) -> RefreshToken | None: ...
+
+
+class SessionRepository(SessionReader, Protocol):
+    def lock(self, session_id: SessionId) -> Session | None:
+        """As `get`, and nobody else changes it or its tokens until this transaction ends."""
+        ...
+
+    def add(self, session: Session) -> None: ...
+    def save(self, session: Session) -> None: ...
+
+    def live_of(self, user_id: UserId) -> list[Session]:
+        """The sessions of this user that have not been ended."""
+        ...
+
+    def add_token(self, token: RefreshToken) -> None: ...
+    def save_token(self, token: RefreshToken) -> None: ...
+
+    def forget(self, *, expired_before: datetime, limit: int) -> int:
+        """Delete at most `limit` sessions that expired before this moment, with their tokens; return how many."""
+        ...

@@ -1,0 +1,30 @@
+"""The repository of users."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from chatbill.domain.accounts.users import User
+from chatbill.domain.shared.ids import (
+    UserId,
+)
+
+
+class UserReader(Protocol):
+    def get(self, user_id: UserId) -> User | None: ...
+
+    def by_login(self, key: str) -> User | None:
+        """The user whose username or e-mail address has this key (see `users.name_key`)."""
+        ...
+
+
+class UserRepository(UserReader, Protocol):
+    def lock(self, user_id: UserId) -> User | None:
+        """As `get`, and nobody else changes it until this transaction ends."""
+        ...
+
+    def add(self, user: User) -> None:
+        """Keep a new user. Raises `UsernameTaken` or `EmailTaken`."""
+        ...
+
+    def save(self, user: User) -> None: ...

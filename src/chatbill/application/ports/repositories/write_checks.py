@@ -1,0 +1,14 @@
+"""A trial write that shows whether the store keeps what is written."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class WriteChecks(Protocol):
+    def write(self, check_id: str) -> None:
+        """Write about as much as a charge does, and take it back, so that only the commit of it is of interest.
+
+        Raises `StoreUnavailable` where what is kept now would not be found by who opens the store anew.
+        """
+        ...

@@ -1,0 +1,54 @@
+"""Sessions: a person signed in at one place, kept alive by refresh tokens that work once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from chatbill.domain.shared.ids import SessionId, UserId
+
+
+class SessionEnd(StrEnum):
+    """Why a session ended before its time."""
+
+    SIGNED_OUT = "signed_out"
+    PASSWORD_CHANGED = "password_changed"  # noqa: S105 - a reason, not a secret
+    REFRESH_REUSED = "refresh_reused"
+
+
+@dataclass(slots=True, kw_only=True)
+class Session:
+    """One sign-in and the family of refresh tokens that came from it."""
+
+    id: SessionId
+    user_id: UserId
+    created_at: datetime
+    expires_at: datetime
+    ended_at: datetime | None = None
+    ended_because: SessionEnd | None = None
+
+    def is_live(self, now: datetime) -> bool:
+        """True while tokens of this session are good."""
+        return self.ended_at is None and now < self.expires_at
+
+    def end(self, because: SessionEnd, *, at: datetime) -> None:
+        """Kill the session; the first reason stays."""
+        if self.ended_at is None:
+            self.ended_at = at
+            self.ended_because = because
+
+
+@dataclass(slots=True, kw_only=True)
+class RefreshToken:
+    """The stored side of a refresh token: a digest of it, and when it was spent."""
+
+    digest: str
+    session_id: SessionId
+    issued_at: datetime
+    spent_at: datetime | None = None
+
+    @property
+    def is_spent(self) -> bool:
+        """True once it was exchanged; a second use means that it was stolen or copied."""
+        return self.spent_at is not None

@@ -1,0 +1,120 @@
+"""People: their names, their roles, and the rules for both."""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from chatbill.domain.shared.errors import FieldError, InvalidRequest
+from chatbill.domain.shared.ids import UserId, WalletId
+
+USERNAME_CHARS = (3, 32)
+EMAIL_CHARS = (3, 254)
+PASSWORD_CHARS = (8, 256)
+"""Shortest and longest, in characters. The longest e-mail address is that of RFC 5321, section 4.5.3.1.3."""
+
+
+class UserRole(StrEnum):
+    """What a person may do: use the service, or run it as well."""
+
+    USER = "user"
+    ADMIN = "admin"
+
+
+@dataclass(slots=True, kw_only=True)
+class User:
+    """A person with an account and a wallet. A disabled account cannot sign in, and its sessions are dead."""
+
+    id: UserId
+    username: str
+    email: str
+    password_hash: str
+    role: UserRole
+    wallet_id: WalletId
+    created_at: datetime
+    disabled_at: datetime | None = None
+
+    @property
+    def username_key(self) -> str:
+        """What makes the username unique."""
+        return name_key(self.username)
+
+    @property
+    def email_key(self) -> str:
+        """What makes the e-mail address unique."""
+        return name_key(self.email)
+
+    @property
+    def is_enabled(self) -> bool:
+        """True unless an administrator has disabled the account."""
+        return self.disabled_at is None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewAccount:
+    """A registration that obeys every rule; made by `checked_account` alone."""
+
+    username: str
+    email: str
+    password: str
+
+
+def name_key(name: str) -> str:
+    """The form in which names are compared: the same for every letter case and every Unicode spelling."""
+    return unicodedata.normalize("NFKC", name.strip()).casefold()
+
+
+def checked_account(username: str, email: str, password: str) -> NewAccount:
+    """The registration, normalized, or `InvalidRequest` that names every field at fault."""
+    username = unicodedata.normalize("NFKC", username.strip())
+    email = unicodedata.normalize("NFKC", email.strip())
+    faults = {
+        "username": username_fault(username),
+        "email": email_fault(email),
+        "password": password_fault(password, username, email),
+    }
+    errors = [FieldError(field, fault) for field, fault in faults.items() if fault]
+    if errors:
+        raise InvalidRequest(*errors)
+    return NewAccount(username=username, email=email, password=password)
+
+
+def checked_password(password: str, *, username: str, email: str, field: str = "password") -> str:
+    """The password, unless it breaks a rule."""
+    if fault := password_fault(password, username, email):
+        raise InvalidRequest.of(field, fault)
+    return password
+
+
+def username_fault(username: str) -> str | None:
+    """What is wrong with the username, if anything: 3 to 32 letters, digits, dots, dashes and underscores."""
+    if not USERNAME_CHARS[0] <= len(username) <= USERNAME_CHARS[1]:
+        return f"must be {USERNAME_CHARS[0]} to {USERNAME_CHARS[1]} characters long"
+    if not all(character.isalnum() or character in "._-" for character in username):
+        return "may hold letters, digits, dots, dashes and underscores only"
+    return None
+
+
+def email_fault(email: str) -> str | None:
+    """What is wrong with the address, if anything. Only a delivered message proves an address, so this is coarse."""
+    local, at, host = email.rpartition("@")
+    shaped = bool(local and at) and "@" not in local and "." in host.strip(".") and ".." not in host
+    printable = email.isprintable() and not any(character.isspace() for character in email)
+    if len(email) > EMAIL_CHARS[1] or not shaped or not printable or host.startswith(".") or host.endswith("."):
+        return "must be an e-mail address, such as name@example.org"
+    return None
+
+
+def password_fault(password: str, username: str, email: str) -> str | None:
+    """What is wrong with the password, if anything: its length and the obvious, as NIST SP 800-63B advises."""
+    if not PASSWORD_CHARS[0] <= len(password) <= PASSWORD_CHARS[1]:
+        return f"must be {PASSWORD_CHARS[0]} to {PASSWORD_CHARS[1]} characters long"
+    if any("\ud800" <= character <= "\udfff" for character in password):
+        return "must be valid Unicode, without lone surrogates"
+    if name_key(password) in {name_key(username), name_key(email)}:
+        return "must not be the username or the e-mail address"
+    if len(set(password)) == 1:
+        return "must not be one character repeated"
+    return None

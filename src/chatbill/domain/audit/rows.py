@@ -1,0 +1,150 @@
+"""What the audit reads, row by row, as it is found: rows that contradict each other are its business, not theirs.
+
+There is one such row for every hold and every entry ever made, so those that are made for the audit alone are not
+frozen: it takes twice as long to make one that is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from chatbill.domain.billing.holds import HoldState
+from chatbill.domain.billing.ledger import LedgerEntry
+from chatbill.domain.billing.prices import Price, Usage
+from chatbill.domain.billing.wallets import Wallet
+from chatbill.domain.chat.interactions import Outcome
+from chatbill.domain.shared.ids import ApiKeyId, HoldId, InteractionId, PaymentId, UserId, WalletId
+
+_NONE = WalletId("")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnreadableRow:
+    """A row that says what no program could have written, such as a kind of entry that does not exist.
+
+    It belongs to `wallet_id`, if to any. `wallet_version` and `balance_after` are those of an entry.
+    """
+
+    table: str
+    row_id: str
+    detail: str
+    wallet_id: WalletId = _NONE
+    wallet_version: int | None = None
+    balance_after: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ownership:
+    """Whose wallet it is."""
+
+    wallet_id: WalletId
+    user_id: UserId
+
+
+@dataclass(slots=True, kw_only=True)
+class Settlement:
+    """A hold beside what became of it: its interaction, and the entries that name it.
+
+    There are `charges` charges worth `charged` credits, of the hold's own wallet, and refunds of its interaction worth
+    `given_back`. `paid_by` is the wallet of the interaction, `promised` what that says was held for it, and
+    `interactions` says how many name the hold. `charge_of`, `charged_at` and `charged_balance` are what the charge says
+    of its interaction, its moment, and what was owned then.
+    """
+
+    hold_id: HoldId
+    wallet_id: WalletId
+    state: HoldState
+    amount: int
+    captured: int
+    created_at: datetime
+    expires_at: datetime
+    settled_at: datetime | None = None
+    refunded: int = 0
+    given_back: int = 0
+    charges: int = 0
+    charged: int = 0
+    charge_of: InteractionId | None = None
+    charged_at: datetime | None = None
+    charged_balance: int | None = None
+    interactions: int = 0
+    interaction_id: InteractionId | None = None
+    user_id: UserId | None = None
+    outcome: Outcome | None = None
+    price: Price | None = None
+    usage: Usage | None = None
+    credits_charged: int | None = None
+    paid_by: WalletId | None = None
+    promised: int | None = None
+    asked_at: datetime | None = None
+    finished_at: datetime | None = None
+    balance_after: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Purchase:
+    """A payment beside the entries that credited it to its own wallet: `entries` of them, worth `credited`.
+
+    `expected` is what was bought; `balance_after` and `credited_balance` are what payment and entry say was owned then,
+    `confirmed_at` and `credited_at` when that was. `own_wallet` is the wallet of the user who paid.
+    """
+
+    payment_id: PaymentId
+    confirmed: bool
+    expected: int
+    balance_after: int | None
+    confirmed_at: datetime | None
+    entries: int
+    credited: int
+    credited_balance: int | None
+    credited_at: datetime | None
+    wallet_id: WalletId
+    own_wallet: WalletId | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyUsage:
+    """What an API key is said to have `used`, beside what its interactions hold or were charged (`found`), in credits.
+
+    `month` and `month_ends` are the first moments of a month and of the next one; None stands for all time. `cap` is
+    the month's own, `key_cap` that of its key. `by_others` is how many of its interactions are not its owner's.
+    """
+
+    api_key_id: ApiKeyId
+    used: int
+    found: int
+    month: datetime | None = None
+    month_ends: datetime | None = None
+    cap: int | None = None
+    key_cap: int | None = None
+    by_others: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DanglingReference:
+    """A row whose `column` refers to a row that does not exist."""
+
+    table: str
+    row_id: str
+    column: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditInput:
+    """Everything that the audit reads, in the order in which it must come.
+
+    `wallets` are sorted by id, `owners` by wallet, `entries` by wallet and version, `settlements` by wallet.
+    `purchases` are all payments, `key_uses` all API keys and their months. `unheld` are interactions without a hold,
+    and `missing_rules` what the database was made to forbid and does not forbid any more.
+    """
+
+    wallets: Iterable[Wallet]
+    owners: Iterable[Ownership] = ()
+    entries: Iterable[LedgerEntry | UnreadableRow] = ()
+    settlements: Iterable[Settlement | UnreadableRow] = ()
+    unheld: Iterable[InteractionId] = ()
+    purchases: Iterable[Purchase | UnreadableRow] = ()
+    key_uses: Iterable[KeyUsage | UnreadableRow] = ()
+    dangling: Iterable[DanglingReference] = ()
+    missing_rules: Iterable[str] = ()

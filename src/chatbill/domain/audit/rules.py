@@ -1,0 +1,168 @@
+"""The rules of the books that concern one row and what stands beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from chatbill.domain.accounts.api_keys import month_start
+from chatbill.domain.audit.rows import KeyUsage, Purchase, Settlement
+from chatbill.domain.billing.holds import MAX_HOLD_S, HoldState
+from chatbill.domain.billing.ledger import COUNTERPART, EntryKind, LedgerEntry
+from chatbill.domain.chat.interactions import Outcome, due_for
+
+_LONGEST = timedelta(seconds=MAX_HOLD_S)
+_NOTHING = timedelta()
+
+CAUSES = {
+    EntryKind.GRANT: (False, False, False, False),
+    EntryKind.TOP_UP: (False, False, True, False),
+    EntryKind.CHARGE: (True, True, False, False),
+    EntryKind.REFUND: (True, True, False, True),
+    EntryKind.ADJUSTMENT: (False, False, False, True),
+}
+"""Whether an entry of each kind names a hold, an interaction, a payment, an author."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One place where the books disagree: which rule, about what, and both sides of it."""
+
+    rule: str
+    subject: str
+    detail: str
+
+
+def called(table: str, row_id: str) -> str:
+    """What a row is called where nothing but its table is known."""
+    return f"row {row_id} of {table}"
+
+
+def ways(kind: EntryKind, wallet: str) -> tuple[tuple[str, str], ...]:
+    """From which account to which an entry of this kind may move credits."""
+    house = COUNTERPART[kind]
+    match kind:
+        case EntryKind.CHARGE:
+            return ((wallet, house),)
+        case EntryKind.ADJUSTMENT:
+            return ((wallet, house), (house, wallet))
+        case _:
+            return ((house, wallet),)
+
+
+def misfit(entry: LedgerEntry) -> str | None:
+    """What is wrong with what an entry names as its cause."""
+    causes = (entry.hold_id, entry.interaction_id, entry.payment_id, entry.author)
+    found = tuple([cause is not None for cause in causes])
+    if found != CAUSES[entry.kind]:
+        return f"a {entry.kind} names {_named(CAUSES[entry.kind])}; this one {_named(found)}"
+    if entry.author is not None and not entry.description.strip():
+        return "was made by hand, without a reason"
+    return None
+
+
+def _named(causes: tuple[bool, ...]) -> str:
+    names = ("a hold", "an interaction", "a payment", "an author")
+    return " and ".join(name for name, is_named in zip(names, causes, strict=True) if is_named) or "nothing"
+
+
+def purchased(bought: Purchase) -> Iterator[Difference]:
+    """A payment against the entries that credited it."""
+    subject = f"payment {bought.payment_id}"
+    if bought.own_wallet != bought.wallet_id:
+        yield Difference("owner", subject, f"is for wallet {bought.wallet_id}; its user's is {bought.own_wallet}")
+    if bought.entries != int(bought.confirmed):
+        said = "confirmed" if bought.confirmed else "not confirmed"
+        yield Difference("purchase", subject, f"is {said} and was credited {bought.entries} times")
+        return
+    if not bought.confirmed:
+        return
+    if (bought.credited, bought.credited_balance) != (bought.expected, bought.balance_after):
+        detail = f"bought {bought.expected} and left {bought.balance_after}"
+        yield Difference(
+            "purchase", subject, f"{detail}; its entry says {bought.credited} and {bought.credited_balance}"
+        )
+    if bought.confirmed_at != bought.credited_at:
+        detail = f"was confirmed at {bought.confirmed_at}, and credited at {bought.credited_at}"
+        yield Difference("moments", subject, detail)
+
+
+def used(use: KeyUsage) -> Iterator[Difference]:
+    """An API key, or one of its months, against its interactions."""
+    when = f" in {use.month:%Y-%m}" if use.month else ""
+    subject = f"API key {use.api_key_id}"
+    if use.used != use.found:
+        yield Difference("key_use", subject, f"says that it used {use.used}{when}; its interactions say {use.found}")
+    elif use.cap is not None and use.used > use.cap:
+        yield Difference("key_use", subject, f"used {use.used}{when}, over its cap of {use.cap}")
+    if use.by_others:
+        yield Difference("key_use", subject, f"{use.by_others} of its interactions are not its owner's")
+    if use.month and use.month_ends:
+        if use.cap != use.key_cap:
+            yield Difference("key_use", subject, f"has a cap of {use.key_cap}, and of {use.cap}{when}")
+        whole = month_start(use.month), month_start(use.month + timedelta(days=31))
+        if whole != (use.month, use.month_ends):
+            detail = f"counts from {use.month.isoformat()} to {use.month_ends.isoformat()}, which is no month"
+            yield Difference("key_use", subject, detail)
+
+
+def settled(settlement: Settlement, now: datetime) -> Iterator[Difference]:
+    """A hold against its charge and its refunds, and then against its interaction."""
+    subject = f"hold {settlement.hold_id}"
+    expected = int(settlement.state is HoldState.CAPTURED)
+    if settlement.state is HoldState.PENDING and settlement.expires_at <= now:
+        yield Difference("expiry", subject, f"should have ended at {settlement.expires_at.isoformat()}")
+    if not _NOTHING <= settlement.expires_at - settlement.created_at <= _LONGEST:
+        detail = f"of {settlement.created_at.isoformat()} was to end at {settlement.expires_at.isoformat()}"
+        yield Difference("expiry", subject, detail)
+    if settlement.charges != expected or settlement.charged != settlement.captured:
+        found = f"{settlement.charges} charges of {settlement.charged}"
+        yield Difference("capture", subject, f"is {settlement.state} for {settlement.captured} and has {found}")
+    if settlement.captured > settlement.amount:
+        yield Difference("capture", subject, f"was captured for {settlement.captured}, over its {settlement.amount}")
+    if settlement.given_back != settlement.refunded or settlement.refunded > settlement.captured:
+        detail = f"says that {settlement.refunded} of {settlement.captured} was refunded; {settlement.given_back} was"
+        yield Difference("refund", subject, detail)
+    if settlement.interactions != 1:
+        yield Difference("price", subject, f"was made for {settlement.interactions or 'no'} interactions")
+    if settlement.interactions:
+        yield from _priced(settlement)
+        yield from _dated(settlement)
+
+
+def _priced(settlement: Settlement) -> Iterator[Difference]:
+    if settlement.outcome is None or settlement.price is None or settlement.usage is None:
+        return
+    due = due_for(settlement.price, settlement.outcome, settlement.usage)
+    subject = f"interaction {settlement.interaction_id}"
+    running = settlement.outcome is Outcome.RUNNING
+    if settlement.paid_by != settlement.wallet_id or settlement.promised != settlement.amount:
+        detail = f"says that {settlement.paid_by} promised {settlement.promised}; its hold is of {settlement.wallet_id}"
+        yield Difference("price", subject, f"{detail}, for {settlement.amount}")
+    if running != (settlement.state is HoldState.PENDING):
+        yield Difference("price", subject, f"is {settlement.outcome} while its hold is {settlement.state}")
+    if settlement.credits_charged != settlement.captured or settlement.captured != due:
+        detail = f"says {settlement.credits_charged}, was charged {settlement.captured}, its price says {due}"
+        yield Difference("price", subject, detail)
+
+
+def _dated(settlement: Settlement) -> Iterator[Difference]:
+    """Hold and interaction begin in one transaction, with one time; so they end, and the charge with them.
+
+    That is true whatever the clocks said, so no more is asked of the order of times: clocks can be wrong.
+    """
+    subject = f"interaction {settlement.interaction_id}"
+    if settlement.created_at != settlement.asked_at:
+        yield Difference("moments", subject, f"is of {settlement.asked_at}, and its hold of {settlement.created_at}")
+    if settlement.settled_at != settlement.finished_at:
+        detail = f"ended at {settlement.finished_at}, and its hold at {settlement.settled_at}"
+        yield Difference("moments", subject, detail)
+    if settlement.charges != 1:
+        return
+    if settlement.charge_of != settlement.interaction_id:
+        detail = f"its charge is of {settlement.charge_of}"
+        yield Difference("cause", subject, detail)
+    if (settlement.charged_at, settlement.charged_balance) != (settlement.settled_at, settlement.balance_after):
+        detail = f"left {settlement.balance_after} at {settlement.settled_at}; its charge says "
+        yield Difference("moments", subject, f"{detail}{settlement.charged_balance} at {settlement.charged_at}")

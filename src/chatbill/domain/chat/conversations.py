@@ -1,0 +1,124 @@
+"""Conversations: turns of people and models, and the rules for their texts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from itertools import groupby
+
+from chatbill.domain.shared.errors import InvalidRequest, TooLarge
+from chatbill.domain.shared.ids import ConversationId, UserId
+
+MAX_TITLE_CHARS = 200
+MADE_TITLE_CHARS = 60
+MAX_TURNS = 1_000
+
+
+class Role(StrEnum):
+    """Who speaks in a turn. `SYSTEM` is whoever set the model up; that turn comes first, if there is one."""
+
+    SYSTEM = "system"
+    USER = "user"
+    ASSISTANT = "assistant"
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One thing said in a conversation."""
+
+    role: Role
+    text: str
+
+
+@dataclass(slots=True, kw_only=True)
+class Conversation:
+    """A thread of messages that belongs to one person. Deleting it erases its texts, never its figures.
+
+    One that is not `listed` is found by its id and in the history, not among a person's conversations.
+    """
+
+    id: ConversationId
+    user_id: UserId
+    title: str
+    created_at: datetime
+    updated_at: datetime
+    deleted_at: datetime | None = None
+    listed: bool = True
+
+    def rename(self, title: str, *, at: datetime) -> None:
+        """Give it another title of 1 to 200 characters."""
+        self.title = checked_title(title)
+        self.updated_at = at
+
+    def touch(self, *, at: datetime) -> None:
+        """Note that something was said in it."""
+        self.updated_at = max(self.updated_at, at)
+
+    def delete(self, *, at: datetime) -> None:
+        """Take it out of sight; the caller erases the texts of its interactions."""
+        self.deleted_at = at
+
+
+def checked_title(title: str) -> str:
+    """The title without outer blanks, if it is 1 to 200 characters long."""
+    title = " ".join(title.split())
+    if not title:
+        raise InvalidRequest.of("title", "must not be empty")
+    if len(title) > MAX_TITLE_CHARS:
+        raise InvalidRequest.of("title", f"must be at most {MAX_TITLE_CHARS} characters")
+    return title
+
+
+def title_of(message: str) -> str:
+    """A title for a conversation that begins with this message: its first line, at most 60 characters."""
+    first = " ".join(message.split())
+    return first if len(first) <= MADE_TITLE_CHARS else first[: MADE_TITLE_CHARS - 1].rstrip() + "…"
+
+
+def checked_message(message: str, *, max_chars: int) -> str:
+    """The message as it came, if it says something and is at most `max_chars` characters long."""
+    if not message.strip():
+        raise InvalidRequest.of("message", "must not be empty")
+    return checked_text("message", message, max_chars=max_chars)
+
+
+def in_turn(turns: Iterable[Turn]) -> tuple[Turn, ...]:
+    """As models want a conversation: what the system says first, wherever it was said, then the others in turn.
+
+    Neighbours of one role become one turn, with an empty line between them.
+    """
+    turns = tuple(turns)
+    ordered = sorted(turns, key=lambda turn: turn.role is not Role.SYSTEM)  # the others stay in their order
+    return tuple(
+        Turn(role, "\n\n".join(turn.text for turn in neighbours))
+        for role, neighbours in groupby(ordered, key=lambda turn: turn.role)
+    )
+
+
+def checked_history(turns: tuple[Turn, ...], *, max_chars: int) -> tuple[Turn, ...]:
+    """What was said before, if it is a conversation that models can go on with.
+
+    At most 1,000 turns of at most `max_chars` characters each, in any order (see `in_turn`) but for one thing: whoever
+    speaks first beside the system is the person. Chat templates such as Gemma's take no other conversation.
+    """
+    if len(turns) > MAX_TURNS:
+        raise TooLarge.of("history", f"must be at most {MAX_TURNS} turns, this has {len(turns)}")
+    first = next((turn for turn in turns if turn.role is not Role.SYSTEM), None)
+    if first and first.role is not Role.USER:
+        raise InvalidRequest.of("history", "must begin with a message of the user, after those of the system")
+    for place, turn in enumerate(turns):
+        checked_text(f"history.{place}", turn.text, max_chars=max_chars)
+    return turns
+
+
+def checked_text(field: str, text: str, *, max_chars: int) -> str:
+    """The text as it came, if it is text and at most `max_chars` characters long."""
+    if "\x00" in text:
+        raise InvalidRequest.of(field, "must not contain the NUL character")
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise InvalidRequest.of(field, "must be valid Unicode, without lone surrogates")
+    if len(text) > max_chars:
+        raise TooLarge.of(field, f"must be at most {max_chars} characters, this has {len(text)}")
+    return text

@@ -1,0 +1,102 @@
+"""Interactions: the record of each request to a model, from its acceptance to its end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from chatbill.domain.billing.prices import Price, Usage
+from chatbill.domain.shared.errors import InvariantViolation
+from chatbill.domain.shared.ids import ApiKeyId, ConversationId, HoldId, InteractionId, ModelId, UserId, WalletId
+
+
+class Outcome(StrEnum):
+    """How a request ended. `RUNNING` is how it stands before it ends."""
+
+    RUNNING = "running"
+    COMPLETED = "completed"
+    STOPPED = "stopped"
+    FAILED = "failed"
+    TIMED_OUT = "timed_out"
+    INTERRUPTED = "interrupted"
+
+
+@dataclass(slots=True, kw_only=True)
+class Interaction:
+    """One request to a model: what was asked, what came back, what it cost, how it ended.
+
+    `price` is frozen when the request is accepted, and `held` is the most it can cost, in credits.
+    `processing_time_ms` runs from acceptance to the end. `error_code` is the stable word of the error that ended it,
+    `error_detail` its words for the person. `balance_after` is what the wallet owned once the request was settled.
+    `api_key_id` is the API key it came with, if it came with one.
+    `cached` is True when the reply was written before and only given again.
+    """
+
+    id: InteractionId
+    conversation_id: ConversationId
+    user_id: UserId
+    wallet_id: WalletId
+    hold_id: HoldId
+    model: ModelId
+    price: Price
+    held: int
+    prompt: str
+    created_at: datetime
+    reply: str = ""
+    outcome: Outcome = Outcome.RUNNING
+    usage: Usage = Usage()
+    credits_charged: int = 0
+    balance_after: int | None = None
+    processing_time_ms: int | None = None
+    finished_at: datetime | None = None
+    error_code: str | None = None
+    error_detail: str | None = None
+    api_key_id: ApiKeyId | None = None
+    cached: bool = False
+
+    @property
+    def is_running(self) -> bool:
+        """True until an outcome is recorded."""
+        return self.outcome is Outcome.RUNNING
+
+    def finish(
+        self,
+        outcome: Outcome,
+        *,
+        at: datetime,
+        reply: str,
+        usage: Usage,
+        credits_charged: int,
+        balance_after: int,
+        error_code: str | None = None,
+        error_detail: str | None = None,
+    ) -> None:
+        """Record the end, once."""
+        if not self.is_running or outcome is Outcome.RUNNING:
+            raise InvariantViolation(f"interaction {self.id} cannot go from {self.outcome} to {outcome}")
+        self.outcome = outcome
+        self.reply = storable(reply)
+        self.usage = usage
+        self.credits_charged = credits_charged
+        self.balance_after = balance_after
+        self.finished_at = at
+        self.processing_time_ms = max(0, round((at - self.created_at).total_seconds() * 1_000))
+        self.error_code = error_code
+        self.error_detail = None if error_detail is None else storable(error_detail)
+
+
+def due_for(price: Price, outcome: Outcome, usage: Usage) -> int:
+    """Credits due for a request that ended so: its price, or nothing where nothing may be charged.
+
+    A completed reply is charged; so is a stopped one, for the tokens delivered, once there was a first token.
+    Every other end is free, whatever was delivered.
+    """
+    if outcome is Outcome.COMPLETED or (outcome is Outcome.STOPPED and usage.completion_tokens > 0):
+        return price.of(usage)
+    return 0
+
+
+def storable(text: str) -> str:
+    """The text without what no database keeps: NUL and lone surrogates become U+FFFD. An engine can write either."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\x00", "\ufffd")

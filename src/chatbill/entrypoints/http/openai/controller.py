@@ -1,0 +1,138 @@
+"""What clients of OpenAI's API ask for, over the same use cases and the same wallet as everything else."""
+
+from __future__ import annotations
+
+from litestar import Controller, Response, get, post
+from litestar.params import FromPath, JSONBody
+from litestar.response.base import ASGIResponse
+
+from chatbill.application.accounts.principal import Principal
+from chatbill.application.assembly import UseCases
+from chatbill.application.chat.events import Failed
+from chatbill.application.chat.list_models import ModelOffer
+from chatbill.domain.shared.errors import NotFound
+from chatbill.entrypoints.http.bodies import JsonRequest
+from chatbill.entrypoints.http.config import HttpConfig
+from chatbill.entrypoints.http.documentation import examples
+from chatbill.entrypoints.http.documentation.openai import ChunksOperation, documented_openai
+from chatbill.entrypoints.http.event_stream import ReplyStream
+from chatbill.entrypoints.http.injection import Injected
+from chatbill.entrypoints.http.openai.chunks import ChatChunks
+from chatbill.entrypoints.http.openai.errors import PATH
+from chatbill.entrypoints.http.openai.schemas import ChatCompletionBody
+from chatbill.entrypoints.http.openai.views import CompletionView, OpenAIModelsView, OpenAIModelView, headers_of
+from chatbill.entrypoints.http.parameters import IdempotencyKey
+from chatbill.entrypoints.web.problems import problem_of_reply, response_of
+from chatbill.entrypoints.web.replies import WatchedReply, wait_for_end
+from chatbill.entrypoints.web.request_ids import request_id_of
+
+REFUSALS = (
+    "invalid_request",
+    "model_not_found",
+    "insufficient_credits",
+    "cap_reached",
+    "request_in_progress",
+    "idempotency_mismatch",
+    "too_large",
+    "rate_limited",
+    "model_unavailable",
+    "overloaded",
+)
+FAILURES = ("generation_failed", "generation_timeout", "interrupted")
+
+
+class ModelNotFound(NotFound):
+    """No model of this name is on offer."""
+
+    code = "model_not_found"
+
+    def __init__(self, known: list[str]) -> None:
+        super().__init__("This model")
+        self.args = (f"There is no such model; choose one of: {', '.join(known)}.",)
+
+
+class OpenAIController(Controller):
+    """An unmodified client works here, with an API key and this address."""
+
+    path = PATH
+    tags = ("OpenAI",)
+
+    @get(
+        "/models",
+        operation_id="listOpenAIModels",
+        summary="Models, for OpenAI's clients",
+        responses=documented_openai(OpenAIModelsView, "Every model on offer.", examples.OPENAI_MODELS),
+    )
+    async def list_models(self, use_cases: Injected[UseCases]) -> OpenAIModelsView:
+        """Every model, with its price in credits beside what OpenAI tells of one."""
+        return OpenAIModelsView(data=[OpenAIModelView.of(offer) for offer in use_cases.list_models()])
+
+    @get(
+        "/models/{model:str}",
+        operation_id="readOpenAIModel",
+        summary="One model, for OpenAI's clients",
+        responses=documented_openai(OpenAIModelView, "The model.", examples.OPENAI_MODEL, "model_not_found"),
+    )
+    async def read_model(self, model: FromPath[str], use_cases: Injected[UseCases]) -> OpenAIModelView:
+        """One of the models."""
+        return OpenAIModelView.of(_offer(use_cases, model))
+
+    @post(
+        "/chat/completions",
+        status_code=200,
+        operation_id="createChatCompletion",
+        operation_class=ChunksOperation,
+        summary="Chat completion, for OpenAI's clients",
+        responses=documented_openai(
+            CompletionView, "The reply, charged and stored.", examples.COMPLETION, *REFUSALS, *FAILURES
+        ),
+    )
+    async def create_chat_completion(
+        self,
+        request: JsonRequest,
+        data: JSONBody[ChatCompletionBody],
+        use_cases: Injected[UseCases],
+        principal: Injected[Principal],
+        config: Injected[HttpConfig],
+        idempotency_key: IdempotencyKey = None,
+    ) -> ASGIResponse:
+        """Have the last message answered, and charged as `POST /chat/message` is.
+
+        The request brings its own history; only the last message and the reply are stored, and shown in
+        `GET /chat/history`, not among the conversations. `X-Chatbill-Credits-Charged` and `X-Chatbill-Balance` tell
+        what it cost, and `X-Chatbill-Cached` whether the reply was written before and is only given again.
+
+        With `stream` the reply comes in chunks as it is written. The same stands in the last comment line, and
+        with `stream_options.include_usage` in the usage. A failure in the middle is one event with an `error`, and
+        free; a lost connection is charged for what was delivered.
+
+        `developer` is `system`. What the system says is put together, as are neighbours of one role. Fields that change
+        nothing here are ignored; `tools`, `response_format` other than text, `logprobs`, `n` over 1, `top_k`, `min_p`,
+        `guided_json` and others that would be missed are 400.
+        """
+        _offer(use_cases, data.model)
+        message = data.to_message(idempotency_key)
+        longest = use_cases.send_message.longest_reply(message)
+        reply = await use_cases.send_message(principal, message)
+        if data.stream:
+            chunks = ChatChunks(longest=longest, usage=data.wants_usage, request_id=request_id_of(request.scope))
+            return ReplyStream(reply, chunks, ping_s=config.ping_s)
+        return await _whole(reply, request, longest=longest, keep=idempotency_key is not None)
+
+
+async def _whole(reply: WatchedReply, request: JsonRequest, *, longest: int, keep: bool) -> ASGIResponse:
+    """The reply as one answer: its body, or the error that ended it."""
+    end = await wait_for_end(reply, request.receive, keep=keep)
+    if isinstance(end, Failed):
+        return response_of(problem_of_reply(end), request).to_asgi_response(app=None, request=request)
+    answer = Response(CompletionView.of(end, longest=longest), headers=headers_of(end.interaction))
+    return answer.to_asgi_response(app=None, request=request)
+
+
+def _offer(use_cases: UseCases, model: str) -> ModelOffer:
+    """The model of this name; what does not exist is 404 in OpenAI's API."""
+    offers = use_cases.list_models()
+    for offer in offers:
+        if offer.model.id == model:
+            return offer
+    raise ModelNotFound([offer.model.id for offer in offers])

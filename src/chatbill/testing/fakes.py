@@ -1,0 +1,127 @@
+"""Simple stand-ins for the other ports, shipped so that an embedding app and its tests need nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import secrets
+from collections.abc import AsyncIterator, Mapping
+from datetime import datetime
+
+from chatbill.application.ports.engine import Chunk, Generation, GenerationRequest, ModelState, ModelStatus
+from chatbill.application.ports.passwords import Verified
+from chatbill.application.ports.rate_limits import Limit
+from chatbill.application.ports.tokens import Claims
+from chatbill.domain.chat.catalogue import Catalogue
+from chatbill.domain.shared.errors import TokenExpired, Unauthenticated
+from chatbill.domain.shared.ids import ModelId, SessionId, UserId
+
+
+class PlainPasswords:
+    """Passwords by a salted but fast hash: never for real people."""
+
+    async def hash(self, password: str) -> str:
+        """A salted SHA-256."""
+        salt = secrets.token_hex(8)
+        return f"plain${salt}${self._digest(salt, password)}"
+
+    async def verify(self, password: str, stored: str | None) -> Verified:
+        """Compare with a hash made here."""
+        _, _, rest = (stored or "plain$$").partition("$")
+        salt, _, digest = rest.partition("$")
+        return Verified(ok=secrets.compare_digest(self._digest(salt, password), digest))
+
+    @staticmethod
+    def _digest(salt: str, password: str) -> str:
+        return hashlib.sha256(f"{salt}{password}".encode("utf-8", "surrogatepass")).hexdigest()
+
+
+class PlainTokens:
+    """Access tokens that are signed with a key of this process; they die with it."""
+
+    def __init__(self) -> None:
+        self._key = secrets.token_bytes(32)
+
+    def sign(self, claims: Claims, *, now: datetime) -> str:
+        """Claims as JSON, with a keyed digest."""
+        body = json.dumps([claims.user_id, claims.session_id, claims.expires_at.isoformat(), now.isoformat()])
+        encoded = body.encode().hex()
+        return f"{encoded}.{self._mac(encoded)}"
+
+    def read(self, token: str, *, now: datetime) -> Claims:
+        """Check digest and time."""
+        encoded, _, mac = token.partition(".")
+        if not secrets.compare_digest(self._mac(encoded).encode(), mac.encode("utf-8", "surrogatepass")):
+            raise Unauthenticated
+        body = bytes.fromhex(encoded).decode()
+        user_id, session_id, expires_at, _ = json.loads(body)
+        claims = Claims(
+            user_id=UserId(user_id), session_id=SessionId(session_id), expires_at=datetime.fromisoformat(expires_at)
+        )
+        if now >= claims.expires_at:
+            raise TokenExpired
+        return claims
+
+    def new_secret(self) -> str:
+        """256 random bits."""
+        return secrets.token_urlsafe(32)
+
+    def digest(self, secret: str) -> str:
+        """SHA-256, in hex."""
+        return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
+
+    def _mac(self, text: str) -> str:
+        return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), key=self._key, digest_size=32).hexdigest()
+
+
+class FreeRateLimits:
+    """No limits at all."""
+
+    async def hit(self, limit: Limit, who: str) -> None:
+        """Let it pass."""
+
+    async def forget(self, limit: Limit, who: str) -> None:
+        """There is nothing to forget."""
+
+
+class InstantEngine:
+    """Answers at once with the words of the last message, one token a word."""
+
+    name = "instant"
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+
+    def status(self) -> Mapping[ModelId, ModelStatus]:
+        """Every model is ready."""
+        return {model: ModelStatus(state=ModelState.READY) for model in self._catalogue}
+
+    async def start(self) -> None:
+        """Nothing to make ready."""
+
+    async def prepare(self, request: GenerationRequest) -> Generation:
+        """Always a place."""
+        return _InstantGeneration(request)
+
+    async def close(self) -> None:
+        """Nothing to give back."""
+
+
+class _InstantGeneration:
+    completion_tokens: int | None = None
+    cut_off: bool | None = None
+    cached = False
+
+    def __init__(self, request: GenerationRequest) -> None:
+        self._words = request.turns[-1].text.split()[: request.max_tokens]
+        self.prompt_tokens = sum(len(turn.text.split()) for turn in request.turns)
+
+    async def stream(self) -> AsyncIterator[Chunk]:
+        """The words, one by one."""
+        for number, word in enumerate(self._words):
+            await asyncio.sleep(0)
+            yield Chunk(word if number == 0 else f" {word}", 1)
+
+    async def close(self) -> None:
+        """Nothing runs."""

@@ -1,0 +1,78 @@
+"""An engine whose every move a test decides."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+
+from chatbill.application.ports.engine import Chunk, Generation, GenerationRequest, ModelState, ModelStatus
+from chatbill.domain.shared.errors import ChatbillError
+from chatbill.domain.shared.ids import ModelId
+
+
+class ControlledGeneration:
+    """Says what it is told to say, ends when told to, and remembers whether it was closed."""
+
+    cached = False
+
+    def __init__(self, request: GenerationRequest, *, prompt_tokens: int) -> None:
+        self.request = request
+        self.prompt_tokens = prompt_tokens
+        self.completion_tokens: int | None = None
+        self.cut_off: bool | None = None
+        self.closed = False
+        self.streaming = asyncio.Event()
+        self._moves: asyncio.Queue[Chunk | Exception | None] = asyncio.Queue()
+
+    def say(self, text: str, tokens: int = 1) -> None:
+        self._moves.put_nowait(Chunk(text, tokens))
+
+    def end(self) -> None:
+        self._moves.put_nowait(None)
+
+    def fail(self, error: Exception) -> None:
+        self._moves.put_nowait(error)
+
+    async def stream(self) -> AsyncIterator[Chunk]:
+        self.streaming.set()
+        while True:
+            move = await self._moves.get()
+            if move is None:
+                return
+            if isinstance(move, Exception):
+                raise move
+            yield move
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+class ControlledEngine:
+    """Hands out controlled generations; `refuse` makes it refuse the next ones."""
+
+    name = "controlled"
+
+    def __init__(self, models: Mapping[ModelId, object], *, prompt_tokens: int = 10) -> None:
+        self._models = models
+        self._prompt_tokens = prompt_tokens
+        self.refusal: ChatbillError | None = None
+        self.generations: list[ControlledGeneration] = []
+
+    @property
+    def last(self) -> ControlledGeneration:
+        return self.generations[-1]
+
+    def status(self) -> Mapping[ModelId, ModelStatus]:
+        return {model: ModelStatus(state=ModelState.READY) for model in self._models}
+
+    async def start(self) -> None:
+        pass
+
+    async def prepare(self, request: GenerationRequest) -> Generation:
+        if self.refusal:
+            raise self.refusal
+        self.generations.append(ControlledGeneration(request, prompt_tokens=self._prompt_tokens))
+        return self.last
+
+    async def close(self) -> None:
+        pass
