@@ -1,0 +1,38 @@
+"""Descriptions: what a person shall be told, as a code and parameters. Channels render them in the reader's language."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+Param = str | int | float | bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """A stable `code` of lower-case words joined by underscores, and the parameters that a sentence for it needs."""
+
+    code: str
+    params: Mapping[str, Param] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, code: str, **params: Param) -> Description:
+        """The description with these parameters."""
+        return cls(code, params)
+
+    def dumps(self) -> str:
+        """The form in which a store keeps it: a JSON object with `code` beside the parameters."""
+        return json.dumps({"code": self.code, **self.params}, ensure_ascii=False, separators=(",", ":"))
+
+    @classmethod
+    def loads(cls, text: str) -> Description:
+        """The description that `dumps` wrote. Raises `ValueError` for other text."""
+        loaded = json.loads(text)
+        if not isinstance(loaded, dict) or not isinstance(code := loaded.pop("code", None), str):
+            raise ValueError(f"{text!r} is no description")
+        return cls(code, loaded)
+
+    def __str__(self) -> str:
+        """Return the description for logs, such as `reply(model=demo-mini)`."""
+        return f"{self.code}({', '.join(f'{name}={value}' for name, value in self.params.items())})"
