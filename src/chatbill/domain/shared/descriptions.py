@@ -1,4 +1,4 @@
-"""Descriptions: what a person shall be told, as a code and parameters. Channels render them in the reader's language."""
+"""Descriptions: what a person is told, as a code and parameters that channels render in the reader's language."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Description:
         """The description that `dumps` wrote. Raises `ValueError` for other text."""
         loaded = json.loads(text)
         if not isinstance(loaded, dict) or not isinstance(code := loaded.pop("code", None), str):
-            raise ValueError(f"{text!r} is no description")
+            raise ValueError(f"{text!r} is no description")  # noqa: TRY004 - the text has the wrong value
         return cls(code, loaded)
 
     def __str__(self) -> str:

@@ -137,7 +137,7 @@ def load_catalogue(name_or_path: str | Path) -> tuple[ModelSpec, ...]:
     """
     if str(name_or_path) in BUILT_IN:
         file = f"{name_or_path}.toml"
-        text = (resources.files(__package__) / "catalogues" / file).read_text(encoding="utf-8")
+        text = (resources.files(__package__) / file).read_text(encoding="utf-8")
         return _parse(text, file=file, base=Path.cwd())
     path = Path(name_or_path).expanduser()
     try:
