@@ -31,7 +31,10 @@ from chatbill.application.audit.verify_ledger import VerifyLedger
 from chatbill.application.billing.list_packages import ListPackages
 from chatbill.application.billing.list_transactions import ListTransactions
 from chatbill.application.billing.read_balance import ReadBalance
-from chatbill.application.billing.top_up import TopUp
+from chatbill.application.billing.confirm_payment import ConfirmPayment
+from chatbill.application.billing.list_events import ListEvents
+from chatbill.application.billing.place_order import PlaceOrder
+from chatbill.application.chat.settlement import interrupt
 from chatbill.application.chat.delete_conversation import DeleteConversation
 from chatbill.application.chat.list_conversations import ListConversations
 from chatbill.application.chat.list_history import ListHistory
@@ -50,6 +53,7 @@ from chatbill.application.maintenance.write_check import WriteCheck
 from chatbill.application.ports.rate_limits import Limit
 from chatbill.application.ports.store import Store
 from chatbill.domain.audit.proof import Tally
+from chatbill.domain.billing.subjects import INTERACTION
 from chatbill.domain.chat.catalogue import Catalogue
 from chatbill.engines import build_engine, server_check, specs_of
 from chatbill.settings import Settings, SettingsError
@@ -258,7 +262,9 @@ class Container(containers.DeclarativeContainer):
         limit=Limit(name="API keys", times=60, window_s=3_600),
     )
     delete_conversation = providers.Factory(DeleteConversation, store=store, clock=clock)
-    expire_holds = providers.Factory(ExpireHolds, store=store, clock=clock, new_id=new_id)
+    expire_holds = providers.Factory(
+        ExpireHolds, store=store, clock=clock, new_id=new_id, subjects=providers.Object({INTERACTION: interrupt})
+    )
     find_administrator = providers.Factory(FindAdministrator, store=store)
     forget_sessions = providers.Factory(ForgetSessions, store=store, clock=clock)
     apply_stop_requests = providers.Factory(ApplyStopRequests, store=store, replies=replies)
@@ -313,7 +319,17 @@ class Container(containers.DeclarativeContainer):
     web_sign_in = providers.Factory(sign_in, lifetimes=web_lifetimes)
     sign_out = providers.Factory(SignOut, store=store, clock=clock)
     stop_message = providers.Factory(StopMessage, store=store, replies=replies, clock=clock)
-    top_up = providers.Factory(TopUp, store=store, provider=payments, prices=prices, clock=clock, new_id=new_id)
+    confirm_payment = providers.Factory(ConfirmPayment, store=store, clock=clock, new_id=new_id)
+    list_events = providers.Factory(ListEvents, store=store)
+    place_order = providers.Factory(
+        PlaceOrder,
+        store=store,
+        provider=payments,
+        confirm_payment=confirm_payment,
+        prices=prices,
+        clock=clock,
+        new_id=new_id,
+    )
     verify_ledger = providers.Factory(
         VerifyLedger, store=store, clock=clock, sweep_allowance_s=providers.Singleton(_sweep_allowance, settings)
     )
@@ -351,7 +367,9 @@ class Container(containers.DeclarativeContainer):
         sign_in=sign_in,
         sign_out=sign_out,
         stop_message=stop_message,
-        top_up=top_up,
+        place_order=place_order,
+        confirm_payment=confirm_payment,
+        list_events=list_events,
         verify_ledger=verify_ledger,
         replies=replies,
     )

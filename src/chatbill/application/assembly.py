@@ -24,7 +24,9 @@ from chatbill.application.audit.verify_ledger import VerifyLedger
 from chatbill.application.billing.list_packages import ListPackages
 from chatbill.application.billing.list_transactions import ListTransactions
 from chatbill.application.billing.read_balance import ReadBalance
-from chatbill.application.billing.top_up import TopUp
+from chatbill.application.billing.confirm_payment import ConfirmPayment
+from chatbill.application.billing.list_events import ListEvents
+from chatbill.application.billing.place_order import PlaceOrder
 from chatbill.application.chat.delete_conversation import DeleteConversation
 from chatbill.application.chat.list_conversations import ListConversations
 from chatbill.application.chat.list_history import ListHistory
@@ -75,6 +77,8 @@ class UseCases:
     sign_in: SignIn
     sign_out: SignOut
     stop_message: StopMessage
-    top_up: TopUp
+    place_order: PlaceOrder
+    confirm_payment: ConfirmPayment
+    list_events: ListEvents
     verify_ledger: VerifyLedger
     replies: Replies

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from chatbill.application.ports.payments import Collected
-from chatbill.domain.billing.payments import Payment
+from chatbill.application.ports.payments import Checkout
+from chatbill.domain.billing.payments import Payment, PaymentEvent, PaymentStatus
 
 
 class SandboxPayments:
-    """For trying chatbill out, and for houses that give credits away."""
+    """For trials, and for operators who give credits away."""
 
     name = "sandbox"
 
-    async def collect(self, payment: Payment) -> Collected:  # noqa: ARG002 - every payment is as good as another
-        """The money is here."""
-        return Collected()
+    async def collect(self, payment: Payment) -> Checkout:
+        """Return the event that the money has come."""
+        return Checkout(event=PaymentEvent(payment_id=payment.id, status=PaymentStatus.CONFIRMED, price=payment.price))

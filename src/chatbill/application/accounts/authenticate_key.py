@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, replace
 
-from chatbill.application.accounts.key_spending import DEAD_KEY
 from chatbill.application.accounts.principal import Principal
+from chatbill.application.accounts.spending_caps import DEAD_KEY
 from chatbill.application.ports.clock import Clock
 from chatbill.application.ports.store import Snapshot, Store, StoreUnavailable, Transaction
 from chatbill.application.ports.tokens import Tokens

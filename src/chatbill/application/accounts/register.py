@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from chatbill.application.billing.postings import keep_posting
 from chatbill.application.ports.clock import Clock, NewId
 from chatbill.application.ports.passwords import Passwords
 from chatbill.application.ports.rate_limits import Limit, RateLimits
 from chatbill.application.ports.store import Snapshot, Store, Transaction
 from chatbill.domain.accounts.users import NewAccount, User, UserRole, checked_account, name_key
 from chatbill.domain.billing.ledger import Cause
+from chatbill.domain.billing.subjects import USER, Owner
 from chatbill.domain.billing.wallets import Wallet
+from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import EmailTaken, Forbidden, UsernameTaken
 from chatbill.domain.shared.ids import EntryId, UserId, WalletId
 
@@ -88,14 +91,14 @@ class Register:
         entry_id = EntryId(self.new_id())
 
         def work(tx: Transaction) -> Account:
-            wallet = Wallet(id=user.wallet_id)
+            wallet = Wallet(id=user.wallet_id, owner=Owner(USER, user.id))
             tx.wallets.add(wallet)
             tx.users.add(user)
             if self.welcome_credits:
-                cause = Cause(description="Welcome credits")
-                entry = wallet.grant(self.welcome_credits, entry_id=entry_id, at=user.created_at, cause=cause)
-                tx.wallets.save(wallet)
-                tx.ledger.append(entry)
+                cause = Cause(description=Description.of("welcome_credits"))
+                posting = wallet.grant(self.welcome_credits, entry_id=entry_id, at=user.created_at, cause=cause)
+                keep_posting(tx, posting)
+                wallet = posting.wallet
             return Account.of(user, wallet)
 
         return await self.store.write(work)

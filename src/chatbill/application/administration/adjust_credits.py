@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 from chatbill.application.accounts.principal import Principal
 from chatbill.application.administration.admin_action import AdminAction, once, require_admin
+from chatbill.application.billing.postings import keep_posting
 from chatbill.application.ports.clock import Clock, NewId
 from chatbill.application.ports.store import Store, Transaction
 from chatbill.domain.billing.ledger import Cause, LedgerEntry
+from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import NotFound
 from chatbill.domain.shared.ids import EntryId, UserId
 
@@ -39,10 +41,9 @@ class AdjustCredits:
             wallet = tx.wallets.lock(user.wallet_id)
             if earlier := once(tx, principal, order, "adjust_credits", entry_id, now, target=user_id, amount=amount):
                 return earlier
-            cause = Cause(description=reason, author=principal.user_id)
-            entry = wallet.adjust(amount, max_debt=self.max_debt, entry_id=entry_id, at=now, cause=cause)
-            tx.wallets.save(wallet)
-            tx.ledger.append(entry)
-            return entry
+            cause = Cause(description=Description.of("by_hand", reason=reason), author=principal.user_id)
+            return keep_posting(
+                tx, wallet.adjust(amount, max_debt=self.max_debt, entry_id=entry_id, at=now, cause=cause)
+            )
 
         return await self.store.write(work)

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 from chatbill.application.accounts.principal import Principal
 from chatbill.application.administration.admin_action import AdminAction, once, require_admin
+from chatbill.application.billing.postings import keep_posting
 from chatbill.application.ports.clock import Clock, NewId
 from chatbill.application.ports.store import Store, Transaction
 from chatbill.domain.billing.ledger import Cause, LedgerEntry
+from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import Conflict, NotFound
 from chatbill.domain.shared.ids import EntryId, InteractionId
 
@@ -43,12 +45,11 @@ class Refund:
             hold = tx.holds.get(interaction.hold_id)
             if hold is None or hold.refundable == 0:
                 raise Conflict("Nothing is left to refund: this was not charged, or was given back already.")
-            cause = Cause(description=reason, hold_id=hold.id, interaction_id=interaction_id, author=principal.user_id)
-            left = hold.refundable
-            entry = wallet.refund(hold, left if amount is None else amount, entry_id=entry_id, at=now, cause=cause)
-            tx.holds.save_refund(hold)
-            tx.wallets.save(wallet)
-            tx.ledger.append(entry)
-            return entry
+            description = Description.of("by_hand", reason=reason)
+            cause = Cause(description=description, subject=hold.subject, hold_id=hold.id, author=principal.user_id)
+            given = hold.refundable if amount is None else amount
+            refund = wallet.refund(hold, given, entry_id=entry_id, at=now, cause=cause)
+            tx.holds.save_refund(refund.hold)
+            return keep_posting(tx, refund)
 
         return await self.store.write(work)

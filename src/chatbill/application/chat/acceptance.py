@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from chatbill.application.accounts.key_spending import reserved
-from chatbill.application.ports.repositories.holds import PendingInteraction
+from chatbill.application.accounts.spending_caps import Payer
+from chatbill.application.billing.postings import keep_hold
+from chatbill.application.chat.settlement import PendingInteraction
 from chatbill.application.ports.store import Transaction
-from chatbill.domain.billing.holds import Hold
+from chatbill.domain.billing.wallets import Promise
 from chatbill.domain.chat.conversations import Conversation, title_of
 from chatbill.domain.chat.interactions import Interaction
 from chatbill.domain.shared.errors import InsufficientCredits
@@ -21,6 +22,7 @@ the refusal is kept with its key."""
 def accept(
     tx: Transaction,
     interaction: Interaction,
+    payer: Payer,
     *,
     expires_at: datetime,
     key: str | None,
@@ -34,31 +36,37 @@ def accept(
     is somebody else's, and `Unauthenticated` when the API key was revoked.
     """
     now = interaction.created_at
-    wallet = tx.wallets.lock(interaction.wallet_id)
-    hold: Hold | InsufficientCredits
-    month = None
+    wallet = tx.wallets.lock(payer.wallet_id)
+    promise: Promise | InsufficientCredits
+    months = []
     try:
-        hold = wallet.hold(interaction.hold_id, interaction.held, at=now, expires_at=expires_at)
-        month = reserved(tx, interaction)
+        promise = wallet.hold(
+            interaction.hold_id,
+            interaction.held,
+            subject=interaction.subject,
+            purpose=interaction.purpose,
+            at=now,
+            expires_at=expires_at,
+        )
+        months = [cap.reserve(tx, interaction.held, at=now) for cap in payer.caps]
     except InsufficientCredits as refusal:
-        hold = refusal
-    if key is not None and (earlier := tx.idempotency.claim(_record(interaction, key, fingerprint, hold))):
+        promise = refusal
+    if key is not None and (earlier := tx.idempotency.claim(_record(interaction, key, fingerprint, promise))):
         return earlier
-    if isinstance(hold, InsufficientCredits):
-        return hold
+    if isinstance(promise, InsufficientCredits):
+        return promise
     _enter_conversation(tx, interaction, is_new=new_conversation, listed=listed)
-    if month:
+    for month in months:
         tx.api_keys.save_month(month)
-    tx.wallets.save(wallet)
-    tx.holds.add(hold)
+    hold = keep_hold(tx, promise)
     tx.interactions.add(interaction)
     return PendingInteraction(interaction, hold)
 
 
 def _record(
-    interaction: Interaction, key: str, fingerprint: str, hold: Hold | InsufficientCredits
+    interaction: Interaction, key: str, fingerprint: str, promise: Promise | InsufficientCredits
 ) -> IdempotencyRecord:
-    refusal = Refusal.of(hold) if isinstance(hold, InsufficientCredits) else None
+    refusal = Refusal.of(promise) if isinstance(promise, InsufficientCredits) else None
     return IdempotencyRecord(
         user_id=interaction.user_id,
         key=key,

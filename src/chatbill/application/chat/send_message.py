@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from chatbill.application.accounts.principal import Principal
+from chatbill.application.accounts.spending_caps import Payer
 from chatbill.application.chat.acceptance import accept
 from chatbill.application.chat.messages import Message, ReplyBounds
 from chatbill.application.chat.replay import Replay
 from chatbill.application.chat.replies import Replies, Reply, StopReason
-from chatbill.application.chat.settlement import Ending, settle
+from chatbill.application.chat.settlement import Ending, PendingInteraction, settle
 from chatbill.application.ports.clock import Clock, NewId
 from chatbill.application.ports.engine import GREEDY_BELOW, Engine, Generation, GenerationRequest
 from chatbill.application.ports.rate_limits import RateLimits
-from chatbill.application.ports.repositories.holds import PendingInteraction
 from chatbill.application.ports.store import Snapshot, Store, StoreUnavailable
 from chatbill.domain.billing.prices import Usage
 from chatbill.domain.chat.catalogue import Catalogue, Model
@@ -84,7 +84,7 @@ class SendMessage:
         generation = await self.engine.prepare(request)
         try:
             interaction = self._interaction(principal, message, model, generation, request)
-            accepted = await self._accept(interaction, message)
+            accepted = await self._accept(Payer.of(principal), interaction, message)
         except BaseException:
             await generation.close()
             raise
@@ -149,13 +149,16 @@ class SendMessage:
             cached=generation.cached,
         )
 
-    async def _accept(self, interaction: Interaction, message: Message) -> PendingInteraction | IdempotencyRecord:
+    async def _accept(
+        self, payer: Payer, interaction: Interaction, message: Message
+    ) -> PendingInteraction | IdempotencyRecord:
         """Hold and record, or find that this key came first with another request."""
         lifetime = timedelta(seconds=self.bounds.deadline_s + self.bounds.grace_s)
         result = await self.store.write(
             lambda tx: accept(
                 tx,
                 interaction,
+                payer,
                 expires_at=interaction.created_at + lifetime,
                 key=message.idempotency_key,
                 fingerprint=message.fingerprint,

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
-from chatbill.application.accounts.key_spending import give_back
-from chatbill.application.ports.repositories.holds import PendingInteraction
+from chatbill.application.accounts.spending_caps import caps_of
+from chatbill.application.billing.postings import settle_hold
 from chatbill.application.ports.store import Store, Transaction
-from chatbill.domain.billing.ledger import Cause
+from chatbill.domain.billing.holds import Hold
 from chatbill.domain.billing.prices import Usage
 from chatbill.domain.chat.interactions import Interaction, Outcome, due_for
 from chatbill.domain.shared.errors import AlreadySettled, ChatbillError, Interrupted, InvariantViolation
-from chatbill.domain.shared.ids import EntryId
+from chatbill.domain.shared.ids import EntryId, InteractionId
+
+
+@dataclass(frozen=True, slots=True)
+class PendingInteraction:
+    """A running interaction and the pending hold that pays for it."""
+
+    interaction: Interaction
+    hold: Hold
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,8 +42,8 @@ async def settle(
 ) -> Interaction:
     """Settle the work in a transaction of its own; return the interaction as it now stands.
 
-    Whoever comes later changes nothing and gets what the first one recorded, so it is safe to call again after an
-    answer was lost.
+    A later call changes nothing and returns what the first one recorded, so it is safe to call again after an answer
+    was lost.
     """
     try:
         return await store.write(lambda tx: record_end(tx, work, ending, at=at, entry_id=entry_id))
@@ -54,30 +62,31 @@ def record_end(
     What the request promised never changes, so nothing but the wallet is read. The stored interaction that still runs
     and the stored hold that is still pending let exactly one caller settle the request.
     """
-    # Copies, because a transaction may be run again.
-    interaction, hold = replace(work.interaction), replace(work.hold)
-    wallet = tx.wallets.lock(hold.wallet_id)
+    interaction, hold = work.interaction, work.hold
     charged = min(due_for(interaction.price, ending.outcome, ending.usage), hold.amount)
-    entry = None
-    if charged:
-        cause = Cause(description=f"Reply by {interaction.model}", hold_id=hold.id, interaction_id=interaction.id)
-        entry = wallet.capture(hold, charged, entry_id=entry_id, at=at, cause=cause)
-    else:
-        wallet.release(hold, at=at)
-    interaction.finish(
+    # Checked first, so that what lost the race is told so and not that the hold is settled.
+    wallet = tx.wallets.lock(hold.wallet_id)
+    interaction = interaction.ended(
         ending.outcome,
         at=at,
         reply=ending.reply,
         usage=ending.usage,
         credits_charged=charged,
-        balance_after=wallet.posted,
+        balance_after=wallet.posted - charged,
         error_code=ending.error.code if ending.error else None,
-        error_detail=str(ending.error) if ending.error else None,
+        error_detail=ending.error.description if ending.error else None,
     )
     tx.interactions.save(interaction)
-    give_back(tx, interaction, hold.amount - charged)
-    tx.holds.save(hold)
-    tx.wallets.save(wallet)
-    if entry:
-        tx.ledger.append(entry)
+    for cap in caps_of(interaction.api_key_id):
+        cap.give_back(tx, hold.amount - charged, at=interaction.created_at)
+    settle_hold(tx, wallet, hold, charged, entry_id=entry_id, at=at)
     return interaction
+
+
+def interrupt(tx: Transaction, hold: Hold, *, at: datetime, entry_id: EntryId) -> bool:
+    """End the interaction of a hold that is past its time; return False where the hold has none."""
+    interaction = tx.interactions.get(InteractionId(hold.subject.id))
+    if interaction is None or interaction.hold_id != hold.id:
+        return False
+    record_end(tx, PendingInteraction(interaction, hold), INTERRUPTED, at=at, entry_id=entry_id)
+    return True

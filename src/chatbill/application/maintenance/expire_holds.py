@@ -1,17 +1,18 @@
-"""Expire holds: whatever a crash or a stuck engine left behind is released once its time is over."""
+"""Expire holds: release what a crash or a stuck engine left behind, once its time is over."""
 
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any, Protocol
 
-from chatbill.application.chat.settlement import INTERRUPTED, settle
+from chatbill.application.billing.postings import settle_hold
+from chatbill.application.ports.billing import BillingStore, BillingTransaction
 from chatbill.application.ports.clock import Clock, NewId
-from chatbill.application.ports.repositories.holds import PendingInteraction
-from chatbill.application.ports.store import Store
-from chatbill.domain.chat.interactions import Outcome
-from chatbill.domain.shared.errors import InvariantViolation
+from chatbill.domain.billing.holds import Hold
+from chatbill.domain.shared.errors import AlreadySettled, InvariantViolation
 from chatbill.domain.shared.ids import EntryId
 
 _log = logging.getLogger(__name__)
@@ -22,43 +23,58 @@ MAX_BATCHES = 100
 _EVER = datetime.max.replace(tzinfo=UTC)
 
 
+class SettleSubject(Protocol):
+    """Ends the thing that a hold was for, and settles the hold with it."""
+
+    def __call__(self, tx: Any, hold: Hold, *, at: datetime, entry_id: EntryId) -> bool:
+        """Return False where there is no such thing, so that the hold is only released."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpireHolds:
-    """Release every hold that is past its time and mark its interaction `interrupted`; nothing is charged.
+    """Release every hold that is past its time, for whatever subject; nothing is charged.
 
-    Safe to run at any moment, in any number of processes: a reply that is settled at the same moment wins or loses
-    as a whole.
+    `subjects` says how the subject of each kind is ended with its hold; other kinds have nothing to end. Safe to run at
+    any moment, in any number of processes: work that is settled at the same moment wins or loses as a whole.
     """
 
-    store: Store
+    store: BillingStore
     clock: Clock
     new_id: NewId
+    subjects: Mapping[str, SettleSubject] = field(default_factory=dict)
 
     async def __call__(self, *, even_early: bool = False) -> int:
-        """Release what is due, at most `MAX_BATCHES` times `BATCH`; return how many interactions were interrupted.
+        """Release what is due, at most `MAX_BATCHES` times `BATCH`; return how many holds were released.
 
-        With `even_early`, release every hold: for books that nobody works on, such as a copy.
+        With `even_early`, release every hold: for books that nothing works on, such as a copy.
         """
         released = 0
         for _ in range(MAX_BATCHES):
             due = await self._due(_EVER if even_early else self.clock())
-            for work in due:
-                released += await self._interrupt(work)
+            for hold in due:
+                released += await self._release(hold)
             if len(due) < BATCH:
                 break
         return released
 
-    async def _due(self, now: datetime) -> list[PendingInteraction]:
-        return await self.store.read(lambda snapshot: snapshot.holds.due(now, BATCH))
+    async def _due(self, now: datetime) -> list[Hold]:
+        return await self.store.write(lambda tx: tx.holds.due(now, BATCH))
 
-    async def _interrupt(self, work: PendingInteraction) -> bool:
+    async def _release(self, hold: Hold) -> bool:
         now, entry_id = self.clock(), EntryId(self.new_id())
+        settle = self.subjects.get(hold.subject.kind)
+
+        def work(tx: BillingTransaction) -> None:
+            if settle is None or not settle(tx, hold, at=now, entry_id=entry_id):
+                settle_hold(tx, tx.wallets.lock(hold.wallet_id), hold, 0, entry_id=entry_id, at=now)
+
         try:
-            settled = await settle(self.store, work, INTERRUPTED, at=now, entry_id=entry_id)
+            await self.store.write(work)
+        except AlreadySettled:
+            return False
         except InvariantViolation:
             # One hold that cannot be released must not keep the others from it.
-            _log.exception(
-                "the hold of interaction %s cannot be released; run: chatbill ledger verify", work.interaction.id
-            )
+            _log.exception("the hold of %s cannot be released; run: chatbill ledger verify", hold.subject)
             return False
-        return settled.outcome is Outcome.INTERRUPTED
+        return True

@@ -1,23 +1,19 @@
-"""The payments port: somebody who takes money for credits."""
+"""The payments port: a provider that takes money for credits."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Protocol
 
-from chatbill.domain.billing.payments import Payment
+from chatbill.domain.billing.payments import Payment, PaymentEvent
 
 
 @dataclass(frozen=True, slots=True)
-class Collected:
-    """What became of the attempt: the money is here, or the person still has to pay at `checkout_url`."""
+class Checkout:
+    """What became of the attempt: an event that is known at once, or the address where the person pays."""
 
-    checkout_url: str | None = None
-
-    @property
-    def confirmed(self) -> bool:
-        """True when the money is here."""
-        return self.checkout_url is None
+    event: PaymentEvent | None = None
+    url: str | None = None
 
 
 class PaymentProvider(Protocol):
@@ -28,6 +24,6 @@ class PaymentProvider(Protocol):
         """A short word that is stored with each payment."""
         ...
 
-    async def collect(self, payment: Payment) -> Collected:
+    async def collect(self, payment: Payment) -> Checkout:
         """Start, or find again, the collection of this payment."""
         ...

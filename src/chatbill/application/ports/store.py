@@ -12,6 +12,7 @@ from chatbill.application.ports.repositories.holds import HoldReader, HoldReposi
 from chatbill.application.ports.repositories.idempotency import IdempotencyReader, IdempotencyRepository
 from chatbill.application.ports.repositories.interactions import InteractionReader, InteractionRepository
 from chatbill.application.ports.repositories.ledger import LedgerReader, LedgerRepository
+from chatbill.application.ports.repositories.outbox import Outbox, OutboxReader
 from chatbill.application.ports.repositories.payments import PaymentReader, PaymentRepository
 from chatbill.application.ports.repositories.sessions import SessionReader, SessionRepository
 from chatbill.application.ports.repositories.users import UserReader, UserRepository
@@ -60,6 +61,8 @@ class Snapshot(Protocol):
     @property
     def idempotency(self) -> IdempotencyReader: ...
     @property
+    def outbox(self) -> OutboxReader: ...
+    @property
     def books(self) -> AuditReader: ...
 
 
@@ -86,6 +89,8 @@ class Transaction(Protocol):
     def payments(self) -> PaymentRepository: ...
     @property
     def idempotency(self) -> IdempotencyRepository: ...
+    @property
+    def outbox(self) -> Outbox: ...
     @property
     def write_checks(self) -> WriteChecks: ...
 

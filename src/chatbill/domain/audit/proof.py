@@ -17,6 +17,7 @@ from chatbill.domain.audit.rows import AuditInput, Purchase, Settlement, Unreada
 from chatbill.domain.audit.rules import Difference, called, misfit, purchased, settled, used, ways
 from chatbill.domain.billing.holds import HoldState
 from chatbill.domain.billing.ledger import COUNTERPART, EntryKind, HouseAccount, LedgerEntry, wallet_account
+from chatbill.domain.billing.subjects import USER
 from chatbill.domain.billing.wallets import Wallet
 from chatbill.domain.shared.ids import UserId, WalletId
 
@@ -26,7 +27,7 @@ RULES = {
     "rules": "the database forbids everything that it was made to forbid",
     "readable": "every row says what a program can have written",
     "reference": "every row that refers to another refers to one that exists",
-    "owner": "every wallet is one user's, and nobody paid with another's",
+    "owner": "every wallet has the owner that it says, and every interaction was paid by its own user's wallet",
     "zero_sum": "the sum over all accounts is zero",
     "replay": "every wallet equals the replay of its entries, version by version",
     "cause": "every entry names what caused it, a reason and an author where it was made by hand, and nothing else",
@@ -58,6 +59,7 @@ class Tally:
     charges: int = 0
     refunded: int = 0
     top_ups: int = 0
+    returns: int = 0
     owned: int = 0
     house: Counter[HouseAccount] = field(default_factory=Counter)
 
@@ -72,8 +74,10 @@ def audit(books: AuditInput, *, now: datetime, tally: Tally) -> Iterator[Differe
         charges, refunded = tally.charges, tally.refunded
         owners_of.skip(wallet.id)
         owners = [each.user_id for each in owners_of.take(wallet.id)]
-        if len(owners) > 1:
-            yield Difference("owner", f"wallet {wallet.id}", f"is the wallet of {len(owners)} users")
+        expected = [UserId(wallet.owner.id)] if wallet.owner.kind == USER else []
+        if owners != expected:
+            found = f"is the wallet of {len(owners)} users" if len(owners) > 1 else f"is of {owners or 'no user'}"
+            yield Difference("owner", f"wallet {wallet.id}", f"{found}, and says that its owner is {wallet.owner}")
         yield from entries_of.strangers(wallet.id)
         yield from _replay(wallet, entries_of.take(wallet.id), tally)
         yield from settlements_of.strangers(wallet.id)
@@ -112,6 +116,7 @@ def _replay(wallet: Wallet, entries: Iterable[LedgerEntry | UnreadableRow], tall
         tally.charges += kind is EntryKind.CHARGE
         tally.refunded += entry.amount if kind is EntryKind.REFUND else 0
         tally.top_ups += kind is EntryKind.TOP_UP
+        tally.returns += kind is EntryKind.ADJUSTMENT and entry.cause.author is None
         tally.house[COUNTERPART[kind]] -= signed
         posted += signed
         subject = f"entry {entry.id}"
@@ -174,15 +179,19 @@ def _settle(
 
 
 def _purchased(purchases: Iterable[Purchase | UnreadableRow], tally: Tally) -> Iterator[Difference]:
-    matched = 0
+    matched = returned = 0
     for bought in purchases:
         if isinstance(bought, UnreadableRow):
             yield _unread(bought)
             continue
         matched += bought.entries
+        returned += bought.returns
         yield from purchased(bought)
     if matched != tally.top_ups:
         yield Difference("purchase", "all payments", f"{tally.top_ups} top-ups were posted, {matched} of a payment")
+    if returned != tally.returns:
+        detail = f"{tally.returns} adjustments have no author, {returned} of a payment that was refunded"
+        yield Difference("purchase", "all payments", detail)
 
 
 class _OfWallet(Protocol):

@@ -12,7 +12,9 @@ from datetime import datetime
 
 from chatbill.domain.billing.holds import HoldState
 from chatbill.domain.billing.ledger import LedgerEntry
+from chatbill.domain.billing.payments import PaymentStatus
 from chatbill.domain.billing.prices import Price, Usage
+from chatbill.domain.billing.subjects import Subject
 from chatbill.domain.billing.wallets import Wallet
 from chatbill.domain.chat.interactions import Outcome
 from chatbill.domain.shared.ids import ApiKeyId, HoldId, InteractionId, PaymentId, UserId, WalletId
@@ -45,16 +47,17 @@ class Ownership:
 
 @dataclass(slots=True, kw_only=True)
 class Settlement:
-    """A hold beside what became of it: its interaction, and the entries that name it.
+    """A hold beside what became of it: its interaction where its subject is one, and the entries that name it.
 
-    There are `charges` charges worth `charged` credits, of the hold's own wallet, and refunds of its interaction worth
+    There are `charges` charges worth `charged` credits, of the hold's own wallet, and refunds of its subject worth
     `given_back`. `paid_by` is the wallet of the interaction, `promised` what that says was held for it, and
     `interactions` says how many name the hold. `charge_of`, `charged_at` and `charged_balance` are what the charge says
-    of its interaction, its moment, and what was owned then.
+    of its subject, its moment, and what was owned then.
     """
 
     hold_id: HoldId
     wallet_id: WalletId
+    subject: Subject
     state: HoldState
     amount: int
     captured: int
@@ -65,7 +68,7 @@ class Settlement:
     given_back: int = 0
     charges: int = 0
     charged: int = 0
-    charge_of: InteractionId | None = None
+    charge_of: Subject | None = None
     charged_at: datetime | None = None
     charged_balance: int | None = None
     interactions: int = 0
@@ -87,11 +90,12 @@ class Purchase:
     """A payment beside the entries that credited it to its own wallet: `entries` of them, worth `credited`.
 
     `expected` is what was bought; `balance_after` and `credited_balance` are what payment and entry say was owned then,
-    `confirmed_at` and `credited_at` when that was. `own_wallet` is the wallet of the user who paid.
+    `confirmed_at` and `credited_at` when that was. `own_wallet` is the wallet of the user who paid. Where its money went
+    back at `refunded_at`, `returns` entries took `returned` credits back, the last one at `returned_at`.
     """
 
     payment_id: PaymentId
-    confirmed: bool
+    status: PaymentStatus
     expected: int
     balance_after: int | None
     confirmed_at: datetime | None
@@ -101,6 +105,10 @@ class Purchase:
     credited_at: datetime | None
     wallet_id: WalletId
     own_wallet: WalletId | None
+    refunded_at: datetime | None = None
+    returns: int = 0
+    returned: int = 0
+    returned_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

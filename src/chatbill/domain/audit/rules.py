@@ -10,19 +10,23 @@ from chatbill.domain.accounts.api_keys import month_start
 from chatbill.domain.audit.rows import KeyUsage, Purchase, Settlement
 from chatbill.domain.billing.holds import MAX_HOLD_S, HoldState
 from chatbill.domain.billing.ledger import COUNTERPART, EntryKind, LedgerEntry
+from chatbill.domain.billing.payments import PaymentStatus
+from chatbill.domain.billing.subjects import INTERACTION, PAYMENT
 from chatbill.domain.chat.interactions import Outcome, due_for
 
 _LONGEST = timedelta(seconds=MAX_HOLD_S)
 _NOTHING = timedelta()
 
+_BY_HAND = (False, False, False, True)
+_RETURNED = (False, False, True, False)
 CAUSES = {
-    EntryKind.GRANT: (False, False, False, False),
-    EntryKind.TOP_UP: (False, False, True, False),
-    EntryKind.CHARGE: (True, True, False, False),
-    EntryKind.REFUND: (True, True, False, True),
-    EntryKind.ADJUSTMENT: (False, False, False, True),
+    EntryKind.GRANT: ((False, False, False, False),),
+    EntryKind.TOP_UP: ((False, False, True, False),),
+    EntryKind.CHARGE: ((True, True, False, False),),
+    EntryKind.REFUND: ((True, True, False, True),),
+    EntryKind.ADJUSTMENT: (_BY_HAND, _RETURNED),
 }
-"""Whether an entry of each kind names a hold, an interaction, a payment, an author."""
+"""Whether an entry of each kind names a hold, a subject of that hold, a payment, an author; one of these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +57,24 @@ def ways(kind: EntryKind, wallet: str) -> tuple[tuple[str, str], ...]:
 
 def misfit(entry: LedgerEntry) -> str | None:
     """What is wrong with what an entry names as its cause."""
-    causes = (entry.hold_id, entry.interaction_id, entry.payment_id, entry.author)
-    found = tuple([cause is not None for cause in causes])
-    if found != CAUSES[entry.kind]:
-        return f"a {entry.kind} names {_named(CAUSES[entry.kind])}; this one {_named(found)}"
-    if entry.author is not None and not entry.description.strip():
+    cause = entry.cause
+    is_payment = cause.subject is not None and cause.subject.kind == PAYMENT
+    found = (
+        cause.hold_id is not None,
+        cause.subject is not None and not is_payment,
+        is_payment,
+        cause.author is not None,
+    )
+    if found not in CAUSES[entry.kind]:
+        expected = " or ".join(map(_named, CAUSES[entry.kind]))
+        return f"a {entry.kind} names {expected}; this one {_named(found)}"
+    if cause.author is not None and not str(cause.description.params.get("reason") or "").strip():
         return "was made by hand, without a reason"
     return None
 
 
 def _named(causes: tuple[bool, ...]) -> str:
-    names = ("a hold", "an interaction", "a payment", "an author")
+    names = ("a hold", "its subject", "a payment", "an author")
     return " and ".join(name for name, is_named in zip(names, causes, strict=True) if is_named) or "nothing"
 
 
@@ -72,11 +83,12 @@ def purchased(bought: Purchase) -> Iterator[Difference]:
     subject = f"payment {bought.payment_id}"
     if bought.own_wallet != bought.wallet_id:
         yield Difference("owner", subject, f"is for wallet {bought.wallet_id}; its user's is {bought.own_wallet}")
-    if bought.entries != int(bought.confirmed):
-        said = "confirmed" if bought.confirmed else "not confirmed"
+    is_paid = bought.status in {PaymentStatus.CONFIRMED, PaymentStatus.REFUNDED}
+    if bought.entries != int(is_paid):
+        said = bought.status if is_paid else "not confirmed"
         yield Difference("purchase", subject, f"is {said} and was credited {bought.entries} times")
         return
-    if not bought.confirmed:
+    if not is_paid:
         return
     if (bought.credited, bought.credited_balance) != (bought.expected, bought.balance_after):
         detail = f"bought {bought.expected} and left {bought.balance_after}"
@@ -86,6 +98,11 @@ def purchased(bought: Purchase) -> Iterator[Difference]:
     if bought.confirmed_at != bought.credited_at:
         detail = f"was confirmed at {bought.confirmed_at}, and credited at {bought.credited_at}"
         yield Difference("moments", subject, detail)
+    is_back = bought.status is PaymentStatus.REFUNDED
+    expected = (1, bought.expected, bought.refunded_at) if is_back else (0, 0, None)
+    if (bought.returns, bought.returned, bought.returned_at) != expected:
+        detail = f"is {bought.status}, and {bought.returned} of its {bought.expected} credits were taken back"
+        yield Difference("purchase", subject, detail)
 
 
 def used(use: KeyUsage) -> Iterator[Difference]:
@@ -124,7 +141,10 @@ def settled(settlement: Settlement, now: datetime) -> Iterator[Difference]:
     if settlement.given_back != settlement.refunded or settlement.refunded > settlement.captured:
         detail = f"says that {settlement.refunded} of {settlement.captured} was refunded; {settlement.given_back} was"
         yield Difference("refund", subject, detail)
-    if settlement.interactions != 1:
+    if settlement.charges == 1 and settlement.charge_of != settlement.subject:
+        yield Difference("cause", subject, f"is of {settlement.subject}; its charge is of {settlement.charge_of}")
+    is_interaction = settlement.subject.kind == INTERACTION
+    if settlement.interactions != int(is_interaction):
         yield Difference("price", subject, f"was made for {settlement.interactions or 'no'} interactions")
     if settlement.interactions:
         yield from _priced(settlement)
@@ -137,6 +157,8 @@ def _priced(settlement: Settlement) -> Iterator[Difference]:
     due = due_for(settlement.price, settlement.outcome, settlement.usage)
     subject = f"interaction {settlement.interaction_id}"
     running = settlement.outcome is Outcome.RUNNING
+    if settlement.interaction_id != settlement.subject.id:
+        yield Difference("cause", subject, f"has a hold that is of {settlement.subject}")
     if settlement.paid_by != settlement.wallet_id or settlement.promised != settlement.amount:
         detail = f"says that {settlement.paid_by} promised {settlement.promised}; its hold is of {settlement.wallet_id}"
         yield Difference("price", subject, f"{detail}, for {settlement.amount}")
@@ -160,9 +182,6 @@ def _dated(settlement: Settlement) -> Iterator[Difference]:
         yield Difference("moments", subject, detail)
     if settlement.charges != 1:
         return
-    if settlement.charge_of != settlement.interaction_id:
-        detail = f"its charge is of {settlement.charge_of}"
-        yield Difference("cause", subject, detail)
     if (settlement.charged_at, settlement.charged_balance) != (settlement.settled_at, settlement.balance_after):
         detail = f"left {settlement.balance_after} at {settlement.settled_at}; its charge says "
         yield Difference("moments", subject, f"{detail}{settlement.charged_balance} at {settlement.charged_at}")

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from chatbill.domain.billing.subjects import Subject
+from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.ids import HoldId, WalletId
 
 MAX_HOLD_S = 90_000
-"""No hold lasts longer, in seconds: a reply may take a day, and its hold outlives it by an hour at most."""
+"""The longest life of a hold, in seconds: a reply may take a day, and its hold outlives it by an hour at most."""
 
 
 class HoldState(StrEnum):
@@ -20,12 +22,12 @@ class HoldState(StrEnum):
     RELEASED = "released"
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
-    """Credits promised to one piece of running work until `expires_at`.
+    """Credits promised to the work on one subject until `expires_at`.
 
     `amount` is the most the work can cost, `captured` what it did cost, `refunded` what was given back of that since;
-    all in credits.
+    all in credits. `purpose` says what the work is, for the person who pays.
     """
 
     id: HoldId
@@ -33,6 +35,8 @@ class Hold:
     amount: int
     created_at: datetime
     expires_at: datetime
+    subject: Subject
+    purpose: Description
     state: HoldState = HoldState.PENDING
     captured: int = 0
     refunded: int = 0

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from chatbill.domain.billing.subjects import Subject
+from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import InvariantViolation
-from chatbill.domain.shared.ids import EntryId, HoldId, InteractionId, PaymentId, UserId, WalletId
+from chatbill.domain.shared.ids import EntryId, HoldId, UserId, WalletId
 
 MAX_CREDITS = 10**15
 """No amount or balance may pass this bound, which keeps every sum well inside 64 bits."""
@@ -53,11 +55,18 @@ def wallet_account(wallet_id: WalletId) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LedgerEntry:
-    """`amount` credits, always positive, moved from the `debit` account to the `credit` account.
+class Cause:
+    """Why credits moved: a description for people, what it concerns, and the administrator who did it by hand."""
 
-    `author` is the administrator who moved them by hand.
-    """
+    description: Description
+    subject: Subject | None = None
+    hold_id: HoldId | None = None
+    author: UserId | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerEntry:
+    """`amount` credits, always positive, moved from the `debit` account to the `credit` account."""
 
     id: EntryId
     kind: EntryKind
@@ -67,12 +76,8 @@ class LedgerEntry:
     wallet_id: WalletId
     wallet_version: int
     balance_after: int
-    description: str
     created_at: datetime
-    hold_id: HoldId | None = None
-    interaction_id: InteractionId | None = None
-    payment_id: PaymentId | None = None
-    author: UserId | None = None
+    cause: Cause
 
     def __post_init__(self) -> None:
         if not 0 < self.amount <= MAX_CREDITS:
@@ -84,14 +89,3 @@ class LedgerEntry:
     def signed_amount(self) -> int:
         """The amount as the wallet sees it: positive when credits came in."""
         return self.amount if self.credit == wallet_account(self.wallet_id) else -self.amount
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cause:
-    """What made credits move: words for a person, and the things it concerns."""
-
-    description: str
-    hold_id: HoldId | None = None
-    interaction_id: InteractionId | None = None
-    payment_id: PaymentId | None = None
-    author: UserId | None = None

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import ROUND_UP, Decimal
 from enum import StrEnum
 
-from chatbill.domain.shared.errors import InvalidRequest, InvariantViolation
+from chatbill.domain.shared.errors import Conflict, InvalidRequest, InvariantViolation
 from chatbill.domain.shared.ids import PaymentId, UserId, WalletId
 
 CENT = Decimal("0.01")
@@ -67,9 +67,32 @@ class PaymentStatus(StrEnum):
 
     PENDING = "pending"
     CONFIRMED = "confirmed"
+    FAILED = "failed"
+    REFUNDED = "refunded"
 
 
-@dataclass(slots=True, kw_only=True)
+_NEXT = {
+    PaymentStatus.PENDING: {PaymentStatus.CONFIRMED, PaymentStatus.FAILED},
+    # A provider may collect the money after all, and says so later.
+    PaymentStatus.FAILED: {PaymentStatus.CONFIRMED},
+    PaymentStatus.CONFIRMED: {PaymentStatus.REFUNDED},
+    PaymentStatus.REFUNDED: set[PaymentStatus](),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentEvent:
+    """What a provider says of a payment: the status that it has reached there, and the money, where it names it.
+
+    The same event may come again, and events may come late.
+    """
+
+    payment_id: PaymentId
+    status: PaymentStatus
+    price: Money | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Payment:
     """One purchase. `credits` (bonus included) arrive once, when the payment is confirmed.
 
@@ -87,11 +110,27 @@ class Payment:
     status: PaymentStatus = PaymentStatus.PENDING
     confirmed_at: datetime | None = None
     balance_after: int | None = None
+    refunded_at: datetime | None = None
 
-    def confirm(self, *, at: datetime, balance_after: int) -> None:
-        """Note that the money came and the credits were added."""
-        if self.status is not PaymentStatus.PENDING:
-            raise InvariantViolation(f"payment {self.id} is already {self.status}")
-        self.status = PaymentStatus.CONFIRMED
-        self.confirmed_at = at
-        self.balance_after = balance_after
+    def is_changed_by(self, event: PaymentEvent) -> bool:
+        """Return whether the event says something new. Raises `Conflict` for other money than was asked for."""
+        if event.price is not None and event.price != self.price:
+            raise Conflict(f"payment {self.id} is of {self.price}, and the provider says {event.price}")
+        return event.status in _NEXT[self.status]
+
+    def confirmed(self, *, at: datetime, balance_after: int) -> Payment:
+        """Return the payment once its money came and its credits were added."""
+        return replace(self._in(PaymentStatus.CONFIRMED), confirmed_at=at, balance_after=balance_after)
+
+    def failed(self) -> Payment:
+        """Return the payment once it is known that no money comes."""
+        return self._in(PaymentStatus.FAILED)
+
+    def refunded(self, *, at: datetime) -> Payment:
+        """Return the payment once its money went back and its credits were taken."""
+        return replace(self._in(PaymentStatus.REFUNDED), refunded_at=at)
+
+    def _in(self, status: PaymentStatus) -> Payment:
+        if status not in _NEXT[self.status]:
+            raise InvariantViolation(f"payment {self.id} is {self.status} and cannot become {status}")
+        return replace(self, status=status)

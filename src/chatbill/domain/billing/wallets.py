@@ -1,26 +1,34 @@
-"""Wallets: the credits that an owner has, and the only operations that change them."""
+"""Wallets: the credits that an owner has, and the only operations that change them.
+
+Wallets, holds and entries never change: each operation returns the new ones, for the caller to save.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
-from chatbill.domain.billing.holds import Hold, HoldState
+from chatbill.domain.billing.holds import MAX_HOLD_S, Hold, HoldState
 from chatbill.domain.billing.ledger import COUNTERPART, MAX_CREDITS, Cause, EntryKind, LedgerEntry, wallet_account
+from chatbill.domain.billing.subjects import Owner, Subject
+from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import InsufficientCredits, InvalidRequest, InvariantViolation
 from chatbill.domain.shared.ids import EntryId, HoldId, WalletId
 from chatbill.domain.shared.wording import credits_text
 
+_LONGEST = timedelta(seconds=MAX_HOLD_S)
 
-@dataclass(slots=True, kw_only=True)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Wallet:
     """Credits that can be spent. `posted` is owned, `held` is promised to running work.
 
-    `version` counts the ledger entries of this wallet. `overdraft` is how far below zero an administrator has let it
-    fall; nobody can spend into it.
+    `version` counts the ledger entries of this wallet. `overdraft` is how far below zero its balance was allowed to
+    fall; it cannot be spent.
     """
 
     id: WalletId
+    owner: Owner
     posted: int = 0
     held: int = 0
     version: int = 0
@@ -31,69 +39,98 @@ class Wallet:
         """Credits that can still be promised."""
         return self.posted - self.held
 
-    def hold(self, hold_id: HoldId, amount: int, *, at: datetime, expires_at: datetime) -> Hold:
-        """Promise `amount` credits to some work, or raise `InsufficientCredits`."""
+    def hold(
+        self,
+        hold_id: HoldId,
+        amount: int,
+        *,
+        subject: Subject,
+        purpose: Description,
+        at: datetime,
+        expires_at: datetime,
+    ) -> Promise:
+        """Promise `amount` credits to the work on a subject, until `expires_at`, at most 25 hours later.
+
+        Raises `InsufficientCredits`.
+        """
         if amount < 0:
             raise InvariantViolation(f"wallet {self.id} cannot hold {amount}")
+        if not timedelta() <= expires_at - at <= _LONGEST:
+            raise InvariantViolation(f"hold {hold_id} cannot last from {at} to {expires_at}")
         if amount > self.available:
             raise InsufficientCredits(required=amount, available=self.available)
-        self.held += amount
-        return Hold(id=hold_id, wallet_id=self.id, amount=amount, created_at=at, expires_at=expires_at)
+        hold = Hold(
+            id=hold_id,
+            wallet_id=self.id,
+            amount=amount,
+            created_at=at,
+            expires_at=expires_at,
+            subject=subject,
+            purpose=purpose,
+        )
+        return Promise(replace(self, held=self.held + amount), hold)
 
-    def capture(self, hold: Hold, amount: int, *, entry_id: EntryId, at: datetime, cause: Cause) -> LedgerEntry:
+    def capture(self, hold: Hold, amount: int, *, entry_id: EntryId, at: datetime) -> Capture:
         """Turn a pending hold into a charge of `amount` credits, from 1 to what is held; the rest is free again."""
         if not 0 < amount <= hold.amount:
             raise InvariantViolation(f"hold {hold.id} of {hold.amount} cannot be captured for {amount}")
-        self._settle(hold, HoldState.CAPTURED, at)
-        hold.captured = amount
-        return self._post(EntryKind.CHARGE, -amount, entry_id=entry_id, at=at, cause=cause)
+        freed = self._without(hold)
+        cause = Cause(description=hold.purpose, subject=hold.subject, hold_id=hold.id)
+        posting = freed._post(EntryKind.CHARGE, -amount, entry_id=entry_id, at=at, cause=cause)  # noqa: SLF001 - own
+        settled = replace(hold, state=HoldState.CAPTURED, captured=amount, settled_at=at)
+        return Capture(posting.wallet, settled, posting.entry)
 
-    def release(self, hold: Hold, *, at: datetime) -> None:
+    def release(self, hold: Hold, *, at: datetime) -> Promise:
         """Give a pending hold back; nothing is charged."""
-        self._settle(hold, HoldState.RELEASED, at)
+        return Promise(self._without(hold), replace(hold, state=HoldState.RELEASED, settled_at=at))
 
-    def grant(self, amount: int, *, entry_id: EntryId, at: datetime, cause: Cause) -> LedgerEntry:
-        """Add credits that the house gives away."""
+    def grant(self, amount: int, *, entry_id: EntryId, at: datetime, cause: Cause) -> Posting:
+        """Add credits that the operator gives away."""
         return self._post(EntryKind.GRANT, amount, entry_id=entry_id, at=at, cause=cause)
 
-    def top_up(self, amount: int, *, entry_id: EntryId, at: datetime, cause: Cause) -> LedgerEntry:
+    def top_up(self, amount: int, *, entry_id: EntryId, at: datetime, cause: Cause) -> Posting:
         """Add credits that were paid for."""
         return self._post(EntryKind.TOP_UP, amount, entry_id=entry_id, at=at, cause=cause)
 
-    def refund(self, hold: Hold, amount: int, *, entry_id: EntryId, at: datetime, cause: Cause) -> LedgerEntry:
+    def refund(self, hold: Hold, amount: int, *, entry_id: EntryId, at: datetime, cause: Cause) -> Capture:
         """Give back a charge or a part of it; all refunds of a charge together are never more than it."""
         if hold.wallet_id != self.id:
             raise InvariantViolation(f"hold {hold.id} belongs to another wallet than {self.id}")
         if not 0 < amount <= hold.refundable:
             left = credits_text(hold.refundable)
             raise InvalidRequest.of("amount", f"must be at least 1, and {left} of the charge can still be refunded")
-        hold.refunded += amount
-        return self._post(EntryKind.REFUND, amount, entry_id=entry_id, at=at, cause=cause)
+        posting = self._post(EntryKind.REFUND, amount, entry_id=entry_id, at=at, cause=cause)
+        return Capture(posting.wallet, replace(hold, refunded=hold.refunded + amount), posting.entry)
 
-    def adjust(self, amount: int, *, max_debt: int, entry_id: EntryId, at: datetime, cause: Cause) -> LedgerEntry:
+    def adjust(self, amount: int, *, max_debt: int, entry_id: EntryId, at: datetime, cause: Cause) -> Posting:
         """Add credits, or take them when `amount` is negative, by hand.
 
         What is left to spend may fall to `-max_debt` and no lower. Raises `InvalidRequest`.
         """
-        left = self.available + amount
         if amount == 0:
             raise InvalidRequest.of("amount", "must not be 0")
-        if amount < 0 and left < -max_debt:
+        if amount < 0 and self.available + amount < -max_debt:
             most = self.available + max_debt
             raise InvalidRequest.of("amount", f"can take at most {credits_text(max(most, 0))} from this wallet")
-        self.overdraft = max(self.overdraft, -left)
-        return self._post(EntryKind.ADJUSTMENT, amount, entry_id=entry_id, at=at, cause=cause)
+        return self._owing(amount)._post(EntryKind.ADJUSTMENT, amount, entry_id=entry_id, at=at, cause=cause)  # noqa: SLF001 - own
 
-    def _settle(self, hold: Hold, state: HoldState, at: datetime) -> None:
+    def take_back(self, amount: int, *, entry_id: EntryId, at: datetime, cause: Cause) -> Posting:
+        """Take credits whose payment was returned, even where they were spent: the wallet then owes them."""
+        return self._owing(-amount)._post(EntryKind.ADJUSTMENT, -amount, entry_id=entry_id, at=at, cause=cause)  # noqa: SLF001 - own
+
+    def _owing(self, amount: int) -> Wallet:
+        """Return this wallet with the debt allowed to which a movement of `amount` leads."""
+        return replace(self, overdraft=max(self.overdraft, -(self.available + amount)))
+
+    def _without(self, hold: Hold) -> Wallet:
+        """Return this wallet without the pending hold."""
         if hold.wallet_id != self.id:
             raise InvariantViolation(f"hold {hold.id} belongs to another wallet than {self.id}")
         if not hold.is_pending:
             raise InvariantViolation(f"hold {hold.id} is already {hold.state}")
-        self.held -= hold.amount
-        hold.state = state
-        hold.settled_at = at
+        return replace(self, held=self.held - hold.amount)
 
-    def _post(self, kind: EntryKind, signed: int, *, entry_id: EntryId, at: datetime, cause: Cause) -> LedgerEntry:
+    def _post(self, kind: EntryKind, signed: int, *, entry_id: EntryId, at: datetime, cause: Cause) -> Posting:
         mine, theirs = wallet_account(self.id), COUNTERPART[kind]
         balance_after = self.posted + signed
         if abs(balance_after) > MAX_CREDITS:
@@ -107,13 +144,32 @@ class Wallet:
             wallet_id=self.id,
             wallet_version=self.version + 1,
             balance_after=balance_after,
-            description=cause.description,
             created_at=at,
-            hold_id=cause.hold_id,
-            interaction_id=cause.interaction_id,
-            payment_id=cause.payment_id,
-            author=cause.author,
+            cause=cause,
         )
-        self.posted = balance_after
-        self.version = entry.wallet_version
-        return entry
+        return Posting(replace(self, posted=balance_after, version=entry.wallet_version), entry)
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """A wallet and a hold that is new in it, or was released from it."""
+
+    wallet: Wallet
+    hold: Hold
+
+
+@dataclass(frozen=True, slots=True)
+class Posting:
+    """A wallet and the entry that was added to it."""
+
+    wallet: Wallet
+    entry: LedgerEntry
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """A wallet, a hold that was charged or refunded, and the entry that says so."""
+
+    wallet: Wallet
+    hold: Hold
+    entry: LedgerEntry

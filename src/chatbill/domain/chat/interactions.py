@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
 from chatbill.domain.billing.prices import Price, Usage
+from chatbill.domain.billing.subjects import INTERACTION, Subject
+from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import InvariantViolation
 from chatbill.domain.shared.ids import ApiKeyId, ConversationId, HoldId, InteractionId, ModelId, UserId, WalletId
 
@@ -22,13 +24,13 @@ class Outcome(StrEnum):
     INTERRUPTED = "interrupted"
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Interaction:
     """One request to a model: what was asked, what came back, what it cost, how it ended.
 
     `price` is frozen when the request is accepted, and `held` is the most it can cost, in credits.
     `processing_time_ms` runs from acceptance to the end. `error_code` is the stable word of the error that ended it,
-    `error_detail` its words for the person. `balance_after` is what the wallet owned once the request was settled.
+    `error_detail` describes it for the person. `balance_after` is what the wallet owned once the request was settled.
     `api_key_id` is the API key it came with, if it came with one.
     `cached` is True when the reply was written before and only given again.
     """
@@ -51,7 +53,7 @@ class Interaction:
     processing_time_ms: int | None = None
     finished_at: datetime | None = None
     error_code: str | None = None
-    error_detail: str | None = None
+    error_detail: Description | None = None
     api_key_id: ApiKeyId | None = None
     cached: bool = False
 
@@ -60,7 +62,17 @@ class Interaction:
         """True until an outcome is recorded."""
         return self.outcome is Outcome.RUNNING
 
-    def finish(
+    @property
+    def subject(self) -> Subject:
+        """What its hold and its entries are for."""
+        return Subject(INTERACTION, self.id)
+
+    @property
+    def purpose(self) -> Description:
+        """What its hold and its charge are called."""
+        return Description.of("reply", model=self.model)
+
+    def ended(
         self,
         outcome: Outcome,
         *,
@@ -70,20 +82,23 @@ class Interaction:
         credits_charged: int,
         balance_after: int,
         error_code: str | None = None,
-        error_detail: str | None = None,
-    ) -> None:
-        """Record the end, once."""
+        error_detail: Description | None = None,
+    ) -> Interaction:
+        """Return the interaction with its end, which it has once."""
         if not self.is_running or outcome is Outcome.RUNNING:
             raise InvariantViolation(f"interaction {self.id} cannot go from {self.outcome} to {outcome}")
-        self.outcome = outcome
-        self.reply = storable(reply)
-        self.usage = usage
-        self.credits_charged = credits_charged
-        self.balance_after = balance_after
-        self.finished_at = at
-        self.processing_time_ms = max(0, round((at - self.created_at).total_seconds() * 1_000))
-        self.error_code = error_code
-        self.error_detail = None if error_detail is None else storable(error_detail)
+        return replace(
+            self,
+            outcome=outcome,
+            reply=storable(reply),
+            usage=usage,
+            credits_charged=credits_charged,
+            balance_after=balance_after,
+            finished_at=at,
+            processing_time_ms=max(0, round((at - self.created_at).total_seconds() * 1_000)),
+            error_code=error_code,
+            error_detail=error_detail,
+        )
 
 
 def due_for(price: Price, outcome: Outcome, usage: Usage) -> int:

@@ -34,6 +34,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
+from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.wording import credits_text
 
 
@@ -46,6 +47,11 @@ class ChatbillError(Exception):
 
     code: ClassVar[str] = "internal_error"
     retry_after_s: int | None = None
+
+    @property
+    def description(self) -> Description:
+        """What a person is told of it."""
+        return Description.of("text", text=str(self))
 
 
 @dataclass(frozen=True, slots=True)

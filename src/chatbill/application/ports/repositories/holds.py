@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from chatbill.domain.billing.holds import Hold
-from chatbill.domain.chat.interactions import Interaction
-from chatbill.domain.shared.ids import (
-    HoldId,
-)
-
-
-@dataclass(frozen=True, slots=True)
-class PendingInteraction:
-    """A running interaction and the pending hold that pays for it."""
-
-    interaction: Interaction
-    hold: Hold
+from chatbill.domain.shared.ids import HoldId
 
 
 class HoldReader(Protocol):
     def get(self, hold_id: HoldId) -> Hold | None: ...
 
-    def due(self, now: datetime, limit: int) -> list[PendingInteraction]:
-        """Work whose hold is pending and should have ended by `now`, the oldest hold first."""
+    def due(self, now: datetime, limit: int) -> list[Hold]:
+        """Return pending holds that should have ended by `now`, the oldest first."""
         ...
 
 

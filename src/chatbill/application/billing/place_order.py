@@ -1,18 +1,18 @@
-"""Top up: add credits that were paid for, once for each payment."""
+"""Place an order: record what a person wants to buy, and ask the provider for the money."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from chatbill.application.accounts.principal import Principal, require_sign_in
+from chatbill.application.billing.confirm_payment import ConfirmPayment
 from chatbill.application.ports.clock import Clock, NewId
 from chatbill.application.ports.payments import PaymentProvider
 from chatbill.application.ports.store import Store, Transaction
-from chatbill.domain.billing.ledger import Cause
 from chatbill.domain.billing.payments import Package, Payment, PaymentStatus, PriceList
 from chatbill.domain.shared.errors import InvalidRequest, InvariantViolation
 from chatbill.domain.shared.idempotency import IdempotencyRecord, checked_key, fingerprint_of
-from chatbill.domain.shared.ids import EntryId, PaymentId
+from chatbill.domain.shared.ids import PaymentId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +25,7 @@ class Order:
 
     @property
     def fingerprint(self) -> str:
-        """What makes two orders the same request."""
+        """Return what makes two orders the same request."""
         return fingerprint_of("top_up", package=self.package, amount=self.amount)
 
 
@@ -38,29 +38,31 @@ class Receipt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TopUp:
+class PlaceOrder:
     """Sell credits.
 
-    The order is recorded, then the provider is asked, then the credits are added; a crash in between is mended by
-    asking again with the same key. Raises `InvalidRequest` and `IdempotencyMismatch`.
+    The order is recorded, then the provider is asked; what the provider knows at once is confirmed at once, and the
+    rest comes as events. An order that a crash cut off goes on when it comes again with the same key. Raises
+    `InvalidRequest` and `IdempotencyMismatch`.
     """
 
     store: Store
     provider: PaymentProvider
+    confirm_payment: ConfirmPayment
     prices: PriceList
     clock: Clock
     new_id: NewId
 
     async def __call__(self, principal: Principal, order: Order) -> Receipt:
-        """Record the order, collect the money, add the credits."""
+        """Record the order and ask for the money."""
         require_sign_in(principal)
         payment = await self._record(principal, order, self._package(order))
-        if payment.status is PaymentStatus.CONFIRMED:
+        if payment.status is not PaymentStatus.PENDING:
             return Receipt(payment)
-        collected = await self.provider.collect(payment)
-        if not collected.confirmed:
-            return Receipt(payment, collected.checkout_url)
-        return Receipt(await self._confirm(payment))
+        checkout = await self.provider.collect(payment)
+        if checkout.event is None:
+            return Receipt(payment, checkout.url)
+        return Receipt(await self.confirm_payment(checkout.event), checkout.url)
 
     def _package(self, order: Order) -> Package:
         checked_key(order.idempotency_key)
@@ -71,7 +73,7 @@ class TopUp:
         raise InvalidRequest.of("package", "give either a package or an amount")
 
     async def _record(self, principal: Principal, order: Order, package: Package) -> Payment:
-        """The payment that stands for this order: a new one, or the first one with this key."""
+        """Return the payment that stands for this order: a new one, or the first one with this key."""
         now = self.clock()
         payment = Payment(
             id=PaymentId(self.new_id()),
@@ -98,27 +100,6 @@ class TopUp:
                     return _existing(tx, earlier)
             tx.payments.add(payment)
             return payment
-
-        return await self.store.write(work)
-
-    async def _confirm(self, payment: Payment) -> Payment:
-        """Add the credits, unless that was done already."""
-        now, entry_id = self.clock(), EntryId(self.new_id())
-
-        def work(tx: Transaction) -> Payment:
-            wallet = tx.wallets.lock(payment.wallet_id)
-            current = tx.payments.lock(payment.id)
-            if current is None:
-                raise InvariantViolation(f"payment {payment.id} does not exist")
-            if current.status is PaymentStatus.CONFIRMED:
-                return current
-            cause = Cause(description=f"Top-up, {payment.package}", payment_id=payment.id)
-            entry = wallet.top_up(current.credits, entry_id=entry_id, at=now, cause=cause)
-            current.confirm(at=now, balance_after=entry.balance_after)
-            tx.wallets.save(wallet)
-            tx.ledger.append(entry)
-            tx.payments.save(current)
-            return current
 
         return await self.store.write(work)
 

@@ -1,0 +1,91 @@
+"""Charges: pay for any work by a hold that is captured when the work succeeds and released when it does not."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from chatbill.application.billing.postings import keep_hold, settle_hold
+from chatbill.application.ports.billing import BillingStore, BillingTransaction
+from chatbill.application.ports.clock import Clock, NewId
+from chatbill.application.ports.store import StoreUnavailable
+from chatbill.domain.billing.holds import Hold
+from chatbill.domain.billing.ledger import LedgerEntry
+from chatbill.domain.billing.subjects import Subject
+from chatbill.domain.shared.descriptions import Description
+from chatbill.domain.shared.errors import InvalidRequest
+from chatbill.domain.shared.ids import EntryId, HoldId, WalletId
+
+SETTLE_ATTEMPTS = 8
+"""With pauses of a tenth of a second, then twice as long each time, this outlasts a restart of the database."""
+
+
+@dataclass(slots=True)
+class Charge:
+    """A hold while its work runs. Set `cost` to what is due, from 0 to the hold's amount, which it is at first.
+
+    `entry` is the charge once the block has ended, and None where nothing was due.
+    """
+
+    hold: Hold
+    cost: int = field(init=False)
+    entry: LedgerEntry | None = None
+
+    def __post_init__(self) -> None:
+        self.cost = self.hold.amount
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Charges:
+    """Hold credits for work, and settle the hold once."""
+
+    store: BillingStore
+    clock: Clock
+    new_id: NewId
+    settle_attempts: int = SETTLE_ATTEMPTS
+
+    @asynccontextmanager
+    async def hold(
+        self, wallet_id: WalletId, most: int, purpose: Description, subject: Subject, ttl_s: float
+    ) -> AsyncIterator[Charge]:
+        """Hold `most` credits for at most `ttl_s` seconds while the block runs; then capture `Charge.cost`.
+
+        A block that raises, or is cancelled, costs nothing. A process that ends within it leaves the hold to the
+        sweep. Raises `InsufficientCredits`, `NotFound` for the wallet, and `StoreUnavailable`.
+        """
+        now, hold_id = self.clock(), HoldId(self.new_id())
+
+        def accept(tx: BillingTransaction) -> Hold:
+            wallet = tx.wallets.lock(wallet_id)
+            expires_at = now + timedelta(seconds=ttl_s)
+            return keep_hold(
+                tx, wallet.hold(hold_id, most, subject=subject, purpose=purpose, at=now, expires_at=expires_at)
+            )
+
+        charge = Charge(await self.store.write(accept))
+        try:
+            yield charge
+        except BaseException:
+            await asyncio.shield(self.settle(charge.hold, 0))
+            raise
+        if not 0 <= charge.cost <= most:
+            await asyncio.shield(self.settle(charge.hold, 0))
+            raise InvalidRequest.of("cost", f"must be 0 to {most}; nothing was charged")
+        charge.entry = await asyncio.shield(self.settle(charge.hold, charge.cost))
+
+    async def settle(self, hold: Hold, cost: int) -> LedgerEntry | None:
+        """Capture `cost` credits of a pending hold, or release it where that is 0; try again while the store fails."""
+        now, entry_id = self.clock(), EntryId(self.new_id())
+        for attempt in range(1, self.settle_attempts + 1):
+            try:
+                return await self.store.write(
+                    lambda tx: settle_hold(tx, tx.wallets.lock(hold.wallet_id), hold, cost, entry_id=entry_id, at=now)
+                )
+            except StoreUnavailable:
+                if attempt == self.settle_attempts:
+                    raise
+            await asyncio.sleep(0.05 * 2**attempt)
+        return None

@@ -1,0 +1,26 @@
+"""The outbox: events that are kept in the transaction they tell of, for jobs that follow it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Protocol
+
+from chatbill.domain.billing.events import BillingEvent, RecordedEvent
+
+
+class OutboxReader(Protocol):
+    def after(self, position: str | None, limit: int) -> list[RecordedEvent]:
+        """Return the events past a position, from the first one where it is None, in one order for all readers.
+
+        An event of a transaction that is still running is not seen, and no event comes before one that was seen.
+        Raises `InvalidRequest` for a position that no event can have.
+        """
+        ...
+
+
+class Outbox(OutboxReader, Protocol):
+    def add(self, event: BillingEvent) -> None: ...
+
+    def forget(self, *, before: datetime, limit: int) -> int:
+        """Delete at most `limit` events that happened before this moment; return how many."""
+        ...
