@@ -26,13 +26,13 @@ async def round_trip() -> None:
     """Register, buy credits, chat, and prove the books, all in memory."""
     # Behind everything else, so that chatbill itself is still the installed one.
     sys.path.append(str(Path(__file__).parent.parent))
-    from chatbill.application.billing.top_up import Order  # noqa: PLC0415 - after the path is set
+    from chatbill.application.billing.place_order import Order  # noqa: PLC0415 - after the path is set
     from chatbill.application.chat.messages import Message  # noqa: PLC0415 - after the path is set
     from tests.kit.support import MINI, world  # noqa: PLC0415 - after the path is set
 
     service = world()
     person = await service.person()
-    await service.use_cases.top_up(person, Order(package="small"))
+    await service.use_cases.place_order(person, Order(package="small"))
     async for _ in await service.use_cases.send_message(person, Message(model=MINI, text="hello there")):
         pass
     balance = await service.use_cases.read_balance(person)

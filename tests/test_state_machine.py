@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from chatbill.application.accounts.create_api_key import NewApiKey
-from chatbill.application.billing.top_up import Order
+from chatbill.application.billing.place_order import Order
 from chatbill.application.chat.replay import Replay
 from chatbill.application.chat.replies import Reply
 from chatbill.domain.audit.proof import Difference
@@ -125,7 +125,7 @@ class AuditInput(RuleBasedStateMachine):
             self.again.append(lambda: self.top_up(name, amount, key))
         order = Order(amount=amount, idempotency_key=key)
         expected = None if not known or known[0] == request else "idempotency_mismatch"
-        self.told(lambda side: side.world.use_cases.top_up(side.people[name], order), expected)
+        self.told(lambda side: side.world.use_cases.place_order(side.people[name], order), expected)
 
     @rule(question=QUESTIONS)
     def somebody_asks(self, question: Question) -> None:

@@ -28,13 +28,12 @@ from chatbill.application.administration.refund import Refund
 from chatbill.application.administration.revoke_keys import RevokeKeys
 from chatbill.application.assembly import UseCases
 from chatbill.application.audit.verify_ledger import VerifyLedger
-from chatbill.application.billing.list_packages import ListPackages
-from chatbill.application.billing.list_transactions import ListTransactions
-from chatbill.application.billing.read_balance import ReadBalance
 from chatbill.application.billing.confirm_payment import ConfirmPayment
 from chatbill.application.billing.list_events import ListEvents
+from chatbill.application.billing.list_packages import ListPackages
+from chatbill.application.billing.list_transactions import ListTransactions
 from chatbill.application.billing.place_order import PlaceOrder
-from chatbill.application.chat.settlement import interrupt
+from chatbill.application.billing.read_balance import ReadBalance
 from chatbill.application.chat.delete_conversation import DeleteConversation
 from chatbill.application.chat.list_conversations import ListConversations
 from chatbill.application.chat.list_history import ListHistory
@@ -44,6 +43,7 @@ from chatbill.application.chat.read_conversation import ReadConversation
 from chatbill.application.chat.rename_conversation import RenameConversation
 from chatbill.application.chat.replies import Replies
 from chatbill.application.chat.send_message import SendMessage
+from chatbill.application.chat.settlement import interrupt
 from chatbill.application.chat.stop_message import StopMessage
 from chatbill.application.maintenance.apply_stop_requests import ApplyStopRequests
 from chatbill.application.maintenance.check_readiness import CheckReadiness

@@ -30,7 +30,7 @@ from chatbill.application.audit.verify_ledger import VerifyLedger
 from chatbill.application.billing.list_packages import ListPackages
 from chatbill.application.billing.list_transactions import ListTransactions
 from chatbill.application.billing.read_balance import ReadBalance
-from chatbill.application.billing.top_up import TopUp
+from chatbill.application.billing.place_order import TopUp
 from chatbill.application.chat.delete_conversation import DeleteConversation
 from chatbill.application.chat.list_conversations import ListConversations
 from chatbill.application.chat.list_history import ListHistory

@@ -11,7 +11,7 @@ from typing import Any
 
 from chatbill.application.accounts.principal import Principal
 from chatbill.application.assembly import UseCases
-from chatbill.application.billing.top_up import Order
+from chatbill.application.billing.place_order import Order
 from chatbill.application.chat.events import Completed
 from chatbill.application.chat.messages import Message
 from chatbill.application.ports.store import StoreUnavailable
@@ -112,7 +112,7 @@ class Client:
             self._note({"ended": name})
 
     async def _pay(self, name: str) -> None:
-        receipt = await self._use_cases.top_up(self._principal, Order(amount=3, idempotency_key=name))
+        receipt = await self._use_cases.place_order(self._principal, Order(amount=3, idempotency_key=name))
         if receipt.payment.balance_after is not None:
             self._note({"paid": name, "id": receipt.payment.id, "credits": receipt.payment.credits})
 

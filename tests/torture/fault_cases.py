@@ -12,7 +12,7 @@ from chatbill.application.accounts.register import Registration
 from chatbill.application.accounts.sign_in import Credentials, SignedIn
 from chatbill.application.administration.admin_action import AdminAction
 from chatbill.application.assembly import UseCases
-from chatbill.application.billing.top_up import Order
+from chatbill.application.billing.place_order import Order
 from chatbill.application.chat.events import Completed
 from chatbill.application.chat.messages import Message
 from chatbill.application.chat.replies import Reply
@@ -86,7 +86,7 @@ async def stop_elsewhere(use_cases: UseCases, scene: Scene) -> None:
 
 
 async def top_up(use_cases: UseCases, scene: Scene) -> object:
-    return await use_cases.top_up(scene.alice, Order(amount=7, idempotency_key="pay"))
+    return await use_cases.place_order(scene.alice, Order(amount=7, idempotency_key="pay"))
 
 
 async def refund(use_cases: UseCases, scene: Scene) -> object:

@@ -18,7 +18,7 @@ from chatbill.adapters.inference.scripted import ScriptedEngine
 from chatbill.adapters.persistence import SqliteStore
 from chatbill.application.administration.admin_action import AdminAction
 from chatbill.application.assembly import UseCases
-from chatbill.application.billing.top_up import Order
+from chatbill.application.billing.place_order import Order
 from chatbill.application.chat.messages import Message
 from chatbill.application.chat.settlement import Ending, settle
 from chatbill.application.ports.repositories.holds import PendingInteraction
@@ -84,7 +84,7 @@ class Prober:
         for text, key in (("again", "key"), ("again", "key"), ("other", "key")):
             await self.ask(text, key)
         order = Order(amount=50, idempotency_key="pay")
-        await asyncio.gather(*(quietly(self.use_cases.top_up(self.alice, order)) for _ in range(9)))
+        await asyncio.gather(*(quietly(self.use_cases.place_order(self.alice, order)) for _ in range(9)))
         if end := await self.ask("[[tokens:2]] w"):
             await self.end_again(end.interaction)
         await quietly(

@@ -21,12 +21,12 @@ from chatbill.application.administration.list_keys_of_user import ListKeysOfUser
 from chatbill.application.administration.refund import Refund
 from chatbill.application.administration.revoke_keys import RevokeKeys
 from chatbill.application.audit.verify_ledger import VerifyLedger
-from chatbill.application.billing.list_packages import ListPackages
-from chatbill.application.billing.list_transactions import ListTransactions
-from chatbill.application.billing.read_balance import ReadBalance
 from chatbill.application.billing.confirm_payment import ConfirmPayment
 from chatbill.application.billing.list_events import ListEvents
+from chatbill.application.billing.list_packages import ListPackages
+from chatbill.application.billing.list_transactions import ListTransactions
 from chatbill.application.billing.place_order import PlaceOrder
+from chatbill.application.billing.read_balance import ReadBalance
 from chatbill.application.chat.delete_conversation import DeleteConversation
 from chatbill.application.chat.list_conversations import ListConversations
 from chatbill.application.chat.list_history import ListHistory

@@ -17,7 +17,7 @@ from chatbill.adapters.persistence.sqlite.driver import load_driver
 from chatbill.application.accounts.create_api_key import NewApiKey
 from chatbill.application.accounts.sign_in import Credentials
 from chatbill.application.administration.admin_action import AdminAction
-from chatbill.application.billing.top_up import Order
+from chatbill.application.billing.place_order import Order
 from chatbill.application.chat.messages import Message
 from chatbill.application.chat.replay import Replay
 from chatbill.application.chat.replies import Reply
@@ -141,7 +141,7 @@ async def test_people_find_everything_and_go_on_where_they_were(filled: tuple[st
     # The key of then still gives the answer of then, free of charge; so do a purchase and a refusal.
     first = Message(model="demo-mini", text="What's the capital of France?", idempotency_key="first-question")
     assert isinstance(await use_cases.send_message(alice, first), Replay)
-    again = await use_cases.top_up(alice, Order(package="small", idempotency_key="one-purchase"))
+    again = await use_cases.place_order(alice, Order(package="small", idempotency_key="one-purchase"))
     assert again.payment.balance_after == 195
     with pytest.raises(InsufficientCredits) as refused:
         await use_cases.send_message(zoe, Message(model="demo-pro", text="too dear", idempotency_key="refused"))
@@ -163,7 +163,7 @@ async def test_people_find_everything_and_go_on_where_they_were(filled: tuple[st
     assert (await use_cases.refund(alice, InteractionId("old-35"), by_hand)).amount == 1
     with pytest.raises(Conflict):
         await use_cases.refund(alice, InteractionId("old-35"), by_hand)
-    await use_cases.top_up(zoe, Order(amount=5))
+    await use_cases.place_order(zoe, Order(amount=5))
     wallets = [await use_cases.read_balance(person) for person in (alice, bob, zoe)]
     assert [(wallet.posted, wallet.held) for wallet in wallets] == [(194, 0), (124, 0), (6, 0)]
     assert await differences(of) == []

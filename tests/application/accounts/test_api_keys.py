@@ -19,7 +19,7 @@ from chatbill.application.accounts.principal import Principal
 from chatbill.application.accounts.register import Registration
 from chatbill.application.accounts.sign_in import Credentials
 from chatbill.application.administration.admin_action import AdminAction
-from chatbill.application.billing.top_up import Order
+from chatbill.application.billing.place_order import Order
 from chatbill.application.chat.messages import Message
 from chatbill.application.chat.replay import Replay
 from chatbill.application.chat.replies import Reply
@@ -180,7 +180,7 @@ class TestKeys:
             cases.revoke_api_key(program, issued.key.id),
             cases.change_password(program, PasswordChange(current=PASSWORD, new="another one entirely")),
             cases.sign_out(program),
-            cases.top_up(program, Order(amount=5)),
+            cases.place_order(program, Order(amount=5)),
         ):
             with pytest.raises(Forbidden):
                 await forbidden

@@ -8,7 +8,7 @@ from typing import TypedDict
 import gradio as gr
 
 from chatbill.application.assembly import UseCases
-from chatbill.application.billing.top_up import Order, Receipt
+from chatbill.application.billing.place_order import Order, Receipt
 from chatbill.domain.shared.errors import ChatbillError
 from chatbill.domain.shared.wording import credits_text
 from chatbill.entrypoints.ui import rendering
@@ -62,7 +62,7 @@ class Shop:
             return self._step("pick", "Choose a package first.")
         order = Order(package=chosen["package"], idempotency_key=chosen["key"])
         try:
-            receipt = await self._use_cases.top_up(principal, order)
+            receipt = await self._use_cases.place_order(principal, order)
         except ChatbillError as error:
             return self._step("done", str(error))
         return {**self._step("done", _words(receipt)), **await self._view.identity(principal)}

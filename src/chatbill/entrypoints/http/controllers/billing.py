@@ -72,7 +72,7 @@ class BillingController(Controller):
         idempotency_key: IdempotencyKey = None,
     ) -> Response[ReceiptView]:
         """Buy a package, or an amount of credits. Send an `Idempotency-Key`, so that a retry buys only once."""
-        receipt = await use_cases.top_up(principal, data.to_order(idempotency_key))
+        receipt = await use_cases.place_order(principal, data.to_order(idempotency_key))
         if receipt.payment.status is PaymentStatus.CONFIRMED:
             return Response(ReceiptView.confirmed(receipt), status_code=201)
         wallet = await use_cases.read_balance(principal)
