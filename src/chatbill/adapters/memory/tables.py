@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import fields
 from datetime import datetime
 from functools import cache
@@ -87,12 +87,13 @@ def _copy(row: V) -> V:
 
 
 @cache
-def _is_frozen(kind: type[Any]) -> bool:
-    return bool(getattr(kind, "__dataclass_params__", None) and kind.__dataclass_params__.frozen)
+def _is_frozen(kind: Hashable) -> bool:
+    parameters = getattr(kind, "__dataclass_params__", None)
+    return bool(parameters and parameters.frozen)
 
 
 @cache
-def _moments(kind: type[Any]) -> tuple[str, ...]:
+def _moments(kind: Any) -> tuple[str, ...]:
     """Return the names of the fields of a dataclass that hold moments."""
     if not hasattr(kind, "__dataclass_fields__"):
         return ()
