@@ -13,10 +13,11 @@ from chatbill.application.accounts.register import Registration
 from chatbill.application.accounts.sign_in import Credentials, TokenLifetimes
 from chatbill.application.assembly import UseCases, assemble
 from chatbill.application.chat.messages import ReplyBounds
-from chatbill.application.policy import Policy, Ports
+from chatbill.application.policy import Policy
 from chatbill.application.ports.engine import Engine
 from chatbill.application.ports.passwords import Passwords
 from chatbill.application.ports.payments import PaymentProvider
+from chatbill.application.ports.provider import Ports
 from chatbill.application.ports.rate_limits import Limit, RateLimits
 from chatbill.application.ports.store import Store
 from chatbill.application.ports.tokens import Tokens

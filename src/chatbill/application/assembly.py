@@ -13,7 +13,8 @@ from chatbill.application.audit.assembly import AuditUseCases
 from chatbill.application.billing.assembly import BillingUseCases
 from chatbill.application.chat.assembly import ChatUseCases
 from chatbill.application.maintenance.assembly import MaintenanceUseCases
-from chatbill.application.policy import Policy, PortProvider
+from chatbill.application.policy import Policy
+from chatbill.application.ports.provider import PortProvider
 
 
 class UseCases:

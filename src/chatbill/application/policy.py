@@ -1,62 +1,16 @@
-"""What is passed to `assemble`: the ports, and the rules of one deployment."""
+"""The rules of one deployment: prices, limits and lifetimes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Protocol
 
 from chatbill.application.accounts.sign_in import TokenLifetimes
 from chatbill.application.chat.messages import ReplyBounds
-from chatbill.application.ports.clock import Clock, NewId
-from chatbill.application.ports.engine import Engine
-from chatbill.application.ports.passwords import Passwords
-from chatbill.application.ports.payments import PaymentProvider
-from chatbill.application.ports.rate_limits import Limit, RateLimits
-from chatbill.application.ports.store import Store
-from chatbill.application.ports.tokens import Tokens
+from chatbill.application.ports.rate_limits import Limit
 from chatbill.domain.billing.payments import Money, PriceList
-from chatbill.domain.chat.catalogue import Catalogue
 
 DAY_S = 86_400
-
-
-class PortProvider(Protocol):
-    """One adapter for every port, made when it is first read: a feature reads those that it needs, and no others."""
-
-    @property
-    def store(self) -> Store: ...
-    @property
-    def engine(self) -> Engine: ...
-    @property
-    def catalogue(self) -> Catalogue: ...
-    @property
-    def payments(self) -> PaymentProvider: ...
-    @property
-    def passwords(self) -> Passwords: ...
-    @property
-    def tokens(self) -> Tokens: ...
-    @property
-    def rate_limits(self) -> RateLimits: ...
-    @property
-    def clock(self) -> Clock: ...
-    @property
-    def new_id(self) -> NewId: ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ports:
-    """One adapter for every port, and the models that the engine has."""
-
-    store: Store
-    engine: Engine
-    catalogue: Catalogue
-    payments: PaymentProvider
-    passwords: Passwords
-    tokens: Tokens
-    rate_limits: RateLimits
-    clock: Clock
-    new_id: NewId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,8 @@
-"""Test helpers for applications that embed chatbill: a clock, ids and simple stand-ins for the ports."""
+"""Tests for applications that embed chatbill: stand-ins for the ports, contracts for adapters, a state machine.
+
+The clock, the ids and the stand-ins need nothing but Python. `store_contract`, `engine_contract`, `strategies` and
+`billing_machine` need pytest and Hypothesis, and are imported from their modules.
+"""
 
 from chatbill.testing.environment import CountingIds, ManualClock
 from chatbill.testing.fakes import FreeRateLimits, InstantEngine, PlainPasswords, PlainTokens

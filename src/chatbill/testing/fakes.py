@@ -14,7 +14,7 @@ from chatbill.application.ports.passwords import Verified
 from chatbill.application.ports.rate_limits import Limit
 from chatbill.application.ports.tokens import Claims
 from chatbill.domain.chat.catalogue import Catalogue
-from chatbill.domain.shared.errors import TokenExpired, Unauthenticated
+from chatbill.domain.shared.errors import ModelUnavailable, TokenExpired, Unauthenticated
 from chatbill.domain.shared.ids import ModelId, SessionId, UserId
 
 
@@ -101,7 +101,9 @@ class InstantEngine:
         """Nothing to make ready."""
 
     async def prepare(self, request: GenerationRequest) -> Generation:
-        """Always a place."""
+        """Return a place at once. Raises `ModelUnavailable` for a model that is not in the catalogue."""
+        if request.model not in self._catalogue:
+            raise ModelUnavailable(request.model, "it does not exist")
         return _InstantGeneration(request)
 
     async def close(self) -> None:

@@ -13,7 +13,8 @@ from chatbill.application.accounts.register import Register
 from chatbill.application.accounts.revoke_api_key import RevokeApiKey
 from chatbill.application.accounts.sign_in import SignIn, TokenLifetimes
 from chatbill.application.accounts.sign_out import SignOut
-from chatbill.application.policy import Policy, PortProvider
+from chatbill.application.policy import Policy
+from chatbill.application.ports.provider import PortProvider
 
 
 class AccountUseCases:

@@ -7,7 +7,8 @@ from chatbill.application.administration.find_administrator import FindAdministr
 from chatbill.application.administration.list_keys_of_user import ListKeysOfUser
 from chatbill.application.administration.refund import Refund
 from chatbill.application.administration.revoke_keys import RevokeKeys
-from chatbill.application.policy import Policy, PortProvider
+from chatbill.application.policy import Policy
+from chatbill.application.ports.provider import PortProvider
 
 
 class AdministrationUseCases:

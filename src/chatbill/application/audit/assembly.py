@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from chatbill.application.audit.verify_ledger import VerifyLedger
-from chatbill.application.policy import Policy, PortProvider
+from chatbill.application.policy import Policy
+from chatbill.application.ports.provider import PortProvider
 
 
 class AuditUseCases:

@@ -9,7 +9,8 @@ from chatbill.application.billing.list_packages import ListPackages
 from chatbill.application.billing.list_transactions import ListTransactions
 from chatbill.application.billing.place_order import PlaceOrder
 from chatbill.application.billing.read_balance import ReadBalance
-from chatbill.application.policy import Policy, PortProvider
+from chatbill.application.policy import Policy
+from chatbill.application.ports.provider import PortProvider
 
 
 class BillingUseCases:

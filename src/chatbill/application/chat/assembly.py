@@ -14,7 +14,8 @@ from chatbill.application.chat.replies import Replies
 from chatbill.application.chat.send_message import SendMessage
 from chatbill.application.chat.stop_message import StopMessage
 from chatbill.application.maintenance.write_check import WriteCheck
-from chatbill.application.policy import Policy, PortProvider
+from chatbill.application.policy import Policy
+from chatbill.application.ports.provider import PortProvider
 
 
 class ChatUseCases:

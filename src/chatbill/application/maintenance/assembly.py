@@ -5,7 +5,7 @@ from __future__ import annotations
 from chatbill.application.chat.settlement import interrupt
 from chatbill.application.maintenance.expire_holds import ExpireHolds
 from chatbill.application.maintenance.forget_sessions import ForgetSessions
-from chatbill.application.policy import PortProvider
+from chatbill.application.ports.provider import PortProvider
 from chatbill.domain.billing.subjects import INTERACTION
 
 
