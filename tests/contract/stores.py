@@ -192,7 +192,7 @@ def add_running(tx: Transaction, name: str = "first", **changes: Any) -> Hold:
 
 
 def promise(
-    wallet: Wallet, running: Interaction, amount: int | None = None, *, expires_at: datetime = later(60)
+    wallet: Wallet, running: Interaction, amount: int | None = None, *, expires_at: datetime | None = None
 ) -> Promise:
     """The hold of an interaction that begins now, and its wallet."""
     return wallet.hold(
@@ -201,7 +201,7 @@ def promise(
         subject=running.subject,
         purpose=running.purpose,
         at=running.created_at,
-        expires_at=expires_at,
+        expires_at=expires_at or later(60),
     )
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
-from dataclasses import fields, is_dataclass
+from dataclasses import fields
 from datetime import datetime
+from functools import cache
 from typing import Any, Generic, TypeVar
 
 from chatbill.domain.shared.errors import InvariantViolation
@@ -81,20 +82,27 @@ class Table(Generic[K, V]):
 
 
 def _copy(row: V) -> V:
-    parameters = getattr(row, "__dataclass_params__", None)
-    return row if parameters and parameters.frozen else copy.copy(row)
+    kind: Any = type(row)
+    return row if _is_frozen(kind) else copy.copy(row)
 
 
-_MOMENTS: dict[type[Any], tuple[str, ...]] = {}
-"""The names of the fields that hold moments, by the type of the row."""
+@cache
+def _is_frozen(kind: Any) -> bool:
+    parameters = getattr(kind, "__dataclass_params__", None)
+    return bool(parameters and parameters.frozen)
 
 
-def _require_time_zones(row: Any) -> None:
-    kind = type(row)
-    if kind not in _MOMENTS:
-        known = fields(kind) if is_dataclass(kind) else ()
-        _MOMENTS[kind] = tuple(each.name for each in known if "datetime" in str(each.type))
-    for name in _MOMENTS[kind]:
+@cache
+def _moments(kind: Any) -> tuple[str, ...]:
+    """Return the names of the fields of a dataclass that hold moments."""
+    if not hasattr(kind, "__dataclass_fields__"):
+        return ()
+    return tuple(each.name for each in fields(kind) if "datetime" in str(each.type))
+
+
+def _require_time_zones(row: object) -> None:
+    kind: Any = type(row)
+    for name in _moments(kind):
         moment: datetime | None = getattr(row, name)
         if moment is not None and moment.tzinfo is None:
-            raise InvariantViolation(f"{kind.__name__}.{name} is {moment}, without a time zone")
+            raise InvariantViolation(f"{type(row).__name__}.{name} is {moment}, without a time zone")
