@@ -7,8 +7,6 @@ from chatbill.domain.accounts.api_keys import KeyMonth, month_start
 from chatbill.domain.chat.interactions import Interaction
 from chatbill.domain.shared.errors import Unauthenticated
 
-DEAD_KEY = "This API key does not exist, or was revoked, or has expired. Make another one."
-
 
 def reserved(tx: Transaction, interaction: Interaction) -> KeyMonth | None:
     """The month of the interaction's key with its hold counted, for the caller to save; None where no key came.
@@ -19,7 +17,7 @@ def reserved(tx: Transaction, interaction: Interaction) -> KeyMonth | None:
         return None
     key = tx.api_keys.lock(interaction.api_key_id)
     if key is None or not key.is_live(interaction.created_at):
-        raise Unauthenticated(DEAD_KEY)
+        raise Unauthenticated("api_key_invalid")
     fresh = key.month_of(interaction.created_at)
     month = tx.api_keys.month(key.id, fresh.starts_at) or fresh
     month.reserve(interaction.held)

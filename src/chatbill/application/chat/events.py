@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from chatbill.domain.chat.interactions import Interaction, Outcome
+from chatbill.domain.chat.interactions import REPLY_LOST, Interaction, Outcome
+from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.ids import ConversationId, InteractionId, ModelId
 
 
@@ -56,14 +57,15 @@ class Stopped:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failed:
-    """There is no whole reply and nothing was charged. `code` is an error's stable word, `detail` is for people.
+    """There is no whole reply and nothing was charged.
 
-    `retry_after_s` is what the error said of it, where it was heard.
+    `code` is the stable code of the error that ended it, `description` is what a person is told. `retry_after_s` is
+    the error's, where this process saw the error.
     """
 
     interaction: Interaction
     code: str
-    detail: str
+    description: Description
     retry_after_s: int | None = None
 
 
@@ -82,5 +84,5 @@ def end_of(interaction: Interaction) -> End:
             return Failed(
                 interaction=interaction,
                 code=interaction.error_code or "internal_error",
-                detail=interaction.error_detail or "The reply was lost; nothing was charged.",
+                description=interaction.failure or REPLY_LOST,
             )

@@ -72,7 +72,7 @@ def record_end(
         credits_charged=charged,
         balance_after=wallet.posted,
         error_code=ending.error.code if ending.error else None,
-        error_detail=str(ending.error) if ending.error else None,
+        error_detail=ending.error.description.dumps() if ending.error else None,
     )
     tx.interactions.save(interaction)
     give_back(tx, interaction, hold.amount - charged)

@@ -9,7 +9,6 @@ from chatbill.domain.billing.holds import Hold, HoldState
 from chatbill.domain.billing.ledger import COUNTERPART, MAX_CREDITS, Cause, EntryKind, LedgerEntry, wallet_account
 from chatbill.domain.shared.errors import InsufficientCredits, InvalidRequest, InvariantViolation
 from chatbill.domain.shared.ids import EntryId, HoldId, WalletId
-from chatbill.domain.shared.wording import credits_text
 
 
 @dataclass(slots=True, kw_only=True)
@@ -65,8 +64,7 @@ class Wallet:
         if hold.wallet_id != self.id:
             raise InvariantViolation(f"hold {hold.id} belongs to another wallet than {self.id}")
         if not 0 < amount <= hold.refundable:
-            left = credits_text(hold.refundable)
-            raise InvalidRequest.of("amount", f"must be at least 1, and {left} of the charge can still be refunded")
+            raise InvalidRequest.of("amount", "not_refundable", left=hold.refundable)
         hold.refunded += amount
         return self._post(EntryKind.REFUND, amount, entry_id=entry_id, at=at, cause=cause)
 
@@ -77,10 +75,10 @@ class Wallet:
         """
         left = self.available + amount
         if amount == 0:
-            raise InvalidRequest.of("amount", "must not be 0")
+            raise InvalidRequest.of("amount", "zero")
         if amount < 0 and left < -max_debt:
             most = self.available + max_debt
-            raise InvalidRequest.of("amount", f"can take at most {credits_text(max(most, 0))} from this wallet")
+            raise InvalidRequest.of("amount", "debt_too_high", max=max(most, 0))
         self.overdraft = max(self.overdraft, -left)
         return self._post(EntryKind.ADJUSTMENT, amount, entry_id=entry_id, at=at, cause=cause)
 
@@ -97,7 +95,7 @@ class Wallet:
         mine, theirs = wallet_account(self.id), COUNTERPART[kind]
         balance_after = self.posted + signed
         if abs(balance_after) > MAX_CREDITS:
-            raise InvalidRequest.of("amount", f"a wallet cannot own or owe more than {MAX_CREDITS} credits")
+            raise InvalidRequest.of("amount", "wallet_limit", max=MAX_CREDITS)
         entry = LedgerEntry(
             id=entry_id,
             kind=kind,

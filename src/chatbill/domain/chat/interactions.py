@@ -7,8 +7,12 @@ from datetime import datetime
 from enum import StrEnum
 
 from chatbill.domain.billing.prices import Price, Usage
+from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import InvariantViolation
 from chatbill.domain.shared.ids import ApiKeyId, ConversationId, HoldId, InteractionId, ModelId, UserId, WalletId
+
+REPLY_LOST = Description("reply_lost")
+"""What is said of a reply whose end has no recorded cause."""
 
 
 class Outcome(StrEnum):
@@ -27,8 +31,9 @@ class Interaction:
     """One request to a model: what was asked, what came back, what it cost, how it ended.
 
     `price` is frozen when the request is accepted, and `held` is the most it can cost, in credits.
-    `processing_time_ms` runs from acceptance to the end. `error_code` is the stable word of the error that ended it,
-    `error_detail` its words for the person. `balance_after` is what the wallet owned once the request was settled.
+    `processing_time_ms` runs from acceptance to the end. `error_code` is the stable code of the error that ended it,
+    `error_detail` the form of its description that `Description.dumps` writes. `balance_after` is what the wallet owned
+    once the request was settled.
     `api_key_id` is the API key it came with, if it came with one.
     `cached` is True when the reply was written before and only given again.
     """
@@ -59,6 +64,16 @@ class Interaction:
     def is_running(self) -> bool:
         """True until an outcome is recorded."""
         return self.outcome is Outcome.RUNNING
+
+    @property
+    def failure(self) -> Description | None:
+        """Return what a person is told of the error that ended it, None without one."""
+        if self.error_detail is None:
+            return None
+        try:
+            return Description.loads(self.error_detail)
+        except ValueError:  # rows of before descriptions were stored hold a sentence
+            return Description.of("text", text=self.error_detail)
 
     def finish(
         self,

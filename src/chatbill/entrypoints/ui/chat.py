@@ -22,6 +22,7 @@ from chatbill.entrypoints.ui.batches import batches
 from chatbill.entrypoints.ui.rendering import ChatMessage
 from chatbill.entrypoints.ui.view import Transcript, View
 from chatbill.entrypoints.ui.widgets import Updates, Widgets
+from chatbill.entrypoints.web.texts import render
 
 GATHER_S = 0.1
 """A reply is redrawn at most this often."""
@@ -82,7 +83,8 @@ class Chat:
             await self._use_cases.delete_conversation(principal, ConversationId(current))
         except ChatbillError as error:
             shown = await self._show(principal, current)
-            return {**shown, self._widgets.chat: [*shown[self._widgets.chat], rendering.problem(str(error))]}
+            said = [*shown[self._widgets.chat], rendering.problem(render(error.description))]
+            return {**shown, self._widgets.chat: said}
         return await self._show(principal, None)
 
     async def stop(self, request: gr.Request) -> Updates:
@@ -152,7 +154,7 @@ class Chat:
                         case Delta():
                             text += event.text
                         case end:
-                            trouble = end.detail if isinstance(end, Failed) else None
+                            trouble = render(end.description) if isinstance(end, Failed) else None
                             yield {
                                 chat: [*asked, *rendering.answer(end.interaction, names, trouble=trouble)],
                                 **await self._settled(principal, end.interaction.conversation_id),
@@ -180,7 +182,7 @@ class Chat:
         try:
             said = await self._view.transcript(principal, current)
         except ChatbillError as error:
-            said, current = Transcript([rendering.problem(str(error))]), None
+            said, current = Transcript([rendering.problem(render(error.description))]), None
         return {
             self._widgets.chat: said.messages,
             self._widgets.watch: gr.update(active=said.is_being_written),
