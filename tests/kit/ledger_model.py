@@ -89,7 +89,7 @@ class ToldEngine:
 
 def broken() -> Exception:
     """What an engine raises when it breaks."""
-    return GenerationFailed("told to fail")
+    return GenerationFailed()
 
 
 @dataclass

@@ -82,7 +82,7 @@ async def test_a_full_disk_makes_it_unready_until_there_is_room(small_disk: Path
         assert (await client.post("/chat/message", json=message)).json()["balance"] == 99
     log = "".join(service.output)
     assert log.count("the database cannot be used") == 1
-    assert "The disk is full" in log
+    assert "disk_full" in log
     assert log.count("the database can be used again") == 1
     assert await asyncio.to_thread(service.stop) == 0
     assert service.verify()["charges"] == 1

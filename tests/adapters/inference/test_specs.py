@@ -95,7 +95,7 @@ def test_a_file_of_ones_own_is_read_and_its_folders_are_beside_it(tmp_path: Path
         ('"folder",', '"floppy",', r"models\[0\]\.source"),
         ('"fp32"', '"fp8"', r"models\[0\]\.weights.*'bf16'"),
         ('"mine"', '"My Model"', r"models\[0\]\.id"),
-        ("lazy = true", "lazy = [", "is not valid TOML"),
+        ("lazy = true", "lazy = [", "not_toml"),
     ],
 )
 def test_a_mistake_is_told_with_file_and_field(tmp_path: Path, find: str, put: str, told: str) -> None:
@@ -182,12 +182,12 @@ def test_an_address_at_which_one_could_be_is_taken_and_can_be_asked(tmp_path: Pa
 
 
 def test_two_models_with_one_id_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(InvalidRequest, match="mine is used twice"):
+    with pytest.raises(InvalidRequest, match=r"used_twice.*mine"):
         load_catalogue(written(tmp_path, OWN + OWN))
 
 
 def test_an_unknown_catalogue_is_refused_with_those_that_exist(tmp_path: Path) -> None:
-    with pytest.raises(InvalidRequest, match="use one of demo, gemma, or the path of a TOML file"):
+    with pytest.raises(InvalidRequest, match=r"unreadable_catalogue.*known=demo, gemma"):
         load_catalogue(tmp_path / "absent.toml")
 
 
@@ -196,7 +196,7 @@ def test_prices_are_settings() -> None:
 
     assert [model.price.per_reply for model in catalogue.values()] == [1, 7]
     assert catalogue[ModelId("demo-pro")].max_reply_tokens == 512
-    with pytest.raises(InvalidRequest, match="no model is called other; the catalogue has: demo-mini, demo-pro"):
+    with pytest.raises(InvalidRequest, match=r"models_not_in_catalogue.*names=other, known=demo-mini, demo-pro"):
         domain_catalogue(load_catalogue("demo"), {ModelId("other"): Price(per_reply=1)})
 
 
@@ -214,5 +214,5 @@ def test_no_reply_can_cost_more_than_a_wallet_can_own(part: str) -> None:
         if allowed:
             assert domain_catalogue(specs, {specs[0].id: price})[specs[0].id].price == price
             continue
-        with pytest.raises(InvalidRequest, match="price of demo-mini: would make its longest reply cost"):
+        with pytest.raises(InvalidRequest, match=r"^price of demo-mini: price_too_high"):
             domain_catalogue(specs, {specs[0].id: price})

@@ -13,6 +13,7 @@ import threading
 import time
 import tracemalloc
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import psycopg
@@ -126,7 +127,7 @@ async def test_work_that_never_stops_colliding_is_told_of_in_the_end(store: Post
 async def test_a_row_held_for_too_long_by_somebody_else_is_told_of(store: PostgresStore, url: str) -> None:
     with psycopg.connect(url) as other:
         other.execute("SELECT * FROM wallets WHERE id = 'wallet-alice' FOR UPDATE")
-        with pytest.raises(StoreUnavailable, match="has held what this one needs for too long"):
+        with pytest.raises(StoreUnavailable, match="lock_timeout"):
             await store.write(hold_one)
         assert await held(store) == 0
         other.rollback()
@@ -134,7 +135,7 @@ async def test_a_row_held_for_too_long_by_somebody_else_is_told_of(store: Postgr
 
 
 async def test_a_statement_that_takes_too_long_is_told_of(store: PostgresStore) -> None:
-    with pytest.raises(StoreUnavailable, match="took too long over a statement"):
+    with pytest.raises(StoreUnavailable, match="statement_timeout"):
         await store.read(lambda snapshot: snapshot.wallets._connection.command("SELECT pg_sleep(9)"))  # type: ignore[attr-defined]
     assert await held(store) == 0
 
@@ -295,7 +296,7 @@ async def test_the_largest_amounts_and_the_finest_moments_are_kept(store: Postgr
 
 
 async def test_a_snapshot_cannot_write(store: PostgresStore) -> None:
-    with pytest.raises(StoreUnavailable, match="cannot be written to"):
+    with pytest.raises(StoreUnavailable, match="server_read_only"):
         await store.read(lambda snapshot: snapshot.wallets.save(new_wallet()))  # type: ignore[attr-defined]
 
 
@@ -373,7 +374,7 @@ async def test_a_connection_lost_at_the_commit_is_told_and_all_or_nothing_is_kep
 ) -> None:
     store = await on_a_line(line, url)
     line.cut("COMMIT\0", heard=kept)  # READ COMMITTED ends in another way
-    with pytest.raises(StoreUnavailable, match="connection to the database was lost"):
+    with pytest.raises(StoreUnavailable, match="connection_lost"):
         await store.write(hold_one)
     assert line.cuts == 1
     deadline = time.monotonic() + 5
@@ -395,7 +396,7 @@ async def test_a_server_that_stands_still_holds_nobody_for_ever(url: str) -> Non
         assert done == {behind}, "what nobody has begun with is refused in its time"
         with pytest.raises(StoreUnavailable, match="waited too long for its turn"):
             await behind
-        with pytest.raises(StoreUnavailable, match="connection to the database was lost"):
+        with pytest.raises(StoreUnavailable, match="connection_lost"):
             await asyncio.wait_for(began, 20)
     finally:
         os.kill(backend, signal.SIGCONT)
@@ -417,7 +418,7 @@ async def test_who_gets_no_connection_leaves_the_work_to_those_who_have_one(url:
 
 async def test_a_database_that_refuses_is_not_called_unreachable(url: str) -> None:
     store = PostgresStore(make_url(url).set(database="none_of_that_name"), writers=1)
-    with pytest.raises(StoreUnavailable, match="refuses the connection"):
+    with pytest.raises(StoreUnavailable, match="connection_refused"):
         await store.write(add_person)
     await store.close()
 
@@ -443,7 +444,7 @@ async def test_a_server_that_comes_back_is_found_again(caplog: pytest.LogCapture
     server.kill()
     with caplog.at_level(logging.DEBUG, "chatbill"):
         for attempt in (store.write(hold_one), held(store)):
-            with pytest.raises(StoreUnavailable, match="cannot be reached") as caught:
+            with pytest.raises(StoreUnavailable, match="server_unreachable") as caught:
                 await asyncio.wait_for(attempt, 5)
             assert "s3cret" not in f"{caught.value!r} {caught.value.__cause__!r} {caught.value.__context__!r}"
     assert "s3cret" not in caplog.text
@@ -456,7 +457,7 @@ async def test_a_server_that_comes_back_is_found_again(caplog: pytest.LogCapture
 
 async def test_a_server_that_refuses_is_told_of_without_the_password() -> None:
     store = open_store("postgresql://alice:s3cret@127.0.0.1:1/chatbill")
-    with pytest.raises(StoreUnavailable, match=r"cannot be reached.*CHATBILL_DATABASE_URL") as caught:
+    with pytest.raises(StoreUnavailable, match="server_unreachable") as caught:
         await store.write(hold_one)
     assert "s3cret" not in str(caught.value)
     await store.close()

@@ -122,7 +122,7 @@ def test_a_step_that_fails_leaves_nothing_behind(url: str) -> None:
 def test_what_is_no_database_is_refused_in_words(url: str) -> None:
     path_of(url).parent.mkdir()
     path_of(url).write_bytes(b"Dear diary, " * 1_000)
-    with pytest.raises(StoreUnavailable, match="is no database at all"):
+    with pytest.raises(StoreUnavailable, match="not_a_database"):
         schema.upgrade(url)
 
 

@@ -22,6 +22,7 @@ from chatbill.adapters.persistence.sqlite.place import Place
 from chatbill.application.maintenance.write_check import WriteCheck
 from chatbill.application.ports.repositories.interactions import HistoryFilter
 from chatbill.application.ports.store import StoreUnavailable, Transaction
+from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import InvariantViolation
 from chatbill.testing import CountingIds
 from tests.contract.stores import ALICE, PURSE, TALK, add_person, add_running, fresh_database, later, new_wallet
@@ -166,7 +167,7 @@ async def test_another_process_that_holds_the_database_is_waited_for_and_then_to
 ) -> None:
     other = connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    with pytest.raises(StoreUnavailable, match="Another process has held the database"):
+    with pytest.raises(StoreUnavailable, match="database_locked"):
         await store.write(grow)
     assert await held(store) == 0
     other.execute("COMMIT")
@@ -195,7 +196,7 @@ async def test_a_full_disk_keeps_nothing_says_so_and_is_got_over(path: Path) -> 
 
     results = await asyncio.gather(*map(try_to_talk, range(5)), return_exceptions=True)
     assert {type(result) for result in results} == {StoreUnavailable}
-    assert "The disk is full" in str(results[0])
+    assert "disk_full" in str(results[0])
     assert isinstance(results[0], StoreUnavailable)
     assert results[0].__cause__ is not None
     # The connection was given up, and with it the small disk.
@@ -217,7 +218,7 @@ async def test_a_small_write_notices_a_disk_without_room_and_leaves_nothing(stor
         raw.execute("PRAGMA max_page_count = 1")
 
     await store.write(fill_the_disk)
-    assert await check() == "The disk is full. Free some space; nothing that was confirmed is lost."
+    assert await check() == Description("disk_full")
     # The connection was given up, and with it the small disk.
     assert await check() is None
     assert connect(path).execute("SELECT count(*) FROM write_checks").fetchone() == (0,)
@@ -275,7 +276,7 @@ async def test_a_file_that_is_no_database_is_told_of_in_words(tmp_path: Path) ->
     path.write_bytes(b"Dear diary, " * 1_000)
     store = SqliteStore(path)
     for attempt in (store.write(grow), store.read(lambda snapshot: snapshot.wallets.get(PURSE))):
-        with pytest.raises(StoreUnavailable, match="is no database at all") as caught:
+        with pytest.raises(StoreUnavailable, match="not_a_database") as caught:
             await attempt
         assert caught.value.__cause__ is not None
     await store.close()

@@ -19,6 +19,7 @@ from chatbill.domain.billing.wallets import Wallet
 from chatbill.domain.chat.catalogue import Catalogue, Model, Tier
 from chatbill.domain.chat.conversations import Role, Turn
 from chatbill.domain.chat.interactions import Outcome
+from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import (
     ChatbillError,
     IdempotencyMismatch,
@@ -35,7 +36,6 @@ from chatbill.domain.shared.errors import (
 )
 from chatbill.domain.shared.idempotency import IdempotencyRecord
 from chatbill.domain.shared.ids import ConversationId, ModelId
-from chatbill.entrypoints.web.texts import render
 from tests.kit.engines import ControlledEngine, ControlledGeneration
 from tests.kit.support import CATALOGUE, World, world
 
@@ -153,7 +153,7 @@ async def test_a_failure_is_never_charged_whatever_was_delivered(error: Exceptio
     end = (await events_of(reply))[-1]
     assert isinstance(end, Failed)
     assert (end.code, end.interaction.outcome, end.interaction.credits_charged) == (code, Outcome.FAILED, 0)
-    assert "secret" not in render(end.detail)
+    assert "secret" not in str(end.description)
     assert (await here.wallet()).available == 100
     await here.assert_books_agree()
 
@@ -185,7 +185,7 @@ async def test_a_reply_without_a_word_is_a_failure_and_free(pieces: list[tuple[s
     end = await reply.finished()
     assert isinstance(end, Failed)
     assert (end.code, end.interaction.credits_charged) == ("generation_failed", 0)
-    assert render(end.detail) == "The model wrote nothing; nothing was charged. Ask again, or in other words."
+    assert end.description == Description("empty_reply")
     assert (await here.wallet()).available == 100
     await here.assert_books_agree()
 
@@ -207,7 +207,7 @@ async def test_a_first_token_that_does_not_come_in_time_ends_the_reply_unpaid() 
     end = (await events_of(reply))[-1]
     assert isinstance(end, Failed)
     assert (end.code, end.interaction.outcome) == ("generation_timeout", Outcome.TIMED_OUT)
-    assert render(end.detail) == "No first word within 0.05 s; nothing was charged. Try again or ask for less."
+    assert end.description == Description.of("generation_timeout", what="first_word", after_s=0.05)
     assert here.engine.last.closed
     assert (await here.wallet()).available == 100
     await here.assert_books_agree()
@@ -229,7 +229,7 @@ async def test_a_model_that_is_thinking_has_begun_and_costs_nothing_until_it_spe
     assert (await stopped.finished()).interaction.credits_charged == 0
     end = await late.finished()
     assert isinstance(end, Failed)
-    assert render(end.detail).startswith("No whole reply within 0.4 s")
+    assert end.description == Description.of("generation_timeout", what="reply", after_s=0.4)
     await here.assert_books_agree()
 
 
@@ -243,14 +243,14 @@ async def test_once_the_first_token_is_there_only_the_deadline_counts() -> None:
     assert isinstance((await events_of(first))[-1], Completed)
     end = (await events_of(second))[-1]
     assert isinstance(end, Failed)
-    assert render(end.detail).startswith("No whole reply within 0.25 s")
+    assert end.description == Description.of("generation_timeout", what="reply", after_s=0.25)
     await here.assert_books_agree()
 
 
 async def test_one_person_has_only_so_many_replies_at_once_and_another_is_not_hindered() -> None:
     here = await scene(per_user=2)
     replies = [await here.send(), await here.send()]
-    with pytest.raises(RateLimited, match="2 of your replies are being written") as refused:
+    with pytest.raises(RateLimited, match=r"^too_many_replies\(.*max=2\)$") as refused:
         await here.send()
     bob = Scene(here.world, here.engine, await here.world.person("bob"))
     await (await bob.send()).abandon()

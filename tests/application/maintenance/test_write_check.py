@@ -12,10 +12,11 @@ import pytest
 from chatbill.adapters.memory import MemoryStore
 from chatbill.application.maintenance.write_check import WriteCheck
 from chatbill.application.ports.store import Snapshot, StoreUnavailable, Transaction
+from chatbill.domain.shared.descriptions import Description
 from chatbill.testing import CountingIds
 
 T = TypeVar("T")
-FULL = StoreUnavailable("The disk is full. Free some space. (/var/lib/x: no space)", advice="The disk is full.")
+FULL = StoreUnavailable("/var/lib/x: no space", advice=Description("disk_full"))
 
 
 class TroubledStore(MemoryStore):
@@ -57,10 +58,10 @@ async def test_trouble_is_not_tried_more_often_either_and_is_over_when_a_write_w
     store = TroubledStore()
     check = WriteCheck(store, CountingIds(), every_s=0.2)
     store.trouble = FULL
-    assert [await check() for _ in range(20)] == ["The disk is full."] * 20
+    assert [await check() for _ in range(20)] == [Description("disk_full")] * 20
     assert store.writes == 1
     store.trouble = None
-    assert await check() == "The disk is full."
+    assert await check() == Description("disk_full")
     await asyncio.sleep(0.25)
     assert await check() is None
     assert store.writes == 2
@@ -71,7 +72,7 @@ async def test_what_cannot_be_read_is_seen_at_once_and_not_written_to() -> None:
     check = WriteCheck(store, CountingIds())
     assert await check() is None
     store.unreadable = StoreUnavailable("postgresql://alice:secret@db is down")
-    assert await check() == "It does not work; the service's log has the cause."
+    assert await check() == Description("store_failing")
     store.unreadable = None
     assert await check() is None
     assert store.writes == 1
@@ -82,7 +83,7 @@ async def test_a_write_that_hangs_is_given_up_and_asked_for_once() -> None:
     store.hangs = True
     check = WriteCheck(store, CountingIds(), timeout_s=0.1)
     answers = await asyncio.wait_for(asyncio.gather(check(), check()), 1)
-    assert list(answers) == ["It takes longer than 0.1 s. Look what keeps it busy, and whether its disk works."] * 2
+    assert list(answers) == [Description.of("store_slow", after_s=0.1)] * 2
     assert store.writes == 1
 
 
@@ -92,7 +93,7 @@ async def test_one_who_does_not_wait_takes_nothing_from_the_others() -> None:
     check = WriteCheck(store, CountingIds(), timeout_s=0.1)
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(check(), 0.01)
-    assert "takes longer" in str(await check())
+    assert await check() == Description.of("store_slow", after_s=0.1)
     assert store.writes == 1
 
 

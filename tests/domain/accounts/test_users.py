@@ -9,15 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatbill.domain.accounts.users import checked_account, name_key
+from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import InvalidRequest
 
 GOOD = {"username": "alice", "email": "alice@example.org", "password": "correct horse"}
 
 
-def faults(**changed: str) -> dict[str, str]:
+def faults(**changed: str) -> dict[str, Description]:
     with pytest.raises(InvalidRequest) as refused:
         checked_account(**(GOOD | changed))
-    return {error.field: error.message for error in refused.value.errors}
+    return {error.field: error.description for error in refused.value.errors}
 
 
 @pytest.mark.parametrize("username", ["alice", "Álice-1", "алиса", "a.b_c", "x" * 32])

@@ -156,9 +156,7 @@ def test_a_refusal_says_what_is_needed_what_there_is_and_what_to_do() -> None:
         "Not enough credits: this reply needs 3 credits and you have 1 credit. "
         "Choose “Add credits” at the top of the page."
     )
-    assert (
-        rendering.refusal_text(InvalidRequest.of("message", "must not be empty")) == "This message must not be empty."
-    )
+    assert rendering.refusal_text(InvalidRequest.of("message", "empty")) == "This message must not be empty."
     assert "nothing was charged" in rendering.refusal_text(Overloaded())
 
 

@@ -32,7 +32,7 @@ _DIRECTIVE = re.compile(
     r"\[\[(?:(?P<wait>sleep|pause):(?P<seconds>\d+(?:\.\d+)?)"
     r"|tokens:(?P<tokens>\d+)|fail:(?P<fail>before|after:\d+)|(?P<oom>oom))\]\]"
 )
-_CLOSED = "The service is stopping; nothing was charged. Try again shortly."
+_CLOSED = "engine_stopping"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

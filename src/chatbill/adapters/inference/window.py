@@ -29,11 +29,7 @@ def fit_window(turns: Sequence[Turn], *, encode: Callable[[Sequence[Turn]], Enco
     best = prompt(1)
     if best is None:
         size = len(encode((*system, *turns[starts[0] :])))
-        raise TooLarge.of(
-            "message",
-            f"takes {size} tokens and this model can read {max(0, budget)} beside its reply; "
-            "shorten the message or ask for a shorter reply",
-        )
+        raise TooLarge.of("message", "prompt_too_long", tokens=size, max=max(0, budget))
     low, high = 1, len(starts) + 1
     step = 2
     while low + 1 < high:

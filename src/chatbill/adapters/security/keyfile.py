@@ -9,15 +9,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from chatbill.domain.shared.errors import ChatbillError
+from chatbill.domain.shared.errors import ReasonedError
 
 NEW_KEY_BYTES: Final = 48
 MIN_KEY_BYTES: Final = 32
 OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
 
-class KeyFileError(ChatbillError):
-    """The key file cannot be used or made; the text says why and what to do."""
+class KeyFileError(ReasonedError):
+    """The key file cannot be used or made; the reason says why."""
 
     code = "key_file"
 
@@ -43,19 +43,12 @@ def _read(path: Path) -> bytes:
     except FileNotFoundError:
         raise
     except OSError as error:
-        raise KeyFileError(f"The key file {path} cannot be read: {error.strerror}.") from error
+        raise KeyFileError("key_file_unreadable", path=str(path), cause=error.strerror) from error
     # Windows guards the file by the folder's access list and has no such mode.
     if os.name == "posix" and mode & OTHERS:
-        raise KeyFileError(
-            f"The key file {path} can be read by others (mode {mode:04o}), so its key may be known to them. "
-            f"Delete it and a new key will be made, which signs everybody out; "
-            f"or, if you are sure that nobody read it: chmod 600 {path}"
-        )
+        raise KeyFileError("key_file_exposed", path=str(path), mode=f"{mode:04o}")
     if len(key) < MIN_KEY_BYTES:
-        raise KeyFileError(
-            f"The key file {path} holds {len(key)} bytes and needs at least {MIN_KEY_BYTES}. "
-            "Delete it and a new key will be made, which signs everybody out."
-        )
+        raise KeyFileError("key_file_too_short", path=str(path), size=len(key), min=MIN_KEY_BYTES)
     return key
 
 
@@ -75,7 +68,4 @@ def _make(path: Path) -> None:
         finally:
             mine.unlink()
     except OSError as error:
-        raise KeyFileError(
-            f"The key file {path} cannot be made: {error.strerror}. "
-            "Make the folder writable, or set CHATBILL_SECRET_KEY to at least 32 random characters."
-        ) from error
+        raise KeyFileError("key_file_not_writable", path=str(path), cause=error.strerror) from error

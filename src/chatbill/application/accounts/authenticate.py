@@ -36,4 +36,4 @@ class Authenticate:
 
         if principal := await self.store.read(query):
             return principal
-        raise Unauthenticated("This session has ended. Sign in again.")
+        raise Unauthenticated("session_ended")

@@ -6,7 +6,6 @@ import logging
 from dataclasses import dataclass, replace
 
 from chatbill.application.accounts.principal import Principal
-from chatbill.application.accounts.spending_caps import DEAD_KEY
 from chatbill.application.ports.clock import Clock
 from chatbill.application.ports.store import Snapshot, Store, StoreUnavailable, Transaction
 from chatbill.application.ports.tokens import Tokens
@@ -33,7 +32,7 @@ class AuthenticateKey:
         """Find the key by its id, and compare what is kept of its secret."""
         parts = key_parts(text)
         if parts is None:
-            raise Unauthenticated(DEAD_KEY)
+            raise Unauthenticated("api_key_invalid")
         now = self.clock()
         digest = self.tokens.digest(parts.secret)
 
@@ -46,7 +45,7 @@ class AuthenticateKey:
 
         found = await self.store.read(query)
         if found is None:
-            raise Unauthenticated(DEAD_KEY)
+            raise Unauthenticated("api_key_invalid")
         key, principal = found
         if key.is_use_worth_noting(now):
             await self._note_use(key)

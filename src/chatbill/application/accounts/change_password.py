@@ -42,11 +42,11 @@ class ChangePassword:
         checked_password(change.new, username=principal.username, email=principal.email, field="new_password")
         user = await self.store.read(lambda snapshot: snapshot.users.get(principal.user_id))
         if user is None:
-            raise NotFound("This account")
+            raise NotFound("account")
         checked_hash = user.password_hash
         await self.rate_limits.hit(self.failures, principal.user_id)
         if not (await self.passwords.verify(change.current, checked_hash)).ok:
-            raise InvalidCredentials("The current password is not right.")
+            raise InvalidCredentials("wrong_current_password")
         await self.rate_limits.forget(self.failures, principal.user_id)
         new_hash = await self.passwords.hash(change.new)
         now = self.clock()
@@ -54,7 +54,7 @@ class ChangePassword:
         def work(tx: Transaction) -> None:
             user = tx.users.lock(principal.user_id)
             if user is None or user.password_hash != checked_hash:
-                raise InvalidCredentials("The current password is not right.")
+                raise InvalidCredentials("wrong_current_password")
             user.password_hash = new_hash
             tx.users.save(user)
             for session in tx.sessions.live_of(user.id):

@@ -40,4 +40,4 @@ class Principal:
 def require_sign_in(principal: Principal) -> None:
     """Raise `Forbidden` for an API key: keys spend credits, and neither buy them nor change the account."""
     if principal.api_key_id is not None:
-        raise Forbidden("An API key may not do this. Sign in, and send the access token.")
+        raise Forbidden("api_key_not_allowed")

@@ -22,7 +22,7 @@ class ReadAccount:
         def query(snapshot: Snapshot) -> Account:
             user, wallet = snapshot.users.get(principal.user_id), snapshot.wallets.get(principal.wallet_id)
             if user is None or wallet is None:
-                raise NotFound("This account")
+                raise NotFound("account")
             return Account.of(user, wallet)
 
         return await self.store.read(query)

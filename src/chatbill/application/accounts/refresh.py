@@ -31,7 +31,7 @@ class Refresh:
     async def __call__(self, refresh_token: str) -> SignedIn:
         """Spend the token and make the next one in one transaction."""
         if len(refresh_token) > MAX_TOKEN_CHARS:
-            raise Unauthenticated("This refresh token was not made here. Sign in again.")
+            raise Unauthenticated("refresh_token_unknown")
         now = self.clock()
         digest, secret = self.tokens.digest(refresh_token), self.tokens.new_secret()
 
@@ -41,13 +41,13 @@ class Refresh:
             session = tx.sessions.lock(token.session_id) if token else None
             token = tx.sessions.token(digest)
             if token is None or session is None or session.ended_at:
-                return Unauthenticated("This refresh token is not good any more. Sign in again.")
+                return Unauthenticated("refresh_token_ended")
             if not session.is_live(now):
-                return TokenExpired("The session has expired. Sign in again.")
+                return TokenExpired("session_expired")
             if token.is_spent:
                 session.end(SessionEnd.REFRESH_REUSED, at=now)
                 tx.sessions.save(session)
-                return Unauthenticated("This refresh token was used before, so its session was ended. Sign in again.")
+                return Unauthenticated("refresh_token_reused")
             user = tx.users.get(session.user_id)
             if user is None or not user.is_enabled:
                 return Unauthenticated()

@@ -76,7 +76,7 @@ class Register:
         account = checked_account(registration.username, registration.email, registration.password)
         if registration.role is UserRole.USER:
             if not self.is_open:
-                raise Forbidden("Registration is closed here. Ask the operator for an account.")
+                raise Forbidden("registration_closed")
             await self.rate_limits.hit(self.limit, registration.address)
         await self._refuse_taken(account)
         user = User(

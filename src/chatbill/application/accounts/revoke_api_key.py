@@ -29,7 +29,7 @@ class RevokeApiKey:
         def work(tx: Transaction) -> None:
             key = tx.api_keys.lock(key_id)
             if key is None or key.user_id != principal.user_id:
-                raise NotFound("This API key")
+                raise NotFound("api_key")
             if key.revoked_at is None:
                 key.revoke(at=now, by=principal.user_id)
                 tx.api_keys.save(key)

@@ -91,7 +91,7 @@ class SignIn:
             if user is None or user.password_hash != checked.password_hash:
                 raise InvalidCredentials
             if not user.is_enabled:
-                raise Forbidden("This account is disabled. Ask the operator why.")
+                raise Forbidden("account_disabled")
             if fresh_hash:
                 user.password_hash = fresh_hash
                 tx.users.save(user)

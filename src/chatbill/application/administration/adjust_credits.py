@@ -37,7 +37,7 @@ class AdjustCredits:
         def work(tx: Transaction) -> LedgerEntry:
             user = tx.users.get(user_id)
             if user is None:
-                raise NotFound("This user")
+                raise NotFound("user")
             wallet = tx.wallets.lock(user.wallet_id)
             if earlier := once(tx, principal, order, "adjust_credits", entry_id, now, target=user_id, amount=amount):
                 return earlier

@@ -28,14 +28,14 @@ class AdminAction:
         checked_key(self.idempotency_key)
         reason = " ".join(self.reason.split())
         if not reason or len(reason) > MAX_REASON_CHARS or not reason.isprintable():
-            raise InvalidRequest.of("reason", f"must be 1 to {MAX_REASON_CHARS} printable characters")
+            raise InvalidRequest.of("reason", "not_printable", min=1, max=MAX_REASON_CHARS)
         return reason
 
 
 def require_admin(principal: Principal) -> None:
     """Raise `Forbidden` unless this is an administrator."""
     if principal.role is not UserRole.ADMIN:
-        raise Forbidden("Only an administrator may do this.")
+        raise Forbidden("admin_only")
 
 
 def once(

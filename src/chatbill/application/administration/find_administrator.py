@@ -28,5 +28,5 @@ class FindAdministrator:
 
         user = await self.store.read(query)
         if user is None or not user.is_enabled or user.role is not UserRole.ADMIN:
-            raise Forbidden(f"No administrator is called {login}. Make one with: chatbill admin create")
+            raise Forbidden("administrator_unknown", login=login)
         return Principal.of(user)

@@ -37,7 +37,7 @@ class ListKeysOfUser:
         def query(snapshot: Snapshot) -> list[KeyRecord]:
             user = snapshot.users.by_login(name_key(login))
             if user is None:
-                raise NotFound(f"The user {login}")
+                raise NotFound("user", login)
 
             def record(key: ApiKey) -> KeyRecord:
                 month = snapshot.api_keys.month(key.id, month_start(now))

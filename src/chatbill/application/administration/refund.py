@@ -38,13 +38,13 @@ class Refund:
         def work(tx: Transaction) -> LedgerEntry:
             interaction = tx.interactions.get(interaction_id)
             if interaction is None:
-                raise NotFound("This interaction")
+                raise NotFound("interaction")
             wallet = tx.wallets.lock(interaction.wallet_id)
             if earlier := once(tx, principal, order, "refund", entry_id, now, target=interaction_id, amount=amount):
                 return earlier
             hold = tx.holds.get(interaction.hold_id)
             if hold is None or hold.refundable == 0:
-                raise Conflict("Nothing is left to refund: this was not charged, or was given back already.")
+                raise Conflict("nothing_to_refund")
             description = Description.of("by_hand", reason=reason)
             cause = Cause(description=description, subject=hold.subject, hold_id=hold.id, author=principal.user_id)
             given = hold.refundable if amount is None else amount

@@ -52,7 +52,7 @@ class RevokeKeys:
         def revoked(tx: Transaction, key_id: ApiKeyId) -> RevokedKey:
             key = tx.api_keys.lock(key_id)
             if key is None:
-                raise NotFound(f"The API key {PREFIX}{key_id}")
+                raise NotFound("api_key", f"{PREFIX}{key_id}")
             was_revoked = key.revoked_at is not None
             if not was_revoked:
                 key.revoke(at=now, by=principal.user_id, why=reason)
@@ -75,6 +75,6 @@ def _ids_of(tx: Transaction, login: str | None) -> Iterator[ApiKeyId]:
     # Locked, so that no key is made between the look and the end of this.
     owner: User | None = tx.users.lock(found.id) if found else None
     if owner is None:
-        raise NotFound(f"The user {login}")
+        raise NotFound("user", login)
     for key in tx.api_keys.of_user(owner.id):
         yield key.id

@@ -73,7 +73,7 @@ class Charges:
             raise
         if not 0 <= charge.cost <= most:
             await asyncio.shield(self.settle(charge.hold, 0))
-            raise InvalidRequest.of("cost", f"must be 0 to {most}; nothing was charged")
+            raise InvalidRequest.of("cost", "out_of_range", min=0, max=most)
         charge.entry = await asyncio.shield(self.settle(charge.hold, charge.cost))
 
     async def settle(self, hold: Hold, cost: int) -> LedgerEntry | None:

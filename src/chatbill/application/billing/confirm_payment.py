@@ -33,7 +33,7 @@ class ConfirmPayment:
         now, entry_id = self.clock(), EntryId(self.new_id())
         known = await self.store.read(lambda snapshot: snapshot.payments.get(event.payment_id))
         if known is None:
-            raise NotFound("This payment")
+            raise NotFound("payment")
         return await self.store.write(lambda tx: _record(tx, known, event, entry_id=entry_id, at=now))
 
 

@@ -70,7 +70,7 @@ class PlaceOrder:
             return self.prices.package(order.package)
         if order.amount is not None and order.package is None:
             return self.prices.amount(order.amount)
-        raise InvalidRequest.of("package", "give either a package or an amount")
+        raise InvalidRequest.of("package", "package_or_amount")
 
     async def _record(self, principal: Principal, order: Order, package: Package) -> Payment:
         """Return the payment that stands for this order: a new one, or the first one with this key."""

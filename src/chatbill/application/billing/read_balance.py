@@ -20,5 +20,5 @@ class ReadBalance:
         """A copy of the wallet; raises `NotFound` if the account is gone."""
         wallet = await self.store.read(lambda snapshot: snapshot.wallets.get(principal.wallet_id))
         if wallet is None:
-            raise NotFound("This wallet")
+            raise NotFound("wallet")
         return wallet

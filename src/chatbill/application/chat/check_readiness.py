@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from chatbill.application.chat.list_models import ListModels
 from chatbill.application.maintenance.write_check import WriteCheck
+from chatbill.domain.shared.descriptions import Description
 
 SILENT = "It has not written a token for too long; the service's log has the cause."
 
@@ -18,7 +19,7 @@ class Readiness:
     `unhealthy` why those do not work that should. `unavailable` says why those cannot be asked that cannot.
     """
 
-    trouble: str | None
+    trouble: Description | None
     models: dict[str, bool]
     unhealthy: dict[str, str] = field(default_factory=dict)
     unavailable: dict[str, str] = field(default_factory=dict)

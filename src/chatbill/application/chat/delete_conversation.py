@@ -27,9 +27,9 @@ class DeleteConversation:
         def work(tx: Transaction) -> None:
             conversation = tx.conversations.lock(conversation_id)
             if conversation is None or conversation.user_id != principal.user_id:
-                raise NotFound("This conversation")
+                raise NotFound("conversation")
             if tx.interactions.is_running_in(conversation_id):
-                raise Conflict("A reply is being written in this conversation. Stop it first, then delete.")
+                raise Conflict("reply_being_written")
             conversation.rename(ERASED_TITLE, at=now)
             conversation.delete(at=now)
             tx.conversations.save(conversation)

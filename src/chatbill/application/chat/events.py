@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from chatbill.domain.chat.interactions import Interaction, Outcome
+from chatbill.domain.chat.interactions import REPLY_LOST, Interaction, Outcome
 from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.ids import ConversationId, InteractionId, ModelId
 
@@ -57,22 +57,20 @@ class Stopped:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failed:
-    """There is no whole reply and nothing was charged. `code` is an error's stable word, `detail` describes it.
+    """There is no whole reply and nothing was charged.
 
-    `retry_after_s` is what the error said of it, where it was heard.
+    `code` is the stable code of the error that ended it, `description` is what a person is told. `retry_after_s` is
+    the error's, where this process saw the error.
     """
 
     interaction: Interaction
     code: str
-    detail: Description
+    description: Description
     retry_after_s: int | None = None
 
 
 End = Completed | Stopped | Failed
 Event = Accepted | Delta | End
-
-
-_LOST = Description.of("text", text="The reply was lost; nothing was charged.")
 
 
 def end_of(interaction: Interaction) -> End:
@@ -86,5 +84,5 @@ def end_of(interaction: Interaction) -> End:
             return Failed(
                 interaction=interaction,
                 code=interaction.error_code or "internal_error",
-                detail=interaction.error_detail or _LOST,
+                description=interaction.error_detail or REPLY_LOST,
             )

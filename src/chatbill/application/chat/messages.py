@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 from chatbill.application.ports.rate_limits import Limit
 from chatbill.domain.chat.conversations import Turn, checked_history, checked_message, checked_text
+from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import FieldError, InvalidRequest
 from chatbill.domain.shared.idempotency import checked_key, fingerprint_of
 from chatbill.domain.shared.ids import ConversationId
 
-MAX_TEMPERATURE = 2.0
+MAX_TEMPERATURE = 2
 MAX_STOPS = 4
 MAX_STOP_CHARS = 256
 SEEDS = range(-(2**63), 2**63)
@@ -69,20 +70,19 @@ class Message:
         if self.history is not None:
             checked_history(self.history, max_chars=max_chars)
             if self.conversation_id is not None:
-                raise InvalidRequest.of("history", "cannot come with a conversation that is kept here")
+                raise InvalidRequest.of("history", "history_with_conversation")
         errors = []
         if self.max_tokens is not None and self.max_tokens < 1:
-            errors.append(FieldError("max_tokens", "must be at least 1"))
+            errors.append(FieldError("max_tokens", Description.of("too_small", min=1)))
         if self.temperature is not None and not 0 <= self.temperature <= MAX_TEMPERATURE:
-            errors.append(FieldError("temperature", f"must be 0 to {MAX_TEMPERATURE:g}"))
+            errors.append(FieldError("temperature", Description.of("out_of_range", min=0, max=MAX_TEMPERATURE)))
         if self.top_p is not None and not 0 < self.top_p <= 1:
-            errors.append(FieldError("top_p", "must be over 0 and at most 1"))
+            errors.append(FieldError("top_p", Description.of("probability_out_of_range")))
         if self.seed is not None and self.seed not in SEEDS:
-            errors.append(FieldError("seed", "must be a whole number of 64 bits"))
+            errors.append(FieldError("seed", Description.of("not_64_bits")))
         if len(self.stop) > MAX_STOPS or not all(0 < len(stop) <= MAX_STOP_CHARS for stop in self.stop):
-            errors.append(
-                FieldError("stop", f"must be at most {MAX_STOPS} strings of 1 to {MAX_STOP_CHARS} characters")
-            )
+            rule = Description.of("stop_strings_out_of_range", max_count=MAX_STOPS, max_length=MAX_STOP_CHARS)
+            errors.append(FieldError("stop", rule))
         if errors:
             raise InvalidRequest(*errors)
         for stop in self.stop:

@@ -36,7 +36,7 @@ class ReadConversation:
         def query(snapshot: Snapshot) -> tuple[Conversation, list[Interaction]]:
             conversation = snapshot.conversations.get(conversation_id)
             if conversation is None or conversation.user_id != principal.user_id:
-                raise NotFound("This conversation")
+                raise NotFound("conversation")
             rows = snapshot.interactions.of_conversation(conversation_id, after=after, limit=limit + 1)
             return conversation, rows
 

@@ -27,7 +27,7 @@ class RenameConversation:
         def work(tx: Transaction) -> Conversation:
             conversation = tx.conversations.lock(conversation_id)
             if conversation is None or conversation.user_id != principal.user_id:
-                raise NotFound("This conversation")
+                raise NotFound("conversation")
             conversation.rename(title, at=now)
             tx.conversations.save(conversation)
             return conversation

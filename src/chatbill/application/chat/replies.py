@@ -27,8 +27,6 @@ from chatbill.domain.shared.errors import (
 )
 from chatbill.domain.shared.ids import InteractionId, ModelId, UserId
 
-UNSETTLED = "The reply could not be stored. Whether it was charged will show in your history; nothing is charged twice."
-WROTE_NOTHING = "The model wrote nothing; nothing was charged. Ask again, or in other words."
 BEGIN_TIMEOUT_S = 15.0
 """How long a stopping service waits for messages that are just being accepted."""
 RESTART_S = 5
@@ -139,7 +137,7 @@ class Reply:
         except Exception:  # noqa: BLE001 - whatever broke, those who watch must hear an end
             _log.exception("reply %s could not be settled; the sweep will release its hold", self._interaction.id)
             end = Failed(
-                interaction=self._interaction, code="store_unavailable", detail=Description.of("text", text=UNSETTLED)
+                interaction=self._interaction, code="store_unavailable", description=Description("reply_unsettled")
             )
         self._events.put_nowait(end)
         return end
@@ -185,7 +183,7 @@ class Reply:
         if error is None:
             if self._may_be_empty or any(self._text):
                 return self._ending(Outcome.COMPLETED)
-            error = GenerationFailed(WROTE_NOTHING)
+            error = GenerationFailed("empty_reply")
         _log.error("reply %s failed", self._interaction.id, exc_info=error)
         if not isinstance(error, ChatbillError):
             error = GenerationFailed()
@@ -206,7 +204,7 @@ class Reply:
     def _too_late(self) -> GenerationTimeout:
         if self._begun.done() or self._first_token_s == self._deadline_s:
             return GenerationTimeout(after_s=self._deadline_s)
-        return GenerationTimeout(after_s=self._first_token_s, what="first word")
+        return GenerationTimeout(after_s=self._first_token_s, what="first_word")
 
     def _ending(self, outcome: Outcome, error: ChatbillError | None = None) -> Ending:
         told = self._generation.completion_tokens if outcome is Outcome.COMPLETED else None
@@ -237,11 +235,9 @@ class Replies:
         begin or are written as one person may have.
         """
         if self._closed:
-            raise ModelUnavailable(model, "the service is stopping; try again in a moment", retry_after_s=RESTART_S)
+            raise ModelUnavailable(model, Description("service_stopping"), retry_after_s=RESTART_S)
         if self._per_user and self._of_user[user_id] >= self._per_user:
-            raise RateLimited(
-                retry_after_s=1, why=f"{self._per_user} of your replies are being written, and no more may."
-            )
+            raise RateLimited("too_many_replies", retry_after_s=1, max=self._per_user)
         begun = asyncio.get_running_loop().create_future()
         self._beginning.add(begun)
         self._of_user[user_id] += 1

@@ -113,7 +113,7 @@ class SendMessage:
             return None, []
         conversation = snapshot.conversations.get(message.conversation_id)
         if conversation is None or conversation.user_id != principal.user_id:
-            raise NotFound("This conversation")
+            raise NotFound("conversation")
         return None, snapshot.interactions.turns(conversation.id, limit=MAX_REMEMBERED)
 
     def _request(self, principal: Principal, model: Model, message: Message, turns: list[Turn]) -> GenerationRequest:

@@ -30,7 +30,7 @@ class StopMessage:
         """Ask the reply to stop and return at once."""
         interaction = await self.store.read(lambda snapshot: snapshot.interactions.get(interaction_id))
         if interaction is None or interaction.user_id != principal.user_id:
-            raise NotFound("This interaction")
+            raise NotFound("interaction")
         if self.replies.stop(interaction_id) or not interaction.is_running:
             return
         now = self.clock()

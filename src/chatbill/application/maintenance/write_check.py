@@ -9,6 +9,7 @@ from collections.abc import Awaitable
 
 from chatbill.application.ports.clock import NewId
 from chatbill.application.ports.store import Store, StoreUnavailable
+from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.ids import UserId
 
 EVERY_S = 5.0
@@ -16,8 +17,7 @@ EVERY_S = 5.0
 TIMEOUT_S = 5.0
 """How long a read or a write may take before the store counts as not working."""
 
-_UNKNOWN = "It does not work; the service's log has the cause."
-_SLOW = "It takes longer than {:g} s. Look what keeps it busy, and whether its disk works."
+STORE_FAILING = Description("store_failing")
 
 _log = logging.getLogger(__name__)
 
@@ -33,13 +33,13 @@ class WriteCheck:
         self._new_id = new_id
         self._every_s = every_s
         self._timeout_s = timeout_s
-        self._writing: asyncio.Task[str | None] | None = None
+        self._writing: asyncio.Task[Description | None] | None = None
         self._wrote_at = float("-inf")
-        self._found: str | None = None
+        self._found: Description | None = None
         self._logged = False
 
-    async def __call__(self) -> str | None:
-        """What is wrong with the store and what to do, in words that may be shown to anybody; None if it works."""
+    async def __call__(self) -> Description | None:
+        """What is wrong with the store and what to do, None if it works."""
         if trouble := await self._trouble_of(self._store.read(lambda snapshot: snapshot.users.get(UserId("nobody")))):
             return trouble
         if self._writing is None:
@@ -49,7 +49,7 @@ class WriteCheck:
         # One who leaves must not take the answer from the others.
         return await asyncio.shield(self._writing)
 
-    async def _write(self) -> str | None:
+    async def _write(self) -> Description | None:
         check_id = self._new_id()
         try:
             self._found = await self._trouble_of(self._store.write(lambda tx: tx.write_checks.write(check_id)))
@@ -60,13 +60,14 @@ class WriteCheck:
         finally:
             self._wrote_at, self._writing = time.monotonic(), None
 
-    async def _trouble_of(self, asking: Awaitable[object]) -> str | None:
+    async def _trouble_of(self, asking: Awaitable[object]) -> Description | None:
         try:
             await asyncio.wait_for(asking, self._timeout_s)
         except TimeoutError:
-            words = advice = _SLOW.format(self._timeout_s)
+            advice = Description.of("store_slow", after_s=self._timeout_s)
+            words = str(advice)
         except StoreUnavailable as error:
-            words, advice = str(error), error.advice or _UNKNOWN
+            words, advice = str(error), error.advice or STORE_FAILING
         else:
             return None
         if not self._logged:

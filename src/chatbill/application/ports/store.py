@@ -18,6 +18,7 @@ from chatbill.application.ports.repositories.sessions import SessionReader, Sess
 from chatbill.application.ports.repositories.users import UserReader, UserRepository
 from chatbill.application.ports.repositories.wallets import WalletReader, WalletRepository
 from chatbill.application.ports.repositories.write_checks import WriteChecks
+from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import ChatbillError
 
 T = TypeVar("T")
@@ -26,15 +27,19 @@ T = TypeVar("T")
 class StoreUnavailable(ChatbillError):
     """The store did not answer, or could not keep what it was given. Nothing or everything of the work was kept.
 
-    Its text is for the log: it may quote the database. `advice` says what is wrong and what to do without that, in
-    words that may be shown to anybody; "" where nobody knows.
+    `cause` is for operators and logs: it may quote the database. `advice` describes what is wrong and what to do, and
+    may be shown to anybody; None if unknown.
     """
 
     code = "store_unavailable"
 
-    def __init__(self, words: str, *, advice: str = "") -> None:
-        super().__init__(words)
-        self.advice = advice
+    def __init__(self, cause: str, *, advice: Description | None = None) -> None:
+        self.cause, self.advice = cause, advice
+        if advice is None:
+            super().__init__(cause)
+        else:
+            described = Description.of("store_unavailable", advice=advice.dumps(), cause=cause)
+            super().__init__(f"{advice.code}: {cause}", description=described)
 
 
 class Snapshot(Protocol):

@@ -30,7 +30,7 @@ class Page(Generic[T]):
 def checked_limit(limit: int) -> int:
     """The number of items asked for, 1 to 100."""
     if not 1 <= limit <= MAX_PAGE:
-        raise InvalidRequest.of("limit", f"must be 1 to {MAX_PAGE}")
+        raise InvalidRequest.of("limit", "out_of_range", min=1, max=MAX_PAGE)
     return limit
 
 
@@ -79,4 +79,4 @@ def decode_version(cursor: str | None) -> int | None:
 
 def bad_cursor() -> InvalidRequest:
     """The error for a cursor that was not made here."""
-    return InvalidRequest.of("cursor", "is not one that this list gave; leave it out to start from the newest")
+    return InvalidRequest.of("cursor", "unknown_cursor")

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from chatbill.domain.accounts.users import name_key
 from chatbill.domain.billing.ledger import MAX_CREDITS
+from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import CapReached, Conflict, FieldError, InvalidRequest, InvariantViolation
 from chatbill.domain.shared.ids import ApiKeyId, UserId
 
@@ -25,17 +26,17 @@ USE_NOTED_EVERY = timedelta(minutes=1)
 
 
 class KeyNameTaken(Conflict):
-    """The person has a key of this name."""
+    """The account has a key of this name that was not revoked."""
 
     def __init__(self) -> None:
-        super().__init__("You have an API key of this name. Choose another name, or revoke that key first.")
+        super().__init__("key_name_taken")
 
 
 class TooManyKeys(Conflict):
-    """The person has as many keys as one can have."""
+    """The account has as many keys as are allowed."""
 
     def __init__(self) -> None:
-        super().__init__(f"You have {MAX_KEYS} API keys, which is the most. Revoke one first.")
+        super().__init__("too_many_keys", max=MAX_KEYS)
 
 
 class KeyParts(NamedTuple):
@@ -150,11 +151,11 @@ def checked_terms(
     name = " ".join(name.split())
     errors = []
     if not 0 < len(name) <= MAX_NAME_CHARS or not name.isprintable():
-        errors.append(FieldError("name", f"must be 1 to {MAX_NAME_CHARS} printable characters"))
+        errors.append(FieldError("name", Description.of("not_printable", min=1, max=MAX_NAME_CHARS)))
     if monthly_cap is not None and not 0 < monthly_cap <= MAX_CREDITS:
-        errors.append(FieldError("monthly_cap", f"must be 1 to {MAX_CREDITS} credits"))
+        errors.append(FieldError("monthly_cap", Description.of("credits_out_of_range", min=1, max=MAX_CREDITS)))
     if expires_at is not None and expires_at <= now:
-        errors.append(FieldError("expires_at", "must be in the future"))
+        errors.append(FieldError("expires_at", Description.of("not_in_future")))
     if errors:
         raise InvalidRequest(*errors)
     return name, expires_at.astimezone(UTC) if expires_at else None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import FieldError, InvalidRequest
 from chatbill.domain.shared.ids import UserId, WalletId
 
@@ -84,37 +85,37 @@ def checked_account(username: str, email: str, password: str) -> NewAccount:
 def checked_password(password: str, *, username: str, email: str, field: str = "password") -> str:
     """The password, unless it breaks a rule."""
     if fault := password_fault(password, username, email):
-        raise InvalidRequest.of(field, fault)
+        raise InvalidRequest(FieldError(field, fault))
     return password
 
 
-def username_fault(username: str) -> str | None:
+def username_fault(username: str) -> Description | None:
     """What is wrong with the username, if anything: 3 to 32 letters, digits, dots, dashes and underscores."""
     if not USERNAME_CHARS[0] <= len(username) <= USERNAME_CHARS[1]:
-        return f"must be {USERNAME_CHARS[0]} to {USERNAME_CHARS[1]} characters long"
+        return Description.of("length_out_of_range", min=USERNAME_CHARS[0], max=USERNAME_CHARS[1])
     if not all(character.isalnum() or character in "._-" for character in username):
-        return "may hold letters, digits, dots, dashes and underscores only"
+        return Description.of("invalid_username")
     return None
 
 
-def email_fault(email: str) -> str | None:
+def email_fault(email: str) -> Description | None:
     """What is wrong with the address, if anything. Only a delivered message proves an address, so this is coarse."""
     local, at, host = email.rpartition("@")
     shaped = bool(local and at) and "@" not in local and "." in host.strip(".") and ".." not in host
     printable = email.isprintable() and not any(character.isspace() for character in email)
     if len(email) > EMAIL_CHARS[1] or not shaped or not printable or host.startswith(".") or host.endswith("."):
-        return "must be an e-mail address, such as name@example.org"
+        return Description.of("invalid_email")
     return None
 
 
-def password_fault(password: str, username: str, email: str) -> str | None:
+def password_fault(password: str, username: str, email: str) -> Description | None:
     """What is wrong with the password, if anything: its length and the obvious, as NIST SP 800-63B advises."""
     if not PASSWORD_CHARS[0] <= len(password) <= PASSWORD_CHARS[1]:
-        return f"must be {PASSWORD_CHARS[0]} to {PASSWORD_CHARS[1]} characters long"
+        return Description.of("length_out_of_range", min=PASSWORD_CHARS[0], max=PASSWORD_CHARS[1])
     if any("\ud800" <= character <= "\udfff" for character in password):
-        return "must be valid Unicode, without lone surrogates"
+        return Description.of("lone_surrogates")
     if name_key(password) in {name_key(username), name_key(email)}:
-        return "must not be the username or the e-mail address"
+        return Description.of("password_is_name")
     if len(set(password)) == 1:
-        return "must not be one character repeated"
+        return Description.of("one_repeated_character")
     return None

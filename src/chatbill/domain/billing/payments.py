@@ -51,12 +51,12 @@ class PriceList:
             if package.id == package_id:
                 return package
         known = ", ".join(package.id for package in self.packages)
-        raise InvalidRequest.of("package", f"unknown package; choose one of: {known}")
+        raise InvalidRequest.of("package", "unknown_package", known=known)
 
     def amount(self, credits_wanted: int) -> Package:
         """A package made to measure, without a bonus."""
         if not self.min_credits <= credits_wanted <= self.max_credits:
-            raise InvalidRequest.of("amount", f"must be {self.min_credits} to {self.max_credits} credits")
+            raise InvalidRequest.of("amount", "credits_out_of_range", min=self.min_credits, max=self.max_credits)
         exact = self.unit_price.amount * credits_wanted
         price = Money(exact.quantize(CENT, rounding=ROUND_UP), self.unit_price.currency)
         return Package(id="custom", credits=credits_wanted, bonus=0, price=price)
@@ -115,7 +115,7 @@ class Payment:
     def is_changed_by(self, event: PaymentEvent) -> bool:
         """Return whether the event says something new. Raises `Conflict` for other money than was asked for."""
         if event.price is not None and event.price != self.price:
-            raise Conflict(f"payment {self.id} is of {self.price}, and the provider says {event.price}")
+            raise Conflict("other_money", asked=str(self.price), paid=str(event.price))
         return self.may_become(event.status)
 
     def may_become(self, status: PaymentStatus) -> bool:

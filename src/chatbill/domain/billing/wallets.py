@@ -14,7 +14,6 @@ from chatbill.domain.billing.subjects import Owner, Subject
 from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import InsufficientCredits, InvalidRequest, InvariantViolation
 from chatbill.domain.shared.ids import EntryId, HoldId, WalletId
-from chatbill.domain.shared.wording import credits_text
 
 _LONGEST = timedelta(seconds=MAX_HOLD_S)
 
@@ -97,8 +96,7 @@ class Wallet:
         if hold.wallet_id != self.id:
             raise InvariantViolation(f"hold {hold.id} belongs to another wallet than {self.id}")
         if not 0 < amount <= hold.refundable:
-            left = credits_text(hold.refundable)
-            raise InvalidRequest.of("amount", f"must be at least 1, and {left} of the charge can still be refunded")
+            raise InvalidRequest.of("amount", "not_refundable", left=hold.refundable)
         posting = self._post(EntryKind.REFUND, amount, entry_id=entry_id, at=at, cause=cause)
         return Capture(posting.wallet, replace(hold, refunded=hold.refunded + amount), posting.entry)
 
@@ -108,10 +106,10 @@ class Wallet:
         What is left to spend may fall to `-max_debt` and no lower. Raises `InvalidRequest`.
         """
         if amount == 0:
-            raise InvalidRequest.of("amount", "must not be 0")
+            raise InvalidRequest.of("amount", "zero")
         if amount < 0 and self.available + amount < -max_debt:
             most = self.available + max_debt
-            raise InvalidRequest.of("amount", f"can take at most {credits_text(max(most, 0))} from this wallet")
+            raise InvalidRequest.of("amount", "debt_too_high", max=max(most, 0))
         return self._owing(amount)._post(EntryKind.ADJUSTMENT, amount, entry_id=entry_id, at=at, cause=cause)  # noqa: SLF001 - own
 
     def take_back(self, amount: int, *, entry_id: EntryId, at: datetime, cause: Cause) -> Posting:
@@ -134,7 +132,7 @@ class Wallet:
         mine, theirs = wallet_account(self.id), COUNTERPART[kind]
         balance_after = self.posted + signed
         if abs(balance_after) > MAX_CREDITS:
-            raise InvalidRequest.of("amount", f"a wallet cannot own or owe more than {MAX_CREDITS} credits")
+            raise InvalidRequest.of("amount", "wallet_limit", max=MAX_CREDITS)
         entry = LedgerEntry(
             id=entry_id,
             kind=kind,

@@ -39,7 +39,7 @@ class Catalogue(Mapping[ModelId, Model]):
     def __init__(self, models: tuple[Model, ...]) -> None:
         self._models = {model.id: model for model in models}
         if len(self._models) != len(models):
-            raise InvalidRequest.of("models", "two models of the catalogue have the same id")
+            raise InvalidRequest.of("models", "duplicate_model_ids")
 
     def __getitem__(self, key: ModelId) -> Model:
         return self._models[key]
@@ -55,5 +55,4 @@ class Catalogue(Mapping[ModelId, Model]):
         try:
             return self._models[ModelId(model)]
         except KeyError:
-            known = ", ".join(self._models)
-            raise InvalidRequest.of("model", f"unknown model; choose one of: {known}") from None
+            raise InvalidRequest.of("model", "unknown_model", known=", ".join(self._models)) from None

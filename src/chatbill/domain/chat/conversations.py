@@ -65,9 +65,9 @@ def checked_title(title: str) -> str:
     """The title without outer blanks, if it is 1 to 200 characters long."""
     title = " ".join(title.split())
     if not title:
-        raise InvalidRequest.of("title", "must not be empty")
+        raise InvalidRequest.of("title", "empty")
     if len(title) > MAX_TITLE_CHARS:
-        raise InvalidRequest.of("title", f"must be at most {MAX_TITLE_CHARS} characters")
+        raise InvalidRequest.of("title", "too_long", max=MAX_TITLE_CHARS)
     return title
 
 
@@ -80,7 +80,7 @@ def title_of(message: str) -> str:
 def checked_message(message: str, *, max_chars: int) -> str:
     """The message as it came, if it says something and is at most `max_chars` characters long."""
     if not message.strip():
-        raise InvalidRequest.of("message", "must not be empty")
+        raise InvalidRequest.of("message", "empty")
     return checked_text("message", message, max_chars=max_chars)
 
 
@@ -104,10 +104,10 @@ def checked_history(turns: tuple[Turn, ...], *, max_chars: int) -> tuple[Turn, .
     speaks first beside the system is the person. Chat templates such as Gemma's take no other conversation.
     """
     if len(turns) > MAX_TURNS:
-        raise TooLarge.of("history", f"must be at most {MAX_TURNS} turns, this has {len(turns)}")
+        raise TooLarge.of("history", "too_many_turns", max=MAX_TURNS, count=len(turns))
     first = next((turn for turn in turns if turn.role is not Role.SYSTEM), None)
     if first and first.role is not Role.USER:
-        raise InvalidRequest.of("history", "must begin with a message of the user, after those of the system")
+        raise InvalidRequest.of("history", "history_not_begun_by_user")
     for place, turn in enumerate(turns):
         checked_text(f"history.{place}", turn.text, max_chars=max_chars)
     return turns
@@ -116,9 +116,9 @@ def checked_history(turns: tuple[Turn, ...], *, max_chars: int) -> tuple[Turn, .
 def checked_text(field: str, text: str, *, max_chars: int) -> str:
     """The text as it came, if it is text and at most `max_chars` characters long."""
     if "\x00" in text:
-        raise InvalidRequest.of(field, "must not contain the NUL character")
+        raise InvalidRequest.of(field, "nul_character")
     if any("\ud800" <= character <= "\udfff" for character in text):
-        raise InvalidRequest.of(field, "must be valid Unicode, without lone surrogates")
+        raise InvalidRequest.of(field, "lone_surrogates")
     if len(text) > max_chars:
-        raise TooLarge.of(field, f"must be at most {max_chars} characters, this has {len(text)}")
+        raise TooLarge.of(field, "too_long", max=max_chars, length=len(text))
     return text

@@ -12,6 +12,9 @@ from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import InvariantViolation
 from chatbill.domain.shared.ids import ApiKeyId, ConversationId, HoldId, InteractionId, ModelId, UserId, WalletId
 
+REPLY_LOST = Description("reply_lost")
+"""What is said of a reply whose end has no recorded cause."""
+
 
 class Outcome(StrEnum):
     """How a request ended. `RUNNING` is how it stands before it ends."""
@@ -29,7 +32,7 @@ class Interaction:
     """One request to a model: what was asked, what came back, what it cost, how it ended.
 
     `price` is frozen when the request is accepted, and `held` is the most it can cost, in credits.
-    `processing_time_ms` runs from acceptance to the end. `error_code` is the stable word of the error that ended it,
+    `processing_time_ms` runs from acceptance to the end. `error_code` is the stable code of the error that ended it,
     `error_detail` describes it for the person. `balance_after` is what the wallet owned once the request was settled.
     `api_key_id` is the API key it came with, if it came with one.
     `cached` is True when the reply was written before and only given again.

@@ -1,57 +1,65 @@
-"""Everything that can go wrong in chatbill, as one tree.
+"""Every error that chatbill raises on purpose, as one tree.
 
     ChatbillError
-    ├── InvalidRequest              invalid_request       the input breaks a rule; says which field and why
+    ├── InvalidRequest              invalid_request       the input breaks a rule; names each field and its rule
     │   └── TooLarge                too_large             the input is over a size limit
     ├── Unauthenticated             unauthenticated       no usable credentials came with the request
-    │   ├── InvalidCredentials      invalid_credentials   name or password are wrong, which one is not told
-    │   └── TokenExpired            token_expired         the token was good once
-    ├── Forbidden                   forbidden             known, but not allowed
-    ├── NotFound                    not_found             absent, or somebody else's
-    ├── Conflict                    conflict              true of something else already
+    │   ├── InvalidCredentials      invalid_credentials   name or password are wrong; does not say which
+    │   └── TokenExpired            token_expired         the token was valid once
+    ├── Forbidden                   forbidden             the account is known, but not allowed to do this
+    ├── NotFound                    not_found             absent, or owned by another account
+    ├── Conflict                    conflict              the request contradicts the present state
     │   ├── UsernameTaken           username_taken
     │   ├── EmailTaken              email_taken
     │   └── RequestInProgress       request_in_progress   the first request with this key still runs
     ├── IdempotencyMismatch         idempotency_mismatch  the key came before with another request
     ├── InsufficientCredits         insufficient_credits  carries `required` and `available`
-    │   └── CapReached              cap_reached           the API key may not spend it this month; carries `cap` too
+    │   └── CapReached              cap_reached           the API key may not spend this much this month; carries `cap`
     ├── RateLimited                 rate_limited          carries `retry_after_s`
-    ├── ModelUnavailable            model_unavailable     the model cannot answer now; says why, and maybe when it can
+    ├── ModelUnavailable            model_unavailable     the model cannot answer now; carries `reason`
     ├── Overloaded                  overloaded            the queue is full; carries `retry_after_s`
-    ├── GenerationFailed            generation_failed     the engine broke before the reply was whole
+    ├── GenerationFailed            generation_failed     the engine failed before the reply was complete
     │   └── OutOfMemory             generation_failed     the engine had too little memory for this reply
-    ├── GenerationTimeout           generation_timeout    the deadline passed before the reply was whole
-    ├── Interrupted                 interrupted           the service stopped before the reply was whole
-    └── InvariantViolation          internal_error        a rule of the books would be broken: a bug, never an input
-        └── AlreadySettled          internal_error        not a bug: somebody else has settled this request first
+    ├── GenerationTimeout           generation_timeout    the deadline passed before the reply was complete
+    ├── Interrupted                 interrupted           the service stopped before the reply was complete
+    └── InvariantViolation          internal_error        a rule of the ledger would be broken: always a bug
+        └── AlreadySettled          internal_error        not a bug: another caller has settled this request first
 
-`code` is a stable word that clients may compare. The text of an error is for people and says what to do.
-No error knows of HTTP: delivery adapters map codes to what their channel speaks.
+`code` is a stable word that clients compare. `description` is what a person is told: a finer code with its parameters,
+which the entry points render as a sentence. `str(error)` is a short text for logs.
+No error knows of HTTP: the entry points map codes to the status of their channel.
 """
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from chatbill.domain.shared.descriptions import Description
-from chatbill.domain.shared.wording import credits_text
+from chatbill.domain.shared.descriptions import Description, Param
 
 
 class ChatbillError(Exception):
-    """The root: everything chatbill raises on purpose.
+    """The root of the tree.
 
-    `retry_after_s` is a whole number of seconds, at least 1, after which the same may well work; None where nobody
-    knows.
+    `text` is for operators and logs, such as the words of a database. Errors for people are given a `description`.
+    `retry_after_s` is a whole number of seconds, at least 1, after which the same request may succeed; None if unknown.
     """
 
     code: ClassVar[str] = "internal_error"
     retry_after_s: int | None = None
 
-    @property
-    def description(self) -> Description:
-        """What a person is told of it."""
-        return Description.of("text", text=str(self))
+    def __init__(self, text: str = "", *, description: Description | None = None) -> None:
+        self.description = description or (Description.of("text", text=text) if text else Description(self.code))
+        super().__init__(text or str(self.description))
+
+
+class ReasonedError(ChatbillError):
+    """An error for people: its `reason` is a code, or a whole description; without one it is the code of the class."""
+
+    def __init__(self, reason: str | Description = "", /, **params: Param) -> None:
+        described = reason if isinstance(reason, Description) else Description(reason or self.code, params)
+        super().__init__(description=described)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,22 +67,31 @@ class FieldError:
     """One rule that one input field breaks."""
 
     field: str
-    message: str
+    description: Description
 
 
 class InvalidRequest(ChatbillError):
-    """The input breaks a rule. `errors` names each field and what to change."""
+    """The input breaks a rule. `errors` names each field and the rule.
+
+    Its description has one parameter, `errors`: a JSON array of pairs of a field and the form of its rule that
+    `Description.dumps` writes.
+    """
 
     code = "invalid_request"
 
     def __init__(self, *errors: FieldError) -> None:
         self.errors = errors
-        super().__init__("; ".join(f"{error.field}: {error.message}" for error in errors))
+        super().__init__(
+            "; ".join(f"{error.field}: {error.description}" for error in errors),
+            description=Description.of(
+                self.code, errors=json.dumps([(error.field, error.description.dumps()) for error in errors])
+            ),
+        )
 
     @classmethod
-    def of(cls, field: str, message: str) -> Self:
-        """The common case: one field, one rule."""
-        return cls(FieldError(field, message))
+    def of(cls, field: str, code: str, /, **params: Param) -> Self:
+        """Return the error for one field that breaks the rule of this code."""
+        return cls(FieldError(field, Description(code, params)))
 
 
 class TooLarge(InvalidRequest):
@@ -83,53 +100,44 @@ class TooLarge(InvalidRequest):
     code = "too_large"
 
 
-class Unauthenticated(ChatbillError):
+class Unauthenticated(ReasonedError):
     """No usable credentials came with the request."""
 
     code = "unauthenticated"
 
-    def __init__(self, detail: str = "Sign in first and send the access token, or send an API key.") -> None:
-        super().__init__(detail)
-
 
 class InvalidCredentials(Unauthenticated):
-    """Name or password are wrong; deliberately silent about which."""
+    """The name or the password is wrong; does not say which."""
 
     code = "invalid_credentials"
 
-    def __init__(self, detail: str = "The name or the password is not right.") -> None:
-        super().__init__(detail)
-
 
 class TokenExpired(Unauthenticated):
-    """The token was good once; refresh it or sign in again."""
+    """The token was valid once; it must be refreshed, or its owner signs in again."""
 
     code = "token_expired"
 
-    def __init__(self, detail: str = "The token has expired. Refresh it or sign in again.") -> None:
-        super().__init__(detail)
 
-
-class Forbidden(ChatbillError):
-    """The person is known, but this is not theirs to do."""
+class Forbidden(ReasonedError):
+    """The account is known, but not allowed to do this."""
 
     code = "forbidden"
 
-    def __init__(self, detail: str = "Your account may not do this.") -> None:
-        super().__init__(detail)
 
+class NotFound(ReasonedError):
+    """Something is absent, or owned by another account: the two look the same from outside.
 
-class NotFound(ChatbillError):
-    """Absent, or somebody else's: the two look the same from outside."""
+    `what` is the code of a noun, such as `conversation`; `name` is what the thing was asked for by, where that helps.
+    """
 
     code = "not_found"
 
-    def __init__(self, what: str = "Nothing") -> None:
-        super().__init__(f"{what} was not found here.")
+    def __init__(self, what: str = "nothing", name: str | None = None) -> None:
+        super().__init__(Description("not_found", {"what": what} if name is None else {"what": what, "name": name}))
 
 
-class Conflict(ChatbillError):
-    """The request contradicts what is already so."""
+class Conflict(ReasonedError):
+    """The request contradicts the present state."""
 
     code = "conflict"
 
@@ -139,17 +147,11 @@ class UsernameTaken(Conflict):
 
     code = "username_taken"
 
-    def __init__(self) -> None:
-        super().__init__("This username is taken. Choose another one.")
-
 
 class EmailTaken(Conflict):
     """Another account has this e-mail address (letter case does not count)."""
 
     code = "email_taken"
-
-    def __init__(self) -> None:
-        super().__init__("This e-mail address already has an account. Sign in instead.")
 
 
 class RequestInProgress(Conflict):
@@ -157,78 +159,64 @@ class RequestInProgress(Conflict):
 
     code = "request_in_progress"
 
-    def __init__(self) -> None:
-        super().__init__("The first request with this Idempotency-Key is still running. Try again shortly.")
 
-
-class IdempotencyMismatch(ChatbillError):
+class IdempotencyMismatch(ReasonedError):
     """The idempotency key was used before, for a different request."""
 
     code = "idempotency_mismatch"
 
-    def __init__(self) -> None:
-        super().__init__("This Idempotency-Key came before with another request. Use a new key.")
 
-
-class InsufficientCredits(ChatbillError):
-    """The wallet cannot promise what is asked.
+class InsufficientCredits(ReasonedError):
+    """The wallet has too few credits for a request.
 
     `required` is the most the request can cost, `available` what the wallet can spend now; both in credits.
     """
 
     code = "insufficient_credits"
 
-    def __init__(self, *, required: int, available: int) -> None:
+    def __init__(self, *, required: int, available: int, **params: Param) -> None:
         self.required = required
         self.available = available
-        super().__init__(
-            f"This needs up to {credits_text(required)} and you have {available:,}. Add credits and try again."
-        )
+        super().__init__(required=required, available=available, **params)
 
 
 class CapReached(InsufficientCredits):
     """The API key may not spend this much in this month.
 
-    `available` is what it can still spend, `cap` what it may in a whole month; both in credits.
+    `available` is what it can still spend, `cap` what it may spend in a whole month; both in credits.
     """
 
     code = "cap_reached"
 
     def __init__(self, *, required: int, available: int, cap: int) -> None:
-        super().__init__(required=required, available=available)
+        super().__init__(required=required, available=available, cap=cap)
         self.cap = cap
 
-    def __str__(self) -> str:
-        return (
-            f"This needs up to {credits_text(self.required)} and this API key can spend {self.available:,} more of its "
-            f"{self.cap:,} before the month (UTC) ends. Use another key, or wait."
-        )
 
-
-class RateLimited(ChatbillError):
-    """Too many requests; `retry_after_s` is a whole number of seconds, at least 1."""
+class RateLimited(ReasonedError):
+    """Too many requests, for the `reason` given; `retry_after_s` is a whole number of seconds, at least 1."""
 
     code = "rate_limited"
     retry_after_s: int
 
-    def __init__(self, *, retry_after_s: int, why: str = "Too many requests.") -> None:
+    def __init__(self, reason: str = "", /, *, retry_after_s: int, **params: Param) -> None:
         self.retry_after_s = max(1, retry_after_s)
-        super().__init__(f"{why} Try again in {self.retry_after_s} s.")
+        super().__init__(reason, retry_after_s=self.retry_after_s, **params)
 
 
-class ModelUnavailable(ChatbillError):
+class ModelUnavailable(ReasonedError):
     """The model cannot answer now, for the `reason` given."""
 
     code = "model_unavailable"
 
-    def __init__(self, model: str, reason: str, *, retry_after_s: int | None = None) -> None:
+    def __init__(self, model: str, reason: str | Description, *, retry_after_s: int | None = None) -> None:
         self.model = model
         self.reason = reason
         self.retry_after_s = retry_after_s
-        super().__init__(f"{model} is not available: {reason}")
+        super().__init__(model=model, reason=reason.dumps() if isinstance(reason, Description) else reason)
 
 
-class Overloaded(ChatbillError):
+class Overloaded(ReasonedError):
     """The queue of the model is full; nothing was held. `retry_after_s` is at least 1."""
 
     code = "overloaded"
@@ -236,48 +224,40 @@ class Overloaded(ChatbillError):
 
     def __init__(self, *, retry_after_s: int = 1) -> None:
         self.retry_after_s = max(1, retry_after_s)
-        super().__init__(f"All places are taken. Try again in {self.retry_after_s} s; nothing was charged.")
+        super().__init__(retry_after_s=self.retry_after_s)
 
 
-class GenerationFailed(ChatbillError):
-    """The engine broke before the reply was whole."""
+class GenerationFailed(ReasonedError):
+    """The engine failed before the reply was complete."""
 
     code = "generation_failed"
-
-    def __init__(self, detail: str = "The model could not finish this reply; nothing was charged. Try again.") -> None:
-        super().__init__(detail)
 
 
 class OutOfMemory(GenerationFailed):
     """The engine had too little memory for this reply."""
 
-    def __init__(
-        self, detail: str = "The model ran out of memory; nothing was charged. Try a shorter message."
-    ) -> None:
-        super().__init__(detail)
+    def __init__(self) -> None:
+        super().__init__("out_of_memory")
 
 
-class GenerationTimeout(ChatbillError):
-    """The deadline passed before the reply was whole, or before `what` else was awaited. `after_s` in seconds."""
+class GenerationTimeout(ReasonedError):
+    """The deadline passed before `what` was there: the `reply`, or its `first_word`. `after_s` is in seconds."""
 
     code = "generation_timeout"
 
-    def __init__(self, *, after_s: float, what: str = "whole reply") -> None:
+    def __init__(self, *, after_s: float, what: str = "reply") -> None:
         self.after_s = after_s
-        super().__init__(f"No {what} within {after_s:g} s; nothing was charged. Try again or ask for less.")
+        super().__init__(what=what, after_s=after_s)
 
 
-class Interrupted(ChatbillError):
-    """The service stopped, or lost this reply, before it was whole."""
+class Interrupted(ReasonedError):
+    """The service stopped, or lost this reply, before it was complete."""
 
     code = "interrupted"
 
-    def __init__(self, detail: str = "The service stopped before the reply was whole; nothing was charged.") -> None:
-        super().__init__(detail)
-
 
 class InvariantViolation(ChatbillError):
-    """A rule of the books would be broken. Always a bug in the caller, never a person's input."""
+    """A rule of the ledger would be broken. Always a bug in the caller, never an input. Its text is for logs."""
 
 
 class AlreadySettled(InvariantViolation):

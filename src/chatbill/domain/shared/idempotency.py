@@ -54,7 +54,7 @@ class IdempotencyRecord:
 def checked_key(key: str | None) -> str | None:
     """The key, if it is 1 to 255 printable ASCII characters; None stays None."""
     if key is not None and not (0 < len(key) <= MAX_KEY_CHARS and key.isascii() and key.isprintable()):
-        raise InvalidRequest.of("Idempotency-Key", f"must be 1 to {MAX_KEY_CHARS} printable ASCII characters")
+        raise InvalidRequest.of("Idempotency-Key", "not_printable_ascii", min=1, max=MAX_KEY_CHARS)
     return key
 
 

@@ -8,8 +8,8 @@ import click
 
 from chatbill.application.accounts.register import Registration
 from chatbill.domain.accounts.users import UserRole
-from chatbill.domain.shared.wording import credits_text
 from chatbill.entrypoints.cli.wiring import run, settings_from
+from chatbill.entrypoints.web.texts import credits_text
 
 
 @click.group()

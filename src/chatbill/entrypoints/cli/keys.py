@@ -15,8 +15,8 @@ from chatbill.application.administration.revoke_keys import RevokedKey, WhichKey
 from chatbill.container import Container
 from chatbill.domain.accounts.api_keys import MAX_ID_CHARS, PREFIX, ApiKey
 from chatbill.domain.shared.ids import ApiKeyId
-from chatbill.domain.shared.wording import credits_text
 from chatbill.entrypoints.cli.wiring import run, settings_from
+from chatbill.entrypoints.web.texts import credits_text
 
 _as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object a key, for machines.")
 

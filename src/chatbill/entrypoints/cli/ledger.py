@@ -12,6 +12,7 @@ from chatbill.application.audit.verify_ledger import Verdict
 from chatbill.domain.audit.proof import RULES, Difference
 from chatbill.domain.shared.errors import ChatbillError
 from chatbill.entrypoints.cli.wiring import run, settings_from
+from chatbill.entrypoints.web.texts import render
 
 UNREADABLE = 2
 """The exit code of a proof that could not be made: no difference was found, and none was ruled out."""
@@ -44,7 +45,7 @@ def verify(as_json: bool) -> None:  # noqa: FBT001 - click passes a flag
             settings_from(), lambda container: container.use_cases().audit.verify_ledger(report), upgrade=False
         )
     except ChatbillError as error:
-        click.echo(f"chatbill: {error}", err=True)
+        click.echo(f"chatbill: {render(error.description)}", err=True)
         sys.exit(UNREADABLE)
     click.echo(json.dumps(_figures(verdict)) if as_json else _words(verdict))
     sys.exit(0 if verdict.agrees else 1)

@@ -14,6 +14,7 @@ from chatbill.entrypoints.cli.keys import keys
 from chatbill.entrypoints.cli.ledger import ledger
 from chatbill.entrypoints.cli.models import models
 from chatbill.entrypoints.cli.serve import serve
+from chatbill.entrypoints.web.texts import render
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -31,5 +32,5 @@ def main() -> None:
     try:
         chatbill()
     except ChatbillError as error:
-        click.echo(f"chatbill: {error}", err=True)
+        click.echo(f"chatbill: {render(error.description)}", err=True)
         sys.exit(1)

@@ -30,7 +30,7 @@ class JsonRequest(Request[Principal, str, State]):
         except RequestEntityTooLarge as error:
             await self._drain()
             limit = self.route_handler.resolve_request_max_body_size()
-            raise TooLarge.of("body", f"must be at most {limit} bytes") from error
+            raise TooLarge.of("body", "too_many_bytes", max=limit) from error
         except InternalServerException as error:
             raise ClientLeft from error
 
@@ -40,9 +40,9 @@ class JsonRequest(Request[Principal, str, State]):
         try:
             return decode_json(await self.body())
         except (SerializationException, UnicodeDecodeError) as error:
-            raise MalformedRequest.of("body", "is not valid JSON") from error
+            raise MalformedRequest.of("body", "not_json") from error
         except RecursionError as error:
-            raise MalformedRequest.of("body", "is nested too deeply") from error
+            raise MalformedRequest.of("body", "nested_too_deeply") from error
 
     def _check_media_type(self) -> None:
         media_type, _ = self.content_type
@@ -50,7 +50,7 @@ class JsonRequest(Request[Principal, str, State]):
             media_type.startswith("application/") and media_type.endswith("+json")
         )
         if media_type and not is_json:
-            raise UnsupportedMediaType("Send the body as JSON, with the header Content-Type: application/json.")
+            raise UnsupportedMediaType
 
     async def _drain(self) -> None:
         """Read on for a while: closing a connection with unread data resets it, and the answer with it."""

@@ -60,9 +60,9 @@ def checked_text(field: str, text: str | None) -> str | None:
     if text is None or not text:
         return None
     if "\x00" in text:
-        raise InvalidRequest.of(field, "must not contain the NUL character")
+        raise InvalidRequest.of(field, "nul_character")
     if len(text) > MAX_QUERY_CHARS:
-        raise InvalidRequest.of(field, f"must be at most {MAX_QUERY_CHARS} characters")
+        raise InvalidRequest.of(field, "too_long", max=MAX_QUERY_CHARS)
     return text
 
 
@@ -79,4 +79,4 @@ def checked_moment(field: str, text: str | None) -> datetime | None:
         moment = datetime.fromisoformat(LOST_PLUS.sub(r"\1+\2", text))
         return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     except (ValueError, OverflowError) as error:
-        raise InvalidRequest.of(field, "must be a time as in 2026-01-31T12:00:00Z") from error
+        raise InvalidRequest.of(field, "not_a_time") from error

@@ -21,6 +21,7 @@ from chatbill.application.accounts.sign_in import Credentials
 from chatbill.application.administration.admin_action import AdminAction
 from chatbill.application.billing.place_order import Order
 from chatbill.application.chat.messages import Message
+from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import FieldError, InvalidRequest
 from chatbill.domain.shared.ids import ConversationId
 from chatbill.entrypoints.http.parameters import checked_moment
@@ -61,7 +62,10 @@ def _refusal(error: ValidationError) -> InvalidRequest:
     for fault in error.errors(include_url=False, include_input=False):
         field = ".".join(str(part) for part in fault["loc"] if part not in KINDS_OF_VALUE) or "body"
         words.setdefault(field, []).append(body_fault(fault["type"], fault.get("ctx", {})))
-    faults = [FieldError(field, " or ".join(dict.fromkeys(found))) for field, found in words.items()]
+    faults = [
+        FieldError(field, Description.of("text", text=" or ".join(dict.fromkeys(found))))
+        for field, found in words.items()
+    ]
     if faults[0].field == "body":
         return MalformedRequest(*faults)
     return InvalidRequest(*faults)

@@ -83,7 +83,8 @@ class Chat:
             await self._use_cases.chat.delete_conversation(principal, ConversationId(current))
         except ChatbillError as error:
             shown = await self._show(principal, current)
-            return {**shown, self._widgets.chat: [*shown[self._widgets.chat], rendering.problem(str(error))]}
+            said = [*shown[self._widgets.chat], rendering.problem(render(error.description))]
+            return {**shown, self._widgets.chat: said}
         return await self._show(principal, None)
 
     async def stop(self, request: gr.Request) -> Updates:
@@ -153,7 +154,7 @@ class Chat:
                         case Delta():
                             text += event.text
                         case end:
-                            trouble = render(end.detail) if isinstance(end, Failed) else None
+                            trouble = render(end.description) if isinstance(end, Failed) else None
                             yield {
                                 chat: [*asked, *rendering.answer(end.interaction, names, trouble=trouble)],
                                 **await self._settled(principal, end.interaction.conversation_id),
@@ -181,7 +182,7 @@ class Chat:
         try:
             said = await self._view.transcript(principal, current)
         except ChatbillError as error:
-            said, current = Transcript([rendering.problem(str(error))]), None
+            said, current = Transcript([rendering.problem(render(error.description))]), None
         return {
             self._widgets.chat: said.messages,
             self._widgets.watch: gr.update(active=said.is_being_written),

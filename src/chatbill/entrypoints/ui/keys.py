@@ -53,7 +53,7 @@ def key_routes(app: FastAPI, use_cases: UseCases) -> None:
         try:
             principal = await person(request)
             if not could_be_id(key_id):
-                raise NotFound("This API key")
+                raise NotFound("api_key")
             await use_cases.accounts.revoke_api_key(principal, ApiKeyId(key_id))
         except ChatbillError as error:
             return problem(error)
@@ -71,5 +71,5 @@ def cap_of(text: str) -> int | None:
         return None
     # Ten thousand is typed in many ways; one that could mean something else must not become a cap.
     if not digits.isascii() or not digits.isdecimal() or len(digits) > MAX_CAP_DIGITS:
-        raise InvalidRequest.of("monthly_cap", "must be a whole number of credits in plain digits, or empty")
+        raise InvalidRequest.of("monthly_cap", "not_plain_digits")
     return int(digits)

@@ -13,8 +13,8 @@ from fastapi import FastAPI
 from starlette.responses import HTMLResponse, Response
 
 from chatbill.application.accounts.register import Register
-from chatbill.domain.shared.wording import credits_text
 from chatbill.entrypoints.ui.config import WebConfig
+from chatbill.entrypoints.web.texts import credits_text
 
 TYPES = {
     "base.css": "text/css",

@@ -12,15 +12,13 @@ from chatbill.application.chat.list_models import ModelOffer
 from chatbill.domain.billing.payments import Money, Package
 from chatbill.domain.billing.prices import Price
 from chatbill.domain.chat.conversations import Conversation
-from chatbill.domain.chat.interactions import Interaction, Outcome
+from chatbill.domain.chat.interactions import REPLY_LOST, Interaction, Outcome
 from chatbill.domain.shared.errors import ChatbillError, InsufficientCredits, InvalidRequest
 from chatbill.domain.shared.ids import ModelId
-from chatbill.domain.shared.wording import credits_text
-from chatbill.entrypoints.web.texts import render
+from chatbill.entrypoints.web.texts import credits_text, render
 
 SYMBOLS: Final = {"EUR": "€", "GBP": "£", "USD": "$"}
 WRITING: Final = "writing…"
-LOST: Final = "The reply was lost; nothing was charged."
 
 _CODE = re.compile(
     r"(^ {0,3}```.*?(?:^ {0,3}```|\Z)|^ {0,3}~~~.*?(?:^ {0,3}~~~|\Z)|`[^`\n]+`)", re.DOTALL | re.MULTILINE
@@ -123,8 +121,8 @@ def refusal_text(error: ChatbillError) -> str:
             f"{credits_text(error.available)}. Choose “Add credits” at the top of the page."
         )
     if isinstance(error, InvalidRequest):
-        return " ".join(f"This {fault.field} {fault.message}." for fault in error.errors)
-    return str(error)
+        return " ".join(f"This {fault.field} {render(fault.description)}." for fault in error.errors)
+    return render(error.description)
 
 
 def small_print(interaction: Interaction, names: Names) -> str:
@@ -157,7 +155,7 @@ def answer(interaction: Interaction, names: Names, *, trouble: str | None = None
         return being_written(interaction.reply, interaction.model, names)
     messages = [said(interaction.reply)] if interaction.reply else []
     if interaction.outcome not in {Outcome.COMPLETED, Outcome.STOPPED}:
-        messages.append(problem(render(interaction.error_detail) if interaction.error_detail else LOST))
+        messages.append(problem(render(interaction.error_detail or REPLY_LOST)))
     return [*messages, aside(small_print(interaction, names))]
 
 

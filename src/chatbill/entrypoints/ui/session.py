@@ -26,6 +26,7 @@ from chatbill.domain.shared.errors import (
     Unauthenticated,
 )
 from chatbill.entrypoints.web.addresses import ClientAddresses
+from chatbill.entrypoints.web.texts import render
 
 COOKIE = "chatbill_session"
 STATUS: Mapping[type[ChatbillError], HTTPStatus] = {
@@ -84,8 +85,8 @@ def problem(error: ChatbillError) -> Response:
     errors = error.errors if isinstance(error, InvalidRequest) else ()
     body = {
         "code": error.code,
-        "detail": "Look at the marked fields." if errors else str(error),
-        "errors": [{"field": fault.field, "message": fault.message} for fault in errors],
+        "detail": "Look at the marked fields." if errors else render(error.description),
+        "errors": [{"field": fault.field, "message": render(fault.description)} for fault in errors],
     }
     headers = {"Retry-After": str(error.retry_after_s)} if isinstance(error, RateLimited) else None
     return JSONResponse(body, status, headers=headers)
@@ -109,9 +110,9 @@ async def text_fields(request: Request, *fields: str) -> list[str]:
     try:
         body = json.loads(await request.body())
     except (ValueError, RecursionError):
-        raise InvalidRequest.of("body", "must be JSON") from None
+        raise InvalidRequest.of("body", "not_json_body") from None
     if not isinstance(body, dict) or not all(isinstance(body.get(field), str) for field in fields):
-        raise InvalidRequest.of("body", f"must be an object with the texts {', '.join(fields)}")
+        raise InvalidRequest.of("body", "not_an_object", fields=", ".join(fields))
     return [body[field] for field in fields]
 
 

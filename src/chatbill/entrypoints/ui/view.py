@@ -18,6 +18,7 @@ from chatbill.entrypoints.ui import rendering
 from chatbill.entrypoints.ui.rendering import ChatMessage
 from chatbill.entrypoints.ui.session import COOKIE
 from chatbill.entrypoints.ui.widgets import Updates, Widgets
+from chatbill.entrypoints.web.texts import render
 
 EARLIER = f"Only the last {MAX_PAGE} messages are shown here."
 
@@ -49,7 +50,7 @@ class View:
         try:
             return await self.use_cases.accounts.authenticate(cookies.get(COOKIE, ""))
         except Unauthenticated as error:
-            raise gr.Error(str(error), print_exception=False) from error
+            raise gr.Error(render(error.description), print_exception=False) from error
 
     async def identity(self, principal: Principal) -> Updates:
         """The name and the balance."""

@@ -12,6 +12,7 @@ from litestar.exceptions import HTTPException, ValidationException
 from litestar.types import Scope
 
 from chatbill.application.chat.events import Failed
+from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import (
     CapReached,
     ChatbillError,
@@ -45,7 +46,7 @@ class ClientLeft(MalformedRequest):
     """The client closed the connection before it was answered: whatever is said now, nobody hears it."""
 
     def __init__(self) -> None:
-        super().__init__(FieldError("connection", "was closed"))
+        super().__init__(FieldError("connection", Description("connection_closed")))
 
 
 def problem_of(error: Exception) -> Problem:
@@ -56,9 +57,9 @@ def problem_of(error: Exception) -> Problem:
         case HTTPException():
             return _of_framework(error)
         case MalformedRequest():
-            return _problem(error.code, str(error), status=400, members=_members(error))
+            return _problem(error.code, render(error.description), status=400, members=_members(error))
         case ChatbillError():
-            return _problem(error.code, str(error), members=_members(error), headers=_headers(error))
+            return _problem(error.code, render(error.description), members=_members(error), headers=_headers(error))
         case _:
             return _problem("internal_error", "")
 
@@ -70,7 +71,8 @@ def problem_of_reply(failed: Failed) -> Problem:
         "conversation_id": failed.interaction.conversation_id,
         "credits_charged": failed.interaction.credits_charged,
     }
-    return _problem(failed.code, render(failed.detail), members=members, headers=_retry_after(failed.retry_after_s))
+    headers = _retry_after(failed.retry_after_s)
+    return _problem(failed.code, render(failed.description), members=members, headers=headers)
 
 
 def answer_with_problem(request: Request[Any, Any, Any], error: Exception) -> Response[dict[str, Any]]:
@@ -123,7 +125,7 @@ def _of_framework(error: HTTPException) -> Problem:
 def _members(error: ChatbillError) -> dict[str, Any]:
     match error:
         case InvalidRequest():
-            return {"errors": [{"field": fault.field, "message": fault.message} for fault in error.errors]}
+            return {"errors": [{"field": fault.field, "message": render(fault.description)} for fault in error.errors]}
         case CapReached():
             return {"required": error.required, "available": error.available, "cap": error.cap}
         case InsufficientCredits():
@@ -145,6 +147,9 @@ def _in_words(error: ValidationException) -> InvalidRequest:
     """What the framework found wrong with a request, in words of our own."""
     found = error.extra if isinstance(error.extra, list) else []
     if any(fault.get("key") == "data" for fault in found):
-        return MalformedRequest.of("body", "is required: send a JSON object")
-    faults = [FieldError(str(fault.get("key", "request")), parameter_fault(fault["message"])) for fault in found]
-    return InvalidRequest(*faults or [FieldError("request", "lacks something that is required")])
+        return MalformedRequest.of("body", "body_required")
+    faults = [
+        FieldError(str(fault.get("key", "request")), Description.of("text", text=parameter_fault(fault["message"])))
+        for fault in found
+    ]
+    return InvalidRequest(*faults or [FieldError("request", Description("parameter_missing"))])

@@ -39,7 +39,7 @@ async def measured(engine: Engine, spec: ModelSpec) -> Speed:
     asked = time.monotonic()
     seen = [(time.monotonic(), piece.tokens) async for piece in generation.stream()]
     if not seen:
-        raise GenerationFailed("The model wrote nothing.")
+        raise GenerationFailed("nothing_written")
     (first, first_tokens), last = seen[0], seen[-1][0]
     whole = generation.completion_tokens or sum(tokens for _, tokens in seen)
     # Some servers send a reply in one go, and then all there is to measure is the whole of it.

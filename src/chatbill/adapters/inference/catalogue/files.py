@@ -33,6 +33,7 @@ from chatbill.adapters.inference.catalogue.model_spec import (
 from chatbill.domain.billing.ledger import MAX_CREDITS
 from chatbill.domain.billing.prices import Price
 from chatbill.domain.chat.catalogue import Tier
+from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import FieldError, InvalidRequest
 from chatbill.domain.shared.ids import ModelId
 
@@ -145,11 +146,13 @@ def load_catalogue(name_or_path: str | Path) -> tuple[ModelSpec, ...]:
     except OSError as error:
         raise InvalidRequest.of(
             "models",
-            f"no catalogue {str(name_or_path)!r} ({error.strerror or error}); "
-            f"use one of {', '.join(BUILT_IN)}, or the path of a TOML file that can be read",
+            "unreadable_catalogue",
+            name=repr(str(name_or_path)),
+            cause=error.strerror or str(error),
+            known=", ".join(BUILT_IN),
         ) from error
     except UnicodeDecodeError as error:
-        raise InvalidRequest.of("models", f"{path} is not UTF-8 text; save it as UTF-8") from error
+        raise InvalidRequest.of("models", "file_not_utf8", path=str(path)) from error
     return _parse(text, file=str(path), base=path.resolve().parent)
 
 
@@ -157,17 +160,20 @@ def _parse(text: str, *, file: str, base: Path) -> tuple[ModelSpec, ...]:
     try:
         catalogue = CatalogueFile.model_validate(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
-        raise InvalidRequest.of(file, f"is not valid TOML: {error}") from error
+        raise InvalidRequest.of(file, "not_toml", cause=str(error)) from error
     except ValidationError as error:
         raise InvalidRequest(
             *(
-                FieldError(f"{file}: {_field(item['loc'])}", item["msg"].removeprefix("Value error, "))
+                FieldError(
+                    f"{file}: {_field(item['loc'])}",
+                    Description.of("text", text=item["msg"].removeprefix("Value error, ")),
+                )
                 for item in error.errors()
             )
         ) from error
     ids = [section.id for section in catalogue.models]
     if twice := sorted({name for name in ids if ids.count(name) > 1}):
-        raise InvalidRequest.of(f"{file}: models.id", f"{', '.join(twice)} is used twice; give each model its own id")
+        raise InvalidRequest.of(f"{file}: models.id", "used_twice", names=", ".join(twice))
     return tuple(_spec(section, base=base) for section in catalogue.models)
 
 

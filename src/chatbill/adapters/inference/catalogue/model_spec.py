@@ -136,11 +136,9 @@ def domain_catalogue(specs: Iterable[ModelSpec], prices: Mapping[ModelId, Price]
     )
     if prices:
         known = ", ".join(spec.id for spec in specs)
-        raise InvalidRequest.of("prices", f"no model is called {', '.join(prices)}; the catalogue has: {known}")
+        raise InvalidRequest.of("prices", "models_not_in_catalogue", names=", ".join(prices), known=known)
     for model in models:
         most = model.price.of(Usage(prompt_tokens=model.context_tokens, completion_tokens=model.max_reply_tokens))
         if most > MAX_CREDITS:
-            raise InvalidRequest.of(
-                f"price of {model.id}", f"would make its longest reply cost {most} credits; the most is {MAX_CREDITS}"
-            )
+            raise InvalidRequest.of(f"price of {model.id}", "price_too_high", cost=most, max=MAX_CREDITS)
     return Catalogue(models)

@@ -33,7 +33,6 @@ _REASONS = {
 }
 _MOMENT_S = 5
 """What "in a moment" is in seconds: by then the model was asked again."""
-_REFUSED = "The model could not answer this message; nothing was charged. Try again, or in other words."
 
 
 class ServerError(Exception):
@@ -83,12 +82,8 @@ class ServerError(Exception):
             case Kind.BUSY:
                 return Overloaded(retry_after_s=self.retry_after_s or 1)
             case Kind.TOO_LONG:
-                return TooLarge.of(
-                    "message",
-                    "does not fit into this model's window, even without what was said before; "
-                    "shorten it, or ask for a shorter reply",
-                )
+                return TooLarge.of("message", "over_window")
             case Kind.REFUSED:
-                return GenerationFailed(_REFUSED)
+                return GenerationFailed("reply_refused")
             case Kind.BROKEN | Kind.MISFIT:
                 return GenerationFailed()

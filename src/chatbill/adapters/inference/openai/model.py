@@ -23,14 +23,11 @@ from chatbill.domain.shared.errors import GenerationFailed, ModelUnavailable, Ov
 _log = structlog.get_logger(__name__)
 
 _STOPPING = "the service is stopping"
-_STOPPED = "The service is stopping; nothing was charged. Try again shortly."
+_STOPPED = "engine_stopping"
 _FIRST_RECHECK_S = 1.0
 _LAST_RECHECK_S = 30.0
 """How often a model that does not work is asked again in the end, where idle ones are never asked."""
 _PROBE = (Turn(Role.USER, "Hi"),)
-_TOO_LONG = (
-    "is far too long: this model can read {} tokens beside its reply; shorten the message or ask for a shorter reply"
-)
 MAX_STOPS = 4
 """As many as OpenAI takes; the others are looked for here all the same."""
 
@@ -133,7 +130,7 @@ class RemoteModel:
             # A guess refuses nobody: the server counts, and says so where the last message is too long for it.
             alone = self._last_alone(turns)
             if alone.least > room:
-                raise TooLarge.of("message", _TOO_LONG.format(room)) from None
+                raise TooLarge.of("message", "prompt_far_too_long", max=room) from None
             return alone
 
     def _last_alone(self, turns: tuple[Turn, ...]) -> PromptSize:

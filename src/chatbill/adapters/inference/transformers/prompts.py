@@ -28,7 +28,7 @@ def encode_turns(tokenizer: PreTrainedTokenizerBase, turns: Sequence[Turn]) -> l
             ids = _applied(tokenizer, _folded(turns))
     except ValueError as error:
         # Only a tokenizer that makes a control token out of plain text comes here; better no answer than a forged turn.
-        raise InvalidRequest.of("message", "contains markers that this model cannot read as plain text") from error
+        raise InvalidRequest.of("message", "unreadable_markers") from error
     return [int(token) for token in ids]
 
 

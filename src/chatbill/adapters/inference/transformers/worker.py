@@ -21,8 +21,8 @@ from chatbill.domain.shared.errors import GenerationFailed
 _log = structlog.get_logger(__name__)
 
 STOPPING = "the service is stopping"
-_STOPPED = "The service is stopping; nothing was charged. Try again shortly."
-_STUCK = "The model stopped answering and is being restarted; nothing was charged. Try again shortly."
+_STOPPED = "engine_stopping"
+_STUCK = "engine_stuck"
 
 
 class Worker:

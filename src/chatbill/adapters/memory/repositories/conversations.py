@@ -33,7 +33,7 @@ class MemoryConversations:
     def touch(self, conversation_id: ConversationId, user_id: UserId, *, at: datetime) -> None:
         conversation = self.get(conversation_id)
         if conversation is None or conversation.user_id != user_id:
-            raise NotFound("This conversation")
+            raise NotFound("conversation")
         conversation.touch(at=at)
         self._tables.conversations.put(conversation_id, conversation)
 

@@ -24,7 +24,7 @@ class MemoryOutbox:
 
     def after(self, position: str | None, limit: int) -> list[RecordedEvent]:
         if position is not None and not (position.isascii() and position.isdigit()):
-            raise InvalidRequest.of("after", "is not a position that this list gave")
+            raise InvalidRequest.of("after", "unknown_position")
         seen = int(position or 0)
         events = [(number, event) for number, event in self._tables.events.items() if number > seen]
         return [RecordedEvent(str(number), event) for number, event in sorted(events, key=lambda each: each[0])[:limit]]

@@ -25,7 +25,7 @@ class MemoryWallets:
     def lock(self, wallet_id: WalletId) -> Wallet:
         wallet = self.get(wallet_id)
         if wallet is None:
-            raise NotFound("This wallet")
+            raise NotFound("wallet")
         return wallet
 
     def add(self, wallet: Wallet) -> None:

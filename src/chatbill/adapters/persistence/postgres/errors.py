@@ -7,35 +7,33 @@ from typing import Any
 
 from chatbill.adapters.persistence.sql.errors import TAKEN
 from chatbill.application.ports.store import StoreUnavailable
+from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import ChatbillError, InvariantViolation
 
 RETRIED = frozenset({"40001", "40P01"})
 """Serialization failure and deadlock: the server kept nothing, and asks for another try."""
 
 _ADVICE = {
-    "08": "The connection to the database was lost. Try again in a moment.",
-    "25006": "The database cannot be written to now. It may be a standby server, or a snapshot tried to change it.",
-    "25P03": "The database gave up a transaction that had been idle for too long.",
-    "28": "The database refuses this user or password. Check CHATBILL_DATABASE_URL.",
-    "3D": "There is no such database. Make it with `createdb`, or check CHATBILL_DATABASE_URL.",
-    "3F": "The database has no tables yet. Run `chatbill db upgrade`.",
-    "42501": "The database's user may not do this. Make it the owner of the tables.",
-    "42703": "The database is older than this program. Run `chatbill db upgrade`.",
-    "42P01": "The database has no tables yet. Run `chatbill db upgrade`.",
-    "53100": "The database's disk is full. Free some space; nothing that was confirmed is lost.",
-    "53300": "The database has no connection left. Raise its max_connections, or run fewer processes.",
-    "55P03": "Another transaction has held what this one needs for too long. Try again in a moment.",
-    "57014": "The database took too long over a statement. Try again in a moment.",
-    "57P": "The database is stopping or starting. Try again in a moment.",
+    "08": "connection_lost",
+    "25006": "server_read_only",
+    "25P03": "transaction_idle",
+    "28": "login_refused",
+    "3D": "database_missing",
+    "3F": "no_tables",
+    "42501": "permission_missing",
+    "42703": "schema_outdated",
+    "42P01": "no_tables",
+    "53100": "server_disk_full",
+    "53300": "no_connection_left",
+    "55P03": "lock_timeout",
+    "57014": "statement_timeout",
+    "57P": "server_restarting",
 }
-"""What to do, by an error's code or the beginning of it."""
+"""The code of what to do, by the SQLSTATE of an error or the beginning of it."""
 
-LOST = "The connection to the database was lost. Try again in a moment."
-REFUSED = (
-    "The database server refuses the connection. Check database, user and password in CHATBILL_DATABASE_URL, and how "
-    "many connections the server allows."
-)
-UNREACHABLE = "The database server cannot be reached. Check that it runs, and the address in CHATBILL_DATABASE_URL."
+LOST = "connection_lost"
+REFUSED = "connection_refused"
+UNREACHABLE = "server_unreachable"
 
 
 def translated(error: Exception, driver: ModuleType) -> ChatbillError:
@@ -53,7 +51,9 @@ def translated(error: Exception, driver: ModuleType) -> ChatbillError:
         return InvariantViolation(f"the database does not understand this: {words}")
     if advice is None and not code:
         advice = LOST
-    return StoreUnavailable(f"{advice or 'The database failed.'} ({words})", advice=advice or "")
+    if advice is None:
+        return StoreUnavailable(f"The database failed. ({words})")
+    return StoreUnavailable(words, advice=Description(advice))
 
 
 def unreachable(error: Exception) -> StoreUnavailable:
@@ -61,7 +61,7 @@ def unreachable(error: Exception) -> StoreUnavailable:
     words = first_line(error)
     # A server that was reached says so, and libpq has no more of it than its words, in whatever language.
     advice = _advice(_code(error)) or (REFUSED if "FATAL" in words else UNREACHABLE)
-    return StoreUnavailable(f"{advice} ({words})", advice=advice)
+    return StoreUnavailable(words, advice=Description(advice))
 
 
 def asks_for_another_try(error: BaseException | None) -> bool:

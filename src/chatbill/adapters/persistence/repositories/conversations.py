@@ -61,9 +61,7 @@ class SqlConversations:
         return list(map(_conversation, rows))
 
     def touch(self, conversation_id: ConversationId, user_id: UserId, *, at: datetime) -> None:
-        self._connection.put(
-            _TOUCH, id=conversation_id, user_id=user_id, said_at=at, or_else=NotFound("This conversation")
-        )
+        self._connection.put(_TOUCH, id=conversation_id, user_id=user_id, said_at=at, or_else=NotFound("conversation"))
 
     def add(self, conversation: Conversation) -> None:
         self._connection.put(

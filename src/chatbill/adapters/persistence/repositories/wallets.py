@@ -69,7 +69,7 @@ class SqlWallets:
     def lock(self, wallet_id: WalletId) -> Wallet:
         row = self._connection.one(_LOCK_WALLET, id=wallet_id)
         if row is None:
-            raise NotFound("This wallet")
+            raise NotFound("wallet")
         return wallet_of(row)
 
     def add(self, wallet: Wallet) -> None:

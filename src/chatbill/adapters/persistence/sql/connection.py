@@ -144,4 +144,4 @@ class Connection:
 
 def not_text(error: UnicodeEncodeError) -> InvalidRequest:
     """Why a text cannot be kept."""
-    return InvalidRequest.of("text", f"must be valid Unicode text: {error.reason}")
+    return InvalidRequest.of("text", "not_unicode", cause=error.reason)

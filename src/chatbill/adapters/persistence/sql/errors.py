@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from types import ModuleType
+from typing import Final
 
 from chatbill.application.ports.store import StoreUnavailable
+from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import ChatbillError, EmailTaken, InvariantViolation, UsernameTaken
 
 # SQLite names the columns of a broken unique key, PostgreSQL its constraint.
@@ -15,17 +17,18 @@ TAKEN: dict[str, type[UsernameTaken | EmailTaken]] = {
     "uq_users_email_key": EmailTaken,
 }
 
-_ADVICE = {
-    "is full": "The disk is full. Free some space; nothing that was confirmed is lost.",
-    "no such table": "The database has no tables yet. Run `chatbill db upgrade`.",
-    "no such column": "The database is older than this program. Run `chatbill db upgrade`.",
-    "locked": "Another process has held the database for too long. Try again in a moment.",
-    "malformed": "The database file is damaged. Restore it from a backup.",
-    "not a database": "The database file is damaged, or is no database at all. Restore it from a backup.",
-    "disk I/O error": "The disk does not take or give what it should. Look for its errors in the system's log.",
-    "readonly": "The database cannot be written to. Check the permissions of its file and folder.",
-    "unable to open": "The database file cannot be opened. Check its folder and the permissions of both.",
+_ADVICE: Final = {
+    "is full": "disk_full",
+    "no such table": "no_tables",
+    "no such column": "schema_outdated",
+    "locked": "database_locked",
+    "malformed": "database_damaged",
+    "not a database": "not_a_database",
+    "disk I/O error": "disk_failing",
+    "readonly": "database_read_only",
+    "unable to open": "database_not_opened",
 }
+"""The code of what to do, by what SQLite says of an error."""
 
 
 def translated(error: Exception, driver: ModuleType) -> ChatbillError:
@@ -45,8 +48,6 @@ def unavailable(error: Exception) -> StoreUnavailable:
     """The trouble in words that say what to do."""
     words = str(error)
     advice = next((advice for sign, advice in _ADVICE.items() if sign in words), None)
-    return StoreUnavailable(f"{advice} ({words})", advice=advice) if advice else StoreUnavailable(_failed(words))
-
-
-def _failed(words: str) -> str:
-    return f"The database failed: {words}"
+    if advice is None:
+        return StoreUnavailable(f"The database failed: {words}")
+    return StoreUnavailable(words, advice=Description(advice))

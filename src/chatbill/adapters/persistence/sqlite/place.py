@@ -6,11 +6,9 @@ import os
 from pathlib import Path
 
 from chatbill.application.ports.store import StoreUnavailable
+from chatbill.domain.shared.descriptions import Description
 
-GONE = (
-    "The database file was removed or replaced while the service has the old one open, and what is written now will be "
-    "lost. Stop the service, put the right file in its place, and start it again."
-)
+GONE = Description("database_replaced")
 
 
 class Place:
@@ -46,4 +44,4 @@ class Place:
             raise self._gone()
 
     def _gone(self) -> StoreUnavailable:
-        return StoreUnavailable(f"{GONE} ({self.path})", advice=GONE)
+        return StoreUnavailable(str(self.path), advice=GONE)

@@ -90,7 +90,7 @@ class Writer:
         cause = error.__cause__ if isinstance(error.__cause__, StoreUnavailable) else error
         _log.error("%d transactions were not kept: %s", len(jobs), cause)
         for job in jobs:
-            trouble = StoreUnavailable(str(cause), advice=getattr(cause, "advice", ""))
+            trouble = StoreUnavailable(getattr(cause, "cause", str(cause)), advice=getattr(cause, "advice", None))
             trouble.__cause__ = cause
             job.fail(trouble)
         self._let_go()

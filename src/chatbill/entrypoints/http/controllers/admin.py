@@ -44,7 +44,7 @@ class AdminController(Controller):
     ) -> TransactionView:
         """Move credits by hand; the reason and your name stay in the ledger. No wallet falls below what is allowed."""
         if not could_be_id(user_id):
-            raise NotFound("This user")
+            raise NotFound("user")
         order = data.to_order(idempotency_key)
         return TransactionView.of(
             await use_cases.administration.adjust_credits(principal, UserId(user_id), data.amount, order)
@@ -69,7 +69,7 @@ class AdminController(Controller):
     ) -> TransactionView:
         """Give back the whole charge, or a part. All refunds of a reply together are never more than its charge."""
         if not could_be_id(interaction_id):
-            raise NotFound("This interaction")
+            raise NotFound("interaction")
         order = data.to_order(idempotency_key)
         entry = await use_cases.administration.refund(
             principal, InteractionId(interaction_id), order, amount=data.amount

@@ -83,5 +83,5 @@ class ApiKeyController(Controller):
     ) -> None:
         """End a key for ever and at once. Replies that it asked for are finished and charged."""
         if not could_be_id(key_id):
-            raise NotFound("This API key")
+            raise NotFound("api_key")
         await use_cases.accounts.revoke_api_key(principal, ApiKeyId(key_id))

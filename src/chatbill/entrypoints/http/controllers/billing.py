@@ -112,5 +112,5 @@ class BillingController(Controller):
 
 def _kind(kind: str | None) -> EntryKind | None:
     if kind is not None and kind not in KINDS:
-        raise InvalidRequest.of("kind", f"must be one of: {', '.join(KINDS)}")
+        raise InvalidRequest.of("kind", "not_one_of", known=", ".join(KINDS))
     return EntryKind(kind) if kind is not None else None

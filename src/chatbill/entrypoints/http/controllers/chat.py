@@ -132,7 +132,7 @@ class ChatController(Controller):
         """
         interaction_id = interaction_id.removeprefix(ID_PREFIX)
         if not could_be_id(interaction_id):
-            raise NotFound("This interaction")
+            raise NotFound("interaction")
         await use_cases.chat.stop_message(principal, InteractionId(interaction_id))
         return StoppingView(id=interaction_id)
 

@@ -160,7 +160,7 @@ class ConversationController(Controller):
 
 def _id(conversation_id: str) -> ConversationId:
     if not could_be_id(conversation_id):
-        raise NotFound("This conversation")
+        raise NotFound("conversation")
     return ConversationId(conversation_id)
 
 
@@ -169,5 +169,5 @@ def _known(use_cases: UseCases, model: str | None) -> ModelId | None:
         return None
     known = [offer.model.id for offer in use_cases.chat.list_models()]
     if model not in known:
-        raise InvalidRequest.of("model", f"unknown model; choose one of: {', '.join(known)}")
+        raise InvalidRequest.of("model", "unknown_model", known=", ".join(known))
     return ModelId(model)

@@ -11,6 +11,7 @@ from chatbill.application.chat.check_readiness import Readiness
 from chatbill.entrypoints.http.documentation import examples
 from chatbill.entrypoints.http.documentation.responses import documented, returned
 from chatbill.entrypoints.http.injection import Injected
+from chatbill.entrypoints.web.texts import render
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +38,7 @@ class ReadinessView:
     @classmethod
     def of(cls, readiness: Readiness) -> ReadinessView:
         """As probes see it."""
-        why = {} if readiness.trouble is None else {"database": readiness.trouble}
+        why = {} if readiness.trouble is None else {"database": render(readiness.trouble)}
         if not any(readiness.models.values()):
             why["model"] = "; ".join(f"{model}: {reason}" for model, reason in readiness.unavailable.items())
         why |= readiness.unhealthy

@@ -10,7 +10,7 @@ from chatbill.application.accounts.principal import Principal
 from chatbill.application.assembly import UseCases
 from chatbill.application.chat.events import Failed
 from chatbill.application.chat.list_models import ModelOffer
-from chatbill.domain.shared.errors import NotFound
+from chatbill.domain.shared.errors import NotFound, ReasonedError
 from chatbill.entrypoints.http.bodies import JsonRequest
 from chatbill.entrypoints.http.config import HttpConfig
 from chatbill.entrypoints.http.documentation import examples
@@ -47,8 +47,7 @@ class ModelNotFound(NotFound):
     code = "model_not_found"
 
     def __init__(self, known: list[str]) -> None:
-        super().__init__("This model")
-        self.args = (f"There is no such model; choose one of: {', '.join(known)}.",)
+        ReasonedError.__init__(self, known=", ".join(known))
 
 
 class OpenAIController(Controller):

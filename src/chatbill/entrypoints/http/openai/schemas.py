@@ -71,11 +71,11 @@ class ChatMessage(Part):
         """As models take it; `field` is where it stands. Raises `InvalidRequest`."""
         role = ROLES.get(self.role)
         if role is None:
-            raise InvalidRequest.of(f"{field}.role", f"is not supported; use one of: {', '.join(ROLES)}")
+            raise InvalidRequest.of(f"{field}.role", "unsupported_role", known=", ".join(ROLES))
         if self.tool_calls:
-            raise InvalidRequest.of(f"{field}.tool_calls", "is not supported: the models here call no tools")
+            raise InvalidRequest.of(f"{field}.tool_calls", "tools_not_supported")
         if self.content is None:
-            raise InvalidRequest.of(f"{field}.content", "is required: a string, or a list of text parts")
+            raise InvalidRequest.of(f"{field}.content", "content_required")
         if isinstance(self.content, str):
             return Turn(role, self.content)
         parts = [_text_of(part, f"{field}.content.{index}") for index, part in enumerate(self.content)]
@@ -122,7 +122,7 @@ class ChatCompletionBody(Body):
         # What the system says counts from the beginning, wherever it stands.
         last = max((place for place, turn in enumerate(turns) if turn.role is not Role.SYSTEM), default=-1)
         if last < 0 or turns[last].role is not Role.USER:
-            raise InvalidRequest.of("messages", "must end with a message of the user")
+            raise InvalidRequest.of("messages", "not_ended_by_user")
         return Message(
             model=self.model,
             text=turns[last].text,
@@ -143,13 +143,13 @@ class ChatCompletionBody(Body):
     def _max_tokens(self) -> int | None:
         for name, most in (("max_tokens", self.max_tokens), ("max_completion_tokens", self.max_completion_tokens)):
             if most is not None and most < 1:
-                raise InvalidRequest.of(name, "must be at least 1")
+                raise InvalidRequest.of(name, "too_small", min=1)
         return self.max_tokens if self.max_completion_tokens is None else self.max_completion_tokens
 
     def _stop(self) -> tuple[str, ...]:
         stops = (self.stop,) if isinstance(self.stop, str) else tuple(self.stop or ())
         if len(stops) > MAX_STOPS:
-            raise InvalidRequest.of("stop", f"must be at most {MAX_STOPS} strings")
+            raise InvalidRequest.of("stop", "too_many_strings", max=MAX_STOPS)
         return stops
 
     def _reject_unsupported_fields(self) -> None:
@@ -172,14 +172,14 @@ class ChatCompletionBody(Body):
             wants[name] = value is not None and value not in neutral
         for name, wanted in wants.items():
             if wanted:
-                raise InvalidRequest.of(name, "is not supported here; leave it out")
+                raise InvalidRequest.of(name, "not_supported")
 
 
 def _text_of(part: Any, field: str) -> str:
     if not isinstance(part, dict):
-        raise InvalidRequest.of(field, 'must be a part such as {"type": "text", "text": "…"}')
+        raise InvalidRequest.of(field, "not_a_text_part")
     if part.get("type") != "text":
-        raise InvalidRequest.of(f"{field}.type", "is not supported: the models here read text alone")
+        raise InvalidRequest.of(f"{field}.type", "only_text_supported")
     if not isinstance(text := part.get("text"), str):
-        raise InvalidRequest.of(f"{field}.text", "must be a string")
+        raise InvalidRequest.of(f"{field}.text", "not_a_string")
     return text

@@ -102,7 +102,7 @@ class InteractionView:
             processing_time_ms=interaction.processing_time_ms,
             created_at=interaction.created_at,
             error_code=interaction.error_code,
-            error_detail=render(interaction.error_detail) if interaction.error_detail else None,
+            error_detail=render(failure) if (failure := interaction.error_detail) else None,
             cached=interaction.cached,
         )
 

@@ -2,4 +2,114 @@
 
 from __future__ import annotations
 
-ERRORS: dict[str, str] = {}
+from collections.abc import Mapping
+from typing import Final
+
+from chatbill.domain.shared.descriptions import Param
+from chatbill.entrypoints.web.texts.amounts import Template, credits_text
+
+NOUNS: Final = {"api_key": "API key"}
+"""The nouns of things that were not found, where they are spelt otherwise than their code."""
+
+AWAITED: Final = {"reply": "whole reply", "first_word": "first word"}
+
+
+def _not_found(params: Mapping[str, Param]) -> str:
+    what = str(params["what"])
+    if what == "nothing":
+        return "Nothing was found here."
+    noun = NOUNS.get(what, what)
+    return (
+        f"The {noun} {params['name']} was not found here." if "name" in params else f"This {noun} was not found here."
+    )
+
+
+def _insufficient_credits(params: Mapping[str, Param]) -> str:
+    required, available = credits_text(params["required"]), params["available"]
+    return f"This needs up to {required} and you have {available:,}. Add credits and try again."
+
+
+def _cap_reached(params: Mapping[str, Param]) -> str:
+    return (
+        f"This needs up to {credits_text(params['required'])} and this API key can spend {params['available']:,} more "
+        f"of its {params['cap']:,} before the month (UTC) ends. Use another key, or wait."
+    )
+
+
+def _generation_timeout(params: Mapping[str, Param]) -> str:
+    awaited = AWAITED[str(params["what"])]
+    return f"No {awaited} within {params['after_s']:g} s; nothing was charged. Try again or ask for less."
+
+
+ERRORS: dict[str, Template] = {
+    "text": "{text}",
+    "internal_error": "Something went wrong here, not with you. It has been logged.",
+    # Signing in
+    "unauthenticated": "Sign in first and send the access token, or send an API key.",
+    "invalid_credentials": "The name or the password is not right.",
+    "wrong_current_password": "The current password is not right.",
+    "token_expired": "The token has expired. Refresh it or sign in again.",
+    "session_expired": "The session has expired. Sign in again.",
+    "session_ended": "This session has ended. Sign in again.",
+    "refresh_token_unknown": "This refresh token was not made here. Sign in again.",
+    "refresh_token_ended": "This refresh token is not good any more. Sign in again.",
+    "refresh_token_reused": "This refresh token was used before, so its session was ended. Sign in again.",
+    "api_key_invalid": "This API key does not exist, or was revoked, or has expired. Make another one.",
+    # Not allowed
+    "forbidden": "Your account may not do this.",
+    "account_disabled": "This account is disabled. Ask the operator why.",
+    "admin_only": "Only an administrator may do this.",
+    "administrator_unknown": "No administrator is called {login}. Make one with: chatbill admin create",
+    "api_key_not_allowed": "An API key may not do this. Sign in, and send the access token.",
+    "registration_closed": "Registration is closed here. Ask the operator for an account.",
+    # Not found, and contradicting what is there
+    "not_found": _not_found,
+    "model_not_found": "There is no such model; choose one of: {known}.",
+    "conflict": "This contradicts what is here already.",
+    "username_taken": "This username is taken. Choose another one.",
+    "email_taken": "This e-mail address already has an account. Sign in instead.",
+    "request_in_progress": "The first request with this Idempotency-Key is still running. Try again shortly.",
+    "idempotency_mismatch": "This Idempotency-Key came before with another request. Use a new key.",
+    "key_name_taken": "You have an API key of this name. Choose another name, or revoke that key first.",
+    "too_many_keys": "You have {max} API keys, which is the most. Revoke one first.",
+    "other_money": "The payment is of {asked}, and the provider says {paid}.",
+    "reply_being_written": "A reply is being written in this conversation. Stop it first, then delete.",
+    "nothing_to_refund": "Nothing is left to refund: this was not charged, or was given back already.",
+    "unsupported_media_type": "Send the body as JSON, with the header Content-Type: application/json.",
+    # Credits and limits
+    "insufficient_credits": _insufficient_credits,
+    "cap_reached": _cap_reached,
+    "rate_limited": "Too many requests. Try again in {retry_after_s} s.",
+    "too_many_replies": ("{max} of your replies are being written, and no more may. Try again in {retry_after_s} s."),
+    # Replies
+    "service_stopping": "the service is stopping; try again in a moment",
+    "overloaded": "All places are taken. Try again in {retry_after_s} s; nothing was charged.",
+    "generation_failed": "The model could not finish this reply; nothing was charged. Try again.",
+    "empty_reply": "The model wrote nothing; nothing was charged. Ask again, or in other words.",
+    "out_of_memory": "The model ran out of memory; nothing was charged. Try a shorter message.",
+    "reply_refused": "The model could not answer this message; nothing was charged. Try again, or in other words.",
+    "engine_stopping": "The service is stopping; nothing was charged. Try again shortly.",
+    "engine_stuck": "The model stopped answering and is being restarted; nothing was charged. Try again shortly.",
+    "nothing_written": "The model wrote nothing.",
+    "generation_timeout": _generation_timeout,
+    "interrupted": "The service stopped before the reply was whole; nothing was charged.",
+    "reply_lost": "The reply was lost; nothing was charged.",
+    "reply_unsettled": (
+        "The reply could not be stored. Whether it was charged will show in your history; nothing is charged twice."
+    ),
+    # The file of the signing key
+    "key_file_unreadable": "The key file {path} cannot be read: {cause}.",
+    "key_file_exposed": (
+        "The key file {path} can be read by others (mode {mode}), so its key may be known to them. "
+        "Delete it and a new key will be made, which signs everybody out; "
+        "or, if you are sure that nobody read it: chmod 600 {path}"
+    ),
+    "key_file_too_short": (
+        "The key file {path} holds {size} bytes and needs at least {min}. "
+        "Delete it and a new key will be made, which signs everybody out."
+    ),
+    "key_file_not_writable": (
+        "The key file {path} cannot be made: {cause}. "
+        "Make the folder writable, or set CHATBILL_SECRET_KEY to at least 32 random characters."
+    ),
+}

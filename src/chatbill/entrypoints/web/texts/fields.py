@@ -1,5 +1,105 @@
-"""Templates for what is wrong with a field of a request."""
+"""Templates for the rules that a field of a request breaks, by their code."""
 
 from __future__ import annotations
 
-FIELDS: dict[str, str] = {}
+from collections.abc import Mapping
+
+from chatbill.domain.shared.descriptions import Param
+from chatbill.entrypoints.web.texts.amounts import Template, credits_text
+
+
+def _too_long(params: Mapping[str, Param]) -> str:
+    length = f", this has {params['length']}" if "length" in params else ""
+    return f"must be at most {params['max']} characters{length}"
+
+
+def _not_refundable(params: Mapping[str, Param]) -> str:
+    return f"must be at least 1, and {credits_text(params['left'])} of the charge can still be refunded"
+
+
+def _debt_too_high(params: Mapping[str, Param]) -> str:
+    return f"can take at most {credits_text(params['max'])} from this wallet"
+
+
+FIELDS: dict[str, Template] = {
+    # Any field
+    "required": "is required",
+    "not_supported": "is not supported here; leave it out",
+    "empty": "must not be empty",
+    "zero": "must not be 0",
+    "too_small": "must be at least {min}",
+    "out_of_range": "must be {min} to {max}",
+    "credits_out_of_range": "must be {min} to {max} credits",
+    "length_out_of_range": "must be {min} to {max} characters long",
+    "too_long": _too_long,
+    "too_many_strings": "must be at most {max} strings",
+    "too_many_bytes": "must be at most {max} bytes",
+    "not_one_of": "must be one of: {known}",
+    "not_a_time": "must be a time as in 2026-01-31T12:00:00Z",
+    "not_in_future": "must be in the future",
+    "not_printable": "must be {min} to {max} printable characters",
+    "not_printable_ascii": "must be {min} to {max} printable ASCII characters",
+    "nul_character": "must not contain the NUL character",
+    "lone_surrogates": "must be valid Unicode, without lone surrogates",
+    "not_unicode": "must be valid Unicode text: {cause}",
+    "unknown_cursor": "is not one that this list gave; leave it out to start from the newest",
+    "unknown_position": "is not a position that this list gave",
+    # Bodies
+    "connection_closed": "was closed",
+    "body_required": "is required: send a JSON object",
+    "not_json": "is not valid JSON",
+    "nested_too_deeply": "is nested too deeply",
+    "parameter_missing": "lacks something that is required",
+    "unsupported_role": "is not supported; use one of: {known}",
+    "tools_not_supported": "is not supported: the models here call no tools",
+    "only_text_supported": "is not supported: the models here read text alone",
+    "content_required": "is required: a string, or a list of text parts",
+    "not_ended_by_user": "must end with a message of the user",
+    "not_a_text_part": 'must be a part such as {{"type": "text", "text": "…"}}',
+    "not_a_string": "must be a string",
+    "not_json_body": "must be JSON",
+    "not_an_object": "must be an object with the texts {fields}",
+    "not_plain_digits": "must be a whole number of credits in plain digits, or empty",
+    # Accounts
+    "invalid_username": "may hold letters, digits, dots, dashes and underscores only",
+    "invalid_email": "must be an e-mail address, such as name@example.org",
+    "password_is_name": "must not be the username or the e-mail address",
+    "one_repeated_character": "must not be one character repeated",
+    # Messages
+    "unknown_model": "unknown model; choose one of: {known}",
+    "duplicate_model_ids": "two models of the catalogue have the same id",
+    "too_many_turns": "must be at most {max} turns, this has {count}",
+    "history_not_begun_by_user": "must begin with a message of the user, after those of the system",
+    "history_with_conversation": "cannot come with a conversation that is kept here",
+    "probability_out_of_range": "must be over 0 and at most 1",
+    "not_64_bits": "must be a whole number of 64 bits",
+    "stop_strings_out_of_range": "must be at most {max_count} strings of 1 to {max_length} characters",
+    "unreadable_markers": "contains markers that this model cannot read as plain text",
+    "prompt_too_long": (
+        "takes {tokens} tokens and this model can read {max} beside its reply; "
+        "shorten the message or ask for a shorter reply"
+    ),
+    "prompt_far_too_long": (
+        "is far too long: this model can read {max} tokens beside its reply; shorten the message or ask for a shorter "
+        "reply"
+    ),
+    "over_window": (
+        "does not fit into this model's window, even without what was said before; shorten it, or ask for a shorter "
+        "reply"
+    ),
+    # Credits
+    "unknown_package": "unknown package; choose one of: {known}",
+    "package_or_amount": "give either a package or an amount",
+    "not_refundable": _not_refundable,
+    "debt_too_high": _debt_too_high,
+    "wallet_limit": "a wallet cannot own or owe more than {max} credits",
+    # Catalogues of models
+    "models_not_in_catalogue": "no model is called {names}; the catalogue has: {known}",
+    "price_too_high": "would make its longest reply cost {cost} credits; the most is {max}",
+    "unreadable_catalogue": (
+        "no catalogue {name} ({cause}); use one of {known}, or the path of a TOML file that can be read"
+    ),
+    "file_not_utf8": "{path} is not UTF-8 text; save it as UTF-8",
+    "not_toml": "is not valid TOML: {cause}",
+    "used_twice": "{names} is used twice; give each model its own id",
+}
