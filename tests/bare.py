@@ -9,7 +9,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-CORE = ("chatbill.domain", "chatbill.application", "chatbill.adapters.memory", "chatbill.adapters.system", "chatbill.testing")
+CORE = (
+    "chatbill.domain",
+    "chatbill.application",
+    "chatbill.adapters.memory",
+    "chatbill.adapters.system",
+    "chatbill.testing",
+)
 
 
 def import_all(package_name: str) -> int:
@@ -26,16 +32,16 @@ async def round_trip() -> None:
     """Register, buy credits, chat, and prove the books, all in memory."""
     # Behind everything else, so that chatbill itself is still the installed one.
     sys.path.append(str(Path(__file__).parent.parent))
-    from chatbill.application.billing.top_up import Order  # noqa: PLC0415 - after the path is set
+    from chatbill.application.billing.place_order import Order  # noqa: PLC0415 - after the path is set
     from chatbill.application.chat.messages import Message  # noqa: PLC0415 - after the path is set
     from tests.kit.support import MINI, world  # noqa: PLC0415 - after the path is set
 
     service = world()
     person = await service.person()
-    await service.use_cases.top_up(person, Order(package="small"))
-    async for _ in await service.use_cases.send_message(person, Message(model=MINI, text="hello there")):
+    await service.use_cases.billing.place_order(person, Order(package="small"))
+    async for _ in await service.use_cases.chat.send_message(person, Message(model=MINI, text="hello there")):
         pass
-    balance = await service.use_cases.read_balance(person)
+    balance = await service.use_cases.billing.read_balance(person)
     if balance.available != 199:
         sys.exit(f"100 welcome credits, 100 bought and 1 spent must leave 199, but left {balance.available}")
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from chatbill.application.accounts.create_api_key import NewApiKey
-from chatbill.application.billing.top_up import Order
+from chatbill.application.billing.place_order import Order
 from chatbill.application.chat.replay import Replay
 from chatbill.application.chat.replies import Reply
 from chatbill.domain.audit.proof import Difference
@@ -76,7 +76,7 @@ class AuditInput(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         for side in self.sides:
-            self.run(side.world.use_cases.replies.drain(grace_s=0))
+            self.run(side.world.use_cases.chat.replies.drain(grace_s=0))
             self.run(side.world.store.close())
         self.runner.close()
         shutil.rmtree(self.folder)
@@ -125,7 +125,7 @@ class AuditInput(RuleBasedStateMachine):
             self.again.append(lambda: self.top_up(name, amount, key))
         order = Order(amount=amount, idempotency_key=key)
         expected = None if not known or known[0] == request else "idempotency_mismatch"
-        self.told(lambda side: side.world.use_cases.top_up(side.people[name], order), expected)
+        self.told(lambda side: side.world.use_cases.billing.place_order(side.people[name], order), expected)
 
     @rule(question=QUESTIONS)
     def somebody_asks(self, question: Question) -> None:
@@ -160,7 +160,7 @@ class AuditInput(RuleBasedStateMachine):
         async def send(side: Side) -> None:
             conversation = None if where is None else side.conversations[where]
             message = question.message(conversation)
-            reply = await side.world.use_cases.send_message(await side.who_asks(question), message)
+            reply = await side.world.use_cases.chat.send_message(await side.who_asks(question), message)
             if isinstance(reply, Replay):
                 await reply.finished()
                 return
@@ -263,7 +263,7 @@ class AuditInput(RuleBasedStateMachine):
         async def make(side: Side) -> None:
             expires_at = side.world.clock() + timedelta(seconds=lives_s) if lives_s else None
             order = NewApiKey(name=called, monthly_cap=cap, expires_at=expires_at)
-            side.api_keys.append(await side.world.use_cases.create_api_key(side.people[name], order))
+            side.api_keys.append(await side.world.use_cases.accounts.create_api_key(side.people[name], order))
 
         self.told(make, expected)
 
@@ -276,7 +276,7 @@ class AuditInput(RuleBasedStateMachine):
             name = key.owner
         key.revoked = key.revoked or name == key.owner
         self.told(
-            lambda side: side.world.use_cases.revoke_api_key(side.people[name], side.api_keys[number].key.id),
+            lambda side: side.world.use_cases.accounts.revoke_api_key(side.people[name], side.api_keys[number].key.id),
             None if name == key.owner else "not_found",
         )
 
@@ -296,7 +296,9 @@ class AuditInput(RuleBasedStateMachine):
         interrupted = self.model.wait(seconds)
         for side in self.sides:
             side.world.clock.advance(seconds)
-        assert self.everywhere(lambda side: side.world.use_cases.expire_holds()) == [interrupted] * len(self.sides)
+        assert self.everywhere(lambda side: side.world.use_cases.maintenance.expire_holds()) == [interrupted] * len(
+            self.sides
+        )
 
     @rule(conversation=st.integers(0, 3))
     def somebody_deletes_a_conversation(self, conversation: int) -> None:
@@ -311,7 +313,9 @@ class AuditInput(RuleBasedStateMachine):
         else:
             self.model.deleted.add(conversation)
         self.told(
-            lambda side: side.world.use_cases.delete_conversation(side.people[owner], side.conversations[conversation]),
+            lambda side: side.world.use_cases.chat.delete_conversation(
+                side.people[owner], side.conversations[conversation]
+            ),
             expected,
         )
 
@@ -356,7 +360,7 @@ class AuditInput(RuleBasedStateMachine):
     def the_ledger_verifies(self) -> None:
         for side in self.sides:
             found: list[Difference] = []
-            verdict = self.run(side.world.use_cases.verify_ledger(found.append))
+            verdict = self.run(side.world.use_cases.audit.verify_ledger(found.append))
             assert found == []
             assert verdict.tally.owned == sum(person.posted for person in self.model.people.values())
 

@@ -4,56 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dependency_injector import containers, providers
+from dependency_injector.containers import DynamicContainer
 
 from chatbill.adapters.payments.sandbox import SandboxPayments
 from chatbill.adapters.system import SystemClock, Uuid7Ids
-from chatbill.application.accounts.authenticate import Authenticate
-from chatbill.application.accounts.authenticate_key import AuthenticateKey
-from chatbill.application.accounts.change_password import ChangePassword
-from chatbill.application.accounts.create_api_key import CreateApiKey
-from chatbill.application.accounts.list_api_keys import ListApiKeys
-from chatbill.application.accounts.read_account import ReadAccount
-from chatbill.application.accounts.refresh import Refresh
-from chatbill.application.accounts.register import Register
-from chatbill.application.accounts.revoke_api_key import RevokeApiKey
-from chatbill.application.accounts.sign_in import SignIn, TokenLifetimes
-from chatbill.application.accounts.sign_out import SignOut
-from chatbill.application.administration.adjust_credits import AdjustCredits
-from chatbill.application.administration.find_administrator import FindAdministrator
-from chatbill.application.administration.list_keys_of_user import ListKeysOfUser
-from chatbill.application.administration.refund import Refund
-from chatbill.application.administration.revoke_keys import RevokeKeys
-from chatbill.application.assembly import UseCases
-from chatbill.application.audit.verify_ledger import VerifyLedger
-from chatbill.application.billing.list_packages import ListPackages
-from chatbill.application.billing.list_transactions import ListTransactions
-from chatbill.application.billing.read_balance import ReadBalance
-from chatbill.application.billing.confirm_payment import ConfirmPayment
-from chatbill.application.billing.list_events import ListEvents
-from chatbill.application.billing.place_order import PlaceOrder
-from chatbill.application.chat.settlement import interrupt
-from chatbill.application.chat.delete_conversation import DeleteConversation
-from chatbill.application.chat.list_conversations import ListConversations
-from chatbill.application.chat.list_history import ListHistory
-from chatbill.application.chat.list_models import ListModels
+from chatbill.application.accounts.sign_in import TokenLifetimes
+from chatbill.application.assembly import assemble
 from chatbill.application.chat.messages import ReplyBounds
-from chatbill.application.chat.read_conversation import ReadConversation
-from chatbill.application.chat.rename_conversation import RenameConversation
-from chatbill.application.chat.replies import Replies
-from chatbill.application.chat.send_message import SendMessage
-from chatbill.application.chat.stop_message import StopMessage
-from chatbill.application.maintenance.apply_stop_requests import ApplyStopRequests
-from chatbill.application.maintenance.check_readiness import CheckReadiness
-from chatbill.application.maintenance.expire_holds import ExpireHolds
-from chatbill.application.maintenance.forget_sessions import ForgetSessions
-from chatbill.application.maintenance.write_check import WriteCheck
+from chatbill.application.policy import Policy
 from chatbill.application.ports.rate_limits import Limit
 from chatbill.application.ports.store import Store
 from chatbill.domain.audit.proof import Tally
-from chatbill.domain.billing.subjects import INTERACTION
 from chatbill.domain.chat.catalogue import Catalogue
 from chatbill.engines import build_engine, server_check, specs_of
 from chatbill.settings import Settings, SettingsError
@@ -176,28 +140,39 @@ def _model_check(settings: Settings, specs: tuple[ModelSpec, ...], library: Mode
     return ModelCheck(specs=specs, library=library, slots=settings.batch_size, servers=server_check(settings))
 
 
-def _bounds(settings: Settings) -> ReplyBounds:
-    return ReplyBounds(
-        deadline_s=settings.generation_timeout_s,
-        grace_s=settings.hold_grace_s,
-        max_message_chars=settings.max_message_chars,
-        max_reply_tokens=settings.max_reply_tokens,
-        rate=Limit(name="messages", times=settings.messages_per_minute, window_s=60),
-        first_token_s=settings.first_token_timeout_s,
+def _policy(settings: Settings) -> Policy:
+    return Policy(
+        prices=settings.price_list(),
+        welcome_credits=settings.welcome_credits,
+        registration_open=settings.registration_open,
+        max_debt=settings.max_debt_credits,
+        cached_price_percent=settings.cached_price_percent,
+        replies_per_user=settings.replies_per_user,
+        # A hold that is past its time may wait for two sweeps before the audit calls it lost.
+        sweep_allowance_s=2 * settings.sweep_interval_s + 1,
+        bounds=ReplyBounds(
+            deadline_s=settings.generation_timeout_s,
+            grace_s=settings.hold_grace_s,
+            max_message_chars=settings.max_message_chars,
+            max_reply_tokens=settings.max_reply_tokens,
+            rate=Limit(name="messages", times=settings.messages_per_minute, window_s=60),
+            first_token_s=settings.first_token_timeout_s,
+        ),
+        lifetimes=TokenLifetimes(access_s=settings.access_token_s, refresh_s=settings.refresh_token_s),
+        web_lifetimes=TokenLifetimes(access_s=settings.refresh_token_s, refresh_s=settings.refresh_token_s),
+        sign_in_failures=Limit(name="sign-in failures", times=settings.sign_in_failures, window_s=300),
+        registrations=Limit(name="registrations", times=settings.registrations_per_hour, window_s=3_600),
     )
 
 
-def _sign_in_failures(settings: Settings) -> Limit:
-    return Limit(name="sign-in failures", times=settings.sign_in_failures, window_s=300)
+class _Ports:
+    """The adapters of a container, each made when a feature first reads it."""
 
+    def __init__(self, container: DynamicContainer) -> None:
+        self._container = container
 
-def _registrations(settings: Settings) -> Limit:
-    return Limit(name="registrations", times=settings.registrations_per_hour, window_s=3_600)
-
-
-def _sweep_allowance(settings: Settings) -> float:
-    """A hold that is past its time may wait for two sweeps before the audit calls it lost."""
-    return 2 * settings.sweep_interval_s + 1
+    def __getattr__(self, name: str) -> Any:
+        return self._container.providers[name]()
 
 
 class Container(containers.DeclarativeContainer):
@@ -219,7 +194,6 @@ class Container(containers.DeclarativeContainer):
     tokens = providers.Singleton(_tokens, settings)
     rate_limits = providers.Singleton(_rate_limits)
     payments = providers.Singleton(SandboxPayments)
-    replies = providers.Singleton(Replies, per_user=settings.provided.replies_per_user)
 
     library = providers.Singleton(_library, settings)
     specs = providers.Singleton(specs_of, settings, library)
@@ -227,149 +201,6 @@ class Container(containers.DeclarativeContainer):
     model_check = providers.Factory(_model_check, settings, specs, library)
     engine = providers.Singleton(build_engine, settings, catalogue, specs, library, report)
 
-    bounds = providers.Singleton(_bounds, settings)
-    prices = settings.provided.price_list.call()
-    failures = providers.Singleton(_sign_in_failures, settings)
-    registrations = providers.Singleton(_registrations, settings)
-    lifetimes = providers.Singleton(
-        TokenLifetimes, access_s=settings.provided.access_token_s, refresh_s=settings.provided.refresh_token_s
-    )
-    web_lifetimes = providers.Singleton(
-        # A browser keeps one token, as long as the sign-in lasts; signing out kills it in the store.
-        TokenLifetimes,
-        access_s=settings.provided.refresh_token_s,
-        refresh_s=settings.provided.refresh_token_s,
-    )
-
-    adjust_credits = providers.Factory(
-        AdjustCredits, store=store, clock=clock, new_id=new_id, max_debt=settings.provided.max_debt_credits
-    )
-    authenticate = providers.Factory(Authenticate, store=store, tokens=tokens, clock=clock)
-    authenticate_key = providers.Factory(AuthenticateKey, store=store, tokens=tokens, clock=clock)
-    change_password = providers.Factory(
-        ChangePassword, store=store, passwords=passwords, rate_limits=rate_limits, clock=clock, failures=failures
-    )
-    list_models = providers.Factory(ListModels, engine=engine, catalogue=catalogue)
-    write_check = providers.Singleton(WriteCheck, store, new_id)
-    check_readiness = providers.Factory(CheckReadiness, write_check=write_check, list_models=list_models)
-    create_api_key = providers.Factory(
-        CreateApiKey,
-        store=store,
-        tokens=tokens,
-        rate_limits=rate_limits,
-        clock=clock,
-        new_id=new_id,
-        limit=Limit(name="API keys", times=60, window_s=3_600),
-    )
-    delete_conversation = providers.Factory(DeleteConversation, store=store, clock=clock)
-    expire_holds = providers.Factory(
-        ExpireHolds, store=store, clock=clock, new_id=new_id, subjects=providers.Object({INTERACTION: interrupt})
-    )
-    find_administrator = providers.Factory(FindAdministrator, store=store)
-    forget_sessions = providers.Factory(ForgetSessions, store=store, clock=clock)
-    apply_stop_requests = providers.Factory(ApplyStopRequests, store=store, replies=replies)
-    list_api_keys = providers.Factory(ListApiKeys, store=store, clock=clock)
-    list_conversations = providers.Factory(ListConversations, store=store)
-    list_history = providers.Factory(ListHistory, store=store)
-    list_keys_of_user = providers.Factory(ListKeysOfUser, store=store, clock=clock)
-    list_packages = providers.Factory(ListPackages, prices=prices)
-    list_transactions = providers.Factory(ListTransactions, store=store)
-    read_account = providers.Factory(ReadAccount, store=store)
-    read_balance = providers.Factory(ReadBalance, store=store)
-    read_conversation = providers.Factory(ReadConversation, store=store)
-    refresh = providers.Factory(Refresh, store=store, tokens=tokens, clock=clock, lifetimes=lifetimes)
-    refund = providers.Factory(Refund, store=store, clock=clock, new_id=new_id)
-    register = providers.Factory(
-        Register,
-        store=store,
-        passwords=passwords,
-        rate_limits=rate_limits,
-        clock=clock,
-        new_id=new_id,
-        limit=registrations,
-        welcome_credits=settings.provided.welcome_credits,
-        is_open=settings.provided.registration_open,
-    )
-    rename_conversation = providers.Factory(RenameConversation, store=store, clock=clock)
-    revoke_api_key = providers.Factory(RevokeApiKey, store=store, clock=clock)
-    revoke_keys = providers.Factory(RevokeKeys, store=store, clock=clock)
-    send_message = providers.Factory(
-        SendMessage,
-        store=store,
-        engine=engine,
-        catalogue=catalogue,
-        replies=replies,
-        rate_limits=rate_limits,
-        clock=clock,
-        new_id=new_id,
-        bounds=bounds,
-        cached_price_percent=settings.provided.cached_price_percent,
-    )
-    sign_in = providers.Factory(
-        SignIn,
-        store=store,
-        passwords=passwords,
-        tokens=tokens,
-        rate_limits=rate_limits,
-        clock=clock,
-        new_id=new_id,
-        failures=failures,
-        lifetimes=lifetimes,
-    )
-    web_sign_in = providers.Factory(sign_in, lifetimes=web_lifetimes)
-    sign_out = providers.Factory(SignOut, store=store, clock=clock)
-    stop_message = providers.Factory(StopMessage, store=store, replies=replies, clock=clock)
-    confirm_payment = providers.Factory(ConfirmPayment, store=store, clock=clock, new_id=new_id)
-    list_events = providers.Factory(ListEvents, store=store)
-    place_order = providers.Factory(
-        PlaceOrder,
-        store=store,
-        provider=payments,
-        confirm_payment=confirm_payment,
-        prices=prices,
-        clock=clock,
-        new_id=new_id,
-    )
-    verify_ledger = providers.Factory(
-        VerifyLedger, store=store, clock=clock, sweep_allowance_s=providers.Singleton(_sweep_allowance, settings)
-    )
-
-    use_cases = providers.Singleton(
-        UseCases,
-        adjust_credits=adjust_credits,
-        authenticate=authenticate,
-        authenticate_key=authenticate_key,
-        change_password=change_password,
-        check_readiness=check_readiness,
-        create_api_key=create_api_key,
-        delete_conversation=delete_conversation,
-        expire_holds=expire_holds,
-        find_administrator=find_administrator,
-        forget_sessions=forget_sessions,
-        apply_stop_requests=apply_stop_requests,
-        list_api_keys=list_api_keys,
-        list_conversations=list_conversations,
-        list_history=list_history,
-        list_keys_of_user=list_keys_of_user,
-        list_models=list_models,
-        list_packages=list_packages,
-        list_transactions=list_transactions,
-        read_account=read_account,
-        read_balance=read_balance,
-        read_conversation=read_conversation,
-        refresh=refresh,
-        refund=refund,
-        register=register,
-        rename_conversation=rename_conversation,
-        revoke_api_key=revoke_api_key,
-        revoke_keys=revoke_keys,
-        send_message=send_message,
-        sign_in=sign_in,
-        sign_out=sign_out,
-        stop_message=stop_message,
-        place_order=place_order,
-        confirm_payment=confirm_payment,
-        list_events=list_events,
-        verify_ledger=verify_ledger,
-        replies=replies,
-    )
+    policy = providers.Singleton(_policy, settings)
+    __self__ = providers.Self()  # type: ignore[var-annotated]
+    use_cases = providers.Singleton(assemble, providers.Singleton(_Ports, __self__), policy)

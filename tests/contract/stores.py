@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import cache
@@ -17,17 +16,20 @@ import pytest
 from chatbill.adapters.memory import MemoryStore
 from chatbill.adapters.persistence import SqliteStore, open_store, sqlite_url
 from chatbill.adapters.persistence.sql import schema
+from chatbill.application.billing.postings import keep_hold, keep_posting
 from chatbill.application.ports.store import Store, Transaction
 from chatbill.domain.accounts.api_keys import ApiKey
 from chatbill.domain.accounts.sessions import Session
 from chatbill.domain.accounts.users import User, UserRole
 from chatbill.domain.billing.holds import Hold
-from chatbill.domain.billing.ledger import Cause, LedgerEntry
+from chatbill.domain.billing.ledger import Cause
 from chatbill.domain.billing.payments import Money, Payment
 from chatbill.domain.billing.prices import Price, Usage
-from chatbill.domain.billing.wallets import Wallet
+from chatbill.domain.billing.subjects import USER, Owner
+from chatbill.domain.billing.wallets import Capture, Posting, Promise, Wallet
 from chatbill.domain.chat.conversations import Conversation
 from chatbill.domain.chat.interactions import Interaction, Outcome
+from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.ids import (
     ApiKeyId,
     ConversationId,
@@ -96,6 +98,12 @@ def user(name: str = "alice", **changes: Any) -> User:
     return User(**fields | changes)
 
 
+def new_wallet(name: str = "alice", **changes: Any) -> Wallet:
+    """The empty wallet of a user of this name."""
+    fields: dict[str, Any] = {"id": WalletId(f"wallet-{name}"), "owner": Owner(USER, name)}
+    return Wallet(**fields | changes)
+
+
 def session(name: str = "session", **changes: Any) -> Session:
     fields: dict[str, Any] = {
         "id": SessionId(name),
@@ -159,61 +167,60 @@ def payment(name: str = "payment", **changes: Any) -> Payment:
     return Payment(**fields | changes)
 
 
-def grant(wallet: Wallet, amount: int = 100, *, at: datetime = NOON) -> LedgerEntry:
+def grant(wallet: Wallet, amount: int = 100, *, at: datetime = NOON) -> Posting:
     entry_id = EntryId(f"{wallet.id}-{wallet.version + 1}")
-    return wallet.grant(amount, entry_id=entry_id, at=at, cause=Cause(description="Welcome credits"))
+    return wallet.grant(amount, entry_id=entry_id, at=at, cause=Cause(description=Description.of("welcome_credits")))
 
 
 def add_person(tx: Transaction, name: str = "alice", credits_: int = 100) -> Wallet:
     """Somebody with credits and one conversation, called `talk` if it is Alice's."""
     person = user(name)
-    wallet = Wallet(id=person.wallet_id)
-    tx.wallets.add(wallet)
+    empty = new_wallet(name)
+    tx.wallets.add(empty)
     tx.users.add(person)
-    tx.ledger.append(grant(wallet, credits_))
-    tx.wallets.save(wallet)
+    keep_posting(tx, posting := grant(empty, credits_))
     tx.conversations.add(conversation("talk" if name == "alice" else f"talk-{name}", user_id=person.id))
-    return wallet
+    return posting.wallet
 
 
 def add_running(tx: Transaction, name: str = "first", **changes: Any) -> Hold:
     """An interaction that runs, and its hold of 5 credits."""
     running = interaction(name, **changes)
-    wallet = tx.wallets.lock(running.wallet_id)
-    hold = wallet.hold(running.hold_id, running.held, at=running.created_at, expires_at=later(60))
-    tx.wallets.save(wallet)
-    tx.holds.add(hold)
+    hold = keep_hold(tx, promise(tx.wallets.lock(running.wallet_id), running))
     tx.interactions.add(running)
     return hold
 
 
-@dataclass(frozen=True)
-class Charge:
-    """What a charge leaves behind."""
+def promise(
+    wallet: Wallet, running: Interaction, amount: int | None = None, *, expires_at: datetime | None = None
+) -> Promise:
+    """The hold of an interaction that begins now, and its wallet."""
+    return wallet.hold(
+        running.hold_id,
+        running.held if amount is None else amount,
+        subject=running.subject,
+        purpose=running.purpose,
+        at=running.created_at,
+        expires_at=expires_at or later(60),
+    )
 
-    hold: Hold
-    entry: LedgerEntry
-    wallet: Wallet
 
-
-def charge(tx: Transaction, name: str = "first", amount: int = 4, *, reply: str = "Paris.") -> Charge:
+def charge(tx: Transaction, name: str = "first", amount: int = 4, *, reply: str = "Paris.") -> Capture:
     """The end of a running interaction as a completed one, which costs `amount` credits."""
     running = tx.interactions.get(InteractionId(name))
     assert running is not None
     wallet, hold = tx.wallets.lock(running.wallet_id), tx.holds.get(running.hold_id)
     assert hold is not None
-    cause = Cause(description="Reply", hold_id=hold.id, interaction_id=running.id)
-    entry = wallet.capture(hold, amount, entry_id=EntryId(f"charge-{name}"), at=later(2), cause=cause)
-    running.finish(
+    captured = wallet.capture(hold, amount, entry_id=EntryId(f"charge-{name}"), at=later(2))
+    ended = running.ended(
         Outcome.COMPLETED,
         at=later(2),
         reply=reply,
         usage=Usage(prompt_tokens=7, completion_tokens=2),
         credits_charged=amount,
-        balance_after=wallet.posted,
+        balance_after=captured.wallet.posted,
     )
-    tx.ledger.append(entry)
-    tx.holds.save(hold)
-    tx.wallets.save(wallet)
-    tx.interactions.save(running)
-    return Charge(hold, entry, wallet)
+    tx.interactions.save(ended)
+    tx.holds.save(captured.hold)
+    keep_posting(tx, captured)
+    return captured

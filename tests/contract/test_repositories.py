@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from chatbill.application.ports.repositories.holds import PendingInteraction
+from chatbill.application.billing.postings import keep_hold, keep_posting
 from chatbill.application.ports.repositories.interactions import HistoryFilter
 from chatbill.application.ports.repositories.paging import Period, Position
 from chatbill.application.ports.store import Snapshot, Store, Transaction
@@ -53,7 +53,9 @@ from tests.contract.stores import (
     grant,
     interaction,
     later,
+    new_wallet,
     payment,
+    promise,
     session,
     user,
 )
@@ -171,16 +173,16 @@ class TestWallets:
         with pytest.raises(NotFound):
             await store.write(lambda tx: tx.wallets.lock(WalletId("none")))
         with pytest.raises(InvariantViolation):
-            await store.write(lambda tx: tx.wallets.save(Wallet(id=WalletId("none"))))
+            await store.write(lambda tx: tx.wallets.save(new_wallet("none")))
         with pytest.raises(InvariantViolation):
-            await store.write(lambda tx: tx.wallets.add(Wallet(id=PURSE)))
+            await store.write(lambda tx: tx.wallets.add(new_wallet()))
 
     @pytest.mark.parametrize(
         "wrong",
         [
-            Wallet(id=PURSE, posted=100, held=101, version=1),
-            Wallet(id=PURSE, posted=100, held=-1, version=1),
-            Wallet(id=PURSE, posted=-1, held=0, version=2),
+            new_wallet(posted=100, held=101, version=1),
+            new_wallet(posted=100, held=-1, version=1),
+            new_wallet(posted=-1, held=0, version=2),
         ],
     )
     async def test_can_neither_promise_more_than_they_own_nor_less_than_nothing(
@@ -188,7 +190,7 @@ class TestWallets:
     ) -> None:
         with pytest.raises(InvariantViolation):
             await store.write(lambda tx: tx.wallets.save(wrong))
-        assert await store.read(lambda snapshot: snapshot.wallets.get(PURSE)) == Wallet(id=PURSE, posted=100, version=1)
+        assert await store.read(lambda snapshot: snapshot.wallets.get(PURSE)) == new_wallet(posted=100, version=1)
 
 
 class TestHolds:
@@ -199,11 +201,11 @@ class TestHolds:
         assert pending.is_pending
         charged = await store.write(charge)
         assert await store.read(lambda snapshot: snapshot.holds.get(pending.id)) == charged.hold
-        Wallet(id=PURSE, posted=100, held=5).release(pending, at=later(3))
+        released = new_wallet(posted=100, held=5).release(pending, at=later(3)).hold
         with pytest.raises(InvariantViolation):
-            await store.write(lambda tx: tx.holds.save(pending))
+            await store.write(lambda tx: tx.holds.save(released))
         with pytest.raises(InvariantViolation):
-            await store.write(lambda tx: tx.holds.save(replace(pending, id=HoldId("none"))))
+            await store.write(lambda tx: tx.holds.save(replace(released, id=HoldId("none"))))
         assert await store.read(lambda snapshot: snapshot.holds.get(pending.id)) == charged.hold
 
     async def test_cannot_be_negative_captured_for_more_or_added_twice(self, store: Store) -> None:
@@ -212,26 +214,24 @@ class TestHolds:
             await store.write(lambda tx: tx.holds.add(hold))
         with pytest.raises(InvariantViolation):
             await store.write(lambda tx: tx.holds.add(replace(hold, id=HoldId("other"), amount=-1)))
-        Wallet(id=PURSE, posted=100, held=5).release(hold, at=later(3))
+        captured = new_wallet(posted=100, held=5).capture(hold, 5, entry_id=EntryId("none"), at=later(3)).hold
         with pytest.raises(InvariantViolation):
-            await store.write(lambda tx: tx.holds.save(replace(hold, captured=6)))
+            await store.write(lambda tx: tx.holds.save(replace(captured, captured=6)))
 
     async def test_that_are_due_come_oldest_first_up_to_the_limit(self, store: Store) -> None:
         holds: dict[str, Hold] = {}
 
         def work(tx: Transaction) -> None:
-            wallet = tx.wallets.lock(PURSE)
             for name, expires_at in (("c", 30), ("a", 10), ("e", 90), ("b", 10), ("d", 60), ("done", 1)):
                 running = interaction(name, held=1)
-                holds[name] = wallet.hold(running.hold_id, 1, at=NOON, expires_at=later(expires_at))
-                tx.holds.add(holds[name])
+                made = promise(tx.wallets.lock(PURSE), running, expires_at=later(expires_at))
+                holds[name] = keep_hold(tx, made)
                 tx.interactions.add(running)
-            tx.wallets.save(wallet)
             charge(tx, "done", 1)
 
         await store.write(work)
         due = await store.read(lambda snapshot: snapshot.holds.due(later(60), 10))
-        assert due == [PendingInteraction(interaction(name, held=1), holds[name]) for name in ("a", "b", "c", "d")]
+        assert due == [holds[name] for name in ("a", "b", "c", "d")]
         assert await store.read(lambda snapshot: snapshot.holds.due(later(60), 2)) == due[:2]
         assert await store.read(lambda snapshot: snapshot.holds.due(later(9), 2)) == []
 
@@ -239,10 +239,8 @@ class TestHolds:
 class TestLedger:
     async def test_entries_come_newest_first_by_kind_period_and_version(self, store: Store) -> None:
         def work(tx: Transaction) -> None:
-            wallet = tx.wallets.lock(PURSE)
             for number in range(1, 4):
-                tx.ledger.append(grant(wallet, number, at=later(number)))
-            tx.wallets.save(wallet)
+                keep_posting(tx, grant(tx.wallets.lock(PURSE), number, at=later(number)))
             add_running(tx)
             charge(tx)
 
@@ -271,7 +269,7 @@ class TestLedger:
         await store.write(add_running)
         charged = await store.write(charge)
         again = replace(charged.entry, id=EntryId("again"), wallet_version=3, balance_after=92)
-        same_version = replace(grant(Wallet(id=PURSE)), id=EntryId("other"))
+        same_version = replace(grant(new_wallet()).entry, id=EntryId("other"))
         for entry in (again, same_version, charged.entry):
             with pytest.raises(InvariantViolation):
                 await store.write(lambda tx, entry=entry: tx.ledger.append(entry))  # type: ignore[misc]
@@ -391,7 +389,7 @@ class TestInteractions:
             charge(tx, "empty", reply="")
             add_running(tx, "failed")
             failed = interaction("failed")
-            failed.finish(
+            failed = failed.ended(
                 Outcome.FAILED, at=later(1), reply="Par", usage=failed.usage, credits_charged=0, balance_after=96
             )
             tx.interactions.save(failed)
@@ -445,7 +443,7 @@ class TestInteractions:
         await write(store, add_running, lambda tx: tx.interactions.ask_to_stop(InteractionId("first"), at=later(1)))
         assert await store.read(lambda snapshot: snapshot.interactions.get(InteractionId("first"))) == interaction()
         [due] = await store.read(lambda snapshot: snapshot.holds.due(later(60), 1))
-        assert due.interaction == interaction()
+        assert due.subject == interaction().subject
 
     @pytest.mark.parametrize("size", [1, 3, 4])
     async def test_come_in_pages_newest_first_even_where_times_are_equal(self, store: Store, size: int) -> None:
@@ -553,8 +551,7 @@ class TestInteractions:
 
 class TestPayments:
     async def test_are_confirmed_once(self, store: Store) -> None:
-        confirmed = payment()
-        confirmed.confirm(at=later(1), balance_after=200)
+        confirmed = payment().confirmed(at=later(1), balance_after=200)
 
         def work(tx: Transaction) -> Any:
             tx.payments.add(payment())

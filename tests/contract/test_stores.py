@@ -4,17 +4,39 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from dataclasses import FrozenInstanceError
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
 
+from chatbill.application.billing.postings import keep_hold, keep_posting
 from chatbill.application.ports.store import Snapshot, Store, StoreUnavailable, Transaction
 from chatbill.domain.billing.wallets import Wallet
 from chatbill.domain.shared.errors import InsufficientCredits, InvariantViolation
-from chatbill.domain.shared.ids import HoldId, WalletId
-from tests.contract.stores import EVERY_STORE, NOON, PURSE, STORES, add_person, add_running, charge, grant, later
+from chatbill.domain.shared.ids import ApiKeyId, ConversationId, SessionId, WalletId
+from tests.contract.stores import (
+    ALICE,
+    EVERY_STORE,
+    NOON,
+    PURSE,
+    STORES,
+    TALK,
+    add_person,
+    add_running,
+    api_key,
+    charge,
+    conversation,
+    grant,
+    interaction,
+    later,
+    new_wallet,
+    payment,
+    promise,
+    session,
+)
 
 
 @pytest_asyncio.fixture(params=EVERY_STORE)
@@ -32,7 +54,7 @@ async def purse(store: Store) -> Wallet:
 
 async def test_a_write_returns_what_its_work_returns_and_is_read_afterwards(store: Store) -> None:
     added = await store.write(add_person)
-    assert await purse(store) == added == Wallet(id=PURSE, posted=100, held=0, version=1)
+    assert await purse(store) == added == new_wallet(posted=100, held=0, version=1)
 
 
 async def test_nothing_is_kept_of_work_that_raises_and_the_error_reaches_the_caller(store: Store) -> None:
@@ -76,13 +98,13 @@ async def test_work_that_catches_a_broken_rule_can_go_on(store: Store) -> None:
     def work(tx: Transaction) -> str:
         add_person(tx)
         try:
-            tx.wallets.save(Wallet(id=PURSE, posted=1, held=2, version=2))
+            tx.wallets.save(new_wallet(posted=1, held=2, version=2))
         except InvariantViolation:
             return "caught"
         return "missed"
 
     assert await store.write(work) == "caught"
-    assert await purse(store) == Wallet(id=PURSE, posted=100, held=0, version=1)
+    assert await purse(store) == new_wallet(posted=100, held=0, version=1)
 
 
 async def test_a_transaction_sees_its_own_changes(store: Store) -> None:
@@ -95,13 +117,68 @@ async def test_a_transaction_sees_its_own_changes(store: Store) -> None:
 
 
 async def test_changing_what_was_read_changes_nothing_until_it_is_saved(store: Store) -> None:
-    def work(tx: Transaction) -> None:
-        add_person(tx)
-        tx.wallets.lock(PURSE).posted = 7
+    """Rows of which a use case changes a field are copies."""
+    rows: list[Callable[[Snapshot | Transaction], Any]] = [
+        lambda rows: rows.users.get(ALICE),
+        lambda rows: rows.sessions.get(SessionId("session")),
+        lambda rows: rows.api_keys.get(ApiKeyId("ci")),
+        lambda rows: rows.conversations.get(TALK),
+    ]
 
-    await store.write(work)
-    (await purse(store)).posted = 8
-    assert (await purse(store)).posted == 100
+    def add(tx: Transaction) -> None:
+        add_person(tx)
+        tx.sessions.add(session())
+        tx.api_keys.add(api_key())
+        for row in rows:
+            row(tx).created_at = later(7)
+
+    await store.write(add)
+    for row in rows:
+        (await store.read(row)).created_at = later(8)
+        assert (await store.read(row)).created_at == NOON
+
+
+async def test_what_was_saved_does_not_change_with_the_row_that_the_caller_keeps(store: Store) -> None:
+    await store.write(add_person)
+    kept = [session(), api_key(), conversation("other")]
+
+    def add(tx: Transaction) -> None:
+        tx.sessions.add(kept[0])
+        tx.api_keys.add(kept[1])
+        tx.conversations.add(kept[2])
+
+    await store.write(add)
+    for row in kept:
+        row.created_at = later(9)
+    stored = await store.read(
+        lambda snapshot: [
+            snapshot.sessions.get(SessionId("session")),
+            snapshot.api_keys.get(ApiKeyId("ci")),
+            snapshot.conversations.get(ConversationId("other")),
+        ]
+    )
+    assert stored == [session(), api_key(), conversation("other")]
+
+
+async def test_rows_of_the_books_cannot_be_changed(store: Store) -> None:
+    def work(tx: Transaction) -> list[Any]:
+        add_person(tx)
+        hold = add_running(tx)
+        charged = charge(tx)
+        tx.payments.add(payment())
+        found = [
+            tx.wallets.lock(PURSE),
+            tx.holds.get(hold.id),
+            tx.ledger.get(charged.entry.id),
+            tx.interactions.get(interaction().id),
+            tx.payments.lock(payment().id),
+        ]
+        assert all(found)
+        return found
+
+    for row in await store.write(work):
+        with pytest.raises(FrozenInstanceError):
+            row.id = "another"
 
 
 async def test_a_snapshot_stands_still_while_others_write(store: Store) -> None:
@@ -136,10 +213,7 @@ async def test_a_hundred_tasks_never_promise_more_than_the_wallet_owns(store: St
 
     async def attempt(number: int) -> bool:
         def work(tx: Transaction) -> None:
-            wallet = tx.wallets.lock(PURSE)
-            hold = wallet.hold(HoldId(f"h-{number}"), 1, at=NOON, expires_at=later(60))
-            tx.wallets.save(wallet)
-            tx.holds.add(hold)
+            keep_hold(tx, promise(tx.wallets.lock(PURSE), interaction(f"h-{number}"), 1))
 
         try:
             await store.write(work)
@@ -148,7 +222,7 @@ async def test_a_hundred_tasks_never_promise_more_than_the_wallet_owns(store: St
         return True
 
     assert sum(await asyncio.gather(*map(attempt, range(100)))) == 10
-    assert await purse(store) == Wallet(id=PURSE, posted=10, held=10, version=1)
+    assert await purse(store) == new_wallet(posted=10, held=10, version=1)
 
 
 async def test_totals_are_right_whenever_they_are_read_while_credits_move(store: Store) -> None:
@@ -162,9 +236,7 @@ async def test_totals_are_right_whenever_they_are_read_while_credits_move(store:
 
     def give_to_all(tx: Transaction) -> None:
         for wallet_id in wallets:
-            wallet = tx.wallets.lock(wallet_id)
-            tx.ledger.append(grant(wallet, 1))
-            tx.wallets.save(wallet)
+            keep_posting(tx, grant(tx.wallets.lock(wallet_id), 1))
 
     totals: list[int] = []
 

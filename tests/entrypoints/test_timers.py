@@ -6,9 +6,9 @@ import asyncio
 from dataclasses import replace
 
 from chatbill.adapters.memory import MemoryStore
+from chatbill.application.chat.apply_stop_requests import ApplyStopRequests
 from chatbill.application.chat.messages import Message
 from chatbill.application.chat.replies import Reply
-from chatbill.application.maintenance.apply_stop_requests import ApplyStopRequests
 from chatbill.application.ports.store import StoreUnavailable
 from chatbill.entrypoints.web.timers import timers
 from tests.kit.engines import ControlledEngine
@@ -20,9 +20,9 @@ async def test_a_reply_stops_within_a_second_of_the_stop_at_another_process() ->
     here, there = world(store=store, engine=ControlledEngine(CATALOGUE), ids="here"), world(store=store, ids="there")
     alice = await here.person()
     async with timers(here.use_cases, sweep_interval_s=60), timers(there.use_cases, sweep_interval_s=60):
-        reply = await here.use_cases.send_message(alice, Message(model="demo-mini", text="Hello"))
+        reply = await here.use_cases.chat.send_message(alice, Message(model="demo-mini", text="Hello"))
         assert isinstance(reply, Reply)
-        await there.use_cases.stop_message(alice, reply.accepted.interaction_id)
+        await there.use_cases.chat.stop_message(alice, reply.accepted.interaction_id)
         await asyncio.wait_for(reply.finished(), 1)
 
 
@@ -35,7 +35,7 @@ async def test_what_fails_is_tried_again_but_not_all_the_time() -> None:
             raise StoreUnavailable("The database is away.")
 
     here = world()
-    failing = Failing(store=here.store, replies=here.use_cases.replies)
+    failing = Failing(store=here.store, replies=here.use_cases.chat.replies)
     async with timers(replace(here.use_cases, apply_stop_requests=failing), sweep_interval_s=60):
         await asyncio.sleep(1.2)
     assert failing.times == 1

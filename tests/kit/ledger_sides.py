@@ -71,18 +71,18 @@ class Side:
         """Whoever signed in, or whose key it is."""
         if question.api_key is None:
             return self.people[question.name]
-        return await self.world.use_cases.authenticate_key(self.api_keys[question.api_key].text)
+        return await self.world.use_cases.accounts.authenticate_key(self.api_keys[question.api_key].text)
 
     async def seen_by(self, name: str) -> tuple[Any, list[Any], list[Any]]:
         """What a person sees of their own: wallet, history, transactions."""
         mine, use_cases = self.people[name], self.world.use_cases
-        history = await use_cases.list_history(mine, limit=100)
-        transactions = await use_cases.list_transactions(mine, limit=100)
-        return await use_cases.read_balance(mine), history.items, transactions.items
+        history = await use_cases.chat.list_history(mine, limit=100)
+        transactions = await use_cases.billing.list_transactions(mine, limit=100)
+        return await use_cases.billing.read_balance(mine), history.items, transactions.items
 
     async def api_keys_of(self, name: str) -> list[tuple[object, ...]]:
         """What a person sees of their keys, the oldest first."""
-        states = await self.world.use_cases.list_api_keys(self.people[name])
+        states = await self.world.use_cases.accounts.list_api_keys(self.people[name])
         return [
             (
                 state.key.name,

@@ -11,7 +11,7 @@ from typing import Any
 
 from chatbill.application.accounts.principal import Principal
 from chatbill.application.assembly import UseCases
-from chatbill.application.billing.top_up import Order
+from chatbill.application.billing.place_order import Order
 from chatbill.application.chat.events import Completed
 from chatbill.application.chat.messages import Message
 from chatbill.application.ports.store import StoreUnavailable
@@ -104,7 +104,7 @@ class Client:
 
     async def _ask(self, name: str) -> None:
         message = Message(model=MINI, text=f"{name} and back", idempotency_key=name)
-        end = await (await self._use_cases.send_message(self._principal, message)).finished()
+        end = await (await self._use_cases.chat.send_message(self._principal, message)).finished()
         if isinstance(end, Completed):
             done = end.interaction
             self._note({"told": name, "id": done.id, "reply": done.reply, "charged": done.credits_charged})
@@ -112,7 +112,7 @@ class Client:
             self._note({"ended": name})
 
     async def _pay(self, name: str) -> None:
-        receipt = await self._use_cases.top_up(self._principal, Order(amount=3, idempotency_key=name))
+        receipt = await self._use_cases.billing.place_order(self._principal, Order(amount=3, idempotency_key=name))
         if receipt.payment.balance_after is not None:
             self._note({"paid": name, "id": receipt.payment.id, "credits": receipt.payment.credits})
 

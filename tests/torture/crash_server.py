@@ -53,7 +53,7 @@ async def crashes(task: Task, url: str, server: Server) -> Figures:
         for client in clients:
             client.cancel()
         await asyncio.wait(clients)
-        await use_cases.replies.drain(grace_s=5)
+        await use_cases.chat.replies.drain(grace_s=5)
         use_cases = service(store)
         found += [f"cycle {cycle}: {problem}" for problem in await problems(store, journal)]
     await store.close()

@@ -12,7 +12,7 @@ from chatbill.application.accounts.register import Registration
 from chatbill.application.accounts.sign_in import Credentials, SignedIn
 from chatbill.application.administration.admin_action import AdminAction
 from chatbill.application.assembly import UseCases
-from chatbill.application.billing.top_up import Order
+from chatbill.application.billing.place_order import Order
 from chatbill.application.chat.events import Completed
 from chatbill.application.chat.messages import Message
 from chatbill.application.chat.replies import Reply
@@ -48,28 +48,30 @@ class Case:
 
 
 async def register(use_cases: UseCases, scene: Scene) -> object:
-    return await use_cases.register(Registration(username="carol", email="carol@example.org", password=PASSWORD))
+    return await use_cases.accounts.register(
+        Registration(username="carol", email="carol@example.org", password=PASSWORD)
+    )
 
 
 async def sign_in(use_cases: UseCases, scene: Scene) -> object:
-    return await use_cases.sign_in(Credentials(login="alice", password=PASSWORD))
+    return await use_cases.accounts.sign_in(Credentials(login="alice", password=PASSWORD))
 
 
 async def refresh(use_cases: UseCases, scene: Scene) -> object:
-    return await use_cases.refresh(scene.signed_in.refresh_token)
+    return await use_cases.accounts.refresh(scene.signed_in.refresh_token)
 
 
 async def sign_out(use_cases: UseCases, scene: Scene) -> None:
-    await use_cases.sign_out(scene.alice)
+    await use_cases.accounts.sign_out(scene.alice)
 
 
 async def change_password(use_cases: UseCases, scene: Scene) -> None:
-    await use_cases.change_password(scene.alice, PasswordChange(current=PASSWORD, new="another long password"))
+    await use_cases.accounts.change_password(scene.alice, PasswordChange(current=PASSWORD, new="another long password"))
 
 
 async def send_message(use_cases: UseCases, scene: Scene) -> object:
     message = Message(model=MINI, text="hello you", idempotency_key="ask")
-    end = await (await use_cases.send_message(scene.alice, message)).finished()
+    end = await (await use_cases.chat.send_message(scene.alice, message)).finished()
     return "completed" if isinstance(end, Completed) else end
 
 
@@ -77,38 +79,38 @@ async def continue_conversation(use_cases: UseCases, scene: Scene) -> object:
     message = Message(
         model=MINI, text="and more", idempotency_key="go on", conversation_id=scene.charged.conversation_id
     )
-    end = await (await use_cases.send_message(scene.alice, message)).finished()
+    end = await (await use_cases.chat.send_message(scene.alice, message)).finished()
     return "completed" if isinstance(end, Completed) else end
 
 
 async def stop_elsewhere(use_cases: UseCases, scene: Scene) -> None:
-    await use_cases.stop_message(scene.alice, scene.running.accepted.interaction_id)
+    await use_cases.chat.stop_message(scene.alice, scene.running.accepted.interaction_id)
 
 
 async def top_up(use_cases: UseCases, scene: Scene) -> object:
-    return await use_cases.top_up(scene.alice, Order(amount=7, idempotency_key="pay"))
+    return await use_cases.billing.place_order(scene.alice, Order(amount=7, idempotency_key="pay"))
 
 
 async def refund(use_cases: UseCases, scene: Scene) -> object:
     order = AdminAction(reason="it was wrong", idempotency_key="refund")
-    return await use_cases.refund(scene.admin, scene.charged.id, order)
+    return await use_cases.administration.refund(scene.admin, scene.charged.id, order)
 
 
 async def adjust_credits(use_cases: UseCases, scene: Scene) -> object:
     order = AdminAction(reason="a present", idempotency_key="adjust")
-    return await use_cases.adjust_credits(scene.admin, scene.alice.user_id, 5, order)
+    return await use_cases.administration.adjust_credits(scene.admin, scene.alice.user_id, 5, order)
 
 
 async def expire_holds(use_cases: UseCases, scene: Scene) -> object:
-    return await use_cases.expire_holds()
+    return await use_cases.maintenance.expire_holds()
 
 
 async def rename_conversation(use_cases: UseCases, scene: Scene) -> object:
-    return await use_cases.rename_conversation(scene.alice, scene.charged.conversation_id, "Another title")
+    return await use_cases.chat.rename_conversation(scene.alice, scene.charged.conversation_id, "Another title")
 
 
 async def delete_conversation(use_cases: UseCases, scene: Scene) -> None:
-    await use_cases.delete_conversation(scene.alice, scene.charged.conversation_id)
+    await use_cases.chat.delete_conversation(scene.alice, scene.charged.conversation_id)
 
 
 CASES: dict[str, Case] = {

@@ -66,7 +66,10 @@ class AllBooks(AuditInput):
         interactions = dict(zip(map(id, self.sides), (reply.accepted.interaction_id for reply in replies), strict=True))
         order = AdminAction(reason=REASON)
         self.told(
-            lambda side: side.world.use_cases.refund(self.admin(side), interactions[id(side)], order, amount), expected
+            lambda side: side.world.use_cases.administration.refund(
+                self.admin(side), interactions[id(side)], order, amount
+            ),
+            expected,
         )
 
     @rule(name=st.sampled_from(["alice", "bob"]), amount=st.integers(-6, 4), key=st.one_of(st.none(), KEYS))
@@ -85,7 +88,7 @@ class AllBooks(AuditInput):
                 keys[key] = (request, "adjusted")
         order = AdminAction(reason=REASON, idempotency_key=key)
         self.told(
-            lambda side: side.world.use_cases.adjust_credits(
+            lambda side: side.world.use_cases.administration.adjust_credits(
                 self.admin(side), side.people[name].user_id, amount, order
             ),
             expected,

@@ -18,7 +18,7 @@ from chatbill.adapters.inference.scripted import ScriptedEngine
 from chatbill.adapters.persistence import SqliteStore
 from chatbill.application.administration.admin_action import AdminAction
 from chatbill.application.assembly import UseCases
-from chatbill.application.billing.top_up import Order
+from chatbill.application.billing.place_order import Order
 from chatbill.application.chat.messages import Message
 from chatbill.application.chat.settlement import Ending, settle
 from chatbill.application.ports.repositories.holds import PendingInteraction
@@ -84,11 +84,13 @@ class Prober:
         for text, key in (("again", "key"), ("again", "key"), ("other", "key")):
             await self.ask(text, key)
         order = Order(amount=50, idempotency_key="pay")
-        await asyncio.gather(*(quietly(self.use_cases.top_up(self.alice, order)) for _ in range(9)))
+        await asyncio.gather(*(quietly(self.use_cases.billing.place_order(self.alice, order)) for _ in range(9)))
         if end := await self.ask("[[tokens:2]] w"):
             await self.end_again(end.interaction)
         await quietly(
-            self.use_cases.adjust_credits(self.admin, self.alice.user_id, -(10**6), AdminAction(reason="error"))
+            self.use_cases.administration.adjust_credits(
+                self.admin, self.alice.user_id, -(10**6), AdminAction(reason="error")
+            )
         )
         if reply := await self.send("[[sleep:5]]"):
             await quietly(reply.abandon())
@@ -97,7 +99,7 @@ class Prober:
     async def send(self, text: str, key: str | None = None) -> Any:
         """Send a message."""
         message = Message(model=MINI, text=text, max_tokens=5, idempotency_key=key)
-        return await quietly(self.use_cases.send_message(self.alice, message))
+        return await quietly(self.use_cases.chat.send_message(self.alice, message))
 
     async def ask(self, text: str, key: str | None = None) -> Any:
         """Send a message and wait for its end."""
@@ -115,7 +117,9 @@ class Prober:
             ending = Ending(outcome=outcome, reply="late", usage=Usage(prompt_tokens=1, completion_tokens=9))
             await quietly(settle(self.store, work, ending, at=tomorrow(), entry_id=EntryId(NEW_ID())))
         for amount in (1, 10**6, None, None):
-            await quietly(self.use_cases.refund(self.admin, interaction.id, AdminAction(reason="sorry"), amount))
+            await quietly(
+                self.use_cases.administration.refund(self.admin, interaction.id, AdminAction(reason="sorry"), amount)
+            )
 
 
 async def quietly(act: Any) -> Any:

@@ -103,7 +103,7 @@ async def many(store: Store, alice: Principal, workers: int, attempts: int, keys
             key = f"key-{number // per_key}" if keys else None
             message = Message(model=MINI, text="one word", idempotency_key=key)
             try:
-                end = await (await use_cases.send_message(alice, message)).finished()
+                end = await (await use_cases.chat.send_message(alice, message)).finished()
                 ends["completed" if isinstance(end, Completed) else end.interaction.outcome] += 1
             except ChatbillError as error:
                 ends[error.code] += 1

@@ -35,8 +35,8 @@ def service(store: Store, *, clock: Clock | None = None, **options: Any) -> UseC
 async def person(use_cases: UseCases, name: str, role: UserRole = UserRole.USER) -> Principal:
     """Somebody who registered and signed in."""
     registration = Registration(username=name, email=f"{name}@example.org", password=PASSWORD, role=role)
-    await use_cases.register(registration)
-    return (await use_cases.sign_in(Credentials(login=name, password=PASSWORD))).principal
+    await use_cases.accounts.register(registration)
+    return (await use_cases.accounts.sign_in(Credentials(login=name, password=PASSWORD))).principal
 
 
 def _in(real: dict[str, Any], use_case: Any) -> Any:

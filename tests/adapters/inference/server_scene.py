@@ -37,7 +37,7 @@ class Scene:
 
     async def send(self, text: str = "Hello there", **more: Any) -> Reply:
         """Her message, accepted."""
-        reply = await self.world.use_cases.send_message(self.alice, Message(model=MINI, text=text, **more))
+        reply = await self.world.use_cases.chat.send_message(self.alice, Message(model=MINI, text=text, **more))
         assert isinstance(reply, Reply)
         return reply
 
@@ -50,10 +50,10 @@ class Scene:
 
     async def check(self, end: End) -> None:
         """Charged as the end says, nothing held, and the proof holds."""
-        wallet = await self.world.use_cases.read_balance(self.alice)
+        wallet = await self.world.use_cases.billing.read_balance(self.alice)
         assert wallet.held == 0
         differences: list[object] = []
-        assert (await self.world.use_cases.verify_ledger(differences.append)).agrees, differences
+        assert (await self.world.use_cases.audit.verify_ledger(differences.append)).agrees, differences
         assert end.interaction.usage.prompt_tokens >= 0
 
     @property
@@ -90,7 +90,7 @@ async def scene(
         try:
             yield Scene(server, engine, everything, await everything.person())
         finally:
-            await everything.use_cases.replies.drain(grace_s=0)
+            await everything.use_cases.chat.replies.drain(grace_s=0)
             await engine.close()
 
 

@@ -340,7 +340,7 @@ BY_TOKEN = Catalogue(
 
 
 async def sent(here: World, alice: Principal) -> Interaction:
-    reply = await here.use_cases.send_message(alice, Message(model=MINI, text="one two three", temperature=0))
+    reply = await here.use_cases.chat.send_message(alice, Message(model=MINI, text="one two three", temperature=0))
     events = [event async for event in reply]
     assert sum(isinstance(event, Delta) for event in events) == 3
     end = events[-1]
@@ -367,9 +367,9 @@ async def test_a_repeated_answer_has_a_price_of_its_own_and_the_books_agree(
     )
     alice = await here.person()
     first, second = [await sent(here, alice) for _ in range(2)]
-    history = await here.use_cases.list_history(alice)
+    history = await here.use_cases.chat.list_history(alice)
     differences: list[object] = []
-    verdict = await here.use_cases.verify_ledger(differences.append)
+    verdict = await here.use_cases.audit.verify_ledger(differences.append)
 
     assert (first.cached, second.cached) == (False, True)
     assert (first.reply, first.usage) == (second.reply, second.usage)

@@ -84,7 +84,9 @@ async def test_a_reply_and_its_counts_are_the_servers_own(server: str, engine: O
     here = world(engine=engine, catalogue=CATALOGUE, deadline_s=60)
     await engine.start()
     alice = await here.person()
-    reply = await here.use_cases.send_message(alice, Message(model=MINI, text=FRANCE, max_tokens=30, temperature=0))
+    reply = await here.use_cases.chat.send_message(
+        alice, Message(model=MINI, text=FRANCE, max_tokens=30, temperature=0)
+    )
     events = [event async for event in reply]
     await engine.close()
 
@@ -102,7 +104,7 @@ async def test_a_stop_is_heard_there(engine: OpenAIEngine) -> None:
     await engine.start()
     alice = await here.person()
     message = Message(model=MINI, text="Tell me a very long story.", max_tokens=400, temperature=0)
-    reply = await here.use_cases.send_message(alice, message)
+    reply = await here.use_cases.chat.send_message(alice, message)
     assert isinstance(reply, Reply)
     async for event in reply:
         if isinstance(event, Delta):
@@ -110,7 +112,7 @@ async def test_a_stop_is_heard_there(engine: OpenAIEngine) -> None:
     end = await reply.finished()
     # It writes one reply at a time, so this one begins at once only if the first has ended.
     begun = time.monotonic()
-    quick = await here.use_cases.send_message(alice, Message(model=MINI, text="Hi", max_tokens=2, temperature=0))
+    quick = await here.use_cases.chat.send_message(alice, Message(model=MINI, text="Hi", max_tokens=2, temperature=0))
     assert isinstance(quick, Reply)
     answered = await quick.finished()
     waited_s = time.monotonic() - begun

@@ -335,7 +335,7 @@ async def test_no_more_requests_than_agreed_are_sent_at_once_and_the_others_wait
         replies = [await here.send() for _ in range(5)]
         with pytest.raises(Overloaded):
             await here.send()
-        wallet = await here.world.use_cases.read_balance(here.alice)
+        wallet = await here.world.use_cases.billing.read_balance(here.alice)
         assert wallet.held == sum(reply.accepted.held for reply in replies)
         await eventually(lambda: now == 2)
         status = here.status

@@ -39,7 +39,7 @@ async def main(path: Path) -> None:
     assert user is not None
     principal = Principal.of(user)
     # Ids that no earlier process made; the clock of the world stands still, which the sweep relies on.
-    send = replace(world(store=store).use_cases.send_message, new_id=Uuid7Ids())
+    send = replace(world(store=store).use_cases.chat.send_message, new_id=Uuid7Ids())
     await asyncio.gather(*(talk(send, principal) for _ in range(TALKERS)))
 
 

@@ -66,9 +66,9 @@ async def test_what_was_told_is_stored_and_charged_once_however_often_the_proces
         told |= talk_until_killed(path, random_)
 
     clock.advance(3_600)
-    await use_cases.expire_holds()
+    await use_cases.maintenance.expire_holds()
     found: list[Difference] = []
-    await use_cases.verify_ledger(found.append)
+    await use_cases.audit.verify_ledger(found.append)
     assert found == []
 
     charges = [entry for entry in await store.read(entries) if entry.kind is EntryKind.CHARGE]
@@ -79,7 +79,7 @@ async def test_what_was_told_is_stored_and_charged_once_however_often_the_proces
         assert stored is not None
         assert (stored.outcome, stored.reply) == (Outcome.COMPLETED, "one two three")
         assert charged[interaction_id] == cost == stored.credits_charged
-    wallet = await use_cases.read_balance(alice)
+    wallet = await use_cases.billing.read_balance(alice)
     assert (wallet.posted, wallet.held) == (CREDITS - sum(charged.values()), 0)
     # A reply may have been kept whose news did not come through: one of those in the making at each kill.
     assert len(told) <= len(charges) <= len(told) + CYCLES * 64

@@ -577,7 +577,7 @@ async def test_sweeps_of_several_processes_do_not_trip_over_each_other(url: str)
     sides = [world(store=store) for store in stores]
     for side in sides:
         side.clock.advance(10**9)
-    await asyncio.gather(*(side.use_cases.expire_holds() for side in sides))
+    await asyncio.gather(*(side.use_cases.maintenance.expire_holds() for side in sides))
     assert await held(stores[0]) == 0
     row = await stores[1].read(lambda snapshot: snapshot.interactions.get(interaction("n3").id))
     assert row is not None

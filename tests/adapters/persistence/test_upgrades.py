@@ -17,7 +17,7 @@ from chatbill.adapters.persistence.sqlite.driver import load_driver
 from chatbill.application.accounts.create_api_key import NewApiKey
 from chatbill.application.accounts.sign_in import Credentials
 from chatbill.application.administration.admin_action import AdminAction
-from chatbill.application.billing.top_up import Order
+from chatbill.application.billing.place_order import Order
 from chatbill.application.chat.messages import Message
 from chatbill.application.chat.replay import Replay
 from chatbill.application.chat.replies import Reply
@@ -86,7 +86,7 @@ def filled(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, Run]:
 
 async def differences(of: World) -> list[Difference]:
     found: list[Difference] = []
-    await of.use_cases.verify_ledger(found.append)
+    await of.use_cases.audit.verify_ledger(found.append)
     return found
 
 
@@ -111,7 +111,7 @@ async def test_the_books_verify_before_and_after_the_unfinished_reply_is_swept(f
     assert await differences(of) == []
     of.clock.now = NEXT_DAY
     assert [difference.rule for difference in await differences(of)] == ["expiry"]
-    assert await of.use_cases.expire_holds() == 1
+    assert await of.use_cases.maintenance.expire_holds() == 1
     assert await differences(of) == []
     swept = await of.store.read(lambda snapshot: snapshot.interactions.get(InteractionId("old-44")))
     assert swept
@@ -124,47 +124,47 @@ async def test_people_find_everything_and_go_on_where_they_were(filled: tuple[st
     schema.upgrade(url)
     of = world(store=open_store(url), clock=ManualClock(NEXT_DAY))
     use_cases = of.use_cases
-    await use_cases.expire_holds()
+    await use_cases.maintenance.expire_holds()
 
-    alice = (await use_cases.sign_in(Credentials(login="ALICE", password=PASSWORD))).principal
-    bob = (await use_cases.sign_in(Credentials(login="bob@example.org", password=PASSWORD))).principal
-    zoe = (await use_cases.sign_in(Credentials(login="zoë", password=PASSWORD))).principal
-    history = (await use_cases.list_history(alice, limit=100)).items
+    alice = (await use_cases.accounts.sign_in(Credentials(login="ALICE", password=PASSWORD))).principal
+    bob = (await use_cases.accounts.sign_in(Credentials(login="bob@example.org", password=PASSWORD))).principal
+    zoe = (await use_cases.accounts.sign_in(Credentials(login="zoë", password=PASSWORD))).principal
+    history = (await use_cases.chat.list_history(alice, limit=100)).items
     assert [row.prompt for row in history][1:] == [
         "[[fail:after:2]] break please",
         RIVER,
         "What's the capital of France?",
     ]
-    conversations = (await use_cases.list_conversations(alice, limit=100)).items
+    conversations = (await use_cases.chat.list_conversations(alice, limit=100)).items
     assert [row.title for row in conversations] == ["[[sleep:600]] never answered", "What's the capital of France?"]
 
     # The key of then still gives the answer of then, free of charge; so do a purchase and a refusal.
     first = Message(model="demo-mini", text="What's the capital of France?", idempotency_key="first-question")
-    assert isinstance(await use_cases.send_message(alice, first), Replay)
-    again = await use_cases.top_up(alice, Order(package="small", idempotency_key="one-purchase"))
+    assert isinstance(await use_cases.chat.send_message(alice, first), Replay)
+    again = await use_cases.billing.place_order(alice, Order(package="small", idempotency_key="one-purchase"))
     assert again.payment.balance_after == 195
     with pytest.raises(InsufficientCredits) as refused:
-        await use_cases.send_message(zoe, Message(model="demo-pro", text="too dear", idempotency_key="refused"))
+        await use_cases.chat.send_message(zoe, Message(model="demo-pro", text="too dear", idempotency_key="refused"))
     assert (refused.value.required, refused.value.available) == (3, 1)
 
     # The old conversation goes on, paid for by a new key of an old account.
-    issued = await use_cases.create_api_key(alice, NewApiKey(name="ci", monthly_cap=2))
-    program = await use_cases.authenticate_key(issued.text)
+    issued = await use_cases.accounts.create_api_key(alice, NewApiKey(name="ci", monthly_cap=2))
+    program = await use_cases.accounts.authenticate_key(issued.text)
     message = Message(model="demo-mini", text="And now?", conversation_id=ConversationId("old-14"))
-    reply = await use_cases.send_message(program, message)
+    reply = await use_cases.chat.send_message(program, message)
     assert isinstance(reply, Reply)
     ended = (await reply.finished()).interaction
     assert (ended.credits_charged, ended.balance_after) == (1, 194)
     # What was said before was read back, and what was erased was not.
     assert ended.usage.prompt_tokens > 20
-    assert len((await use_cases.list_history(alice, limit=100)).items) == len(history) + 1
+    assert len((await use_cases.chat.list_history(alice, limit=100)).items) == len(history) + 1
 
     by_hand = AdminAction(reason="the rest")
-    assert (await use_cases.refund(alice, InteractionId("old-35"), by_hand)).amount == 1
+    assert (await use_cases.administration.refund(alice, InteractionId("old-35"), by_hand)).amount == 1
     with pytest.raises(Conflict):
-        await use_cases.refund(alice, InteractionId("old-35"), by_hand)
-    await use_cases.top_up(zoe, Order(amount=5))
-    wallets = [await use_cases.read_balance(person) for person in (alice, bob, zoe)]
+        await use_cases.administration.refund(alice, InteractionId("old-35"), by_hand)
+    await use_cases.billing.place_order(zoe, Order(amount=5))
+    wallets = [await use_cases.billing.read_balance(person) for person in (alice, bob, zoe)]
     assert [(wallet.posted, wallet.held) for wallet in wallets] == [(194, 0), (124, 0), (6, 0)]
     assert await differences(of) == []
     await of.store.close()
@@ -175,11 +175,11 @@ async def test_what_was_written_since_survives_the_way_back_and_up_again(filled:
     schema.upgrade(url)
     store = open_store(url)
     of = world(store=store, clock=ManualClock(NEXT_DAY))
-    await of.use_cases.expire_holds()
-    bob = (await of.use_cases.sign_in(Credentials(login="bob", password=PASSWORD))).principal
-    issued = await of.use_cases.create_api_key(bob, NewApiKey(name="ci", monthly_cap=9))
+    await of.use_cases.maintenance.expire_holds()
+    bob = (await of.use_cases.accounts.sign_in(Credentials(login="bob", password=PASSWORD))).principal
+    issued = await of.use_cases.accounts.create_api_key(bob, NewApiKey(name="ci", monthly_cap=9))
     program = replace(bob, api_key_id=ApiKeyId(issued.key.id))
-    reply = await of.use_cases.send_message(program, Message(model="demo-pro", text="by a program", history=()))
+    reply = await of.use_cases.chat.send_message(program, Message(model="demo-pro", text="by a program", history=()))
     assert isinstance(reply, Reply)
     await reply.finished()
     await store.close()

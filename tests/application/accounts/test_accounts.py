@@ -66,22 +66,22 @@ def credentials(login: str = "alice", password: str = PASSWORD, address: str = "
 
 async def registered(**options: object) -> World:
     here = world(**options)  # type: ignore[arg-type]
-    await here.use_cases.register(registration())
+    await here.use_cases.accounts.register(registration())
     return here
 
 
 async def test_a_registration_makes_an_account_with_the_welcome_credits() -> None:
     here = world(welcome_credits=42)
-    account = await here.use_cases.register(registration())
+    account = await here.use_cases.accounts.register(registration())
     assert (account.username, account.role, account.balance) == ("alice", UserRole.USER, 42)
-    alice = (await here.use_cases.sign_in(credentials())).principal
-    entries = (await here.use_cases.list_transactions(alice)).items
+    alice = (await here.use_cases.accounts.sign_in(credentials())).principal
+    entries = (await here.use_cases.billing.list_transactions(alice)).items
     assert [(entry.kind, entry.signed_amount, entry.balance_after) for entry in entries] == [("grant", 42, 42)]
 
 
 async def test_without_welcome_credits_the_wallet_is_empty_and_the_books_agree() -> None:
     here = await registered(welcome_credits=0)
-    assert (await here.use_cases.verify_ledger(print)).agrees
+    assert (await here.use_cases.audit.verify_ledger(print)).agrees
 
 
 @pytest.mark.parametrize(
@@ -93,14 +93,14 @@ async def test_names_and_addresses_are_taken_in_every_letter_case(
 ) -> None:
     here = await registered()
     with pytest.raises(error):
-        await here.use_cases.register(registration(username, email))
+        await here.use_cases.accounts.register(registration(username, email))
 
 
 @pytest.mark.parametrize("login", ["alice", "ALICE", "alice@example.org", " Alice@example.org "])
 async def test_name_and_address_both_sign_in(login: str) -> None:
     here = await registered()
-    signed_in = await here.use_cases.sign_in(credentials(login))
-    assert (await here.use_cases.authenticate(signed_in.access_token)).username == "alice"
+    signed_in = await here.use_cases.accounts.sign_in(credentials(login))
+    assert (await here.use_cases.accounts.authenticate(signed_in.access_token)).username == "alice"
     assert signed_in.expires_in_s == 3_600
 
 
@@ -108,9 +108,9 @@ async def test_wrong_name_and_wrong_password_look_the_same_and_cost_the_same_che
     passwords = OldPasswords()
     here = await registered(passwords=passwords)
     with pytest.raises(InvalidCredentials) as wrong_password:
-        await here.use_cases.sign_in(credentials(password="wrong"))
+        await here.use_cases.accounts.sign_in(credentials(password="wrong"))
     with pytest.raises(InvalidCredentials) as wrong_name:
-        await here.use_cases.sign_in(credentials("nobody"))
+        await here.use_cases.accounts.sign_in(credentials("nobody"))
     assert str(wrong_password.value) == str(wrong_name.value)
     assert passwords.verified[0] is not None
     assert passwords.verified[1] is None
@@ -120,111 +120,113 @@ async def test_an_outdated_hash_is_renewed_at_sign_in() -> None:
     store, passwords = MemoryStore(), OldPasswords()
     here = await registered(store=store, passwords=passwords)
     before = await store.read(lambda snapshot: snapshot.users.by_login(name_key("alice")))
-    await here.use_cases.sign_in(credentials())
+    await here.use_cases.accounts.sign_in(credentials())
     after = await store.read(lambda snapshot: snapshot.users.by_login(name_key("alice")))
     assert before
     assert after
     assert before.password_hash != after.password_hash
     assert passwords.hashed == 2
-    await here.use_cases.sign_in(credentials())
+    await here.use_cases.accounts.sign_in(credentials())
 
 
 async def test_too_many_failures_block_one_name_from_one_address() -> None:
     here = await registered(rate_limits=ThreeFailures())
     for _ in range(3):
         with pytest.raises(InvalidCredentials):
-            await here.use_cases.sign_in(credentials(password="wrong"))
+            await here.use_cases.accounts.sign_in(credentials(password="wrong"))
     with pytest.raises(RateLimited):
-        await here.use_cases.sign_in(credentials())
-    await here.use_cases.sign_in(credentials(address="elsewhere"))
+        await here.use_cases.accounts.sign_in(credentials())
+    await here.use_cases.accounts.sign_in(credentials(address="elsewhere"))
 
 
 async def test_a_refresh_token_works_once_and_its_second_use_ends_the_family() -> None:
     here = await registered()
-    first = await here.use_cases.sign_in(credentials())
-    second = await here.use_cases.refresh(first.refresh_token)
-    third = await here.use_cases.refresh(second.refresh_token)
-    assert (await here.use_cases.authenticate(third.access_token)).username == "alice"
+    first = await here.use_cases.accounts.sign_in(credentials())
+    second = await here.use_cases.accounts.refresh(first.refresh_token)
+    third = await here.use_cases.accounts.refresh(second.refresh_token)
+    assert (await here.use_cases.accounts.authenticate(third.access_token)).username == "alice"
     with pytest.raises(Unauthenticated):
-        await here.use_cases.refresh(first.refresh_token)
+        await here.use_cases.accounts.refresh(first.refresh_token)
     for tokens in (first, second, third):
         with pytest.raises(Unauthenticated):
-            await here.use_cases.authenticate(tokens.access_token)
+            await here.use_cases.accounts.authenticate(tokens.access_token)
     with pytest.raises(Unauthenticated):
-        await here.use_cases.refresh(third.refresh_token)
+        await here.use_cases.accounts.refresh(third.refresh_token)
 
 
 async def test_another_sign_in_survives_a_family_that_ended() -> None:
     here = await registered()
-    stolen, other = [await here.use_cases.sign_in(credentials()) for _ in range(2)]
-    await here.use_cases.refresh(stolen.refresh_token)
+    stolen, other = [await here.use_cases.accounts.sign_in(credentials()) for _ in range(2)]
+    await here.use_cases.accounts.refresh(stolen.refresh_token)
     with pytest.raises(Unauthenticated):
-        await here.use_cases.refresh(stolen.refresh_token)
-    assert (await here.use_cases.authenticate(other.access_token)).username == "alice"
+        await here.use_cases.accounts.refresh(stolen.refresh_token)
+    assert (await here.use_cases.accounts.authenticate(other.access_token)).username == "alice"
 
 
 @pytest.mark.parametrize("token", ["", "unknown", "x" * 10_000, "\ud800"])
 async def test_a_refresh_token_that_was_not_made_here_is_refused(token: str) -> None:
     here = await registered()
     with pytest.raises(Unauthenticated):
-        await here.use_cases.refresh(token)
+        await here.use_cases.accounts.refresh(token)
 
 
 async def test_signing_out_kills_both_tokens() -> None:
     here = await registered()
-    signed_in = await here.use_cases.sign_in(credentials())
-    await here.use_cases.sign_out(signed_in.principal)
+    signed_in = await here.use_cases.accounts.sign_in(credentials())
+    await here.use_cases.accounts.sign_out(signed_in.principal)
     with pytest.raises(Unauthenticated):
-        await here.use_cases.authenticate(signed_in.access_token)
+        await here.use_cases.accounts.authenticate(signed_in.access_token)
     with pytest.raises(Unauthenticated):
-        await here.use_cases.refresh(signed_in.refresh_token)
+        await here.use_cases.accounts.refresh(signed_in.refresh_token)
 
 
 async def test_tokens_expire() -> None:
     here = await registered()
-    signed_in = await here.use_cases.sign_in(credentials())
+    signed_in = await here.use_cases.accounts.sign_in(credentials())
     here.clock.advance(3_600)
     with pytest.raises(TokenExpired):
-        await here.use_cases.authenticate(signed_in.access_token)
-    renewed = await here.use_cases.refresh(signed_in.refresh_token)
+        await here.use_cases.accounts.authenticate(signed_in.access_token)
+    renewed = await here.use_cases.accounts.refresh(signed_in.refresh_token)
     here.clock.advance(86_400)
     with pytest.raises(TokenExpired):
-        await here.use_cases.refresh(renewed.refresh_token)
+        await here.use_cases.accounts.refresh(renewed.refresh_token)
 
 
 async def test_an_access_token_never_outlives_its_session() -> None:
     here = await registered()
-    signed_in = await here.use_cases.sign_in(credentials())
+    signed_in = await here.use_cases.accounts.sign_in(credentials())
     here.clock.advance(86_400 - 60)
-    assert (await here.use_cases.refresh(signed_in.refresh_token)).expires_in_s == 60
+    assert (await here.use_cases.accounts.refresh(signed_in.refresh_token)).expires_in_s == 60
 
 
 async def test_a_new_password_ends_every_other_session() -> None:
     here = await registered()
-    mine, other = [await here.use_cases.sign_in(credentials()) for _ in range(2)]
-    await here.use_cases.change_password(mine.principal, PasswordChange(current=PASSWORD, new="a new password"))
-    assert (await here.use_cases.authenticate(mine.access_token)).username == "alice"
+    mine, other = [await here.use_cases.accounts.sign_in(credentials()) for _ in range(2)]
+    await here.use_cases.accounts.change_password(
+        mine.principal, PasswordChange(current=PASSWORD, new="a new password")
+    )
+    assert (await here.use_cases.accounts.authenticate(mine.access_token)).username == "alice"
     with pytest.raises(Unauthenticated):
-        await here.use_cases.authenticate(other.access_token)
+        await here.use_cases.accounts.authenticate(other.access_token)
     with pytest.raises(InvalidCredentials):
-        await here.use_cases.sign_in(credentials())
-    await here.use_cases.sign_in(credentials(password="a new password"))
+        await here.use_cases.accounts.sign_in(credentials())
+    await here.use_cases.accounts.sign_in(credentials(password="a new password"))
 
 
 async def test_a_new_password_needs_the_current_one_and_obeys_the_rules() -> None:
     here = await registered()
-    alice = (await here.use_cases.sign_in(credentials())).principal
+    alice = (await here.use_cases.accounts.sign_in(credentials())).principal
     with pytest.raises(InvalidCredentials):
-        await here.use_cases.change_password(alice, PasswordChange(current="wrong", new="a new password"))
+        await here.use_cases.accounts.change_password(alice, PasswordChange(current="wrong", new="a new password"))
     with pytest.raises(InvalidRequest) as refused:
-        await here.use_cases.change_password(alice, PasswordChange(current=PASSWORD, new="short"))
+        await here.use_cases.accounts.change_password(alice, PasswordChange(current=PASSWORD, new="short"))
     assert [error.field for error in refused.value.errors] == ["new_password"]
 
 
 async def test_sessions_that_expired_a_day_ago_are_forgotten() -> None:
     here = await registered()
-    await here.use_cases.sign_in(credentials())
+    await here.use_cases.accounts.sign_in(credentials())
     here.clock.advance(86_400)
-    assert await here.use_cases.forget_sessions() == 0
+    assert await here.use_cases.maintenance.forget_sessions() == 0
     here.clock.advance(86_401)
-    assert await here.use_cases.forget_sessions() == 1
+    assert await here.use_cases.maintenance.forget_sessions() == 1

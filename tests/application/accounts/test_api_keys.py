@@ -19,7 +19,7 @@ from chatbill.application.accounts.principal import Principal
 from chatbill.application.accounts.register import Registration
 from chatbill.application.accounts.sign_in import Credentials
 from chatbill.application.administration.admin_action import AdminAction
-from chatbill.application.billing.top_up import Order
+from chatbill.application.billing.place_order import Order
 from chatbill.application.chat.messages import Message
 from chatbill.application.chat.replay import Replay
 from chatbill.application.chat.replies import Reply
@@ -61,33 +61,33 @@ def by_token(text: str = "one two three four", **fields: Any) -> Message:
 
 async def key_for(scene: World, alice: Principal, **terms: Any) -> tuple[IssuedKey, Principal]:
     """A new key of Alice's, and a program that came with it."""
-    issued = await scene.use_cases.create_api_key(alice, NewApiKey(name="CI", **terms))
-    return issued, await scene.use_cases.authenticate_key(issued.text)
+    issued = await scene.use_cases.accounts.create_api_key(alice, NewApiKey(name="CI", **terms))
+    return issued, await scene.use_cases.accounts.authenticate_key(issued.text)
 
 
 async def used(scene: World, alice: Principal) -> int:
     """Credits that Alice's first key used this month."""
-    return (await scene.use_cases.list_api_keys(alice))[0].used_this_month
+    return (await scene.use_cases.accounts.list_api_keys(alice))[0].used_this_month
 
 
 async def verified(scene: World) -> None:
     """The books agree, the use of keys with them."""
     found: list[Difference] = []
-    await scene.use_cases.verify_ledger(found.append)
+    await scene.use_cases.audit.verify_ledger(found.append)
     assert found == []
 
 
 class TestKeys:
     async def test_a_key_opens_what_its_owner_has_without_their_rights(self) -> None:
         scene = world()
-        await scene.use_cases.register(
+        await scene.use_cases.accounts.register(
             Registration(username="root", email="root@example.org", password=PASSWORD, role=UserRole.ADMIN)
         )
-        root = (await scene.use_cases.sign_in(Credentials(login="root", password=PASSWORD))).principal
+        root = (await scene.use_cases.accounts.sign_in(Credentials(login="root", password=PASSWORD))).principal
         issued, program = await key_for(scene, root)
         assert program == replace(root, role=UserRole.USER, session_id=None, api_key_id=issued.key.id)
         with pytest.raises(Forbidden):
-            await scene.use_cases.adjust_credits(program, root.user_id, 5, AdminAction(reason="why not"))
+            await scene.use_cases.administration.adjust_credits(program, root.user_id, 5, AdminAction(reason="why not"))
 
     async def test_only_a_digest_of_the_secret_is_kept_and_nothing_shows_it(self) -> None:
         scene = world()
@@ -107,7 +107,7 @@ class TestKeys:
         scene = world()
         await key_for(scene, await scene.person())
         with pytest.raises(Unauthenticated):
-            await scene.use_cases.authenticate_key(wrong)
+            await scene.use_cases.accounts.authenticate_key(wrong)
 
     async def test_the_secret_of_one_key_does_not_open_another(self) -> None:
         scene = world()
@@ -116,22 +116,22 @@ class TestKeys:
         mixed = issued.text.replace(issued.key.id, bobs.key.id)
         for wrong in (mixed, issued.text[:-1], issued.text + "x", issued.text.swapcase()):
             with pytest.raises(Unauthenticated):
-                await scene.use_cases.authenticate_key(wrong)
+                await scene.use_cases.accounts.authenticate_key(wrong)
 
     async def test_a_revoked_key_is_dead_at_once_and_revoking_again_is_harmless(self) -> None:
         scene = world()
         alice = await scene.person()
         issued, program = await key_for(scene, alice)
-        await scene.use_cases.revoke_api_key(alice, issued.key.id)
+        await scene.use_cases.accounts.revoke_api_key(alice, issued.key.id)
         scene.clock.advance(5)
-        await scene.use_cases.revoke_api_key(alice, issued.key.id)
+        await scene.use_cases.accounts.revoke_api_key(alice, issued.key.id)
         with pytest.raises(Unauthenticated):
-            await scene.use_cases.authenticate_key(issued.text)
+            await scene.use_cases.accounts.authenticate_key(issued.text)
         # A request that was let in a moment before is turned away before anything is held.
         with pytest.raises(Unauthenticated):
-            await scene.use_cases.send_message(program, Message(model="demo-mini", text="Hello"))
-        assert (await scene.use_cases.read_balance(alice)).held == 0
-        assert await scene.use_cases.list_api_keys(alice) == []
+            await scene.use_cases.chat.send_message(program, Message(model="demo-mini", text="Hello"))
+        assert (await scene.use_cases.billing.read_balance(alice)).held == 0
+        assert await scene.use_cases.accounts.list_api_keys(alice) == []
 
     async def test_a_key_expires_when_it_was_told_to(self) -> None:
         scene = world()
@@ -139,11 +139,11 @@ class TestKeys:
         ends = scene.clock.now + timedelta(seconds=10)
         issued, _ = await key_for(scene, alice, expires_at=ends)
         scene.clock.advance(9.999)
-        await scene.use_cases.authenticate_key(issued.text)
+        await scene.use_cases.accounts.authenticate_key(issued.text)
         scene.clock.advance(0.001)
         with pytest.raises(Unauthenticated):
-            await scene.use_cases.authenticate_key(issued.text)
-        (state,) = await scene.use_cases.list_api_keys(alice)
+            await scene.use_cases.accounts.authenticate_key(issued.text)
+        (state,) = await scene.use_cases.accounts.list_api_keys(alice)
         assert not state.is_live
 
     async def test_keys_of_a_disabled_account_are_dead_until_it_is_enabled(self) -> None:
@@ -159,32 +159,34 @@ class TestKeys:
 
         await scene.store.write(lambda tx: disabled(tx, at=scene.clock.now))
         with pytest.raises(Unauthenticated):
-            await scene.use_cases.authenticate_key(issued.text)
+            await scene.use_cases.accounts.authenticate_key(issued.text)
         await scene.store.write(lambda tx: disabled(tx, at=None))
-        assert await scene.use_cases.authenticate_key(issued.text) == program
+        assert await scene.use_cases.accounts.authenticate_key(issued.text) == program
 
     async def test_keys_outlive_a_change_of_the_password(self) -> None:
         scene = world()
         alice = await scene.person()
         issued, program = await key_for(scene, alice)
-        await scene.use_cases.change_password(alice, PasswordChange(current=PASSWORD, new="another one entirely"))
-        assert await scene.use_cases.authenticate_key(issued.text) == program
+        await scene.use_cases.accounts.change_password(
+            alice, PasswordChange(current=PASSWORD, new="another one entirely")
+        )
+        assert await scene.use_cases.accounts.authenticate_key(issued.text) == program
 
     async def test_a_key_changes_no_account_makes_no_keys_and_buys_nothing(self) -> None:
         scene = world()
         issued, program = await key_for(scene, await scene.person())
         cases = scene.use_cases
         for forbidden in (
-            cases.create_api_key(program, NewApiKey(name="more")),
-            cases.list_api_keys(program),
-            cases.revoke_api_key(program, issued.key.id),
-            cases.change_password(program, PasswordChange(current=PASSWORD, new="another one entirely")),
-            cases.sign_out(program),
-            cases.top_up(program, Order(amount=5)),
+            cases.accounts.create_api_key(program, NewApiKey(name="more")),
+            cases.accounts.list_api_keys(program),
+            cases.accounts.revoke_api_key(program, issued.key.id),
+            cases.accounts.change_password(program, PasswordChange(current=PASSWORD, new="another one entirely")),
+            cases.accounts.sign_out(program),
+            cases.billing.place_order(program, Order(amount=5)),
         ):
             with pytest.raises(Forbidden):
                 await forbidden
-        await scene.use_cases.authenticate_key(issued.text)
+        await scene.use_cases.accounts.authenticate_key(issued.text)
 
     async def test_names_are_ones_own_and_free_again_after_revoking(self) -> None:
         scene = world()
@@ -192,14 +194,14 @@ class TestKeys:
         issued, _ = await key_for(scene, alice)
         await key_for(scene, bob)
         with pytest.raises(KeyNameTaken):
-            await scene.use_cases.create_api_key(alice, NewApiKey(name=" ci "))
-        await scene.use_cases.revoke_api_key(alice, issued.key.id)
+            await scene.use_cases.accounts.create_api_key(alice, NewApiKey(name=" ci "))
+        await scene.use_cases.accounts.revoke_api_key(alice, issued.key.id)
         await key_for(scene, alice)
 
     async def test_two_at_once_with_one_name_make_one_key(self) -> None:
         scene = world()
         alice = await scene.person()
-        orders = (scene.use_cases.create_api_key(alice, NewApiKey(name="CI")) for _ in range(8))
+        orders = (scene.use_cases.accounts.create_api_key(alice, NewApiKey(name="CI")) for _ in range(8))
         outcomes = await asyncio.gather(*orders, return_exceptions=True)
         assert sum(isinstance(outcome, IssuedKey) for outcome in outcomes) == 1
         assert sum(isinstance(outcome, KeyNameTaken) for outcome in outcomes) == 7
@@ -207,10 +209,10 @@ class TestKeys:
     async def test_nobody_has_more_than_so_many_keys_however_many_are_asked_for_at_once(self) -> None:
         scene = world()
         alice = await scene.person()
-        orders = (scene.use_cases.create_api_key(alice, NewApiKey(name=str(n))) for n in range(MAX_KEYS + 5))
+        orders = (scene.use_cases.accounts.create_api_key(alice, NewApiKey(name=str(n))) for n in range(MAX_KEYS + 5))
         outcomes = await asyncio.gather(*orders, return_exceptions=True)
         assert sum(isinstance(outcome, TooManyKeys) for outcome in outcomes) == 5
-        assert len(await scene.use_cases.list_api_keys(alice)) == MAX_KEYS
+        assert len(await scene.use_cases.accounts.list_api_keys(alice)) == MAX_KEYS
 
     @pytest.mark.parametrize(
         ("terms", "field"),
@@ -228,7 +230,7 @@ class TestKeys:
         scene = world()
         alice = await scene.person()
         with pytest.raises(InvalidRequest) as refused:
-            await scene.use_cases.create_api_key(alice, NewApiKey(**{"name": "CI"} | terms))
+            await scene.use_cases.accounts.create_api_key(alice, NewApiKey(**{"name": "CI"} | terms))
         assert [fault.field for fault in refused.value.errors] == [field]
 
     async def test_what_belongs_to_somebody_else_is_not_found(self) -> None:
@@ -237,8 +239,8 @@ class TestKeys:
         bob = await scene.person("bob")
         for key_id in (issued.key.id, ApiKeyId("none")):
             with pytest.raises(NotFound):
-                await scene.use_cases.revoke_api_key(bob, key_id)
-        await scene.use_cases.authenticate_key(issued.text)
+                await scene.use_cases.accounts.revoke_api_key(bob, key_id)
+        await scene.use_cases.accounts.authenticate_key(issued.text)
 
     async def test_use_is_noted_at_most_once_a_minute(self) -> None:
         store = CountingStore()
@@ -248,13 +250,13 @@ class TestKeys:
         first, writes = scene.clock.now, store.writes
         for _ in range(3):
             scene.clock.advance(19)
-            await scene.use_cases.authenticate_key(issued.text)
+            await scene.use_cases.accounts.authenticate_key(issued.text)
         assert store.writes == writes
-        assert (await scene.use_cases.list_api_keys(alice))[0].key.last_used_at == first
+        assert (await scene.use_cases.accounts.list_api_keys(alice))[0].key.last_used_at == first
         scene.clock.advance(3)
-        await scene.use_cases.authenticate_key(issued.text)
+        await scene.use_cases.accounts.authenticate_key(issued.text)
         assert store.writes == writes + 1
-        assert (await scene.use_cases.list_api_keys(alice))[0].key.last_used_at == scene.clock.now
+        assert (await scene.use_cases.accounts.list_api_keys(alice))[0].key.last_used_at == scene.clock.now
 
 
 class CountingStore(MemoryStore):
@@ -279,7 +281,9 @@ class TestCaps:
     async def test_of_64_requests_at_once_exactly_those_within_the_cap_are_taken(self, scene: World) -> None:
         alice = await scene.person()
         _, program = await key_for(scene, alice, monthly_cap=10)
-        asked = (scene.use_cases.send_message(program, Message(model="demo-mini", text="Hello")) for _ in range(64))
+        asked = (
+            scene.use_cases.chat.send_message(program, Message(model="demo-mini", text="Hello")) for _ in range(64)
+        )
         outcomes = await asyncio.gather(*asked, return_exceptions=True)
         replies = [outcome for outcome in outcomes if isinstance(outcome, Reply)]
         for reply in replies:
@@ -287,7 +291,7 @@ class TestCaps:
         refused = [outcome for outcome in outcomes if isinstance(outcome, CapReached)]
         assert (len(replies), len(refused)) == (10, 54)
         assert {(error.required, error.available, error.cap) for error in refused} == {(1, 0, 10)}
-        balance = await scene.use_cases.read_balance(alice)
+        balance = await scene.use_cases.billing.read_balance(alice)
         assert (balance.posted, balance.held) == (90, 0)
         assert await used(scene, alice) == 10
         await verified(scene)
@@ -295,23 +299,23 @@ class TestCaps:
     async def test_what_a_hold_was_too_high_is_given_back(self, scene: World) -> None:
         alice = await scene.person()
         _, program = await key_for(scene, alice, monthly_cap=13)
-        reply = await scene.use_cases.send_message(program, by_token())
+        reply = await scene.use_cases.chat.send_message(program, by_token())
         assert await used(scene, alice) in {3, 11}
         await reply.finished()
         assert await used(scene, alice) == 3
         with pytest.raises(CapReached) as refused:
-            await scene.use_cases.send_message(program, by_token())
+            await scene.use_cases.chat.send_message(program, by_token())
         assert (refused.value.required, refused.value.available) == (11, 10)
         await verified(scene)
 
     async def test_a_request_counts_for_the_month_in_which_it_was_accepted(self, scene: World) -> None:
         alice = await scene.person()
         _, program = await key_for(scene, alice, monthly_cap=11)
-        january = await scene.use_cases.send_message(program, by_token())
+        january = await scene.use_cases.chat.send_message(program, by_token())
         scene.clock.advance(10)
         await january.finished()
         assert await used(scene, alice) == 0
-        february = await scene.use_cases.send_message(program, by_token("one two"))
+        february = await scene.use_cases.chat.send_message(program, by_token("one two"))
         await february.finished()
         assert await used(scene, alice) == 2
         scene.clock.advance(-1)
@@ -324,7 +328,7 @@ class TestCaps:
         message = by_token(idempotency_key="k")
         for who in (program, program, alice):
             with pytest.raises(CapReached) as refused:
-                await scene.use_cases.send_message(who, message)
+                await scene.use_cases.chat.send_message(who, message)
             assert (refused.value.required, refused.value.available, refused.value.cap) == (11, 5, 5)
         assert await used(scene, alice) == 0
 
@@ -332,18 +336,18 @@ class TestCaps:
         alice = await scene.person()
         _, program = await key_for(scene, alice)
         for _ in range(33):
-            await (await scene.use_cases.send_message(alice, Message(model="demo-pro", text="x"))).finished()
+            await (await scene.use_cases.chat.send_message(alice, Message(model="demo-pro", text="x"))).finished()
         with pytest.raises(InsufficientCredits) as refused:
-            await scene.use_cases.send_message(program, by_token())
+            await scene.use_cases.chat.send_message(program, by_token())
         assert not isinstance(refused.value, CapReached)
         assert await used(scene, alice) == 0
 
     async def test_a_repeated_request_counts_once(self, scene: World) -> None:
         alice = await scene.person()
         _, program = await key_for(scene, alice, monthly_cap=50)
-        first = await scene.use_cases.send_message(program, by_token(idempotency_key="k"))
+        first = await scene.use_cases.chat.send_message(program, by_token(idempotency_key="k"))
         await first.finished()
-        again = await scene.use_cases.send_message(program, by_token(idempotency_key="k"))
+        again = await scene.use_cases.chat.send_message(program, by_token(idempotency_key="k"))
         assert isinstance(again, Replay)
         assert await used(scene, alice) == 3
         await verified(scene)
@@ -351,7 +355,7 @@ class TestCaps:
     async def test_of_two_at_once_with_one_key_one_counts(self, scene: World) -> None:
         alice = await scene.person()
         _, program = await key_for(scene, alice, monthly_cap=50)
-        asked = (scene.use_cases.send_message(program, by_token(idempotency_key="k")) for _ in range(8))
+        asked = (scene.use_cases.chat.send_message(program, by_token(idempotency_key="k")) for _ in range(8))
         for outcome in await asyncio.gather(*asked, return_exceptions=True):
             if isinstance(outcome, Reply):
                 await outcome.finished()
@@ -366,7 +370,7 @@ class TestEndings:
         scene = world(engine=engine, catalogue=MODELS)
         alice = await scene.person()
         _, program = await key_for(scene, alice, monthly_cap=11)
-        reply = await scene.use_cases.send_message(program, by_token())
+        reply = await scene.use_cases.chat.send_message(program, by_token())
         assert isinstance(reply, Reply)
         assert await used(scene, alice) == 11
         charged = await end(how, scene, engine, reply)
@@ -399,5 +403,5 @@ async def end(how: str, scene: World, engine: ControlledEngine, reply: Reply) ->
             return 2
         case _:
             scene.clock.advance(60)
-            assert await scene.use_cases.expire_holds() == 1
+            assert await scene.use_cases.maintenance.expire_holds() == 1
             return 0

@@ -37,20 +37,20 @@ class Office:
 
     @property
     def refund(self) -> Refund:
-        return self.world.use_cases.refund
+        return self.world.use_cases.administration.refund
 
     @property
     def adjust(self) -> AdjustCredits:
-        return self.world.use_cases.adjust_credits
+        return self.world.use_cases.administration.adjust_credits
 
     async def charged(self, model: str = PRO) -> InteractionId:
-        send: SendMessage = self.world.use_cases.send_message
+        send: SendMessage = self.world.use_cases.chat.send_message
         reply = await send(self.alice, Message(model=model, text="hello"))
         await reply.finished()
         return reply.accepted.interaction_id
 
     async def balance(self) -> int:
-        return (await self.world.use_cases.read_balance(self.alice)).posted
+        return (await self.world.use_cases.billing.read_balance(self.alice)).posted
 
 
 async def office(max_debt: int = 0) -> Office:
@@ -65,7 +65,7 @@ async def test_a_refund_gives_the_whole_charge_back_with_reason_and_author() -> 
     entry = await here.refund(here.admin, interaction, SORRY)
     assert (entry.kind, entry.signed_amount, entry.balance_after) == (EntryKind.REFUND, 3, 100)
     assert (entry.description, entry.author, entry.interaction_id) == (SORRY.reason, here.admin.user_id, interaction)
-    assert (await here.world.use_cases.verify_ledger(print)).agrees
+    assert (await here.world.use_cases.audit.verify_ledger(print)).agrees
 
 
 async def test_refunds_together_are_never_more_than_the_charge() -> None:
@@ -78,7 +78,7 @@ async def test_refunds_together_are_never_more_than_the_charge() -> None:
     with pytest.raises(Conflict):
         await here.refund(here.admin, interaction, SORRY)
     assert await here.balance() == 100
-    assert (await here.world.use_cases.verify_ledger(print)).agrees
+    assert (await here.world.use_cases.audit.verify_ledger(print)).agrees
 
 
 async def test_twenty_refunds_at_once_give_back_once() -> None:
@@ -93,7 +93,7 @@ async def test_twenty_refunds_at_once_give_back_once() -> None:
 
 async def test_what_was_not_charged_is_not_refunded() -> None:
     here = await office()
-    running = await here.world.use_cases.send_message(here.alice, Message(model=MINI, text="hello"))
+    running = await here.world.use_cases.chat.send_message(here.alice, Message(model=MINI, text="hello"))
     with pytest.raises(Conflict):
         await here.refund(here.admin, running.accepted.interaction_id, SORRY)
     with pytest.raises(NotFound):
@@ -133,7 +133,7 @@ async def test_an_adjustment_goes_both_ways_and_not_below_zero() -> None:
         await here.adjust(here.admin, here.alice.user_id, 0, SORRY)
     with pytest.raises(NotFound):
         await here.adjust(here.admin, UserId("unknown"), 5, SORRY)
-    assert (await here.world.use_cases.verify_ledger(print)).agrees
+    assert (await here.world.use_cases.audit.verify_ledger(print)).agrees
 
 
 async def test_a_debt_goes_as_far_as_it_was_allowed_and_cannot_be_spent() -> None:
@@ -147,7 +147,7 @@ async def test_a_debt_goes_as_far_as_it_was_allowed_and_cannot_be_spent() -> Non
     await here.adjust(here.admin, here.alice.user_id, 25, SORRY)
     await here.charged(MINI)
     assert await here.balance() == 4
-    assert (await here.world.use_cases.verify_ledger(print)).agrees
+    assert (await here.world.use_cases.audit.verify_ledger(print)).agrees
 
 
 async def test_the_same_key_moves_credits_once() -> None:

@@ -51,16 +51,16 @@ async def test_a_message_that_is_being_accepted_when_the_service_stops_leaves_no
     scene = world(store=store, engine=ControlledEngine(CATALOGUE))
     alice = await scene.person()
     store.delay_s = 0.1
-    sending = asyncio.create_task(scene.use_cases.send_message(alice, Message(model="demo-mini", text="Hello")))
+    sending = asyncio.create_task(scene.use_cases.chat.send_message(alice, Message(model="demo-mini", text="Hello")))
     await asyncio.sleep(0.02)
-    assert scene.use_cases.replies is not None
-    await scene.use_cases.replies.drain(grace_s=0)
+    assert scene.use_cases.chat.replies is not None
+    await scene.use_cases.chat.replies.drain(grace_s=0)
     reply: object = None
     with contextlib.suppress(ModelUnavailable):
         reply = await sending
     if isinstance(reply, Reply):
         await asyncio.wait({asyncio.ensure_future(reply.finished())}, timeout=1)
-    balance = await scene.use_cases.read_balance(alice)
+    balance = await scene.use_cases.billing.read_balance(alice)
     if isinstance(reply, Reply) and balance.held:
         await reply.abandon()
     assert balance.held == 0
@@ -72,9 +72,9 @@ async def test_a_caller_cancelled_while_its_message_is_accepted_leaves_no_hold()
     alice = await scene.person()
     store.delay_s = 0.1
     with pytest.raises(TimeoutError):
-        await asyncio.wait_for(scene.use_cases.send_message(alice, Message(model="demo-mini", text="Hello")), 0.02)
+        await asyncio.wait_for(scene.use_cases.chat.send_message(alice, Message(model="demo-mini", text="Hello")), 0.02)
     await asyncio.sleep(0.5)
-    assert (await scene.use_cases.read_balance(alice)).held == 0
+    assert (await scene.use_cases.billing.read_balance(alice)).held == 0
 
 
 async def test_guesses_made_at_once_are_limited_as_those_made_one_by_one() -> None:
@@ -91,7 +91,7 @@ async def test_guesses_made_at_once_are_limited_as_those_made_one_by_one() -> No
 
     async def guess(password: str) -> bool:
         try:
-            await scene.use_cases.sign_in(Credentials(login="alice", password=password))
+            await scene.use_cases.accounts.sign_in(Credentials(login="alice", password=password))
         except ChatbillError:
             return False
         return True
@@ -107,7 +107,7 @@ async def test_one_hold_that_cannot_be_released_does_not_keep_the_others_from_it
     scene = world(store=store, engine=engine, deadline_s=1_000)
     alice, bob = await scene.person("alice"), await scene.person("bob")
     replies = [
-        await scene.use_cases.send_message(who, Message(model="demo-mini", text="Hello")) for who in (alice, bob)
+        await scene.use_cases.chat.send_message(who, Message(model="demo-mini", text="Hello")) for who in (alice, bob)
     ]
 
     def damage(tx: Transaction) -> None:
@@ -118,8 +118,8 @@ async def test_one_hold_that_cannot_be_released_does_not_keep_the_others_from_it
     await store.write(damage)
     scene.clock.advance(10_000)
     with contextlib.suppress(ChatbillError):
-        await scene.use_cases.expire_holds()
-    held = (await scene.use_cases.read_balance(bob)).held
+        await scene.use_cases.maintenance.expire_holds()
+    held = (await scene.use_cases.billing.read_balance(bob)).held
     for reply in replies:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(reply.abandon(), 1)

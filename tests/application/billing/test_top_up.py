@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from chatbill.application.billing.top_up import Order
+from chatbill.application.billing.place_order import Order
 from chatbill.application.ports.payments import Collected
 from chatbill.domain.billing.payments import Payment, PaymentStatus
 from chatbill.domain.shared.errors import IdempotencyMismatch, InvalidRequest
@@ -34,20 +34,20 @@ class Hosted:
 async def test_a_package_adds_its_credits_and_an_entry() -> None:
     here = world()
     alice = await here.person()
-    receipt = await here.use_cases.top_up(alice, Order(package="small"))
+    receipt = await here.use_cases.billing.place_order(alice, Order(package="small"))
     assert (receipt.payment.status, receipt.payment.credits, receipt.payment.balance_after) == (
         PaymentStatus.CONFIRMED,
         100,
         200,
     )
-    newest = (await here.use_cases.list_transactions(alice)).items[0]
+    newest = (await here.use_cases.billing.list_transactions(alice)).items[0]
     assert (newest.kind, newest.signed_amount, newest.payment_id) == ("top_up", 100, receipt.payment.id)
-    assert (await here.use_cases.verify_ledger(print)).agrees
+    assert (await here.use_cases.audit.verify_ledger(print)).agrees
 
 
 async def test_an_amount_of_ones_own_is_priced_by_the_credit() -> None:
     here = world()
-    receipt = await here.use_cases.top_up(await here.person(), Order(amount=250))
+    receipt = await here.use_cases.billing.place_order(await here.person(), Order(amount=250))
     assert (receipt.payment.credits, str(receipt.payment.price.amount)) == (250, "2.50")
 
 
@@ -67,26 +67,26 @@ async def test_an_order_that_makes_no_sense_is_refused(order: Order) -> None:
     here = world()
     alice = await here.person()
     with pytest.raises(InvalidRequest):
-        await here.use_cases.top_up(alice, order)
-    assert (await here.use_cases.read_balance(alice)).posted == 100
+        await here.use_cases.billing.place_order(alice, order)
+    assert (await here.use_cases.billing.read_balance(alice)).posted == 100
 
 
 async def test_a_double_click_adds_credits_once_and_gives_the_same_receipt() -> None:
     here = world(provider=Hosted())
     alice = await here.person()
     order = Order(package="small", idempotency_key="click")
-    receipts = await asyncio.gather(*(here.use_cases.top_up(alice, order) for _ in range(20)))
-    receipts.append(await here.use_cases.top_up(alice, order))
+    receipts = await asyncio.gather(*(here.use_cases.billing.place_order(alice, order) for _ in range(20)))
+    receipts.append(await here.use_cases.billing.place_order(alice, order))
     assert all(receipt == receipts[0] for receipt in receipts)
-    assert (await here.use_cases.read_balance(alice)).posted == 200
+    assert (await here.use_cases.billing.read_balance(alice)).posted == 200
 
 
 async def test_the_same_key_with_another_order_is_refused() -> None:
     here = world()
     alice = await here.person()
-    await here.use_cases.top_up(alice, Order(package="small", idempotency_key="key"))
+    await here.use_cases.billing.place_order(alice, Order(package="small", idempotency_key="key"))
     with pytest.raises(IdempotencyMismatch):
-        await here.use_cases.top_up(alice, Order(amount=5, idempotency_key="key"))
+        await here.use_cases.billing.place_order(alice, Order(amount=5, idempotency_key="key"))
 
 
 async def test_a_provider_that_broke_is_asked_again_about_the_same_payment() -> None:
@@ -96,11 +96,11 @@ async def test_a_provider_that_broke_is_asked_again_about_the_same_payment() -> 
     alice = await here.person()
     order = Order(package="small", idempotency_key="key")
     with pytest.raises(ConnectionError):
-        await here.use_cases.top_up(alice, order)
-    pending = await here.use_cases.top_up(alice, order)
+        await here.use_cases.billing.place_order(alice, order)
+    pending = await here.use_cases.billing.place_order(alice, order)
     assert (pending.payment.status, pending.checkout_url) == (PaymentStatus.PENDING, "https://pay.example/1")
-    assert (await here.use_cases.read_balance(alice)).posted == 100
-    confirmed = await here.use_cases.top_up(alice, order)
+    assert (await here.use_cases.billing.read_balance(alice)).posted == 100
+    confirmed = await here.use_cases.billing.place_order(alice, order)
     assert confirmed.payment.status is PaymentStatus.CONFIRMED
     assert len(set(provider.asked)) == 1
-    assert (await here.use_cases.read_balance(alice)).posted == 200
+    assert (await here.use_cases.billing.read_balance(alice)).posted == 200

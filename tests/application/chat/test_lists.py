@@ -22,7 +22,7 @@ async def said(
     here: World, person: Principal, text: str, model: str = MINI, thread: str | None = None
 ) -> ConversationId:
     message = Message(model=model, text=text, conversation_id=ConversationId(thread) if thread else None)
-    reply = await here.use_cases.send_message(person, message)
+    reply = await here.use_cases.chat.send_message(person, message)
     await reply.finished()
     here.clock.advance(1)
     return reply.accepted.conversation_id
@@ -35,14 +35,14 @@ async def test_pages_follow_each_other_without_gap_or_repetition() -> None:
         await said(here, alice, f"message {number}")
     seen, cursor = [], None
     while True:
-        page = await here.use_cases.list_history(alice, limit=3, cursor=cursor)
+        page = await here.use_cases.chat.list_history(alice, limit=3, cursor=cursor)
         seen += [item.prompt for item in page.items]
         cursor = page.next_cursor
         if cursor is None:
             break
     assert seen == [f"message {number}" for number in reversed(range(7))]
-    entries = await here.use_cases.list_transactions(alice, limit=5)
-    rest = await here.use_cases.list_transactions(alice, limit=5, cursor=entries.next_cursor)
+    entries = await here.use_cases.billing.list_transactions(alice, limit=5)
+    rest = await here.use_cases.billing.list_transactions(alice, limit=5, cursor=entries.next_cursor)
     assert [entry.balance_after for entry in entries.items + rest.items] == [93, 94, 95, 96, 97, 98, 99, 100]
     assert rest.next_cursor is None
 
@@ -52,10 +52,10 @@ async def test_history_is_filtered_by_model_and_text() -> None:
     alice = await here.person()
     await said(here, alice, "Über 100% sure_thing")
     await said(here, alice, "something else", model=PRO)
-    by_model = await here.use_cases.list_history(alice, HistoryFilter(model=PRO))
+    by_model = await here.use_cases.chat.list_history(alice, HistoryFilter(model=PRO))
     assert [item.prompt for item in by_model.items] == ["something else"]
     for needle, found in {"über": 1, "100%": 1, "%": 1, "_": 1, "a_b": 0, "SOMETHING": 1}.items():
-        page = await here.use_cases.list_history(alice, HistoryFilter(text=needle))
+        page = await here.use_cases.chat.list_history(alice, HistoryFilter(text=needle))
         assert len(page.items) == found, needle
 
 
@@ -63,7 +63,7 @@ async def test_history_is_filtered_by_model_and_text() -> None:
 async def test_a_page_has_bounds(limit: int) -> None:
     here = world()
     with pytest.raises(InvalidRequest):
-        await here.use_cases.list_history(await here.person(), limit=limit)
+        await here.use_cases.chat.list_history(await here.person(), limit=limit)
 
 
 @given(st.text())
@@ -78,10 +78,10 @@ async def test_conversations_are_listed_by_their_last_use() -> None:
     alice = await here.person()
     first = await said(here, alice, "first")
     second = await said(here, alice, "second")
-    assert [each.id for each in (await here.use_cases.list_conversations(alice)).items] == [second, first]
+    assert [each.id for each in (await here.use_cases.chat.list_conversations(alice)).items] == [second, first]
     await said(here, alice, "again", thread=first)
-    assert [each.id for each in (await here.use_cases.list_conversations(alice)).items] == [first, second]
-    thread = await here.use_cases.read_conversation(alice, first)
+    assert [each.id for each in (await here.use_cases.chat.list_conversations(alice)).items] == [first, second]
+    thread = await here.use_cases.chat.read_conversation(alice, first)
     assert thread.conversation.title == "first"
     assert [item.prompt for item in thread.page.items] == ["again", "first"]
 
@@ -90,36 +90,36 @@ async def test_a_conversation_is_renamed() -> None:
     here = world()
     alice = await here.person()
     thread = await said(here, alice, "first")
-    assert (await here.use_cases.rename_conversation(alice, thread, "  New   name ")).title == "New name"
+    assert (await here.use_cases.chat.rename_conversation(alice, thread, "  New   name ")).title == "New name"
     for title in ("", "   ", "x" * 201):
         with pytest.raises(InvalidRequest):
-            await here.use_cases.rename_conversation(alice, thread, title)
+            await here.use_cases.chat.rename_conversation(alice, thread, title)
 
 
 async def test_deleting_a_conversation_erases_its_texts_and_keeps_its_figures() -> None:
     here = world()
     alice = await here.person()
     thread = await said(here, alice, "my secret")
-    await here.use_cases.delete_conversation(alice, thread)
-    assert (await here.use_cases.list_conversations(alice)).items == []
-    assert (await here.use_cases.list_history(alice)).items == []
-    charge = (await here.use_cases.list_transactions(alice)).items[0]
+    await here.use_cases.chat.delete_conversation(alice, thread)
+    assert (await here.use_cases.chat.list_conversations(alice)).items == []
+    assert (await here.use_cases.chat.list_history(alice)).items == []
+    charge = (await here.use_cases.billing.list_transactions(alice)).items[0]
     interaction = await here.store.read(lambda snapshot: snapshot.interactions.get(charge.interaction_id))  # type: ignore[arg-type]
     assert interaction
     assert (interaction.prompt, interaction.reply, interaction.credits_charged) == ("", "", 1)
-    assert (await here.use_cases.verify_ledger(print)).agrees
+    assert (await here.use_cases.audit.verify_ledger(print)).agrees
     with pytest.raises(NotFound):
-        await here.use_cases.read_conversation(alice, thread)
+        await here.use_cases.chat.read_conversation(alice, thread)
 
 
 async def test_a_conversation_is_not_deleted_while_a_reply_is_written() -> None:
     here = world(engine=ControlledEngine(CATALOGUE))
     alice = await here.person()
-    reply = await here.use_cases.send_message(alice, Message(model=MINI, text="Hello"))
+    reply = await here.use_cases.chat.send_message(alice, Message(model=MINI, text="Hello"))
     with pytest.raises(Conflict):
-        await here.use_cases.delete_conversation(alice, reply.accepted.conversation_id)
+        await here.use_cases.chat.delete_conversation(alice, reply.accepted.conversation_id)
     await reply.abandon()
-    await here.use_cases.delete_conversation(alice, reply.accepted.conversation_id)
+    await here.use_cases.chat.delete_conversation(alice, reply.accepted.conversation_id)
 
 
 async def test_somebody_elses_conversation_is_not_there() -> None:
@@ -127,9 +127,9 @@ async def test_somebody_elses_conversation_is_not_there() -> None:
     alice, bob = await here.person("alice"), await here.person("bob")
     thread = await said(here, alice, "mine")
     with pytest.raises(NotFound):
-        await here.use_cases.read_conversation(bob, thread)
+        await here.use_cases.chat.read_conversation(bob, thread)
     with pytest.raises(NotFound):
-        await here.use_cases.rename_conversation(bob, thread, "stolen")
+        await here.use_cases.chat.rename_conversation(bob, thread, "stolen")
     with pytest.raises(NotFound):
-        await here.use_cases.delete_conversation(bob, thread)
-    assert (await here.use_cases.list_history(bob)).items == []
+        await here.use_cases.chat.delete_conversation(bob, thread)
+    assert (await here.use_cases.chat.list_history(bob)).items == []

@@ -62,16 +62,16 @@ class Scene:
     alice: Principal
 
     async def send(self, text: str = "Hello", model: str = "demo-mini", **more: object) -> Reply:
-        reply = await self.world.use_cases.send_message(self.alice, Message(model=model, text=text, **more))  # type: ignore[arg-type]
+        reply = await self.world.use_cases.chat.send_message(self.alice, Message(model=model, text=text, **more))  # type: ignore[arg-type]
         assert isinstance(reply, Reply)
         return reply
 
     async def wallet(self) -> Wallet:
-        return await self.world.use_cases.read_balance(self.alice)
+        return await self.world.use_cases.billing.read_balance(self.alice)
 
     async def assert_books_agree(self) -> None:
         differences: list[object] = []
-        verdict = await self.world.use_cases.verify_ledger(differences.append)
+        verdict = await self.world.use_cases.audit.verify_ledger(differences.append)
         assert verdict.agrees, differences
 
 
@@ -213,7 +213,7 @@ async def test_a_model_that_is_thinking_has_begun_and_costs_nothing_until_it_spe
     for generation in here.engine.generations:
         generation.say("", tokens=0)
     await asyncio.sleep(0.1)
-    await here.world.use_cases.stop_message(here.alice, stopped.accepted.interaction_id)
+    await here.world.use_cases.chat.stop_message(here.alice, stopped.accepted.interaction_id)
     here.engine.generations[0].say("one")
     here.engine.generations[0].end()
 
@@ -284,7 +284,7 @@ async def test_a_refused_message_gives_its_persons_place_back() -> None:
 async def test_a_stop_before_the_first_token_costs_nothing() -> None:
     here = await scene()
     reply = await here.send()
-    await here.world.use_cases.stop_message(here.alice, reply.accepted.interaction_id)
+    await here.world.use_cases.chat.stop_message(here.alice, reply.accepted.interaction_id)
     end = (await events_of(reply))[-1]
     assert isinstance(end, Stopped)
     assert end.interaction.credits_charged == 0
@@ -300,7 +300,7 @@ async def test_a_stop_after_the_first_token_costs_what_was_delivered() -> None:
     here.engine.last.say(" two")
     stream = aiter(reply)
     assert [await anext(stream) for _ in range(3)][1:] == [Delta("one", 1), Delta(" two", 1)]
-    await here.world.use_cases.stop_message(here.alice, reply.accepted.interaction_id)
+    await here.world.use_cases.chat.stop_message(here.alice, reply.accepted.interaction_id)
     end = await anext(stream)
     assert isinstance(end, Stopped)
     assert (end.interaction.reply, end.interaction.usage.completion_tokens) == ("one two", 2)
@@ -386,7 +386,7 @@ async def test_a_stopping_service_lets_replies_finish_and_ends_the_rest_unpaid()
     quick, slow = await here.send(), await here.send()
     first, second = here.engine.generations
     second.say("half")
-    draining = asyncio.create_task(here.world.use_cases.replies.drain(grace_s=0.2))
+    draining = asyncio.create_task(here.world.use_cases.chat.replies.drain(grace_s=0.2))
     await asyncio.sleep(0)
     first.say("whole")
     first.end()
@@ -395,7 +395,7 @@ async def test_a_stopping_service_lets_replies_finish_and_ends_the_rest_unpaid()
     end: End = await slow.finished()
     assert isinstance(end, Failed)
     assert (end.interaction.outcome, end.interaction.credits_charged) == (Outcome.INTERRUPTED, 0)
-    assert len(here.world.use_cases.replies) == 0
+    assert len(here.world.use_cases.chat.replies) == 0
     with pytest.raises(ModelUnavailable):
         await here.send()
     await here.assert_books_agree()
@@ -439,8 +439,8 @@ async def test_a_refused_message_leaves_no_trace() -> None:
         await here.send(model="demo-pro")
     assert (refused.value.required, refused.value.available) == (3, 2)
     assert here.engine.last.closed
-    assert (await here.world.use_cases.list_history(here.alice)).items == []
-    assert (await here.world.use_cases.list_conversations(here.alice)).items == []
+    assert (await here.world.use_cases.chat.list_history(here.alice)).items == []
+    assert (await here.world.use_cases.chat.list_conversations(here.alice)).items == []
 
 
 @pytest.mark.parametrize(
@@ -474,7 +474,7 @@ async def test_no_engine_is_asked_for_a_temperature_that_it_could_not_divide_by(
 async def test_what_breaks_a_rule_is_refused_before_any_work(message: Message, error: type[ChatbillError]) -> None:
     here = await scene()
     with pytest.raises(error):
-        await here.world.use_cases.send_message(here.alice, message)
+        await here.world.use_cases.chat.send_message(here.alice, message)
     assert here.engine.generations == []
 
 
@@ -492,12 +492,12 @@ async def test_the_same_key_gives_the_same_answer_and_charges_once() -> None:
     reply = await here.send(idempotency_key="key")
     message = Message(model="demo-mini", text="Hello", idempotency_key="key")
     with pytest.raises(RequestInProgress):
-        await here.world.use_cases.send_message(here.alice, message)
+        await here.world.use_cases.chat.send_message(here.alice, message)
     here.engine.last.say("Good")
     here.engine.last.say(" day")
     here.engine.last.end()
     first = await events_of(reply)
-    again = await here.world.use_cases.send_message(here.alice, message)
+    again = await here.world.use_cases.chat.send_message(here.alice, message)
     assert isinstance(again, Replay)
     replayed = await events_of(again)
     assert replayed == [first[0], Delta("Good day", 2), first[-1]]
@@ -510,7 +510,7 @@ async def test_the_same_key_repeats_a_failure_and_a_refusal() -> None:
     failed = await here.send(idempotency_key="failed")
     here.engine.last.fail(OutOfMemory())
     first = await failed.finished()
-    again = await here.world.use_cases.send_message(
+    again = await here.world.use_cases.chat.send_message(
         here.alice, Message(model="demo-mini", text="Hello", idempotency_key="failed")
     )
     assert await again.finished() == first
@@ -531,7 +531,7 @@ async def test_a_key_is_a_persons_own() -> None:
     here = await scene()
     await here.send(idempotency_key="key")
     bob = await here.world.person("bob")
-    reply = await here.world.use_cases.send_message(
+    reply = await here.world.use_cases.chat.send_message(
         bob, Message(model="demo-mini", text="Other", idempotency_key="key")
     )
     assert isinstance(reply, Reply)
@@ -551,7 +551,7 @@ async def test_a_key_that_names_somebody_elses_reply_does_not_give_it_away() -> 
     )
     await here.world.store.write(lambda tx: tx.idempotency.claim(forged))
     with pytest.raises(InvariantViolation):
-        await here.world.use_cases.send_message(bob, message)
+        await here.world.use_cases.chat.send_message(bob, message)
 
 
 async def test_nobody_stops_or_continues_what_is_somebody_elses() -> None:
@@ -559,21 +559,21 @@ async def test_nobody_stops_or_continues_what_is_somebody_elses() -> None:
     reply = await here.send()
     bob = await here.world.person("bob")
     with pytest.raises(NotFound):
-        await here.world.use_cases.stop_message(bob, reply.accepted.interaction_id)
+        await here.world.use_cases.chat.stop_message(bob, reply.accepted.interaction_id)
     message = Message(model="demo-mini", text="Hello", conversation_id=reply.accepted.conversation_id)
     with pytest.raises(NotFound):
-        await here.world.use_cases.send_message(bob, message)
+        await here.world.use_cases.chat.send_message(bob, message)
 
 
 async def test_a_hold_that_outlives_its_reply_is_swept_and_the_late_reply_is_free() -> None:
     here = await scene()
     reply = await here.send()
     here.world.clock.advance(9)
-    assert await here.world.use_cases.expire_holds() == 0
+    assert await here.world.use_cases.maintenance.expire_holds() == 0
     here.world.clock.advance(1)
-    assert await here.world.use_cases.expire_holds() == 1
+    assert await here.world.use_cases.maintenance.expire_holds() == 1
     await here.send()
-    assert await here.world.use_cases.expire_holds(even_early=True) == 1
+    assert await here.world.use_cases.maintenance.expire_holds(even_early=True) == 1
     assert (await here.wallet()).available == 100
     here.engine.last.say("late")
     here.engine.last.end()
@@ -592,7 +592,9 @@ async def test_capture_sweep_and_stop_racing_have_one_winner() -> None:
         here.world.clock.advance(10)
         here.engine.last.end()
         reply.stop(StopReason.PERSON)
-        end, *_ = await asyncio.gather(reply.finished(), *(here.world.use_cases.expire_holds() for _ in range(3)))
+        end, *_ = await asyncio.gather(
+            reply.finished(), *(here.world.use_cases.maintenance.expire_holds() for _ in range(3))
+        )
         # Whoever comes second reports what the first one recorded.
         assert getattr(end, "code", "interrupted") == "interrupted"
         wallet = await here.wallet()
@@ -609,7 +611,7 @@ async def test_history_shows_how_each_message_ended() -> None:
     bad = await here.send("bad")
     here.engine.last.fail(OutOfMemory())
     await bad.finished()
-    history = await here.world.use_cases.list_history(here.alice, limit=MAX_PAGE)
+    history = await here.world.use_cases.chat.list_history(here.alice, limit=MAX_PAGE)
     assert [(item.prompt, item.outcome, item.credits_charged) for item in history.items] == [
         ("bad", Outcome.FAILED, 0),
         ("good", Outcome.COMPLETED, 1),
@@ -622,6 +624,6 @@ async def test_a_generation_is_closed_when_the_store_refuses_the_hold() -> None:
     generation: ControlledGeneration = here.engine.last
     generation.end()
     await asyncio.sleep(0.01)
-    await here.world.use_cases.delete_conversation(here.alice, conversation)
+    await here.world.use_cases.chat.delete_conversation(here.alice, conversation)
     with pytest.raises(NotFound):
         await here.send(conversation_id=conversation)

@@ -50,7 +50,7 @@ class Api:
 
     async def settled(self) -> None:
         """Wait until no reply is being written any more."""
-        await eventually(lambda: len(self.world.use_cases.replies) == 0)
+        await eventually(lambda: len(self.world.use_cases.chat.replies) == 0)
 
     async def close(self) -> None:
         """Close every client."""
@@ -72,7 +72,7 @@ async def api(config: HttpConfig | None = None, **ports: Any) -> AsyncIterator[A
     running = Api(world=everything, app=create_app(everything.use_cases, config))
     yield running
     await running.close()
-    await everything.use_cases.replies.drain(grace_s=0)
+    await everything.use_cases.chat.replies.drain(grace_s=0)
 
 
 @contextlib.asynccontextmanager

@@ -13,7 +13,7 @@ from tests.kit.support import PASSWORD
 
 @pytest.fixture
 async def admin(service: Api) -> httpx.AsyncClient:
-    await service.world.use_cases.register(
+    await service.world.use_cases.accounts.register(
         Registration(username="root", email="root@example.org", password=PASSWORD, role=UserRole.ADMIN)
     )
     client = service.client()

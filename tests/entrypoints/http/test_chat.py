@@ -90,7 +90,7 @@ async def test_a_failed_reply_costs_nothing_and_is_recorded(
 
 async def test_stopping_ends_the_reply_with_what_was_written(service: Api, alice: httpx.AsyncClient) -> None:
     sending = asyncio.create_task(alice.post("/chat/message", json=say("a b [[tokens:100]] [[pause:0.05]]")))
-    await eventually(lambda: len(service.world.use_cases.replies) == 1)
+    await eventually(lambda: len(service.world.use_cases.chat.replies) == 1)
     await asyncio.sleep(0.15)
     [item] = (await alice.get("/chat/history")).json()["items"]
     assert item["outcome"] == "running"
@@ -164,7 +164,7 @@ async def test_the_same_key_while_the_first_runs_is_a_conflict(service: Api, ali
     key = {"Idempotency-Key": "k-1"}
     body = say("hello [[sleep:0.2]]")
     first = asyncio.create_task(alice.post("/chat/message", json=body, headers=key))
-    await eventually(lambda: len(service.world.use_cases.replies) == 1)
+    await eventually(lambda: len(service.world.use_cases.chat.replies) == 1)
     second = await alice.post("/chat/message", json=body, headers=key)
     assert (second.status_code, second.json()["code"]) == (409, "request_in_progress")
     assert (await first).status_code == 200

@@ -75,7 +75,7 @@ async def test_a_request_whose_task_is_cancelled_is_settled_all_the_same() -> No
         alice = await service.person()
         for headers in ({}, {"Accept": "text/event-stream"}):
             asking = asyncio.create_task(alice.post("/chat/message", json=say(LONG), headers=headers))
-            await eventually(lambda: len(service.world.use_cases.replies) == 1)
+            await eventually(lambda: len(service.world.use_cases.chat.replies) == 1)
             asking.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await asking
@@ -86,7 +86,7 @@ async def test_a_request_whose_task_is_cancelled_is_settled_all_the_same() -> No
 async def test_a_cancelled_stream_is_settled_even_when_the_cancelling_goes_on() -> None:
     async with api() as service:
         principal = await service.world.person()
-        reply = await service.world.use_cases.send_message(principal, Message(model="demo-mini", text=LONG))
+        reply = await service.world.use_cases.chat.send_message(principal, Message(model="demo-mini", text=LONG))
         sent: list[Any] = []
 
         async def send(message: Any) -> None:
@@ -102,7 +102,7 @@ async def test_a_cancelled_stream_is_settled_even_when_the_cancelling_goes_on() 
             streaming.cancel()
             await asyncio.sleep(0)
         await service.settled()
-        wallet = await service.world.use_cases.read_balance(principal)
+        wallet = await service.world.use_cases.billing.read_balance(principal)
         assert (wallet.posted, wallet.held) == (99, 0)
 
 

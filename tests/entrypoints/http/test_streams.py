@@ -67,7 +67,7 @@ async def test_each_piece_comes_as_it_is_written() -> None:
         async with stream(alice, say("a b [[pause:0.2]]")) as events:
             assert (await anext(events))[0] == "accepted"
             assert (await anext(events)) == ("delta", {"text": "a"})
-            assert len(service.world.use_cases.replies) == 1
+            assert len(service.world.use_cases.chat.replies) == 1
             assert (await anext(events)) == ("delta", {"text": " b"})
 
 

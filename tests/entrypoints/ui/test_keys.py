@@ -36,7 +36,7 @@ async def test_a_key_is_made_shown_with_its_use_and_opens_the_api(client: httpx.
     await registered(client)
     assert await listed(client) == []
     key = await made(client, " nightly  job ", " 20 ")
-    await served.use_cases.authenticate_key(key["key"])
+    await served.use_cases.accounts.authenticate_key(key["key"])
     (shown,) = await listed(client)
     assert (shown["name"], shown["monthly_cap"], shown["used_this_month"]) == ("nightly job", 20, 0)
     assert key["key"].startswith(shown["starts_with"])
@@ -67,15 +67,15 @@ async def test_a_revoked_key_is_gone_and_dead_and_its_name_is_free(client: httpx
         assert (await client.delete(f"{KEYS}/{key['id']}")).status_code == 204
     assert await listed(client) == []
     with pytest.raises(Unauthenticated):
-        await served.use_cases.authenticate_key(key["key"])
+        await served.use_cases.accounts.authenticate_key(key["key"])
     await made(client)
 
 
 async def test_an_expired_key_is_shown_as_such_until_it_is_revoked(client: httpx.AsyncClient, served: World) -> None:
     await registered(client)
-    principal = await served.use_cases.authenticate(client.cookies["chatbill_session"])
+    principal = await served.use_cases.accounts.authenticate(client.cookies["chatbill_session"])
     soon = served.clock() + timedelta(minutes=1)
-    await served.use_cases.create_api_key(principal, NewApiKey(name="short", expires_at=soon))
+    await served.use_cases.accounts.create_api_key(principal, NewApiKey(name="short", expires_at=soon))
     served.clock.advance(61)
     (shown,) = await listed(client)
     assert (shown["active"], shown["name"]) == (False, "short")
@@ -91,7 +91,7 @@ async def test_nobody_sees_or_ends_the_keys_of_another(client: httpx.AsyncClient
     answer = await client.delete(f"{KEYS}/{key['id']}")
     assert answer.status_code == 404
     assert (await client.delete(f"{KEYS}/{'x' * 65}")).json() == answer.json()
-    await served.use_cases.authenticate_key(key["key"])
+    await served.use_cases.accounts.authenticate_key(key["key"])
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])

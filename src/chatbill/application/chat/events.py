@@ -82,5 +82,7 @@ def end_of(interaction: Interaction) -> End:
             return Failed(
                 interaction=interaction,
                 code=interaction.error_code or "internal_error",
-                detail=str(interaction.error_detail) if interaction.error_detail else "The reply was lost; nothing was charged.",
+                detail=str(interaction.error_detail)
+                if interaction.error_detail
+                else "The reply was lost; nothing was charged.",
             )

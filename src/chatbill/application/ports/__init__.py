@@ -1,1 +1,1 @@
-"""What the application needs from outside, one protocol a file. Adapters fit these; nothing here knows them."""
+"""What the application needs from outside: a store, an engine, a payment provider, time, and others."""

@@ -90,8 +90,8 @@ class Purchase:
     """A payment beside the entries that credited it to its own wallet: `entries` of them, worth `credited`.
 
     `expected` is what was bought; `balance_after` and `credited_balance` are what payment and entry say was owned then,
-    `confirmed_at` and `credited_at` when that was. `own_wallet` is the wallet of the user who paid. Where its money went
-    back at `refunded_at`, `returns` entries took `returned` credits back, the last one at `returned_at`.
+    `confirmed_at` and `credited_at` when that was. `own_wallet` is the wallet of the user who paid. Where the
+    money went back at `refunded_at`, `returns` entries took `returned` credits back, the last one at `returned_at`.
     """
 
     payment_id: PaymentId

@@ -116,7 +116,11 @@ class Payment:
         """Return whether the event says something new. Raises `Conflict` for other money than was asked for."""
         if event.price is not None and event.price != self.price:
             raise Conflict(f"payment {self.id} is of {self.price}, and the provider says {event.price}")
-        return event.status in _NEXT[self.status]
+        return self.may_become(event.status)
+
+    def may_become(self, status: PaymentStatus) -> bool:
+        """Return whether the payment can change to this status."""
+        return status in _NEXT[self.status]
 
     def confirmed(self, *, at: datetime, balance_after: int) -> Payment:
         """Return the payment once its money came and its credits were added."""
@@ -131,6 +135,6 @@ class Payment:
         return replace(self._in(PaymentStatus.REFUNDED), refunded_at=at)
 
     def _in(self, status: PaymentStatus) -> Payment:
-        if status not in _NEXT[self.status]:
+        if not self.may_become(status):
             raise InvariantViolation(f"payment {self.id} is {self.status} and cannot become {status}")
         return replace(self, status=status)

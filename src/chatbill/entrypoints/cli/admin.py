@@ -26,7 +26,7 @@ def create(username: str, email: str, password_stdin: bool) -> None:  # noqa: FB
     settings = settings_from()
     password = sys.stdin.readline().rstrip("\r\n") if password_stdin else _asked()
     registration = Registration(username=username, email=email, password=password, role=UserRole.ADMIN)
-    account = run(settings, lambda container: container.register()(registration))
+    account = run(settings, lambda container: container.use_cases().accounts.register(registration))
     click.echo(f"Administrator {account.username} was made, with {credits_text(account.balance)}.")
 
 

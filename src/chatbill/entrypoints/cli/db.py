@@ -59,7 +59,7 @@ def restore(file: Path, force: bool) -> None:  # noqa: FBT001 - click passes a f
     settings = settings_from()
     tally = Container(settings=settings).backups().restore(file, force=force)
     # Nobody writes the replies any more that were being written when the copy was made.
-    ended = run(settings, lambda container: container.expire_holds()(even_early=True))
+    ended = run(settings, lambda container: container.use_cases().maintenance.expire_holds(even_early=True))
     click.echo(
         f"The database was restored from {file}: {tally.wallets} wallets, {tally.entries} entries, "
         f"{tally.charges} charges. Its books agree. Replies that were unfinished in the copy and are now ended, free: "

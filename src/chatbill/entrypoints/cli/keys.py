@@ -32,7 +32,9 @@ def keys() -> None:
 @_as_json
 def list_(user: str, *, with_revoked: bool, as_json: bool) -> None:
     """List the API keys of USER, a username or an e-mail address, with what each used this month (of UTC)."""
-    found = run(settings_from(), lambda container: container.list_keys_of_user()(user), upgrade=False)
+    found = run(
+        settings_from(), lambda container: container.use_cases().administration.list_keys_of_user(user), upgrade=False
+    )
     shown = [record for record in found if with_revoked or record.state.key.revoked_at is None]
     if as_json:
         for record in shown:
@@ -61,8 +63,10 @@ def revoke(key: tuple[ApiKeyId, ...], owner: str | None, by: str, reason: str, *
         raise click.UsageError("Name a KEY, or somebody with --all-of.")
 
     async def work(container: Container) -> list[RevokedKey]:
-        principal = await container.find_administrator()(by)
-        return await container.revoke_keys()(principal, WhichKeys(ids=key, owner=owner), AdminAction(reason=reason))
+        principal = await container.use_cases().administration.find_administrator(by)
+        return await container.use_cases().administration.revoke_keys(
+            principal, WhichKeys(ids=key, owner=owner), AdminAction(reason=reason)
+        )
 
     _tell_revoked(run(settings_from(), work, upgrade=False), as_json=as_json)
 

@@ -27,7 +27,7 @@ def ledger() -> None:
 @ledger.command()
 def sweep() -> None:
     """End replies whose time is over and that nobody finished, free of charge. A running service does so by itself."""
-    ended = run(settings_from(), lambda container: container.expire_holds()(), upgrade=False)
+    ended = run(settings_from(), lambda container: container.use_cases().maintenance.expire_holds(), upgrade=False)
     click.echo(f"Replies that were ended, and credits no longer held for them: {ended}.")
 
 
@@ -40,7 +40,9 @@ def verify(as_json: bool) -> None:  # noqa: FBT001 - click passes a flag
     """
     report = _report_json if as_json else _report_words
     try:
-        verdict = run(settings_from(), lambda container: container.verify_ledger()(report), upgrade=False)
+        verdict = run(
+            settings_from(), lambda container: container.use_cases().audit.verify_ledger(report), upgrade=False
+        )
     except ChatbillError as error:
         click.echo(f"chatbill: {error}", err=True)
         sys.exit(UNREADABLE)

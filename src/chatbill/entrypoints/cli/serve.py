@@ -50,14 +50,18 @@ async def _serve(settings: Settings, sock: socket.socket, mode: Mode) -> None:
                 _say_what_is_missing(container)
                 app, serving = _app(container, settings, mode)
                 await serve_app(
-                    app, sock, container.replies(), serving, announce=lambda: click.echo(_addresses(sock, mode))
+                    app,
+                    sock,
+                    container.use_cases().chat.replies,
+                    serving,
+                    announce=lambda: click.echo(_addresses(sock, mode)),
                 )
             finally:
                 await container.engine().close()
 
 
 def _say_what_is_missing(container: Container) -> None:
-    for offer in container.list_models()():
+    for offer in container.use_cases().chat.list_models():
         if not offer.available:
             _log.warning("a model is not available", model=offer.model.id, reason=offer.status.reason)
 

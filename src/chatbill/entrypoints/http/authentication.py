@@ -24,7 +24,7 @@ def bearer_guard(use_cases: UseCases) -> Guard:
     # A function, not an object: the framework copies guards in depth, and with one the store behind it.
     async def guard(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
         token = bearer_token(connection.headers.getall("authorization", []))
-        authenticate = use_cases.authenticate_key if looks_like_key(token) else use_cases.authenticate
+        authenticate = use_cases.accounts.authenticate_key if looks_like_key(token) else use_cases.accounts.authenticate
         principal = await authenticate(token)
         connection.scope["user"] = principal
         structlog.contextvars.bind_contextvars(user_id=principal.user_id)

@@ -39,7 +39,7 @@ def create_web(use_cases: UseCases, api: ASGIApp | None = None, config: WebConfi
     mount_assets(outer)
     # One token is good for the whole session, so that tabs never compete for a refresh token; the store can end it.
     lifetimes = TokenLifetimes(access_s=config.session_s, refresh_s=config.session_s)
-    session_routes(outer, use_cases, replace(use_cases.sign_in, lifetimes=lifetimes))
+    session_routes(outer, use_cases, replace(use_cases.accounts.sign_in, lifetimes=lifetimes))
     key_routes(outer, use_cases)
     gr.mount_gradio_app(
         outer,

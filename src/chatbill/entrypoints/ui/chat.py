@@ -79,7 +79,7 @@ class Chat:
             return {self._widgets.box: gr.skip()}
         principal = await self._view.principal(request)
         try:
-            await self._use_cases.delete_conversation(principal, ConversationId(current))
+            await self._use_cases.chat.delete_conversation(principal, ConversationId(current))
         except ChatbillError as error:
             shown = await self._show(principal, current)
             return {**shown, self._widgets.chat: [*shown[self._widgets.chat], rendering.problem(str(error))]}
@@ -89,7 +89,7 @@ class Chat:
         """Stop the reply that is being written in this tab; its own handler shows how it ended."""
         principal = await self._view.principal(request)
         if running := self._running.get(request.session_hash or ""):
-            await self._use_cases.stop_message(principal, running)
+            await self._use_cases.chat.stop_message(principal, running)
         return {self._widgets.stop: gr.update(interactive=False)}
 
     async def send(
@@ -118,7 +118,7 @@ class Chat:
             asked = [*(await self._view.transcript(principal, current)).messages, *asked]
             yield {chat: asked, box: "", **self._view.writing(stoppable=False)}
             message = Message(model=model, text=text, conversation_id=ConversationId(current) if current else None)
-            reply = await self._use_cases.send_message(principal, message)
+            reply = await self._use_cases.chat.send_message(principal, message)
         except ChatbillError as error:
             yield await self._refused(principal, asked, text, rendering.refusal_text(error))
             return

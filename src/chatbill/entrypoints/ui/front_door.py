@@ -73,7 +73,9 @@ class FrontDoor:
         if path.startswith(("/web/", *OPEN)):
             return None
         if path == "/ui/" and scope["method"] in SAFE_METHODS:
-            return None if await self._principal(scope) else sign_in_page(self._use_cases.register, self._config)
+            return (
+                None if await self._principal(scope) else sign_in_page(self._use_cases.accounts.register, self._config)
+            )
         if not path.startswith(MEMBERS_ONLY):
             return JSONResponse({"code": "not_found", "detail": "There is nothing here."}, 404)
         if not await self._principal(scope):
@@ -82,7 +84,7 @@ class FrontDoor:
 
     async def _principal(self, scope: Scope) -> Principal | None:
         try:
-            return await self._use_cases.authenticate(token_of(scope))
+            return await self._use_cases.accounts.authenticate(token_of(scope))
         except Unauthenticated:
             return None
 

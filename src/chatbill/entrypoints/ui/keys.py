@@ -30,21 +30,21 @@ def key_routes(app: FastAPI, use_cases: UseCases) -> None:
     """Add the routes. Each acts for the person of the cookie, and answers errors as the forms read them."""
 
     async def person(request: Request) -> Principal:
-        return await use_cases.authenticate(token_of(request.scope))
+        return await use_cases.accounts.authenticate(token_of(request.scope))
 
     async def show(request: Request) -> Response:
         try:
-            states = await use_cases.list_api_keys(await person(request))
+            states = await use_cases.accounts.list_api_keys(await person(request))
         except ChatbillError as error:
             return problem(error)
         keys = [ApiKeyView.of(state) for state in states]
-        return JSONResponse(jsonable_encoder({"keys": keys, "model": first_model(use_cases.list_models())}))
+        return JSONResponse(jsonable_encoder({"keys": keys, "model": first_model(use_cases.chat.list_models())}))
 
     async def make(request: Request) -> Response:
         try:
             principal = await person(request)
             name, cap = await text_fields(request, "name", "monthly_cap")
-            issued = await use_cases.create_api_key(principal, NewApiKey(name=name, monthly_cap=cap_of(cap)))
+            issued = await use_cases.accounts.create_api_key(principal, NewApiKey(name=name, monthly_cap=cap_of(cap)))
         except ChatbillError as error:
             return problem(error)
         return JSONResponse(jsonable_encoder(IssuedKeyView.issued(issued)), HTTPStatus.CREATED)
@@ -54,7 +54,7 @@ def key_routes(app: FastAPI, use_cases: UseCases) -> None:
             principal = await person(request)
             if not could_be_id(key_id):
                 raise NotFound("This API key")
-            await use_cases.revoke_api_key(principal, ApiKeyId(key_id))
+            await use_cases.accounts.revoke_api_key(principal, ApiKeyId(key_id))
         except ChatbillError as error:
             return problem(error)
         return Response(status_code=HTTPStatus.NO_CONTENT)

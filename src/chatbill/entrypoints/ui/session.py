@@ -59,7 +59,7 @@ def session_routes(app: FastAPI, use_cases: UseCases, sign_in: SignIn) -> None:
             username, email, password = await text_fields(request, "username", "email", "password")
             address = _address(request)
             wanted = Registration(username=username, email=email, password=password, address=address)
-            account = await use_cases.register(wanted)
+            account = await use_cases.accounts.register(wanted)
             signed_in = await sign_in(Credentials(login=account.username, password=password, address=address))
         except ChatbillError as error:
             return problem(error)
@@ -68,7 +68,7 @@ def session_routes(app: FastAPI, use_cases: UseCases, sign_in: SignIn) -> None:
     async def end(request: Request) -> Response:
         # Where the session has ended already, the cookie goes all the same.
         with suppress(Unauthenticated):
-            await use_cases.sign_out(await use_cases.authenticate(token_of(request.scope)))
+            await use_cases.accounts.sign_out(await use_cases.accounts.authenticate(token_of(request.scope)))
         response = Response(status_code=HTTPStatus.NO_CONTENT)
         response.delete_cookie(COOKIE, httponly=True, samesite="strict", secure=_is_secure(request))
         return response

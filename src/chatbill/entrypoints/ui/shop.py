@@ -8,7 +8,7 @@ from typing import TypedDict
 import gradio as gr
 
 from chatbill.application.assembly import UseCases
-from chatbill.application.billing.top_up import Order, Receipt
+from chatbill.application.billing.place_order import Order, Receipt
 from chatbill.domain.shared.errors import ChatbillError
 from chatbill.domain.shared.wording import credits_text
 from chatbill.entrypoints.ui import rendering
@@ -36,7 +36,7 @@ class Shop:
     async def open(self, request: gr.Request) -> Updates:
         """Show what is for sale."""
         await self._view.principal(request)
-        packages = self._use_cases.list_packages().packages
+        packages = self._use_cases.billing.list_packages().packages
         choices = [(rendering.package_label(package), package.id) for package in packages]
         first = packages[0].id if packages else None
         words = "" if packages else "There is nothing for sale here. Ask the operator for credits."
@@ -49,7 +49,7 @@ class Shop:
         """Show what will be paid and received, before anything happens."""
         await self._view.principal(request)
         try:
-            package = self._use_cases.list_packages().package(package_id or "")
+            package = self._use_cases.billing.list_packages().package(package_id or "")
         except ChatbillError as error:
             return self._step("pick", str(error))
         chosen: Chosen = {"package": package.id, "key": uuid.uuid4().hex}
@@ -62,7 +62,7 @@ class Shop:
             return self._step("pick", "Choose a package first.")
         order = Order(package=chosen["package"], idempotency_key=chosen["key"])
         try:
-            receipt = await self._use_cases.top_up(principal, order)
+            receipt = await self._use_cases.billing.place_order(principal, order)
         except ChatbillError as error:
             return self._step("done", str(error))
         return {**self._step("done", _words(receipt)), **await self._view.identity(principal)}

@@ -47,33 +47,33 @@ class View:
         """Whose cookie came with this event. The front door has asked too: this catches what ended since."""
         cookies = request.request.cookies if request.request else {}
         try:
-            return await self.use_cases.authenticate(cookies.get(COOKIE, ""))
+            return await self.use_cases.accounts.authenticate(cookies.get(COOKIE, ""))
         except Unauthenticated as error:
             raise gr.Error(str(error), print_exception=False) from error
 
     async def identity(self, principal: Principal) -> Updates:
         """The name and the balance."""
-        account = await self.use_cases.read_account(principal)
+        account = await self.use_cases.accounts.read_account(principal)
         return {self.widgets.identity: rendering.identity(account)}
 
     def models(self) -> Updates:
         """The models as they stand now; looked at again soon while one of them cannot answer."""
-        offers = self.use_cases.list_models()
+        offers = self.use_cases.chat.list_models()
         choices = [(rendering.model_label(offer), offer.model.id) for offer in offers]
         waiting = not all(offer.available for offer in offers)
         return {self.widgets.model: gr.update(choices=choices), self.widgets.ticker: gr.update(active=waiting)}
 
     def first_model(self) -> str | None:
         """The model that is picked for somebody who has not picked one."""
-        return first_model(self.use_cases.list_models())
+        return first_model(self.use_cases.chat.list_models())
 
     def names(self) -> rendering.Names:
         """What the models are called."""
-        return {offer.model.id: offer.model.name for offer in self.use_cases.list_models()}
+        return {offer.model.id: offer.model.name for offer in self.use_cases.chat.list_models()}
 
     async def conversations(self, principal: Principal, current: str | None) -> Updates:
         """The list, the one used last first, with the current one marked."""
-        page = await self.use_cases.list_conversations(principal, limit=MAX_PAGE)
+        page = await self.use_cases.chat.list_conversations(principal, limit=MAX_PAGE)
         choices = rendering.conversation_choices(page.items)
         known = current if any(current == conversation.id for conversation in page.items) else None
         return {
@@ -83,14 +83,14 @@ class View:
 
     async def newest_conversation(self, principal: Principal) -> str | None:
         """The conversation that was used last."""
-        page = await self.use_cases.list_conversations(principal, limit=1)
+        page = await self.use_cases.chat.list_conversations(principal, limit=1)
         return page.items[0].id if page.items else None
 
     async def transcript(self, principal: Principal, current: str | None) -> Transcript:
         """What was said; raises `NotFound` for anybody else's conversation."""
         if current is None:
             return Transcript([])
-        thread = await self.use_cases.read_conversation(principal, ConversationId(current))
+        thread = await self.use_cases.chat.read_conversation(principal, ConversationId(current))
         said = rendering.transcript(thread.page.items, self.names())
         is_being_written = any(interaction.outcome is Outcome.RUNNING for interaction in thread.page.items)
         return Transcript([rendering.aside(EARLIER), *said] if thread.page.next_cursor else said, is_being_written)

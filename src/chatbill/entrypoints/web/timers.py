@@ -26,11 +26,11 @@ async def timers(use_cases: UseCases, *, sweep_interval_s: float) -> AsyncIterat
     What fails is logged and tried again.
     """
     tasks = [
-        asyncio.create_task(_every(sweep_interval_s, use_cases.expire_holds, "sweep of holds")),
+        asyncio.create_task(_every(sweep_interval_s, use_cases.maintenance.expire_holds, "sweep of holds")),
         asyncio.create_task(
-            _every(HEED_INTERVAL_S, use_cases.apply_stop_requests, "replies stopped for another process")
+            _every(HEED_INTERVAL_S, use_cases.chat.apply_stop_requests, "replies stopped for another process")
         ),
-        asyncio.create_task(_every(FORGET_INTERVAL_S, use_cases.forget_sessions, "forgetting of sessions")),
+        asyncio.create_task(_every(FORGET_INTERVAL_S, use_cases.maintenance.forget_sessions, "forgetting of sessions")),
     ]
     try:
         yield

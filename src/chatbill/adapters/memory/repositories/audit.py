@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Generator
 
-from chatbill.adapters.memory.repositories.api_keys import MemoryApiKeys
-from chatbill.adapters.memory.repositories.interactions import MemoryInteractions
-from chatbill.adapters.memory.repositories.ledger import MemoryLedger
-from chatbill.adapters.memory.repositories.payments import MemoryPayments
-from chatbill.adapters.memory.repositories.users import MemoryUsers
-from chatbill.adapters.memory.repositories.wallets import MemoryHolds, MemoryWallets
+from chatbill.adapters.memory.repositories.everything import Tables
 from chatbill.domain.audit.rows import DanglingReference, KeyUsage, Ownership, Purchase, Settlement
 from chatbill.domain.billing.holds import Hold, HoldState
 from chatbill.domain.billing.ledger import EntryKind, LedgerEntry
-from chatbill.domain.billing.payments import Payment, PaymentStatus
+from chatbill.domain.billing.payments import Payment
+from chatbill.domain.billing.subjects import PAYMENT, Subject
 from chatbill.domain.billing.wallets import Wallet
 from chatbill.domain.chat.interactions import Interaction
 from chatbill.domain.shared.ids import (
@@ -26,59 +22,48 @@ from chatbill.domain.shared.ids import (
 class MemoryAuditReader:
     """What the audit reads."""
 
-    def __init__(
-        self,
-        users: MemoryUsers,
-        wallets: MemoryWallets,
-        holds: MemoryHolds,
-        ledger: MemoryLedger,
-        interactions: MemoryInteractions,
-        payments: MemoryPayments,
-        api_keys: MemoryApiKeys,
-    ) -> None:
-        self._users = users
-        self._wallets, self._holds, self._ledger = wallets, holds, ledger
-        self._interactions, self._payments, self._api_keys = interactions, payments, api_keys
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
 
     def wallets(self) -> Generator[Wallet, None, None]:
-        yield from sorted(self._wallets.table.rows(), key=lambda wallet: wallet.id)
+        yield from sorted(self._tables.wallets.rows(), key=lambda wallet: wallet.id)
 
     def owners(self) -> Generator[Ownership, None, None]:
-        for user in sorted(self._users.table.rows(), key=lambda user: (user.wallet_id, user.id)):
+        for user in sorted(self._tables.users.rows(), key=lambda user: (user.wallet_id, user.id)):
             yield Ownership(user.wallet_id, user.id)
 
     def entries(self) -> Generator[LedgerEntry, None, None]:
-        yield from sorted(self._ledger.table.rows(), key=lambda entry: (entry.wallet_id, entry.wallet_version))
+        yield from sorted(self._tables.entries.rows(), key=lambda entry: (entry.wallet_id, entry.wallet_version))
 
     def settlements(self) -> Generator[Settlement, None, None]:
         interactions: dict[HoldId, list[Interaction]] = {}
-        for row in self._interactions.table.rows():
+        for row in self._tables.interactions.rows():
             interactions.setdefault(row.hold_id, []).append(row)
         entries: dict[tuple[HoldId, WalletId], list[LedgerEntry]] = {}
-        for entry in self._ledger.table.rows():
-            if entry.hold_id is not None:
-                entries.setdefault((entry.hold_id, entry.wallet_id), []).append(entry)
-        for hold in sorted(self._holds.table.rows(), key=lambda hold: (hold.wallet_id, hold.id)):
+        for entry in self._tables.entries.rows():
+            if entry.cause.hold_id is not None:
+                entries.setdefault((entry.cause.hold_id, entry.wallet_id), []).append(entry)
+        for hold in sorted(self._tables.holds.rows(), key=lambda hold: (hold.wallet_id, hold.id)):
             yield _settlement(hold, entries.get((hold.id, hold.wallet_id), []), interactions.get(hold.id, []))
 
     def unheld(self) -> Generator[InteractionId, None, None]:
-        yield from (row.id for row in self._interactions.table.rows() if self._holds.get(row.hold_id) is None)
+        yield from (row.id for row in self._tables.interactions.rows() if self._tables.holds.get(row.hold_id) is None)
 
     def purchases(self) -> Generator[Purchase, None, None]:
-        for payment in self._payments.table.rows():
-            credited = [
+        for payment in self._tables.payments.rows():
+            subject = Subject(PAYMENT, payment.id)
+            found = [
                 entry
-                for entry in self._ledger.table.rows()
-                if entry.kind is EntryKind.TOP_UP
-                and (entry.payment_id, entry.wallet_id) == (payment.id, payment.wallet_id)
+                for entry in self._tables.entries.rows()
+                if (entry.cause.subject, entry.wallet_id) == (subject, payment.wallet_id)
             ]
-            user = self._users.get(payment.user_id)
-            yield _purchase(payment, credited, user.wallet_id if user else None)
+            user = self._tables.users.get(payment.user_id)
+            yield _purchase(payment, found, user.wallet_id if user else None)
 
     def key_uses(self) -> Generator[KeyUsage, None, None]:
-        found = [row for row in self._interactions.table.rows() if row.api_key_id is not None]
-        months, caps = list(self._api_keys.months.rows()), {}
-        for key in self._api_keys.table.rows():
+        found = [row for row in self._tables.interactions.rows() if row.api_key_id is not None]
+        months, caps = list(self._tables.months.rows()), {}
+        for key in self._tables.api_keys.rows():
             caps[key.id] = key.monthly_cap
             of_key = [row for row in found if row.api_key_id == key.id]
             yield KeyUsage(
@@ -117,19 +102,25 @@ def _counted(row: Interaction) -> int:
 
 
 def _purchase(payment: Payment, entries: list[LedgerEntry], own_wallet: WalletId | None) -> Purchase:
-    last = max(entries, key=lambda entry: entry.wallet_version, default=None)
+    credited = [entry for entry in entries if entry.kind is EntryKind.TOP_UP]
+    returned = [entry for entry in entries if entry.kind is EntryKind.ADJUSTMENT]
+    last = max(credited, key=lambda entry: entry.wallet_version, default=None)
     return Purchase(
         payment_id=payment.id,
-        confirmed=payment.status is PaymentStatus.CONFIRMED,
+        status=payment.status,
         expected=payment.credits,
         balance_after=payment.balance_after,
         confirmed_at=payment.confirmed_at,
-        entries=len(entries),
-        credited=sum(entry.amount for entry in entries),
+        entries=len(credited),
+        credited=sum(entry.amount for entry in credited),
         credited_balance=last.balance_after if last else None,
         credited_at=last.created_at if last else None,
         wallet_id=payment.wallet_id,
         own_wallet=own_wallet,
+        refunded_at=payment.refunded_at,
+        returns=len(returned),
+        returned=sum(entry.amount for entry in returned),
+        returned_at=returned[-1].created_at if returned else None,
     )
 
 
@@ -137,13 +128,12 @@ def _settlement(hold: Hold, entries: list[LedgerEntry], interactions: list[Inter
     interaction = interactions[0] if interactions else None
     charges = [entry for entry in entries if entry.kind is EntryKind.CHARGE]
     refunds = [
-        entry.amount
-        for entry in entries
-        if entry.kind is EntryKind.REFUND and interaction and entry.interaction_id == interaction.id
+        entry.amount for entry in entries if entry.kind is EntryKind.REFUND and entry.cause.subject == hold.subject
     ]
     settlement = Settlement(
         hold_id=hold.id,
         wallet_id=hold.wallet_id,
+        subject=hold.subject,
         state=HoldState(hold.state),
         amount=hold.amount,
         captured=hold.captured,
@@ -157,7 +147,7 @@ def _settlement(hold: Hold, entries: list[LedgerEntry], interactions: list[Inter
         interactions=len(interactions),
     )
     if charges:
-        settlement.charge_of = charges[0].interaction_id
+        settlement.charge_of = charges[0].cause.subject
         settlement.charged_at, settlement.charged_balance = charges[0].created_at, charges[0].balance_after
     if interaction:
         settlement.interaction_id, settlement.user_id = interaction.id, interaction.user_id

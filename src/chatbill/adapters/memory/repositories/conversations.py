@@ -4,31 +4,29 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from chatbill.adapters.memory.repositories.rows import insert, newest, replace
-from chatbill.adapters.memory.tables import Table
+from chatbill.adapters.memory.repositories.everything import Tables
+from chatbill.adapters.memory.repositories.rows import newest
+from chatbill.adapters.memory.rules import require_row
 from chatbill.application.ports.repositories.paging import Position
 from chatbill.domain.chat.conversations import Conversation
 from chatbill.domain.shared.errors import NotFound
-from chatbill.domain.shared.ids import (
-    ConversationId,
-    UserId,
-)
+from chatbill.domain.shared.ids import ConversationId, UserId
 
 
 class MemoryConversations:
     """Conversations; a deleted one is out of sight."""
 
-    def __init__(self) -> None:
-        self.table: Table[str, Conversation] = Table()
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
 
     def get(self, conversation_id: ConversationId) -> Conversation | None:
-        conversation = self.table.get(conversation_id)
+        conversation = self._tables.conversations.get(conversation_id)
         return None if conversation is None or conversation.deleted_at else conversation
 
     lock = get
 
     def of_user(self, user_id: UserId, *, after: Position | None, limit: int) -> list[Conversation]:
-        rows = self.table.rows()
+        rows = self._tables.conversations.rows()
         mine = (row for row in rows if row.user_id == user_id and row.listed and row.deleted_at is None)
         return newest(mine, lambda conversation: (conversation.updated_at, conversation.id), after)[:limit]
 
@@ -37,10 +35,11 @@ class MemoryConversations:
         if conversation is None or conversation.user_id != user_id:
             raise NotFound("This conversation")
         conversation.touch(at=at)
-        self.table.put(conversation_id, conversation)
+        self._tables.conversations.put(conversation_id, conversation)
 
     def add(self, conversation: Conversation) -> None:
-        insert(self.table, conversation.id, conversation)
+        require_row(self._tables.users.get, conversation.user_id, "user")
+        self._tables.conversations.insert(conversation.id, conversation)
 
     def save(self, conversation: Conversation) -> None:
-        replace(self.table, conversation.id, conversation)
+        self._tables.conversations.replace(conversation.id, conversation)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
-from chatbill.adapters.memory.repositories.conversations import MemoryConversations
-from chatbill.adapters.memory.repositories.rows import insert, newest, within
-from chatbill.adapters.memory.tables import Table
+from chatbill.adapters.memory.repositories.everything import Tables
+from chatbill.adapters.memory.repositories.rows import newest, within
+from chatbill.adapters.memory.rules import require_row
 from chatbill.application.ports.repositories.interactions import HistoryFilter
 from chatbill.application.ports.repositories.paging import Position
 from chatbill.domain.chat.conversations import Role, Turn
@@ -23,13 +24,11 @@ from chatbill.domain.shared.ids import (
 class MemoryInteractions:
     """Interactions, each of which ends once."""
 
-    def __init__(self, conversations: MemoryConversations) -> None:
-        self.table: Table[str, Interaction] = Table()
-        self.stops: Table[str, datetime] = Table()
-        self._conversations = conversations
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
 
     def get(self, interaction_id: InteractionId) -> Interaction | None:
-        return self.table.get(interaction_id)
+        return self._tables.interactions.get(interaction_id)
 
     def turns(self, conversation_id: ConversationId, *, limit: int) -> list[Turn]:
         said = [
@@ -46,7 +45,7 @@ class MemoryInteractions:
         return any(row.is_running for row in self._rows(conversation_id))
 
     def asked_to_stop(self, among: Sequence[InteractionId]) -> list[InteractionId]:
-        return [interaction_id for interaction_id in among if self.stops.get(interaction_id) is not None]
+        return [interaction_id for interaction_id in among if self._tables.stops.get(interaction_id) is not None]
 
     def of_conversation(
         self, conversation_id: ConversationId, *, after: Position | None, limit: int
@@ -57,11 +56,13 @@ class MemoryInteractions:
         self, user_id: UserId, filters: HistoryFilter, *, after: Position | None, limit: int
     ) -> list[Interaction]:
         needle = filters.text.casefold() if filters.text else None
+        conversations = self._tables.conversations.rows()
+        seen = {each.id for each in conversations if each.user_id == user_id and each.deleted_at is None}
         mine = [
             row
-            for row in self.table.rows()
+            for row in self._tables.interactions.rows()
             if row.user_id == user_id
-            and self._conversations.get(row.conversation_id) is not None
+            and row.conversation_id in seen
             and (filters.model is None or row.model == filters.model)
             and within(row.created_at, filters.period)
             and (needle is None or needle in row.prompt.casefold() or needle in row.reply.casefold())
@@ -69,24 +70,30 @@ class MemoryInteractions:
         return newest(mine, lambda row: (row.created_at, row.id), after)[:limit]
 
     def add(self, interaction: Interaction) -> None:
-        insert(self.table, interaction.id, interaction)
+        tables = self._tables
+        require_row(tables.conversations.get, interaction.conversation_id, "conversation")
+        require_row(tables.users.get, interaction.user_id, "user")
+        require_row(tables.wallets.get, interaction.wallet_id, "wallet")
+        require_row(tables.holds.get, interaction.hold_id, "hold")
+        require_row(tables.api_keys.get, interaction.api_key_id, "API key")
+        tables.unique("interactions.hold_id", interaction.hold_id, interaction.id)
+        tables.interactions.insert(interaction.id, interaction)
 
     def save(self, interaction: Interaction) -> None:
-        stored = self.table.get(interaction.id)
+        stored = self._tables.interactions.get(interaction.id)
         if stored is None or not stored.is_running:
             raise AlreadySettled(f"interaction {interaction.id} is not running")
-        self.table.put(interaction.id, interaction)
-        self.stops.remove(interaction.id)
+        self._tables.interactions.put(interaction.id, interaction)
+        self._tables.stops.remove(interaction.id)
 
     def ask_to_stop(self, interaction_id: InteractionId, *, at: datetime) -> None:
-        stored = self.table.get(interaction_id)
-        if stored is not None and stored.is_running and self.stops.get(interaction_id) is None:
-            self.stops.put(interaction_id, at)
+        stored = self._tables.interactions.get(interaction_id)
+        if stored is not None and stored.is_running and self._tables.stops.get(interaction_id) is None:
+            self._tables.stops.put(interaction_id, at)
 
     def erase_texts(self, conversation_id: ConversationId) -> None:
         for row in self._rows(conversation_id):
-            row.prompt = row.reply = ""
-            self.table.put(row.id, row)
+            self._tables.interactions.put(row.id, replace(row, prompt="", reply=""))
 
     def _rows(self, conversation_id: ConversationId) -> list[Interaction]:
-        return [row for row in self.table.rows() if row.conversation_id == conversation_id]
+        return [row for row in self._tables.interactions.rows() if row.conversation_id == conversation_id]

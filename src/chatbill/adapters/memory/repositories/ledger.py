@@ -2,39 +2,38 @@
 
 from __future__ import annotations
 
-from chatbill.adapters.memory.repositories.rows import insert, within
-from chatbill.adapters.memory.tables import Table
+from chatbill.adapters.memory.repositories.everything import Tables
+from chatbill.adapters.memory.repositories.rows import within
+from chatbill.adapters.memory.rules import require_row
 from chatbill.application.ports.repositories.paging import Period
 from chatbill.domain.billing.ledger import EntryKind, LedgerEntry
-from chatbill.domain.shared.errors import InvariantViolation
-from chatbill.domain.shared.ids import (
-    EntryId,
-    HoldId,
-    WalletId,
-)
+from chatbill.domain.billing.subjects import INTERACTION, PAYMENT
+from chatbill.domain.shared.ids import EntryId, WalletId
 
 
 class MemoryLedger:
     """Entries that are appended and never touched again."""
 
-    def __init__(self) -> None:
-        self.table: Table[str, LedgerEntry] = Table()
-        self._versions: Table[tuple[WalletId, int], EntryId] = Table()
-        self._charges: Table[HoldId, EntryId] = Table()
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
 
     def get(self, entry_id: EntryId) -> LedgerEntry | None:
-        return self.table.get(entry_id)
+        return self._tables.entries.get(entry_id)
 
     def append(self, entry: LedgerEntry) -> None:
-        version = (entry.wallet_id, entry.wallet_version)
-        if self._versions.get(version) is not None:
-            raise InvariantViolation(f"wallet {entry.wallet_id} has an entry {entry.wallet_version} already")
-        if entry.kind is EntryKind.CHARGE and entry.hold_id is not None:
-            if self._charges.get(entry.hold_id) is not None:
-                raise InvariantViolation(f"hold {entry.hold_id} was charged already")
-            self._charges.put(entry.hold_id, entry.id)
-        self._versions.put(version, entry.id)
-        insert(self.table, entry.id, entry)
+        cause, tables = entry.cause, self._tables
+        require_row(tables.wallets.get, entry.wallet_id, "wallet")
+        require_row(tables.holds.get, cause.hold_id, "hold")
+        require_row(tables.users.get, cause.author, "user")
+        if cause.subject and cause.subject.kind == INTERACTION:
+            require_row(tables.interactions.get, cause.subject.id, "interaction")
+        if cause.subject and cause.subject.kind == PAYMENT:
+            require_row(tables.payments.get, cause.subject.id, "payment")
+            tables.unique(f"{entry.kind} of payment", cause.subject.id, entry.id)
+        if entry.kind is EntryKind.CHARGE:
+            tables.unique("charge of hold", cause.hold_id, entry.id)
+        tables.unique("version of wallet", (entry.wallet_id, entry.wallet_version), entry.id)
+        tables.entries.insert(entry.id, entry)
 
     def of_wallet(
         self,
@@ -47,7 +46,7 @@ class MemoryLedger:
     ) -> list[LedgerEntry]:
         found = [
             entry
-            for entry in self.table.rows()
+            for entry in self._tables.entries.rows()
             if entry.wallet_id == wallet_id
             and (kind is None or entry.kind is kind)
             and within(entry.created_at, period)
@@ -55,7 +54,3 @@ class MemoryLedger:
         ]
         found.sort(key=lambda entry: entry.wallet_version, reverse=True)
         return found[:limit]
-
-    def tables(self) -> tuple[Table[str, LedgerEntry], Table[tuple[WalletId, int], EntryId], Table[HoldId, EntryId]]:
-        """The entries and their unique keys."""
-        return self.table, self._versions, self._charges

@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-from chatbill.adapters.memory.repositories.rows import insert
-from chatbill.adapters.memory.tables import Table
-from chatbill.domain.billing.payments import Payment, PaymentStatus
-from chatbill.domain.shared.errors import InvariantViolation
-from chatbill.domain.shared.ids import (
-    PaymentId,
-)
+from chatbill.adapters.memory.repositories.everything import Tables
+from chatbill.adapters.memory.rules import require_row
+from chatbill.domain.billing.payments import Payment
+from chatbill.domain.shared.ids import PaymentId
 
 
 class MemoryPayments:
     """Payments by id."""
 
-    def __init__(self) -> None:
-        self.table: Table[str, Payment] = Table()
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
 
     def get(self, payment_id: PaymentId) -> Payment | None:
-        return self.table.get(payment_id)
+        return self._tables.payments.get(payment_id)
 
     lock = get
 
     def add(self, payment: Payment) -> None:
-        insert(self.table, payment.id, payment)
+        require_row(self._tables.users.get, payment.user_id, "user")
+        require_row(self._tables.wallets.get, payment.wallet_id, "wallet")
+        self._tables.payments.insert(payment.id, payment)
 
     def save(self, payment: Payment) -> None:
-        stored = self.table.get(payment.id)
-        if stored is None or stored.status is not PaymentStatus.PENDING:
-            raise InvariantViolation(f"payment {payment.id} is not pending")
-        self.table.put(payment.id, payment)
+        self._tables.payments.replace(payment.id, payment)

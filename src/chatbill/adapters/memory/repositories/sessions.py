@@ -4,50 +4,50 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from chatbill.adapters.memory.repositories.rows import insert, replace
-from chatbill.adapters.memory.tables import Table
+from chatbill.adapters.memory.repositories.everything import Tables
+from chatbill.adapters.memory.rules import require_row
 from chatbill.domain.accounts.sessions import RefreshToken, Session
-from chatbill.domain.shared.ids import (
-    SessionId,
-    UserId,
-)
+from chatbill.domain.shared.ids import SessionId, UserId
 
 
 class MemorySessions:
     """Sessions and their refresh tokens."""
 
-    def __init__(self) -> None:
-        self.table: Table[str, Session] = Table()
-        self.tokens: Table[str, RefreshToken] = Table()
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
 
     def get(self, session_id: SessionId) -> Session | None:
-        return self.table.get(session_id)
+        return self._tables.sessions.get(session_id)
 
     lock = get
 
     def token(self, digest: str) -> RefreshToken | None:
-        return self.tokens.get(digest)
+        return self._tables.tokens.get(digest)
 
     def add(self, session: Session) -> None:
-        insert(self.table, session.id, session)
+        require_row(self._tables.users.get, session.user_id, "user")
+        self._tables.sessions.insert(session.id, session)
 
     def save(self, session: Session) -> None:
-        replace(self.table, session.id, session)
+        self._tables.sessions.replace(session.id, session)
 
     def live_of(self, user_id: UserId) -> list[Session]:
-        return [session for session in self.table.rows() if session.user_id == user_id and session.ended_at is None]
+        rows = self._tables.sessions.rows()
+        return [session for session in rows if session.user_id == user_id and session.ended_at is None]
 
     def add_token(self, token: RefreshToken) -> None:
-        insert(self.tokens, token.digest, token)
+        require_row(self._tables.sessions.get, token.session_id, "session")
+        self._tables.tokens.insert(token.digest, token)
 
     def save_token(self, token: RefreshToken) -> None:
-        replace(self.tokens, token.digest, token)
+        self._tables.tokens.replace(token.digest, token)
 
     def forget(self, *, expired_before: datetime, limit: int) -> int:
-        old = [session.id for session in self.table.rows() if session.expires_at < expired_before][:limit]
+        rows = self._tables.sessions.rows()
+        old = [session.id for session in rows if session.expires_at < expired_before][:limit]
         for session_id in old:
-            self.table.remove(session_id)
-        for token in list(self.tokens.rows()):
+            self._tables.sessions.remove(session_id)
+        for token in list(self._tables.tokens.rows()):
             if token.session_id in old:
-                self.tokens.remove(token.digest)
+                self._tables.tokens.remove(token.digest)
         return len(old)

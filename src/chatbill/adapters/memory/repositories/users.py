@@ -2,36 +2,43 @@
 
 from __future__ import annotations
 
-from chatbill.adapters.memory.repositories.rows import insert, replace
-from chatbill.adapters.memory.tables import Table
+from chatbill.adapters.memory.repositories.everything import Tables
+from chatbill.adapters.memory.rules import require_row
 from chatbill.domain.accounts.users import User
 from chatbill.domain.shared.errors import EmailTaken, UsernameTaken
-from chatbill.domain.shared.ids import (
-    UserId,
-)
+from chatbill.domain.shared.ids import UserId
 
 
 class MemoryUsers:
-    """Users, unique by name and by address; both keys share one space, since either signs a person in."""
+    """Users, unique by name, by address and by wallet."""
 
-    def __init__(self) -> None:
-        self.table: Table[str, User] = Table()
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
 
     def get(self, user_id: UserId) -> User | None:
-        return self.table.get(user_id)
+        return self._tables.users.get(user_id)
 
     lock = get
 
     def by_login(self, key: str) -> User | None:
-        return next((user for user in self.table.rows() if key in {user.username_key, user.email_key}), None)
+        found = (user for user in self._tables.users.rows() if key in {user.username_key, user.email_key})
+        return next(found, None)
 
     def add(self, user: User) -> None:
-        for other in self.table.rows():
+        self._require_free_names(user)
+        require_row(self._tables.wallets.get, user.wallet_id, "wallet")
+        self._tables.unique("users.wallet_id", user.wallet_id, user.id)
+        self._tables.users.insert(user.id, user)
+
+    def save(self, user: User) -> None:
+        self._require_free_names(user)
+        self._tables.users.replace(user.id, user)
+
+    def _require_free_names(self, user: User) -> None:
+        for other in self._tables.users.rows():
+            if other.id == user.id:
+                continue
             if other.username_key == user.username_key:
                 raise UsernameTaken
             if other.email_key == user.email_key:
                 raise EmailTaken
-        insert(self.table, user.id, user)
-
-    def save(self, user: User) -> None:
-        replace(self.table, user.id, user)

@@ -28,7 +28,7 @@ class AccountController(Controller):
     )
     async def read_account(self, use_cases: Injected[UseCases], principal: Injected[Principal]) -> AccountView:
         """The account behind the access token, with its balance in credits."""
-        return AccountView.of(await use_cases.read_account(principal))
+        return AccountView.of(await use_cases.accounts.read_account(principal))
 
     @post(
         "/logout",
@@ -39,7 +39,7 @@ class AccountController(Controller):
     )
     async def logout(self, use_cases: Injected[UseCases], principal: Injected[Principal]) -> None:
         """End this session; other sessions of the account go on."""
-        await use_cases.sign_out(principal)
+        await use_cases.accounts.sign_out(principal)
 
     @post(
         "/password",
@@ -57,4 +57,4 @@ class AccountController(Controller):
         self, data: JSONBody[PasswordBody], use_cases: Injected[UseCases], principal: Injected[Principal]
     ) -> None:
         """Set a new password. This session goes on, every other one ends."""
-        await use_cases.change_password(principal, data.to_change())
+        await use_cases.accounts.change_password(principal, data.to_change())

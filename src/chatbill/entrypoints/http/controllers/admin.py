@@ -46,7 +46,9 @@ class AdminController(Controller):
         if not could_be_id(user_id):
             raise NotFound("This user")
         order = data.to_order(idempotency_key)
-        return TransactionView.of(await use_cases.adjust_credits(principal, UserId(user_id), data.amount, order))
+        return TransactionView.of(
+            await use_cases.administration.adjust_credits(principal, UserId(user_id), data.amount, order)
+        )
 
     @post(
         "/interactions/{interaction_id:str}/refund",
@@ -69,5 +71,7 @@ class AdminController(Controller):
         if not could_be_id(interaction_id):
             raise NotFound("This interaction")
         order = data.to_order(idempotency_key)
-        entry = await use_cases.refund(principal, InteractionId(interaction_id), order, amount=data.amount)
+        entry = await use_cases.administration.refund(
+            principal, InteractionId(interaction_id), order, amount=data.amount
+        )
         return TransactionView.of(entry)

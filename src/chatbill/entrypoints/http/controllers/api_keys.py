@@ -37,7 +37,7 @@ class ApiKeyController(Controller):
     )
     async def list_api_keys(self, use_cases: Injected[UseCases], principal: Injected[Principal]) -> list[ApiKeyView]:
         """Your keys, and the credits that each used this month (in UTC). Their secrets are not kept here."""
-        return [ApiKeyView.of(state) for state in await use_cases.list_api_keys(principal)]
+        return [ApiKeyView.of(state) for state in await use_cases.accounts.list_api_keys(principal)]
 
     @post(
         status_code=201,
@@ -64,7 +64,7 @@ class ApiKeyController(Controller):
         `monthly_cap` is the most credits that it may use in a calendar month of UTC, what is being held included. You
         can have 20 keys, each with a name of its own.
         """
-        return IssuedKeyView.issued(await use_cases.create_api_key(principal, data.to_order()))
+        return IssuedKeyView.issued(await use_cases.accounts.create_api_key(principal, data.to_order()))
 
     @delete(
         "/{key_id:str}",
@@ -84,4 +84,4 @@ class ApiKeyController(Controller):
         """End a key for ever and at once. Replies that it asked for are finished and charged."""
         if not could_be_id(key_id):
             raise NotFound("This API key")
-        await use_cases.revoke_api_key(principal, ApiKeyId(key_id))
+        await use_cases.accounts.revoke_api_key(principal, ApiKeyId(key_id))

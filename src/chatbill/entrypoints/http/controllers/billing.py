@@ -37,7 +37,7 @@ class BillingController(Controller):
     )
     async def read_balance(self, use_cases: Injected[UseCases], principal: Injected[Principal]) -> BalanceView:
         """Credits owned, credits held for running replies, and what is left to spend."""
-        return BalanceView.of(await use_cases.read_balance(principal))
+        return BalanceView.of(await use_cases.billing.read_balance(principal))
 
     @get(
         "/packages",
@@ -47,7 +47,7 @@ class BillingController(Controller):
     )
     async def list_packages(self, use_cases: Injected[UseCases]) -> list[PackageView]:
         """Credits sold together, with their bonus and price."""
-        return [PackageView.of(package) for package in use_cases.list_packages().packages]
+        return [PackageView.of(package) for package in use_cases.billing.list_packages().packages]
 
     @post(
         "/add",
@@ -72,10 +72,10 @@ class BillingController(Controller):
         idempotency_key: IdempotencyKey = None,
     ) -> Response[ReceiptView]:
         """Buy a package, or an amount of credits. Send an `Idempotency-Key`, so that a retry buys only once."""
-        receipt = await use_cases.top_up(principal, data.to_order(idempotency_key))
+        receipt = await use_cases.billing.place_order(principal, data.to_order(idempotency_key))
         if receipt.payment.status is PaymentStatus.CONFIRMED:
             return Response(ReceiptView.confirmed(receipt), status_code=201)
-        wallet = await use_cases.read_balance(principal)
+        wallet = await use_cases.billing.read_balance(principal)
         return Response(ReceiptView.pending(receipt, balance=wallet.posted), status_code=202)
 
     @get(
@@ -104,7 +104,7 @@ class BillingController(Controller):
         cursor: Cursor = None,
     ) -> TransactionsView:
         """Every movement of your credits, with the balance after it."""
-        page = await use_cases.list_transactions(
+        page = await use_cases.billing.list_transactions(
             principal, kind=_kind(kind), period=checked_period(start, end), limit=limit, cursor=cursor
         )
         return TransactionsView.of(page)

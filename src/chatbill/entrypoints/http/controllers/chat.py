@@ -56,7 +56,7 @@ class ChatController(Controller):
     )
     async def list_models(self, use_cases: Injected[UseCases]) -> list[ModelView]:
         """Every model, what a reply costs in credits, and whether it can answer now."""
-        return [ModelView.of(offer) for offer in use_cases.list_models()]
+        return [ModelView.of(offer) for offer in use_cases.chat.list_models()]
 
     @get(
         "/status",
@@ -66,7 +66,7 @@ class ChatController(Controller):
     )
     async def read_status(self, use_cases: Injected[UseCases], config: Injected[HttpConfig]) -> ChatStatusView:
         """What generates, how many requests run and wait, and the state of each model."""
-        return ChatStatusView.of(config.engine, use_cases.list_models())
+        return ChatStatusView.of(config.engine, use_cases.chat.list_models())
 
     @post(
         "/message",
@@ -104,7 +104,7 @@ class ChatController(Controller):
         A client that waits for the whole reply and leaves before it comes pays nothing, unless it sent an
         `Idempotency-Key`: then the reply is finished, charged, and kept for the same request to fetch.
         """
-        reply = await use_cases.send_message(principal, data.to_message(idempotency_key))
+        reply = await use_cases.chat.send_message(principal, data.to_message(idempotency_key))
         if prefers(MEDIA_TYPE, request.headers.get("accept", "")):
             return ReplyStream(reply, ChatbillEvents(request_id_of(request.scope)), ping_s=config.ping_s)
         return await _whole(reply, request, keep=idempotency_key is not None)
@@ -133,7 +133,7 @@ class ChatController(Controller):
         interaction_id = interaction_id.removeprefix(ID_PREFIX)
         if not could_be_id(interaction_id):
             raise NotFound("This interaction")
-        await use_cases.stop_message(principal, InteractionId(interaction_id))
+        await use_cases.chat.stop_message(principal, InteractionId(interaction_id))
         return StoppingView(id=interaction_id)
 
 

@@ -57,7 +57,7 @@ class ConversationController(Controller):
         cursor: Cursor = None,
     ) -> ConversationsView:
         """Your conversations in pages."""
-        page = await use_cases.list_conversations(principal, limit=limit, cursor=cursor)
+        page = await use_cases.chat.list_conversations(principal, limit=limit, cursor=cursor)
         return ConversationsView.of(page)
 
     @get(
@@ -82,7 +82,7 @@ class ConversationController(Controller):
         cursor: Cursor = None,
     ) -> ThreadView:
         """One conversation. `next_cursor` leads to what was said earlier."""
-        thread = await use_cases.read_conversation(principal, _id(conversation_id), limit=limit, cursor=cursor)
+        thread = await use_cases.chat.read_conversation(principal, _id(conversation_id), limit=limit, cursor=cursor)
         return ThreadView.of(thread)
 
     @patch(
@@ -106,7 +106,7 @@ class ConversationController(Controller):
         principal: Injected[Principal],
     ) -> ConversationView:
         """Give a conversation another title."""
-        renamed = await use_cases.rename_conversation(principal, _id(conversation_id), data.title)
+        renamed = await use_cases.chat.rename_conversation(principal, _id(conversation_id), data.title)
         return ConversationView.of(renamed)
 
     @delete(
@@ -125,7 +125,7 @@ class ConversationController(Controller):
         self, conversation_id: FromPath[str], use_cases: Injected[UseCases], principal: Injected[Principal]
     ) -> None:
         """Erase a conversation for ever. A reply that is being written in it must be stopped first."""
-        await use_cases.delete_conversation(principal, _id(conversation_id))
+        await use_cases.chat.delete_conversation(principal, _id(conversation_id))
 
     @get(
         "/history",
@@ -155,7 +155,7 @@ class ConversationController(Controller):
         filters = HistoryFilter(
             model=_known(use_cases, model), period=checked_period(start, end), text=checked_text("q", text)
         )
-        return HistoryView.of(await use_cases.list_history(principal, filters, limit=limit, cursor=cursor))
+        return HistoryView.of(await use_cases.chat.list_history(principal, filters, limit=limit, cursor=cursor))
 
 
 def _id(conversation_id: str) -> ConversationId:
@@ -167,7 +167,7 @@ def _id(conversation_id: str) -> ConversationId:
 def _known(use_cases: UseCases, model: str | None) -> ModelId | None:
     if model is None:
         return None
-    known = [offer.model.id for offer in use_cases.list_models()]
+    known = [offer.model.id for offer in use_cases.chat.list_models()]
     if model not in known:
         raise InvalidRequest.of("model", f"unknown model; choose one of: {', '.join(known)}")
     return ModelId(model)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from litestar import Controller, Response, get
 
 from chatbill.application.assembly import UseCases
-from chatbill.application.maintenance.check_readiness import Readiness
+from chatbill.application.chat.check_readiness import Readiness
 from chatbill.entrypoints.http.documentation import examples
 from chatbill.entrypoints.http.documentation.responses import documented, returned
 from chatbill.entrypoints.http.injection import Injected
@@ -74,5 +74,5 @@ class HealthController(Controller):
         A model that is not offered, because it does not fit in memory, is not missed while another can be asked. One
         that rests is loaded by the next message, and counts as one that can be asked.
         """
-        readiness = ReadinessView.of(await use_cases.check_readiness())
+        readiness = ReadinessView.of(await use_cases.chat.check_readiness())
         return Response(readiness, status_code=200 if readiness.ready else 503)

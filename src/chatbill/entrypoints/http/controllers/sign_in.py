@@ -36,7 +36,7 @@ class SignInController(Controller):
         self, data: JSONBody[RegisterBody], use_cases: Injected[UseCases], client_address: Injected[str]
     ) -> AccountView:
         """Open an account with a wallet. Names are unique whatever their letter case."""
-        return AccountView.of(await use_cases.register(data.to_registration(client_address)))
+        return AccountView.of(await use_cases.accounts.register(data.to_registration(client_address)))
 
     @post(
         "/login",
@@ -55,7 +55,7 @@ class SignInController(Controller):
         self, data: JSONBody[LoginBody], use_cases: Injected[UseCases], client_address: Injected[str]
     ) -> TokensView:
         """Exchange a name and a password for tokens. Unknown names and wrong passwords get the same answer."""
-        return TokensView.of(await use_cases.sign_in(data.to_credentials(client_address)))
+        return TokensView.of(await use_cases.accounts.sign_in(data.to_credentials(client_address)))
 
     @post(
         "/refresh",
@@ -72,4 +72,4 @@ class SignInController(Controller):
     )
     async def refresh(self, data: JSONBody[RefreshBody], use_cases: Injected[UseCases]) -> TokensView:
         """Spend a refresh token. Using one a second time ends the whole session: somebody has a copy."""
-        return TokensView.of(await use_cases.refresh(data.refresh_token))
+        return TokensView.of(await use_cases.accounts.refresh(data.refresh_token))

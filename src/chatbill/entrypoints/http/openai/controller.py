@@ -65,7 +65,7 @@ class OpenAIController(Controller):
     )
     async def list_models(self, use_cases: Injected[UseCases]) -> OpenAIModelsView:
         """Every model, with its price in credits beside what OpenAI tells of one."""
-        return OpenAIModelsView(data=[OpenAIModelView.of(offer) for offer in use_cases.list_models()])
+        return OpenAIModelsView(data=[OpenAIModelView.of(offer) for offer in use_cases.chat.list_models()])
 
     @get(
         "/models/{model:str}",
@@ -112,8 +112,8 @@ class OpenAIController(Controller):
         """
         _offer(use_cases, data.model)
         message = data.to_message(idempotency_key)
-        longest = use_cases.send_message.longest_reply(message)
-        reply = await use_cases.send_message(principal, message)
+        longest = use_cases.chat.send_message.longest_reply(message)
+        reply = await use_cases.chat.send_message(principal, message)
         if data.stream:
             chunks = ChatChunks(longest=longest, usage=data.wants_usage, request_id=request_id_of(request.scope))
             return ReplyStream(reply, chunks, ping_s=config.ping_s)
@@ -131,7 +131,7 @@ async def _whole(reply: WatchedReply, request: JsonRequest, *, longest: int, kee
 
 def _offer(use_cases: UseCases, model: str) -> ModelOffer:
     """The model of this name; what does not exist is 404 in OpenAI's API."""
-    offers = use_cases.list_models()
+    offers = use_cases.chat.list_models()
     for offer in offers:
         if offer.model.id == model:
             return offer

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from chatbill.application.billing.top_up import Receipt
+from chatbill.application.billing.place_order import Receipt
 from chatbill.application.shared.paging import Page
 from chatbill.domain.billing.ledger import LedgerEntry
 from chatbill.domain.billing.payments import Package

@@ -1,0 +1,36 @@
+"""Events in the order in which they were kept."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from chatbill.adapters.memory.repositories.everything import Tables
+from chatbill.adapters.memory.rules import require_row
+from chatbill.domain.billing.events import BillingEvent, RecordedEvent
+from chatbill.domain.shared.errors import InvalidRequest
+
+
+class MemoryOutbox:
+    """Events, numbered from 1. A number is not given again, whatever was forgotten."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+        self._last = 0
+
+    def add(self, event: BillingEvent) -> None:
+        require_row(self._tables.wallets.get, event.wallet_id, "wallet")
+        self._last += 1
+        self._tables.events.put(self._last, event)
+
+    def after(self, position: str | None, limit: int) -> list[RecordedEvent]:
+        if position is not None and not (position.isascii() and position.isdigit()):
+            raise InvalidRequest.of("after", "is not a position that this list gave")
+        seen = int(position or 0)
+        events = [(number, event) for number, event in self._tables.events.items() if number > seen]
+        return [RecordedEvent(str(number), event) for number, event in sorted(events, key=lambda each: each[0])[:limit]]
+
+    def forget(self, *, before: datetime, limit: int) -> int:
+        old = [number for number, event in self._tables.events.items() if event.at < before][:limit]
+        for number in old:
+            self._tables.events.remove(number)
+        return len(old)

@@ -1,0 +1,64 @@
+"""The use cases of accounts: registration, signing in, API keys."""
+
+from __future__ import annotations
+
+from chatbill.application.accounts.authenticate import Authenticate
+from chatbill.application.accounts.authenticate_key import AuthenticateKey
+from chatbill.application.accounts.change_password import ChangePassword
+from chatbill.application.accounts.create_api_key import CreateApiKey
+from chatbill.application.accounts.list_api_keys import ListApiKeys
+from chatbill.application.accounts.read_account import ReadAccount
+from chatbill.application.accounts.refresh import Refresh
+from chatbill.application.accounts.register import Register
+from chatbill.application.accounts.revoke_api_key import RevokeApiKey
+from chatbill.application.accounts.sign_in import SignIn, TokenLifetimes
+from chatbill.application.accounts.sign_out import SignOut
+from chatbill.application.policy import Policy, PortProvider
+
+
+class AccountUseCases:
+    """Registration, signing in, API keys."""
+
+    def __init__(self, ports: PortProvider, policy: Policy) -> None:
+        store, clock, new_id = ports.store, ports.clock, ports.new_id
+        passwords, tokens, rate_limits = ports.passwords, ports.tokens, ports.rate_limits
+        failures = policy.sign_in_failures
+
+        def sign_in(lifetimes: TokenLifetimes) -> SignIn:
+            return SignIn(
+                store=store,
+                passwords=passwords,
+                tokens=tokens,
+                rate_limits=rate_limits,
+                clock=clock,
+                new_id=new_id,
+                failures=failures,
+                lifetimes=lifetimes,
+            )
+
+        self.authenticate = Authenticate(store=store, tokens=tokens, clock=clock)
+        self.authenticate_key = AuthenticateKey(store=store, tokens=tokens, clock=clock)
+        self.change_password = ChangePassword(
+            store=store, passwords=passwords, rate_limits=rate_limits, clock=clock, failures=failures
+        )
+        self.create_api_key = CreateApiKey(
+            store=store, tokens=tokens, rate_limits=rate_limits, clock=clock, new_id=new_id, limit=policy.api_keys
+        )
+        self.list_api_keys = ListApiKeys(store=store, clock=clock)
+        self.read_account = ReadAccount(store=store)
+        self.refresh = Refresh(store=store, tokens=tokens, clock=clock, lifetimes=policy.lifetimes)
+        self.register = Register(
+            store=store,
+            passwords=passwords,
+            rate_limits=rate_limits,
+            clock=clock,
+            new_id=new_id,
+            limit=policy.registrations,
+            welcome_credits=policy.welcome_credits,
+            is_open=policy.registration_open,
+        )
+        self.revoke_api_key = RevokeApiKey(store=store, clock=clock)
+        self.sign_in = sign_in(policy.lifetimes)
+        # A browser keeps one token, as long as the sign-in lasts; signing out kills it in the store.
+        self.web_sign_in = sign_in(policy.web_lifetimes)
+        self.sign_out = SignOut(store=store, clock=clock)

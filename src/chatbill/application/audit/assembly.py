@@ -1,0 +1,15 @@
+"""The use cases of the audit."""
+
+from __future__ import annotations
+
+from chatbill.application.audit.verify_ledger import VerifyLedger
+from chatbill.application.policy import Policy, PortProvider
+
+
+class AuditUseCases:
+    """The proof of the books."""
+
+    def __init__(self, ports: PortProvider, policy: Policy) -> None:
+        self.verify_ledger = VerifyLedger(
+            store=ports.store, clock=ports.clock, sweep_allowance_s=policy.sweep_allowance_s
+        )

@@ -1,0 +1,33 @@
+"""The use cases of billing: balance, orders, payments, events."""
+
+from __future__ import annotations
+
+from chatbill.application.billing.charges import Charges
+from chatbill.application.billing.confirm_payment import ConfirmPayment
+from chatbill.application.billing.list_events import ListEvents
+from chatbill.application.billing.list_packages import ListPackages
+from chatbill.application.billing.list_transactions import ListTransactions
+from chatbill.application.billing.place_order import PlaceOrder
+from chatbill.application.billing.read_balance import ReadBalance
+from chatbill.application.policy import Policy, PortProvider
+
+
+class BillingUseCases:
+    """Balance, orders, payments, events, and charges for work of any kind."""
+
+    def __init__(self, ports: PortProvider, policy: Policy) -> None:
+        store, clock, new_id = ports.store, ports.clock, ports.new_id
+        self.charges = Charges(store=store, clock=clock, new_id=new_id, settle_attempts=policy.settle_attempts)
+        self.confirm_payment = ConfirmPayment(store=store, clock=clock, new_id=new_id)
+        self.list_events = ListEvents(store=store)
+        self.list_packages = ListPackages(prices=policy.prices)
+        self.list_transactions = ListTransactions(store=store)
+        self.place_order = PlaceOrder(
+            store=store,
+            provider=ports.payments,
+            confirm_payment=self.confirm_payment,
+            prices=policy.prices,
+            clock=clock,
+            new_id=new_id,
+        )
+        self.read_balance = ReadBalance(store=store)

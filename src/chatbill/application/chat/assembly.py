@@ -1,0 +1,46 @@
+"""The use cases of the chat: messages and their replies, conversations, the history, the models."""
+
+from __future__ import annotations
+
+from chatbill.application.chat.apply_stop_requests import ApplyStopRequests
+from chatbill.application.chat.check_readiness import CheckReadiness
+from chatbill.application.chat.delete_conversation import DeleteConversation
+from chatbill.application.chat.list_conversations import ListConversations
+from chatbill.application.chat.list_history import ListHistory
+from chatbill.application.chat.list_models import ListModels
+from chatbill.application.chat.read_conversation import ReadConversation
+from chatbill.application.chat.rename_conversation import RenameConversation
+from chatbill.application.chat.replies import Replies
+from chatbill.application.chat.send_message import SendMessage
+from chatbill.application.chat.stop_message import StopMessage
+from chatbill.application.maintenance.write_check import WriteCheck
+from chatbill.application.policy import Policy, PortProvider
+
+
+class ChatUseCases:
+    """Messages, conversations, the history, the models. `replies` are those being written in this process."""
+
+    def __init__(self, ports: PortProvider, policy: Policy) -> None:
+        store, clock = ports.store, ports.clock
+        self.replies = Replies(per_user=policy.replies_per_user)
+        self.apply_stop_requests = ApplyStopRequests(store=store, replies=self.replies)
+        self.delete_conversation = DeleteConversation(store=store, clock=clock)
+        self.list_conversations = ListConversations(store=store)
+        self.list_history = ListHistory(store=store)
+        self.list_models = ListModels(engine=ports.engine, catalogue=ports.catalogue)
+        self.check_readiness = CheckReadiness(write_check=WriteCheck(store, ports.new_id), list_models=self.list_models)
+        self.read_conversation = ReadConversation(store=store)
+        self.rename_conversation = RenameConversation(store=store, clock=clock)
+        self.send_message = SendMessage(
+            store=store,
+            engine=ports.engine,
+            catalogue=ports.catalogue,
+            replies=self.replies,
+            rate_limits=ports.rate_limits,
+            clock=clock,
+            new_id=ports.new_id,
+            bounds=policy.bounds,
+            settle_attempts=policy.settle_attempts,
+            cached_price_percent=policy.cached_price_percent,
+        )
+        self.stop_message = StopMessage(store=store, replies=self.replies, clock=clock)

@@ -1,0 +1,91 @@
+"""What is passed to `assemble`: the ports, and the rules of one deployment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Protocol
+
+from chatbill.application.accounts.sign_in import TokenLifetimes
+from chatbill.application.chat.messages import ReplyBounds
+from chatbill.application.ports.clock import Clock, NewId
+from chatbill.application.ports.engine import Engine
+from chatbill.application.ports.passwords import Passwords
+from chatbill.application.ports.payments import PaymentProvider
+from chatbill.application.ports.rate_limits import Limit, RateLimits
+from chatbill.application.ports.store import Store
+from chatbill.application.ports.tokens import Tokens
+from chatbill.domain.billing.payments import Money, PriceList
+from chatbill.domain.chat.catalogue import Catalogue
+
+DAY_S = 86_400
+
+
+class PortProvider(Protocol):
+    """One adapter for every port, made when it is first read: a feature reads those that it needs, and no others."""
+
+    @property
+    def store(self) -> Store: ...
+    @property
+    def engine(self) -> Engine: ...
+    @property
+    def catalogue(self) -> Catalogue: ...
+    @property
+    def payments(self) -> PaymentProvider: ...
+    @property
+    def passwords(self) -> Passwords: ...
+    @property
+    def tokens(self) -> Tokens: ...
+    @property
+    def rate_limits(self) -> RateLimits: ...
+    @property
+    def clock(self) -> Clock: ...
+    @property
+    def new_id(self) -> NewId: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """One adapter for every port, and the models that the engine has."""
+
+    store: Store
+    engine: Engine
+    catalogue: Catalogue
+    payments: PaymentProvider
+    passwords: Passwords
+    tokens: Tokens
+    rate_limits: RateLimits
+    clock: Clock
+    new_id: NewId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """Prices, limits and lifetimes; the defaults are those of the settings.
+
+    `max_debt` is in credits. `sweep_allowance_s` is how long a hold past its time may await the sweep before the audit
+    counts it as lost. `replies_per_user` bounds the replies of one person at once; 0 is no bound.
+    """
+
+    prices: PriceList = PriceList(packages=(), unit_price=Money(Decimal("0.01"), "EUR"))
+    welcome_credits: int = 100
+    registration_open: bool = True
+    max_debt: int = 0
+    cached_price_percent: int = 100
+    replies_per_user: int = 0
+    sweep_allowance_s: float = 0
+    settle_attempts: int = 8
+    bounds: ReplyBounds = field(
+        default_factory=lambda: ReplyBounds(
+            deadline_s=120,
+            grace_s=30,
+            max_message_chars=32_000,
+            max_reply_tokens=512,
+            rate=Limit(name="messages", times=60, window_s=60),
+        )
+    )
+    lifetimes: TokenLifetimes = TokenLifetimes(access_s=900, refresh_s=30 * DAY_S)
+    web_lifetimes: TokenLifetimes = TokenLifetimes(access_s=30 * DAY_S, refresh_s=30 * DAY_S)
+    sign_in_failures: Limit = Limit(name="sign-in failures", times=10, window_s=300)
+    registrations: Limit = Limit(name="registrations", times=60, window_s=3_600)
+    api_keys: Limit = Limit(name="API keys", times=60, window_s=3_600)
