@@ -26,6 +26,7 @@ ID = sa.String(64).with_variant(sa.Text(), "sqlite").with_variant(sa.String(64, 
 COUNT = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 MOMENT = sa.Text().with_variant(sa.TIMESTAMP(timezone=True), "postgresql")
 TEXT = sa.Text()
+RETURNS = "uq_ledger_entries_return_of_payment"
 
 COLUMNS: dict[str, tuple[tuple[str, sa.types.TypeEngine[Any], str], ...]] = {
     "wallets": (("owner_kind", TEXT, " NOT NULL"), ("owner_id", ID, " NOT NULL")),
@@ -101,7 +102,6 @@ KEPT_RETURN = (
     "; SELECT RAISE(ABORT, 'a row is never replaced: ledger_entries.payment_id') WHERE EXISTS (SELECT 1 FROM"
     " ledger_entries WHERE NEW.kind = 'adjustment' AND kind = 'adjustment' AND payment_id = NEW.payment_id); END"
 )
-TRIGGER_EDITS = {"ledger_entries_come_in_anew": [("; END", KEPT_RETURN)]}
 
 
 def upgrade() -> None:
@@ -110,15 +110,13 @@ def upgrade() -> None:
     for table, values in new_values().items():
         change(table, values, up=True)
     explain(described("text", text="error_detail"))
-    run(
-        "CREATE UNIQUE INDEX uq_ledger_entries_return_of_payment ON ledger_entries (payment_id) WHERE kind = 'adjustment'"
-    )
+    run(f"CREATE UNIQUE INDEX {RETURNS} ON ledger_entries (payment_id) WHERE kind = 'adjustment'")
     create_triggers((*FORBIDDEN, ("outbox_stays_as_it_is", "outbox", "UPDATE", "1 = 1", "an event never changes")))
 
 
 def downgrade() -> None:
     op.drop_table("outbox")
-    op.drop_index("uq_ledger_entries_return_of_payment", "ledger_entries")
+    op.drop_index(RETURNS, "ledger_entries")
     drop_triggers(FORBIDDEN)
     for table, values in old_values().items():
         change(table, values, up=False)
@@ -238,7 +236,7 @@ def copy(table: str, values: dict[str, str], *, up: bool) -> None:
     run(f"INSERT INTO {table} ({', '.join(after)}) SELECT {taken} FROM old_{table} AS it")  # noqa: S608
     run(f"DROP TABLE old_{table}")
     for _, name, its in others:
-        run(edited(its, TRIGGER_EDITS.get(name, []), up=up))
+        run(edited(its, [("; END", KEPT_RETURN)] if name == "ledger_entries_come_in_anew" else [], up=up))
 
 
 def edited(sql: str, pairs: list[tuple[str, str]], *, up: bool) -> str:
