@@ -17,18 +17,21 @@ from statistics import median
 
 from chatbill.adapters.system import SystemClock, Uuid7Ids
 from chatbill.application.accounts.principal import Principal
+from chatbill.application.accounts.spending_caps import Payer
 from chatbill.application.audit.verify_ledger import VerifyLedger
+from chatbill.application.billing.postings import keep_posting
 from chatbill.application.chat.acceptance import accept
-from chatbill.application.chat.settlement import Ending, record_end, settle
-from chatbill.application.ports.repositories.holds import PendingInteraction
+from chatbill.application.chat.settlement import Ending, PendingInteraction, record_end, settle
 from chatbill.application.ports.store import Store, Transaction
 from chatbill.domain.accounts.users import User, UserRole
 from chatbill.domain.audit.proof import Difference
 from chatbill.domain.billing.ledger import Cause
 from chatbill.domain.billing.prices import Price, Usage
+from chatbill.domain.billing.subjects import USER, Owner
 from chatbill.domain.billing.wallets import Wallet
 from chatbill.domain.chat.conversations import Conversation
 from chatbill.domain.chat.interactions import Interaction, Outcome
+from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.ids import ConversationId, EntryId, HoldId, InteractionId, ModelId, UserId, WalletId
 
 PROMPT = "What is the capital of France? Answer in one sentence."
@@ -52,9 +55,10 @@ class Person:
     async def register(store: Store, name: str) -> Person:
         """Take credits that outlast the benchmark."""
         now = datetime.now(UTC)
-        wallet = Wallet(id=WalletId(new_id()))
+        user_id = UserId(new_id())
+        wallet = Wallet(id=WalletId(new_id()), owner=Owner(USER, user_id))
         user = User(
-            id=UserId(new_id()),
+            id=user_id,
             username=name,
             email=f"{name}@example.org",
             password_hash=PROMPT,
@@ -63,12 +67,13 @@ class Person:
             created_at=now,
         )
         talk = Conversation(id=ConversationId(new_id()), user_id=user.id, title="Talk", created_at=now, updated_at=now)
-        entry = wallet.grant(10**9, entry_id=EntryId(new_id()), at=now, cause=Cause(description="Welcome credits"))
+        cause = Cause(description=Description.of("welcome_credits"))
+        posting = wallet.grant(10**9, entry_id=EntryId(new_id()), at=now, cause=cause)
 
         def work(tx: Transaction) -> None:
             tx.wallets.add(wallet)
             tx.users.add(user)
-            tx.ledger.append(entry)
+            keep_posting(tx, posting)
             tx.conversations.add(talk)
 
         await store.write(work)
@@ -77,7 +82,7 @@ class Person:
     async def charge(self) -> None:
         """One message, without the model."""
         asked = self._asked()
-        work = await self.store.write(lambda tx: _accepted(tx, asked))
+        work = await self.store.write(lambda tx: self._accepted(tx, asked))
         settled = await settle(self.store, work, ENDING, at=datetime.now(UTC), entry_id=EntryId(new_id()))
         assert settled.credits_charged == 1
 
@@ -86,7 +91,7 @@ class Person:
 
         def work(tx: Transaction) -> None:
             for _ in range(count):
-                held = _accepted(tx, self._asked())
+                held = self._accepted(tx, self._asked())
                 record_end(tx, held, ENDING, at=datetime.now(UTC), entry_id=EntryId(new_id()))
 
         await self.store.write(work)
@@ -105,12 +110,11 @@ class Person:
             created_at=datetime.now(UTC),
         )
 
-
-def _accepted(tx: Transaction, asked: Interaction) -> PendingInteraction:
-    expires_at = asked.created_at + timedelta(seconds=60)
-    work = accept(tx, asked, expires_at=expires_at, key=None, fingerprint="", new_conversation=False)
-    assert isinstance(work, PendingInteraction)
-    return work
+    def _accepted(self, tx: Transaction, asked: Interaction) -> PendingInteraction:
+        expires_at, payer = asked.created_at + timedelta(seconds=60), Payer.of(self.principal)
+        work = accept(tx, asked, payer, expires_at=expires_at, key=None, fingerprint="", new_conversation=False)
+        assert isinstance(work, PendingInteraction)
+        return work
 
 
 async def charges_per_second(callers: Iterable[Person], seconds: float) -> float:

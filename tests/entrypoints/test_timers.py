@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 
 from chatbill.adapters.memory import MemoryStore
 from chatbill.application.chat.apply_stop_requests import ApplyStopRequests
@@ -36,6 +35,7 @@ async def test_what_fails_is_tried_again_but_not_all_the_time() -> None:
 
     here = world()
     failing = Failing(store=here.store, replies=here.use_cases.chat.replies)
-    async with timers(replace(here.use_cases, apply_stop_requests=failing), sweep_interval_s=60):
+    here.use_cases.chat.apply_stop_requests = failing
+    async with timers(here.use_cases, sweep_interval_s=60):
         await asyncio.sleep(1.2)
     assert failing.times == 1

@@ -53,6 +53,8 @@ PRICES = PriceList(
 class World:
     """A whole service in memory. `clock` moves when told to."""
 
+    ports: Ports
+    policy: Policy
     use_cases: UseCases
     store: Store
     engine: Engine
@@ -125,4 +127,4 @@ def world(
         api_keys=never,
     )
     use_cases = assemble(ports, policy)
-    return World(use_cases=use_cases, store=store, engine=engine, clock=clock)
+    return World(ports=ports, policy=policy, use_cases=use_cases, store=store, engine=engine, clock=clock)

@@ -17,11 +17,14 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 
 from chatbill.application.audit.auditing import audit_store
+from chatbill.application.billing.postings import keep_posting
 from chatbill.application.ports.store import Snapshot, Store, StoreUnavailable, Transaction
 from chatbill.domain.accounts.users import User, UserRole
 from chatbill.domain.audit.proof import Tally
 from chatbill.domain.billing.ledger import Cause
+from chatbill.domain.billing.subjects import USER, Owner
 from chatbill.domain.billing.wallets import Wallet
+from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import InvalidRequest
 from chatbill.domain.shared.ids import EntryId, UserId, WalletId
 from tests.torture.bench import Figures, Task
@@ -37,8 +40,8 @@ TOTAL = EACH * len(WALLETS)
 AUDIT_EVERY = 10
 CARELESS = 0.005
 TELLER = UserId("teller")
-WELCOME = Cause(description="Welcome credits")
-CAUSE = Cause(description="Transfer", author=TELLER)
+WELCOME = Cause(description=Description.of("welcome_credits"))
+CAUSE = Cause(description=Description.of("by_hand", reason="Transfer"), author=TELLER)
 
 
 @dataclass
@@ -75,12 +78,12 @@ def run(task: Task) -> Figures:
 def found(tx: Transaction) -> None:
     """Wallets with credits."""
     for wallet_id in WALLETS:
-        wallet = Wallet(id=wallet_id)
+        owner = Owner(USER, TELLER) if wallet_id == WALLETS[0] else Owner("branch", wallet_id)
+        wallet = Wallet(id=wallet_id, owner=owner)
         tx.wallets.add(wallet)
         if wallet_id == WALLETS[0]:
             tx.users.add(teller())
-        tx.ledger.append(wallet.grant(EACH, entry_id=EntryId(NEW_ID()), at=tomorrow(), cause=WELCOME))
-        tx.wallets.save(wallet)
+        keep_posting(tx, wallet.grant(EACH, entry_id=EntryId(NEW_ID()), at=tomorrow(), cause=WELCOME))
 
 
 def teller() -> User:
@@ -101,9 +104,7 @@ def transfer(tx: Transaction, *, giver: WalletId, taker: WalletId, amount: int, 
     sides = [(giver, -amount), (taker, amount)]
     for wallet_id, signed in sides if careless else sorted(sides):
         wallet = tx.wallets.lock(wallet_id)
-        entry = wallet.adjust(signed, max_debt=0, entry_id=EntryId(NEW_ID()), at=tomorrow(), cause=CAUSE)
-        tx.wallets.save(wallet)
-        tx.ledger.append(entry)
+        keep_posting(tx, wallet.adjust(signed, max_debt=0, entry_id=EntryId(NEW_ID()), at=tomorrow(), cause=CAUSE))
 
 
 def total(snapshot: Snapshot) -> int:

@@ -19,13 +19,13 @@ SWEEPS = 50
 
 async def sweep(store: Store) -> int:
     """Release every hold that is pending, as the sweep does once their time is over."""
-    return await service(store, clock=tomorrow).expire_holds()
+    return await service(store, clock=tomorrow).maintenance.expire_holds()
 
 
 async def differences(store: Store) -> list[str]:
     """What `ledger verify` finds, a day from now: a hold that still waits is a difference too."""
     found: list[Difference] = []
-    await service(store, clock=tomorrow).verify_ledger(found.append)
+    await service(store, clock=tomorrow).audit.verify_ledger(found.append)
     return [f"{each.rule}: {each.subject} {each.detail}" for each in found]
 
 
@@ -78,8 +78,8 @@ def _charged_twice(snapshot: Snapshot, journal: Journal) -> list[str]:
         charged = Counter(row.prompt for row in rows if row.credits_charged)
         found += [f"twice: {prompt} was charged {count} times" for prompt, count in charged.items() if count > 1]
         entries = snapshot.ledger.of_wallet(wallet_id, kind=EntryKind.TOP_UP, limit=EVERYTHING)
-        added = Counter(entry.payment_id for entry in entries)
-        found += [f"twice: payment {id_} was added {count} times" for id_, count in added.items() if count > 1]
+        added = Counter(str(entry.cause.subject) for entry in entries)
+        found += [f"twice: {subject} was added {count} times" for subject, count in added.items() if count > 1]
         orders = [name for name in journal.asked if name.startswith("pay-") and journal.asked[name] == user_id]
         if len(added) > len(orders):
             found.append(f"twice: {len(orders)} orders of {user_id} made {len(added)} payments")

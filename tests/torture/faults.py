@@ -75,7 +75,7 @@ async def scene_in(store: Store) -> Scene:
     alice, admin = await person(use_cases, "alice"), await person(use_cases, "root", UserRole.ADMIN)
     charged = await (await use_cases.chat.send_message(alice, Message(model=MINI, text="one two"))).finished()
     waiting = service(store, engine=ControlledEngine(CATALOGUE))
-    running = await waiting.send_message(alice, Message(model=MINI, text="never ends"))
+    running = await waiting.chat.send_message(alice, Message(model=MINI, text="never ends"))
     assert isinstance(running, Reply)
     signed_in = await use_cases.accounts.sign_in(Credentials(login="alice", password=PASSWORD))
     return Scene(alice, admin, signed_in, charged.interaction, running)

@@ -10,8 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from chatbill.application.chat.messages import Message
-from chatbill.application.chat.settlement import Ending, settle
-from chatbill.application.ports.repositories.holds import PendingInteraction
+from chatbill.application.chat.settlement import Ending, PendingInteraction, settle
 from chatbill.application.ports.store import Store
 from chatbill.domain.billing.prices import Usage
 from chatbill.domain.chat.interactions import Outcome
@@ -33,7 +32,7 @@ async def settle_race(task: Task) -> tuple[Ends, list[str]]:
     shared = database.open()
     alice = await person(service(shared, welcome_credits=10 * task.size), "alice")
     conversation = (
-        await (await service(shared).send_message(alice, Message(model=MINI, text="hi"))).finished()
+        await (await service(shared).chat.send_message(alice, Message(model=MINI, text="hi"))).finished()
     ).interaction
     stores = [shared if database.url is None else database.open() for _ in range(3)]
     start, done = threading.Barrier(3), threading.Barrier(3)
@@ -56,7 +55,7 @@ async def settle_race(task: Task) -> tuple[Ends, list[str]]:
     )
 
     async def contestant(number: int) -> None:
-        sweep = service(stores[number], clock=tomorrow).expire_holds
+        sweep = service(stores[number], clock=tomorrow).maintenance.expire_holds
         for round_ in range(task.size):
             if number == 0:
                 await next_hold(round_)

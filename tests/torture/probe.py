@@ -20,8 +20,7 @@ from chatbill.application.administration.admin_action import AdminAction
 from chatbill.application.assembly import UseCases
 from chatbill.application.billing.place_order import Order
 from chatbill.application.chat.messages import Message
-from chatbill.application.chat.settlement import Ending, settle
-from chatbill.application.ports.repositories.holds import PendingInteraction
+from chatbill.application.chat.settlement import Ending, PendingInteraction, settle
 from chatbill.application.ports.store import Snapshot, Transaction
 from chatbill.domain.accounts.users import UserRole
 from chatbill.domain.billing.holds import Hold
@@ -111,6 +110,7 @@ class Prober:
         hold = Hold(
             id=interaction.hold_id, wallet_id=self.alice.wallet_id, amount=interaction.held,
             created_at=interaction.created_at, expires_at=tomorrow(),
+            subject=interaction.subject, purpose=interaction.purpose,
         )  # fmt: skip
         work = PendingInteraction(replace(interaction, outcome=Outcome.RUNNING), hold)
         for outcome in (Outcome.COMPLETED, Outcome.FAILED):

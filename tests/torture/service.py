@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,7 +10,7 @@ from chatbill.adapters.system import SystemClock, Uuid7Ids
 from chatbill.application.accounts.principal import Principal
 from chatbill.application.accounts.register import Registration
 from chatbill.application.accounts.sign_in import Credentials
-from chatbill.application.assembly import UseCases
+from chatbill.application.assembly import UseCases, assemble
 from chatbill.application.ports.clock import Clock
 from chatbill.application.ports.store import Store
 from chatbill.domain.accounts.users import UserRole
@@ -27,9 +27,8 @@ def tomorrow() -> datetime:
 
 def service(store: Store, *, clock: Clock | None = None, **options: Any) -> UseCases:
     """The use cases, as tests have them, but in real time."""
-    made = world(store=store, **options).use_cases
-    real = {"clock": clock or SystemClock(), "new_id": NEW_ID}
-    return replace(made, **{each.name: _in(real, getattr(made, each.name)) for each in fields(made)})
+    made = world(store=store, **options)
+    return assemble(replace(made.ports, clock=clock or SystemClock(), new_id=NEW_ID), made.policy)
 
 
 async def person(use_cases: UseCases, name: str, role: UserRole = UserRole.USER) -> Principal:
@@ -37,8 +36,3 @@ async def person(use_cases: UseCases, name: str, role: UserRole = UserRole.USER)
     registration = Registration(username=name, email=f"{name}@example.org", password=PASSWORD, role=role)
     await use_cases.accounts.register(registration)
     return (await use_cases.accounts.sign_in(Credentials(login=name, password=PASSWORD))).principal
-
-
-def _in(real: dict[str, Any], use_case: Any) -> Any:
-    names = getattr(use_case, "__dataclass_fields__", {})
-    return replace(use_case, **{name: value for name, value in real.items() if name in names}) if names else use_case

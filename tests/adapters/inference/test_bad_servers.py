@@ -17,6 +17,7 @@ from chatbill.domain.billing.prices import Usage
 from chatbill.domain.chat.conversations import Role, Turn
 from chatbill.domain.chat.interactions import Outcome
 from chatbill.domain.shared.errors import ModelUnavailable, TooLarge
+from chatbill.entrypoints.web.texts import render
 from tests.adapters.inference.fake_servers import Move, Wire, delta, eventually
 from tests.adapters.inference.server_scene import PRICE, QUICK, events_of, scene
 
@@ -193,7 +194,7 @@ async def test_a_reply_without_a_word_is_free_and_the_model_is_probed(move: Move
             end = await here.end()
             assert isinstance(end, Failed)
             assert (end.code, end.interaction.credits_charged) == ("generation_failed", 0)
-            assert "wrote nothing" in end.detail
+            assert "wrote nothing" in render(end.detail)
         if move is wrote_nothing:
             await eventually(lambda: here.server.probes > probes)
         assert here.status.state is ModelState.READY
@@ -604,8 +605,8 @@ async def test_what_breaks_is_free_and_says_nothing_of_the_server(move: Move, ca
         assert isinstance(end, Failed), end
         assert (end.code, end.interaction.outcome) == ("generation_failed", Outcome.FAILED)
         assert end.interaction.credits_charged == 0
-        assert "secret" not in end.detail
-        assert "127.0.0.1" not in end.detail
+        assert "secret" not in render(end.detail)
+        assert "127.0.0.1" not in render(end.detail)
 
 
 SECRET = "my boss is called Gudrun"
@@ -744,7 +745,7 @@ async def test_a_server_that_does_not_know_the_model_or_wants_to_be_paid_makes_i
     assert (end.code, end.interaction.credits_charged) == ("model_unavailable", 0)
     assert refused.state is ModelState.UNAVAILABLE
     assert "not set up correctly" in refused.reason
-    assert "no such thing" not in end.detail + refused.reason
+    assert "no such thing" not in render(end.detail) + refused.reason
     causes = [log["cause"] for log in logs if log["event"] == "model_server_trouble"]
     assert causes == [f"answered {status}: {code}, {len(code) + 32} characters"]
     assert here.server.asked[0]["head"].count("authorization: bearer s3cret-key") == 1
@@ -764,7 +765,7 @@ async def test_one_message_that_is_refused_takes_nothing_from_others(status: int
             end = await here.end("flagged")
             assert isinstance(end, Failed)
             assert (end.code, end.interaction.credits_charged) == ("generation_failed", 0)
-            assert "in other words" in end.detail
+            assert "in other words" in render(end.detail)
             assert here.status.state is ModelState.READY
             assert isinstance(await here.end(), Completed)
             await eventually(lambda probes=probes: here.server.probes > probes)  # type: ignore[misc]
@@ -856,7 +857,7 @@ async def test_a_message_too_long_even_alone_says_what_to_do_and_does_not_stop_t
         assert here.status.state is ModelState.READY
     assert isinstance(long, Failed)
     assert (long.code, long.interaction.credits_charged) == ("too_large", 0)
-    assert "even without what was said before; shorten it" in long.detail
+    assert "even without what was said before; shorten it" in render(long.detail)
     assert asked == 3
     assert isinstance(after, Completed)
     assert after.interaction.usage.prompt_tokens == 60 + 80 + 20

@@ -24,6 +24,7 @@ from chatbill.domain.billing.prices import Usage
 from chatbill.domain.chat.conversations import Role, Turn
 from chatbill.domain.shared.errors import GenerationFailed, ModelUnavailable, Overloaded
 from chatbill.domain.shared.ids import ModelId
+from chatbill.entrypoints.web.texts import render
 from tests.adapters.inference.fake_servers import (
     BadServer,
     Move,
@@ -110,7 +111,7 @@ async def test_a_wish_to_be_left_alone_for_long_is_passed_on() -> None:
         end = await here.end()
 
         assert isinstance(end, Failed)
-        assert "60 s" in end.detail
+        assert "60 s" in render(end.detail)
         assert end.retry_after_s == 60
         assert len(here.server.asked) == 1
 
@@ -491,7 +492,7 @@ async def test_an_engine_that_closes_ends_what_runs_and_what_waits() -> None:
         await asyncio.sleep(0.05)
         await here.engine.close()
         ends = [await reply.finished() for reply in replies]
-        assert all(isinstance(end, Failed) and "The service is stopping" in end.detail for end in ends)
+        assert all(isinstance(end, Failed) and "The service is stopping" in render(end.detail) for end in ends)
         await here.check(ends[0])
 
 

@@ -15,6 +15,8 @@ from chatbill.application.chat.messages import Message
 from chatbill.application.chat.send_message import SendMessage
 from chatbill.domain.accounts.users import UserRole
 from chatbill.domain.billing.ledger import EntryKind
+from chatbill.domain.billing.subjects import INTERACTION, Subject
+from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import (
     Conflict,
     Forbidden,
@@ -64,7 +66,8 @@ async def test_a_refund_gives_the_whole_charge_back_with_reason_and_author() -> 
     interaction = await here.charged()
     entry = await here.refund(here.admin, interaction, SORRY)
     assert (entry.kind, entry.signed_amount, entry.balance_after) == (EntryKind.REFUND, 3, 100)
-    assert (entry.description, entry.author, entry.interaction_id) == (SORRY.reason, here.admin.user_id, interaction)
+    assert entry.cause.description == Description.of("by_hand", reason=SORRY.reason)
+    assert (entry.cause.author, entry.cause.subject) == (here.admin.user_id, Subject(INTERACTION, interaction))
     assert (await here.world.use_cases.audit.verify_ledger(print)).agrees
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TypeVar
 
 import pytest
@@ -111,9 +112,7 @@ async def test_one_hold_that_cannot_be_released_does_not_keep_the_others_from_it
     ]
 
     def damage(tx: Transaction) -> None:
-        wallet = tx.wallets.lock(WalletId(alice.wallet_id))
-        wallet.held = 0
-        tx.wallets.save(wallet)
+        tx.wallets.save(replace(tx.wallets.lock(WalletId(alice.wallet_id)), held=0))
 
     await store.write(damage)
     scene.clock.advance(10_000)

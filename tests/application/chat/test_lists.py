@@ -13,7 +13,7 @@ from chatbill.application.chat.messages import Message
 from chatbill.application.ports.repositories.interactions import HistoryFilter
 from chatbill.application.shared.paging import decode_position, decode_version
 from chatbill.domain.shared.errors import Conflict, InvalidRequest, NotFound
-from chatbill.domain.shared.ids import ConversationId
+from chatbill.domain.shared.ids import ConversationId, InteractionId
 from tests.kit.engines import ControlledEngine
 from tests.kit.support import CATALOGUE, MINI, PRO, World, world
 
@@ -104,7 +104,9 @@ async def test_deleting_a_conversation_erases_its_texts_and_keeps_its_figures() 
     assert (await here.use_cases.chat.list_conversations(alice)).items == []
     assert (await here.use_cases.chat.list_history(alice)).items == []
     charge = (await here.use_cases.billing.list_transactions(alice)).items[0]
-    interaction = await here.store.read(lambda snapshot: snapshot.interactions.get(charge.interaction_id))  # type: ignore[arg-type]
+    assert charge.cause.subject
+    asked = InteractionId(charge.cause.subject.id)
+    interaction = await here.store.read(lambda snapshot: snapshot.interactions.get(asked))
     assert interaction
     assert (interaction.prompt, interaction.reply, interaction.credits_charged) == ("", "", 1)
     assert (await here.use_cases.audit.verify_ledger(print)).agrees

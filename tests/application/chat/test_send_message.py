@@ -14,6 +14,7 @@ from chatbill.application.chat.replay import Replay
 from chatbill.application.chat.replies import Reply, StopReason
 from chatbill.application.shared.paging import MAX_PAGE
 from chatbill.domain.billing.prices import Price, Usage
+from chatbill.domain.billing.subjects import USER, Owner
 from chatbill.domain.billing.wallets import Wallet
 from chatbill.domain.chat.catalogue import Catalogue, Model, Tier
 from chatbill.domain.chat.conversations import Role, Turn
@@ -34,6 +35,7 @@ from chatbill.domain.shared.errors import (
 )
 from chatbill.domain.shared.idempotency import IdempotencyRecord
 from chatbill.domain.shared.ids import ConversationId, ModelId
+from chatbill.entrypoints.web.texts import render
 from tests.kit.engines import ControlledEngine, ControlledGeneration
 from tests.kit.support import CATALOGUE, World, world
 
@@ -68,6 +70,10 @@ class Scene:
 
     async def wallet(self) -> Wallet:
         return await self.world.use_cases.billing.read_balance(self.alice)
+
+    def purse(self, **state: int) -> Wallet:
+        """Alice's wallet in this state."""
+        return Wallet(id=self.alice.wallet_id, owner=Owner(USER, self.alice.user_id), **state)
 
     async def assert_books_agree(self) -> None:
         differences: list[object] = []
@@ -111,7 +117,7 @@ async def test_a_completed_reply_is_streamed_then_charged() -> None:
         99,
     )
     assert done.usage == Usage(prompt_tokens=10, completion_tokens=3)
-    assert (await here.wallet()) == Wallet(id=here.alice.wallet_id, posted=99, held=0, version=2)
+    assert (await here.wallet()) == here.purse(posted=99, held=0, version=2)
     assert here.engine.last.closed
     await here.assert_books_agree()
 
@@ -147,7 +153,7 @@ async def test_a_failure_is_never_charged_whatever_was_delivered(error: Exceptio
     end = (await events_of(reply))[-1]
     assert isinstance(end, Failed)
     assert (end.code, end.interaction.outcome, end.interaction.credits_charged) == (code, Outcome.FAILED, 0)
-    assert "secret" not in end.detail
+    assert "secret" not in render(end.detail)
     assert (await here.wallet()).available == 100
     await here.assert_books_agree()
 
@@ -179,7 +185,7 @@ async def test_a_reply_without_a_word_is_a_failure_and_free(pieces: list[tuple[s
     end = await reply.finished()
     assert isinstance(end, Failed)
     assert (end.code, end.interaction.credits_charged) == ("generation_failed", 0)
-    assert end.detail == "The model wrote nothing; nothing was charged. Ask again, or in other words."
+    assert render(end.detail) == "The model wrote nothing; nothing was charged. Ask again, or in other words."
     assert (await here.wallet()).available == 100
     await here.assert_books_agree()
 
@@ -201,7 +207,7 @@ async def test_a_first_token_that_does_not_come_in_time_ends_the_reply_unpaid() 
     end = (await events_of(reply))[-1]
     assert isinstance(end, Failed)
     assert (end.code, end.interaction.outcome) == ("generation_timeout", Outcome.TIMED_OUT)
-    assert end.detail == "No first word within 0.05 s; nothing was charged. Try again or ask for less."
+    assert render(end.detail) == "No first word within 0.05 s; nothing was charged. Try again or ask for less."
     assert here.engine.last.closed
     assert (await here.wallet()).available == 100
     await here.assert_books_agree()
@@ -223,7 +229,7 @@ async def test_a_model_that_is_thinking_has_begun_and_costs_nothing_until_it_spe
     assert (await stopped.finished()).interaction.credits_charged == 0
     end = await late.finished()
     assert isinstance(end, Failed)
-    assert end.detail.startswith("No whole reply within 0.4 s")
+    assert render(end.detail).startswith("No whole reply within 0.4 s")
     await here.assert_books_agree()
 
 
@@ -237,7 +243,7 @@ async def test_once_the_first_token_is_there_only_the_deadline_counts() -> None:
     assert isinstance((await events_of(first))[-1], Completed)
     end = (await events_of(second))[-1]
     assert isinstance(end, Failed)
-    assert end.detail.startswith("No whole reply within 0.25 s")
+    assert render(end.detail).startswith("No whole reply within 0.25 s")
     await here.assert_books_agree()
 
 
@@ -428,7 +434,7 @@ async def test_a_wallet_of_ten_pays_for_ten_of_fifty_messages_sent_at_once() -> 
     refused = [result for result in results if isinstance(result, InsufficientCredits)]
     assert len(refused) == 40
     assert {(refusal.required, refusal.available) for refusal in refused} == {(1, 0)}
-    assert (await here.wallet()) == Wallet(id=here.alice.wallet_id, posted=0, held=0, version=11)
+    assert (await here.wallet()) == here.purse(posted=0, held=0, version=11)
     assert all(generation.closed for generation in here.engine.generations)
     await here.assert_books_agree()
 

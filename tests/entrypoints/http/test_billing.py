@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import httpx
 
-from chatbill.application.ports.payments import Collected
+from chatbill.application.ports.payments import Checkout
 from chatbill.domain.billing.payments import Payment
 from tests.entrypoints.http.support import Api, api, say
 
@@ -45,8 +45,8 @@ class _HostedPage:
 
     name = "hosted"
 
-    async def collect(self, payment: Payment) -> Collected:
-        return Collected(checkout_url=f"https://pay.example.org/{payment.id}")
+    async def collect(self, payment: Payment) -> Checkout:
+        return Checkout(url=f"https://pay.example.org/{payment.id}")
 
 
 async def test_a_hosted_provider_sends_one_to_its_page() -> None:

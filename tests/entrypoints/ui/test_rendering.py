@@ -13,6 +13,7 @@ from chatbill.domain.accounts.users import UserRole
 from chatbill.domain.billing.payments import Money, Package
 from chatbill.domain.billing.prices import Price
 from chatbill.domain.chat.interactions import Interaction, Outcome
+from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import InsufficientCredits, InvalidRequest, Overloaded
 from chatbill.domain.shared.ids import ConversationId, HoldId, InteractionId, UserId, WalletId
 from chatbill.entrypoints.ui import rendering
@@ -38,7 +39,7 @@ def interaction(outcome: Outcome, *, reply: str = "", charged: int = 0, detail: 
         outcome=outcome,
         credits_charged=charged,
         processing_time_ms=None if outcome is Outcome.RUNNING else 1_234,
-        error_detail=detail,
+        error_detail=Description.of("text", text=detail) if detail else None,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import fields
 from datetime import datetime
 from functools import cache
@@ -87,7 +87,7 @@ def _copy(row: V) -> V:
 
 
 @cache
-def _is_frozen(kind: Hashable) -> bool:
+def _is_frozen(kind: type[Any]) -> bool:
     parameters = getattr(kind, "__dataclass_params__", None)
     return bool(parameters and parameters.frozen)
 

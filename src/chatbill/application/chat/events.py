@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from chatbill.domain.chat.interactions import Interaction, Outcome
+from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.ids import ConversationId, InteractionId, ModelId
 
 
@@ -56,19 +57,22 @@ class Stopped:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failed:
-    """There is no whole reply and nothing was charged. `code` is an error's stable word, `detail` is for people.
+    """There is no whole reply and nothing was charged. `code` is an error's stable word, `detail` describes it.
 
     `retry_after_s` is what the error said of it, where it was heard.
     """
 
     interaction: Interaction
     code: str
-    detail: str
+    detail: Description
     retry_after_s: int | None = None
 
 
 End = Completed | Stopped | Failed
 Event = Accepted | Delta | End
+
+
+_LOST = Description.of("text", text="The reply was lost; nothing was charged.")
 
 
 def end_of(interaction: Interaction) -> End:
@@ -82,7 +86,5 @@ def end_of(interaction: Interaction) -> End:
             return Failed(
                 interaction=interaction,
                 code=interaction.error_code or "internal_error",
-                detail=str(interaction.error_detail)
-                if interaction.error_detail
-                else "The reply was lost; nothing was charged.",
+                detail=interaction.error_detail or _LOST,
             )

@@ -17,6 +17,7 @@ from chatbill.application.chat.settlement import INTERRUPTED, Ending
 from chatbill.application.ports.engine import THINKING, Generation
 from chatbill.domain.billing.prices import Usage
 from chatbill.domain.chat.interactions import Interaction, Outcome, storable
+from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import (
     ChatbillError,
     GenerationFailed,
@@ -137,7 +138,9 @@ class Reply:
                 end = replace(end, retry_after_s=ending.error.retry_after_s)
         except Exception:  # noqa: BLE001 - whatever broke, those who watch must hear an end
             _log.exception("reply %s could not be settled; the sweep will release its hold", self._interaction.id)
-            end = Failed(interaction=self._interaction, code="store_unavailable", detail=UNSETTLED)
+            end = Failed(
+                interaction=self._interaction, code="store_unavailable", detail=Description.of("text", text=UNSETTLED)
+            )
         self._events.put_nowait(end)
         return end
 

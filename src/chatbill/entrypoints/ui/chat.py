@@ -22,6 +22,7 @@ from chatbill.entrypoints.ui.batches import batches
 from chatbill.entrypoints.ui.rendering import ChatMessage
 from chatbill.entrypoints.ui.view import Transcript, View
 from chatbill.entrypoints.ui.widgets import Updates, Widgets
+from chatbill.entrypoints.web.texts import render
 
 GATHER_S = 0.1
 """A reply is redrawn at most this often."""
@@ -152,7 +153,7 @@ class Chat:
                         case Delta():
                             text += event.text
                         case end:
-                            trouble = end.detail if isinstance(end, Failed) else None
+                            trouble = render(end.detail) if isinstance(end, Failed) else None
                             yield {
                                 chat: [*asked, *rendering.answer(end.interaction, names, trouble=trouble)],
                                 **await self._settled(principal, end.interaction.conversation_id),

@@ -16,6 +16,7 @@ from chatbill.domain.chat.interactions import Interaction, Outcome
 from chatbill.domain.shared.errors import ChatbillError, InsufficientCredits, InvalidRequest
 from chatbill.domain.shared.ids import ModelId
 from chatbill.domain.shared.wording import credits_text
+from chatbill.entrypoints.web.texts import render
 
 SYMBOLS: Final = {"EUR": "€", "GBP": "£", "USD": "$"}
 WRITING: Final = "writing…"
@@ -156,7 +157,7 @@ def answer(interaction: Interaction, names: Names, *, trouble: str | None = None
         return being_written(interaction.reply, interaction.model, names)
     messages = [said(interaction.reply)] if interaction.reply else []
     if interaction.outcome not in {Outcome.COMPLETED, Outcome.STOPPED}:
-        messages.append(problem(interaction.error_detail or LOST))
+        messages.append(problem(render(interaction.error_detail) if interaction.error_detail else LOST))
     return [*messages, aside(small_print(interaction, names))]
 
 

@@ -23,6 +23,7 @@ from chatbill.domain.shared.errors import (
 from chatbill.entrypoints.http.openai.errors import error_body, is_openai, openai_status
 from chatbill.entrypoints.web.problem_kinds import CODE_OF_STATUS, KINDS, UNSPOKEN, Problem
 from chatbill.entrypoints.web.request_ids import request_id_of
+from chatbill.entrypoints.web.texts import render
 from chatbill.entrypoints.web.wording import parameter_fault
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -69,7 +70,7 @@ def problem_of_reply(failed: Failed) -> Problem:
         "conversation_id": failed.interaction.conversation_id,
         "credits_charged": failed.interaction.credits_charged,
     }
-    return _problem(failed.code, failed.detail, members=members, headers=_retry_after(failed.retry_after_s))
+    return _problem(failed.code, render(failed.detail), members=members, headers=_retry_after(failed.retry_after_s))
 
 
 def answer_with_problem(request: Request[Any, Any, Any], error: Exception) -> Response[dict[str, Any]]:

@@ -10,7 +10,9 @@ from chatbill.application.billing.place_order import Receipt
 from chatbill.application.shared.paging import Page
 from chatbill.domain.billing.ledger import LedgerEntry
 from chatbill.domain.billing.payments import Package
+from chatbill.domain.billing.subjects import INTERACTION, PAYMENT
 from chatbill.domain.billing.wallets import Wallet
+from chatbill.entrypoints.web.texts import render
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,14 +104,15 @@ class TransactionView:
     @classmethod
     def of(cls, entry: LedgerEntry) -> TransactionView:
         """As clients see it."""
+        subject = entry.cause.subject
         return cls(
             id=entry.id,
             kind=entry.kind.value,
             amount=entry.signed_amount,
             balance_after=entry.balance_after,
-            description=entry.description,
-            interaction_id=entry.interaction_id,
-            payment_id=entry.payment_id,
+            description=render(entry.cause.description),
+            interaction_id=subject.id if subject and subject.kind == INTERACTION else None,
+            payment_id=subject.id if subject and subject.kind == PAYMENT else None,
             created_at=entry.created_at,
         )
 

@@ -10,6 +10,7 @@ from chatbill.application.shared.paging import Page
 from chatbill.domain.billing.prices import Usage
 from chatbill.domain.chat.conversations import Conversation
 from chatbill.domain.chat.interactions import Interaction
+from chatbill.entrypoints.web.texts import render
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +102,7 @@ class InteractionView:
             processing_time_ms=interaction.processing_time_ms,
             created_at=interaction.created_at,
             error_code=interaction.error_code,
-            error_detail=interaction.error_detail,
+            error_detail=render(interaction.error_detail) if interaction.error_detail else None,
             cached=interaction.cached,
         )
 

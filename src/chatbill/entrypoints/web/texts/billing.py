@@ -2,4 +2,12 @@
 
 from __future__ import annotations
 
-BILLING: dict[str, str] = {}
+BILLING: dict[str, str] = {
+    "by_hand": "{reason}",
+    "payment_refunded": "Payment refunded, {package}",
+    "reply": "Reply by {model}",
+    "text": "{text}",
+    "top_up": "Top-up, {package}",
+    "unknown": "Unknown",
+    "welcome_credits": "Welcome credits",
+}

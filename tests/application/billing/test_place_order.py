@@ -7,8 +7,9 @@ import asyncio
 import pytest
 
 from chatbill.application.billing.place_order import Order
-from chatbill.application.ports.payments import Collected
-from chatbill.domain.billing.payments import Payment, PaymentStatus
+from chatbill.application.ports.payments import Checkout
+from chatbill.domain.billing.payments import Payment, PaymentEvent, PaymentStatus
+from chatbill.domain.billing.subjects import PAYMENT, Subject
 from chatbill.domain.shared.errors import IdempotencyMismatch, InvalidRequest
 from tests.kit.support import world
 
@@ -19,13 +20,14 @@ class Hosted:
     name = "hosted"
 
     def __init__(self) -> None:
-        self.answers: list[Collected | Exception] = []
+        self.answers: list[Checkout | Exception] = []
         self.asked: list[str] = []
 
-    async def collect(self, payment: Payment) -> Collected:
+    async def collect(self, payment: Payment) -> Checkout:
         self.asked.append(payment.id)
         await asyncio.sleep(0)
-        answer = self.answers.pop(0) if self.answers else Collected()
+        paid = PaymentEvent(payment_id=payment.id, status=PaymentStatus.CONFIRMED, price=payment.price)
+        answer = self.answers.pop(0) if self.answers else Checkout(event=paid)
         if isinstance(answer, Exception):
             raise answer
         return answer
@@ -41,7 +43,8 @@ async def test_a_package_adds_its_credits_and_an_entry() -> None:
         200,
     )
     newest = (await here.use_cases.billing.list_transactions(alice)).items[0]
-    assert (newest.kind, newest.signed_amount, newest.payment_id) == ("top_up", 100, receipt.payment.id)
+    assert (newest.kind, newest.signed_amount) == ("top_up", 100)
+    assert newest.cause.subject == Subject(PAYMENT, receipt.payment.id)
     assert (await here.use_cases.audit.verify_ledger(print)).agrees
 
 
@@ -91,7 +94,7 @@ async def test_the_same_key_with_another_order_is_refused() -> None:
 
 async def test_a_provider_that_broke_is_asked_again_about_the_same_payment() -> None:
     provider = Hosted()
-    provider.answers = [ConnectionError("lost"), Collected(checkout_url="https://pay.example/1"), Collected()]
+    provider.answers = [ConnectionError("lost"), Checkout(url="https://pay.example/1")]
     here = world(provider=provider)
     alice = await here.person()
     order = Order(package="small", idempotency_key="key")
