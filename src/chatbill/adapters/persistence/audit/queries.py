@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, ScalarSelect, Text, and_, case, cast, func, literal_column, select
+from sqlalchemy import Column, ColumnElement, ScalarSelect, Text, and_, case, cast, func, literal_column, or_, select
 from sqlalchemy.sql.functions import FunctionElement
 
+from chatbill.adapters.persistence.repositories.interactions import PRICE, USAGE
+from chatbill.adapters.persistence.repositories.ledger import SUBJECT_COLUMNS
 from chatbill.adapters.persistence.sql.statements import Statement, all_of
 from chatbill.adapters.persistence.sql.tables import (
     MAX_CREDITS,
@@ -20,9 +22,12 @@ from chatbill.adapters.persistence.sql.tables import (
     wallets,
 )
 from chatbill.adapters.persistence.sql.types import UtcDateTime
+from chatbill.domain.billing.subjects import INTERACTION
 
 _ZERO: ColumnElement[int] = literal_column("0")
 _CHARGE = ledger_entries.alias("charge")
+_RETURNED = ("adjustment", ledger_entries.c.author.is_(None))
+"""Entries that took the credits of a payment back."""
 
 
 def raw(column: Column[Any]) -> ColumnElement[Any]:
@@ -37,26 +42,25 @@ def _total(amount: ColumnElement[Any]) -> ColumnElement[Any]:
 
 
 def _of_refunds() -> ScalarSelect[int]:
-    """What was given back of each hold's interaction."""
-    return (
-        select(_total(ledger_entries.c.amount))
-        .where(
-            ledger_entries.c.hold_id == holds.c.id,
-            ledger_entries.c.wallet_id == holds.c.wallet_id,
-            ledger_entries.c.interaction_id == interactions.c.id,
-            # Written out, not a parameter: only so do partial indexes serve.
-            ledger_entries.c.kind == literal_column("'refund'"),
-        )
-        .correlate(holds, interactions)
-        .scalar_subquery()
+    """What was given back of each hold's subject."""
+    entries = ledger_entries.c
+    same = or_(
+        and_(holds.c.subject_kind == literal_column(f"'{INTERACTION}'"), entries.interaction_id == holds.c.subject_id),
+        and_(entries.subject_kind == holds.c.subject_kind, entries.subject_id == holds.c.subject_id),
     )
+    # Written out, not a parameter: only so do partial indexes serve.
+    is_refund = entries.kind == literal_column("'refund'")
+    own = (entries.hold_id == holds.c.id, entries.wallet_id == holds.c.wallet_id)
+    return select(_total(entries.amount)).where(*own, same, is_refund).correlate(holds).scalar_subquery()
 
 
-def _of_top_ups(aggregate: ColumnElement[Any] | FunctionElement[Any]) -> ScalarSelect[Any]:
-    """Something about the entries that credited each payment to its wallet."""
-    is_top_up = ledger_entries.c.kind == literal_column("'top_up'")
+def _of_payment(
+    aggregate: ColumnElement[Any] | FunctionElement[Any], kind: str = "top_up", *where: ColumnElement[bool]
+) -> ScalarSelect[Any]:
+    """Something about the entries of each payment and its wallet: those that credited it, unless others are named."""
     own = (ledger_entries.c.payment_id == payments.c.id, ledger_entries.c.wallet_id == payments.c.wallet_id)
-    return select(aggregate).where(*own, is_top_up).scalar_subquery()
+    of_kind = ledger_entries.c.kind == literal_column(f"'{kind}'")
+    return select(aggregate).where(*own, of_kind, *where).scalar_subquery()
 
 
 WALLETS = Statement(all_of(wallets).order_by(wallets.c.id))
@@ -64,38 +68,31 @@ OWNERS = Statement(select(users.c.wallet_id, users.c.id).order_by(users.c.wallet
 ENTRIES = Statement(
     select(*map(raw, ledger_entries.c.values())).order_by(ledger_entries.c.wallet_id, ledger_entries.c.wallet_version)
 )
+
+SETTLED: dict[str, ColumnElement[Any] | ScalarSelect[Any]] = {
+    "hold_id": holds.c.id,
+    **{name: holds.c[name] for name in ("wallet_id", "subject_kind", "subject_id", "state", "amount", "captured")},
+    **{name: raw(holds.c[name]) for name in ("created_at", "expires_at", "settled_at")},
+    "refunded": holds.c.refunded,
+    "given_back": _of_refunds(),
+    "charge_id": _CHARGE.c.id,
+    "charged": _CHARGE.c.amount,
+    "charged_at": raw(_CHARGE.c.created_at),
+    "charged_balance": _CHARGE.c.balance_after,
+    **{f"charge_{name}": _CHARGE.c[name] for name in SUBJECT_COLUMNS},
+    "interaction_id": interactions.c.id,
+    "user_id": interactions.c.user_id,
+    "outcome": interactions.c.outcome,
+    **{name: interactions.c[name] for name in (*PRICE.columns, *USAGE.columns, "credits_charged")},
+    "paid_by": interactions.c.wallet_id,
+    "promised": interactions.c.held,
+    "asked_at": raw(interactions.c.created_at),
+    "finished_at": raw(interactions.c.finished_at),
+    "balance_after": interactions.c.balance_after,
+}
+"""What is read of each hold, its charge and its interaction, by name."""
 SETTLEMENTS = Statement(
-    select(
-        holds.c.id,
-        holds.c.wallet_id,
-        holds.c.state,
-        holds.c.amount,
-        holds.c.captured,
-        raw(holds.c.created_at),
-        raw(holds.c.expires_at),
-        raw(holds.c.settled_at),
-        holds.c.refunded,
-        _of_refunds(),
-        _CHARGE.c.id,
-        _CHARGE.c.amount,
-        _CHARGE.c.interaction_id,
-        raw(_CHARGE.c.created_at),
-        _CHARGE.c.balance_after,
-        interactions.c.id,
-        interactions.c.user_id,
-        interactions.c.wallet_id,
-        interactions.c.outcome,
-        interactions.c.price_per_reply,
-        interactions.c.price_per_1k_prompt_tokens,
-        interactions.c.price_per_1k_completion_tokens,
-        interactions.c.prompt_tokens,
-        interactions.c.completion_tokens,
-        interactions.c.credits_charged,
-        interactions.c.held,
-        raw(interactions.c.created_at),
-        raw(interactions.c.finished_at),
-        interactions.c.balance_after,
-    )
+    select(*SETTLED.values())
     .select_from(holds)
     .outerjoin(interactions, interactions.c.hold_id == holds.c.id)
     .outerjoin(
@@ -114,21 +111,27 @@ UNHELD = Statement(
     .join_from(interactions, holds, interactions.c.hold_id == holds.c.id, isouter=True)
     .where(holds.c.id.is_(None))
 )
+PURCHASED: dict[str, ColumnElement[Any] | ScalarSelect[Any]] = {
+    "payment_id": payments.c.id,
+    "status": payments.c.status,
+    "expected": payments.c.credits,
+    "balance_after": payments.c.balance_after,
+    "confirmed_at": raw(payments.c.confirmed_at),
+    "entries": _of_payment(func.count()),
+    "credited": _of_payment(_total(ledger_entries.c.amount)),
+    "credited_balance": _of_payment(func.max(ledger_entries.c.balance_after)),
+    "credited_at": _of_payment(func.max(raw(ledger_entries.c.created_at))),
+    "wallet_id": payments.c.wallet_id,
+    "own_wallet": users.c.wallet_id,
+    "refunded_at": raw(payments.c.refunded_at),
+    "returns": _of_payment(func.count(), *_RETURNED),
+    "returned": _of_payment(_total(ledger_entries.c.amount), *_RETURNED),
+    "returned_at": _of_payment(func.max(raw(ledger_entries.c.created_at)), *_RETURNED),
+}
+"""What is read of each payment and its entries, by the attribute of `Purchase`."""
 PURCHASES = Statement(
-    select(
-        payments.c.id,
-        payments.c.wallet_id,
-        users.c.wallet_id,
-        payments.c.status,
-        payments.c.credits,
-        payments.c.balance_after,
-        raw(payments.c.confirmed_at),
-        raw(payments.c.created_at),
-        _of_top_ups(func.count()),
-        _of_top_ups(_total(ledger_entries.c.amount)),
-        _of_top_ups(func.max(ledger_entries.c.balance_after)),
-        _of_top_ups(func.max(raw(ledger_entries.c.created_at))),
-    )
+    # When it was made concerns no rule, and must be a moment all the same.
+    select(*PURCHASED.values(), raw(payments.c.created_at))
     .join_from(payments, users, users.c.id == payments.c.user_id, isouter=True)
     .order_by(payments.c.id)
 )

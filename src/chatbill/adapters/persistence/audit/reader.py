@@ -16,8 +16,9 @@ from typing import TypeVar
 
 from chatbill.adapters.persistence.audit import queries as sql
 from chatbill.adapters.persistence.audit.references import DANGLING
-from chatbill.adapters.persistence.repositories.ledger import entry_of
-from chatbill.adapters.persistence.repositories.wallets import wallet_of
+from chatbill.adapters.persistence.repositories.interactions import PRICE, USAGE
+from chatbill.adapters.persistence.repositories.ledger import ENTRIES, SUBJECT_COLUMNS, subject_of
+from chatbill.adapters.persistence.repositories.wallets import WALLETS
 from chatbill.adapters.persistence.sql.connection import Connection, Row
 from chatbill.adapters.persistence.sql.rules import INSTALLED, expected
 from chatbill.adapters.persistence.sql.statements import Statement
@@ -26,7 +27,7 @@ from chatbill.domain.audit.rows import DanglingReference, KeyUsage, Ownership, P
 from chatbill.domain.billing.holds import HoldState
 from chatbill.domain.billing.ledger import LedgerEntry
 from chatbill.domain.billing.payments import PaymentStatus
-from chatbill.domain.billing.prices import Price, Usage
+from chatbill.domain.billing.subjects import Subject
 from chatbill.domain.billing.wallets import Wallet
 from chatbill.domain.chat.interactions import Outcome
 from chatbill.domain.shared.errors import InvariantViolation
@@ -34,6 +35,9 @@ from chatbill.domain.shared.ids import InteractionId
 
 T = TypeVar("T")
 _CREATED_AT = list(ledger_entries.c.keys()).index("created_at")
+_CHARGE_ID, _CHARGED, _INTERACTION_ID = map(list(sql.SETTLED).index, ("charge_id", "charged", "interaction_id"))
+_CHARGE_OF = [f"charge_{name}" for name in SUBJECT_COLUMNS]
+_MOMENTS = [name for name in sql.SETTLED if name.endswith("_at")]
 
 
 class SqlAuditReader:
@@ -44,7 +48,7 @@ class SqlAuditReader:
 
     def wallets(self) -> Generator[Wallet, None, None]:
         with self._scanned(sql.WALLETS) as rows:
-            yield from map(wallet_of, rows)
+            yield from map(WALLETS.read, rows)
 
     def owners(self) -> Generator[Ownership, None, None]:
         with self._scanned(sql.OWNERS) as rows:
@@ -119,12 +123,6 @@ def _moment(text: str) -> datetime:
     return moment if moment.tzinfo is UTC else moment.astimezone(UTC)
 
 
-@lru_cache(maxsize=64)
-def _price(per_reply: int, per_1k_prompt: int, per_1k_completion: int) -> Price:
-    """The price; there are few of them, and many interactions."""
-    return Price(per_reply=per_reply, per_1k_prompt_tokens=per_1k_prompt, per_1k_completion_tokens=per_1k_completion)
-
-
 def _moment_or_none(text: str | None) -> datetime | None:
     return None if text is None else _moment(text)
 
@@ -132,7 +130,7 @@ def _moment_or_none(text: str | None) -> datetime | None:
 def _entry(row: Row) -> LedgerEntry:
     values = list(row)
     values[_CREATED_AT] = _moment(values[_CREATED_AT])
-    return entry_of(values)
+    return ENTRIES.read(values)
 
 
 def _unreadable_entry(row: Row, why: str) -> UnreadableRow:
@@ -148,22 +146,14 @@ def _unreadable_entry(row: Row, why: str) -> UnreadableRow:
 
 
 def _purchase(row: Row) -> Purchase:
-    payment_id, wallet_id, own_wallet, status, expected_, balance_after, confirmed_at, created_at = row[:8]
-    entries, credited, credited_balance, credited_at = row[8:]
+    *values, created_at = row
     _moment(created_at)
-    return Purchase(
-        payment_id=payment_id,
-        confirmed=PaymentStatus(status) is PaymentStatus.CONFIRMED,
-        expected=expected_,
-        balance_after=balance_after,
-        confirmed_at=_moment_or_none(confirmed_at),
-        entries=entries,
-        credited=int(credited),
-        credited_balance=credited_balance,
-        credited_at=_moment_or_none(credited_at),
-        wallet_id=wallet_id,
-        own_wallet=own_wallet,
-    )
+    found = dict(zip(sql.PURCHASED, values, strict=True))
+    for name in ("confirmed_at", "credited_at", "refunded_at", "returned_at"):
+        found[name] = _moment_or_none(found[name])
+    for name in ("credited", "returned"):
+        found[name] = int(found[name])
+    return Purchase(**found | {"status": PaymentStatus(found["status"])})
 
 
 def _key_month(row: Row) -> KeyUsage:
@@ -184,41 +174,24 @@ def _unreadable_hold(rows: Row, why: str) -> UnreadableRow:
 
 
 def _settlement(rows: Row) -> Settlement:
-    row = rows[0]
-    hold_id, wallet_id, state, amount, captured, created_at, expires_at, settled_at, refunded, given_back = row[:10]
-    charge_id, charged, charge_of, charged_at, charged_balance, interaction_id = row[10:16]
-    settlement = Settlement(
-        hold_id=hold_id,
-        wallet_id=wallet_id,
-        state=HoldState(state),
-        amount=amount,
-        captured=captured,
-        created_at=_moment(created_at),
-        expires_at=_moment(expires_at),
-        settled_at=_moment_or_none(settled_at),
-        refunded=refunded,
-        given_back=int(given_back),
-    )
-    if charge_id is not None:
-        settlement.charges, settlement.charged = 1, charged
-        settlement.charge_of, settlement.charged_balance = charge_of, charged_balance
-        settlement.charged_at = _moment(charged_at)
-    if interaction_id is not None:
-        settlement.interactions, settlement.interaction_id = 1, interaction_id
-        _add_interaction(settlement, row[16:])
+    found = dict(zip(sql.SETTLED, rows[0], strict=True))
+    pop = found.pop
+    of, charge_id = [pop(name) for name in _CHARGE_OF], pop("charge_id")
+    price, usage = [pop(name) for name in PRICE.columns], [pop(name) for name in USAGE.columns]
+    subject = Subject(pop("subject_kind"), pop("subject_id"))
+    for name in _MOMENTS:
+        found[name] = _moment_or_none(found[name])
+    found |= {"subject": subject, "state": HoldState(found["state"]), "given_back": int(found["given_back"])}
+    if charge_id is None:
+        found["charged"] = 0
+    else:
+        found |= {"charges": 1, "charge_of": subject_of(*of)}
+    if found["interaction_id"] is not None:
+        outcome = Outcome(found["outcome"])
+        found |= {"interactions": 1, "outcome": outcome, "price": PRICE.made_of(*price), "usage": USAGE.made_of(*usage)}
+    settlement = Settlement(**found)
     if len(rows) > 1:
-        charges = {each[10]: each[11] for each in rows if each[10] is not None}
+        charges = {each[_CHARGE_ID]: each[_CHARGED] for each in rows if each[_CHARGE_ID] is not None}
         settlement.charges, settlement.charged = len(charges), sum(charges.values())
-        settlement.interactions = len({each[15] for each in rows})
+        settlement.interactions = len({each[_INTERACTION_ID] for each in rows})
     return settlement
-
-
-def _add_interaction(settlement: Settlement, row: Row) -> None:
-    user_id, paid_by, outcome, per_reply, per_prompt, per_completion, prompt, completion = row[:8]
-    credits_charged, promised, asked_at, finished_at, balance_after = row[8:]
-    settlement.user_id, settlement.paid_by = user_id, paid_by
-    settlement.outcome = Outcome(outcome)
-    settlement.price = _price(per_reply, per_prompt, per_completion)
-    settlement.usage = Usage(prompt_tokens=prompt, completion_tokens=completion)
-    settlement.credits_charged, settlement.promised, settlement.balance_after = credits_charged, promised, balance_after
-    settlement.asked_at, settlement.finished_at = _moment(asked_at), _moment_or_none(finished_at)

@@ -8,6 +8,7 @@ from chatbill.adapters.persistence.repositories.conversations import SqlConversa
 from chatbill.adapters.persistence.repositories.idempotency import SqlIdempotency
 from chatbill.adapters.persistence.repositories.interactions import SqlInteractions
 from chatbill.adapters.persistence.repositories.ledger import SqlLedger
+from chatbill.adapters.persistence.repositories.outbox import SqlOutbox
 from chatbill.adapters.persistence.repositories.payments import SqlPayments
 from chatbill.adapters.persistence.repositories.sessions import SqlSessions
 from chatbill.adapters.persistence.repositories.users import SqlUsers
@@ -33,5 +34,6 @@ class SqlTransaction:
         self.interactions = SqlInteractions(connection)
         self.payments = SqlPayments(connection)
         self.idempotency = SqlIdempotency(connection)
+        self.outbox = SqlOutbox(connection)
         self.write_checks = SqlWriteChecks(connection)
         self.books = SqlAuditReader(connection)

@@ -10,15 +10,15 @@ from typing import Any
 
 from sqlalchemy import exists, literal_column, select
 
+from chatbill.adapters.persistence.mapping import Mapping, nested
 from chatbill.adapters.persistence.repositories.periods import within
-from chatbill.adapters.persistence.sql.connection import Connection, Row
+from chatbill.adapters.persistence.sql.connection import Connection
 from chatbill.adapters.persistence.sql.statements import (
     Among,
     ContainsText,
     Statement,
     all_of,
     equals,
-    insert,
     limit,
     past,
     update,
@@ -28,20 +28,25 @@ from chatbill.application.ports.repositories.interactions import HistoryFilter
 from chatbill.application.ports.repositories.paging import Position
 from chatbill.domain.billing.prices import Price, Usage
 from chatbill.domain.chat.conversations import Role, Turn
-from chatbill.domain.chat.interactions import Interaction, Outcome
+from chatbill.domain.chat.interactions import Interaction
 from chatbill.domain.shared.errors import AlreadySettled
 from chatbill.domain.shared.ids import ConversationId, InteractionId, UserId
 
+PRICE = nested(
+    "price",
+    Price,
+    per_reply="price_per_reply",
+    per_1k_prompt_tokens="price_per_1k_prompt_tokens",
+    per_1k_completion_tokens="price_per_1k_completion_tokens",
+)
+USAGE = nested("usage", Usage, prompt_tokens="prompt_tokens", completion_tokens="completion_tokens")
+# When it was asked to stop is a word to its writer and no part of what it is.
+_INTERACTIONS = Mapping(interactions, Interaction, PRICE, USAGE, without=("stop_asked_at",))
 _I = interactions.c
 _RUNNING = _I.outcome == literal_column("'running'")
 _NEWEST_FIRST = (_I.created_at.desc(), _I.id.desc())
 _GET = Statement(all_of(interactions, equals(_I.id)))
-_ADD = insert(interactions)
-_END = (
-    *("outcome", "prompt_tokens", "completion_tokens", "credits_charged", "balance_after", "processing_time_ms"),
-    *("finished_at", "error_code", "error_detail", "reply"),
-)
-_SAVE = update(interactions, *_END, where=(equals(_I.id), _RUNNING))
+_SAVE = update(interactions, *_INTERACTIONS.changing, where=(equals(_I.id), _RUNNING))
 _ERASE_TEXTS = update(interactions, "prompt", "reply", where=(equals(_I.conversation_id),))
 _TURNS = Statement(
     select(_I.prompt, _I.reply)
@@ -92,8 +97,7 @@ class SqlInteractions:
         self._connection = connection
 
     def get(self, interaction_id: InteractionId) -> Interaction | None:
-        row = self._connection.one(_GET, id=interaction_id)
-        return None if row is None else interaction_of(row)
+        return _INTERACTIONS.one(self._connection.one(_GET, id=interaction_id))
 
     def turns(self, conversation_id: ConversationId, *, limit: int) -> list[Turn]:
         turns: list[Turn] = []
@@ -113,7 +117,7 @@ class SqlInteractions:
         given = _place(after)
         statement = _of_conversation(frozenset(given))
         rows = self._connection.stream(statement, conversation_id=conversation_id, limit=limit, **given)
-        return list(map(interaction_of, rows))
+        return list(map(_INTERACTIONS.read, rows))
 
     def history(
         self, user_id: UserId, filters: HistoryFilter, *, after: Position | None, limit: int
@@ -126,32 +130,14 @@ class SqlInteractions:
         }
         given = _place(after) | {name: value for name, value in wanted.items() if value is not None}
         rows = self._connection.stream(_history(frozenset(given)), user_id=user_id, limit=limit, **given)
-        return list(map(interaction_of, rows))
+        return list(map(_INTERACTIONS.read, rows))
 
     def add(self, interaction: Interaction) -> None:
-        self._connection.put(
-            _ADD,
-            conversation_id=interaction.conversation_id,
-            user_id=interaction.user_id,
-            wallet_id=interaction.wallet_id,
-            hold_id=interaction.hold_id,
-            model=interaction.model,
-            price_per_reply=interaction.price.per_reply,
-            price_per_1k_prompt_tokens=interaction.price.per_1k_prompt_tokens,
-            price_per_1k_completion_tokens=interaction.price.per_1k_completion_tokens,
-            held=interaction.held,
-            created_at=interaction.created_at,
-            prompt=interaction.prompt,
-            api_key_id=interaction.api_key_id,
-            cached=interaction.cached,
-            stop_asked_at=None,
-            **_end(interaction),
-        )
+        self._connection.put(_INTERACTIONS.add, **_INTERACTIONS.values(interaction))
 
     def save(self, interaction: Interaction) -> None:
-        self._connection.put(
-            _SAVE, **_end(interaction), or_else=AlreadySettled(f"interaction {interaction.id} is not running")
-        )
+        ended = AlreadySettled(f"interaction {interaction.id} is not running")
+        self._connection.put(_SAVE, **_INTERACTIONS.values(interaction), or_else=ended)
 
     def ask_to_stop(self, interaction_id: InteractionId, *, at: datetime) -> None:
         self._connection.put(_ASK_TO_STOP, id=interaction_id, stop_asked_at=at)
@@ -162,50 +148,3 @@ class SqlInteractions:
 
 def _place(after: Position | None) -> dict[str, Any]:
     return {} if after is None else {"after_at": after.at, "after_id": after.id}
-
-
-def _end(interaction: Interaction) -> dict[str, Any]:
-    return {
-        "id": interaction.id,
-        "outcome": interaction.outcome.value,
-        "prompt_tokens": interaction.usage.prompt_tokens,
-        "completion_tokens": interaction.usage.completion_tokens,
-        "credits_charged": interaction.credits_charged,
-        "balance_after": interaction.balance_after,
-        "processing_time_ms": interaction.processing_time_ms,
-        "finished_at": interaction.finished_at,
-        "error_code": interaction.error_code,
-        "error_detail": interaction.error_detail,
-        "reply": interaction.reply,
-    }
-
-
-def interaction_of(row: Row) -> Interaction:
-    """The interaction that a row of its table describes."""
-    id_, conversation_id, user_id, wallet_id, hold_id, model, per_reply, per_prompt, per_completion, held = row[:10]
-    created_at, outcome, prompt_tokens, completion_tokens, credits_charged, balance_after = row[10:16]
-    # Last comes when it was asked to stop, which is a word to its writer and no part of what it is.
-    processing_time_ms, finished_at, error_code, error_detail, prompt, reply, api_key_id, cached = row[16:-1]
-    return Interaction(
-        id=id_,
-        conversation_id=conversation_id,
-        user_id=user_id,
-        wallet_id=wallet_id,
-        hold_id=hold_id,
-        model=model,
-        price=Price(per_reply=per_reply, per_1k_prompt_tokens=per_prompt, per_1k_completion_tokens=per_completion),
-        held=held,
-        prompt=prompt,
-        created_at=created_at,
-        reply=reply,
-        outcome=Outcome(outcome),
-        usage=Usage(prompt_tokens=prompt_tokens, completion_tokens=completion_tokens),
-        credits_charged=credits_charged,
-        balance_after=balance_after,
-        processing_time_ms=processing_time_ms,
-        finished_at=finished_at,
-        error_code=error_code,
-        error_detail=error_detail,
-        api_key_id=api_key_id,
-        cached=bool(cached),
-    )

@@ -6,15 +6,64 @@ from functools import cache
 
 from sqlalchemy import bindparam
 
+from chatbill.adapters.persistence.mapping import Mapping, Part, described
 from chatbill.adapters.persistence.repositories.periods import within
-from chatbill.adapters.persistence.sql.connection import Connection, Row
-from chatbill.adapters.persistence.sql.statements import Statement, all_of, equals, insert, limit
+from chatbill.adapters.persistence.sql.connection import Connection
+from chatbill.adapters.persistence.sql.statements import Statement, all_of, equals, limit
 from chatbill.adapters.persistence.sql.tables import ledger_entries
 from chatbill.application.ports.repositories.paging import Period
-from chatbill.domain.billing.ledger import EntryKind, LedgerEntry
-from chatbill.domain.shared.ids import EntryId, WalletId
+from chatbill.domain.billing.ledger import Cause, EntryKind, LedgerEntry
+from chatbill.domain.billing.subjects import INTERACTION, PAYMENT, Subject
+from chatbill.domain.shared.errors import InvariantViolation
+from chatbill.domain.shared.ids import EntryId, HoldId, UserId, WalletId
 
-_APPEND = insert(ledger_entries)
+SUBJECT_COLUMNS = ("interaction_id", "payment_id", "subject_kind", "subject_id")
+_CAUSE = ("description", "hold_id", "author", *SUBJECT_COLUMNS)
+
+
+def _cause(
+    description: str,
+    hold_id: HoldId | None,
+    author: UserId | None,
+    interaction_id: str | None,
+    payment_id: str | None,
+    kind: str | None,
+    subject_id: str | None,
+) -> Cause:
+    subject = subject_of(interaction_id, payment_id, kind, subject_id)
+    return Cause(description=described(description), subject=subject, hold_id=hold_id, author=author)
+
+
+def subject_of(
+    interaction_id: str | None, payment_id: str | None, kind: str | None, subject_id: str | None
+) -> Subject | None:
+    """Return what an entry is for: at most one of these, of which two have columns of their own."""
+    if (interaction_id is not None) + (payment_id is not None) + (kind is not None) > 1:
+        raise InvariantViolation(f"{interaction_id}, {payment_id} and {kind} {subject_id} are not one subject")
+    if interaction_id is not None:
+        return Subject(INTERACTION, interaction_id)
+    if payment_id is not None:
+        return Subject(PAYMENT, payment_id)
+    return None if kind is None or subject_id is None else Subject(kind, subject_id)
+
+
+def _split(cause: Cause) -> tuple[str | None, ...]:
+    kind, id_ = (cause.subject.kind, cause.subject.id) if cause.subject else (None, None)
+    of = {INTERACTION: (id_, None, None, None), PAYMENT: (None, id_, None, None)}.get(kind or "")
+    return (cause.description.dumps(), cause.hold_id, cause.author, *(of or (None, None, kind, id_)))
+
+
+def _account(account: str) -> tuple[str]:
+    # House accounts are enumerated, and a driver should see plain text.
+    return (str(account),)
+
+
+ENTRIES = Mapping(
+    ledger_entries,
+    LedgerEntry,
+    Part("cause", _CAUSE, _cause, _split),
+    *(Part(side, (side,), str, _account) for side in ("debit", "credit")),
+)
 _GET = Statement(all_of(ledger_entries, equals(ledger_entries.c.id)))
 
 
@@ -38,28 +87,10 @@ class SqlLedger:
         self._connection = connection
 
     def append(self, entry: LedgerEntry) -> None:
-        self._connection.put(
-            _APPEND,
-            wallet_id=entry.wallet_id,
-            wallet_version=entry.wallet_version,
-            id=entry.id,
-            kind=entry.kind.value,
-            # House accounts are enumerated, and a driver should see plain text.
-            debit=str(entry.debit),
-            credit=str(entry.credit),
-            amount=entry.amount,
-            balance_after=entry.balance_after,
-            description=entry.description,
-            created_at=entry.created_at,
-            hold_id=entry.hold_id,
-            interaction_id=entry.interaction_id,
-            payment_id=entry.payment_id,
-            author=entry.author,
-        )
+        self._connection.put(ENTRIES.add, **ENTRIES.values(entry))
 
     def get(self, entry_id: EntryId) -> LedgerEntry | None:
-        row = self._connection.one(_GET, id=entry_id)
-        return None if row is None else entry_of(row)
+        return ENTRIES.one(self._connection.one(_GET, id=entry_id))
 
     def of_wallet(
         self,
@@ -78,40 +109,4 @@ class SqlLedger:
         }
         given = {name: value for name, value in wanted.items() if value is not None}
         rows = self._connection.stream(_of_wallet(frozenset(given)), wallet_id=wallet_id, limit=limit, **given)
-        return list(map(entry_of, rows))
-
-
-def entry_of(row: Row) -> LedgerEntry:
-    """The entry that a row of its table describes."""
-    (
-        wallet_id,
-        wallet_version,
-        id_,
-        kind,
-        debit,
-        credit,
-        amount,
-        balance_after,
-        description,
-        created_at,
-        hold_id,
-        interaction_id,
-        payment_id,
-        author,
-    ) = row
-    return LedgerEntry(
-        id=id_,
-        kind=EntryKind(kind),
-        debit=debit,
-        credit=credit,
-        amount=amount,
-        wallet_id=wallet_id,
-        wallet_version=wallet_version,
-        balance_after=balance_after,
-        description=description,
-        created_at=created_at,
-        hold_id=hold_id,
-        interaction_id=interaction_id,
-        payment_id=payment_id,
-        author=author,
-    )
+        return list(map(ENTRIES.read, rows))

@@ -4,44 +4,36 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import bindparam, literal_column, select
+from sqlalchemy import bindparam, literal_column
 
-from chatbill.adapters.persistence.repositories.interactions import interaction_of
-from chatbill.adapters.persistence.sql.connection import Connection, Row
-from chatbill.adapters.persistence.sql.statements import Statement, all_of, equals, insert, limit, locking, update
-from chatbill.adapters.persistence.sql.tables import holds, interactions, wallets
-from chatbill.application.ports.repositories.holds import PendingInteraction
-from chatbill.domain.billing.holds import Hold, HoldState
+from chatbill.adapters.persistence.mapping import Mapping, nested
+from chatbill.adapters.persistence.sql.connection import Connection
+from chatbill.adapters.persistence.sql.statements import Statement, all_of, equals, limit, locking, update
+from chatbill.adapters.persistence.sql.tables import holds, wallets
+from chatbill.domain.billing.holds import Hold
+from chatbill.domain.billing.subjects import Owner, Subject
 from chatbill.domain.billing.wallets import Wallet
 from chatbill.domain.shared.errors import InvariantViolation, NotFound
 from chatbill.domain.shared.ids import HoldId, WalletId
 
+WALLETS = Mapping(wallets, Wallet, nested("owner", Owner, kind="owner_kind", id="owner_id"))
+_HOLDS = Mapping(holds, Hold, nested("subject", Subject, kind="subject_kind", id="subject_id"))
 _WALLET_BY_ID = all_of(wallets, equals(wallets.c.id))
 _GET_WALLET = Statement(_WALLET_BY_ID)
 _LOCK_WALLET = Statement(locking(_WALLET_BY_ID))
-_ADD_WALLET = insert(wallets)
 # A version never goes back, so a wallet that was read before another's entry cannot be written over it.
 _SAVE_WALLET = update(
-    wallets,
-    "posted",
-    "held",
-    "version",
-    "overdraft",
-    where=(equals(wallets.c.id), wallets.c.version <= bindparam("newest")),
+    wallets, *WALLETS.changing, where=(equals(wallets.c.id), wallets.c.version <= bindparam("newest"))
 )
 
 # Written out, not a parameter: only so do partial indexes serve.
 _PENDING = holds.c.state == literal_column("'pending'")
 _GET_HOLD = Statement(all_of(holds, equals(holds.c.id)))
 _DUE_HOLDS = Statement(
-    select(*holds.c.values(), *interactions.c.values())
-    .join_from(holds, interactions, interactions.c.hold_id == holds.c.id)
-    .where(_PENDING, holds.c.expires_at <= bindparam("now"))
+    all_of(holds, _PENDING, holds.c.expires_at <= bindparam("now"))
     .order_by(holds.c.expires_at, holds.c.id)
     .limit(limit())
 )
-_HOLD_COLUMNS = len(holds.c)
-_ADD_HOLD = insert(holds)
 _SAVE_REFUND = update(
     holds,
     "refunded",
@@ -53,7 +45,7 @@ _SAVE_REFUND = update(
         holds.c.captured >= bindparam("in_all"),
     ),
 )
-_SAVE_HOLD = update(holds, "state", "captured", "settled_at", where=(equals(holds.c.id), _PENDING))
+_SAVE_HOLD = update(holds, *_HOLDS.changing, where=(equals(holds.c.id), _PENDING))
 
 
 class SqlWallets:
@@ -63,38 +55,20 @@ class SqlWallets:
         self._connection = connection
 
     def get(self, wallet_id: WalletId) -> Wallet | None:
-        row = self._connection.one(_GET_WALLET, id=wallet_id)
-        return None if row is None else wallet_of(row)
+        return WALLETS.one(self._connection.one(_GET_WALLET, id=wallet_id))
 
     def lock(self, wallet_id: WalletId) -> Wallet:
-        row = self._connection.one(_LOCK_WALLET, id=wallet_id)
-        if row is None:
+        wallet = WALLETS.one(self._connection.one(_LOCK_WALLET, id=wallet_id))
+        if wallet is None:
             raise NotFound("wallet")
-        return wallet_of(row)
+        return wallet
 
     def add(self, wallet: Wallet) -> None:
-        self._connection.put(
-            _ADD_WALLET,
-            id=wallet.id,
-            posted=wallet.posted,
-            held=wallet.held,
-            version=wallet.version,
-            overdraft=wallet.overdraft,
-        )
+        self._connection.put(WALLETS.add, **WALLETS.values(wallet))
 
     def save(self, wallet: Wallet) -> None:
-        self._connection.put(
-            _SAVE_WALLET,
-            id=wallet.id,
-            posted=wallet.posted,
-            held=wallet.held,
-            version=wallet.version,
-            overdraft=wallet.overdraft,
-            newest=wallet.version,
-            or_else=InvariantViolation(
-                f"wallet {wallet.id} does not exist, or has entries after number {wallet.version}"
-            ),
-        )
+        refused = InvariantViolation(f"wallet {wallet.id} does not exist, or has entries after number {wallet.version}")
+        self._connection.put(_SAVE_WALLET, **WALLETS.values(wallet), newest=wallet.version, or_else=refused)
 
 
 class SqlHolds:
@@ -104,63 +78,18 @@ class SqlHolds:
         self._connection = connection
 
     def get(self, hold_id: HoldId) -> Hold | None:
-        row = self._connection.one(_GET_HOLD, id=hold_id)
-        return None if row is None else _hold(row)
+        return _HOLDS.one(self._connection.one(_GET_HOLD, id=hold_id))
 
-    def due(self, now: datetime, limit: int) -> list[PendingInteraction]:
-        rows = self._connection.stream(_DUE_HOLDS, now=now, limit=limit)
-        return [PendingInteraction(interaction_of(row[_HOLD_COLUMNS:]), _hold(row[:_HOLD_COLUMNS])) for row in rows]
+    def due(self, now: datetime, limit: int) -> list[Hold]:
+        return list(map(_HOLDS.read, self._connection.stream(_DUE_HOLDS, now=now, limit=limit)))
 
     def add(self, hold: Hold) -> None:
-        self._connection.put(
-            _ADD_HOLD,
-            id=hold.id,
-            wallet_id=hold.wallet_id,
-            amount=hold.amount,
-            created_at=hold.created_at,
-            expires_at=hold.expires_at,
-            state=hold.state.value,
-            captured=hold.captured,
-            refunded=hold.refunded,
-            settled_at=hold.settled_at,
-        )
+        self._connection.put(_HOLDS.add, **_HOLDS.values(hold))
 
     def save_refund(self, hold: Hold) -> None:
-        self._connection.put(
-            _SAVE_REFUND,
-            id=hold.id,
-            refunded=hold.refunded,
-            in_all=hold.refunded,
-            or_else=InvariantViolation(f"hold {hold.id} cannot be refunded for {hold.refunded}"),
-        )
+        refused = InvariantViolation(f"hold {hold.id} cannot be refunded for {hold.refunded}")
+        self._connection.put(_SAVE_REFUND, **_HOLDS.values(hold), in_all=hold.refunded, or_else=refused)
 
     def save(self, hold: Hold) -> None:
-        self._connection.put(
-            _SAVE_HOLD,
-            id=hold.id,
-            state=hold.state.value,
-            captured=hold.captured,
-            settled_at=hold.settled_at,
-            or_else=InvariantViolation(f"hold {hold.id} is not pending"),
-        )
-
-
-def wallet_of(row: Row) -> Wallet:
-    """The wallet that a row of its table describes."""
-    id_, posted, held, version, overdraft = row
-    return Wallet(id=id_, posted=posted, held=held, version=version, overdraft=overdraft)
-
-
-def _hold(row: Row) -> Hold:
-    id_, wallet_id, amount, created_at, expires_at, state, captured, refunded, settled_at = row
-    return Hold(
-        id=id_,
-        wallet_id=wallet_id,
-        amount=amount,
-        created_at=created_at,
-        expires_at=expires_at,
-        state=HoldState(state),
-        captured=captured,
-        refunded=refunded,
-        settled_at=settled_at,
-    )
+        refused = InvariantViolation(f"hold {hold.id} is not pending")
+        self._connection.put(_SAVE_HOLD, **_HOLDS.values(hold), or_else=refused)

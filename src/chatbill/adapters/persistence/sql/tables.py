@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, MetaData, Table, Text, text
+from sqlalchemy import CheckConstraint, Column, ForeignKey, Identity, Index, MetaData, Table, Text, text
 
-from chatbill.adapters.persistence.sql.types import Count, Flag, Id, UtcDateTime
+from chatbill.adapters.persistence.sql.columns import CHANGES, changing, check, columns, key, partial, reference, refers
+from chatbill.adapters.persistence.sql.types import Count, CurrentTransaction, Flag, Id, UtcDateTime
 
 metadata = MetaData(
     naming_convention={
@@ -26,55 +27,46 @@ MAX_CREDITS = 1_000_000_000_000_000
 """As `domain.ledger.MAX_CREDITS`, which a test compares."""
 
 
-def _table(name: str, *items: Column[Any] | CheckConstraint | Index, with_rowid: bool = True) -> Table:
+def _table(name: str, *items: Column[Any] | CheckConstraint | Index, with_rowid: bool = True, **options: Any) -> Table:
     """Small rows that are found by their key alone do without SQLite's row numbers, which saves a tree of pages."""
-    return Table(name, metadata, *items, sqlite_strict=True, sqlite_with_rowid=with_rowid)
-
-
-def _check(name: str, rule: str) -> CheckConstraint:
-    return CheckConstraint(rule, name=name)
+    return Table(name, metadata, *items, sqlite_strict=True, sqlite_with_rowid=with_rowid, **options)
 
 
 wallets = _table(
     "wallets",
-    Column("id", Id, primary_key=True),
-    Column("posted", Count, nullable=False),
-    Column("held", Count, nullable=False),
-    Column("version", Count, nullable=False),
-    Column("overdraft", Count, nullable=False),
-    _check("posted_in_bounds", f"posted <= {MAX_CREDITS}"),
-    _check("held_not_negative", "held >= 0"),
-    _check("available_within_overdraft", "posted - held >= -overdraft"),
-    _check("overdraft_in_bounds", f"overdraft BETWEEN 0 AND {MAX_CREDITS}"),
-    _check("version_not_negative", "version >= 0"),
+    key(),
+    *changing(Count, "posted", "held", "version", "overdraft"),
+    *reference("owner"),
+    check("posted_in_bounds", f"posted <= {MAX_CREDITS}"),
+    check("held_not_negative", "held >= 0"),
+    check("available_within_overdraft", "posted - held >= -overdraft"),
+    check("overdraft_in_bounds", f"overdraft BETWEEN 0 AND {MAX_CREDITS}"),
+    check("version_not_negative", "version >= 0"),
     with_rowid=False,
 )
 
 users = _table(
     "users",
-    Column("id", Id, primary_key=True),
-    Column("username", Text, nullable=False),
-    Column("email", Text, nullable=False),
-    Column("username_key", Text, nullable=False, unique=True),
-    Column("email_key", Text, nullable=False, unique=True),
-    Column("password_hash", Text, nullable=False),
-    Column("role", Text, nullable=False),
-    Column("wallet_id", Id, ForeignKey("wallets.id"), nullable=False),
-    Column("created_at", UtcDateTime, nullable=False),
-    Column("disabled_at", UtcDateTime),
-    _check("role_known", "role IN ('user', 'admin')"),
+    key(),
+    *changing(Text, "username", "email", "password_hash", "role"),
+    Column("username_key", Text, nullable=False, unique=True, info=CHANGES),
+    Column("email_key", Text, nullable=False, unique=True, info=CHANGES),
+    refers("wallet_id", "wallets"),
+    *columns(UtcDateTime, "created_at"),
+    *changing(UtcDateTime, "disabled_at", null=True),
+    check("role_known", "role IN ('user', 'admin')"),
     Index("uq_users_wallet_id", "wallet_id", unique=True),
 )
 
 sessions = _table(
     "sessions",
-    Column("id", Id, primary_key=True),
-    Column("user_id", Id, ForeignKey("users.id"), nullable=False, index=True),
-    Column("created_at", UtcDateTime, nullable=False),
-    Column("expires_at", UtcDateTime, nullable=False, index=True),
-    Column("ended_at", UtcDateTime),
-    Column("ended_because", Text),
-    _check("end_has_reason", "(ended_at IS NULL) = (ended_because IS NULL)"),
+    key(),
+    refers("user_id", "users", index=True),
+    *columns(UtcDateTime, "created_at"),
+    Column("expires_at", UtcDateTime, nullable=False, index=True, info=CHANGES),
+    *changing(UtcDateTime, "ended_at", null=True),
+    *changing(Text, "ended_because", null=True),
+    check("end_has_reason", "(ended_at IS NULL) = (ended_because IS NULL)"),
     with_rowid=False,
 )
 
@@ -82,58 +74,41 @@ refresh_tokens = _table(
     "refresh_tokens",
     Column("digest", Text, primary_key=True),
     Column("session_id", Id, ForeignKey("sessions.id", ondelete="CASCADE"), nullable=False, index=True),
-    Column("issued_at", UtcDateTime, nullable=False),
-    Column("spent_at", UtcDateTime),
+    *columns(UtcDateTime, "issued_at"),
+    *changing(UtcDateTime, "spent_at", null=True),
     with_rowid=False,
 )
 
 conversations = _table(
     "conversations",
-    Column("id", Id, primary_key=True),
-    Column("user_id", Id, ForeignKey("users.id"), nullable=False),
-    Column("title", Text, nullable=False),
-    Column("created_at", UtcDateTime, nullable=False),
-    Column("updated_at", UtcDateTime, nullable=False),
-    Column("deleted_at", UtcDateTime),
+    key(),
+    refers("user_id", "users"),
+    *changing(Text, "title"),
+    *columns(UtcDateTime, "created_at"),
+    *changing(UtcDateTime, "updated_at"),
+    *changing(UtcDateTime, "deleted_at", null=True),
     Column("listed", Flag, nullable=False, server_default=text("true")),
-    _check("listed_is_yes_or_no", "listed IN (true, false)"),
+    check("listed_is_yes_or_no", "listed IN (true, false)"),
     # Programs make a conversation with each request; they stay out of the way of those that people look through.
-    Index(
-        "ix_conversations_listed",
-        "user_id",
-        "updated_at",
-        "id",
-        sqlite_where=text("listed"),
-        postgresql_where=text("listed"),
-    ),
+    partial("ix_conversations_listed", "user_id", "updated_at", "id", where="listed"),
     with_rowid=False,
 )
 
 api_keys = _table(
     "api_keys",
-    Column("id", Id, primary_key=True),
-    Column("user_id", Id, ForeignKey("users.id"), nullable=False),
-    Column("name", Text, nullable=False),
-    Column("name_key", Text, nullable=False),
-    Column("digest", Text, nullable=False),
-    Column("monthly_cap", Count),
-    Column("created_at", UtcDateTime, nullable=False),
-    Column("expires_at", UtcDateTime),
-    Column("revoked_at", UtcDateTime),
-    Column("last_used_at", UtcDateTime),
-    Column("revoked_by", Id, ForeignKey("users.id")),
-    Column("revoked_why", Text),
-    _check("revoked_by_when_revoked", "revoked_by IS NULL OR revoked_at IS NOT NULL"),
-    _check("revoked_why_by_whom", "revoked_why IS NULL OR revoked_by IS NOT NULL"),
-    _check("cap_in_bounds", f"monthly_cap BETWEEN 1 AND {MAX_CREDITS}"),
-    Index(
-        "uq_api_keys_name_of_user",
-        "user_id",
-        "name_key",
-        unique=True,
-        sqlite_where=text("revoked_at IS NULL"),
-        postgresql_where=text("revoked_at IS NULL"),
-    ),
+    key(),
+    refers("user_id", "users"),
+    *columns(Text, "name", "name_key", "digest"),
+    *columns(Count, "monthly_cap", null=True),
+    *columns(UtcDateTime, "created_at"),
+    *columns(UtcDateTime, "expires_at", null=True),
+    *changing(UtcDateTime, "revoked_at", "last_used_at", null=True),
+    refers("revoked_by", "users", null=True, info=CHANGES),
+    *changing(Text, "revoked_why", null=True),
+    check("revoked_by_when_revoked", "revoked_by IS NULL OR revoked_at IS NOT NULL"),
+    check("revoked_why_by_whom", "revoked_why IS NULL OR revoked_by IS NOT NULL"),
+    check("cap_in_bounds", f"monthly_cap BETWEEN 1 AND {MAX_CREDITS}"),
+    partial("uq_api_keys_name_of_user", "user_id", "name_key", where="revoked_at IS NULL", unique=True),
     with_rowid=False,
 )
 
@@ -141,116 +116,97 @@ api_key_months = _table(
     "api_key_months",
     Column("api_key_id", Id, ForeignKey("api_keys.id"), primary_key=True),
     Column("starts_at", UtcDateTime, primary_key=True),
-    Column("ends_at", UtcDateTime, nullable=False),
+    *columns(UtcDateTime, "ends_at"),
     # A copy of the key's, so that the rule below can be said here.
-    Column("monthly_cap", Count),
-    Column("used", Count, nullable=False),
-    _check("ends_after_start", "starts_at < ends_at"),
-    _check("used_not_negative", "used >= 0"),
-    _check("used_within_cap", "used <= monthly_cap"),
+    *columns(Count, "monthly_cap", null=True),
+    *changing(Count, "used"),
+    check("ends_after_start", "starts_at < ends_at"),
+    check("used_not_negative", "used >= 0"),
+    check("used_within_cap", "used <= monthly_cap"),
     with_rowid=False,
 )
 
 holds = _table(
     "holds",
-    Column("id", Id, primary_key=True),
-    Column("wallet_id", Id, ForeignKey("wallets.id"), nullable=False),
-    Column("amount", Count, nullable=False),
-    Column("created_at", UtcDateTime, nullable=False),
-    Column("expires_at", UtcDateTime, nullable=False),
-    Column("state", Text, nullable=False),
-    Column("captured", Count, nullable=False),
-    Column("refunded", Count, nullable=False),
-    Column("settled_at", UtcDateTime),
-    _check("amount_in_bounds", f"amount BETWEEN 0 AND {MAX_CREDITS}"),
-    _check("state_known", "state IN ('pending', 'captured', 'released')"),
-    _check("captured_within_amount", "captured BETWEEN 0 AND amount"),
-    _check("refunded_within_captured", "refunded BETWEEN 0 AND captured"),
-    _check("captured_when_captured", "(captured > 0) = (state = 'captured')"),
-    _check("settled_when_not_pending", "(settled_at IS NULL) = (state = 'pending')"),
-    Index(
-        "ix_holds_pending",
-        "expires_at",
-        "id",
-        sqlite_where=text("state = 'pending'"),
-        postgresql_where=text("state = 'pending'"),
-    ),
+    key(),
+    refers("wallet_id", "wallets"),
+    *columns(Count, "amount"),
+    *columns(UtcDateTime, "created_at", "expires_at"),
+    *changing(Text, "state"),
+    *changing(Count, "captured"),
+    *columns(Count, "refunded"),
+    *changing(UtcDateTime, "settled_at", null=True),
+    *reference("subject"),
+    *columns(Text, "purpose"),
+    check("amount_in_bounds", f"amount BETWEEN 0 AND {MAX_CREDITS}"),
+    check("state_known", "state IN ('pending', 'captured', 'released')"),
+    check("captured_within_amount", "captured BETWEEN 0 AND amount"),
+    check("refunded_within_captured", "refunded BETWEEN 0 AND captured"),
+    check("captured_when_captured", "(captured > 0) = (state = 'captured')"),
+    check("settled_when_not_pending", "(settled_at IS NULL) = (state = 'pending')"),
+    partial("ix_holds_pending", "expires_at", "id", where="state = 'pending'"),
     with_rowid=False,
 )
 
+_PRICE = ("price_per_reply", "price_per_1k_prompt_tokens", "price_per_1k_completion_tokens")
+
 interactions = _table(
     "interactions",
-    Column("id", Id, primary_key=True),
-    Column("conversation_id", Id, ForeignKey("conversations.id"), nullable=False),
-    Column("user_id", Id, ForeignKey("users.id"), nullable=False),
-    Column("wallet_id", Id, ForeignKey("wallets.id"), nullable=False),
-    Column("hold_id", Id, ForeignKey("holds.id"), nullable=False, unique=True),
-    Column("model", Text, nullable=False),
-    Column("price_per_reply", Count, nullable=False),
-    Column("price_per_1k_prompt_tokens", Count, nullable=False),
-    Column("price_per_1k_completion_tokens", Count, nullable=False),
-    Column("held", Count, nullable=False),
-    Column("created_at", UtcDateTime, nullable=False),
-    Column("outcome", Text, nullable=False),
-    Column("prompt_tokens", Count, nullable=False),
-    Column("completion_tokens", Count, nullable=False),
-    Column("credits_charged", Count, nullable=False),
-    Column("balance_after", Count),
-    Column("processing_time_ms", Count),
-    Column("finished_at", UtcDateTime),
-    Column("error_code", Text),
-    Column("error_detail", Text),
+    key(),
+    refers("conversation_id", "conversations"),
+    refers("user_id", "users"),
+    refers("wallet_id", "wallets"),
+    refers("hold_id", "holds", unique=True),
+    *columns(Text, "model"),
+    *columns(Count, *_PRICE, "held"),
+    *columns(UtcDateTime, "created_at"),
+    *changing(Text, "outcome"),
+    *changing(Count, "prompt_tokens", "completion_tokens", "credits_charged"),
+    *changing(Count, "balance_after", "processing_time_ms", null=True),
+    *changing(UtcDateTime, "finished_at", null=True),
+    *changing(Text, "error_code", "error_detail", null=True),
     # Long texts come last, so that SQLite finds the figures without reading past them.
-    Column("prompt", Text, nullable=False),
-    Column("reply", Text, nullable=False),
-    Column("api_key_id", Id, ForeignKey("api_keys.id")),
+    *columns(Text, "prompt"),
+    *changing(Text, "reply"),
+    refers("api_key_id", "api_keys", null=True),
     Column("cached", Flag, nullable=False, server_default=text("false")),
     # A wish for the process that writes the reply; see docs/decisions/0009.
-    Column("stop_asked_at", UtcDateTime),
-    _check(
-        "price_not_negative",
-        "price_per_reply >= 0 AND price_per_1k_prompt_tokens >= 0 AND price_per_1k_completion_tokens >= 0",
-    ),
-    _check("held_not_negative", "held >= 0"),
-    _check("outcome_known", "outcome IN ('running', 'completed', 'stopped', 'failed', 'timed_out', 'interrupted')"),
-    _check("usage_not_negative", "prompt_tokens >= 0 AND completion_tokens >= 0"),
-    _check("charged_within_held", "credits_charged BETWEEN 0 AND held"),
-    _check("charged_for_a_reply", "credits_charged = 0 OR outcome IN ('completed', 'stopped')"),
-    _check("finished_when_ended", "(finished_at IS NULL) = (outcome = 'running')"),
-    _check("balance_when_ended", "(balance_after IS NULL) = (outcome = 'running')"),
-    _check("time_when_ended", "(processing_time_ms IS NULL) = (outcome = 'running')"),
-    _check("cached_is_yes_or_no", "cached IN (true, false)"),
+    *columns(UtcDateTime, "stop_asked_at", null=True),
+    check("price_not_negative", " AND ".join(f"{part} >= 0" for part in _PRICE)),
+    check("held_not_negative", "held >= 0"),
+    check("outcome_known", "outcome IN ('running', 'completed', 'stopped', 'failed', 'timed_out', 'interrupted')"),
+    check("usage_not_negative", "prompt_tokens >= 0 AND completion_tokens >= 0"),
+    check("charged_within_held", "credits_charged BETWEEN 0 AND held"),
+    check("charged_for_a_reply", "credits_charged = 0 OR outcome IN ('completed', 'stopped')"),
+    check("finished_when_ended", "(finished_at IS NULL) = (outcome = 'running')"),
+    check("balance_when_ended", "(balance_after IS NULL) = (outcome = 'running')"),
+    check("time_when_ended", "(processing_time_ms IS NULL) = (outcome = 'running')"),
+    check("cached_is_yes_or_no", "cached IN (true, false)"),
     Index(None, "user_id", "created_at", "id"),
     Index(None, "conversation_id", "created_at", "id"),
-    Index(
-        "ix_interactions_of_api_key",
-        "api_key_id",
-        "created_at",
-        sqlite_where=text("api_key_id IS NOT NULL"),
-        postgresql_where=text("api_key_id IS NOT NULL"),
-    ),
+    partial("ix_interactions_of_api_key", "api_key_id", "created_at", where="api_key_id IS NOT NULL"),
 )
 
 payments = _table(
     "payments",
-    Column("id", Id, primary_key=True),
-    Column("user_id", Id, ForeignKey("users.id"), nullable=False, index=True),
-    Column("wallet_id", Id, ForeignKey("wallets.id"), nullable=False),
-    Column("package", Text, nullable=False),
-    Column("credits", Count, nullable=False),
+    key(),
+    refers("user_id", "users", index=True),
+    refers("wallet_id", "wallets"),
+    *columns(Text, "package"),
     # Money has two decimals, so whole hundredths are exact and can be summed by any database.
-    Column("price_hundredths", Count, nullable=False),
-    Column("currency", Text, nullable=False),
-    Column("provider", Text, nullable=False),
-    Column("created_at", UtcDateTime, nullable=False),
-    Column("status", Text, nullable=False),
-    Column("confirmed_at", UtcDateTime),
-    Column("balance_after", Count),
-    _check("credits_in_bounds", f"credits BETWEEN 1 AND {MAX_CREDITS}"),
-    _check("price_not_negative", "price_hundredths >= 0"),
-    _check("status_known", "status IN ('pending', 'confirmed')"),
-    _check("time_when_confirmed", "(confirmed_at IS NOT NULL) = (status = 'confirmed')"),
-    _check("balance_when_confirmed", "(balance_after IS NOT NULL) = (status = 'confirmed')"),
+    *columns(Count, "credits", "price_hundredths"),
+    *columns(Text, "currency", "provider"),
+    *columns(UtcDateTime, "created_at"),
+    *changing(Text, "status"),
+    *changing(UtcDateTime, "confirmed_at", null=True),
+    *changing(Count, "balance_after", null=True),
+    *changing(UtcDateTime, "refunded_at", null=True),
+    check("credits_in_bounds", f"credits BETWEEN 1 AND {MAX_CREDITS}"),
+    check("price_not_negative", "price_hundredths >= 0"),
+    check("status_known", "status IN ('pending', 'confirmed', 'failed', 'refunded')"),
+    check("time_when_confirmed", "(confirmed_at IS NOT NULL) = (status IN ('confirmed', 'refunded'))"),
+    check("balance_when_confirmed", "(balance_after IS NOT NULL) = (status IN ('confirmed', 'refunded'))"),
+    check("time_when_refunded", "(refunded_at IS NOT NULL) = (status = 'refunded')"),
 )
 
 ledger_entries = _table(
@@ -259,21 +215,20 @@ ledger_entries = _table(
     Column("wallet_id", Id, ForeignKey("wallets.id"), primary_key=True),
     Column("wallet_version", Count, primary_key=True, autoincrement=False),
     Column("id", Id, nullable=False, unique=True),
-    Column("kind", Text, nullable=False),
-    Column("debit", Text, nullable=False),
-    Column("credit", Text, nullable=False),
-    Column("amount", Count, nullable=False),
-    Column("balance_after", Count, nullable=False),
-    Column("description", Text, nullable=False),
-    Column("created_at", UtcDateTime, nullable=False),
-    Column("hold_id", Id, ForeignKey("holds.id")),
-    Column("interaction_id", Id, ForeignKey("interactions.id")),
-    Column("payment_id", Id, ForeignKey("payments.id")),
-    Column("author", Id, ForeignKey("users.id")),
-    _check("version_from_one", "wallet_version >= 1"),
-    _check("amount_in_bounds", f"amount BETWEEN 1 AND {MAX_CREDITS}"),
-    _check("balance_in_bounds", f"balance_after BETWEEN -{MAX_CREDITS} AND {MAX_CREDITS}"),
-    _check(
+    *columns(Text, "kind", "debit", "credit"),
+    *columns(Count, "amount", "balance_after"),
+    *columns(Text, "description"),
+    *columns(UtcDateTime, "created_at"),
+    refers("hold_id", "holds", null=True),
+    refers("interaction_id", "interactions", null=True),
+    refers("payment_id", "payments", null=True),
+    refers("author", "users", null=True),
+    # The subject, where it is neither an interaction nor a payment.
+    *reference("subject", null=True),
+    check("version_from_one", "wallet_version >= 1"),
+    check("amount_in_bounds", f"amount BETWEEN 1 AND {MAX_CREDITS}"),
+    check("balance_in_bounds", f"balance_after BETWEEN -{MAX_CREDITS} AND {MAX_CREDITS}"),
+    check(
         "accounts_fit_kind",
         "CASE kind"
         " WHEN 'charge' THEN debit = 'wallet:' || wallet_id AND credit = 'house:revenue' AND hold_id IS NOT NULL"
@@ -284,31 +239,28 @@ ledger_entries = _table(
         " OR (debit = 'wallet:' || wallet_id AND credit = 'house:adjustments')"
         " ELSE 1 = 0 END",
     ),
-    Index(
-        "uq_ledger_entries_charge_of_hold",
-        "hold_id",
-        unique=True,
-        sqlite_where=text("kind = 'charge'"),
-        postgresql_where=text("kind = 'charge'"),
+    check(
+        "top_up_has_payment",
+        "CASE kind WHEN 'top_up' THEN payment_id IS NOT NULL"
+        " WHEN 'adjustment' THEN payment_id IS NULL OR (credit = 'house:adjustments' AND author IS NULL)"
+        " ELSE payment_id IS NULL END",
     ),
-    _check("top_up_has_payment", "(kind = 'top_up') = (payment_id IS NOT NULL)"),
-    _check(
+    check(
         "by_hand_has_author",
-        "kind NOT IN ('adjustment', 'refund') OR (author IS NOT NULL AND description <> '')",
+        "kind NOT IN ('adjustment', 'refund') OR (description <> ''"
+        " AND (author IS NOT NULL OR (kind = 'adjustment' AND payment_id IS NOT NULL)))",
     ),
-    Index(
-        "uq_ledger_entries_top_up_of_payment",
-        "payment_id",
-        unique=True,
-        sqlite_where=text("kind = 'top_up'"),
-        postgresql_where=text("kind = 'top_up'"),
+    check("subject_is_whole", "(subject_kind IS NULL) = (subject_id IS NULL)"),
+    check("subject_is_another", "subject_kind NOT IN ('interaction', 'payment')"),
+    check(
+        "subject_is_one",
+        "(interaction_id IS NULL OR payment_id IS NULL)"
+        " AND (subject_kind IS NULL OR (interaction_id IS NULL AND payment_id IS NULL))",
     ),
-    Index(
-        "ix_ledger_entries_refund_of_hold",
-        "hold_id",
-        sqlite_where=text("kind = 'refund'"),
-        postgresql_where=text("kind = 'refund'"),
-    ),
+    partial("uq_ledger_entries_charge_of_hold", "hold_id", where="kind = 'charge'", unique=True),
+    partial("uq_ledger_entries_top_up_of_payment", "payment_id", where="kind = 'top_up'", unique=True),
+    partial("uq_ledger_entries_return_of_payment", "payment_id", where="kind = 'adjustment'", unique=True),
+    partial("ix_ledger_entries_refund_of_hold", "hold_id", where="kind = 'refund'"),
     with_rowid=False,
 )
 
@@ -316,22 +268,32 @@ idempotency_keys = _table(
     "idempotency_keys",
     Column("user_id", Id, ForeignKey("users.id"), primary_key=True),
     Column("key", Text, primary_key=True),
-    Column("fingerprint", Text, nullable=False),
-    Column("created_at", UtcDateTime, nullable=False),
-    Column("subject_id", Id),
-    Column("refusal_required", Count),
-    Column("refusal_available", Count),
-    Column("refusal_cap", Count),
-    _check("refusal_is_whole", "(refusal_required IS NULL) = (refusal_available IS NULL)"),
-    _check("answer_is_one", "(subject_id IS NULL) <> (refusal_required IS NULL)"),
-    _check("cap_refuses", "refusal_cap IS NULL OR refusal_required IS NOT NULL"),
+    *columns(Text, "fingerprint"),
+    *columns(UtcDateTime, "created_at"),
+    *columns(Id, "subject_id", null=True),
+    *columns(Count, "refusal_required", "refusal_available", "refusal_cap", null=True),
+    check("refusal_is_whole", "(refusal_required IS NULL) = (refusal_available IS NULL)"),
+    check("answer_is_one", "(subject_id IS NULL) <> (refusal_required IS NULL)"),
+    check("cap_refuses", "refusal_cap IS NULL OR refusal_required IS NOT NULL"),
     with_rowid=False,
 )
 
-# Always empty; see `repositories.write_checks`.
-write_checks = _table(
-    "write_checks",
-    Column("id", Id, primary_key=True),
-    Column("padding", Text, nullable=False),
-    with_rowid=False,
+outbox = _table(
+    "outbox",
+    Column("position", Count, Identity(always=True), primary_key=True),
+    # PostgreSQL's number of the transaction that wrote the row; 0 on SQLite, where one transaction writes at a time.
+    Column("transaction_id", Count, nullable=False, server_default=CurrentTransaction()),
+    *columns(Text, "kind"),
+    refers("wallet_id", "wallets"),
+    *columns(Count, "amount"),
+    Column("at", UtcDateTime, nullable=False, index=True),
+    *reference("subject", null=True),
+    *columns(Id, "entry_id", "hold_id", null=True),
+    check("kind_known", "kind IN ('granted', 'topped_up', 'charged', 'refunded', 'adjusted', 'released')"),
+    check("subject_is_whole", "(subject_kind IS NULL) = (subject_id IS NULL)"),
+    Index(None, "transaction_id", "position"),
+    sqlite_autoincrement=True,
 )
+
+# Always empty; see `repositories.write_checks`.
+write_checks = _table("write_checks", key(), *columns(Text, "padding"), with_rowid=False)

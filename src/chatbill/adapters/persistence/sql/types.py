@@ -7,6 +7,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import TIMESTAMP, BigInteger, Boolean, Dialect, Integer, String, Text
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.expression import ColumnElement
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 ID_CHARS = 64
@@ -17,6 +20,32 @@ Count = BigInteger().with_variant(Integer(), "sqlite")
 """A whole number of 64 bits."""
 Flag = Boolean().with_variant(Integer(), "sqlite")
 """Yes or no; SQLite gives 1 or 0."""
+
+
+class CurrentTransaction(ColumnElement[int]):
+    """The number of the running transaction; `oldest` is that of the oldest one that still runs on the server.
+
+    Rows of a transaction below the oldest one are all kept by now, and no row will ever join them. SQLite has one
+    writer, so there all transactions have the number 0 and the oldest is 1.
+    """
+
+    inherit_cache = False
+    type = Count
+
+    def __init__(self, *, oldest: bool = False) -> None:
+        self.oldest = oldest
+
+
+@compiles(CurrentTransaction, "sqlite")
+def _by_sqlite(element: CurrentTransaction, compiler: SQLCompiler, **kwargs: Any) -> str:  # noqa: ARG001 - as called
+    return str(int(element.oldest))
+
+
+@compiles(CurrentTransaction, "postgresql")
+def _by_server(element: CurrentTransaction, compiler: SQLCompiler, **kwargs: Any) -> str:  # noqa: ARG001 - as called
+    number = "pg_snapshot_xmin(pg_current_snapshot())" if element.oldest else "pg_current_xact_id()"
+    return f"CAST(CAST({number} AS text) AS bigint)"
+
 
 _FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 

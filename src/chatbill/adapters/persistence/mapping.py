@@ -1,0 +1,114 @@
+"""How objects of the domain are kept as rows: one mapping a table, made once from the columns of the table.
+
+A column keeps the attribute of its name. What an attribute that takes several columns is made of is said by a `Part`;
+enumerations, flags and descriptions are known by their type. A column that has no such attribute is written as null.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, fields
+from enum import Enum
+from functools import lru_cache, partial
+from operator import attrgetter, itemgetter
+from typing import Any, Generic, TypeVar, get_args, get_type_hints
+
+from sqlalchemy import Table
+
+from chatbill.adapters.persistence.sql.statements import Statement, insert
+from chatbill.domain.shared.descriptions import Description
+
+T = TypeVar("T")
+Values = Sequence[Any]
+
+described = lru_cache(maxsize=1_024)(Description.loads)
+"""The description that a text stands for: there are few of them, and many rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """An attribute that is kept in `columns`, and the two ways between it and their values."""
+
+    attribute: str
+    columns: Sequence[str]
+    made_of: Callable[..., Any]
+    split: Callable[[Any], Values]
+
+
+def nested(attribute: str, of: Callable[..., Any], **columns: str) -> Part:
+    """Return the part for an object, or None, whose attributes are kept in the columns named; the first is never null.
+
+    Such objects are made once for each combination of values and shared.
+    """
+    names, get, nothing = tuple(columns), attrgetter(*columns), (None,) * len(columns)
+
+    @lru_cache(maxsize=256)
+    def made_of(*values: Any) -> Any:
+        return None if values[0] is None else of(**dict(zip(names, values, strict=True)))
+
+    return Part(attribute, tuple(columns.values()), made_of, lambda value: nothing if value is None else get(value))
+
+
+class Mapping(Generic[T]):
+    """The rows of a table as objects. `changing` are the columns that are saved of a row that is there already."""
+
+    def __init__(self, table: Table, of: type[T], *parts: Part, without: Iterable[str] = ()) -> None:
+        hints = get_type_hints(of)
+        names = list(table.c.keys())
+        in_parts = {column for part in parts for column in part.columns}
+        single = [name for name in names if name not in in_parts and name not in set(without)]
+        typed = [part for name in single if (part := _typed(name, hints.get(name)))]
+        self._parts = (*parts, *typed)
+        plain = [name for name in single if name not in {part.attribute for part in typed}]
+        self._nulls = dict.fromkeys(names)
+        self._plain, self._get = plain, attrgetter(*plain)
+        # A property, such as the key of a name, is written and not read.
+        own = {field.name for field in fields(of)}  # type: ignore[arg-type] - all are dataclasses
+        self._attributes = [name for name in plain if name in own]
+        self._pick = itemgetter(*(names.index(name) for name in self._attributes))
+        self._picks = [(part.attribute, _picker(names, part.columns), part.made_of) for part in self._parts]
+        self._of = of
+        self.add: Statement = insert(table)
+        self.changing = tuple(column.name for column in table.c if column.info.get("changes"))
+
+    def values(self, thing: T) -> dict[str, Any]:
+        """Return the value of every column."""
+        found = dict(self._nulls)
+        found.update(zip(self._plain, self._get(thing), strict=True))
+        for part in self._parts:
+            found.update(zip(part.columns, part.split(getattr(thing, part.attribute)), strict=True))
+        return found
+
+    def read(self, row: Values) -> T:
+        """Return the object that a row, with every column in the order of the table, stands for."""
+        found: dict[str, Any] = dict(zip(self._attributes, self._pick(row), strict=True))
+        for attribute, pick, made_of in self._picks:
+            found[attribute] = made_of(*pick(row))
+        return self._of(**found)
+
+    def one(self, row: Values | None) -> T | None:
+        """Return the object of a row, if there is one."""
+        return None if row is None else self.read(row)
+
+
+def _picker(names: list[str], wanted: Sequence[str]) -> Callable[[Values], Any]:
+    """Return what takes the values of these columns out of a row, as a sequence."""
+    places = [names.index(name) for name in wanted]
+    return itemgetter(*places) if len(places) > 1 else itemgetter(slice(places[0], places[0] + 1))
+
+
+def _typed(name: str, hint: Any) -> Part | None:
+    """Return the part for an attribute whose type no database knows."""
+    kinds = [kind for kind in (hint, *get_args(hint)) if isinstance(kind, type)]
+    for kind in kinds:
+        if issubclass(kind, Enum):
+            return Part(name, (name,), partial(_or_none, kind), lambda value: (value and value.value,))
+        if kind is Description:
+            return Part(name, (name,), partial(_or_none, described), lambda value: (value and value.dumps(),))
+        if kind is bool:
+            return Part(name, (name,), bool, lambda value: (value,))
+    return None
+
+
+def _or_none(make: Callable[[Any], Any], value: Any) -> Any:
+    return None if value is None else make(value)
