@@ -17,10 +17,10 @@ from chatbill.application.accounts.principal import Principal
 from chatbill.application.assembly import UseCases
 from chatbill.domain.shared.errors import ChatbillError, InvalidRequest, NotFound
 from chatbill.domain.shared.ids import ApiKeyId
-from chatbill.entrypoints.http.parameters import could_be_id
-from chatbill.entrypoints.http.views.api_keys import ApiKeyView, IssuedKeyView
 from chatbill.entrypoints.ui.session import problem, text_fields, token_of
 from chatbill.entrypoints.ui.view import first_model
+from chatbill.entrypoints.web.api_keys import ApiKeyView, IssuedKeyView
+from chatbill.entrypoints.web.parameters import could_be_id
 
 PATH = "/web/api-keys"
 MAX_CAP_DIGITS = 18

@@ -12,9 +12,9 @@ from litestar.openapi.spec import Example, OpenAPIMediaType, OpenAPIResponse, Op
 from litestar.openapi.spec.enums import OpenAPIType
 
 from chatbill.entrypoints.http.documentation import examples
-from chatbill.entrypoints.http.event_stream import MEDIA_TYPE as EVENT_STREAM
+from chatbill.entrypoints.web.event_stream import MEDIA_TYPE as EVENT_STREAM
 from chatbill.entrypoints.web.problem_kinds import KINDS, TYPE_PREFIX
-from chatbill.entrypoints.web.problems import MEDIA_TYPE
+from chatbill.entrypoints.web.problems import PROBLEM_DETAILS
 
 NEEDS_SIGN_IN = ("unauthenticated", "token_expired", "store_unavailable")
 MAY_BREAK = ("store_unavailable",)
@@ -120,7 +120,7 @@ def _problem_response(status: int, codes: list[str]) -> ResponseSpec:
         data_container=ProblemDetails,
         generate_examples=False,
         description=f"{titles}.",
-        media_type=MEDIA_TYPE,
+        media_type=PROBLEM_DETAILS.media_type,
         examples=[
             Example(summary=code, description=KINDS[code].title, value=problem_example(code, status)) for code in codes
         ],

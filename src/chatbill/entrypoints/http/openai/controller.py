@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from litestar import Controller, Response, get, post
 from litestar.params import FromPath, JSONBody
 from litestar.response.base import ASGIResponse
@@ -11,19 +13,19 @@ from chatbill.application.assembly import UseCases
 from chatbill.application.chat.events import Failed
 from chatbill.application.chat.list_models import ModelOffer
 from chatbill.domain.shared.errors import NotFound
-from chatbill.entrypoints.http.bodies import JsonRequest
-from chatbill.entrypoints.http.config import HttpConfig
 from chatbill.entrypoints.http.documentation import examples
-from chatbill.entrypoints.http.documentation.openai import ChunksOperation, documented_openai
-from chatbill.entrypoints.http.event_stream import ReplyStream
-from chatbill.entrypoints.http.injection import Injected
+from chatbill.entrypoints.http.openai.bodies import ChatCompletionBody
 from chatbill.entrypoints.http.openai.chunks import ChatChunks
-from chatbill.entrypoints.http.openai.errors import PATH
-from chatbill.entrypoints.http.openai.schemas import ChatCompletionBody
+from chatbill.entrypoints.http.openai.documentation import ChunksOperation, documented_openai
+from chatbill.entrypoints.http.openai.errors import OPENAI_ERRORS
 from chatbill.entrypoints.http.openai.views import CompletionView, OpenAIModelsView, OpenAIModelView, headers_of
-from chatbill.entrypoints.http.parameters import IdempotencyKey
-from chatbill.entrypoints.web.problems import problem_of_reply, response_of
-from chatbill.entrypoints.web.replies import WatchedReply, wait_for_end
+from chatbill.entrypoints.http.shared.config import HttpConfig
+from chatbill.entrypoints.http.shared.injection import Injected
+from chatbill.entrypoints.http.shared.parameters import IdempotencyKey
+from chatbill.entrypoints.http.shared.requests import JsonRequest
+from chatbill.entrypoints.web.event_stream import ReplyStream
+from chatbill.entrypoints.web.problems import problem_of_reply
+from chatbill.entrypoints.web.replies import ReplySource, wait_for_end
 from chatbill.entrypoints.web.request_ids import request_id_of
 
 REFUSALS = (
@@ -54,8 +56,9 @@ class ModelNotFound(NotFound):
 class OpenAIController(Controller):
     """An unmodified client works here, with an API key and this address."""
 
-    path = PATH
+    path = "/v1"
     tags = ("OpenAI",)
+    exception_handlers: ClassVar = {Exception: OPENAI_ERRORS.answer}
 
     @get(
         "/models",
@@ -120,11 +123,11 @@ class OpenAIController(Controller):
         return await _whole(reply, request, longest=longest, keep=idempotency_key is not None)
 
 
-async def _whole(reply: WatchedReply, request: JsonRequest, *, longest: int, keep: bool) -> ASGIResponse:
+async def _whole(reply: ReplySource, request: JsonRequest, *, longest: int, keep: bool) -> ASGIResponse:
     """The reply as one answer: its body, or the error that ended it."""
     end = await wait_for_end(reply, request.receive, keep=keep)
     if isinstance(end, Failed):
-        return response_of(problem_of_reply(end), request).to_asgi_response(app=None, request=request)
+        return OPENAI_ERRORS.response(problem_of_reply(end), request.scope).to_asgi_response(app=None, request=request)
     answer = Response(CompletionView.of(end, longest=longest), headers=headers_of(end.interaction))
     return answer.to_asgi_response(app=None, request=request)
 

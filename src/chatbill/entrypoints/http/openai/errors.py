@@ -5,11 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from litestar.types import Scope
-
 from chatbill.entrypoints.web.problem_kinds import Problem
-
-PATH: Final = "/v1"
+from chatbill.entrypoints.web.problems import ErrorFormat
 
 TYPES: Final = {
     401: "authentication_error",
@@ -28,12 +25,6 @@ CODES: Final = {"unauthenticated": "invalid_api_key"}
 _FIELD: Final = re.compile(r"^(message|history)(?=$|\.|: )")
 """What chatbill calls the conversation; also where it stands before what is wrong with it."""
 _INDEX: Final = re.compile(r"\.(\d+)")
-
-
-def is_openai(scope: Scope) -> bool:
-    """Whether the client of this request expects OpenAI's shape: known addresses or not, everything below `/v1`."""
-    path = scope["path"]
-    return path == PATH or path.startswith(PATH + "/")
 
 
 def openai_status(status: int) -> int:
@@ -60,3 +51,6 @@ def error_body(problem: Problem, request_id: str) -> dict[str, Any]:
 def param_of(field: str) -> str:
     """A field as OpenAI writes it: `messages[0].content`."""
     return _INDEX.sub(r"[\1]", _FIELD.sub("messages", field))
+
+
+OPENAI_ERRORS: Final = ErrorFormat("application/json", error_body, openai_status)

@@ -9,11 +9,11 @@ from typing import Any, Final, Literal
 from chatbill.application.chat.events import Completed, Stopped
 from chatbill.application.chat.list_models import ModelOffer
 from chatbill.domain.chat.interactions import Interaction
-from chatbill.entrypoints.http.views.models import PriceView
+from chatbill.entrypoints.http.chat.model_views import PriceView
+from chatbill.entrypoints.http.shared.parameters import COMPLETION_ID_PREFIX
 
 FinishReason = Literal["stop", "length"]
 
-ID_PREFIX: Final = "chatcmpl-"
 CHARGED_HEADER: Final = "X-Chatbill-Credits-Charged"
 BALANCE_HEADER: Final = "X-Chatbill-Balance"
 CACHED_HEADER: Final = "X-Chatbill-Cached"
@@ -84,7 +84,7 @@ class CompletionView:
         message = CompletionMessage(content=interaction.reply)
         reason = finish_reason(end, longest=longest)
         return cls(
-            id=ID_PREFIX + interaction.id,
+            id=COMPLETION_ID_PREFIX + interaction.id,
             created=seconds(interaction.created_at),
             model=interaction.model,
             choices=[CompletionChoice(message=message, finish_reason=reason)],
@@ -164,7 +164,7 @@ def chunk(
     """One piece of a streamed reply."""
     choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": reason}
     return {
-        "id": ID_PREFIX + interaction_id,
+        "id": COMPLETION_ID_PREFIX + interaction_id,
         "object": "chat.completion.chunk",
         "created": created,
         "model": model,

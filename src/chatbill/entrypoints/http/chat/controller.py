@@ -11,20 +11,21 @@ from chatbill.application.assembly import UseCases
 from chatbill.application.chat.events import Failed
 from chatbill.domain.shared.errors import NotFound
 from chatbill.domain.shared.ids import InteractionId
-from chatbill.entrypoints.http.bodies import JsonRequest
-from chatbill.entrypoints.http.config import HttpConfig
+from chatbill.entrypoints.http.chat.bodies import MessageBody
+from chatbill.entrypoints.http.chat.events import ChatbillEvents
+from chatbill.entrypoints.http.chat.model_views import ChatStatusView, ModelView
+from chatbill.entrypoints.http.chat.views import ReplyView, StoppingView
 from chatbill.entrypoints.http.documentation import examples
 from chatbill.entrypoints.http.documentation.responses import StreamOperation, documented
-from chatbill.entrypoints.http.event_stream import MEDIA_TYPE, ChatbillEvents, ReplyStream
-from chatbill.entrypoints.http.injection import Injected
-from chatbill.entrypoints.http.negotiation import prefers
-from chatbill.entrypoints.http.openai.views import ID_PREFIX
-from chatbill.entrypoints.http.parameters import IdempotencyKey, could_be_id
-from chatbill.entrypoints.http.schemas import MessageBody
-from chatbill.entrypoints.http.views.chat import ReplyView, StoppingView
-from chatbill.entrypoints.http.views.models import ChatStatusView, ModelView
-from chatbill.entrypoints.web.problems import problem_of_reply, response_of
-from chatbill.entrypoints.web.replies import WatchedReply, wait_for_end
+from chatbill.entrypoints.http.shared.config import HttpConfig
+from chatbill.entrypoints.http.shared.injection import Injected
+from chatbill.entrypoints.http.shared.negotiation import prefers
+from chatbill.entrypoints.http.shared.parameters import COMPLETION_ID_PREFIX, IdempotencyKey
+from chatbill.entrypoints.http.shared.requests import JsonRequest
+from chatbill.entrypoints.web.event_stream import MEDIA_TYPE, ReplyStream
+from chatbill.entrypoints.web.parameters import could_be_id
+from chatbill.entrypoints.web.problems import PROBLEM_DETAILS, problem_of_reply
+from chatbill.entrypoints.web.replies import ReplySource, wait_for_end
 from chatbill.entrypoints.web.request_ids import request_id_of
 
 REFUSALS = (
@@ -130,16 +131,18 @@ class ChatController(Controller):
 
         The id can be one of `/v1`, `chatcmpl-…`; such a stream ends as if the reply were whole.
         """
-        interaction_id = interaction_id.removeprefix(ID_PREFIX)
+        interaction_id = interaction_id.removeprefix(COMPLETION_ID_PREFIX)
         if not could_be_id(interaction_id):
             raise NotFound("This interaction")
         await use_cases.stop_message(principal, InteractionId(interaction_id))
         return StoppingView(id=interaction_id)
 
 
-async def _whole(reply: WatchedReply, request: JsonRequest, *, keep: bool) -> ASGIResponse:
+async def _whole(reply: ReplySource, request: JsonRequest, *, keep: bool) -> ASGIResponse:
     """The reply as one answer: its body, or the problem that ended it."""
     end = await wait_for_end(reply, request.receive, keep=keep)
     if isinstance(end, Failed):
-        return response_of(problem_of_reply(end), request).to_asgi_response(app=None, request=request)
+        return PROBLEM_DETAILS.response(problem_of_reply(end), request.scope).to_asgi_response(
+            app=None, request=request
+        )
     return Response(ReplyView.of(end.interaction)).to_asgi_response(app=None, request=request)

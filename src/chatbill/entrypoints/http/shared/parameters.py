@@ -12,8 +12,10 @@ from litestar.params import HeaderParameter, QueryParameter
 from chatbill.application.ports.repositories.paging import Period
 from chatbill.domain.shared.errors import InvalidRequest
 
-MAX_ID_CHARS: Final = 64
 MAX_QUERY_CHARS: Final = 200
+COMPLETION_ID_PREFIX: Final = "chatcmpl-"
+"""OpenAI's clients know an interaction by this and its id."""
+
 # In a query, "+" stands for a blank; who forgets to write %2B for it means the offset all the same.
 LOST_PLUS: Final = re.compile(r"(?<=T)([\d:.]+) (\d\d:?\d\d)$")
 
@@ -64,11 +66,6 @@ def checked_text(field: str, text: str | None) -> str | None:
     if len(text) > MAX_QUERY_CHARS:
         raise InvalidRequest.of(field, f"must be at most {MAX_QUERY_CHARS} characters")
     return text
-
-
-def could_be_id(value: str) -> bool:
-    """False for what no id can be, so that no store is asked for it."""
-    return 0 < len(value) <= MAX_ID_CHARS and value.isprintable()
 
 
 def checked_moment(field: str, text: str | None) -> datetime | None:

@@ -13,7 +13,7 @@ from chatbill.application.accounts.principal import Principal
 from chatbill.application.assembly import UseCases
 from chatbill.domain.accounts.api_keys import looks_like_key
 from chatbill.domain.shared.errors import Unauthenticated
-from chatbill.entrypoints.http.bodies import JsonRequest
+from chatbill.entrypoints.http.shared.requests import JsonRequest
 
 SCHEME = "bearer"
 

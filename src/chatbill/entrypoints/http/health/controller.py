@@ -2,46 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from litestar import Controller, Response, get
 
+import chatbill
 from chatbill.application.assembly import UseCases
-from chatbill.application.maintenance.check_readiness import Readiness
 from chatbill.entrypoints.http.documentation import examples
 from chatbill.entrypoints.http.documentation.responses import documented, returned
-from chatbill.entrypoints.http.injection import Injected
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HealthView:
-    """The process answers."""
-
-    status: str = "ok"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReadinessView:
-    """What works, and what is missing before the service is ready.
-
-    `missing` has `database`, `model` where none can be asked, and each model that should write and does not. `why` says
-    of each of them what is wrong, and what to do where that is known.
-    """
-
-    ready: bool
-    database: bool
-    models: dict[str, bool]
-    missing: list[str]
-    why: dict[str, str]
-
-    @classmethod
-    def of(cls, readiness: Readiness) -> ReadinessView:
-        """As probes see it."""
-        why = {} if readiness.trouble is None else {"database": readiness.trouble}
-        if not any(readiness.models.values()):
-            why["model"] = "; ".join(f"{model}: {reason}" for model, reason in readiness.unavailable.items())
-        why |= readiness.unhealthy
-        return cls(ready=readiness.ready, database=readiness.store, models=readiness.models, missing=list(why), why=why)
+from chatbill.entrypoints.http.health.views import HealthView, ReadinessView, RootView
+from chatbill.entrypoints.http.shared.injection import Injected
 
 
 class HealthController(Controller):
@@ -76,3 +44,9 @@ class HealthController(Controller):
         """
         readiness = ReadinessView.of(await use_cases.check_readiness())
         return Response(readiness, status_code=200 if readiness.ready else 503)
+
+
+@get("/", include_in_schema=False, opt={"open": True})
+async def read_root() -> RootView:
+    """What answers here, and where to read on."""
+    return RootView(name="chatbill", version=chatbill.__version__, documentation="/docs", health="/health")

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from chatbill.application.chat.messages import MAX_STOPS, Message
 from chatbill.domain.chat.conversations import MAX_TURNS, Role, Turn
 from chatbill.domain.shared.errors import InvalidRequest
-from chatbill.entrypoints.http.schemas import Body, Line
+from chatbill.entrypoints.http.shared.bodies import Body, Line
 
 ROLES: Final = {
     "system": Role.SYSTEM,

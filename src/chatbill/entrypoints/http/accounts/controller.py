@@ -7,11 +7,11 @@ from litestar.params import JSONBody
 
 from chatbill.application.accounts.principal import Principal
 from chatbill.application.assembly import UseCases
+from chatbill.entrypoints.http.accounts.bodies import PasswordBody
+from chatbill.entrypoints.http.accounts.views import AccountView
 from chatbill.entrypoints.http.documentation import examples
 from chatbill.entrypoints.http.documentation.responses import documented, documented_empty
-from chatbill.entrypoints.http.injection import Injected
-from chatbill.entrypoints.http.schemas import PasswordBody
-from chatbill.entrypoints.http.views.accounts import AccountView
+from chatbill.entrypoints.http.shared.injection import Injected
 
 
 class AccountController(Controller):

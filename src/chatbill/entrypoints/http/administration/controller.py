@@ -9,12 +9,13 @@ from chatbill.application.accounts.principal import Principal
 from chatbill.application.assembly import UseCases
 from chatbill.domain.shared.errors import NotFound
 from chatbill.domain.shared.ids import InteractionId, UserId
+from chatbill.entrypoints.http.administration.bodies import CreditsBody, RefundBody
+from chatbill.entrypoints.http.billing.views import TransactionView
 from chatbill.entrypoints.http.documentation import examples
 from chatbill.entrypoints.http.documentation.responses import documented
-from chatbill.entrypoints.http.injection import Injected
-from chatbill.entrypoints.http.parameters import IdempotencyKey, could_be_id
-from chatbill.entrypoints.http.schemas import CreditsBody, RefundBody
-from chatbill.entrypoints.http.views.billing import TransactionView
+from chatbill.entrypoints.http.shared.injection import Injected
+from chatbill.entrypoints.http.shared.parameters import IdempotencyKey
+from chatbill.entrypoints.web.parameters import could_be_id
 
 PROBLEMS = ("invalid_request", "forbidden", "not_found", "conflict", "idempotency_mismatch")
 

@@ -12,8 +12,8 @@ from litestar.openapi.spec.enums import OpenAPIType
 
 from chatbill.entrypoints.http.documentation import examples
 from chatbill.entrypoints.http.documentation.responses import NEEDS_SIGN_IN, returned
-from chatbill.entrypoints.http.event_stream import MEDIA_TYPE as EVENT_STREAM
 from chatbill.entrypoints.http.openai.errors import error_body, openai_status
+from chatbill.entrypoints.web.event_stream import MEDIA_TYPE as EVENT_STREAM
 from chatbill.entrypoints.web.problem_kinds import KINDS, Problem
 
 

@@ -13,10 +13,12 @@ from chatbill.application.ports.repositories.interactions import HistoryFilter
 from chatbill.application.shared.paging import DEFAULT_PAGE, MAX_PAGE
 from chatbill.domain.shared.errors import InvalidRequest, NotFound
 from chatbill.domain.shared.ids import ConversationId, ModelId
+from chatbill.entrypoints.http.chat.bodies import TitleBody
+from chatbill.entrypoints.http.chat.views import ConversationsView, ConversationView, HistoryView, ThreadView
 from chatbill.entrypoints.http.documentation import examples
 from chatbill.entrypoints.http.documentation.responses import documented, documented_empty
-from chatbill.entrypoints.http.injection import Injected
-from chatbill.entrypoints.http.parameters import (
+from chatbill.entrypoints.http.shared.injection import Injected
+from chatbill.entrypoints.http.shared.parameters import (
     Cursor,
     From,
     PageLimit,
@@ -24,10 +26,8 @@ from chatbill.entrypoints.http.parameters import (
     To,
     checked_period,
     checked_text,
-    could_be_id,
 )
-from chatbill.entrypoints.http.schemas import TitleBody
-from chatbill.entrypoints.http.views.chat import ConversationsView, ConversationView, HistoryView, ThreadView
+from chatbill.entrypoints.web.parameters import could_be_id
 
 
 class ConversationController(Controller):

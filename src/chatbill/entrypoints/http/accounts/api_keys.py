@@ -9,12 +9,12 @@ from chatbill.application.accounts.principal import Principal
 from chatbill.application.assembly import UseCases
 from chatbill.domain.shared.errors import NotFound
 from chatbill.domain.shared.ids import ApiKeyId
+from chatbill.entrypoints.http.accounts.bodies import ApiKeyBody
 from chatbill.entrypoints.http.documentation import examples
 from chatbill.entrypoints.http.documentation.responses import documented, documented_empty
-from chatbill.entrypoints.http.injection import Injected
-from chatbill.entrypoints.http.parameters import could_be_id
-from chatbill.entrypoints.http.schemas import ApiKeyBody
-from chatbill.entrypoints.http.views.api_keys import ApiKeyView, IssuedKeyView
+from chatbill.entrypoints.http.shared.injection import Injected
+from chatbill.entrypoints.web.api_keys import ApiKeyView, IssuedKeyView
+from chatbill.entrypoints.web.parameters import could_be_id
 
 
 class ApiKeyController(Controller):

@@ -13,12 +13,12 @@ from chatbill.application.shared.paging import DEFAULT_PAGE
 from chatbill.domain.billing.ledger import EntryKind
 from chatbill.domain.billing.payments import PaymentStatus
 from chatbill.domain.shared.errors import InvalidRequest
+from chatbill.entrypoints.http.billing.bodies import OrderBody
+from chatbill.entrypoints.http.billing.views import BalanceView, PackageView, ReceiptView, TransactionsView
 from chatbill.entrypoints.http.documentation import examples
 from chatbill.entrypoints.http.documentation.responses import documented, returned
-from chatbill.entrypoints.http.injection import Injected
-from chatbill.entrypoints.http.parameters import Cursor, From, IdempotencyKey, PageLimit, To, checked_period
-from chatbill.entrypoints.http.schemas import OrderBody
-from chatbill.entrypoints.http.views.billing import BalanceView, PackageView, ReceiptView, TransactionsView
+from chatbill.entrypoints.http.shared.injection import Injected
+from chatbill.entrypoints.http.shared.parameters import Cursor, From, IdempotencyKey, PageLimit, To, checked_period
 
 KINDS = tuple(kind.value for kind in EntryKind)
 

@@ -6,11 +6,11 @@ from litestar import Controller, post
 from litestar.params import JSONBody
 
 from chatbill.application.assembly import UseCases
+from chatbill.entrypoints.http.accounts.bodies import LoginBody, RefreshBody, RegisterBody
+from chatbill.entrypoints.http.accounts.views import AccountView, TokensView
 from chatbill.entrypoints.http.documentation import examples
 from chatbill.entrypoints.http.documentation.responses import documented
-from chatbill.entrypoints.http.injection import Injected
-from chatbill.entrypoints.http.schemas import LoginBody, RefreshBody, RegisterBody
-from chatbill.entrypoints.http.views.accounts import AccountView, TokensView
+from chatbill.entrypoints.http.shared.injection import Injected
 
 
 class SignInController(Controller):
