@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from litestar import Litestar, Response, Router
+from litestar import Litestar, Request, Response, Router
 from litestar.config.cors import CORSConfig
 from litestar.di import Provide
 from litestar.plugins.pydantic import PydanticPlugin
@@ -48,12 +48,8 @@ class HttpApp(Litestar):
         if scope["type"] == "lifespan":
             await super().__call__(scope, receive, send)
         else:
-            envelope = Envelope(
-                super().__call__,  # type: ignore[arg-type]
-                errors=_error_format(scope),
-                quiet_paths=(HealthController.path,),
-            )
-            await envelope(scope, receive, send)
+            envelope = Envelope(super().__call__, errors=_error_format(scope), quiet_paths=(HealthController.path,))
+            await envelope(scope, receive, send)  # type: ignore[arg-type]
 
 
 def create_app(use_cases: UseCases, config: HttpConfig | None = None) -> Litestar:
@@ -94,7 +90,7 @@ def create_app(use_cases: UseCases, config: HttpConfig | None = None) -> Litesta
     )
 
 
-def _answer_error(request: JsonRequest, error: Exception) -> Response[dict[str, Any]]:
+def _answer_error(request: Request[Any, Any, Any], error: Exception) -> Response[dict[str, Any]]:
     """Answer an error of a request that no controller with error handlers of its own has taken."""
     return _error_format(request.scope).answer(request, error)
 

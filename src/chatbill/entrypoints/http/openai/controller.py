@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from litestar import Controller, Response, get, post
 from litestar.params import FromPath, JSONBody
 from litestar.response.base import ASGIResponse
@@ -58,7 +56,7 @@ class OpenAIController(Controller):
 
     path = "/v1"
     tags = ("OpenAI",)
-    exception_handlers: ClassVar = {Exception: OPENAI_ERRORS.answer}
+    exception_handlers = {Exception: OPENAI_ERRORS.answer}  # noqa: RUF012 - the framework's type is a mutable mapping
 
     @get(
         "/models",
