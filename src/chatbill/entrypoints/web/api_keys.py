@@ -1,8 +1,8 @@
-"""What people see of their API keys."""
+"""The JSON of API keys, as the API and the page show them to their owner."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from chatbill.application.accounts.create_api_key import IssuedKey
@@ -29,12 +29,12 @@ class ApiKeyView:
 
     @classmethod
     def of(cls, state: KeyState) -> ApiKeyView:
-        """As its owner sees it."""
+        """Return the view of a key."""
         key = state.key
-        return cls(
+        return ApiKeyView(
             id=key.id,
             name=key.name,
-            starts_with=_beginning(key),
+            starts_with=beginning_of(key),
             active=state.is_live,
             monthly_cap=key.monthly_cap,
             used_this_month=state.used_this_month,
@@ -46,27 +46,17 @@ class ApiKeyView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IssuedKeyView(ApiKeyView):
-    """A key that was just made. `key` is its text, which nobody can find out again."""
+    """A key that was just made. `key` is its text, which cannot be read again later."""
 
     key: str
 
     @classmethod
     def issued(cls, issued: IssuedKey) -> IssuedKeyView:
-        """As its owner sees it, once."""
-        key = issued.key
-        return cls(
-            id=key.id,
-            name=key.name,
-            starts_with=_beginning(key),
-            active=True,
-            monthly_cap=key.monthly_cap,
-            used_this_month=0,
-            created_at=key.created_at,
-            expires_at=key.expires_at,
-            last_used_at=None,
-            key=issued.text,
-        )
+        """Return the view of a new key."""
+        state = KeyState(issued.key, used_this_month=0, is_live=True)
+        return cls(**asdict(ApiKeyView.of(state)), key=issued.text)
 
 
-def _beginning(key: ApiKey) -> str:
+def beginning_of(key: ApiKey) -> str:
+    """Return the public part of a key's text."""
     return f"{PREFIX}{key.id}_"

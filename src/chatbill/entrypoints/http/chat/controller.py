@@ -16,7 +16,7 @@ from chatbill.entrypoints.http.chat.events import ChatbillEvents
 from chatbill.entrypoints.http.chat.model_views import ChatStatusView, ModelView
 from chatbill.entrypoints.http.chat.views import ReplyView, StoppingView
 from chatbill.entrypoints.http.documentation import examples
-from chatbill.entrypoints.http.documentation.responses import StreamOperation, documented
+from chatbill.entrypoints.http.documentation.responses import MESSAGE_PROBLEMS, documented, streaming
 from chatbill.entrypoints.http.shared.config import HttpConfig
 from chatbill.entrypoints.http.shared.injection import Injected
 from chatbill.entrypoints.http.shared.negotiation import prefers
@@ -27,20 +27,6 @@ from chatbill.entrypoints.web.parameters import could_be_id
 from chatbill.entrypoints.web.problems import PROBLEM_DETAILS, problem_of_reply
 from chatbill.entrypoints.web.replies import ReplySource, wait_for_end
 from chatbill.entrypoints.web.request_ids import request_id_of
-
-REFUSALS = (
-    "invalid_request",
-    "not_found",
-    "insufficient_credits",
-    "cap_reached",
-    "request_in_progress",
-    "idempotency_mismatch",
-    "too_large",
-    "rate_limited",
-    "model_unavailable",
-    "overloaded",
-)
-FAILURES = ("generation_failed", "generation_timeout", "interrupted")
 
 
 class ChatController(Controller):
@@ -73,7 +59,7 @@ class ChatController(Controller):
         "/message",
         status_code=200,
         operation_id="sendMessage",
-        operation_class=StreamOperation,
+        operation_class=streaming(examples.STREAM),
         summary="Send a message",
         responses=documented(
             200,
@@ -81,7 +67,7 @@ class ChatController(Controller):
             "The reply, charged and stored. `outcome` is `completed`, or `stopped` when somebody stopped it.",
             examples.REPLY,
             signed_in=True,
-            problems=REFUSALS + FAILURES,
+            problems=(*MESSAGE_PROBLEMS, "not_found"),
         ),
     )
     async def send_message(

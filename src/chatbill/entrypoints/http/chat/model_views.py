@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from chatbill.application.chat.list_models import ModelOffer
+from chatbill.domain.billing.prices import Price
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,6 +15,15 @@ class PriceView:
     per_reply: int
     per_1k_prompt_tokens: int
     per_1k_completion_tokens: int
+
+    @classmethod
+    def of(cls, price: Price) -> PriceView:
+        """Return the view of a price."""
+        return cls(
+            per_reply=price.per_reply,
+            per_1k_prompt_tokens=price.per_1k_prompt_tokens,
+            per_1k_completion_tokens=price.per_1k_completion_tokens,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,16 +42,12 @@ class ModelView:
     @classmethod
     def of(cls, offer: ModelOffer) -> ModelView:
         """As clients see it."""
-        model, price = offer.model, offer.model.price
+        model = offer.model
         return cls(
             id=model.id,
             name=model.name,
             tier=model.tier.value,
-            price=PriceView(
-                per_reply=price.per_reply,
-                per_1k_prompt_tokens=price.per_1k_prompt_tokens,
-                per_1k_completion_tokens=price.per_1k_completion_tokens,
-            ),
+            price=PriceView.of(model.price),
             available=offer.available,
             reason=offer.status.reason or None,
             context_tokens=model.context_tokens,

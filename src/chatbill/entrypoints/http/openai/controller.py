@@ -12,9 +12,10 @@ from chatbill.application.chat.events import Failed
 from chatbill.application.chat.list_models import ModelOffer
 from chatbill.domain.shared.errors import NotFound
 from chatbill.entrypoints.http.documentation import examples
+from chatbill.entrypoints.http.documentation.responses import MESSAGE_PROBLEMS, streaming
 from chatbill.entrypoints.http.openai.bodies import ChatCompletionBody
 from chatbill.entrypoints.http.openai.chunks import ChatChunks
-from chatbill.entrypoints.http.openai.documentation import ChunksOperation, documented_openai
+from chatbill.entrypoints.http.openai.documentation import documented_openai
 from chatbill.entrypoints.http.openai.errors import OPENAI_ERRORS
 from chatbill.entrypoints.http.openai.views import CompletionView, OpenAIModelsView, OpenAIModelView, headers_of
 from chatbill.entrypoints.http.shared.config import HttpConfig
@@ -25,20 +26,6 @@ from chatbill.entrypoints.web.event_stream import ReplyStream
 from chatbill.entrypoints.web.problems import problem_of_reply
 from chatbill.entrypoints.web.replies import ReplySource, wait_for_end
 from chatbill.entrypoints.web.request_ids import request_id_of
-
-REFUSALS = (
-    "invalid_request",
-    "model_not_found",
-    "insufficient_credits",
-    "cap_reached",
-    "request_in_progress",
-    "idempotency_mismatch",
-    "too_large",
-    "rate_limited",
-    "model_unavailable",
-    "overloaded",
-)
-FAILURES = ("generation_failed", "generation_timeout", "interrupted")
 
 
 class ModelNotFound(NotFound):
@@ -82,10 +69,10 @@ class OpenAIController(Controller):
         "/chat/completions",
         status_code=200,
         operation_id="createChatCompletion",
-        operation_class=ChunksOperation,
+        operation_class=streaming(examples.CHUNKS),
         summary="Chat completion, for OpenAI's clients",
         responses=documented_openai(
-            CompletionView, "The reply, charged and stored.", examples.COMPLETION, *REFUSALS, *FAILURES
+            CompletionView, "The reply, charged and stored.", examples.COMPLETION, *MESSAGE_PROBLEMS, "model_not_found"
         ),
     )
     async def create_chat_completion(

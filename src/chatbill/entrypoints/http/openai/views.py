@@ -114,11 +114,7 @@ class OpenAIModelView:
             id=model.id,
             name=model.name,
             available=offer.available,
-            price=PriceView(
-                per_reply=model.price.per_reply,
-                per_1k_prompt_tokens=model.price.per_1k_prompt_tokens,
-                per_1k_completion_tokens=model.price.per_1k_completion_tokens,
-            ),
+            price=PriceView.of(model.price),
             context_tokens=model.context_tokens,
             max_reply_tokens=model.max_reply_tokens,
         )
