@@ -1,4 +1,4 @@
-"""What stands before the web app: who may come in, from where, how much they may bring, and what a page may load."""
+"""Protects the web page: checks sign-in, origin and size of requests, and sets the content security policy."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from chatbill.entrypoints.ui.pages import chat_page, sign_in_page
 from chatbill.entrypoints.ui.session import token_of
 
 MAX_BODY_BYTES = 1_000_000
-OPEN = ("/ui/assets/", "/ui/static/", "/ui/theme.css", "/ui/gradio_api/theme.css")
-MEMBERS_ONLY = (
+PUBLIC = ("/ui/assets/", "/ui/static/", "/ui/theme.css", "/ui/gradio_api/theme.css")
+SIGNED_IN_ONLY = (
     "/ui/gradio_api/queue/join",
     "/ui/gradio_api/queue/data",
     "/ui/gradio_api/cancel",
@@ -41,10 +41,10 @@ HEADERS = {
 }
 
 
-class FrontDoor:
-    """ASGI middleware for /ui and /web; everything else passes untouched.
+class AccessMiddleware:
+    """ASGI middleware for /ui and /web; other requests pass unchanged.
 
-    Of what Gradio serves, only what the page needs is reachable: uploads, file reading and its API pages are not.
+    Only those addresses of Gradio are reachable that the page needs. Uploads, file reading and its API pages are not.
     """
 
     def __init__(self, app: ASGIApp, use_cases: UseCases, config: WebConfig) -> None:
@@ -53,12 +53,12 @@ class FrontDoor:
         self._config = config
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer here, or let the request through."""
+        """Answer a request, or pass it on."""
         if scope["type"] != "http" or not scope["path"].startswith(("/ui/", "/web/")):
             await self._app(scope, receive, send)
             return
         send = _with_headers(send)
-        answer = _refusal(scope) or await self._answer(scope)
+        answer = _rejection(scope) or await self._answer(scope)
         if answer:
             await answer(scope, receive, send)
         elif scope["path"] == "/ui/":
@@ -68,13 +68,13 @@ class FrontDoor:
             await self._app(scope, receive, send)
 
     async def _answer(self, scope: Scope) -> Response | None:
-        """What needs no Gradio: the sign-in page, and every refusal; None lets the request through."""
+        """Return the sign-in page or an error; None if Gradio answers the request."""
         path = scope["path"]
-        if path.startswith(("/web/", *OPEN)):
+        if path.startswith(("/web/", *PUBLIC)):
             return None
         if path == "/ui/" and scope["method"] in SAFE_METHODS:
             return None if await self._principal(scope) else sign_in_page(self._use_cases.register, self._config)
-        if not path.startswith(MEMBERS_ONLY):
+        if not path.startswith(SIGNED_IN_ONLY):
             return JSONResponse({"code": "not_found", "detail": "There is nothing here."}, 404)
         if not await self._principal(scope):
             return JSONResponse({"code": "unauthenticated", "detail": "Your session has ended. Sign in again."}, 401)
@@ -87,8 +87,8 @@ class FrontDoor:
             return None
 
 
-def _refusal(scope: Scope) -> Response | None:
-    """The answer to a request that changes something and is too large, or comes from another site's page."""
+def _rejection(scope: Scope) -> Response | None:
+    """Return an error for a request that changes something and is too large or comes from another site."""
     if scope["method"] in SAFE_METHODS:
         return None
     headers = Headers(scope=scope)
@@ -103,7 +103,7 @@ def _refusal(scope: Scope) -> Response | None:
 
 
 def is_same_origin(headers: Headers) -> bool:
-    """Whether a page of this site sent the request.
+    """Return True if a page of this site sent the request.
 
     Browsers send Sec-Fetch-Site over HTTPS and to localhost, and Origin with everything that is not a GET.
     """
@@ -122,7 +122,7 @@ def _with_headers(send: Send) -> Send:
 
 
 async def _body_of(app: ASGIApp, scope: Scope, receive: Receive) -> bytes:
-    """What the app answers, whole and uncompressed."""
+    """Return the uncompressed body of the answer of `app`."""
     headers = [(name, value) for name, value in scope["headers"] if name != b"accept-encoding"]
     body: list[bytes] = []
 

@@ -14,31 +14,31 @@ JOIN = {"data": [], "fn_index": 0, "session_hash": "tab"}
 
 
 @pytest.mark.parametrize("path", ["/", "/ui"])
-async def test_every_way_in_leads_to_the_page(client: httpx.AsyncClient, path: str) -> None:
+async def test_short_addresses_redirect_to_the_page(client: httpx.AsyncClient, path: str) -> None:
     answer = await client.get(path)
     assert answer.status_code == 307
     assert answer.headers["location"] == "/ui/"
 
 
 @pytest.mark.parametrize("path", ["/docs", "/docs/openapi.json", "/openapi.json", "/auth/login", "/health", "/redoc"])
-async def test_everything_else_is_the_apis(client: httpx.AsyncClient, path: str) -> None:
+async def test_other_addresses_belong_to_the_api(client: httpx.AsyncClient, path: str) -> None:
     assert (await client.get(path)).text == "the API"
 
 
-async def test_without_an_api_there_is_the_page_alone(served: World) -> None:
+async def test_the_page_works_without_the_api(served: World) -> None:
     transport = httpx.ASGITransport(app=create_web(served.use_cases))
     async with httpx.AsyncClient(transport=transport, base_url=SITE) as client:
         assert (await client.get("/ui/")).status_code == 200
         assert (await client.get("/docs")).status_code == 404
 
 
-async def test_the_sign_in_page_says_what_an_account_starts_with(client: httpx.AsyncClient) -> None:
+async def test_the_sign_in_page_shows_the_welcome_credits(client: httpx.AsyncClient) -> None:
     page = await client.get("/ui/")
     assert "New accounts start with 100 credits." in page.text
     assert page.headers["cache-control"] == "no-store"
 
 
-async def test_the_chat_page_speaks_of_this_product_and_is_not_kept(client: httpx.AsyncClient) -> None:
+async def test_the_chat_page_names_chatbill_and_is_not_cached(client: httpx.AsyncClient) -> None:
     await registered(client)
     page = await client.get("/ui/", headers={"Accept-Encoding": "br, gzip"})
     assert "<title>chatbill</title>" in page.text
@@ -50,14 +50,14 @@ async def test_the_chat_page_speaks_of_this_product_and_is_not_kept(client: http
     assert page.headers["cache-control"] == "no-store"
 
 
-async def test_pages_may_load_nothing_from_elsewhere_nor_be_framed(client: httpx.AsyncClient) -> None:
+async def test_pages_cannot_load_from_other_hosts_or_be_framed(client: httpx.AsyncClient) -> None:
     policy = (await client.get("/ui/")).headers["content-security-policy"]
     assert "default-src 'self'" in policy
     assert "frame-ancestors 'none'" in policy
     assert "http" not in policy
 
 
-async def test_files_are_kept_until_they_change(client: httpx.AsyncClient) -> None:
+async def test_files_are_cached_until_they_change(client: httpx.AsyncClient) -> None:
     page = (await client.get("/ui/")).text
     address = page.split('<script src="')[1].split('"')[0]
     answer = await client.get(address)
@@ -66,7 +66,7 @@ async def test_files_are_kept_until_they_change(client: httpx.AsyncClient) -> No
     assert (await client.get("/web/assets/app.py")).status_code == 404
 
 
-async def test_only_members_can_reach_the_handlers(client: httpx.AsyncClient) -> None:
+async def test_handlers_need_a_sign_in(client: httpx.AsyncClient) -> None:
     answer = await client.post("/ui/gradio_api/queue/join", json=JOIN)
     assert answer.status_code == 401
     assert answer.json()["code"] == "unauthenticated"
@@ -86,7 +86,7 @@ async def test_only_members_can_reach_the_handlers(client: httpx.AsyncClient) ->
         ("GET", "/ui/gradio_api/queue/../upload"),
     ],
 )
-async def test_what_the_page_does_not_need_is_not_there_even_for_members(
+async def test_addresses_of_gradio_that_the_page_does_not_need_are_closed(
     client: httpx.AsyncClient, method: str, path: str
 ) -> None:
     await registered(client)
@@ -94,13 +94,13 @@ async def test_what_the_page_does_not_need_is_not_there_even_for_members(
     assert answer.status_code in {404, 405}
 
 
-async def test_another_site_cannot_press_the_buttons(client: httpx.AsyncClient) -> None:
+async def test_another_site_cannot_send_events(client: httpx.AsyncClient) -> None:
     await registered(client)
-    elsewhere = {"Origin": "http://evil.example.org"}
-    assert (await client.post("/ui/gradio_api/queue/join", json=JOIN, headers=elsewhere)).status_code == 403
+    other_site = {"Origin": "http://evil.example.org"}
+    assert (await client.post("/ui/gradio_api/queue/join", json=JOIN, headers=other_site)).status_code == 403
 
 
-async def test_a_body_must_be_of_known_and_modest_size(client: httpx.AsyncClient) -> None:
+async def test_a_body_must_have_a_known_and_limited_size(client: httpx.AsyncClient) -> None:
     huge = await client.post("/web/session", content=b"x" * 1_000_001, headers=FROM_HERE)
     assert huge.status_code == 413
 
