@@ -1,4 +1,4 @@
-"""The API over HTTP: accounts, chat, billing and health, as JSON and server-sent events."""
+"""The HTTP API: JSON and server-sent events."""
 
 from chatbill.entrypoints.http.app import create_app
 from chatbill.entrypoints.http.shared.config import HttpConfig

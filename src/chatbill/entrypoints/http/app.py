@@ -1,4 +1,4 @@
-"""The HTTP application: every path of the API over the use cases it is given."""
+"""Makes the ASGI application of the HTTP API from the use cases."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ CORS_MAX_AGE_S = 600
 
 
 class HttpApp(Litestar):
-    """Litestar inside its envelope, which sees what the framework's own middleware does not: 404s and broken routes."""
+    """Litestar inside the envelope, which also wraps the errors of the router, such as 404."""
 
     async def __call__(
         self,
@@ -44,7 +44,7 @@ class HttpApp(Litestar):
         receive: Receive | LifeSpanReceive,
         send: Send | LifeSpanSend,
     ) -> None:
-        """Answer a request, or start and stop."""
+        """Answer a request, or handle the start and the stop of the server."""
         if scope["type"] == "lifespan":
             await super().__call__(scope, receive, send)
         else:
@@ -53,7 +53,7 @@ class HttpApp(Litestar):
 
 
 def create_app(use_cases: UseCases, config: HttpConfig | None = None) -> Litestar:
-    """The API as an ASGI application.
+    """Return the API as an ASGI application.
 
     It starts and stops nothing: the caller loads the models before, and drains the replies and closes the store after.
     Raises `ValueError` for a trusted proxy that is no address.
@@ -82,7 +82,7 @@ def create_app(use_cases: UseCases, config: HttpConfig | None = None) -> Litesta
         request_max_body_size=config.max_body_bytes,
         cors_config=_cors(config.cors_origins),
         openapi_config=openapi_config() if config.serve_docs else None,
-        # Without this, models are told to convert what looks like a number, whatever they say of themselves.
+        # Otherwise the plugin converts strings to numbers, even in models that are strict.
         plugins=[PydanticPlugin(validate_strict=True)],
         logging_config=None,
         debug=False,
@@ -117,8 +117,8 @@ def _routes(use_cases: UseCases, config: HttpConfig) -> Sequence[ControllerRoute
         dependencies={"principal": Provide(provide_principal, sync_to_thread=False)},
         security=[NEEDS_BEARER],
     )
-    for_all: list[ControllerRouterHandler] = [SignInController, HealthController]
-    return [*for_all, for_principals, *([read_root] if config.serve_root else [])]
+    open_to_all: list[ControllerRouterHandler] = [SignInController, HealthController]
+    return [*open_to_all, for_principals, *([read_root] if config.serve_root else [])]
 
 
 def _cors(origins: tuple[str, ...]) -> CORSConfig | None:
@@ -127,8 +127,8 @@ def _cors(origins: tuple[str, ...]) -> CORSConfig | None:
     return CORSConfig(
         allow_origins=list(origins),
         allow_methods=["GET", "POST", "PATCH", "DELETE"],
-        # Clients bring headers of their own, OpenAI's a dozen. Each that a page asks for is allowed by its name: to
-        # browsers, "*" alone would not be the one that signs in.
+        # Clients send headers of their own, OpenAI's a dozen. The framework allows each requested header by its name,
+        # because browsers do not apply "*" to the header Authorization.
         allow_headers=["*"],
         expose_headers=CORS_EXPOSED,
         allow_credentials=False,

@@ -23,7 +23,7 @@ from chatbill.domain.shared.errors import (
 )
 from chatbill.entrypoints.web.problem_kinds import CODE_OF_STATUS, HIDDEN_DETAILS, KINDS, Problem
 from chatbill.entrypoints.web.request_ids import request_id_of
-from chatbill.entrypoints.web.wording import parameter_fault
+from chatbill.entrypoints.web.wording import parameter_message
 
 _log = logging.getLogger(__name__)
 
@@ -154,5 +154,5 @@ def _invalid_request(error: ValidationException) -> InvalidRequest:
     found = error.extra if isinstance(error.extra, list) else []
     if any(fault.get("key") == "data" for fault in found):
         return MalformedRequest.of("body", "is required: send a JSON object")
-    faults = [FieldError(str(fault.get("key", "request")), parameter_fault(fault["message"])) for fault in found]
+    faults = [FieldError(str(fault.get("key", "request")), parameter_message(fault["message"])) for fault in found]
     return InvalidRequest(*faults or [FieldError("request", "lacks something that is required")])

@@ -1,4 +1,4 @@
-"""API keys: what programs sign in with. Only who signed in as a person sees and changes them."""
+"""Routes for API keys. They need an access token; an API key is not accepted."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from chatbill.entrypoints.web.parameters import could_be_id
 
 
 class ApiKeyController(Controller):
-    """The keys of whoever asks."""
+    """The API keys of the user."""
 
     path = "/auth/api-keys"
     tags = ("API keys",)
@@ -36,7 +36,7 @@ class ApiKeyController(Controller):
         ),
     )
     async def list_api_keys(self, use_cases: Injected[UseCases], principal: Injected[Principal]) -> list[ApiKeyView]:
-        """Your keys, and the credits that each used this month (in UTC). Their secrets are not kept here."""
+        """Your keys, and the credits that each used this month (UTC). Their secrets are not stored."""
         return [ApiKeyView.of(state) for state in await use_cases.list_api_keys(principal)]
 
     @post(
@@ -55,14 +55,14 @@ class ApiKeyController(Controller):
     async def create_api_key(
         self, data: JSONBody[ApiKeyBody], use_cases: Injected[UseCases], principal: Injected[Principal]
     ) -> IssuedKeyView:
-        """Make a key for a program. It is sent as an access token is, and spends the same wallet.
+        """Make a key for a program. It is sent like an access token, and spends the same wallet.
 
-        A key can chat, read billing and use `/v1`. It can not buy credits, change the account, see or make keys, or act
-        as an administrator. It lives until it is revoked or expires: changing the password does not end it. While the
-        account is disabled it is dead.
+        A key can chat, read billing and use `/v1`. It cannot buy credits, change the account, list or make keys, or act
+        as an administrator. It is valid until it is revoked or expires, also after a change of the password, but not
+        while the account is disabled.
 
-        `monthly_cap` is the most credits that it may use in a calendar month of UTC, what is being held included. You
-        can have 20 keys, each with a name of its own.
+        `monthly_cap` is the most credits that it may use in a calendar month (UTC), including held credits. You can
+        have 20 keys, each with a name of its own.
         """
         return IssuedKeyView.issued(await use_cases.create_api_key(principal, data.to_order()))
 
@@ -73,7 +73,7 @@ class ApiKeyController(Controller):
         summary="Revoke an API key",
         responses=documented_empty(
             204,
-            "The key is dead. Harmless when it was before.",
+            "The key is revoked, or was revoked before.",
             signed_in=True,
             problems=("not_found", "forbidden"),
         ),
@@ -81,7 +81,7 @@ class ApiKeyController(Controller):
     async def revoke_api_key(
         self, key_id: FromPath[str], use_cases: Injected[UseCases], principal: Injected[Principal]
     ) -> None:
-        """End a key for ever and at once. Replies that it asked for are finished and charged."""
+        """Revoke a key at once and for ever. Replies that it requested are finished and charged."""
         if not could_be_id(key_id):
             raise NotFound("This API key")
         await use_cases.revoke_api_key(principal, ApiKeyId(key_id))

@@ -1,4 +1,4 @@
-"""Accounts for those who are signed in: who am I, sign out, change the password."""
+"""Routes for signed-in users: read the account, sign out, change the password."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from chatbill.entrypoints.http.shared.injection import Injected
 
 
 class AccountController(Controller):
-    """The account of whoever asks."""
+    """The account of the user."""
 
     path = "/auth"
     tags = ("Accounts",)
@@ -23,7 +23,7 @@ class AccountController(Controller):
     @get(
         "/me",
         operation_id="readAccount",
-        summary="Who am I",
+        summary="Read the account",
         responses=documented(200, AccountView, "The account as it is now.", examples.ACCOUNT, signed_in=True),
     )
     async def read_account(self, use_cases: Injected[UseCases], principal: Injected[Principal]) -> AccountView:
@@ -35,10 +35,10 @@ class AccountController(Controller):
         status_code=204,
         operation_id="logout",
         summary="Sign out",
-        responses=documented_empty(204, "Access and refresh token are dead.", signed_in=True),
+        responses=documented_empty(204, "The access token and the refresh token are no longer valid.", signed_in=True),
     )
     async def logout(self, use_cases: Injected[UseCases], principal: Injected[Principal]) -> None:
-        """End this session; other sessions of the account go on."""
+        """End this session. Other sessions of the account go on."""
         await use_cases.sign_out(principal)
 
     @post(
@@ -48,7 +48,7 @@ class AccountController(Controller):
         summary="Change the password",
         responses=documented_empty(
             204,
-            "The new password counts, and every other session has ended.",
+            "The new password is set, and every other session has ended.",
             signed_in=True,
             problems=("invalid_request", "invalid_credentials", "rate_limited"),
         ),

@@ -1,4 +1,4 @@
-"""Accounts for those who are not signed in: register, sign in, stay signed in."""
+"""Routes without authentication: register, sign in, refresh the tokens."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from chatbill.entrypoints.http.shared.injection import Injected
 
 
 class SignInController(Controller):
-    """Open to all."""
+    """Registration and sign-in."""
 
     path = "/auth"
     tags = ("Accounts",)
@@ -23,7 +23,7 @@ class SignInController(Controller):
         "/register",
         status_code=201,
         operation_id="register",
-        summary="Open an account",
+        summary="Register",
         responses=documented(
             201,
             AccountView,
@@ -35,7 +35,7 @@ class SignInController(Controller):
     async def register(
         self, data: JSONBody[RegisterBody], use_cases: Injected[UseCases], client_address: Injected[str]
     ) -> AccountView:
-        """Open an account with a wallet. Names are unique whatever their letter case."""
+        """Make an account with a wallet. Names are unique regardless of letter case."""
         return AccountView.of(await use_cases.register(data.to_registration(client_address)))
 
     @post(
@@ -65,11 +65,11 @@ class SignInController(Controller):
         responses=documented(
             200,
             TokensView,
-            "The next pair; the refresh token that was sent is spent.",
+            "The next pair; the refresh token that was sent is no longer valid.",
             examples.TOKENS,
             problems=("invalid_request", "unauthenticated", "token_expired"),
         ),
     )
     async def refresh(self, data: JSONBody[RefreshBody], use_cases: Injected[UseCases]) -> TokensView:
-        """Spend a refresh token. Using one a second time ends the whole session: somebody has a copy."""
+        """Exchange a refresh token for new tokens. A second use ends the session, as it may be a copy."""
         return TokensView.of(await use_cases.refresh(data.refresh_token))

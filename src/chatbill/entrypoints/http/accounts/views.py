@@ -1,4 +1,4 @@
-"""What clients see of accounts and sign-ins."""
+"""Response bodies of accounts and sign-ins."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class AccountView:
 
     @classmethod
     def of(cls, account: Account) -> AccountView:
-        """As clients see it."""
+        """Return the view of an account."""
         return cls(
             id=account.user_id,
             username=account.username,
@@ -35,7 +35,7 @@ class AccountView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokensView:
-    """A pair of tokens. The access token is good for `expires_in` seconds."""
+    """A pair of tokens. The access token is valid for `expires_in` seconds."""
 
     access_token: str
     refresh_token: str
@@ -44,7 +44,7 @@ class TokensView:
 
     @classmethod
     def of(cls, signed_in: SignedIn) -> TokensView:
-        """As clients see it."""
+        """Return the view of a pair of tokens."""
         return cls(
             access_token=signed_in.access_token,
             refresh_token=signed_in.refresh_token,

@@ -9,22 +9,22 @@ from chatbill.entrypoints.http.shared.bodies import Body
 
 
 class CreditsBody(Body):
-    """Credits to move by hand, and why."""
+    """An adjustment of a wallet, and its reason."""
 
-    amount: int = Field(description="Credits to add; to take, where it is negative.", examples=[25])
+    amount: int = Field(description="Credits to add, or to take if negative.", examples=[25])
     reason: str = Field(description="1 to 500 characters; it stays in the ledger.", examples=["Sorry for the outage"])
 
     def to_order(self, idempotency_key: str | None) -> AdminAction:
-        """As the use case takes it."""
+        """Return the command of the use case."""
         return AdminAction(reason=self.reason, idempotency_key=idempotency_key)
 
 
 class RefundBody(Body):
-    """A charge to give back, and why."""
+    """A refund, and its reason."""
 
-    amount: int | None = Field(default=None, description="Credits to give back; left out: all that is left.")
+    amount: int | None = Field(default=None, description="Credits to give back; the rest of the charge if left out.")
     reason: str = Field(description="1 to 500 characters; it stays in the ledger.", examples=["The reply was useless"])
 
     def to_order(self, idempotency_key: str | None) -> AdminAction:
-        """As the use case takes it."""
+        """Return the command of the use case."""
         return AdminAction(reason=self.reason, idempotency_key=idempotency_key)

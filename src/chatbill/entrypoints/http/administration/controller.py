@@ -21,7 +21,7 @@ PROBLEMS = ("invalid_request", "forbidden", "not_found", "conflict", "idempotenc
 
 
 class AdminController(Controller):
-    """What only administrators may do."""
+    """Routes for administrators."""
 
     path = "/admin"
     tags = ("Administration",)
@@ -43,7 +43,7 @@ class AdminController(Controller):
         principal: Injected[Principal],
         idempotency_key: IdempotencyKey = None,
     ) -> TransactionView:
-        """Move credits by hand; the reason and your name stay in the ledger. No wallet falls below what is allowed."""
+        """Adjust a wallet. The ledger records the reason and your name. No balance falls below the allowed debt."""
         if not could_be_id(user_id):
             raise NotFound("This user")
         order = data.to_order(idempotency_key)
@@ -66,7 +66,7 @@ class AdminController(Controller):
         principal: Injected[Principal],
         idempotency_key: IdempotencyKey = None,
     ) -> TransactionView:
-        """Give back the whole charge, or a part. All refunds of a reply together are never more than its charge."""
+        """Give back the whole charge or a part. All refunds of a reply together are at most its charge."""
         if not could_be_id(interaction_id):
             raise NotFound("This interaction")
         order = data.to_order(idempotency_key)

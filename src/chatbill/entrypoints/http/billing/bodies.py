@@ -9,7 +9,7 @@ from chatbill.entrypoints.http.shared.bodies import Body, Line
 
 
 class OrderBody(Body):
-    """What to buy: either a package or an amount of credits."""
+    """An order: either a package or an amount of credits."""
 
     package: Line | None = Field(
         default=None, description="The id of a package, from `GET /billing/packages`.", examples=["small"]
@@ -17,5 +17,5 @@ class OrderBody(Body):
     amount: int | None = Field(default=None, description="Credits, without a package's bonus.")
 
     def to_order(self, idempotency_key: str | None) -> Order:
-        """As the use case takes it."""
+        """Return the command of the use case."""
         return Order(package=self.package, amount=self.amount, idempotency_key=idempotency_key)

@@ -1,4 +1,4 @@
-"""Billing: the balance, what credits cost, buying them, and where they went."""
+"""Routes for the balance, the packages, purchases and transactions."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ KINDS = tuple(kind.value for kind in EntryKind)
 
 
 class BillingController(Controller):
-    """The wallet of whoever asks."""
+    """The wallet of the user."""
 
     path = "/billing"
     tags = ("Billing",)
@@ -36,17 +36,17 @@ class BillingController(Controller):
         responses=documented(200, BalanceView, "The wallet as it is now.", examples.BALANCE, signed_in=True),
     )
     async def read_balance(self, use_cases: Injected[UseCases], principal: Injected[Principal]) -> BalanceView:
-        """Credits owned, credits held for running replies, and what is left to spend."""
+        """Credits owned, credits held for running replies, and credits available."""
         return BalanceView.of(await use_cases.read_balance(principal))
 
     @get(
         "/packages",
         operation_id="listPackages",
-        summary="What credits cost",
+        summary="List packages",
         responses=documented(200, list[PackageView], "Packages on sale.", [examples.PACKAGE], signed_in=True),
     )
     async def list_packages(self, use_cases: Injected[UseCases]) -> list[PackageView]:
-        """Credits sold together, with their bonus and price."""
+        """Packages of credits, with their bonus and price."""
         return [PackageView.of(package) for package in use_cases.list_packages().packages]
 
     @post(
@@ -57,12 +57,18 @@ class BillingController(Controller):
         responses=documented(
             201,
             ReceiptView,
-            "The money came and the credits are in the wallet.",
+            "The payment is confirmed and the credits are in the wallet.",
             examples.RECEIPT,
             signed_in=True,
             problems=("invalid_request", "idempotency_mismatch", "request_in_progress"),
         )
-        | {202: returned(ReceiptView, "Pay at `checkout_url`; the credits come with the money.", examples.PENDING)},
+        | {
+            202: returned(
+                ReceiptView,
+                "Pay at `checkout_url`; the credits are added when the payment is confirmed.",
+                examples.PENDING,
+            )
+        },
     )
     async def add_credits(
         self,
@@ -71,7 +77,7 @@ class BillingController(Controller):
         principal: Injected[Principal],
         idempotency_key: IdempotencyKey = None,
     ) -> Response[ReceiptView]:
-        """Buy a package, or an amount of credits. Send an `Idempotency-Key`, so that a retry buys only once."""
+        """Buy a package, or an amount of credits. With an `Idempotency-Key`, a retry does not buy twice."""
         receipt = await use_cases.top_up(principal, data.to_order(idempotency_key))
         if receipt.payment.status is PaymentStatus.CONFIRMED:
             return Response(ReceiptView.confirmed(receipt), status_code=201)
@@ -81,11 +87,11 @@ class BillingController(Controller):
     @get(
         "/transactions",
         operation_id="listTransactions",
-        summary="Where credits went",
+        summary="List transactions",
         responses=documented(
             200,
             TransactionsView,
-            "Movements of credits, newest first.",
+            "Transactions, newest first.",
             examples.TRANSACTIONS,
             signed_in=True,
             problems=("invalid_request",),
@@ -96,14 +102,14 @@ class BillingController(Controller):
         use_cases: Injected[UseCases],
         principal: Injected[Principal],
         kind: Annotated[
-            str | None, QueryParameter(description="Why credits moved.", schema_extra={"enum": list(KINDS)})
+            str | None, QueryParameter(description="The kind of the transaction.", schema_extra={"enum": list(KINDS)})
         ] = None,
         start: From = None,
         end: To = None,
         limit: PageLimit = DEFAULT_PAGE,
         cursor: Cursor = None,
     ) -> TransactionsView:
-        """Every movement of your credits, with the balance after it."""
+        """Every transaction of your wallet, with the balance after it."""
         page = await use_cases.list_transactions(
             principal, kind=_kind(kind), period=checked_period(start, end), limit=limit, cursor=cursor
         )

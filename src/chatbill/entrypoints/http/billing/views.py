@@ -1,4 +1,4 @@
-"""What clients see of balances, packages, purchases and transactions."""
+"""Response bodies of balances, packages, purchases and transactions."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ class BalanceView:
 
     @classmethod
     def of(cls, wallet: Wallet) -> BalanceView:
-        """As clients see it."""
+        """Return the view of a wallet."""
         return cls(balance=wallet.posted, held=wallet.held, available=wallet.available)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MoneyView:
-    """An amount of money; the amount is text, so that no decimal is lost."""
+    """An amount of money. It is text in JSON, so that no decimal is lost."""
 
     amount: Decimal
     currency: str
@@ -46,7 +46,7 @@ class PackageView:
 
     @classmethod
     def of(cls, package: Package) -> PackageView:
-        """As clients see it."""
+        """Return the view of a package."""
         price = MoneyView(amount=package.price.amount, currency=package.price.currency)
         return cls(id=package.id, credits=package.credits, bonus=package.bonus, price=price)
 
@@ -63,7 +63,7 @@ class ReceiptView:
 
     @classmethod
     def confirmed(cls, receipt: Receipt) -> ReceiptView:
-        """The money came; `balance` is what the wallet owned right after."""
+        """Return the view of a confirmed purchase, with the balance right after it."""
         payment = receipt.payment
         return cls(
             payment_id=payment.id,
@@ -75,7 +75,7 @@ class ReceiptView:
 
     @classmethod
     def pending(cls, receipt: Receipt, *, balance: int) -> ReceiptView:
-        """The money is yet to come; `balance` is what the wallet owns without it."""
+        """Return the view of a pending purchase, with the balance without it."""
         payment = receipt.payment
         return cls(
             payment_id=payment.id,
@@ -101,7 +101,7 @@ class TransactionView:
 
     @classmethod
     def of(cls, entry: LedgerEntry) -> TransactionView:
-        """As clients see it."""
+        """Return the view of a transaction."""
         return cls(
             id=entry.id,
             kind=entry.kind.value,
@@ -123,5 +123,5 @@ class TransactionsView:
 
     @classmethod
     def of(cls, page: Page[LedgerEntry]) -> TransactionsView:
-        """As clients see it."""
+        """Return the view of a page of transactions."""
         return cls(items=[TransactionView.of(item) for item in page.items], next_cursor=page.next_cursor)

@@ -14,20 +14,22 @@ class MessageBody(Body):
 
     model: Line = Field(description="The id of a model, from `GET /chat/models`.", examples=["demo-mini"])
     message: str = Field(
-        description="What you say.", examples=["What is the capital of France? Answer in one sentence."]
+        description="The text of the message.", examples=["What is the capital of France? Answer in one sentence."]
     )
     conversation_id: Id | None = Field(
-        default=None, description="Goes on with this conversation; else a new one begins."
+        default=None, description="Continues this conversation; without it a new one begins."
     )
     max_tokens: int | None = Field(
         default=None, description="Longest reply, in tokens, at least 1; the model has its own bound."
     )
     temperature: float | None = Field(
-        default=None, allow_inf_nan=False, description="0 (always the likeliest word) to 2; left out: the model's own."
+        default=None,
+        allow_inf_nan=False,
+        description="0 (always the likeliest word) to 2; the model's default if left out.",
     )
 
     def to_message(self, idempotency_key: str | None) -> Message:
-        """As the use case takes it."""
+        """Return the command of the use case."""
         return Message(
             model=self.model,
             text=self.message,
@@ -39,6 +41,6 @@ class MessageBody(Body):
 
 
 class TitleBody(Body):
-    """Another title."""
+    """A new title."""
 
     title: Line = Field(description="1 to 200 characters.", examples=["Capitals"])

@@ -1,4 +1,4 @@
-"""Chat: the models, a message and its reply, stopping it, and how the engine stands."""
+"""Routes for models, messages and their replies, and the state of the engine."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from chatbill.entrypoints.web.request_ids import request_id_of
 
 
 class ChatController(Controller):
-    """Messages and what answers them."""
+    """Models, messages and replies."""
 
     path = "/chat"
     tags = ("Chat",)
@@ -42,17 +42,19 @@ class ChatController(Controller):
         responses=documented(200, list[ModelView], "Every model on offer.", [examples.MODEL], signed_in=True),
     )
     async def list_models(self, use_cases: Injected[UseCases]) -> list[ModelView]:
-        """Every model, what a reply costs in credits, and whether it can answer now."""
+        """Every model, its price in credits, and whether it is available."""
         return [ModelView.of(offer) for offer in use_cases.list_models()]
 
     @get(
         "/status",
         operation_id="readChatStatus",
         summary="Engine and queue",
-        responses=documented(200, ChatStatusView, "How the chat stands now.", examples.CHAT_STATUS, signed_in=True),
+        responses=documented(
+            200, ChatStatusView, "The state of the engine and of all models.", examples.CHAT_STATUS, signed_in=True
+        ),
     )
     async def read_status(self, use_cases: Injected[UseCases], config: Injected[HttpConfig]) -> ChatStatusView:
-        """What generates, how many requests run and wait, and the state of each model."""
+        """The engine, how many requests run and wait, and the state of each model."""
         return ChatStatusView.of(config.engine, use_cases.list_models())
 
     @post(
@@ -64,7 +66,7 @@ class ChatController(Controller):
         responses=documented(
             200,
             ReplyView,
-            "The reply, charged and stored. `outcome` is `completed`, or `stopped` when somebody stopped it.",
+            "The reply, charged and stored. `outcome` is `completed`, or `stopped` if it was stopped.",
             examples.REPLY,
             signed_in=True,
             problems=(*MESSAGE_PROBLEMS, "not_found"),
@@ -79,22 +81,22 @@ class ChatController(Controller):
         config: Injected[HttpConfig],
         idempotency_key: IdempotencyKey = None,
     ) -> ASGIResponse:
-        """Have a message answered and charged.
+        """Send a message to a model, and charge its reply.
 
-        The most it can cost is held first; what is due is charged once the reply is whole. Failures cost nothing.
+        The most that it can cost is held first; its price is charged once the reply is complete. Failures are free.
 
-        With `Accept: text/event-stream` the reply is streamed: `accepted {id, conversation_id, held}`, `delta {text}`
-        as often as there is something, then `done` (the body below) or `error` (a problem). What is wrong before the
-        message is accepted is a plain problem. Closing the connection stops the reply; it is charged for what was
-        delivered, and costs nothing before the first piece.
+        With `Accept: text/event-stream` the reply is streamed: `accepted {id, conversation_id, held}`, then each
+        `delta {text}`, then `done` (the body below) or `error` (a problem). An error before the message is accepted
+        is a plain problem. Closing the connection stops the reply; the delivered text is charged, and a reply without
+        any is free.
 
-        A client that waits for the whole reply and leaves before it comes pays nothing, unless it sent an
-        `Idempotency-Key`: then the reply is finished, charged, and kept for the same request to fetch.
+        A client that disconnects while it waits for the whole reply pays nothing, unless it sent an
+        `Idempotency-Key`: then the reply is finished and charged, and the same request fetches it later.
         """
         reply = await use_cases.send_message(principal, data.to_message(idempotency_key))
         if prefers(MEDIA_TYPE, request.headers.get("accept", "")):
             return ReplyStream(reply, ChatbillEvents(request_id_of(request.scope)), ping_s=config.ping_s)
-        return await _whole(reply, request, keep=idempotency_key is not None)
+        return await _whole_reply(reply, request, keep=idempotency_key is not None)
 
     @post(
         "/interactions/{interaction_id:str}/stop",
@@ -104,7 +106,7 @@ class ChatController(Controller):
         responses=documented(
             202,
             StoppingView,
-            "The reply will end; harmless when it has ended.",
+            "The reply will end, or has ended.",
             examples.STOPPING,
             signed_in=True,
             problems=("not_found",),
@@ -113,9 +115,9 @@ class ChatController(Controller):
     async def stop_message(
         self, interaction_id: FromPath[str], use_cases: Injected[UseCases], principal: Injected[Principal]
     ) -> StoppingView:
-        """Stop the writing of a reply. Its stream ends with `done` and `outcome: "stopped"`.
+        """Stop a reply. Its stream ends with `done` and `outcome: "stopped"`.
 
-        The id can be one of `/v1`, `chatcmpl-…`; such a stream ends as if the reply were whole.
+        An id of `/v1`, `chatcmpl-…`, is accepted too. The stream there ends like that of a complete reply.
         """
         interaction_id = interaction_id.removeprefix(COMPLETION_ID_PREFIX)
         if not could_be_id(interaction_id):
@@ -124,8 +126,8 @@ class ChatController(Controller):
         return StoppingView(id=interaction_id)
 
 
-async def _whole(reply: ReplySource, request: JsonRequest, *, keep: bool) -> ASGIResponse:
-    """The reply as one answer: its body, or the problem that ended it."""
+async def _whole_reply(reply: ReplySource, request: JsonRequest, *, keep: bool) -> ASGIResponse:
+    """Return the whole reply, or the problem that ended it."""
     end = await wait_for_end(reply, request.receive, keep=keep)
     if isinstance(end, Failed):
         return PROBLEM_DETAILS.response(problem_of_reply(end), request.scope).to_asgi_response(

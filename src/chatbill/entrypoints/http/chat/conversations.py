@@ -1,4 +1,4 @@
-"""Conversations and the history: what was said, and what it cost."""
+"""Routes for conversations and the history."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from chatbill.entrypoints.web.parameters import could_be_id
 
 
 class ConversationController(Controller):
-    """What the person who asks has said, and nobody else."""
+    """The conversations of the user."""
 
     path = "/chat"
     tags = ("Conversations",)
@@ -43,7 +43,7 @@ class ConversationController(Controller):
         responses=documented(
             200,
             ConversationsView,
-            "Conversations, the one used last first.",
+            "Conversations, most recent first.",
             examples.CONVERSATIONS,
             signed_in=True,
             problems=("invalid_request",),
@@ -56,7 +56,7 @@ class ConversationController(Controller):
         limit: PageLimit = DEFAULT_PAGE,
         cursor: Cursor = None,
     ) -> ConversationsView:
-        """Your conversations in pages."""
+        """Your conversations."""
         page = await use_cases.list_conversations(principal, limit=limit, cursor=cursor)
         return ConversationsView.of(page)
 
@@ -67,7 +67,7 @@ class ConversationController(Controller):
         responses=documented(
             200,
             ThreadView,
-            "The conversation, and its latest messages in the order they were said.",
+            "The conversation and its latest messages, oldest first.",
             examples.THREAD,
             signed_in=True,
             problems=("invalid_request", "not_found"),
@@ -81,7 +81,7 @@ class ConversationController(Controller):
         limit: PageLimit = MAX_PAGE,
         cursor: Cursor = None,
     ) -> ThreadView:
-        """One conversation. `next_cursor` leads to what was said earlier."""
+        """One conversation. `next_cursor` gets earlier messages."""
         thread = await use_cases.read_conversation(principal, _id(conversation_id), limit=limit, cursor=cursor)
         return ThreadView.of(thread)
 
@@ -105,7 +105,7 @@ class ConversationController(Controller):
         use_cases: Injected[UseCases],
         principal: Injected[Principal],
     ) -> ConversationView:
-        """Give a conversation another title."""
+        """Give a conversation a new title."""
         renamed = await use_cases.rename_conversation(principal, _id(conversation_id), data.title)
         return ConversationView.of(renamed)
 
@@ -124,7 +124,7 @@ class ConversationController(Controller):
     async def delete_conversation(
         self, conversation_id: FromPath[str], use_cases: Injected[UseCases], principal: Injected[Principal]
     ) -> None:
-        """Erase a conversation for ever. A reply that is being written in it must be stopped first."""
+        """Delete a conversation for ever. Stop a running reply in it first."""
         await use_cases.delete_conversation(principal, _id(conversation_id))
 
     @get(
@@ -151,9 +151,9 @@ class ConversationController(Controller):
         limit: PageLimit = DEFAULT_PAGE,
         cursor: Cursor = None,
     ) -> HistoryView:
-        """Everything you asked in all conversations, with what it cost."""
+        """Your messages of all conversations, with their replies and charges."""
         filters = HistoryFilter(
-            model=_known(use_cases, model), period=checked_period(start, end), text=checked_text("q", text)
+            model=_known_model(use_cases, model), period=checked_period(start, end), text=checked_text("q", text)
         )
         return HistoryView.of(await use_cases.list_history(principal, filters, limit=limit, cursor=cursor))
 
@@ -164,7 +164,7 @@ def _id(conversation_id: str) -> ConversationId:
     return ConversationId(conversation_id)
 
 
-def _known(use_cases: UseCases, model: str | None) -> ModelId | None:
+def _known_model(use_cases: UseCases, model: str | None) -> ModelId | None:
     if model is None:
         return None
     known = [offer.model.id for offer in use_cases.list_models()]

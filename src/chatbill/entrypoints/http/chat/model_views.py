@@ -1,4 +1,4 @@
-"""What clients see of models and of how the engine stands."""
+"""Response bodies of models and of the state of the engine."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from chatbill.domain.billing.prices import Price
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PriceView:
-    """Credits a reply costs: a fixed part, and parts for each 1,000 tokens."""
+    """The price of a reply in credits: a fixed part, and parts for each 1,000 tokens."""
 
     per_reply: int
     per_1k_prompt_tokens: int
@@ -28,7 +28,7 @@ class PriceView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelView:
-    """A model on offer. `reason` says why it is not available."""
+    """A model. `reason` says why it is not available."""
 
     id: str
     name: str
@@ -41,7 +41,7 @@ class ModelView:
 
     @classmethod
     def of(cls, offer: ModelOffer) -> ModelView:
-        """As clients see it."""
+        """Return the view of a model."""
         model = offer.model
         return cls(
             id=model.id,
@@ -57,7 +57,7 @@ class ModelView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueView:
-    """Requests that are being answered, and those that wait."""
+    """The numbers of requests that run and that wait."""
 
     running: int
     queued: int
@@ -65,7 +65,7 @@ class QueueView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelStatusView:
-    """How a model stands: `loading`, `ready`, `resting` (a message loads it) or `unavailable`, and why."""
+    """The state of a model: `loading`, `ready`, `resting` (a message loads it) or `unavailable`, and why."""
 
     id: str
     state: str
@@ -76,7 +76,7 @@ class ModelStatusView:
 
     @classmethod
     def of(cls, offer: ModelOffer) -> ModelStatusView:
-        """As clients see it."""
+        """Return the view of the state of a model."""
         status = offer.status
         return cls(
             id=offer.model.id,
@@ -90,7 +90,7 @@ class ModelStatusView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatStatusView:
-    """How the chat stands as a whole."""
+    """The state of the engine and of all models."""
 
     engine: str
     queue: QueueView
@@ -98,7 +98,7 @@ class ChatStatusView:
 
     @classmethod
     def of(cls, engine: str, offers: list[ModelOffer]) -> ChatStatusView:
-        """As clients see it."""
+        """Return the view of the state of the chat."""
         queue = QueueView(
             running=sum(offer.status.running for offer in offers), queued=sum(offer.status.queued for offer in offers)
         )

@@ -1,4 +1,4 @@
-"""What clients see of replies, the history and conversations."""
+"""Response bodies of replies, the history and conversations."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ class UsageView:
 
     @classmethod
     def of(cls, usage: Usage) -> UsageView:
-        """As clients see it."""
+        """Return the view of the usage."""
         return cls(prompt_tokens=usage.prompt_tokens, completion_tokens=usage.completion_tokens)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplyView:
-    """A reply that was charged. `balance` is what the wallet owns after it, in credits.
+    """A reply that was charged. `balance` is the balance after it, in credits.
 
-    `cached` is true where the reply was written before and only given again.
+    `cached` is true if the reply was written before and sent again.
     """
 
     id: str
@@ -45,7 +45,7 @@ class ReplyView:
 
     @classmethod
     def of(cls, interaction: Interaction) -> ReplyView:
-        """As clients see it."""
+        """Return the view of a reply."""
         return cls(
             id=interaction.id,
             conversation_id=interaction.conversation_id,
@@ -62,7 +62,7 @@ class ReplyView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoppingView:
-    """The reply will end as soon as its engine hears of it."""
+    """A reply that is being stopped."""
 
     id: str
     status: str = "stopping"
@@ -70,7 +70,7 @@ class StoppingView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InteractionView:
-    """One request and what came of it. `error_code` and `error_detail` say why there is no whole reply."""
+    """A message and its reply. `error_code` and `error_detail` say why the reply failed."""
 
     id: str
     conversation_id: str
@@ -88,7 +88,7 @@ class InteractionView:
 
     @classmethod
     def of(cls, interaction: Interaction) -> InteractionView:
-        """As clients see it."""
+        """Return the view of an interaction."""
         return cls(
             id=interaction.id,
             conversation_id=interaction.conversation_id,
@@ -115,7 +115,7 @@ class HistoryView:
 
     @classmethod
     def of(cls, page: Page[Interaction]) -> HistoryView:
-        """As clients see it."""
+        """Return the view of a page of interactions."""
         return cls(items=[InteractionView.of(item) for item in page.items], next_cursor=page.next_cursor)
 
 
@@ -130,7 +130,7 @@ class ConversationView:
 
     @classmethod
     def of(cls, conversation: Conversation) -> ConversationView:
-        """As clients see it."""
+        """Return the view of a conversation."""
         return cls(
             id=conversation.id,
             title=conversation.title,
@@ -141,20 +141,20 @@ class ConversationView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConversationsView:
-    """Conversations, the one used last first."""
+    """Conversations, most recent first."""
 
     items: list[ConversationView]
     next_cursor: str | None = None
 
     @classmethod
     def of(cls, page: Page[Conversation]) -> ConversationsView:
-        """As clients see it."""
+        """Return the view of a page of conversations."""
         return cls(items=[ConversationView.of(item) for item in page.items], next_cursor=page.next_cursor)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ThreadView:
-    """A conversation with its latest messages in the order they were said. `next_cursor` gets earlier ones."""
+    """A conversation with its latest messages, oldest first. `next_cursor` gets earlier ones."""
 
     id: str
     title: str
@@ -165,7 +165,7 @@ class ThreadView:
 
     @classmethod
     def of(cls, thread: Thread) -> ThreadView:
-        """As clients see it."""
+        """Return the view of a conversation and its messages."""
         conversation, page = thread.conversation, thread.page
         return cls(
             id=conversation.id,

@@ -1,4 +1,4 @@
-"""Health: is the process there, and would a message be taken? Open to all, for probes and balancers."""
+"""Routes for probes and load balancers, and the root. They need no authentication."""
 
 from __future__ import annotations
 
@@ -13,34 +13,32 @@ from chatbill.entrypoints.http.shared.injection import Injected
 
 
 class HealthController(Controller):
-    """What a probe asks."""
+    """Liveness and readiness."""
 
     path = "/health"
     tags = ("Health",)
 
     @get(
         operation_id="readHealth",
-        summary="Is the process there",
-        responses=documented(200, HealthView, "It is.", examples.HEALTH),
+        summary="Liveness",
+        responses=documented(200, HealthView, "The process runs.", examples.HEALTH),
     )
     async def read_health(self) -> HealthView:
-        """Answers as long as the process does."""
+        """Answer while the process runs."""
         return HealthView()
 
     @get(
         "/ready",
         operation_id="readReadiness",
-        summary="Would a message be taken",
-        responses=documented(
-            200, ReadinessView, "The database keeps what is written, and each model on offer answers.", examples.READY
-        )
+        summary="Readiness",
+        responses=documented(200, ReadinessView, "The database and each model on offer work.", examples.READY)
         | {503: returned(ReadinessView, "Something is missing.", examples.NOT_READY)},
     )
     async def read_readiness(self, use_cases: Injected[UseCases]) -> Response[ReadinessView]:
-        """Ready means that the database took a small write, and each model on offer wrote a token, not long ago.
+        """Ready means that the database has stored a small write, and each model on offer a token, not long ago.
 
-        A model that is not offered, because it does not fit in memory, is not missed while another can be asked. One
-        that rests is loaded by the next message, and counts as one that can be asked.
+        A model that does not fit in memory is not required while another one is available. A resting model, which
+        the next message loads, counts as available.
         """
         readiness = ReadinessView.of(await use_cases.check_readiness())
         return Response(readiness, status_code=200 if readiness.ready else 503)
@@ -48,5 +46,5 @@ class HealthController(Controller):
 
 @get("/", include_in_schema=False, opt={"open": True})
 async def read_root() -> RootView:
-    """What answers here, and where to read on."""
+    """Return the name and the version, and where to continue."""
     return RootView(name="chatbill", version=chatbill.__version__, documentation="/docs", health="/health")

@@ -9,17 +9,17 @@ from chatbill.application.maintenance.check_readiness import Readiness
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HealthView:
-    """The process answers."""
+    """The process runs."""
 
     status: str = "ok"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadinessView:
-    """What works, and what is missing before the service is ready.
+    """Which parts work, and which ones are missing before the service is ready.
 
-    `missing` has `database`, `model` where none can be asked, and each model that should write and does not. `why` says
-    of each of them what is wrong, and what to do where that is known.
+    `missing` has `database`, `model` if none is available, and each model that should work and does not. `why` says
+    what is wrong with each of them.
     """
 
     ready: bool
@@ -30,7 +30,7 @@ class ReadinessView:
 
     @classmethod
     def of(cls, readiness: Readiness) -> ReadinessView:
-        """As probes see it."""
+        """Return the view of the readiness."""
         why = {} if readiness.trouble is None else {"database": readiness.trouble}
         if not any(readiness.models.values()):
             why["model"] = "; ".join(f"{model}: {reason}" for model, reason in readiness.unavailable.items())
@@ -40,7 +40,7 @@ class ReadinessView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RootView:
-    """Who answers, and where the rest is."""
+    """The name and the version of the service, and the addresses of its documentation and health."""
 
     name: str
     version: str

@@ -1,4 +1,4 @@
-"""A chat completion as clients ask for it, and what becomes of it here: a message that brings its own history."""
+"""The request body of a chat completion, and its conversion to a message with its own history."""
 
 from __future__ import annotations
 
@@ -38,20 +38,20 @@ NEUTRAL: Final[Mapping[str, tuple[Any, ...]]] = {
     "typical_p": (1,),
     "use_beam_search": (False,),
 }
-"""Fields of OpenAI's older API and of other servers that would be missed, and their values that ask for nothing."""
+"""Unsupported fields of OpenAI's older API and of other servers, and the values that have no effect."""
 
 GUIDED: Final = "guided_"
-"""What begins so wants a reply of a certain form."""
+"""The prefix of fields that ask for a reply in a certain format."""
 
 
 class Part(BaseModel):
-    """A part of a body. Its faults are told by the body, which knows where it stands."""
+    """A part of a body. The body reports its errors."""
 
     model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
 
 
 class StreamOptions(Part):
-    """What a stream should hold beside the reply."""
+    """Options of a stream."""
 
     include_usage: bool | None = Field(default=None, description="End with a chunk that has the usage.")
 
@@ -68,7 +68,7 @@ class ChatMessage(Part):
     tool_calls: list[Any] | None = Field(default=None, description="Not supported.")
 
     def to_turn(self, field: str) -> Turn:
-        """As models take it; `field` is where it stands. Raises `InvalidRequest`."""
+        """Return the turn of the conversation. `field` names this message in errors. Raises `InvalidRequest`."""
         role = ROLES.get(self.role)
         if role is None:
             raise InvalidRequest.of(f"{field}.role", f"is not supported; use one of: {', '.join(ROLES)}")
@@ -83,7 +83,7 @@ class ChatMessage(Part):
 
 
 class ChatCompletionBody(Body):
-    """A chat completion. Fields that change nothing here are ignored; those that would be missed are refused."""
+    """A chat completion. Fields without effect are ignored; unsupported ones are rejected."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -91,18 +91,20 @@ class ChatCompletionBody(Body):
     messages: list[ChatMessage] = Field(
         min_length=1,
         max_length=MAX_TURNS,
-        description="The conversation so far, the user's message last. It is not read from what is stored here.",
+        description="The conversation so far, the user's message last. Stored conversations are not read.",
     )
     stream: bool | None = Field(default=None, description="Send the reply as it is written.")
     stream_options: StreamOptions | None = Field(default=None)
-    max_tokens: int | None = Field(default=None, description="Longest reply, in tokens; the model has its own bound.")
-    max_completion_tokens: int | None = Field(default=None, description="The same by its newer name.")
+    max_tokens: int | None = Field(default=None, description="Longest reply, in tokens; the model has its own limit.")
+    max_completion_tokens: int | None = Field(default=None, description="The newer name of `max_tokens`.")
     temperature: float | None = Field(default=None, allow_inf_nan=False, description="0 to 2.")
     top_p: float | None = Field(default=None, allow_inf_nan=False, description="Over 0, to 1.")
     stop: str | list[str] | None = Field(default=None, description="Up to 4 strings before which the reply ends.")
-    seed: int | None = Field(default=None, description="Chooses the same again, if the reply is written alone.")
-    n: int | None = Field(default=None, description="1: there is one reply to a request.")
-    # What follows would be missed if it were ignored.
+    seed: int | None = Field(
+        default=None, description="Makes the reply repeatable, if no other reply is written at the same time."
+    )
+    n: int | None = Field(default=None, description="Only 1.")
+    # The following fields are rejected if they are set.
     tools: list[Any] | None = Field(default=None, description="Not supported.")
     functions: list[Any] | None = Field(default=None, description="Not supported.")
     response_format: dict[str, Any] | None = Field(default=None, description="Only text.")
@@ -116,10 +118,10 @@ class ChatCompletionBody(Body):
     web_search_options: dict[str, Any] | None = Field(default=None, description="Not supported.")
 
     def to_message(self, idempotency_key: str | None) -> Message:
-        """As the use case takes it. Raises `InvalidRequest`."""
+        """Return the command of the use case. Raises `InvalidRequest`."""
         self._reject_unsupported_fields()
         turns = [message.to_turn(f"messages.{place}") for place, message in enumerate(self.messages)]
-        # What the system says counts from the beginning, wherever it stands.
+        # System messages apply from the beginning, at any position.
         last = max((place for place, turn in enumerate(turns) if turn.role is not Role.SYSTEM), default=-1)
         if last < 0 or turns[last].role is not Role.USER:
             raise InvalidRequest.of("messages", "must end with a message of the user")
@@ -137,7 +139,7 @@ class ChatCompletionBody(Body):
 
     @property
     def wants_usage(self) -> bool:
-        """Whether a stream should end with the usage."""
+        """Return True if a stream should end with the usage."""
         return bool(self.stream_options and self.stream_options.include_usage)
 
     def _max_tokens(self) -> int | None:

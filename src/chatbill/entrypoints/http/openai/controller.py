@@ -1,4 +1,4 @@
-"""What clients of OpenAI's API ask for, over the same use cases and the same wallet as everything else."""
+"""Routes for clients of OpenAI's API, over the same use cases and wallets as the rest of the API."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from chatbill.entrypoints.web.request_ids import request_id_of
 
 
 class ModelNotFound(NotFound):
-    """No model of this name is on offer."""
+    """There is no model with this id."""
 
     code = "model_not_found"
 
@@ -39,7 +39,7 @@ class ModelNotFound(NotFound):
 
 
 class OpenAIController(Controller):
-    """An unmodified client works here, with an API key and this address."""
+    """The routes below `/v1`. Unmodified clients of OpenAI work with an API key of chatbill."""
 
     path = "/v1"
     tags = ("OpenAI",)
@@ -52,7 +52,7 @@ class OpenAIController(Controller):
         responses=documented_openai(OpenAIModelsView, "Every model on offer.", examples.OPENAI_MODELS),
     )
     async def list_models(self, use_cases: Injected[UseCases]) -> OpenAIModelsView:
-        """Every model, with its price in credits beside what OpenAI tells of one."""
+        """Every model in the format of OpenAI, with its price in credits."""
         return OpenAIModelsView(data=[OpenAIModelView.of(offer) for offer in use_cases.list_models()])
 
     @get(
@@ -62,7 +62,7 @@ class OpenAIController(Controller):
         responses=documented_openai(OpenAIModelView, "The model.", examples.OPENAI_MODEL, "model_not_found"),
     )
     async def read_model(self, model: FromPath[str], use_cases: Injected[UseCases]) -> OpenAIModelView:
-        """One of the models."""
+        """One model in the format of OpenAI."""
         return OpenAIModelView.of(_offer(use_cases, model))
 
     @post(
@@ -84,19 +84,19 @@ class OpenAIController(Controller):
         config: Injected[HttpConfig],
         idempotency_key: IdempotencyKey = None,
     ) -> ASGIResponse:
-        """Have the last message answered, and charged as `POST /chat/message` is.
+        """Answer the last message, and charge it like `POST /chat/message`.
 
-        The request brings its own history; only the last message and the reply are stored, and shown in
-        `GET /chat/history`, not among the conversations. `X-Chatbill-Credits-Charged` and `X-Chatbill-Balance` tell
-        what it cost, and `X-Chatbill-Cached` whether the reply was written before and is only given again.
+        The request has its own history. Only the last message and the reply are stored, and listed by
+        `GET /chat/history`, not among the conversations. The headers `X-Chatbill-Credits-Charged` and
+        `X-Chatbill-Balance` have the charge, and `X-Chatbill-Cached` says whether the reply was written before.
 
-        With `stream` the reply comes in chunks as it is written. The same stands in the last comment line, and
-        with `stream_options.include_usage` in the usage. A failure in the middle is one event with an `error`, and
-        free; a lost connection is charged for what was delivered.
+        With `stream` the reply comes in chunks while it is written. The last comment has the charge, and with
+        `stream_options.include_usage` the usage has it too. A failure during the stream is one event with an `error`,
+        and free. After a lost connection, the delivered text is charged.
 
-        `developer` is `system`. What the system says is put together, as are neighbours of one role. Fields that change
-        nothing here are ignored; `tools`, `response_format` other than text, `logprobs`, `n` over 1, `top_k`, `min_p`,
-        `guided_json` and others that would be missed are 400.
+        `developer` means `system`. System messages are joined, and so are neighbours with the same role. Fields without
+        effect are ignored; `tools`, `response_format` other than text, `logprobs`, `n` over 1, `top_k`, `min_p`,
+        `guided_json` and other unsupported fields are answered with 400.
         """
         _offer(use_cases, data.model)
         message = data.to_message(idempotency_key)
@@ -105,11 +105,11 @@ class OpenAIController(Controller):
         if data.stream:
             chunks = ChatChunks(longest=longest, usage=data.wants_usage, request_id=request_id_of(request.scope))
             return ReplyStream(reply, chunks, ping_s=config.ping_s)
-        return await _whole(reply, request, longest=longest, keep=idempotency_key is not None)
+        return await _whole_reply(reply, request, longest=longest, keep=idempotency_key is not None)
 
 
-async def _whole(reply: ReplySource, request: JsonRequest, *, longest: int, keep: bool) -> ASGIResponse:
-    """The reply as one answer: its body, or the error that ended it."""
+async def _whole_reply(reply: ReplySource, request: JsonRequest, *, longest: int, keep: bool) -> ASGIResponse:
+    """Return the whole reply, or the error that ended it."""
     end = await wait_for_end(reply, request.receive, keep=keep)
     if isinstance(end, Failed):
         return OPENAI_ERRORS.response(problem_of_reply(end), request.scope).to_asgi_response(app=None, request=request)
@@ -118,7 +118,7 @@ async def _whole(reply: ReplySource, request: JsonRequest, *, longest: int, keep
 
 
 def _offer(use_cases: UseCases, model: str) -> ModelOffer:
-    """The model of this name; what does not exist is 404 in OpenAI's API."""
+    """Return the model with this id. Raises `ModelNotFound`, which is 404 in OpenAI's API."""
     offers = use_cases.list_models()
     for offer in offers:
         if offer.model.id == model:

@@ -1,4 +1,4 @@
-"""Who is asking: the access token or API key of a request becomes a principal before anything else is looked at."""
+"""Authenticates a request by its access token or API key, before anything else of it is read."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ SCHEME = "bearer"
 
 
 def bearer_guard(use_cases: UseCases) -> Guard:
-    """A guard that refuses whoever sends no good access token or API key; the others are known as `request.user`."""
+    """Return a guard that rejects requests without a valid access token or API key, and sets `request.user`."""
 
-    # A function, not an object: the framework copies guards in depth, and with one the store behind it.
+    # A function, not an object: the framework makes deep copies of guards, which would include the store.
     async def guard(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
         token = bearer_token(connection.headers.getall("authorization", []))
         authenticate = use_cases.authenticate_key if looks_like_key(token) else use_cases.authenticate
@@ -35,7 +35,7 @@ def bearer_guard(use_cases: UseCases) -> Guard:
 
 
 def bearer_token(headers: list[str]) -> str:
-    """The token of the one `Authorization: Bearer` header there must be (RFC 6750, section 2.1)."""
+    """Return the token of the only `Authorization: Bearer` header (RFC 6750, section 2.1)."""
     if len(headers) != 1:
         raise Unauthenticated
     scheme, _, token = headers[0].strip().partition(" ")
@@ -46,5 +46,5 @@ def bearer_token(headers: list[str]) -> str:
 
 
 def provide_principal(request: JsonRequest) -> Principal:
-    """The principal that the guard found."""
+    """Return the principal that the guard authenticated."""
     return request.user

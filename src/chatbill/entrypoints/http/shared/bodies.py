@@ -15,15 +15,15 @@ from pydantic import model_validator as validates
 
 from chatbill.domain.shared.errors import FieldError, InvalidRequest
 from chatbill.entrypoints.web.problems import MalformedRequest
-from chatbill.entrypoints.web.wording import body_fault
+from chatbill.entrypoints.web.wording import body_message
 
 MAX_LINE_CHARS = 1_024
-"""Bounds what is looked up or hashed; the rules for names and passwords are the domain's."""
+"""The longest text that is looked up or hashed. The domain has the rules for names and passwords."""
 
-KINDS_OF_VALUE = frozenset({"str", "list[any]", "list[str]"})
-"""What stands in the place of a fault where a field can be of several kinds, and was of none."""
+UNION_MEMBERS = frozenset({"str", "list[any]", "list[str]"})
+"""Names that pydantic adds to the location of an error in a field of several types."""
 
-# No database keeps the NUL character, and no name or id needs it.
+# Databases do not store the NUL character.
 Line = Annotated[str, StringConstraints(max_length=MAX_LINE_CHARS, pattern=r"^[^\x00]*$")]
 Id = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[^\x00]*$")]
 
@@ -35,20 +35,20 @@ class Body(BaseModel):
 
     @validates(mode="wrap")
     @classmethod
-    def _refuse_in_words(cls, value: Any, handler: ModelWrapValidatorHandler[Any]) -> Any:
+    def _convert_errors(cls, value: Any, handler: ModelWrapValidatorHandler[Any]) -> Any:
         try:
             return handler(value)
         except ValidationError as error:
-            raise _refusal(error) from None
+            raise _invalid_request(error) from None
 
 
-def _refusal(error: ValidationError) -> InvalidRequest:
-    """Every fault of a body, in words."""
-    words: dict[str, list[str]] = {}
-    for fault in error.errors(include_url=False, include_input=False):
-        field = ".".join(str(part) for part in fault["loc"] if part not in KINDS_OF_VALUE) or "body"
-        words.setdefault(field, []).append(body_fault(fault["type"], fault.get("ctx", {})))
-    faults = [FieldError(field, " or ".join(dict.fromkeys(found))) for field, found in words.items()]
+def _invalid_request(error: ValidationError) -> InvalidRequest:
+    """Convert every error of a body."""
+    messages: dict[str, list[str]] = {}
+    for detail in error.errors(include_url=False, include_input=False):
+        field = ".".join(str(part) for part in detail["loc"] if part not in UNION_MEMBERS) or "body"
+        messages.setdefault(field, []).append(body_message(detail["type"], detail.get("ctx", {})))
+    faults = [FieldError(field, " or ".join(dict.fromkeys(found))) for field, found in messages.items()]
     if faults[0].field == "body":
         return MalformedRequest(*faults)
     return InvalidRequest(*faults)

@@ -1,4 +1,4 @@
-"""What the HTTP entry point needs to know, whoever read it from wherever."""
+"""The configuration of the HTTP API."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpConfig:
-    """Facts and limits of one HTTP application.
+    """The configuration of one HTTP application.
 
     `engine` is the name shown by `GET /chat/status`. `max_body_bytes` bounds every request body. `trusted_proxies`
-    are addresses or networks (such as `10.0.0.0/8`) whose `X-Forwarded-For` counts. `cors_origins` are the web
-    pages of other origins that may call the API. `ping_s` is how often a silent event stream says that it lives, in
-    seconds. `serve_docs` and `serve_root` say whether `/docs` and `/` are answered here.
+    are addresses or networks (such as `10.0.0.0/8`) whose `X-Forwarded-For` is believed. `cors_origins` are the web
+    pages of other origins that may call the API. `ping_s` is the time without an event after which an event stream
+    sends a ping, in seconds. `serve_docs` and `serve_root` say whether `/docs` and `/` are served.
     """
 
     engine: str = "none"

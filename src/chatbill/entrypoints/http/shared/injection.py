@@ -1,4 +1,4 @@
-"""How handlers get what they work with."""
+"""The type of injected dependencies."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ from litestar.params import SkipValidation
 
 T = TypeVar("T")
 
-# The framework would otherwise take what is injected apart and check it field by field, on every request.
+# Otherwise the framework validates injected objects field by field on every request.
 Injected: TypeAlias = NamedDependency[SkipValidation[T]]

@@ -1,4 +1,4 @@
-"""Which of two forms of an answer a client wants (RFC 9110, section 12.5.1)."""
+"""Content negotiation by the header `Accept` (RFC 9110, section 12.5.1)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ JSON = "application/json"
 
 
 def prefers(media_type: str, accept: str) -> bool:
-    """True when the `Accept` header names this type itself, with at least the weight that it gives to JSON.
+    """Return True if the `Accept` header names this type, with at least the weight that it gives to JSON.
 
     JSON is the default: `*/*` and no header at all mean JSON.
     """

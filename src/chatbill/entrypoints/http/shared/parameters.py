@@ -1,4 +1,4 @@
-"""Parameters in paths and queries: what they mean, and what is wrong with them in words."""
+"""Parameters of paths, queries and headers: their types, descriptions and checks."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from chatbill.domain.shared.errors import InvalidRequest
 
 MAX_QUERY_CHARS: Final = 200
 COMPLETION_ID_PREFIX: Final = "chatcmpl-"
-"""OpenAI's clients know an interaction by this and its id."""
+"""Comes before the id of an interaction in `/v1`."""
 
-# In a query, "+" stands for a blank; who forgets to write %2B for it means the offset all the same.
+# In a query, "+" stands for a blank; a client that does not write %2B still means the offset.
 LOST_PLUS: Final = re.compile(r"(?<=T)([\d:.]+) (\d\d:?\d\d)$")
 
 _MOMENT_WORDS = "RFC 3339, as in `2026-01-31T12:00:00Z`. Without an offset it is UTC; a date alone is its midnight."
@@ -53,12 +53,12 @@ IdempotencyKey = Annotated[
 
 
 def checked_period(start: str | None, end: str | None) -> Period:
-    """The period between two moments; raises `InvalidRequest` for what is no moment."""
+    """Return the period between two moments. Raises `InvalidRequest` for an invalid moment."""
     return Period(start=checked_moment("from", start), end=checked_moment("to", end))
 
 
 def checked_text(field: str, text: str | None) -> str | None:
-    """Text to look for: at most 200 characters, without NUL. Empty text looks for nothing."""
+    """Return the text to search for, at most 200 characters without NUL; None for empty text."""
     if text is None or not text:
         return None
     if "\x00" in text:
@@ -69,7 +69,7 @@ def checked_text(field: str, text: str | None) -> str | None:
 
 
 def checked_moment(field: str, text: str | None) -> datetime | None:
-    """The moment in UTC; None stays None. Raises `InvalidRequest` for what is no moment."""
+    """Return the moment in UTC; None stays None. Raises `InvalidRequest` for an invalid moment."""
     if text is None:
         return None
     try:

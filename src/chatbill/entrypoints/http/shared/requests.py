@@ -1,4 +1,4 @@
-"""Request bodies: read within bounds, parsed as JSON and nothing else, refused in words."""
+"""Reads request bodies within a size limit, and parses them as JSON."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from chatbill.entrypoints.web.problems import ClientLeft, MalformedRequest, Unsu
 
 DRAIN_BYTES: Final = 16_777_216
 DRAIN_S: Final = 5.0
-"""How much of a body that is too large is read and thrown away, so that its sender gets to see the answer."""
+"""How much of a body over the limit is read and discarded, so that the client can read the answer."""
 
 
 class JsonRequest(Request[Principal, str, State]):
-    """A request whose body, if it has one, is JSON."""
+    """A request with a JSON body or none."""
 
     async def body(self) -> bytes:
-        """The body; raises `TooLarge` beyond the limit."""
+        """Return the body. Raises `TooLarge` beyond the limit."""
         try:
             return await super().body()
         except RequestEntityTooLarge as error:
@@ -35,7 +35,7 @@ class JsonRequest(Request[Principal, str, State]):
             raise ClientLeft from error
 
     async def json(self) -> Any:
-        """The body as JSON; raises `UnsupportedMediaType`, and `MalformedRequest` for what is not JSON."""
+        """Return the body as JSON. Raises `UnsupportedMediaType`, and `MalformedRequest` if it is not JSON."""
         self._check_media_type()
         try:
             return decode_json(await self.body())
@@ -53,7 +53,7 @@ class JsonRequest(Request[Principal, str, State]):
             raise UnsupportedMediaType("Send the body as JSON, with the header Content-Type: application/json.")
 
     async def _drain(self) -> None:
-        """Read on for a while: closing a connection with unread data resets it, and the answer with it."""
+        """Read the rest for a while: closing a connection with unread data would also discard the answer."""
         drained = 0
         try:
             async with asyncio.timeout(DRAIN_S):
