@@ -35,7 +35,14 @@ def test_the_import_contracts_are_kept() -> None:
 
 def test_there_is_a_contract_for_each_promise() -> None:
     contracts = read_configuration(str(ROOT / "pyproject.toml"))["contracts_options"]
-    assert {contract["id"] for contract in contracts} == {"layers", "container", "siblings", "core"}
+    assert {contract["id"] for contract in contracts} == {
+        "layers",
+        "container",
+        "entrypoints",
+        "web",
+        "siblings",
+        "core",
+    }
 
 
 @pytest.mark.parametrize("package", BARE)

@@ -1,21 +1,22 @@
-"""`chatbill` and `python -m chatbill`: the command line, or one sentence that says what to install first."""
+"""Runs the command line as `chatbill` or `python -m chatbill`."""
 
 from __future__ import annotations
 
 import sys
 from importlib.util import find_spec
 
-# One package of the `server` extra for each thing the command line needs at once.
+# Packages of the `server` extra that every command needs.
 NEEDED = ("click", "pydantic_settings", "structlog", "sqlalchemy")
 
 
 def main() -> None:
-    """Run the command line. Exits with 1 and a sentence when chatbill was installed without its service."""
+    """Run the command line. Exit with 1 and a message if chatbill was installed without the `server` extra."""
     if any(find_spec(name) is None for name in NEEDED):
         sys.exit("Only chatbill's core is installed here; install the service with: pip install 'chatbill[server]'")
-    from chatbill.entrypoints.cli.main import main as command_line  # noqa: PLC0415 - it imports what was looked for
+    from chatbill.entrypoints.cli.main import main as command_line  # noqa: PLC0415 - it imports the packages above
+    from chatbill.service import create_service  # noqa: PLC0415
 
-    command_line()
+    command_line(create_service)
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""Who asks: the command line, the HTTP API and the web page. They call use cases and render what comes back."""
+"""The command line, the HTTP API and the web page. They call use cases and render the results."""

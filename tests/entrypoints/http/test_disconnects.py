@@ -10,7 +10,8 @@ import pytest
 
 from chatbill.application.chat.events import Accepted, Delta
 from chatbill.application.chat.messages import Message
-from chatbill.entrypoints.http.event_stream import ChatbillEvents, ReplyStream
+from chatbill.entrypoints.http.chat.events import ChatbillEvents
+from chatbill.entrypoints.web.event_stream import ReplyStream
 from tests.entrypoints.http.support import Api, api, eventually, say, served, stream
 
 NO_SCOPE: Any = {}

@@ -10,12 +10,18 @@ import httpx
 import pytest
 from pydantic import TypeAdapter
 
-from chatbill.entrypoints.http import schemas
-from chatbill.entrypoints.http.controllers.health import HealthView, ReadinessView
+from chatbill.entrypoints.http.accounts import bodies as account_bodies
+from chatbill.entrypoints.http.accounts import views as accounts
+from chatbill.entrypoints.http.billing import bodies as billing_bodies
+from chatbill.entrypoints.http.billing import views as billing
+from chatbill.entrypoints.http.chat import bodies as chat_bodies
+from chatbill.entrypoints.http.chat import model_views as models
+from chatbill.entrypoints.http.chat import views as chat
 from chatbill.entrypoints.http.documentation import examples
 from chatbill.entrypoints.http.documentation.responses import ProblemDetails
+from chatbill.entrypoints.http.health.views import HealthView, ReadinessView
 from chatbill.entrypoints.http.openai import views as openai
-from chatbill.entrypoints.http.views import accounts, api_keys, billing, chat, models
+from chatbill.entrypoints.web import api_keys
 from chatbill.entrypoints.web.problem_kinds import KINDS
 from tests.entrypoints.http.support import Api
 
@@ -144,11 +150,13 @@ def test_the_examples_are_what_the_answers_look_like(model: Any, example: dict[s
 
 
 async def test_the_examples_of_bodies_are_taken(description: dict[str, Any]) -> None:
+    modules = (account_bodies, billing_bodies, chat_bodies)
     for name in ("RegisterBody", "LoginBody", "RefreshBody", "PasswordBody", "MessageBody", "TitleBody", "OrderBody"):
         properties = description["components"]["schemas"][name]["properties"]
         body = {field: schema["examples"][0] for field, schema in properties.items() if "examples" in schema}
         assert body
-        getattr(schemas, name).model_validate(body)
+        model = next(getattr(module, name) for module in modules if hasattr(module, name))
+        model.model_validate(body)
 
 
 class _Page(HTMLParser):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chatbill.entrypoints.http.negotiation import prefers
+from chatbill.entrypoints.http.shared.negotiation import prefers
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ def served() -> World:
 
 @pytest.fixture
 async def client(served: World) -> AsyncIterator[httpx.AsyncClient]:
-    """A browser of a kind: it keeps cookies and says where a request came from."""
+    """Return a client that keeps cookies and sends its origin, as a browser does."""
     web = create_web(served.use_cases, PlainTextResponse("the API"), WebConfig(session_s=7_200))
     transport = httpx.ASGITransport(app=web)
     async with httpx.AsyncClient(transport=transport, base_url=SITE, headers=FROM_HERE) as client:

@@ -32,7 +32,7 @@ async def listed(client: httpx.AsyncClient) -> list[dict[str, Any]]:
     return keys
 
 
-async def test_a_key_is_made_shown_with_its_use_and_opens_the_api(client: httpx.AsyncClient, served: World) -> None:
+async def test_a_new_key_is_listed_with_its_use_and_works_in_the_api(client: httpx.AsyncClient, served: World) -> None:
     await registered(client)
     assert await listed(client) == []
     key = await made(client, " nightly  job ", " 20 ")
@@ -44,7 +44,7 @@ async def test_a_key_is_made_shown_with_its_use_and_opens_the_api(client: httpx.
     assert shown["active"]
 
 
-async def test_the_secret_is_told_once_and_kept_by_no_cache(client: httpx.AsyncClient) -> None:
+async def test_the_secret_is_shown_once_and_not_cached(client: httpx.AsyncClient) -> None:
     await registered(client)
     answer = await client.post(KEYS, json={"name": "CI", "monthly_cap": ""})
     assert answer.headers["cache-control"] == "no-store"
@@ -55,12 +55,14 @@ async def test_the_secret_is_told_once_and_kept_by_no_cache(client: httpx.AsyncC
     assert again.headers["cache-control"] == "no-store"
 
 
-async def test_the_page_is_told_a_model_for_its_example(client: httpx.AsyncClient) -> None:
+async def test_the_page_gets_a_model_for_its_example(client: httpx.AsyncClient) -> None:
     await registered(client)
     assert (await client.get(KEYS)).json()["model"] == "demo-mini"
 
 
-async def test_a_revoked_key_is_gone_and_dead_and_its_name_is_free(client: httpx.AsyncClient, served: World) -> None:
+async def test_a_revoked_key_is_not_listed_does_not_work_and_frees_its_name(
+    client: httpx.AsyncClient, served: World
+) -> None:
     await registered(client)
     key = await made(client)
     for _ in range(2):
@@ -71,7 +73,9 @@ async def test_a_revoked_key_is_gone_and_dead_and_its_name_is_free(client: httpx
     await made(client)
 
 
-async def test_an_expired_key_is_shown_as_such_until_it_is_revoked(client: httpx.AsyncClient, served: World) -> None:
+async def test_an_expired_key_is_listed_as_inactive_until_it_is_revoked(
+    client: httpx.AsyncClient, served: World
+) -> None:
     await registered(client)
     principal = await served.use_cases.accounts.authenticate(client.cookies["chatbill_session"])
     soon = served.clock() + timedelta(minutes=1)
@@ -81,7 +85,7 @@ async def test_an_expired_key_is_shown_as_such_until_it_is_revoked(client: httpx
     assert (shown["active"], shown["name"]) == (False, "short")
 
 
-async def test_nobody_sees_or_ends_the_keys_of_another(client: httpx.AsyncClient, served: World) -> None:
+async def test_keys_of_another_user_cannot_be_listed_or_revoked(client: httpx.AsyncClient, served: World) -> None:
     await registered(client)
     key = await made(client)
     client.cookies.clear()
@@ -95,7 +99,7 @@ async def test_nobody_sees_or_ends_the_keys_of_another(client: httpx.AsyncClient
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
-async def test_without_a_session_nothing_is_answered(client: httpx.AsyncClient, method: str) -> None:
+async def test_every_route_needs_a_session(client: httpx.AsyncClient, method: str) -> None:
     path = f"{KEYS}/some" if method == "DELETE" else KEYS
     body = {"name": "CI", "monthly_cap": ""} if method == "POST" else None
     answer = await client.request(method, path, json=body)
@@ -103,7 +107,7 @@ async def test_without_a_session_nothing_is_answered(client: httpx.AsyncClient, 
     assert answer.json()["code"] == "unauthenticated"
 
 
-async def test_a_key_itself_opens_none_of_it(client: httpx.AsyncClient) -> None:
+async def test_an_api_key_is_not_accepted_as_a_session(client: httpx.AsyncClient) -> None:
     await registered(client)
     key = await made(client)
     client.cookies.clear()
@@ -113,7 +117,7 @@ async def test_a_key_itself_opens_none_of_it(client: httpx.AsyncClient) -> None:
 
 
 @pytest.mark.parametrize("headers", [{"Origin": "http://evil.example.org"}, {**FROM_HERE, "Sec-Fetch-Site": "none"}])
-async def test_another_sites_page_can_neither_make_nor_end_a_key(
+async def test_a_page_of_another_site_cannot_make_or_revoke_a_key(
     client: httpx.AsyncClient, headers: dict[str, str]
 ) -> None:
     await registered(client)
@@ -124,9 +128,7 @@ async def test_another_sites_page_can_neither_make_nor_end_a_key(
 
 
 @pytest.mark.parametrize("cap", ["2o", "-1", "1.5", "1,000", "1 000", "1e3", "²", "٣", "9" * 19, "9" * 5_000, "0"])
-async def test_a_cap_that_could_be_misread_is_refused_and_not_taken_for_none(
-    client: httpx.AsyncClient, cap: str
-) -> None:
+async def test_an_ambiguous_cap_is_rejected(client: httpx.AsyncClient, cap: str) -> None:
     await registered(client)
     answer = await client.post(KEYS, json={"name": "CI", "monthly_cap": cap})
     assert answer.status_code == 422
@@ -134,7 +136,7 @@ async def test_a_cap_that_could_be_misread_is_refused_and_not_taken_for_none(
     assert await listed(client) == []
 
 
-async def test_what_is_wrong_is_said_as_it_is_elsewhere(client: httpx.AsyncClient) -> None:
+async def test_errors_have_the_format_of_the_forms(client: httpx.AsyncClient) -> None:
     await registered(client)
     nameless = await client.post(KEYS, json={"name": " ", "monthly_cap": ""})
     assert nameless.status_code == 422
@@ -147,5 +149,5 @@ async def test_what_is_wrong_is_said_as_it_is_elsewhere(client: httpx.AsyncClien
     assert formless.status_code == 422
 
 
-async def test_what_was_asked_has_an_id_that_leads_to_it_in_the_log(client: httpx.AsyncClient) -> None:
+async def test_requests_have_an_id_that_finds_them_in_the_log(client: httpx.AsyncClient) -> None:
     assert (await client.get(KEYS)).headers["x-request-id"]

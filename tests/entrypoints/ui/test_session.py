@@ -4,7 +4,7 @@ import httpx
 import pytest
 
 from chatbill.domain.shared.errors import RateLimited
-from chatbill.entrypoints.ui.session import problem
+from chatbill.entrypoints.ui.session import error_response
 from tests.entrypoints.ui.conftest import FROM_HERE
 from tests.kit.support import PASSWORD, World
 
@@ -15,21 +15,21 @@ async def registered(client: httpx.AsyncClient) -> httpx.Response:
     return await client.post("/web/registration", json=ALICE)
 
 
-async def sees_the_chat(client: httpx.AsyncClient) -> bool:
+async def can_see_chat(client: httpx.AsyncClient) -> bool:
     page = await client.get("/ui/")
     assert page.status_code == 200
     return "gradio-app" in page.text
 
 
-async def test_whoever_registers_is_signed_in(client: httpx.AsyncClient) -> None:
-    assert not await sees_the_chat(client)
+async def test_registration_signs_in(client: httpx.AsyncClient) -> None:
+    assert not await can_see_chat(client)
     answer = await registered(client)
     assert answer.status_code == 200
     assert answer.json() == {"username": "alice"}
-    assert await sees_the_chat(client)
+    assert await can_see_chat(client)
 
 
-async def test_the_cookie_is_out_of_reach_of_scripts_and_of_other_sites(client: httpx.AsyncClient) -> None:
+async def test_scripts_and_other_sites_cannot_use_the_cookie(client: httpx.AsyncClient) -> None:
     cookie = (await registered(client)).headers["set-cookie"].lower()
     assert "httponly" in cookie
     assert "samesite=strict" in cookie
@@ -38,62 +38,62 @@ async def test_the_cookie_is_out_of_reach_of_scripts_and_of_other_sites(client: 
     assert "secure" not in cookie
 
 
-async def test_over_https_the_cookie_never_travels_in_the_clear(client: httpx.AsyncClient) -> None:
+async def test_the_cookie_is_secure_over_https(client: httpx.AsyncClient) -> None:
     origin = {"Origin": "https://chat.example.org"}
     answer = await client.post("https://chat.example.org/web/registration", json=ALICE, headers=origin)
     assert "secure" in answer.headers["set-cookie"].lower()
 
 
-async def test_a_session_lasts_as_long_as_it_was_configured(client: httpx.AsyncClient, served: World) -> None:
+async def test_a_session_lasts_as_long_as_configured(client: httpx.AsyncClient, served: World) -> None:
     await registered(client)
     served.clock.advance(7_199)
-    assert await sees_the_chat(client)
+    assert await can_see_chat(client)
     served.clock.advance(1)
-    assert not await sees_the_chat(client)
+    assert not await can_see_chat(client)
 
 
-async def test_signing_in_again_works_by_name_and_by_address(client: httpx.AsyncClient) -> None:
+async def test_sign_in_works_with_the_username_and_the_email_address(client: httpx.AsyncClient) -> None:
     await registered(client)
     for login in ("Alice", "ALICE@example.org"):
         client.cookies.clear()
         answer = await client.post("/web/session", json={"login": login, "password": PASSWORD})
         assert answer.status_code == 200
-        assert await sees_the_chat(client)
+        assert await can_see_chat(client)
 
 
-async def test_a_wrong_name_and_a_wrong_password_are_told_alike(client: httpx.AsyncClient) -> None:
+async def test_a_wrong_username_and_a_wrong_password_get_the_same_answer(client: httpx.AsyncClient) -> None:
     await registered(client)
     wrong_password = await client.post("/web/session", json={"login": "alice", "password": "not the password"})
-    wrong_name = await client.post("/web/session", json={"login": "nobody", "password": PASSWORD})
+    wrong_name = await client.post("/web/session", json={"login": "stranger", "password": PASSWORD})
     assert wrong_password.status_code == wrong_name.status_code == 401
     assert wrong_password.json() == wrong_name.json()
     assert "set-cookie" not in wrong_password.headers
 
 
-async def test_signing_out_ends_the_session_everywhere_it_was_copied_to(client: httpx.AsyncClient) -> None:
+async def test_sign_out_ends_the_session_for_copies_of_the_cookie_too(client: httpx.AsyncClient) -> None:
     await registered(client)
     copied = dict(client.cookies)
     answer = await client.delete("/web/session")
     assert answer.status_code == 204
     assert not client.cookies
     client.cookies.update(copied)
-    assert not await sees_the_chat(client)
+    assert not await can_see_chat(client)
     assert (await client.delete("/web/session")).status_code == 204
 
 
-async def test_a_forged_cookie_is_no_cookie(client: httpx.AsyncClient) -> None:
+async def test_a_forged_cookie_is_ignored(client: httpx.AsyncClient) -> None:
     client.cookies.set("chatbill_session", "forged")
-    assert not await sees_the_chat(client)
+    assert not await can_see_chat(client)
 
 
-async def test_every_field_at_fault_is_named(client: httpx.AsyncClient) -> None:
+async def test_every_invalid_field_is_named(client: httpx.AsyncClient) -> None:
     answer = await client.post("/web/registration", json={"username": "x", "email": "y", "password": "z"})
     assert answer.status_code == 422
     assert answer.json()["code"] == "invalid_request"
     assert [error["field"] for error in answer.json()["errors"]] == ["username", "email", "password"]
 
 
-async def test_a_taken_name_is_a_conflict_in_words(client: httpx.AsyncClient) -> None:
+async def test_a_username_that_is_taken_is_a_conflict(client: httpx.AsyncClient) -> None:
     await registered(client)
     answer = await registered(client)
     assert answer.status_code == 409
@@ -101,7 +101,7 @@ async def test_a_taken_name_is_a_conflict_in_words(client: httpx.AsyncClient) ->
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b'{"login": 1, "password": "x"}', b"[" * 5_000, b"\xff"])
-async def test_a_body_that_is_not_the_form_is_refused(client: httpx.AsyncClient, body: bytes) -> None:
+async def test_an_invalid_body_is_rejected(client: httpx.AsyncClient, body: bytes) -> None:
     answer = await client.post("/web/session", content=body, headers={"Content-Type": "application/json"})
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["field"] == "body"
@@ -112,7 +112,7 @@ async def test_a_body_that_is_not_the_form_is_refused(client: httpx.AsyncClient,
     "headers",
     [{"Origin": "http://evil.example.org"}, {"Origin": "null"}, {**FROM_HERE, "Sec-Fetch-Site": "cross-site"}],
 )
-async def test_another_sites_page_cannot_sign_anybody_in(
+async def test_a_page_of_another_site_cannot_sign_a_user_in(
     client: httpx.AsyncClient, path: str, headers: dict[str, str]
 ) -> None:
     answer = await client.post(path, json=ALICE | {"login": "alice"}, headers=headers)
@@ -120,7 +120,7 @@ async def test_another_sites_page_cannot_sign_anybody_in(
     assert "set-cookie" not in answer.headers
 
 
-def test_too_many_attempts_say_when_to_come_back() -> None:
-    answer = problem(RateLimited(retry_after_s=30))
+def test_too_many_attempts_are_answered_with_retry_after() -> None:
+    answer = error_response(RateLimited(retry_after_s=30))
     assert answer.status_code == 429
     assert answer.headers["retry-after"] == "30"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -13,9 +14,11 @@ from chatbill.application.administration.admin_action import AdminAction
 from chatbill.application.administration.list_keys_of_user import KeyRecord
 from chatbill.application.administration.revoke_keys import RevokedKey, WhichKeys
 from chatbill.container import Container
-from chatbill.domain.accounts.api_keys import MAX_ID_CHARS, PREFIX, ApiKey
+from chatbill.domain.accounts.api_keys import PREFIX
 from chatbill.domain.shared.ids import ApiKeyId
 from chatbill.entrypoints.cli.wiring import run, settings_from
+from chatbill.entrypoints.web.api_keys import ApiKeyView, beginning_of
+from chatbill.entrypoints.web.parameters import could_be_id
 from chatbill.entrypoints.web.texts import credits_text
 
 _as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object a key, for machines.")
@@ -42,7 +45,7 @@ def list_(user: str, *, with_revoked: bool, as_json: bool) -> None:
         return
     for record in shown:
         click.secho(f"{record.state.key.name}  ", bold=True, nl=False)
-        click.echo(f"{_beginning(record.state.key)}…\n    {_words(record)}")
+        click.echo(f"{beginning_of(record.state.key)}…\n    {_words(record)}")
     if not shown:
         click.echo(f"All API keys of {user} are revoked; --all lists them." if found else f"{user} has no API keys.")
 
@@ -78,7 +81,7 @@ def _tell_revoked(revoked: Sequence[RevokedKey], *, as_json: bool) -> None:
             click.echo(json.dumps(facts))
         else:
             how = "was revoked before" if each.was_revoked else "is revoked"
-            click.echo(f"{each.key.name} of {each.owner} {how}: {_beginning(each.key)}…")
+            click.echo(f"{each.key.name} of {each.owner} {how}: {beginning_of(each.key)}…")
     if not revoked and not as_json:
         click.echo("There was no key to revoke.")
 
@@ -86,31 +89,16 @@ def _tell_revoked(revoked: Sequence[RevokedKey], *, as_json: bool) -> None:
 def _id_in(text: str) -> ApiKeyId:
     """The id in what people know of a key."""
     id_ = text.removeprefix(PREFIX).partition("_")[0] if text.startswith(PREFIX) else text
-    if not 0 < len(id_) <= MAX_ID_CHARS or not id_.isprintable():
+    if not could_be_id(id_):
         raise click.BadParameter(f"a key begins with {PREFIX}, an id, and an underscore")
     return ApiKeyId(id_)
 
 
-def _beginning(key: ApiKey) -> str:
-    return f"{PREFIX}{key.id}_"
-
-
 def _figures(record: KeyRecord) -> dict[str, Any]:
     key = record.state.key
-    return {
-        "id": key.id,
-        "name": key.name,
-        "starts_with": _beginning(key),
-        "active": record.state.is_live,
-        "monthly_cap": key.monthly_cap,
-        "used_this_month": record.state.used_this_month,
-        "created_at": _moment(key.created_at),
-        "expires_at": _moment(key.expires_at),
-        "last_used_at": _moment(key.last_used_at),
-        "revoked_at": _moment(key.revoked_at),
-        "revoked_by": record.revoked_by,
-        "revoked_why": key.revoked_why,
-    }
+    figures = asdict(ApiKeyView.of(record.state))
+    figures |= {"revoked_at": key.revoked_at, "revoked_by": record.revoked_by, "revoked_why": key.revoked_why}
+    return {name: _moment(value) if isinstance(value, datetime) else value for name, value in figures.items()}
 
 
 def _words(record: KeyRecord) -> str:
@@ -133,5 +121,5 @@ def _minute(at: datetime) -> str:
     return f"{at:%Y-%m-%d %H:%M} UTC"
 
 
-def _moment(at: datetime | None) -> str | None:
-    return at.isoformat().replace("+00:00", "Z") if at else None
+def _moment(at: datetime) -> str:
+    return at.isoformat().replace("+00:00", "Z")

@@ -1,4 +1,4 @@
-"""`chatbill`: every command, and how each says what went wrong."""
+"""The `chatbill` command: its subcommands, and the output of errors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from chatbill.entrypoints.cli.db import db
 from chatbill.entrypoints.cli.keys import keys
 from chatbill.entrypoints.cli.ledger import ledger
 from chatbill.entrypoints.cli.models import models
-from chatbill.entrypoints.cli.serve import serve
+from chatbill.entrypoints.cli.serve import CreateService, serve
 from chatbill.entrypoints.web.texts import render
 
 
@@ -27,10 +27,10 @@ for command in (serve, models, admin, keys, ledger, db):
     chatbill.add_command(command)
 
 
-def main() -> None:
-    """Run the command line. What chatbill raises on purpose is told in words, without a traceback, with exit code 1."""
+def main(create_service: CreateService) -> None:
+    """Run the command line. An error of chatbill's own is printed without a traceback, with exit code 1."""
     try:
-        chatbill()
+        chatbill(obj=create_service)
     except ChatbillError as error:
         click.echo(f"chatbill: {render(error.description)}", err=True)
         sys.exit(1)

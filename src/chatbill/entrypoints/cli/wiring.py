@@ -1,4 +1,4 @@
-"""What every command begins with: settings, logs, a container, and a store that is closed at the end."""
+"""Gives commands their settings, logs, and a container whose store is closed at the end."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _log = structlog.get_logger(__name__)
 
 
 def settings_from(**chosen: Any) -> Settings:
-    """The settings, with the command's own options over them, and logs set up as they say.
+    """Return the settings with the options of the command applied, and set up logging.
 
-    Raises `SettingsError` with words for the operator.
+    Raises `SettingsError` with a message for the operator.
     """
     settings = load_settings(os.environ, **chosen)
     set_up_logs(log_format=settings.log_format, log_level=settings.log_level)
@@ -32,20 +32,20 @@ def settings_from(**chosen: Any) -> Settings:
 
 
 def run(settings: Settings, work: Callable[[Container], Awaitable[T]], *, upgrade: bool = True) -> T:
-    """Do the work with a container and close what was opened; see `opened`."""
+    """Run the work with a container, and close the container at the end; see `open_container`."""
 
     async def main() -> T:
-        async with opened(settings, upgrade=upgrade) as container:
+        async with open_container(settings, upgrade=upgrade) as container:
             return await work(container)
 
     return asyncio.run(main())
 
 
 @asynccontextmanager
-async def opened(settings: Settings, *, upgrade: bool = True) -> AsyncIterator[Container]:
-    """A container on an up-to-date database; the store is closed at the end.
+async def open_container(settings: Settings, *, upgrade: bool = True) -> AsyncIterator[Container]:
+    """Return a container on an up-to-date database, and close its store at the end.
 
-    Where `upgrade` is False, a database that is not there or not up to date is refused and left as it is.
+    If `upgrade` is False, a database that is missing or not up to date is refused and left unchanged.
     """
     container = Container(settings=settings)
     schema = container.schema()

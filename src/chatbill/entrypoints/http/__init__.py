@@ -1,6 +1,6 @@
-"""The API over HTTP: accounts, chat, billing and health, as JSON and server-sent events."""
+"""The HTTP API: JSON and server-sent events."""
 
 from chatbill.entrypoints.http.app import create_app
-from chatbill.entrypoints.http.config import HttpConfig
+from chatbill.entrypoints.http.shared.config import HttpConfig
 
 __all__ = ["HttpConfig", "create_app"]

@@ -1,41 +1,42 @@
-"""The HTTP application: every path of the API over the use cases it is given."""
+"""Makes the ASGI application of the HTTP API from the use cases."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from litestar import Litestar, Router
+from litestar import Litestar, Request, Response, Router
 from litestar.config.cors import CORSConfig
 from litestar.di import Provide
 from litestar.plugins.pydantic import PydanticPlugin
 from litestar.types import ControllerRouterHandler, LifeSpanReceive, LifeSpanScope, LifeSpanSend, Receive, Scope, Send
 
 from chatbill.application.assembly import UseCases
-from chatbill.entrypoints.http.authentication import bearer_guard, provide_principal
-from chatbill.entrypoints.http.bodies import JsonRequest
-from chatbill.entrypoints.http.config import HttpConfig
-from chatbill.entrypoints.http.controllers.accounts import AccountController
-from chatbill.entrypoints.http.controllers.admin import AdminController
-from chatbill.entrypoints.http.controllers.api_keys import ApiKeyController
-from chatbill.entrypoints.http.controllers.billing import BillingController
-from chatbill.entrypoints.http.controllers.chat import ChatController
-from chatbill.entrypoints.http.controllers.conversations import ConversationController
-from chatbill.entrypoints.http.controllers.health import HealthController
-from chatbill.entrypoints.http.controllers.root import read_root
-from chatbill.entrypoints.http.controllers.sign_in import SignInController
+from chatbill.entrypoints.http.accounts.api_keys import ApiKeyController
+from chatbill.entrypoints.http.accounts.controller import AccountController
+from chatbill.entrypoints.http.accounts.sign_in import SignInController
+from chatbill.entrypoints.http.administration.controller import AdminController
+from chatbill.entrypoints.http.billing.controller import BillingController
+from chatbill.entrypoints.http.chat.controller import ChatController
+from chatbill.entrypoints.http.chat.conversations import ConversationController
 from chatbill.entrypoints.http.documentation.openapi import NEEDS_BEARER, openapi_config
+from chatbill.entrypoints.http.health.controller import HealthController, read_root
 from chatbill.entrypoints.http.openai.controller import OpenAIController
+from chatbill.entrypoints.http.openai.errors import OPENAI_ERRORS
 from chatbill.entrypoints.http.openai.views import BALANCE_HEADER, CACHED_HEADER, CHARGED_HEADER
+from chatbill.entrypoints.http.shared.authentication import bearer_guard, provide_principal
+from chatbill.entrypoints.http.shared.config import HttpConfig
+from chatbill.entrypoints.http.shared.requests import JsonRequest
 from chatbill.entrypoints.web.addresses import ClientAddresses
 from chatbill.entrypoints.web.envelope import Envelope
-from chatbill.entrypoints.web.problems import answer_with_problem
+from chatbill.entrypoints.web.problems import PROBLEM_DETAILS, ErrorFormat
 
 CORS_EXPOSED = ["Retry-After", BALANCE_HEADER, CACHED_HEADER, CHARGED_HEADER, "X-Request-Id"]
 CORS_MAX_AGE_S = 600
 
 
 class HttpApp(Litestar):
-    """Litestar inside its envelope, which sees what the framework's own middleware does not: 404s and broken routes."""
+    """Litestar inside the envelope, which also wraps the errors of the router, such as 404."""
 
     async def __call__(
         self,
@@ -43,18 +44,19 @@ class HttpApp(Litestar):
         receive: Receive | LifeSpanReceive,
         send: Send | LifeSpanSend,
     ) -> None:
-        """Answer a request, or start and stop."""
+        """Answer a request, or handle the start and the stop of the server."""
         if scope["type"] == "lifespan":
             await super().__call__(scope, receive, send)
         else:
-            await Envelope(super().__call__)(scope, receive, send)  # type: ignore[arg-type]
+            envelope = Envelope(super().__call__, errors=_error_format(scope), quiet_paths=(HealthController.path,))
+            await envelope(scope, receive, send)  # type: ignore[arg-type]
 
 
 def create_app(use_cases: UseCases, config: HttpConfig | None = None) -> Litestar:
-    """The API as an ASGI application.
+    """Return the API as an ASGI application.
 
-    It starts and stops nothing: whoever made the use cases makes the models ready before, drains the replies and
-    closes the store after. Raises `ValueError` for a trusted proxy that is no address.
+    It starts and stops nothing: the caller loads the models before, and drains the replies and closes the store after.
+    Raises `ValueError` for a trusted proxy that is no address.
     """
     config = config or HttpConfig()
     addresses = ClientAddresses.behind(config.trusted_proxies)
@@ -75,17 +77,28 @@ def create_app(use_cases: UseCases, config: HttpConfig | None = None) -> Litesta
             "config": Provide(provide_config, sync_to_thread=False),
             "client_address": Provide(provide_client_address, sync_to_thread=False),
         },
-        exception_handlers={Exception: answer_with_problem},
+        exception_handlers={Exception: _answer_error},
         request_class=JsonRequest,
         request_max_body_size=config.max_body_bytes,
         cors_config=_cors(config.cors_origins),
         openapi_config=openapi_config() if config.serve_docs else None,
-        # Without this, models are told to convert what looks like a number, whatever they say of themselves.
+        # Otherwise the plugin converts strings to numbers, even in models that are strict.
         plugins=[PydanticPlugin(validate_strict=True)],
         logging_config=None,
         debug=False,
         pdb_on_exception=False,
     )
+
+
+def _answer_error(request: Request[Any, Any, Any], error: Exception) -> Response[dict[str, Any]]:
+    """Answer an error of a request that no controller with error handlers of its own has taken."""
+    return _error_format(request.scope).answer(request, error)
+
+
+def _error_format(scope: Scope) -> ErrorFormat:
+    """Return the format of the controller that has the addresses around the path of a request."""
+    is_openai = f"{scope['path']}/".startswith(f"{OpenAIController.path}/")
+    return OPENAI_ERRORS if is_openai else PROBLEM_DETAILS
 
 
 def _routes(use_cases: UseCases, config: HttpConfig) -> Sequence[ControllerRouterHandler]:
@@ -104,8 +117,8 @@ def _routes(use_cases: UseCases, config: HttpConfig) -> Sequence[ControllerRoute
         dependencies={"principal": Provide(provide_principal, sync_to_thread=False)},
         security=[NEEDS_BEARER],
     )
-    for_all: list[ControllerRouterHandler] = [SignInController, HealthController]
-    return [*for_all, for_principals, *([read_root] if config.serve_root else [])]
+    open_to_all: list[ControllerRouterHandler] = [SignInController, HealthController]
+    return [*open_to_all, for_principals, *([read_root] if config.serve_root else [])]
 
 
 def _cors(origins: tuple[str, ...]) -> CORSConfig | None:
@@ -114,8 +127,8 @@ def _cors(origins: tuple[str, ...]) -> CORSConfig | None:
     return CORSConfig(
         allow_origins=list(origins),
         allow_methods=["GET", "POST", "PATCH", "DELETE"],
-        # Clients bring headers of their own, OpenAI's a dozen. Each that a page asks for is allowed by its name: to
-        # browsers, "*" alone would not be the one that signs in.
+        # Clients send headers of their own, OpenAI's a dozen. The framework allows each requested header by its name,
+        # because browsers do not apply "*" to the header Authorization.
         allow_headers=["*"],
         expose_headers=CORS_EXPOSED,
         allow_credentials=False,

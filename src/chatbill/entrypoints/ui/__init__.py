@@ -1,4 +1,4 @@
-"""The web app: sign-in and registration as plain pages, the chat as a Gradio page over the same use cases."""
+"""The web page: plain pages for sign-in and registration, and a Gradio page for the chat."""
 
 from chatbill.entrypoints.ui.app import create_web, end_streams
 from chatbill.entrypoints.ui.config import WebConfig

@@ -1,4 +1,4 @@
-"""One ASGI app: the web app at /ui, its session at /web, and the HTTP API behind them."""
+"""Makes one ASGI application of the page at /ui, its session at /web, and the HTTP API."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from starlette.types import ASGIApp
 
 from chatbill.application.accounts.sign_in import TokenLifetimes
 from chatbill.application.assembly import UseCases
+from chatbill.entrypoints.ui.access import AccessMiddleware
 from chatbill.entrypoints.ui.config import WebConfig
 from chatbill.entrypoints.ui.envelope import WebEnvelope
-from chatbill.entrypoints.ui.front_door import FrontDoor
 from chatbill.entrypoints.ui.keys import key_routes
 from chatbill.entrypoints.ui.page import build_page
 from chatbill.entrypoints.ui.pages import mount_assets
@@ -26,18 +26,18 @@ UI_PATH = "/ui"
 
 
 def create_web(use_cases: UseCases, api: ASGIApp | None = None, config: WebConfig | None = None) -> FastAPI:
-    """The web app, with `api` mounted at the root when there is one.
+    """Return the web page, with `api` mounted at the root if there is one.
 
-    The lifespan of `api` is not run: whoever serves this app does that.
+    The caller runs the lifespan of `api`.
     """
     config = config or WebConfig()
     outer = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
-    outer.add_middleware(FrontDoor, use_cases=use_cases, config=config)
+    outer.add_middleware(AccessMiddleware, use_cases=use_cases, config=config)
     outer.add_middleware(WebEnvelope)
-    outer.add_api_route("/", _to_the_page, methods=["GET", "HEAD"])
-    outer.add_api_route(UI_PATH, _to_the_page, methods=["GET", "HEAD"])
+    outer.add_api_route("/", _redirect_to_page, methods=["GET", "HEAD"])
+    outer.add_api_route(UI_PATH, _redirect_to_page, methods=["GET", "HEAD"])
     mount_assets(outer)
-    # One token is good for the whole session, so that tabs never compete for a refresh token; the store can end it.
+    # One token is valid for the whole session, so that tabs do not compete for a refresh token; sign-out ends it.
     lifetimes = TokenLifetimes(access_s=config.session_s, refresh_s=config.session_s)
     session_routes(outer, use_cases, replace(use_cases.accounts.sign_in, lifetimes=lifetimes))
     key_routes(outer, use_cases)
@@ -61,15 +61,15 @@ def create_web(use_cases: UseCases, api: ASGIApp | None = None, config: WebConfi
 
 
 def end_streams(web: FastAPI) -> None:
-    """End the connections by which open pages are kept alive, so that a server need not wait for them to be closed.
+    """Close the event streams of open pages, so that a server that stops does not wait for them.
 
-    Call it on the event loop when the server is to stop. Replies that are being written are left alone.
+    Call it on the event loop. Replies that are being written go on.
     """
     for route in web.routes:
         if isinstance(route, Mount) and isinstance(route.app, GradioApp):
             route.app.stop_event.set()
 
 
-async def _to_the_page() -> RedirectResponse:
-    """The page's address ends with a slash: what it loads is relative to that."""
+async def _redirect_to_page() -> RedirectResponse:
+    """Redirect to the page. Its address ends with a slash, because the addresses of its files are relative."""
     return RedirectResponse(f"{UI_PATH}/", status_code=307)

@@ -1,4 +1,4 @@
-"""Events gathered for a moment, so that a fast reply does not redraw the page for every token."""
+"""Gathers events into batches, so that a fast reply does not redraw the page for every token."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ T = TypeVar("T")
 
 
 async def batches(events: AsyncIterator[T], *, gather_s: float, idle_s: float) -> AsyncGenerator[list[T], None]:
-    """Lists of events, each gathered for `gather_s` seconds from its first; empty after `idle_s` without any.
+    """Yield lists of events, each gathered for `gather_s` seconds from its first event.
 
-    The empty ones are where a consumer that nobody needs any more can be ended, however slow the events are.
+    After `idle_s` seconds without an event, an empty list is yielded, so that the consumer can be cancelled there.
     """
     loop = asyncio.get_running_loop()
     coming: asyncio.Future[T | None] | None = None

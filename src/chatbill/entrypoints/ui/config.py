@@ -1,4 +1,4 @@
-"""What the web app can be told from outside."""
+"""The configuration of the web page."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebConfig:
-    """How the web app runs.
+    """The configuration of the web page.
 
     A sign-in in the browser lasts `session_s` seconds. At most `max_running` handlers run at once, a streamed reply
     being one of them, and at most `max_waiting` wait for a place. `payment_note` is shown where credits are bought,

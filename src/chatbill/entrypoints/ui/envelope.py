@@ -1,4 +1,4 @@
-"""What people ask of the web app gets a request id and a line in the log, as a request to the API does."""
+"""Gives requests to the page a request id and a line in the log, as requests to the API have."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ ACTIONS = ("/web/session", "/web/registration", "/web/api-keys", "/ui/gradio_api
 
 
 class WebEnvelope:
-    """ASGI middleware that wraps pages and actions. The API has an envelope of its own; assets need none."""
+    """ASGI middleware that wraps pages and actions. The API has its own envelope; assets need none."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
         self._wrapped: Any = Envelope(cast("Any", app))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Wrap what a person asked for; pass on the rest."""
+        """Wrap requests for pages and actions, and pass on the others."""
         if scope["type"] == "http" and (scope["path"] in PAGES or scope["path"].startswith(ACTIONS)):
             await self._wrapped(scope, receive, send)
         else:

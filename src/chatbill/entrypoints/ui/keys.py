@@ -1,6 +1,6 @@
-"""The API keys of whoever is signed in, for the page's own script.
+"""Routes for the API keys of the user, called by the script of the page.
 
-They are no business of Gradio's: it keeps what a component shows in the server's memory, where no secret may stay.
+Gradio is not used here: it keeps the values of components in memory, where no secret may stay.
 """
 
 from __future__ import annotations
@@ -17,46 +17,46 @@ from chatbill.application.accounts.principal import Principal
 from chatbill.application.assembly import UseCases
 from chatbill.domain.shared.errors import ChatbillError, InvalidRequest, NotFound
 from chatbill.domain.shared.ids import ApiKeyId
-from chatbill.entrypoints.http.parameters import could_be_id
-from chatbill.entrypoints.http.views.api_keys import ApiKeyView, IssuedKeyView
-from chatbill.entrypoints.ui.session import problem, text_fields, token_of
+from chatbill.entrypoints.ui.session import error_response, text_fields, token_of
 from chatbill.entrypoints.ui.view import first_model
+from chatbill.entrypoints.web.api_keys import ApiKeyView, IssuedKeyView
+from chatbill.entrypoints.web.parameters import could_be_id
 
 PATH = "/web/api-keys"
 MAX_CAP_DIGITS = 18
 
 
 def key_routes(app: FastAPI, use_cases: UseCases) -> None:
-    """Add the routes. Each acts for the person of the cookie, and answers errors as the forms read them."""
+    """Add the routes. Each acts for the user of the cookie, and answers errors in the format of the forms."""
 
-    async def person(request: Request) -> Principal:
+    async def authenticated(request: Request) -> Principal:
         return await use_cases.accounts.authenticate(token_of(request.scope))
 
     async def show(request: Request) -> Response:
         try:
-            states = await use_cases.accounts.list_api_keys(await person(request))
+            states = await use_cases.accounts.list_api_keys(await authenticated(request))
         except ChatbillError as error:
-            return problem(error)
+            return error_response(error)
         keys = [ApiKeyView.of(state) for state in states]
         return JSONResponse(jsonable_encoder({"keys": keys, "model": first_model(use_cases.chat.list_models())}))
 
     async def make(request: Request) -> Response:
         try:
-            principal = await person(request)
+            principal = await authenticated(request)
             name, cap = await text_fields(request, "name", "monthly_cap")
             issued = await use_cases.accounts.create_api_key(principal, NewApiKey(name=name, monthly_cap=cap_of(cap)))
         except ChatbillError as error:
-            return problem(error)
+            return error_response(error)
         return JSONResponse(jsonable_encoder(IssuedKeyView.issued(issued)), HTTPStatus.CREATED)
 
     async def revoke(request: Request, key_id: str) -> Response:
         try:
-            principal = await person(request)
+            principal = await authenticated(request)
             if not could_be_id(key_id):
                 raise NotFound("api_key")
             await use_cases.accounts.revoke_api_key(principal, ApiKeyId(key_id))
         except ChatbillError as error:
-            return problem(error)
+            return error_response(error)
         return Response(status_code=HTTPStatus.NO_CONTENT)
 
     app.add_api_route(PATH, show, methods=["GET"])
@@ -65,11 +65,11 @@ def key_routes(app: FastAPI, use_cases: UseCases) -> None:
 
 
 def cap_of(text: str) -> int | None:
-    """A monthly cap as typed, in credits; nothing is no cap. Raises `InvalidRequest`."""
+    """Return the monthly cap that was typed, in credits; None for empty text. Raises `InvalidRequest`."""
     digits = text.strip()
     if not digits:
         return None
-    # Ten thousand is typed in many ways; one that could mean something else must not become a cap.
+    # Only plain digits are accepted, because 10.000 and 10,000 mean different amounts in different countries.
     if not digits.isascii() or not digits.isdecimal() or len(digits) > MAX_CAP_DIGITS:
         raise InvalidRequest.of("monthly_cap", "not_plain_digits")
     return int(digits)

@@ -1,4 +1,4 @@
-"""The layout of the chat page, and which handler answers which event."""
+"""The layout of the chat page, and the handlers of its events."""
 
 from __future__ import annotations
 
@@ -14,37 +14,37 @@ from chatbill.application.assembly import UseCases
 from chatbill.entrypoints.ui.chat import Chat
 from chatbill.entrypoints.ui.config import WebConfig
 from chatbill.entrypoints.ui.shop import Shop
-from chatbill.entrypoints.ui.widgets import Shelf, Widgets
+from chatbill.entrypoints.ui.widgets import ShopWidgets, Widgets
 
 REFRESH_S = 5
 WATCH_S = 1
-# Formulas as models write them; a single dollar sign stays money.
+# The delimiters of formulas. A single dollar sign is not one, because it is used for money.
 FORMULAS: list[dict[str, str | bool]] = [
     {"left": "$$", "right": "$$", "display": True},
     {"left": r"\[", "right": r"\]", "display": True},
     {"left": r"\(", "right": r"\)", "display": False},
 ]
 EMPTY = "### What would you like to know?\nPick a model, write a message. Its price is charged when the reply is there."
-# Asked in the browser: "no" sends no conversation, and nothing is deleted.
+# Asked in the browser. "No" sends None as the conversation, and nothing is deleted.
 CONFIRM = "(id) => id && confirm('Delete this conversation? What was said in it is erased for ever.') ? id : null"
 BRAND = (
     '<button id="cb-menu" type="button" aria-expanded="false" aria-controls="cb-side">Chats</button>'
     '<span class="cb-brand">{title}</span>'
 )
-# Where there is a keyboard; elsewhere half the screen would become one.
+# Only with a mouse: on a touch screen the focus would open the keyboard over half the page.
 FOCUS = "() => matchMedia('(pointer: fine)').matches && document.querySelector('#cb-box textarea')?.focus()"
 SIGN_OUT = "() => chatbill.signOut()"
 SHOW_KEYS = "() => chatbill.showKeys()"
 
 
 def build_page(use_cases: UseCases, config: WebConfig) -> gr.Blocks:
-    """The page for those who are signed in. It holds nobody's data until its `load` event has found out who asks."""
+    """Return the page for signed-in users. It holds no data of a user until its `load` event has authenticated one."""
     blocks = gr.Blocks(title=config.title, analytics_enabled=False, fill_height=True, fill_width=True)
     with blocks:
         widgets = _layout(config)
         _wire_chat(blocks, widgets, Chat(use_cases, widgets))
         _wire_shop(widgets, Shop(use_cases, widgets, config))
-    # Gradio's own statistics cost a table of numbers for every event, and nothing here reads them.
+    # Gradio computes statistics for every event, which are not used here.
     os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", str(sys.maxsize))
     os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "1")
     blocks.max_threads = config.max_running
@@ -119,19 +119,19 @@ def _chat() -> gr.Chatbot:
     )
 
 
-def _shop() -> Shelf:
+def _shop() -> ShopWidgets:
     with gr.Column(visible=False, elem_id="cb-shop") as panel:
         packages = gr.Radio([], label="Add credits", elem_id="cb-packages")
-        words = gr.Markdown("", elem_id="cb-shop-words")
+        text = gr.Markdown("", elem_id="cb-shop-words")
         with gr.Row(elem_id="cb-shop-buttons"):
             choose = gr.Button("Continue", variant="primary", size="sm")
             confirm = gr.Button("Confirm", variant="primary", size="sm", visible=False)
             back = gr.Button("Back", size="sm", visible=False)
             close = gr.Button("Close", size="sm")
-    return Shelf(
+    return ShopWidgets(
         panel=panel,
         packages=packages,
-        words=words,
+        text=text,
         choose=choose,
         confirm=confirm,
         back=back,
@@ -155,11 +155,11 @@ def _wire_chat(blocks: gr.Blocks, widgets: Widgets, chat: Chat) -> None:
 
 
 def _wire_shop(widgets: Widgets, shop: Shop) -> None:
-    shelf = widgets.shop
-    _on(widgets, [widgets.add_credits.click, shelf.back.click], shop.open)
-    _on(widgets, [shelf.choose.click], shop.choose, [shelf.packages])
-    _on(widgets, [shelf.confirm.click], shop.confirm, [shelf.order])
-    _on(widgets, [shelf.close.click], shop.close)
+    w = widgets.shop
+    _on(widgets, [widgets.add_credits.click, w.back.click], shop.open)
+    _on(widgets, [w.choose.click], shop.choose, [w.packages])
+    _on(widgets, [w.confirm.click], shop.confirm, [w.order])
+    _on(widgets, [w.close.click], shop.close)
 
 
 def _on(
@@ -169,7 +169,7 @@ def _on(
     inputs: list[Any] | None = None,
     js: str | None = None,
 ) -> Any:
-    """Answer each of these events by this handler, once at a time in one browser tab."""
+    """Handle these events with a handler, one at a time in each browser tab."""
     return gr.on(
         triggers,
         handler,

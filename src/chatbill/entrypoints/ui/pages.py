@@ -1,4 +1,4 @@
-"""The pages around Gradio's: the sign-in page, the frame of the chat page, and the files both load."""
+"""The sign-in page, the frame of the chat page, and the files that both load."""
 
 from __future__ import annotations
 
@@ -30,25 +30,25 @@ TYPES = {
 }
 CHAT_FILES = ("base.css", "forms.css", "chat.css", "keys.css", "forms.js", "chat.js", "keys.js")
 YEAR_S = 365 * 24 * 3_600
-# Gradio's frame speaks of Gradio to link previews, and names a manifest at the root of the host.
+# Gradio's page describes Gradio to link previews, and names a manifest at the root of the host.
 _GRADIO_TAGS = re.compile(r'<meta\s+(?:property="og:|name="twitter:)[^>]*>|<link rel="manifest"[^>]*>', re.DOTALL)
 _NO_STORE = {"Cache-Control": "no-store"}
 
 
 @cache
 def asset(name: str) -> str:
-    """The text of a file that comes with this package."""
+    """Return the text of a file of this package."""
     return (resources.files(__package__) / "assets" / name).read_text("utf-8")
 
 
 @cache
 def address_of(name: str) -> str:
-    """Where a browser finds a file; a changed file has another address, so it may be kept for ever."""
+    """Return the address of a file. A changed file has another address, so browsers may cache it for ever."""
     return f"/web/assets/{name}?v={hashlib.sha256(asset(name).encode()).hexdigest()[:12]}"
 
 
 def mount_assets(app: FastAPI) -> None:
-    """Serve the files of both pages."""
+    """Add the route that serves the files of both pages."""
 
     async def file(name: str) -> Response:
         if name not in TYPES:
@@ -60,7 +60,7 @@ def mount_assets(app: FastAPI) -> None:
 
 
 def sign_in_page(register: Register, config: WebConfig) -> Response:
-    """Sign-in and registration."""
+    """Return the page for sign-in and registration."""
     gift = f"New accounts start with {credits_text(register.welcome_credits)}." if register.welcome_credits else ""
     page = Template(asset("sign_in.html")).substitute(
         title=escape(config.title),
@@ -72,7 +72,7 @@ def sign_in_page(register: Register, config: WebConfig) -> Response:
 
 
 def chat_page(gradio_page: bytes, config: WebConfig) -> Response:
-    """Gradio's page, with this product's name, style and scripts and the panel of API keys, and kept by no cache."""
+    """Return Gradio's page with the name, style and scripts of chatbill and the panel of API keys. It is not cached."""
     page = _GRADIO_TAGS.sub("", gradio_page.decode())
     head = f"<title>{escape(config.title)}</title>{_head(*CHAT_FILES)}"
     page = page.replace("</head>", f"{head}</head>", 1).replace("</body>", f"{asset('keys.html')}</body>", 1)

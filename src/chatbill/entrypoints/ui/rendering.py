@@ -1,4 +1,4 @@
-"""Pure functions that put what the application says into words and messages of the chat."""
+"""Pure functions that render results of the use cases as texts and chat messages."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _IMAGE = re.compile(r"!\[")
 
 
 class ChatMessage(TypedDict):
-    """One bubble of the chat."""
+    """A message of the chat."""
 
     role: str
     content: str
@@ -38,22 +38,22 @@ Names = Mapping[ModelId, str]
 
 
 def money_text(money: Money) -> str:
-    """Such as "€4.50", or "4.50 CHF" where the currency has no sign here."""
+    """Return text such as "€4.50", or "4.50 CHF" for a currency without a symbol."""
     symbol = SYMBOLS.get(money.currency)
     return f"{symbol}{money.amount:,.2f}" if symbol else f"{money.amount:,.2f} {money.currency}"
 
 
 def duration_text(milliseconds: int) -> str:
-    """Such as "0.4 s", "12.5 s", "2 min 5 s"."""
+    """Return text such as "0.4 s", "12.5 s" or "2 min 5 s"."""
     seconds = milliseconds / 1_000
-    if seconds < 99.95:  # noqa: PLR2004 - where one decimal would round to 100.0
+    if seconds < 99.95:  # noqa: PLR2004 - above it, one decimal would round to 100.0
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest} s"
 
 
 def price_text(price: Price) -> str:
-    """Such as "1 credit", with the token parts where there are any."""
+    """Return text such as "1 credit", with the token parts of the price."""
     parts = [credits_text(price.per_reply)] if price.per_reply else []
     if price.per_1k_prompt_tokens:
         parts.append(f"{price.per_1k_prompt_tokens:,} per 1,000 tokens read")
@@ -63,58 +63,58 @@ def price_text(price: Price) -> str:
 
 
 def model_label(offer: ModelOffer) -> str:
-    """Such as "Demo mini · 1 credit", and why where it cannot answer now."""
+    """Return text such as "Demo mini · 1 credit", and why the model is not available."""
     label = f"{offer.model.name} · {price_text(offer.model.price)}"
     return label if offer.available else f"{label} — not available: {offer.status.reason}"
 
 
 def conversation_choices(conversations: Iterable[Conversation]) -> list[tuple[str, str]]:
-    """Title and id of each."""
+    """Return the title and the id of each conversation."""
     return [(conversation.title, conversation.id) for conversation in conversations]
 
 
 def identity(account: Account) -> str:
-    """The person's name and balance, for the head of the page."""
+    """Return the HTML of the user's name and balance, for the head of the page."""
     return (
         f'<span class="cb-name">{escape(account.username)}</span>'
         f'<span class="cb-balance" role="status" aria-label="Balance">{credits_text(account.balance)}</span>'
     )
 
 
-def person_said(text: str) -> ChatMessage:
-    """The person's words exactly as typed: no Markdown, no HTML, no formulas."""
-    return {"role": "user", "content": f'<pre class="cb-said">{literally(text)}</pre>'}
+def user_message(text: str) -> ChatMessage:
+    """Return the message exactly as the user typed it, without Markdown, HTML or formulas."""
+    return {"role": "user", "content": f'<pre class="cb-said">{escape_markdown(text)}</pre>'}
 
 
-def literally(text: str) -> str:
-    """Text for HTML inside Markdown, in which no character means anything but itself."""
+def escape_markdown(text: str) -> str:
+    """Escape text for HTML inside Markdown, so that every character is shown as it is."""
     return "".join(char if char.isalnum() or char == " " else f"&#{ord(char)};" for char in text)
 
 
-def said(text: str) -> ChatMessage:
-    """What the model wrote, as Markdown without HTML or images, which the page cleans once more."""
-    return {"role": "assistant", "content": inert(text)}
+def model_message(text: str) -> ChatMessage:
+    """Return the reply as Markdown without HTML and images. The page sanitizes it once more."""
+    return {"role": "assistant", "content": without_html(text)}
 
 
-def inert(markdown: str) -> str:
-    """Markdown that loads nothing: outside code, tags are shown as typed and images become links."""
+def without_html(markdown: str) -> str:
+    """Return Markdown that loads nothing: outside code, tags are shown as text and images become links."""
     parts = _CODE.split(markdown)
-    # Odd parts are code, which the page shows as it is.
+    # The parts with odd numbers are code, which the page shows unchanged.
     return "".join(part if index % 2 else _IMAGE.sub("[", _TAG.sub("&lt;", part)) for index, part in enumerate(parts))
 
 
-def aside(text: str) -> ChatMessage:
-    """Small print under a reply. It is a message of its own, so that no Markdown of the reply can swallow it."""
-    return {"role": "assistant", "content": f'<small class="cb-aside">{literally(text)}</small>'}
+def note(text: str) -> ChatMessage:
+    """Return a note under a reply. It is a message of its own, so that Markdown of the reply cannot hide it."""
+    return {"role": "assistant", "content": f'<small class="cb-aside">{escape_markdown(text)}</small>'}
 
 
-def problem(text: str) -> ChatMessage:
-    """ServerError, in words, where the reply would be."""
-    return {"role": "assistant", "content": f'<div class="cb-problem" role="alert">{literally(text)}</div>'}
+def error_message(text: str) -> ChatMessage:
+    """Return an error, shown in the place of a reply."""
+    return {"role": "assistant", "content": f'<div class="cb-problem" role="alert">{escape_markdown(text)}</div>'}
 
 
-def refusal_text(error: ChatbillError) -> str:
-    """Why a message was not taken, and what to do."""
+def error_text(error: ChatbillError) -> str:
+    """Return why a message was not accepted, and what to do."""
     if isinstance(error, InsufficientCredits):
         return (
             f"Not enough credits: this reply needs {credits_text(error.required)} and you have "
@@ -125,8 +125,8 @@ def refusal_text(error: ChatbillError) -> str:
     return render(error.description)
 
 
-def small_print(interaction: Interaction, names: Names) -> str:
-    """Such as "Demo mini · 1 credit · 1.2 s", whether it was stopped, and whether it was kept from before."""
+def reply_summary(interaction: Interaction, names: Names) -> str:
+    """Return text such as "Demo mini · 1 credit · 1.2 s", and whether the reply was stopped or cached."""
     name = names.get(interaction.model, interaction.model)
     parts = [name, credits_text(interaction.credits_charged)]
     if interaction.processing_time_ms is not None:
@@ -138,41 +138,41 @@ def small_print(interaction: Interaction, names: Names) -> str:
     return " · ".join(parts)
 
 
-def being_written(text: str, model: ModelId, names: Names) -> list[ChatMessage]:
-    """A reply so far."""
-    messages = [said(text)] if text else []
-    return [*messages, aside(f"{names.get(model, model)} · {WRITING}")]
+def partial_reply(text: str, model: ModelId, names: Names) -> list[ChatMessage]:
+    """Return a reply that is being written."""
+    messages = [model_message(text)] if text else []
+    return [*messages, note(f"{names.get(model, model)} · {WRITING}")]
 
 
-def answer(interaction: Interaction, names: Names, *, trouble: str | None = None) -> list[ChatMessage]:
-    """What came back for one request: the reply, trouble if there was any, and the small print.
+def reply_messages(interaction: Interaction, names: Names, *, failure: str | None = None) -> list[ChatMessage]:
+    """Return the messages of a reply: its text, its error and its summary.
 
-    `trouble` is what went wrong with a request whose end could not be recorded.
+    `failure` is the error of a reply whose end could not be recorded.
     """
-    if interaction.is_running and trouble:
-        return [problem(trouble)]
+    if interaction.is_running and failure:
+        return [error_message(failure)]
     if interaction.is_running:
-        return being_written(interaction.reply, interaction.model, names)
-    messages = [said(interaction.reply)] if interaction.reply else []
+        return partial_reply(interaction.reply, interaction.model, names)
+    messages = [model_message(interaction.reply)] if interaction.reply else []
     if interaction.outcome not in {Outcome.COMPLETED, Outcome.STOPPED}:
-        messages.append(problem(render(interaction.error_detail or REPLY_LOST)))
-    return [*messages, aside(small_print(interaction, names))]
+        messages.append(error_message(render(interaction.error_detail or REPLY_LOST)))
+    return [*messages, note(reply_summary(interaction, names))]
 
 
 def transcript(newest_first: Sequence[Interaction], names: Names) -> list[ChatMessage]:
-    """A whole conversation, oldest first."""
+    """Return the messages of a conversation, oldest first."""
     messages: list[ChatMessage] = []
     for interaction in reversed(newest_first):
-        messages += [person_said(interaction.prompt), *answer(interaction, names)]
+        messages += [user_message(interaction.prompt), *reply_messages(interaction, names)]
     return messages
 
 
 def package_label(package: Package) -> str:
-    """Such as "500 credits + 50 bonus · €4.50"."""
+    """Return text such as "500 credits + 50 bonus · €4.50"."""
     bonus = f" + {package.bonus:,} bonus" if package.bonus else ""
     return f"{credits_text(package.credits)}{bonus} · {money_text(package.price)}"
 
 
 def order_text(package: Package, note: str) -> str:
-    """What will be paid and received."""
+    """Return the price and the credits of a package, and a note."""
     return f"You pay **{money_text(package.price)}** and receive **{credits_text(package.total)}**. {note}".strip()

@@ -1,4 +1,4 @@
-"""The browser's session: a cookie that no script can read, and the routes that set and clear it."""
+"""The session of the browser: a cookie that scripts cannot read, and the routes that set and clear it."""
 
 from __future__ import annotations
 
@@ -40,19 +40,19 @@ STATUS: Mapping[type[ChatbillError], HTTPStatus] = {
 
 
 def token_of(scope: Scope) -> str:
-    """The access token that came in the cookie, or "" without one."""
+    """Return the access token of the cookie, or "" if there is none."""
     return HTTPConnection(scope).cookies.get(COOKIE, "")
 
 
 def session_routes(app: FastAPI, use_cases: UseCases, sign_in: SignIn) -> None:
-    """Add the routes. `sign_in` makes an access token that is good for the whole session."""
+    """Add the routes. `sign_in` makes an access token that is valid for the whole session."""
 
     async def start(request: Request) -> Response:
         try:
             login, password = await text_fields(request, "login", "password")
             signed_in = await sign_in(Credentials(login=login, password=password, address=_address(request)))
         except ChatbillError as error:
-            return problem(error)
+            return error_response(error)
         return _signed_in(request, signed_in)
 
     async def register(request: Request) -> Response:
@@ -63,11 +63,11 @@ def session_routes(app: FastAPI, use_cases: UseCases, sign_in: SignIn) -> None:
             account = await use_cases.accounts.register(wanted)
             signed_in = await sign_in(Credentials(login=account.username, password=password, address=address))
         except ChatbillError as error:
-            return problem(error)
+            return error_response(error)
         return _signed_in(request, signed_in)
 
     async def end(request: Request) -> Response:
-        # Where the session has ended already, the cookie goes all the same.
+        # The cookie is deleted even if the session has ended already.
         with suppress(Unauthenticated):
             await use_cases.accounts.sign_out(await use_cases.accounts.authenticate(token_of(request.scope)))
         response = Response(status_code=HTTPStatus.NO_CONTENT)
@@ -79,8 +79,8 @@ def session_routes(app: FastAPI, use_cases: UseCases, sign_in: SignIn) -> None:
     app.add_api_route("/web/registration", register, methods=["POST"])
 
 
-def problem(error: ChatbillError) -> Response:
-    """An error as the forms read it: words for the form, and words for each field."""
+def error_response(error: ChatbillError) -> Response:
+    """Return an error in the format of the forms, with a message for the form and one for each field."""
     status = next((status for kind, status in STATUS.items() if isinstance(error, kind)), HTTPStatus.BAD_GATEWAY)
     errors = error.errors if isinstance(error, InvalidRequest) else ()
     body = {
@@ -106,7 +106,7 @@ def _signed_in(request: Request, signed_in: SignedIn) -> Response:
 
 
 async def text_fields(request: Request, *fields: str) -> list[str]:
-    """These text fields of a JSON body, or `InvalidRequest`."""
+    """Return these text fields of a JSON body. Raises `InvalidRequest`."""
     try:
         body = json.loads(await request.body())
     except (ValueError, RecursionError):
@@ -117,7 +117,7 @@ async def text_fields(request: Request, *fields: str) -> list[str]:
 
 
 def _address(request: Request) -> str:
-    # Counted as the API counts, or a limit of one would be doubled by the other.
+    # Addresses are counted as in the API, so that both share one limit.
     return ClientAddresses().of(cast("Any", request.scope))
 
 

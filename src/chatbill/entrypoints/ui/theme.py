@@ -1,4 +1,4 @@
-"""The look that Gradio's own components take: system fonts, calm greys, one accent."""
+"""The theme of the page: system fonts, greys and one accent colour."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "Liberation Mono"
 
 
 def theme() -> gr.themes.Base:
-    """A theme that needs no font from any other host."""
+    """Return the theme. It loads no font from another host."""
     return gr.themes.Base(primary_hue="teal", neutral_hue="slate", radius_size="md", font=FONT, font_mono=MONO).set(
         body_background_fill="*neutral_50",
         body_background_fill_dark="*neutral_950",

@@ -1,4 +1,4 @@
-"""The parts of the chat page as they should look now, made from what the use cases say."""
+"""Reads the current state of the chat page from the use cases."""
 
 from __future__ import annotations
 
@@ -20,32 +20,32 @@ from chatbill.entrypoints.ui.session import COOKIE
 from chatbill.entrypoints.ui.widgets import Updates, Widgets
 from chatbill.entrypoints.web.texts import render
 
-EARLIER = f"Only the last {MAX_PAGE} messages are shown here."
+TRUNCATED = f"Only the last {MAX_PAGE} messages are shown here."
 
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """What was said in a conversation, and whether more of it is on its way."""
+    """The messages of a conversation, and whether a reply is being written."""
 
     messages: list[ChatMessage]
     is_being_written: bool = False
 
 
 def first_model(offers: Sequence[ModelOffer]) -> ModelId | None:
-    """The first model that can answer or, where none can, the first."""
-    able = [offer.model.id for offer in offers if offer.available] or [offer.model.id for offer in offers]
-    return able[0] if able else None
+    """Return the first available model, or the first model if none is available."""
+    available = [offer.model.id for offer in offers if offer.available] or [offer.model.id for offer in offers]
+    return available[0] if available else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """Reads for one request at a time; keeps nothing."""
+    """Makes updates of the page. It keeps no state between requests."""
 
     use_cases: UseCases
     widgets: Widgets
 
     async def principal(self, request: gr.Request) -> Principal:
-        """Whose cookie came with this event. The front door has asked too: this catches what ended since."""
+        """Return the user of the cookie. The middleware checked it before; the session may have ended since."""
         cookies = request.request.cookies if request.request else {}
         try:
             return await self.use_cases.accounts.authenticate(cookies.get(COOKIE, ""))
@@ -53,27 +53,27 @@ class View:
             raise gr.Error(render(error.description), print_exception=False) from error
 
     async def identity(self, principal: Principal) -> Updates:
-        """The name and the balance."""
+        """Return the name and the balance."""
         account = await self.use_cases.accounts.read_account(principal)
         return {self.widgets.identity: rendering.identity(account)}
 
     def models(self) -> Updates:
-        """The models as they stand now; looked at again soon while one of them cannot answer."""
+        """Return the models and their availability. The page asks again soon while one of them is not available."""
         offers = self.use_cases.chat.list_models()
         choices = [(rendering.model_label(offer), offer.model.id) for offer in offers]
         waiting = not all(offer.available for offer in offers)
         return {self.widgets.model: gr.update(choices=choices), self.widgets.ticker: gr.update(active=waiting)}
 
     def first_model(self) -> str | None:
-        """The model that is picked for somebody who has not picked one."""
+        """Return the model that is selected by default."""
         return first_model(self.use_cases.chat.list_models())
 
     def names(self) -> rendering.Names:
-        """What the models are called."""
+        """Return the names of the models by id."""
         return {offer.model.id: offer.model.name for offer in self.use_cases.chat.list_models()}
 
     async def conversations(self, principal: Principal, current: str | None) -> Updates:
-        """The list, the one used last first, with the current one marked."""
+        """Return the list of conversations, most recent first, with the current one selected."""
         page = await self.use_cases.chat.list_conversations(principal, limit=MAX_PAGE)
         choices = rendering.conversation_choices(page.items)
         known = current if any(current == conversation.id for conversation in page.items) else None
@@ -83,21 +83,23 @@ class View:
         }
 
     async def newest_conversation(self, principal: Principal) -> str | None:
-        """The conversation that was used last."""
+        """Return the id of the most recent conversation."""
         page = await self.use_cases.chat.list_conversations(principal, limit=1)
         return page.items[0].id if page.items else None
 
     async def transcript(self, principal: Principal, current: str | None) -> Transcript:
-        """What was said; raises `NotFound` for anybody else's conversation."""
+        """Return the messages of a conversation. Raises `NotFound` for a conversation of another user."""
         if current is None:
             return Transcript([])
         thread = await self.use_cases.chat.read_conversation(principal, ConversationId(current))
-        said = rendering.transcript(thread.page.items, self.names())
+        messages = rendering.transcript(thread.page.items, self.names())
         is_being_written = any(interaction.outcome is Outcome.RUNNING for interaction in thread.page.items)
-        return Transcript([rendering.aside(EARLIER), *said] if thread.page.next_cursor else said, is_being_written)
+        if thread.page.next_cursor:
+            messages = [rendering.note(TRUNCATED), *messages]
+        return Transcript(messages, is_being_written)
 
     def writing(self, *, stoppable: bool) -> Updates:
-        """A reply is on its way: nothing else is sent or opened here. Once accepted, it can be stopped."""
+        """Return the controls while a reply is written: the user can stop it once it is accepted, and nothing else."""
         w = self.widgets
         return {
             w.send: gr.update(visible=not stoppable, interactive=False),
@@ -109,7 +111,7 @@ class View:
         }
 
     def idle(self) -> Updates:
-        """Ready for the next message."""
+        """Return the controls for the next message."""
         w = self.widgets
         return {
             w.send: gr.update(visible=True, interactive=True),
@@ -121,7 +123,7 @@ class View:
 
     @staticmethod
     def merged(*parts: Updates) -> Updates:
-        """One answer from several; two that change the same component are put together."""
+        """Merge updates into one; two updates of the same component are combined."""
         merged: Updates = {}
         for part in parts:
             for component, update in part.items():

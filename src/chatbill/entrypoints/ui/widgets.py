@@ -1,4 +1,4 @@
-"""The components of the chat page, by name."""
+"""The components of the chat page."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 import gradio as gr
 
 Updates = dict[Any, Any]
-"""What a handler answers: a component and what becomes of it. Components that are not named stay as they are."""
+"""The answer of a handler: the new state of components. Components that are missing keep their state."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Widgets:
-    """Everything that handlers read or change."""
+    """The components that handlers read or change."""
 
     identity: gr.HTML
     add_credits: gr.Button
@@ -21,7 +21,7 @@ class Widgets:
     refresh: gr.Button
     ticker: gr.Timer
     watch: gr.Timer
-    shop: Shelf
+    shop: ShopWidgets
     new_chat: gr.Button
     conversations: gr.Radio
     delete: gr.Button
@@ -34,18 +34,18 @@ class Widgets:
 
     @property
     def all(self) -> list[Any]:
-        """Every component, which is what every handler may change."""
+        """Return every component, because every handler may change any."""
         own = [getattr(self, field.name) for field in fields(self) if field.name != "shop"]
         return own + [getattr(self.shop, field.name) for field in fields(self.shop)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shelf:
-    """Where credits are bought. `order` is what was chosen, with the key that makes it happen once."""
+class ShopWidgets:
+    """The panel where credits are bought. `order` holds the selected package and its idempotency key."""
 
     panel: gr.Column
     packages: gr.Radio
-    words: gr.Markdown
+    text: gr.Markdown
     choose: gr.Button
     confirm: gr.Button
     back: gr.Button

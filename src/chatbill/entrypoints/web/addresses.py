@@ -1,4 +1,4 @@
-"""Where a request came from, behind proxies that are trusted and those that are not."""
+"""Finds the address of the client, behind trusted and untrusted proxies."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 UNKNOWN = "unknown"
 IPV6_CLIENT_BITS = 64
-"""One IPv6 client is given a whole network of this size, so a limit on a single address would limit nothing."""
+"""An IPv6 client usually has a whole network of this size, so limits count networks, not addresses."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClientAddresses:
-    """Finds the address of the client, believing `X-Forwarded-For` only as far as trusted proxies wrote it."""
+    """Finds the address of the client. It believes `X-Forwarded-For` only as far as trusted proxies wrote it."""
 
     trusted: tuple[Network, ...] = ()
 
     @classmethod
     def behind(cls, proxies: Iterable[str]) -> ClientAddresses:
-        """Trust these addresses or networks; raises `ValueError` for what is neither."""
+        """Return a finder that trusts these addresses or networks. Raises `ValueError` for an invalid one."""
         return cls(tuple(ipaddress.ip_network(proxy, strict=False) for proxy in proxies))
 
     def of(self, scope: Scope) -> str:
-        """The client's address in a form to count by, or "unknown" (a Unix socket has none)."""
+        """Return the address or network by which limits count the client; "unknown" for a Unix socket."""
         client = scope.get("client")
         nearest = _address(client[0]) if client else None
         if nearest is None:
             return UNKNOWN
-        # Each proxy appends whom it heard from, so the list is read from its end for as long as the writer is trusted.
+        # Each proxy appends the address of its peer, so the list is read from its end while the proxies are trusted.
         for hop in reversed(_forwarded_for(scope)):
             further = _address(hop)
             if further is None or not self._trusts(nearest):
@@ -51,7 +51,7 @@ def _forwarded_for(scope: Scope) -> list[str]:
 
 
 def _address(text: str) -> Address | None:
-    """An address that may be written with a port, as in `192.0.2.1:443` or `[2001:db8::1]:443`."""
+    """Parse an address that may have a port, as in `192.0.2.1:443` or `[2001:db8::1]:443`."""
     text = text.strip()
     if text.startswith("["):
         text = text[1:].partition("]")[0]

@@ -1,4 +1,4 @@
-"""What every request is wrapped in: a request id, safe headers, one line in the log, and an answer to any error."""
+"""Gives every request a request id, safe headers, a line in the log, and an answer to any error."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from litestar.serialization import encode_json
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 from chatbill.application.accounts.principal import Principal
-from chatbill.entrypoints.web.problems import problem_of, told
-from chatbill.entrypoints.web.request_ids import HEADER, give_request_id
+from chatbill.entrypoints.web.problems import PROBLEM_DETAILS, ErrorFormat, problem_of
+from chatbill.entrypoints.web.request_ids import HEADER, assign_request_id
 
 HEADERS: Final = {
     "Cache-Control": "no-store",
@@ -23,26 +23,33 @@ HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
-"""On every response that does not say otherwise."""
+"""Set on every response that does not set them itself."""
 
 MAX_LOGGED_PATH: Final = 200
-QUIET_PATHS: Final = ("/health",)
 
 _log = logging.getLogger(__name__)
 
 
 class Envelope:
-    """ASGI middleware around the whole application, its router and its error handlers included."""
+    """ASGI middleware around a whole application, its router and its error handlers included.
 
-    def __init__(self, app: ASGIApp) -> None:
+    Requests whose path begins with one of `quiet_paths` are logged at level DEBUG. `errors` is how an error is written
+    that the application itself did not answer.
+    """
+
+    def __init__(
+        self, app: ASGIApp, *, errors: ErrorFormat = PROBLEM_DETAILS, quiet_paths: tuple[str, ...] = ()
+    ) -> None:
         self._app = app
+        self._errors = errors
+        self._quiet_paths = quiet_paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass an HTTP request on; anything else is none of its business."""
+        """Wrap an HTTP request; pass a websocket on unchanged."""
         if scope["type"] == ScopeType.WEBSOCKET:
             await self._app(scope, receive, send)
             return
-        request_id = give_request_id(scope)
+        request_id = assign_request_id(scope)
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
                 await self._answer(scope, receive, send, request_id)
@@ -54,47 +61,55 @@ class Envelope:
         method, raw_path = scope["method"], scope["path"]
         status = 0
 
-        async def send_sealed(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                _seal(message, request_id)
+                _add_headers(message, request_id)
             await send(message)
 
         try:
-            await self._app(scope, receive, send_sealed)
+            await self._app(scope, receive, send_with_headers)
         except Exception:
             _log.exception("%s %s failed", method, scope.get("path_template", ""))
             if status:
-                # Half an answer is out: only a broken connection tells the client that it is not whole.
+                # A part of the answer was sent: a broken connection tells the client that it is incomplete.
                 raise
-            await _send_problem(send_sealed, scope, request_id)
+            await self._send_internal_error(send_with_headers, request_id)
         finally:
             path = str(scope.get("path_template") or raw_path)[:MAX_LOGGED_PATH]
-            facts = {"method": method, "path": path, "status": status, "ms": _ms_since(started), "user_id": _who(scope)}
-            _log.log(logging.DEBUG if path.startswith(QUIET_PATHS) else logging.INFO, "request", extra=facts)
+            level = logging.DEBUG if path.startswith(self._quiet_paths) else logging.INFO
+            facts = {
+                "method": method,
+                "path": path,
+                "status": status,
+                "ms": _ms_since(started),
+                "user_id": _user_id(scope),
+            }
+            _log.log(level, "request", extra=facts)
+
+    async def _send_internal_error(self, send: Send, request_id: str) -> None:
+        problem = problem_of(RuntimeError())
+        body = encode_json(self._errors.body(problem, request_id))
+        headers = [
+            (b"content-type", self._errors.media_type.encode()),
+            (b"content-length", str(len(body)).encode()),
+        ]
+        await send({"type": "http.response.start", "status": self._errors.status(problem.status), "headers": headers})
+        await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
-def _seal(message: Message, request_id: str) -> None:
+def _add_headers(message: Message, request_id: str) -> None:
     headers = MutableScopeHeaders.from_message(message)
     headers[HEADER] = request_id
     for name, value in HEADERS.items():
         headers.setdefault(name, value)
 
 
-async def _send_problem(send: Send, scope: HTTPScope, request_id: str) -> None:
-    problem = problem_of(RuntimeError())
-    media_type, content = told(problem, scope, request_id)
-    body = encode_json(content)
-    headers = [(b"content-type", media_type.encode()), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": problem.status, "headers": headers})
-    await send({"type": "http.response.body", "body": body, "more_body": False})
-
-
 def _ms_since(started: float) -> int:
     return round((time.perf_counter() - started) * 1_000)
 
 
-def _who(scope: Any) -> str | None:
+def _user_id(scope: Any) -> str | None:
     user = scope.get("user")
     return user.user_id if isinstance(user, Principal) else None

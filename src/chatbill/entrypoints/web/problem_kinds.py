@@ -1,4 +1,4 @@
-"""Problems, and every code of one with its status and title: the one place where errors meet HTTP's numbers."""
+"""Every problem code with its HTTP status and title."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ TYPE_PREFIX: Final = "urn:chatbill:problem:"
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What all problems with one code share. `title` is for people, `detail` stands in where none may be shown."""
+    """What all problems with one code share. `detail` is shown where the error has no detail for clients."""
 
     status: int
     title: str
@@ -45,10 +45,10 @@ KINDS: Final[Mapping[str, Kind]] = {
     "store_unavailable": Kind(503, "The database is not available", "The database does not answer. Try again shortly."),
     "generation_timeout": Kind(504, "The reply took too long"),
 }
-"""Every code there is. A problem is found by its code; the status follows from it."""
+"""Every code that a client can get."""
 
-UNSPOKEN: Final = frozenset({"internal_error", "store_unavailable"})
-"""Codes whose errors speak to the operator; clients get the words of the kind."""
+HIDDEN_DETAILS: Final = frozenset({"internal_error", "store_unavailable"})
+"""Codes whose errors are written for the operator; clients get the detail of the kind instead."""
 
 CODE_OF_STATUS: Final = {
     401: "unauthenticated",
@@ -63,7 +63,7 @@ CODE_OF_STATUS: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """A problem before it is written: `members` are those beside the standard ones."""
+    """A problem. `members` are JSON members beside the standard ones; `headers` are sent with it."""
 
     code: str
     detail: str
@@ -72,7 +72,7 @@ class Problem:
     headers: Mapping[str, str] = field(default_factory=dict)
 
     def body(self, request_id: str) -> dict[str, Any]:
-        """The problem as JSON has it."""
+        """Return the problem as RFC 9457 writes it in JSON."""
         return {
             "type": TYPE_PREFIX + self.code,
             "title": KINDS[self.code].title,

@@ -1,10 +1,11 @@
-"""Everything that can go wrong, as problem details (RFC 9457)."""
+"""Maps errors to problems, and problems to responses in the format that the client reads."""
 
 from __future__ import annotations
 
 import http
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from litestar import Request, Response
@@ -21,13 +22,10 @@ from chatbill.domain.shared.errors import (
     InvalidRequest,
     Unauthenticated,
 )
-from chatbill.entrypoints.http.openai.errors import error_body, is_openai, openai_status
-from chatbill.entrypoints.web.problem_kinds import CODE_OF_STATUS, KINDS, UNSPOKEN, Problem
+from chatbill.entrypoints.web.problem_kinds import CODE_OF_STATUS, HIDDEN_DETAILS, KINDS, Problem
 from chatbill.entrypoints.web.request_ids import request_id_of
 from chatbill.entrypoints.web.texts import render
-from chatbill.entrypoints.web.wording import parameter_fault
-
-MEDIA_TYPE: Final = "application/problem+json"
+from chatbill.entrypoints.web.wording import parameter_message
 
 _log = logging.getLogger(__name__)
 
@@ -43,19 +41,19 @@ class UnsupportedMediaType(ChatbillError):
 
 
 class ClientLeft(MalformedRequest):
-    """The client closed the connection before it was answered: whatever is said now, nobody hears it."""
+    """The client closed the connection before it was answered, so the answer reaches no client."""
 
     def __init__(self) -> None:
         super().__init__(FieldError("connection", Description("connection_closed")))
 
 
 def problem_of(error: Exception) -> Problem:
-    """What a client is told about an error."""
+    """Return the problem that describes an error to a client."""
     match error:
         case ValidationException():
-            return problem_of(_in_words(error))
+            return problem_of(_invalid_request(error))
         case HTTPException():
-            return _of_framework(error)
+            return _framework_problem(error)
         case MalformedRequest():
             return _problem(error.code, render(error.description), status=400, members=_members(error))
         case ChatbillError():
@@ -65,7 +63,7 @@ def problem_of(error: Exception) -> Problem:
 
 
 def problem_of_reply(failed: Failed) -> Problem:
-    """What a client is told when a reply that was accepted did not become whole."""
+    """Return the problem that describes the failure of a reply that was accepted."""
     members = {
         "interaction_id": failed.interaction.id,
         "conversation_id": failed.interaction.conversation_id,
@@ -75,26 +73,37 @@ def problem_of_reply(failed: Failed) -> Problem:
     return _problem(failed.code, render(failed.description), members=members, headers=headers)
 
 
-def answer_with_problem(request: Request[Any, Any, Any], error: Exception) -> Response[dict[str, Any]]:
-    """Answer any error with its problem; what nobody expected is logged with its traceback."""
-    problem = problem_of(error)
-    if problem.code in UNSPOKEN:
-        _log.error("%s %s failed: %s", request.method, request.scope.get("path_template"), problem.code, exc_info=error)
-    return response_of(problem, request)
+@dataclass(frozen=True, slots=True)
+class ErrorFormat:
+    """The format in which a family of clients reads errors.
+
+    `body` makes the JSON for a problem and a request id; `status` maps the problem's HTTP status.
+    """
+
+    media_type: str
+    body: Callable[[Problem, str], dict[str, Any]]
+    status: Callable[[int], int] = int
+
+    def answer(self, request: Request[Any, Any, Any], error: Exception) -> Response[dict[str, Any]]:
+        """Answer an error, as Litestar's exception handlers do. Unexpected errors are logged with their traceback."""
+        problem = problem_of(error)
+        if problem.code in HIDDEN_DETAILS:
+            template = request.scope.get("path_template")
+            _log.error("%s %s failed: %s", request.method, template, problem.code, exc_info=error)
+        return self.response(problem, request.scope)
+
+    def response(self, problem: Problem, scope: Scope) -> Response[dict[str, Any]]:
+        """Return the response for a problem."""
+        return Response(
+            self.body(problem, request_id_of(scope)),
+            status_code=self.status(problem.status),
+            headers=dict(problem.headers),
+            media_type=self.media_type,
+        )
 
 
-def response_of(problem: Problem, request: Request[Any, Any, Any]) -> Response[dict[str, Any]]:
-    """The problem as a response."""
-    media_type, content = told(problem, request.scope, request_id_of(request.scope))
-    status = openai_status(problem.status) if is_openai(request.scope) else problem.status
-    return Response(content, status_code=status, headers=dict(problem.headers), media_type=media_type)
-
-
-def told(problem: Problem, scope: Scope, request_id: str) -> tuple[str, dict[str, Any]]:
-    """The problem in the words that clients of this address know, and the media type of those."""
-    if is_openai(scope):
-        return "application/json", error_body(problem, request_id)
-    return MEDIA_TYPE, problem.body(request_id)
+PROBLEM_DETAILS: Final = ErrorFormat("application/problem+json", Problem.body)
+"""The format of RFC 9457."""
 
 
 def _problem(
@@ -109,11 +118,11 @@ def _problem(
         _log.error("the code %r has no status; it is answered as an internal error", code)
         code = "internal_error"
     kind = KINDS[code]
-    shown = kind.detail if code in UNSPOKEN or not detail else detail
+    shown = kind.detail if code in HIDDEN_DETAILS or not detail else detail
     return Problem(code=code, detail=shown, status=status or kind.status, members=members or {}, headers=headers or {})
 
 
-def _of_framework(error: HTTPException) -> Problem:
+def _framework_problem(error: HTTPException) -> Problem:
     headers = {name: value for name, value in (error.headers or {}).items() if name.lower() in {"allow", "retry-after"}}
     if code := CODE_OF_STATUS.get(error.status_code):
         return _problem(code, "", headers=headers)
@@ -143,13 +152,13 @@ def _retry_after(seconds: int | None) -> dict[str, str]:
     return {} if seconds is None else {"Retry-After": str(seconds)}
 
 
-def _in_words(error: ValidationException) -> InvalidRequest:
-    """What the framework found wrong with a request, in words of our own."""
+def _invalid_request(error: ValidationException) -> InvalidRequest:
+    """Convert what the framework found wrong with a request."""
     found = error.extra if isinstance(error.extra, list) else []
     if any(fault.get("key") == "data" for fault in found):
         return MalformedRequest.of("body", "body_required")
     faults = [
-        FieldError(str(fault.get("key", "request")), Description.of("text", text=parameter_fault(fault["message"])))
+        FieldError(str(fault.get("key", "request")), Description.of("text", text=parameter_message(fault["message"])))
         for fault in found
     ]
     return InvalidRequest(*faults or [FieldError("request", Description("parameter_missing"))])

@@ -1,4 +1,4 @@
-"""Replies over HTTP: waited for or streamed, and let go when the client is gone."""
+"""Waits for replies over HTTP, and abandons them when the client disconnects."""
 
 from __future__ import annotations
 
@@ -12,60 +12,60 @@ from chatbill.application.chat.events import End, Event
 from chatbill.entrypoints.web.problems import ClientLeft
 
 
-class WatchedReply(Protocol):
-    """A reply that is being written, or one that was written before."""
+class ReplySource(Protocol):
+    """A reply that is being written, or a stored one that is sent again."""
 
     def __aiter__(self) -> AsyncIterator[Event]:
-        """Its events, the last one included."""
+        """Iterate over its events, the last one included."""
         ...
 
     async def abandon(self) -> None:
-        """Stop writing; return when it is settled for what was taken."""
+        """Stop writing, and return when the reply is settled for the events that were taken."""
         ...
 
     async def finished(self) -> End:
-        """Its last event."""
+        """Wait for its last event and return it."""
         ...
 
 
-_letting_go: set[asyncio.Task[None]] = set()
-"""The loop keeps only weak references to tasks; these must be finished."""
+_abandoning: set[asyncio.Task[None]] = set()
+"""Holds references to the tasks until they end, because the event loop holds only weak ones."""
 
 
-async def let_go(reply: WatchedReply) -> None:
+async def abandon(reply: ReplySource) -> None:
     """Abandon a reply, and return once it is settled. Cancelling this wait does not stop the settling."""
-    task = asyncio.ensure_future(_abandon(reply))
-    _letting_go.add(task)
-    task.add_done_callback(_letting_go.discard)
+    task = asyncio.ensure_future(_call_abandon(reply))
+    _abandoning.add(task)
+    task.add_done_callback(_abandoning.discard)
     await asyncio.shield(task)
 
 
-async def wait_for_end(reply: WatchedReply, receive: Receive, *, keep: bool) -> End:
-    """The end of a reply, for a client that wants it whole.
+async def wait_for_end(reply: ReplySource, receive: Receive, *, keep: bool) -> End:
+    """Return the last event of a reply, for a client that wants the whole reply.
 
-    A client that leaves gets nothing, so the reply is abandoned and costs nothing, and `ClientLeft` is raised;
-    with `keep` it is finished all the same, for the client that will ask again.
+    When the client disconnects, the reply is abandoned and costs nothing, and `ClientLeft` is raised. With `keep` the
+    reply is finished nevertheless, so that the client can ask for it again.
     """
     finished = asyncio.ensure_future(reply.finished())
-    leaving = asyncio.create_task(until_gone(receive))
-    watched: set[asyncio.Future[Any]] = {finished, leaving}
+    disconnected = asyncio.create_task(wait_for_disconnect(receive))
+    watched: set[asyncio.Future[Any]] = {finished, disconnected}
     try:
         await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
         if keep or finished.done():
             return await finished
         raise ClientLeft
     finally:
-        leaving.cancel()
+        disconnected.cancel()
         if not keep and not finished.done():
             finished.cancel()
-            await let_go(reply)
+            await abandon(reply)
 
 
-async def until_gone(receive: Receive) -> None:
+async def wait_for_disconnect(receive: Receive) -> None:
     """Return when the client has closed the connection."""
     while (await receive())["type"] != "http.disconnect":
         pass
 
 
-async def _abandon(reply: WatchedReply) -> None:
+async def _call_abandon(reply: ReplySource) -> None:
     await reply.abandon()

@@ -1,4 +1,4 @@
-"""One server on one socket: it answers until told to stop, and then lets replies finish and settles every hold."""
+"""Serves an application on a socket until a signal, then lets replies finish and settles every hold."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import contextlib
 import signal
 import socket
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import KW_ONLY, dataclass
+from typing import Any, Literal
 
 import structlog
 import uvicorn
@@ -17,47 +17,52 @@ from chatbill.application.chat.replies import Replies
 from chatbill.domain.shared.errors import ChatbillError
 from chatbill.entrypoints.web.slow_clients import protocol
 
-LAST_WORDS_S = 3.0
-"""How long connections may take to read the end of a reply once everything is settled."""
+Mode = Literal["all", "api", "ui"]
+"""What is served: the API, the web page, or both."""
+
+CLOSE_TIMEOUT_S = 3.0
+"""How long clients may take to read the end of a reply once everything is settled."""
 
 _log = structlog.get_logger(__name__)
 
 
 class CannotListen(ChatbillError):
-    """The address cannot be listened on; the text says why and what to do."""
+    """The server cannot listen on its address."""
 
     code = "cannot_listen"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Serving:
-    """How to serve.
+@dataclass(frozen=True, slots=True)
+class Service:
+    """An ASGI application and how to serve it.
 
-    `shutdown_grace_s` is the grace for running replies, in seconds. A client has `receive_timeout_s` seconds to send a
-    request, and of more than `max_connections` at once some are answered 503. The forwarding headers of
-    `trusted_proxies` count. `has_lifespan` says that the application has work of its own to do at start and stop;
-    `let_go` makes it end the connections that would stay open for ever.
+    Replies that run at shutdown have `shutdown_grace_s` seconds to finish. A client has `receive_timeout_s` seconds to
+    send a request. Requests over `max_connections` connections are answered with 503. The forwarding headers of
+    `trusted_proxies` are believed. `has_lifespan` is True if the application handles ASGI's lifespan events. `on_stop`
+    is called at shutdown, and makes the application close the connections that would otherwise stay open.
     """
 
+    app: Any
+    _: KW_ONLY
     shutdown_grace_s: float
     receive_timeout_s: float = 30.0
     max_connections: int = 800
     trusted_proxies: tuple[str, ...] = ()
     has_lifespan: bool = False
-    let_go: Callable[[], None] = lambda: None
+    on_stop: Callable[[], None] = lambda: None
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn without signal handlers of its own: stopping is more than closing sockets here."""
+    """Uvicorn without its signal handlers, because `serve` handles the signals."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Leave the signals alone."""
+        """Install no signal handlers."""
         yield
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """Take the address before anything slow is done; connections are refused until the server listens.
+    """Reserve an address. Connections are refused until the server listens.
 
     Raises `CannotListen`.
     """
@@ -77,24 +82,22 @@ def bind(host: str, port: int) -> socket.socket:
     return sock
 
 
-async def serve(
-    app: Any, sock: socket.socket, replies: Replies, serving: Serving, *, announce: Callable[[], None]
-) -> None:
-    """Answer requests on `sock` until SIGTERM or Ctrl-C; `announce` is called once they are answered.
+async def serve(service: Service, sock: socket.socket, replies: Replies, *, announce: Callable[[], None]) -> None:
+    """Answer requests on `sock` until SIGTERM or Ctrl-C. `announce` is called once requests are answered.
 
-    A second signal cuts the grace short.
+    A second signal ends the grace for running replies.
     """
     config = uvicorn.Config(
-        app,
+        service.app,
         log_config=None,
         access_log=False,
-        http=protocol(receive_timeout_s=serving.receive_timeout_s),
-        limit_concurrency=serving.max_connections,
-        lifespan="on" if serving.has_lifespan else "off",
+        http=protocol(receive_timeout_s=service.receive_timeout_s),
+        limit_concurrency=service.max_connections,
+        lifespan="on" if service.has_lifespan else "off",
         ws="none",
         server_header=False,
-        proxy_headers=bool(serving.trusted_proxies),
-        forwarded_allow_ips=list(serving.trusted_proxies),
+        proxy_headers=bool(service.trusted_proxies),
+        forwarded_allow_ips=list(service.trusted_proxies),
     )
     server = _Server(config)
     stop, hurry = asyncio.Event(), asyncio.Event()
@@ -105,7 +108,7 @@ async def serve(
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
-        await _stop(server, running, replies, hurry, serving)
+        await _stop(server, running, replies, hurry, service)
 
 
 async def _started(server: uvicorn.Server, running: asyncio.Task[None]) -> None:
@@ -117,30 +120,30 @@ async def _started(server: uvicorn.Server, running: asyncio.Task[None]) -> None:
 
 
 async def _stop(
-    server: uvicorn.Server, running: asyncio.Task[None], replies: Replies, hurry: asyncio.Event, serving: Serving
+    server: uvicorn.Server, running: asyncio.Task[None], replies: Replies, hurry: asyncio.Event, service: Service
 ) -> None:
-    """Take no more work, let replies finish within the grace, settle the rest, and close."""
+    """Accept no more requests, let replies finish within the grace, settle the others, and close."""
     _log.info("stopping", running_replies=len(replies))
     server.should_exit = True
-    serving.let_go()
-    draining = asyncio.create_task(replies.drain(grace_s=serving.shutdown_grace_s))
+    service.on_stop()
+    draining = asyncio.create_task(replies.drain(grace_s=service.shutdown_grace_s))
     hurrying = asyncio.create_task(hurry.wait())
     await asyncio.wait({draining, hurrying}, return_when=asyncio.FIRST_COMPLETED)
     if not draining.done():
         await replies.drain(grace_s=0)
     await draining
     hurrying.cancel()
-    await asyncio.wait({running}, timeout=LAST_WORDS_S)
-    # Everything is settled by now; whoever still holds a connection open has had time to read the end.
+    await asyncio.wait({running}, timeout=CLOSE_TIMEOUT_S)
+    # Everything is settled by now, and clients have had time to read the end.
     server.force_exit = True
     await running
 
 
 @contextlib.contextmanager
-def _signals(told: Callable[[], None]) -> Iterator[None]:
+def _signals(on_signal: Callable[[], None]) -> Iterator[None]:
     loop = asyncio.get_running_loop()
     names = (signal.SIGINT, signal.SIGTERM)
-    before = {name: signal.signal(name, lambda *_: loop.call_soon_threadsafe(told)) for name in names}
+    before = {name: signal.signal(name, lambda *_: loop.call_soon_threadsafe(on_signal)) for name in names}
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""Clients that never finish a request are let go: half a request must not hold a connection for ever."""
+"""Disconnects clients that do not finish a request in time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-_TOO_LATE = (
+_TIMEOUT_RESPONSE = (
     b"HTTP/1.1 408 Request Timeout\r\n"
     b"Content-Type: text/plain; charset=utf-8\r\n"
     b"Connection: close\r\n"
@@ -18,47 +18,47 @@ _TOO_LATE = (
 
 
 class BoundedProtocol(H11Protocol):
-    """HTTP/1.1 as uvicorn speaks it, for clients that send each request, body and all, within `receive_timeout_s`.
+    """Uvicorn's HTTP/1.1 protocol with a time limit of `receive_timeout_s` seconds for each request and its body.
 
-    Connections between two requests are uvicorn's own matter. The time that an answer takes is not counted.
+    Uvicorn itself limits the time between two requests. The time that an answer takes is not counted.
     """
 
     receive_timeout_s = 30.0
-    _late: asyncio.TimerHandle | None = None
+    _timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
-        """A client has come, and should say what it wants."""
+        """Start the time limit when a client connects."""
         super().connection_made(transport)
-        self._begin()
+        self._start_timer()
 
     def data_received(self, data: bytes) -> None:
-        """A part of a request, or the whole of it."""
-        if self._late is None:
-            self._begin()
+        """Start the time limit with the first part of a request, and stop it with the last."""
+        if self._timer is None:
+            self._start_timer()
         super().data_received(data)
         if self.conn.their_state not in {h11.IDLE, h11.SEND_BODY}:
-            self._end()
+            self._stop_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The client has gone."""
-        self._end()
+        """Stop the time limit when the client disconnects."""
+        self._stop_timer()
         super().connection_lost(exc)
 
-    def _begin(self) -> None:
-        self._late = self.loop.call_later(self.receive_timeout_s, self._give_up)
+    def _start_timer(self) -> None:
+        self._timer = self.loop.call_later(self.receive_timeout_s, self._time_out)
 
-    def _end(self) -> None:
-        if self._late is not None:
-            self._late.cancel()
-            self._late = None
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
-    def _give_up(self) -> None:
+    def _time_out(self) -> None:
         cycle: Any = self.cycle
         if cycle is None or cycle.response_complete or not cycle.response_started:
-            self.transport.write(_TOO_LATE)
+            self.transport.write(_TIMEOUT_RESPONSE)
         self.transport.close()
 
 
 def protocol(*, receive_timeout_s: float) -> type[BoundedProtocol]:
-    """The protocol with this timeouts, in seconds."""
+    """Return the protocol class with this time limit, in seconds."""
     return type("BoundedProtocol", (BoundedProtocol,), {"receive_timeout_s": receive_timeout_s})

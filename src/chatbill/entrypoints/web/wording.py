@@ -1,4 +1,4 @@
-"""What validators find, in words for the person who wrote the request."""
+"""Messages for the errors that validators find in requests."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Final
 
 FALLBACK: Final = "is not valid"
 
-BODY_WORDS: Final[Mapping[str, str]] = {
+BODY_MESSAGES: Final[Mapping[str, str]] = {
     "missing": "is required",
     "string_type": "must be a string",
     "string_unicode": "must be valid Unicode, without lone surrogates",
@@ -28,19 +28,19 @@ BODY_WORDS: Final[Mapping[str, str]] = {
     "greater_than_equal": "must be at least {ge}",
     "less_than_equal": "must be at most {le}",
 }
-"""Words for each kind of fault that pydantic knows and a request body here can have."""
+"""A message for each type of error of pydantic that a request body can have."""
 
-PARAMETER_WORDS: Final = (
+PARAMETER_MESSAGES: Final = (
     (re.compile(r"^Expected `int`"), "must be a whole number"),
     (re.compile(r"^Missing required"), "is required"),
 )
 
 
-def body_fault(kind: str, context: Mapping[str, Any]) -> str:
-    """Words for a fault in a body, by pydantic's name for it."""
-    return BODY_WORDS.get(kind, FALLBACK).format_map(context)
+def body_message(kind: str, context: Mapping[str, Any]) -> str:
+    """Return the message for an error in a body, by pydantic's type of the error."""
+    return BODY_MESSAGES.get(kind, FALLBACK).format_map(context)
 
 
-def parameter_fault(message: str) -> str:
-    """Words for a fault in a parameter, by what msgspec says of it."""
-    return next((words for pattern, words in PARAMETER_WORDS if pattern.search(message)), FALLBACK)
+def parameter_message(message: str) -> str:
+    """Return the message for an error in a parameter, by the message of msgspec."""
+    return next((text for pattern, text in PARAMETER_MESSAGES if pattern.search(message)), FALLBACK)

@@ -1,4 +1,4 @@
-"""An example of every answer, as one person would see them in one morning."""
+"""Examples of every answer for the documentation."""
 
 from __future__ import annotations
 
@@ -217,4 +217,4 @@ PROBLEM_MEMBERS: Final[Mapping[str, Mapping[str, Any]]] = {
     "generation_timeout": _FAILED,
     "interrupted": _FAILED,
 }
-"""What problems of some codes carry beside the standard members."""
+"""The members of problems with some codes, beside the standard ones."""

@@ -1,4 +1,4 @@
-"""The description of the API as a whole."""
+"""The OpenAPI document of the whole API."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PATH: Final = "/docs"
 BEARER: Final = "bearer"
 NEEDS_BEARER: Final[SecurityRequirement] = {BEARER: []}
 
-# The page has no script and takes nothing from elsewhere; its style stands in it.
+# The page has no script and loads nothing; its style is part of it.
 PAGE_HEADERS: Final = (
     ResponseHeader(
         name="Content-Security-Policy", value="default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
@@ -29,29 +29,29 @@ DESCRIPTION = """\
 Chat with language models, paid by prepaid credits. Register, sign in, and send the access token with every request.
 
 JSON in and out; times are RFC 3339 in UTC; credits are whole numbers. Fields that are not known are ignored.
-Whatever goes wrong is `application/problem+json` (RFC 9457) with a stable `code`; every response carries
+Every error is `application/problem+json` (RFC 9457) with a stable `code`; every response carries
 `X-Request-Id`. A request that is not JSON at all is 400 `invalid_request`; one that breaks a rule is
 422 `invalid_request` and names each field. Lists come in pages: send `next_cursor` back as `cursor` until it is
 null."""
 
 TAGS = (
-    Tag(name="Accounts", description="Who you are."),
-    Tag(name="API keys", description="What programs sign in with."),
+    Tag(name="Accounts", description="Register, sign in, and read your account."),
+    Tag(name="API keys", description="Keys by which programs authenticate."),
     Tag(name="Chat", description="Models, messages and their replies."),
-    Tag(name="Conversations", description="What was said, and the history of all requests."),
-    Tag(name="Billing", description="Credits: what you own, what they cost, where they went."),
-    Tag(name="OpenAI", description="What clients of OpenAI's API speak; errors have its shape too."),
-    Tag(name="Administration", description="What only administrators may do."),
-    Tag(name="Health", description="For probes and balancers."),
+    Tag(name="Conversations", description="Conversations, and the history of all messages."),
+    Tag(name="Billing", description="Balance, packages, purchases and transactions."),
+    Tag(name="OpenAI", description="For clients of OpenAI's API; errors have its format too."),
+    Tag(name="Administration", description="For administrators only."),
+    Tag(name="Health", description="For probes and load balancers."),
 )
 
 
 def openapi_config() -> OpenAPIConfig:
-    """The page at `/docs`, and the description it shows at `/docs/openapi.json`."""
+    """Return the configuration of the page at `/docs` and of `/docs/openapi.json`."""
     scheme = SecurityScheme(
         type="http",
         scheme="bearer",
-        description="The access token of `POST /auth/login`, good for an hour, or an API key.",
+        description="The access token of `POST /auth/login`, valid for an hour, or an API key.",
     )
     return OpenAPIConfig(
         title="chatbill",
@@ -61,7 +61,7 @@ def openapi_config() -> OpenAPIConfig:
             path=PATH,
             route_handlers=[],
             response_headers=PAGE_HEADERS,
-            after_request=_no_page_of_its_own,
+            after_request=_raise_not_found,
             include_in_schema=False,
         ),
         tags=list(TAGS),
@@ -71,8 +71,8 @@ def openapi_config() -> OpenAPIConfig:
     )
 
 
-async def _no_page_of_its_own(response: Response[Any]) -> Response[Any]:
-    """The framework answers what is unknown under this path with a page; here that is a problem as anywhere else."""
+async def _raise_not_found(response: Response[Any]) -> Response[Any]:
+    """Raise `NotFoundException` in place of the framework's own page for unknown addresses below `/docs`."""
     if response.status_code == NotFoundException.status_code:
         raise NotFoundException
     return response

@@ -1,4 +1,4 @@
-"""The page at /docs: the API description as plain HTML, which needs no script and nothing from elsewhere."""
+"""Renders the OpenAPI document as the HTML page at /docs, without scripts or files of other hosts."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ nav a { margin-right: 1rem }
 
 
 class PageRenderPlugin(OpenAPIRenderPlugin):
-    """Renders the description on the server, so that the page is whole on a machine without a network."""
+    """Renders the page on the server, so that it is complete without a network."""
 
     def __init__(self) -> None:
         super().__init__(path="/")
 
     def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:  # noqa: ARG002
-        """The page."""
+        """Return the page."""
         return render_page(openapi_schema).encode()
 
 
 def render_page(schema: Mapping[str, Any]) -> str:
-    """A whole HTML document for an OpenAPI 3.1 description."""
+    """Return the HTML document for an OpenAPI 3.1 document."""
     info = schema["info"]
     title = escape(f"{info['title']} {info['version']}")
     tags = schema.get("tags", [])
@@ -114,7 +114,7 @@ def _body(schema: Mapping[str, Any], body: Mapping[str, Any] | None) -> str:
 
 
 def _example(model: Mapping[str, Any]) -> dict[str, Any]:
-    """A body made of the examples of its fields."""
+    """Return a body made of the examples of its fields."""
     return {name: field["examples"][0] for name, field in model.get("properties", {}).items() if field.get("examples")}
 
 

@@ -1,4 +1,4 @@
-"""How handlers say what they answer: the good answer with an example, and each problem with its own."""
+"""Describes the answers of handlers in the OpenAPI document, each with an example."""
 
 from __future__ import annotations
 
@@ -12,18 +12,33 @@ from litestar.openapi.spec import Example, OpenAPIMediaType, OpenAPIResponse, Op
 from litestar.openapi.spec.enums import OpenAPIType
 
 from chatbill.entrypoints.http.documentation import examples
-from chatbill.entrypoints.http.event_stream import MEDIA_TYPE as EVENT_STREAM
-from chatbill.entrypoints.web.problem_kinds import KINDS, TYPE_PREFIX
-from chatbill.entrypoints.web.problems import MEDIA_TYPE
+from chatbill.entrypoints.web.event_stream import MEDIA_TYPE as EVENT_STREAM
+from chatbill.entrypoints.web.problem_kinds import KINDS, Problem
+from chatbill.entrypoints.web.problems import PROBLEM_DETAILS, ErrorFormat
 
 NEEDS_SIGN_IN = ("unauthenticated", "token_expired", "store_unavailable")
 MAY_BREAK = ("store_unavailable",)
 MALFORMED = 400
+MESSAGE_PROBLEMS = (
+    "invalid_request",
+    "insufficient_credits",
+    "cap_reached",
+    "request_in_progress",
+    "idempotency_mismatch",
+    "too_large",
+    "rate_limited",
+    "model_unavailable",
+    "overloaded",
+    "generation_failed",
+    "generation_timeout",
+    "interrupted",
+)
+"""What can go wrong with a message and its reply."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldFault:
-    """One field at fault and what to change."""
+    """A field that is not valid, and what to change."""
 
     field: str
     message: str
@@ -48,17 +63,19 @@ class ProblemDetails:
     credits_charged: int | None = None
 
 
-@dataclass
-class StreamOperation(Operation):
-    """An operation whose answer can also be a stream of events."""
+def streaming(example: str) -> type[Operation]:
+    """Return the class of an operation whose good answer can also be a stream of events such as the example."""
 
-    def __post_init__(self) -> None:
-        """Add the second form of the good answer."""
-        answer = (self.responses or {}).get("200")
-        if isinstance(answer, OpenAPIResponse) and answer.content is not None:
-            answer.content[EVENT_STREAM] = OpenAPIMediaType(
-                schema=Schema(type=OpenAPIType.STRING), examples={"stream": Example(value=examples.STREAM)}
-            )
+    @dataclass
+    class StreamingOperation(Operation):
+        def __post_init__(self) -> None:
+            answer = (self.responses or {}).get("200")
+            if isinstance(answer, OpenAPIResponse) and answer.content is not None:
+                answer.content[EVENT_STREAM] = OpenAPIMediaType(
+                    schema=Schema(type=OpenAPIType.STRING), examples={"stream": Example(value=example)}
+                )
+
+    return StreamingOperation
 
 
 def documented(
@@ -70,20 +87,20 @@ def documented(
     signed_in: bool = False,
     problems: Iterable[str] = (),
 ) -> dict[int, ResponseSpec]:
-    """The answers of a handler: the good one, and the problems with these codes."""
+    """Return the answers of a handler: the good one, and the problems with these codes."""
     return {status: returned(model, description, example), **_problems(problems, signed_in=signed_in)}
 
 
 def documented_empty(
     status: int, description: str, *, signed_in: bool = False, problems: Iterable[str] = ()
 ) -> dict[int, ResponseSpec]:
-    """As `documented`, for a handler that answers without a body."""
+    """Return the same as `documented`, for a handler that answers without a body."""
     good = ResponseSpec(data_container=None, generate_examples=False, description=description)
     return {status: good, **_problems(problems, signed_in=signed_in)}
 
 
 def returned(model: Any, description: str, example: Any) -> ResponseSpec:
-    """One answer with a body."""
+    """Return the description of an answer with a body."""
     return ResponseSpec(
         data_container=model,
         generate_examples=False,
@@ -92,36 +109,33 @@ def returned(model: Any, description: str, example: Any) -> ResponseSpec:
     )
 
 
-def problem_example(code: str, status: int) -> dict[str, Any]:
-    """What a problem with this code looks like."""
-    kind = KINDS[code]
-    return {
-        "type": TYPE_PREFIX + code,
-        "title": kind.title,
-        "status": status,
-        "detail": kind.detail or f"{kind.title}.",
-        "code": code,
-        "request_id": examples.REQUEST_ID,
-        **examples.PROBLEM_MEMBERS.get(code, {}),
-    }
+def error_responses(codes: Iterable[str], errors: ErrorFormat, model: Any) -> dict[int, ResponseSpec]:
+    """Return the error answers with these codes, by status, in the format and with the JSON model given."""
+    # Requests that cannot be read, for example with a broken Host header, get 400 at every address.
+    listed = {(MALFORMED, "invalid_request"), *((errors.status(KINDS[code].status), code) for code in codes)}
+    by_status = groupby(sorted(listed), key=lambda pair: pair[0])
+    return {status: _error_response(status, [code for _, code in pairs], errors, model) for status, pairs in by_status}
+
+
+def _error_response(status: int, codes: list[str], errors: ErrorFormat, model: Any) -> ResponseSpec:
+    titles = "; ".join(f"`{code}`: {KINDS[code].title.lower()}" for code in codes)
+    return ResponseSpec(
+        data_container=model,
+        generate_examples=False,
+        description=f"{titles}.",
+        media_type=errors.media_type,
+        examples=[
+            Example(summary=code, description=KINDS[code].title, value=_error_example(code, status, errors))
+            for code in codes
+        ],
+    )
+
+
+def _error_example(code: str, status: int, errors: ErrorFormat) -> dict[str, Any]:
+    kind, members = KINDS[code], examples.PROBLEM_MEMBERS.get(code, {})
+    problem = Problem(code=code, detail=kind.detail or f"{kind.title}.", status=status, members=members)
+    return errors.body(problem, examples.REQUEST_ID)
 
 
 def _problems(codes: Iterable[str], *, signed_in: bool) -> dict[int, ResponseSpec]:
-    every = {*codes, *(NEEDS_SIGN_IN if signed_in else MAY_BREAK)}
-    # What cannot be read at all, such as a broken Host header, can come to any address.
-    listed = [(MALFORMED, "invalid_request"), *((KINDS[code].status, code) for code in every)]
-    by_status = groupby(sorted(listed), key=lambda pair: pair[0])
-    return {status: _problem_response(status, [code for _, code in pairs]) for status, pairs in by_status}
-
-
-def _problem_response(status: int, codes: list[str]) -> ResponseSpec:
-    titles = "; ".join(f"`{code}`: {KINDS[code].title.lower()}" for code in codes)
-    return ResponseSpec(
-        data_container=ProblemDetails,
-        generate_examples=False,
-        description=f"{titles}.",
-        media_type=MEDIA_TYPE,
-        examples=[
-            Example(summary=code, description=KINDS[code].title, value=problem_example(code, status)) for code in codes
-        ],
-    )
+    return error_responses({*codes, *(NEEDS_SIGN_IN if signed_in else MAY_BREAK)}, PROBLEM_DETAILS, ProblemDetails)

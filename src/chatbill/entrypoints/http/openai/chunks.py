@@ -1,4 +1,4 @@
-"""A reply as the stream of chunks that clients of OpenAI's API read."""
+"""Renders a reply as the chunks of OpenAI's API."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ DONE: Final = b"data: [DONE]\n\n"
 
 
 class ChatChunks:
-    """A chunk with the role, one with each piece, one with the reason of the end, and `[DONE]`.
+    """Renders a chunk with the role, a chunk for each delta, a chunk with the finish reason, and `[DONE]`.
 
-    With `usage`, a chunk with the usage comes before that, and every other one says that it has none. The last comment
-    line tells what was charged. A failure is one event with an error, which clients raise; nothing follows it.
+    With `usage`, the last chunk has the usage, and every other one has the usage null. A comment at the end has the
+    charge. A failure is one event with an error, which clients raise; nothing follows it.
     """
 
     def __init__(self, *, longest: int, usage: bool, request_id: str) -> None:
@@ -31,7 +31,7 @@ class ChatChunks:
         self._id = self._model = ""
 
     def frame(self, event: Event) -> bytes:
-        """An event of the reply, as one chunk or several."""
+        """Return the chunks for an event of the reply."""
         match event:
             case Accepted():
                 self._id, self._model = event.interaction_id, event.model
@@ -44,7 +44,7 @@ class ChatChunks:
                 return self._error(problem_of_reply(event))
 
     def broken(self, error: Exception) -> bytes:
-        """An error that clients raise."""
+        """Return an event with an error, which clients raise."""
         return self._error(problem_of(error))
 
     def _end(self, end: Completed | Stopped) -> bytes:

@@ -1,4 +1,4 @@
-"""What clients of OpenAI's API ask for, over the same use cases and the same wallet as everything else."""
+"""Routes for clients of OpenAI's API, over the same use cases and wallets as the rest of the API."""
 
 from __future__ import annotations
 
@@ -11,38 +11,25 @@ from chatbill.application.assembly import UseCases
 from chatbill.application.chat.events import Failed
 from chatbill.application.chat.list_models import ModelOffer
 from chatbill.domain.shared.errors import NotFound, ReasonedError
-from chatbill.entrypoints.http.bodies import JsonRequest
-from chatbill.entrypoints.http.config import HttpConfig
 from chatbill.entrypoints.http.documentation import examples
-from chatbill.entrypoints.http.documentation.openai import ChunksOperation, documented_openai
-from chatbill.entrypoints.http.event_stream import ReplyStream
-from chatbill.entrypoints.http.injection import Injected
+from chatbill.entrypoints.http.documentation.responses import MESSAGE_PROBLEMS, streaming
+from chatbill.entrypoints.http.openai.bodies import ChatCompletionBody
 from chatbill.entrypoints.http.openai.chunks import ChatChunks
-from chatbill.entrypoints.http.openai.errors import PATH
-from chatbill.entrypoints.http.openai.schemas import ChatCompletionBody
+from chatbill.entrypoints.http.openai.documentation import documented_openai
+from chatbill.entrypoints.http.openai.errors import OPENAI_ERRORS
 from chatbill.entrypoints.http.openai.views import CompletionView, OpenAIModelsView, OpenAIModelView, headers_of
-from chatbill.entrypoints.http.parameters import IdempotencyKey
-from chatbill.entrypoints.web.problems import problem_of_reply, response_of
-from chatbill.entrypoints.web.replies import WatchedReply, wait_for_end
+from chatbill.entrypoints.http.shared.config import HttpConfig
+from chatbill.entrypoints.http.shared.injection import Injected
+from chatbill.entrypoints.http.shared.parameters import IdempotencyKey
+from chatbill.entrypoints.http.shared.requests import JsonRequest
+from chatbill.entrypoints.web.event_stream import ReplyStream
+from chatbill.entrypoints.web.problems import problem_of_reply
+from chatbill.entrypoints.web.replies import ReplySource, wait_for_end
 from chatbill.entrypoints.web.request_ids import request_id_of
-
-REFUSALS = (
-    "invalid_request",
-    "model_not_found",
-    "insufficient_credits",
-    "cap_reached",
-    "request_in_progress",
-    "idempotency_mismatch",
-    "too_large",
-    "rate_limited",
-    "model_unavailable",
-    "overloaded",
-)
-FAILURES = ("generation_failed", "generation_timeout", "interrupted")
 
 
 class ModelNotFound(NotFound):
-    """No model of this name is on offer."""
+    """There is no model with this id."""
 
     code = "model_not_found"
 
@@ -51,10 +38,11 @@ class ModelNotFound(NotFound):
 
 
 class OpenAIController(Controller):
-    """An unmodified client works here, with an API key and this address."""
+    """The routes below `/v1`. Unmodified clients of OpenAI work with an API key of chatbill."""
 
-    path = PATH
+    path = "/v1"
     tags = ("OpenAI",)
+    exception_handlers = {Exception: OPENAI_ERRORS.answer}  # noqa: RUF012 - the framework's type is a mutable mapping
 
     @get(
         "/models",
@@ -63,7 +51,7 @@ class OpenAIController(Controller):
         responses=documented_openai(OpenAIModelsView, "Every model on offer.", examples.OPENAI_MODELS),
     )
     async def list_models(self, use_cases: Injected[UseCases]) -> OpenAIModelsView:
-        """Every model, with its price in credits beside what OpenAI tells of one."""
+        """Every model in the format of OpenAI, with its price in credits."""
         return OpenAIModelsView(data=[OpenAIModelView.of(offer) for offer in use_cases.chat.list_models()])
 
     @get(
@@ -73,17 +61,17 @@ class OpenAIController(Controller):
         responses=documented_openai(OpenAIModelView, "The model.", examples.OPENAI_MODEL, "model_not_found"),
     )
     async def read_model(self, model: FromPath[str], use_cases: Injected[UseCases]) -> OpenAIModelView:
-        """One of the models."""
+        """One model in the format of OpenAI."""
         return OpenAIModelView.of(_offer(use_cases, model))
 
     @post(
         "/chat/completions",
         status_code=200,
         operation_id="createChatCompletion",
-        operation_class=ChunksOperation,
+        operation_class=streaming(examples.CHUNKS),
         summary="Chat completion, for OpenAI's clients",
         responses=documented_openai(
-            CompletionView, "The reply, charged and stored.", examples.COMPLETION, *REFUSALS, *FAILURES
+            CompletionView, "The reply, charged and stored.", examples.COMPLETION, *MESSAGE_PROBLEMS, "model_not_found"
         ),
     )
     async def create_chat_completion(
@@ -95,19 +83,19 @@ class OpenAIController(Controller):
         config: Injected[HttpConfig],
         idempotency_key: IdempotencyKey = None,
     ) -> ASGIResponse:
-        """Have the last message answered, and charged as `POST /chat/message` is.
+        """Answer the last message, and charge it like `POST /chat/message`.
 
-        The request brings its own history; only the last message and the reply are stored, and shown in
-        `GET /chat/history`, not among the conversations. `X-Chatbill-Credits-Charged` and `X-Chatbill-Balance` tell
-        what it cost, and `X-Chatbill-Cached` whether the reply was written before and is only given again.
+        The request has its own history. Only the last message and the reply are stored, and listed by
+        `GET /chat/history`, not among the conversations. The headers `X-Chatbill-Credits-Charged` and
+        `X-Chatbill-Balance` have the charge, and `X-Chatbill-Cached` says whether the reply was written before.
 
-        With `stream` the reply comes in chunks as it is written. The same stands in the last comment line, and
-        with `stream_options.include_usage` in the usage. A failure in the middle is one event with an `error`, and
-        free; a lost connection is charged for what was delivered.
+        With `stream` the reply comes in chunks while it is written. The last comment has the charge, and with
+        `stream_options.include_usage` the usage has it too. A failure during the stream is one event with an `error`,
+        and free. After a lost connection, the delivered text is charged.
 
-        `developer` is `system`. What the system says is put together, as are neighbours of one role. Fields that change
-        nothing here are ignored; `tools`, `response_format` other than text, `logprobs`, `n` over 1, `top_k`, `min_p`,
-        `guided_json` and others that would be missed are 400.
+        `developer` means `system`. System messages are joined, and so are neighbours with the same role. Fields without
+        effect are ignored; `tools`, `response_format` other than text, `logprobs`, `n` over 1, `top_k`, `min_p`,
+        `guided_json` and other unsupported fields are answered with 400.
         """
         _offer(use_cases, data.model)
         message = data.to_message(idempotency_key)
@@ -116,20 +104,20 @@ class OpenAIController(Controller):
         if data.stream:
             chunks = ChatChunks(longest=longest, usage=data.wants_usage, request_id=request_id_of(request.scope))
             return ReplyStream(reply, chunks, ping_s=config.ping_s)
-        return await _whole(reply, request, longest=longest, keep=idempotency_key is not None)
+        return await _whole_reply(reply, request, longest=longest, keep=idempotency_key is not None)
 
 
-async def _whole(reply: WatchedReply, request: JsonRequest, *, longest: int, keep: bool) -> ASGIResponse:
-    """The reply as one answer: its body, or the error that ended it."""
+async def _whole_reply(reply: ReplySource, request: JsonRequest, *, longest: int, keep: bool) -> ASGIResponse:
+    """Return the whole reply, or the error that ended it."""
     end = await wait_for_end(reply, request.receive, keep=keep)
     if isinstance(end, Failed):
-        return response_of(problem_of_reply(end), request).to_asgi_response(app=None, request=request)
+        return OPENAI_ERRORS.response(problem_of_reply(end), request.scope).to_asgi_response(app=None, request=request)
     answer = Response(CompletionView.of(end, longest=longest), headers=headers_of(end.interaction))
     return answer.to_asgi_response(app=None, request=request)
 
 
 def _offer(use_cases: UseCases, model: str) -> ModelOffer:
-    """The model of this name; what does not exist is 404 in OpenAI's API."""
+    """Return the model with this id. Raises `ModelNotFound`, which is 404 in OpenAI's API."""
     offers = use_cases.chat.list_models()
     for offer in offers:
         if offer.model.id == model:

@@ -1,15 +1,12 @@
-"""Errors in OpenAI's shape: its clients tell them apart by their status, and read `error.message` to people."""
+"""Errors in the format of OpenAI. Clients distinguish them by status, and show `error.message` to users."""
 
 from __future__ import annotations
 
 import re
 from typing import Any, Final
 
-from litestar.types import Scope
-
 from chatbill.entrypoints.web.problem_kinds import Problem
-
-PATH: Final = "/v1"
+from chatbill.entrypoints.web.problems import ErrorFormat
 
 TYPES: Final = {
     401: "authentication_error",
@@ -17,32 +14,26 @@ TYPES: Final = {
     403: "permission_error",
     429: "rate_limit_error",
 }
-"""What OpenAI calls errors of a status; below 500 it is otherwise the request's fault, from there on the server's."""
+"""OpenAI's types of errors by status. Others are `invalid_request_error` below 500, and `server_error` above."""
 
 PARAMS: Final = {"model_not_found": "model", "too_large": "messages"}
-"""The field that an error of this code is about where it names none."""
+"""The field that an error with this code is about if it names none."""
 
 CODES: Final = {"unauthenticated": "invalid_api_key"}
-"""Where OpenAI has another word for the same."""
+"""OpenAI's names for codes of chatbill."""
 
 _FIELD: Final = re.compile(r"^(message|history)(?=$|\.|: )")
-"""What chatbill calls the conversation; also where it stands before what is wrong with it."""
+"""chatbill's names for the field `messages`, alone or at the beginning of a message."""
 _INDEX: Final = re.compile(r"\.(\d+)")
 
 
-def is_openai(scope: Scope) -> bool:
-    """Whether the client of this request expects OpenAI's shape: known addresses or not, everything below `/v1`."""
-    path = scope["path"]
-    return path == PATH or path.startswith(PATH + "/")
-
-
 def openai_status(status: int) -> int:
-    """OpenAI knows no 422: whatever is wrong with a request is 400 there."""
+    """Return 400 for 422, which OpenAI does not use."""
     return 400 if status == 422 else status  # noqa: PLR2004
 
 
 def error_body(problem: Problem, request_id: str) -> dict[str, Any]:
-    """The problem as OpenAI would tell it, with what chatbill knows of it beside."""
+    """Return the problem in the format of OpenAI, with chatbill's own members added."""
     status = openai_status(problem.status)
     members = dict(problem.members)
     faults = members.pop("errors", [])
@@ -58,5 +49,8 @@ def error_body(problem: Problem, request_id: str) -> dict[str, Any]:
 
 
 def param_of(field: str) -> str:
-    """A field as OpenAI writes it: `messages[0].content`."""
+    """Return the name of a field as OpenAI writes it, such as `messages[0].content`."""
     return _INDEX.sub(r"[\1]", _FIELD.sub("messages", field))
+
+
+OPENAI_ERRORS: Final = ErrorFormat("application/json", error_body, openai_status)

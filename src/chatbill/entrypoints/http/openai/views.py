@@ -1,4 +1,4 @@
-"""Answers in OpenAI's shape."""
+"""Response bodies in the format of OpenAI."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any, Final, Literal
 from chatbill.application.chat.events import Completed, Stopped
 from chatbill.application.chat.list_models import ModelOffer
 from chatbill.domain.chat.interactions import Interaction
-from chatbill.entrypoints.http.views.models import PriceView
+from chatbill.entrypoints.http.chat.model_views import PriceView
+from chatbill.entrypoints.http.shared.parameters import COMPLETION_ID_PREFIX
 
 FinishReason = Literal["stop", "length"]
 
-ID_PREFIX: Final = "chatcmpl-"
 CHARGED_HEADER: Final = "X-Chatbill-Credits-Charged"
 BALANCE_HEADER: Final = "X-Chatbill-Balance"
 CACHED_HEADER: Final = "X-Chatbill-Cached"
@@ -21,9 +21,9 @@ CACHED_HEADER: Final = "X-Chatbill-Cached"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompletionUsage:
-    """Tokens as the model counts them, and in credits what they cost and what the wallet owns then.
+    """Tokens as the model counts them, their cost and the balance after it, in credits.
 
-    `cached` is true where the reply was written before and only given again.
+    `cached` is true if the reply was written before and sent again.
     """
 
     prompt_tokens: int
@@ -35,7 +35,7 @@ class CompletionUsage:
 
     @classmethod
     def of(cls, interaction: Interaction) -> CompletionUsage:
-        """Of a reply that is settled."""
+        """Return the usage of a settled reply."""
         usage = interaction.usage
         return cls(
             prompt_tokens=usage.prompt_tokens,
@@ -49,7 +49,7 @@ class CompletionUsage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompletionMessage:
-    """What the model said."""
+    """The text of the reply."""
 
     role: Literal["assistant"] = "assistant"
     content: str
@@ -58,7 +58,7 @@ class CompletionMessage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompletionChoice:
-    """The one reply. `finish_reason` is `length` where it ended because it may have no more tokens."""
+    """The only choice. `finish_reason` is `length` if the reply ended at its longest length."""
 
     index: Literal[0] = 0
     message: CompletionMessage
@@ -68,7 +68,7 @@ class CompletionChoice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompletionView:
-    """A whole reply. `id` is `chatcmpl-` and the id that it has in the history. `created` in seconds since 1970."""
+    """A whole reply. `id` is `chatcmpl-` and the id in the history. `created` is in seconds since 1970."""
 
     id: str
     object: Literal["chat.completion"] = "chat.completion"
@@ -79,12 +79,12 @@ class CompletionView:
 
     @classmethod
     def of(cls, end: Completed | Stopped, *, longest: int) -> CompletionView:
-        """Of a reply that is settled and may have had `longest` tokens."""
+        """Return the view of a settled reply of at most `longest` tokens."""
         interaction = end.interaction
         message = CompletionMessage(content=interaction.reply)
         reason = finish_reason(end, longest=longest)
         return cls(
-            id=ID_PREFIX + interaction.id,
+            id=COMPLETION_ID_PREFIX + interaction.id,
             created=seconds(interaction.created_at),
             model=interaction.model,
             choices=[CompletionChoice(message=message, finish_reason=reason)],
@@ -94,7 +94,7 @@ class CompletionView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenAIModelView:
-    """A model. What stands after `owned_by` is chatbill's own: prices are in credits."""
+    """A model. The fields after `owned_by` are chatbill's own; prices are in credits."""
 
     id: str
     object: Literal["model"] = "model"
@@ -108,17 +108,13 @@ class OpenAIModelView:
 
     @classmethod
     def of(cls, offer: ModelOffer) -> OpenAIModelView:
-        """As clients see it."""
+        """Return the view of a model."""
         model = offer.model
         return cls(
             id=model.id,
             name=model.name,
             available=offer.available,
-            price=PriceView(
-                per_reply=model.price.per_reply,
-                per_1k_prompt_tokens=model.price.per_1k_prompt_tokens,
-                per_1k_completion_tokens=model.price.per_1k_completion_tokens,
-            ),
+            price=PriceView.of(model.price),
             context_tokens=model.context_tokens,
             max_reply_tokens=model.max_reply_tokens,
         )
@@ -133,26 +129,26 @@ class OpenAIModelsView:
 
 
 def headers_of(interaction: Interaction) -> dict[str, str]:
-    """What chatbill tells beside a whole reply."""
+    """Return the headers that chatbill adds to a whole reply."""
     return {
         CHARGED_HEADER: str(interaction.credits_charged),
         BALANCE_HEADER: str(interaction.balance_after),
-        CACHED_HEADER: _yes_or_no(interaction.cached),
+        CACHED_HEADER: _boolean(interaction.cached),
     }
 
 
 def comment_of(interaction: Interaction) -> str:
-    """The same as a comment line of a stream."""
-    cached = _yes_or_no(interaction.cached)
+    """Return the same facts as a comment of a stream."""
+    cached = _boolean(interaction.cached)
     return f"chatbill credits_charged={interaction.credits_charged} balance={interaction.balance_after} cached={cached}"
 
 
-def _yes_or_no(value: bool) -> str:  # noqa: FBT001 - it is what is written
+def _boolean(value: bool) -> str:  # noqa: FBT001 - the value to write
     return "true" if value else "false"
 
 
 def finish_reason(end: Completed | Stopped, *, longest: int) -> FinishReason:
-    """Why a reply ended. Where no engine told, one that has every token it may have was cut off there."""
+    """Return why a reply ended. If the engine did not say, a reply of `longest` tokens was cut off."""
     if isinstance(end, Completed) and end.cut_off is not None:
         return "length" if end.cut_off else "stop"
     return "length" if end.interaction.usage.completion_tokens >= longest else "stop"
@@ -161,10 +157,10 @@ def finish_reason(end: Completed | Stopped, *, longest: int) -> FinishReason:
 def chunk(
     interaction_id: str, model: str, created: int, *, delta: dict[str, Any], reason: FinishReason | None = None
 ) -> dict[str, Any]:
-    """One piece of a streamed reply."""
+    """Return a chunk of a streamed reply."""
     choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": reason}
     return {
-        "id": ID_PREFIX + interaction_id,
+        "id": COMPLETION_ID_PREFIX + interaction_id,
         "object": "chat.completion.chunk",
         "created": created,
         "model": model,
@@ -173,5 +169,5 @@ def chunk(
 
 
 def seconds(moment: datetime) -> int:
-    """Since 1970."""
+    """Return the seconds since 1970."""
     return int(moment.timestamp())

@@ -1,0 +1,81 @@
+"""Request bodies for accounts, sign-ins and API keys."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from chatbill.application.accounts.change_password import PasswordChange
+from chatbill.application.accounts.create_api_key import NewApiKey
+from chatbill.application.accounts.register import Registration
+from chatbill.application.accounts.sign_in import Credentials
+from chatbill.entrypoints.http.shared.bodies import Body, Line
+from chatbill.entrypoints.http.shared.parameters import checked_moment
+
+EXAMPLE_NAME = "ada"
+EXAMPLE_PASSWORD = "difference engine 2"  # noqa: S105 - an example
+
+
+class RegisterBody(Body):
+    """A new account."""
+
+    username: Line = Field(
+        description="3 to 32 letters, digits, dots, dashes and underscores.", examples=[EXAMPLE_NAME]
+    )
+    email: Line = Field(description="Unique; it can be used to sign in.", examples=["ada@example.org"])
+    password: Line = Field(description="8 to 256 characters.", examples=[EXAMPLE_PASSWORD])
+
+    def to_registration(self, address: str) -> Registration:
+        """Return the command of the use case."""
+        return Registration(username=self.username, email=self.email, password=self.password, address=address)
+
+
+class LoginBody(Body):
+    """Name and password."""
+
+    username: Line = Field(description="The username or the e-mail address.", examples=[EXAMPLE_NAME])
+    password: Line = Field(description="The password.", examples=[EXAMPLE_PASSWORD])
+
+    def to_credentials(self, address: str) -> Credentials:
+        """Return the command of the use case."""
+        return Credentials(login=self.username, password=self.password, address=address)
+
+
+class RefreshBody(Body):
+    """A refresh token. It can be used once."""
+
+    refresh_token: Line = Field(
+        description="The newest of this session.", examples=["3q2-7wAAAAD_0123456789abcdefghijklmnopqrst"]
+    )
+
+
+class PasswordBody(Body):
+    """The current and the new password."""
+
+    current_password: Line = Field(description="The current password.", examples=[EXAMPLE_PASSWORD])
+    new_password: Line = Field(description="8 to 256 characters.", examples=["analytical engine 1"])
+
+    def to_change(self) -> PasswordChange:
+        """Return the command of the use case."""
+        return PasswordChange(current=self.current_password, new=self.new_password)
+
+
+class ApiKeyBody(Body):
+    """A new API key."""
+
+    name: str = Field(
+        description="1 to 100 characters, different from the names of your other keys.", examples=["nightly job"]
+    )
+    monthly_cap: int | None = Field(
+        default=None, description="The most credits that it may use in a calendar month (UTC).", examples=[500]
+    )
+    expires_at: str | None = Field(
+        default=None,
+        description="When it expires: RFC 3339, as in `2027-01-31T12:00:00Z`.",
+        examples=["2027-01-31T12:00:00Z"],
+    )
+
+    def to_order(self) -> NewApiKey:
+        """Return the command of the use case."""
+        return NewApiKey(
+            name=self.name, monthly_cap=self.monthly_cap, expires_at=checked_moment("expires_at", self.expires_at)
+        )

@@ -1,0 +1,60 @@
+"""Routes for signed-in users: read the account, sign out, change the password."""
+
+from __future__ import annotations
+
+from litestar import Controller, get, post
+from litestar.params import JSONBody
+
+from chatbill.application.accounts.principal import Principal
+from chatbill.application.assembly import UseCases
+from chatbill.entrypoints.http.accounts.bodies import PasswordBody
+from chatbill.entrypoints.http.accounts.views import AccountView
+from chatbill.entrypoints.http.documentation import examples
+from chatbill.entrypoints.http.documentation.responses import documented, documented_empty
+from chatbill.entrypoints.http.shared.injection import Injected
+
+
+class AccountController(Controller):
+    """The account of the user."""
+
+    path = "/auth"
+    tags = ("Accounts",)
+
+    @get(
+        "/me",
+        operation_id="readAccount",
+        summary="Read the account",
+        responses=documented(200, AccountView, "The account as it is now.", examples.ACCOUNT, signed_in=True),
+    )
+    async def read_account(self, use_cases: Injected[UseCases], principal: Injected[Principal]) -> AccountView:
+        """The account behind the access token, with its balance in credits."""
+        return AccountView.of(await use_cases.accounts.read_account(principal))
+
+    @post(
+        "/logout",
+        status_code=204,
+        operation_id="logout",
+        summary="Sign out",
+        responses=documented_empty(204, "The access token and the refresh token are no longer valid.", signed_in=True),
+    )
+    async def logout(self, use_cases: Injected[UseCases], principal: Injected[Principal]) -> None:
+        """End this session. Other sessions of the account go on."""
+        await use_cases.accounts.sign_out(principal)
+
+    @post(
+        "/password",
+        status_code=204,
+        operation_id="changePassword",
+        summary="Change the password",
+        responses=documented_empty(
+            204,
+            "The new password is set, and every other session has ended.",
+            signed_in=True,
+            problems=("invalid_request", "invalid_credentials", "rate_limited"),
+        ),
+    )
+    async def change_password(
+        self, data: JSONBody[PasswordBody], use_cases: Injected[UseCases], principal: Injected[Principal]
+    ) -> None:
+        """Set a new password. This session goes on, every other one ends."""
+        await use_cases.accounts.change_password(principal, data.to_change())

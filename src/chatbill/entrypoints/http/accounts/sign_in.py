@@ -1,0 +1,75 @@
+"""Routes without authentication: register, sign in, refresh the tokens."""
+
+from __future__ import annotations
+
+from litestar import Controller, post
+from litestar.params import JSONBody
+
+from chatbill.application.assembly import UseCases
+from chatbill.entrypoints.http.accounts.bodies import LoginBody, RefreshBody, RegisterBody
+from chatbill.entrypoints.http.accounts.views import AccountView, TokensView
+from chatbill.entrypoints.http.documentation import examples
+from chatbill.entrypoints.http.documentation.responses import documented
+from chatbill.entrypoints.http.shared.injection import Injected
+
+
+class SignInController(Controller):
+    """Registration and sign-in."""
+
+    path = "/auth"
+    tags = ("Accounts",)
+
+    @post(
+        "/register",
+        status_code=201,
+        operation_id="register",
+        summary="Register",
+        responses=documented(
+            201,
+            AccountView,
+            "The account, with the welcome credits in its wallet.",
+            examples.ACCOUNT,
+            problems=("invalid_request", "username_taken", "email_taken", "forbidden", "rate_limited"),
+        ),
+    )
+    async def register(
+        self, data: JSONBody[RegisterBody], use_cases: Injected[UseCases], client_address: Injected[str]
+    ) -> AccountView:
+        """Make an account with a wallet. Names are unique regardless of letter case."""
+        return AccountView.of(await use_cases.accounts.register(data.to_registration(client_address)))
+
+    @post(
+        "/login",
+        status_code=200,
+        operation_id="login",
+        summary="Sign in",
+        responses=documented(
+            200,
+            TokensView,
+            "An access token for requests, and a refresh token for the next pair.",
+            examples.TOKENS,
+            problems=("invalid_request", "invalid_credentials", "forbidden", "rate_limited"),
+        ),
+    )
+    async def login(
+        self, data: JSONBody[LoginBody], use_cases: Injected[UseCases], client_address: Injected[str]
+    ) -> TokensView:
+        """Exchange a name and a password for tokens. Unknown names and wrong passwords get the same answer."""
+        return TokensView.of(await use_cases.accounts.sign_in(data.to_credentials(client_address)))
+
+    @post(
+        "/refresh",
+        status_code=200,
+        operation_id="refresh",
+        summary="Get the next pair of tokens",
+        responses=documented(
+            200,
+            TokensView,
+            "The next pair; the refresh token that was sent is no longer valid.",
+            examples.TOKENS,
+            problems=("invalid_request", "unauthenticated", "token_expired"),
+        ),
+    )
+    async def refresh(self, data: JSONBody[RefreshBody], use_cases: Injected[UseCases]) -> TokensView:
+        """Exchange a refresh token for new tokens. A second use ends the session, as it may be a copy."""
+        return TokensView.of(await use_cases.accounts.refresh(data.refresh_token))

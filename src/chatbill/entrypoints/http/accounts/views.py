@@ -1,0 +1,53 @@
+"""Response bodies of accounts and sign-ins."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from chatbill.application.accounts.register import Account
+from chatbill.application.accounts.sign_in import SignedIn
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountView:
+    """An account. `balance` in credits."""
+
+    id: str
+    username: str
+    email: str
+    role: str
+    balance: int
+    created_at: datetime
+
+    @classmethod
+    def of(cls, account: Account) -> AccountView:
+        """Return the view of an account."""
+        return cls(
+            id=account.user_id,
+            username=account.username,
+            email=account.email,
+            role=account.role.value,
+            balance=account.balance,
+            created_at=account.created_at,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokensView:
+    """A pair of tokens. The access token is valid for `expires_in` seconds."""
+
+    access_token: str
+    refresh_token: str
+    token_type: str
+    expires_in: int
+
+    @classmethod
+    def of(cls, signed_in: SignedIn) -> TokensView:
+        """Return the view of a pair of tokens."""
+        return cls(
+            access_token=signed_in.access_token,
+            refresh_token=signed_in.refresh_token,
+            token_type="bearer",  # noqa: S106 - the scheme's name (RFC 6750), not a token
+            expires_in=signed_in.expires_in_s,
+        )

@@ -1,0 +1,122 @@
+"""Routes for the balance, the packages, purchases and transactions."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from litestar import Controller, Response, get, post
+from litestar.params import JSONBody, QueryParameter
+
+from chatbill.application.accounts.principal import Principal
+from chatbill.application.assembly import UseCases
+from chatbill.application.shared.paging import DEFAULT_PAGE
+from chatbill.domain.billing.ledger import EntryKind
+from chatbill.domain.billing.payments import PaymentStatus
+from chatbill.domain.shared.errors import InvalidRequest
+from chatbill.entrypoints.http.billing.bodies import OrderBody
+from chatbill.entrypoints.http.billing.views import BalanceView, PackageView, ReceiptView, TransactionsView
+from chatbill.entrypoints.http.documentation import examples
+from chatbill.entrypoints.http.documentation.responses import documented, returned
+from chatbill.entrypoints.http.shared.injection import Injected
+from chatbill.entrypoints.http.shared.parameters import Cursor, From, IdempotencyKey, PageLimit, To, checked_period
+
+KINDS = tuple(kind.value for kind in EntryKind)
+
+
+class BillingController(Controller):
+    """The wallet of the user."""
+
+    path = "/billing"
+    tags = ("Billing",)
+
+    @get(
+        "/balance",
+        operation_id="readBalance",
+        summary="Read the balance",
+        responses=documented(200, BalanceView, "The wallet as it is now.", examples.BALANCE, signed_in=True),
+    )
+    async def read_balance(self, use_cases: Injected[UseCases], principal: Injected[Principal]) -> BalanceView:
+        """Credits owned, credits held for running replies, and credits available."""
+        return BalanceView.of(await use_cases.billing.read_balance(principal))
+
+    @get(
+        "/packages",
+        operation_id="listPackages",
+        summary="List packages",
+        responses=documented(200, list[PackageView], "Packages on sale.", [examples.PACKAGE], signed_in=True),
+    )
+    async def list_packages(self, use_cases: Injected[UseCases]) -> list[PackageView]:
+        """Packages of credits, with their bonus and price."""
+        return [PackageView.of(package) for package in use_cases.billing.list_packages().packages]
+
+    @post(
+        "/add",
+        status_code=201,
+        operation_id="addCredits",
+        summary="Buy credits",
+        responses=documented(
+            201,
+            ReceiptView,
+            "The payment is confirmed and the credits are in the wallet.",
+            examples.RECEIPT,
+            signed_in=True,
+            problems=("invalid_request", "idempotency_mismatch", "request_in_progress"),
+        )
+        | {
+            202: returned(
+                ReceiptView,
+                "Pay at `checkout_url`; the credits are added when the payment is confirmed.",
+                examples.PENDING,
+            )
+        },
+    )
+    async def add_credits(
+        self,
+        data: JSONBody[OrderBody],
+        use_cases: Injected[UseCases],
+        principal: Injected[Principal],
+        idempotency_key: IdempotencyKey = None,
+    ) -> Response[ReceiptView]:
+        """Buy a package, or an amount of credits. With an `Idempotency-Key`, a retry does not buy twice."""
+        receipt = await use_cases.billing.place_order(principal, data.to_order(idempotency_key))
+        if receipt.payment.status is PaymentStatus.CONFIRMED:
+            return Response(ReceiptView.confirmed(receipt), status_code=201)
+        wallet = await use_cases.billing.read_balance(principal)
+        return Response(ReceiptView.pending(receipt, balance=wallet.posted), status_code=202)
+
+    @get(
+        "/transactions",
+        operation_id="listTransactions",
+        summary="List transactions",
+        responses=documented(
+            200,
+            TransactionsView,
+            "Transactions, newest first.",
+            examples.TRANSACTIONS,
+            signed_in=True,
+            problems=("invalid_request",),
+        ),
+    )
+    async def list_transactions(
+        self,
+        use_cases: Injected[UseCases],
+        principal: Injected[Principal],
+        kind: Annotated[
+            str | None, QueryParameter(description="The kind of the transaction.", schema_extra={"enum": list(KINDS)})
+        ] = None,
+        start: From = None,
+        end: To = None,
+        limit: PageLimit = DEFAULT_PAGE,
+        cursor: Cursor = None,
+    ) -> TransactionsView:
+        """Every transaction of your wallet, with the balance after it."""
+        page = await use_cases.billing.list_transactions(
+            principal, kind=_kind(kind), period=checked_period(start, end), limit=limit, cursor=cursor
+        )
+        return TransactionsView.of(page)
+
+
+def _kind(kind: str | None) -> EntryKind | None:
+    if kind is not None and kind not in KINDS:
+        raise InvalidRequest.of("kind", "not_one_of", known=", ".join(KINDS))
+    return EntryKind(kind) if kind is not None else None

@@ -1,0 +1,136 @@
+"""Routes for models, messages and their replies, and the state of the engine."""
+
+from __future__ import annotations
+
+from litestar import Controller, Response, get, post
+from litestar.params import FromPath, JSONBody
+from litestar.response.base import ASGIResponse
+
+from chatbill.application.accounts.principal import Principal
+from chatbill.application.assembly import UseCases
+from chatbill.application.chat.events import Failed
+from chatbill.domain.shared.errors import NotFound
+from chatbill.domain.shared.ids import InteractionId
+from chatbill.entrypoints.http.chat.bodies import MessageBody
+from chatbill.entrypoints.http.chat.events import ChatbillEvents
+from chatbill.entrypoints.http.chat.model_views import ChatStatusView, ModelView
+from chatbill.entrypoints.http.chat.views import ReplyView, StoppingView
+from chatbill.entrypoints.http.documentation import examples
+from chatbill.entrypoints.http.documentation.responses import MESSAGE_PROBLEMS, documented, streaming
+from chatbill.entrypoints.http.shared.config import HttpConfig
+from chatbill.entrypoints.http.shared.injection import Injected
+from chatbill.entrypoints.http.shared.negotiation import prefers
+from chatbill.entrypoints.http.shared.parameters import COMPLETION_ID_PREFIX, IdempotencyKey
+from chatbill.entrypoints.http.shared.requests import JsonRequest
+from chatbill.entrypoints.web.event_stream import MEDIA_TYPE, ReplyStream
+from chatbill.entrypoints.web.parameters import could_be_id
+from chatbill.entrypoints.web.problems import PROBLEM_DETAILS, problem_of_reply
+from chatbill.entrypoints.web.replies import ReplySource, wait_for_end
+from chatbill.entrypoints.web.request_ids import request_id_of
+
+
+class ChatController(Controller):
+    """Models, messages and replies."""
+
+    path = "/chat"
+    tags = ("Chat",)
+
+    @get(
+        "/models",
+        operation_id="listModels",
+        summary="Models and prices",
+        responses=documented(200, list[ModelView], "Every model on offer.", [examples.MODEL], signed_in=True),
+    )
+    async def list_models(self, use_cases: Injected[UseCases]) -> list[ModelView]:
+        """Every model, its price in credits, and whether it is available."""
+        return [ModelView.of(offer) for offer in use_cases.chat.list_models()]
+
+    @get(
+        "/status",
+        operation_id="readChatStatus",
+        summary="Engine and queue",
+        responses=documented(
+            200, ChatStatusView, "The state of the engine and of all models.", examples.CHAT_STATUS, signed_in=True
+        ),
+    )
+    async def read_status(self, use_cases: Injected[UseCases], config: Injected[HttpConfig]) -> ChatStatusView:
+        """The engine, how many requests run and wait, and the state of each model."""
+        return ChatStatusView.of(config.engine, use_cases.chat.list_models())
+
+    @post(
+        "/message",
+        status_code=200,
+        operation_id="sendMessage",
+        operation_class=streaming(examples.STREAM),
+        summary="Send a message",
+        responses=documented(
+            200,
+            ReplyView,
+            "The reply, charged and stored. `outcome` is `completed`, or `stopped` if it was stopped.",
+            examples.REPLY,
+            signed_in=True,
+            problems=(*MESSAGE_PROBLEMS, "not_found"),
+        ),
+    )
+    async def send_message(
+        self,
+        request: JsonRequest,
+        data: JSONBody[MessageBody],
+        use_cases: Injected[UseCases],
+        principal: Injected[Principal],
+        config: Injected[HttpConfig],
+        idempotency_key: IdempotencyKey = None,
+    ) -> ASGIResponse:
+        """Send a message to a model, and charge its reply.
+
+        The most that it can cost is held first; its price is charged once the reply is complete. Failures are free.
+
+        With `Accept: text/event-stream` the reply is streamed: `accepted {id, conversation_id, held}`, then each
+        `delta {text}`, then `done` (the body below) or `error` (a problem). An error before the message is accepted
+        is a plain problem. Closing the connection stops the reply; the delivered text is charged, and a reply without
+        any is free.
+
+        A client that disconnects while it waits for the whole reply pays nothing, unless it sent an
+        `Idempotency-Key`: then the reply is finished and charged, and the same request fetches it later.
+        """
+        reply = await use_cases.chat.send_message(principal, data.to_message(idempotency_key))
+        if prefers(MEDIA_TYPE, request.headers.get("accept", "")):
+            return ReplyStream(reply, ChatbillEvents(request_id_of(request.scope)), ping_s=config.ping_s)
+        return await _whole_reply(reply, request, keep=idempotency_key is not None)
+
+    @post(
+        "/interactions/{interaction_id:str}/stop",
+        status_code=202,
+        operation_id="stopMessage",
+        summary="Stop a reply",
+        responses=documented(
+            202,
+            StoppingView,
+            "The reply will end, or has ended.",
+            examples.STOPPING,
+            signed_in=True,
+            problems=("not_found",),
+        ),
+    )
+    async def stop_message(
+        self, interaction_id: FromPath[str], use_cases: Injected[UseCases], principal: Injected[Principal]
+    ) -> StoppingView:
+        """Stop a reply. Its stream ends with `done` and `outcome: "stopped"`.
+
+        An id of `/v1`, `chatcmpl-…`, is accepted too. The stream there ends like that of a complete reply.
+        """
+        interaction_id = interaction_id.removeprefix(COMPLETION_ID_PREFIX)
+        if not could_be_id(interaction_id):
+            raise NotFound("interaction")
+        await use_cases.chat.stop_message(principal, InteractionId(interaction_id))
+        return StoppingView(id=interaction_id)
+
+
+async def _whole_reply(reply: ReplySource, request: JsonRequest, *, keep: bool) -> ASGIResponse:
+    """Return the whole reply, or the problem that ended it."""
+    end = await wait_for_end(reply, request.receive, keep=keep)
+    if isinstance(end, Failed):
+        return PROBLEM_DETAILS.response(problem_of_reply(end), request.scope).to_asgi_response(
+            app=None, request=request
+        )
+    return Response(ReplyView.of(end.interaction)).to_asgi_response(app=None, request=request)

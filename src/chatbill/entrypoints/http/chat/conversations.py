@@ -1,0 +1,173 @@
+"""Routes for conversations and the history."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from litestar import Controller, delete, get, patch
+from litestar.params import FromPath, JSONBody, QueryParameter
+
+from chatbill.application.accounts.principal import Principal
+from chatbill.application.assembly import UseCases
+from chatbill.application.ports.repositories.interactions import HistoryFilter
+from chatbill.application.shared.paging import DEFAULT_PAGE, MAX_PAGE
+from chatbill.domain.shared.errors import InvalidRequest, NotFound
+from chatbill.domain.shared.ids import ConversationId, ModelId
+from chatbill.entrypoints.http.chat.bodies import TitleBody
+from chatbill.entrypoints.http.chat.views import ConversationsView, ConversationView, HistoryView, ThreadView
+from chatbill.entrypoints.http.documentation import examples
+from chatbill.entrypoints.http.documentation.responses import documented, documented_empty
+from chatbill.entrypoints.http.shared.injection import Injected
+from chatbill.entrypoints.http.shared.parameters import (
+    Cursor,
+    From,
+    PageLimit,
+    SearchText,
+    To,
+    checked_period,
+    checked_text,
+)
+from chatbill.entrypoints.web.parameters import could_be_id
+
+
+class ConversationController(Controller):
+    """The conversations of the user."""
+
+    path = "/chat"
+    tags = ("Conversations",)
+
+    @get(
+        "/conversations",
+        operation_id="listConversations",
+        summary="List conversations",
+        responses=documented(
+            200,
+            ConversationsView,
+            "Conversations, most recent first.",
+            examples.CONVERSATIONS,
+            signed_in=True,
+            problems=("invalid_request",),
+        ),
+    )
+    async def list_conversations(
+        self,
+        use_cases: Injected[UseCases],
+        principal: Injected[Principal],
+        limit: PageLimit = DEFAULT_PAGE,
+        cursor: Cursor = None,
+    ) -> ConversationsView:
+        """Your conversations."""
+        page = await use_cases.chat.list_conversations(principal, limit=limit, cursor=cursor)
+        return ConversationsView.of(page)
+
+    @get(
+        "/conversations/{conversation_id:str}",
+        operation_id="readConversation",
+        summary="Read a conversation",
+        responses=documented(
+            200,
+            ThreadView,
+            "The conversation and its latest messages, oldest first.",
+            examples.THREAD,
+            signed_in=True,
+            problems=("invalid_request", "not_found"),
+        ),
+    )
+    async def read_conversation(
+        self,
+        conversation_id: FromPath[str],
+        use_cases: Injected[UseCases],
+        principal: Injected[Principal],
+        limit: PageLimit = MAX_PAGE,
+        cursor: Cursor = None,
+    ) -> ThreadView:
+        """One conversation. `next_cursor` gets earlier messages."""
+        thread = await use_cases.chat.read_conversation(principal, _id(conversation_id), limit=limit, cursor=cursor)
+        return ThreadView.of(thread)
+
+    @patch(
+        "/conversations/{conversation_id:str}",
+        operation_id="renameConversation",
+        summary="Rename a conversation",
+        responses=documented(
+            200,
+            ConversationView,
+            "The conversation with its new title.",
+            examples.CONVERSATION,
+            signed_in=True,
+            problems=("invalid_request", "not_found"),
+        ),
+    )
+    async def rename_conversation(
+        self,
+        conversation_id: FromPath[str],
+        data: JSONBody[TitleBody],
+        use_cases: Injected[UseCases],
+        principal: Injected[Principal],
+    ) -> ConversationView:
+        """Give a conversation a new title."""
+        renamed = await use_cases.chat.rename_conversation(principal, _id(conversation_id), data.title)
+        return ConversationView.of(renamed)
+
+    @delete(
+        "/conversations/{conversation_id:str}",
+        status_code=204,
+        operation_id="deleteConversation",
+        summary="Delete a conversation",
+        responses=documented_empty(
+            204,
+            "Its texts are erased; its figures stay in the books.",
+            signed_in=True,
+            problems=("not_found", "conflict"),
+        ),
+    )
+    async def delete_conversation(
+        self, conversation_id: FromPath[str], use_cases: Injected[UseCases], principal: Injected[Principal]
+    ) -> None:
+        """Delete a conversation for ever. Stop a running reply in it first."""
+        await use_cases.chat.delete_conversation(principal, _id(conversation_id))
+
+    @get(
+        "/history",
+        operation_id="listHistory",
+        summary="Search the history",
+        responses=documented(
+            200,
+            HistoryView,
+            "Interactions, newest first.",
+            examples.HISTORY,
+            signed_in=True,
+            problems=("invalid_request",),
+        ),
+    )
+    async def list_history(
+        self,
+        use_cases: Injected[UseCases],
+        principal: Injected[Principal],
+        model: Annotated[str | None, QueryParameter(description="The id of a model.")] = None,
+        start: From = None,
+        end: To = None,
+        text: SearchText = None,
+        limit: PageLimit = DEFAULT_PAGE,
+        cursor: Cursor = None,
+    ) -> HistoryView:
+        """Your messages of all conversations, with their replies and charges."""
+        filters = HistoryFilter(
+            model=_known_model(use_cases, model), period=checked_period(start, end), text=checked_text("q", text)
+        )
+        return HistoryView.of(await use_cases.chat.list_history(principal, filters, limit=limit, cursor=cursor))
+
+
+def _id(conversation_id: str) -> ConversationId:
+    if not could_be_id(conversation_id):
+        raise NotFound("conversation")
+    return ConversationId(conversation_id)
+
+
+def _known_model(use_cases: UseCases, model: str | None) -> ModelId | None:
+    if model is None:
+        return None
+    known = [offer.model.id for offer in use_cases.chat.list_models()]
+    if model not in known:
+        raise InvalidRequest.of("model", "unknown_model", known=", ".join(known))
+    return ModelId(model)

@@ -1,0 +1,178 @@
+"""Response bodies of replies, the history and conversations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from chatbill.application.chat.read_conversation import Thread
+from chatbill.application.shared.paging import Page
+from chatbill.domain.billing.prices import Usage
+from chatbill.domain.chat.conversations import Conversation
+from chatbill.domain.chat.interactions import Interaction
+from chatbill.entrypoints.web.texts import render
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageView:
+    """Tokens read and written, as the model counts them."""
+
+    prompt_tokens: int
+    completion_tokens: int
+
+    @classmethod
+    def of(cls, usage: Usage) -> UsageView:
+        """Return the view of the usage."""
+        return cls(prompt_tokens=usage.prompt_tokens, completion_tokens=usage.completion_tokens)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplyView:
+    """A reply that was charged. `balance` is the balance after it, in credits.
+
+    `cached` is true if the reply was written before and sent again.
+    """
+
+    id: str
+    conversation_id: str
+    model: str
+    reply: str
+    outcome: str
+    usage: UsageView
+    credits_charged: int
+    balance: int | None = None
+    processing_time_ms: int | None = None
+    cached: bool = False
+
+    @classmethod
+    def of(cls, interaction: Interaction) -> ReplyView:
+        """Return the view of a reply."""
+        return cls(
+            id=interaction.id,
+            conversation_id=interaction.conversation_id,
+            model=interaction.model,
+            reply=interaction.reply,
+            outcome=interaction.outcome.value,
+            usage=UsageView.of(interaction.usage),
+            credits_charged=interaction.credits_charged,
+            balance=interaction.balance_after,
+            processing_time_ms=interaction.processing_time_ms,
+            cached=interaction.cached,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoppingView:
+    """A reply that is being stopped."""
+
+    id: str
+    status: str = "stopping"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InteractionView:
+    """A message and its reply. `error_code` and `error_detail` say why the reply failed."""
+
+    id: str
+    conversation_id: str
+    model: str
+    prompt: str
+    reply: str
+    outcome: str
+    credits_charged: int
+    usage: UsageView
+    processing_time_ms: int | None = None
+    created_at: datetime
+    error_code: str | None = None
+    error_detail: str | None = None
+    cached: bool = False
+
+    @classmethod
+    def of(cls, interaction: Interaction) -> InteractionView:
+        """Return the view of an interaction."""
+        return cls(
+            id=interaction.id,
+            conversation_id=interaction.conversation_id,
+            model=interaction.model,
+            prompt=interaction.prompt,
+            reply=interaction.reply,
+            outcome=interaction.outcome.value,
+            credits_charged=interaction.credits_charged,
+            usage=UsageView.of(interaction.usage),
+            processing_time_ms=interaction.processing_time_ms,
+            created_at=interaction.created_at,
+            error_code=interaction.error_code,
+            error_detail=render(failure) if (failure := interaction.error_detail) else None,
+            cached=interaction.cached,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryView:
+    """Interactions, newest first. `next_cursor` gets the next ones; it is null at the end."""
+
+    items: list[InteractionView]
+    next_cursor: str | None = None
+
+    @classmethod
+    def of(cls, page: Page[Interaction]) -> HistoryView:
+        """Return the view of a page of interactions."""
+        return cls(items=[InteractionView.of(item) for item in page.items], next_cursor=page.next_cursor)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConversationView:
+    """A conversation without its messages."""
+
+    id: str
+    title: str
+    created_at: datetime
+    updated_at: datetime
+
+    @classmethod
+    def of(cls, conversation: Conversation) -> ConversationView:
+        """Return the view of a conversation."""
+        return cls(
+            id=conversation.id,
+            title=conversation.title,
+            created_at=conversation.created_at,
+            updated_at=conversation.updated_at,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConversationsView:
+    """Conversations, most recent first."""
+
+    items: list[ConversationView]
+    next_cursor: str | None = None
+
+    @classmethod
+    def of(cls, page: Page[Conversation]) -> ConversationsView:
+        """Return the view of a page of conversations."""
+        return cls(items=[ConversationView.of(item) for item in page.items], next_cursor=page.next_cursor)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ThreadView:
+    """A conversation with its latest messages, oldest first. `next_cursor` gets earlier ones."""
+
+    id: str
+    title: str
+    created_at: datetime
+    updated_at: datetime
+    messages: list[InteractionView]
+    next_cursor: str | None = None
+
+    @classmethod
+    def of(cls, thread: Thread) -> ThreadView:
+        """Return the view of a conversation and its messages."""
+        conversation, page = thread.conversation, thread.page
+        return cls(
+            id=conversation.id,
+            title=conversation.title,
+            created_at=conversation.created_at,
+            updated_at=conversation.updated_at,
+            messages=[InteractionView.of(item) for item in reversed(page.items)],
+            next_cursor=page.next_cursor,
+        )

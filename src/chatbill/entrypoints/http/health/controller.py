@@ -1,0 +1,50 @@
+"""Routes for probes and load balancers, and the root. They need no authentication."""
+
+from __future__ import annotations
+
+from litestar import Controller, Response, get
+
+import chatbill
+from chatbill.application.assembly import UseCases
+from chatbill.entrypoints.http.documentation import examples
+from chatbill.entrypoints.http.documentation.responses import documented, returned
+from chatbill.entrypoints.http.health.views import HealthView, ReadinessView, RootView
+from chatbill.entrypoints.http.shared.injection import Injected
+
+
+class HealthController(Controller):
+    """Liveness and readiness."""
+
+    path = "/health"
+    tags = ("Health",)
+
+    @get(
+        operation_id="readHealth",
+        summary="Liveness",
+        responses=documented(200, HealthView, "The process runs.", examples.HEALTH),
+    )
+    async def read_health(self) -> HealthView:
+        """Answer while the process runs."""
+        return HealthView()
+
+    @get(
+        "/ready",
+        operation_id="readReadiness",
+        summary="Readiness",
+        responses=documented(200, ReadinessView, "The database and each model on offer work.", examples.READY)
+        | {503: returned(ReadinessView, "Something is missing.", examples.NOT_READY)},
+    )
+    async def read_readiness(self, use_cases: Injected[UseCases]) -> Response[ReadinessView]:
+        """Ready means that the database has stored a small write, and each model on offer a token, not long ago.
+
+        A model that does not fit in memory is not required while another one is available. A resting model, which
+        the next message loads, counts as available.
+        """
+        readiness = ReadinessView.of(await use_cases.chat.check_readiness())
+        return Response(readiness, status_code=200 if readiness.ready else 503)
+
+
+@get("/", include_in_schema=False, opt={"open": True})
+async def read_root() -> RootView:
+    """Return the name and the version, and where to continue."""
+    return RootView(name="chatbill", version=chatbill.__version__, documentation="/docs", health="/health")

@@ -1,0 +1,49 @@
+"""Response bodies of the health checks and of the root."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from chatbill.application.chat.check_readiness import Readiness
+from chatbill.entrypoints.web.texts import render
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthView:
+    """The process runs."""
+
+    status: str = "ok"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadinessView:
+    """Which parts work, and which ones are missing before the service is ready.
+
+    `missing` has `database`, `model` if none is available, and each model that should work and does not. `why` says
+    what is wrong with each of them.
+    """
+
+    ready: bool
+    database: bool
+    models: dict[str, bool]
+    missing: list[str]
+    why: dict[str, str]
+
+    @classmethod
+    def of(cls, readiness: Readiness) -> ReadinessView:
+        """Return the view of the readiness."""
+        why = {} if readiness.trouble is None else {"database": render(readiness.trouble)}
+        if not any(readiness.models.values()):
+            why["model"] = "; ".join(f"{model}: {reason}" for model, reason in readiness.unavailable.items())
+        why |= readiness.unhealthy
+        return cls(ready=readiness.ready, database=readiness.store, models=readiness.models, missing=list(why), why=why)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RootView:
+    """The name and the version of the service, and the addresses of its documentation and health."""
+
+    name: str
+    version: str
+    documentation: str
+    health: str

@@ -1,0 +1,50 @@
+"""Authenticates a request by its access token or API key, before anything else of it is read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import structlog
+from litestar.connection import ASGIConnection
+from litestar.handlers import BaseRouteHandler
+from litestar.types import Guard
+
+from chatbill.application.accounts.principal import Principal
+from chatbill.application.assembly import UseCases
+from chatbill.domain.accounts.api_keys import looks_like_key
+from chatbill.domain.shared.errors import Unauthenticated
+from chatbill.entrypoints.http.shared.requests import JsonRequest
+
+SCHEME = "bearer"
+
+
+def bearer_guard(use_cases: UseCases) -> Guard:
+    """Return a guard that rejects requests without a valid access token or API key, and sets `request.user`."""
+
+    # A function, not an object: the framework makes deep copies of guards, which would include the store.
+    async def guard(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
+        token = bearer_token(connection.headers.getall("authorization", []))
+        authenticate = use_cases.accounts.authenticate_key if looks_like_key(token) else use_cases.accounts.authenticate
+        principal = await authenticate(token)
+        connection.scope["user"] = principal
+        structlog.contextvars.bind_contextvars(user_id=principal.user_id)
+        if principal.api_key_id:
+            structlog.contextvars.bind_contextvars(api_key_id=principal.api_key_id)
+
+    return guard
+
+
+def bearer_token(headers: list[str]) -> str:
+    """Return the token of the only `Authorization: Bearer` header (RFC 6750, section 2.1)."""
+    if len(headers) != 1:
+        raise Unauthenticated
+    scheme, _, token = headers[0].strip().partition(" ")
+    token = token.strip()
+    if scheme.lower() != SCHEME or not token:
+        raise Unauthenticated
+    return token
+
+
+def provide_principal(request: JsonRequest) -> Principal:
+    """Return the principal that the guard authenticated."""
+    return request.user

@@ -1,0 +1,24 @@
+"""The configuration of the HTTP API."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpConfig:
+    """The configuration of one HTTP application.
+
+    `engine` is the name shown by `GET /chat/status`. `max_body_bytes` bounds every request body. `trusted_proxies`
+    are addresses or networks (such as `10.0.0.0/8`) whose `X-Forwarded-For` is believed. `cors_origins` are the web
+    pages of other origins that may call the API. `ping_s` is the time without an event after which an event stream
+    sends a ping, in seconds. `serve_docs` and `serve_root` say whether `/docs` and `/` are served.
+    """
+
+    engine: str = "none"
+    max_body_bytes: int = 1_048_576
+    trusted_proxies: tuple[str, ...] = ()
+    cors_origins: tuple[str, ...] = ()
+    ping_s: float = 15.0
+    serve_docs: bool = True
+    serve_root: bool = True

@@ -1,1 +1,0 @@
-"""What clients get: the JSON of every answer, one family a file."""

@@ -1,0 +1,136 @@
+"""Protects the web page: checks sign-in, origin and size of requests, and sets the content security policy."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from chatbill.application.accounts.principal import Principal
+from chatbill.application.assembly import UseCases
+from chatbill.domain.shared.errors import Unauthenticated
+from chatbill.entrypoints.ui.config import WebConfig
+from chatbill.entrypoints.ui.pages import chat_page, sign_in_page
+from chatbill.entrypoints.ui.session import token_of
+
+MAX_BODY_BYTES = 1_000_000
+PUBLIC = ("/ui/assets/", "/ui/static/", "/ui/theme.css", "/ui/gradio_api/theme.css")
+SIGNED_IN_ONLY = (
+    "/ui/gradio_api/queue/join",
+    "/ui/gradio_api/queue/data",
+    "/ui/gradio_api/cancel",
+    "/ui/gradio_api/reset",
+    "/ui/gradio_api/heartbeat/",
+    "/ui/gradio_api/startup-events",
+    "/ui/gradio_api/app_id",
+)
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+# Gradio starts from inline scripts and compiles templates; nothing comes from, or goes to, another host.
+POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; object-src 'none'; base-uri 'self'; "
+    "form-action 'self'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+
+
+class AccessMiddleware:
+    """ASGI middleware for /ui and /web; other requests pass unchanged.
+
+    Only those addresses of Gradio are reachable that the page needs. Uploads, file reading and its API pages are not.
+    """
+
+    def __init__(self, app: ASGIApp, use_cases: UseCases, config: WebConfig) -> None:
+        self._app = app
+        self._use_cases = use_cases
+        self._config = config
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or pass it on."""
+        if scope["type"] != "http" or not scope["path"].startswith(("/ui/", "/web/")):
+            await self._app(scope, receive, send)
+            return
+        send = _with_headers(send)
+        answer = _rejection(scope) or await self._answer(scope)
+        if answer:
+            await answer(scope, receive, send)
+        elif scope["path"] == "/ui/":
+            page = chat_page(await _body_of(self._app, scope, receive), self._config)
+            await page(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    async def _answer(self, scope: Scope) -> Response | None:
+        """Return the sign-in page or an error; None if Gradio answers the request."""
+        path = scope["path"]
+        if path.startswith(("/web/", *PUBLIC)):
+            return None
+        if path == "/ui/" and scope["method"] in SAFE_METHODS:
+            return (
+                None if await self._principal(scope) else sign_in_page(self._use_cases.accounts.register, self._config)
+            )
+        if not path.startswith(SIGNED_IN_ONLY):
+            return JSONResponse({"code": "not_found", "detail": "There is nothing here."}, 404)
+        if not await self._principal(scope):
+            return JSONResponse({"code": "unauthenticated", "detail": "Your session has ended. Sign in again."}, 401)
+        return None
+
+    async def _principal(self, scope: Scope) -> Principal | None:
+        try:
+            return await self._use_cases.accounts.authenticate(token_of(scope))
+        except Unauthenticated:
+            return None
+
+
+def _rejection(scope: Scope) -> Response | None:
+    """Return an error for a request that changes something and is too large or comes from another site."""
+    if scope["method"] in SAFE_METHODS:
+        return None
+    headers = Headers(scope=scope)
+    if not is_same_origin(headers):
+        return JSONResponse({"code": "forbidden", "detail": "This request came from another site."}, 403)
+    length = headers.get("content-length", "0" if scope["method"] == "DELETE" else "")
+    if not length.isdecimal():
+        return JSONResponse({"code": "invalid_request", "detail": "Say how long the body is."}, 411)
+    if int(length) > MAX_BODY_BYTES:
+        return JSONResponse({"code": "too_large", "detail": "This is too large."}, 413)
+    return None
+
+
+def is_same_origin(headers: Headers) -> bool:
+    """Return True if a page of this site sent the request.
+
+    Browsers send Sec-Fetch-Site over HTTPS and to localhost, and Origin with everything that is not a GET.
+    """
+    if site := headers.get("sec-fetch-site"):
+        return site == "same-origin"
+    return urlsplit(headers.get("origin", "")).netloc == headers.get("host")
+
+
+def _with_headers(send: Send) -> Send:
+    async def send_with_headers(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            MutableHeaders(scope=message).update(HEADERS)
+        await send(message)
+
+    return send_with_headers
+
+
+async def _body_of(app: ASGIApp, scope: Scope, receive: Receive) -> bytes:
+    """Return the uncompressed body of the answer of `app`."""
+    headers = [(name, value) for name, value in scope["headers"] if name != b"accept-encoding"]
+    body: list[bytes] = []
+
+    async def collect(message: Message) -> None:
+        if message["type"] == "http.response.body":
+            body.append(message.get("body", b""))
+
+    await app({**scope, "method": "GET", "headers": headers}, receive, collect)
+    return b"".join(body)

@@ -1,0 +1,38 @@
+"""Composes the service that `chatbill serve` runs from the HTTP API and the web page."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from chatbill.container import Container
+from chatbill.entrypoints.web.serving import Mode, Service
+from chatbill.settings import Settings
+
+SANDBOX_NOTE = "This is a sandbox: no money is taken."
+
+
+def create_service(container: Container, settings: Settings, mode: Mode) -> Service:
+    """Return the application of a mode with its limits. Only the packages that the mode needs are imported."""
+    service = partial(
+        Service,
+        shutdown_grace_s=settings.shutdown_grace_s,
+        receive_timeout_s=settings.receive_timeout_s,
+        max_connections=settings.max_connections,
+        trusted_proxies=settings.trusted_proxies,
+    )
+    if mode == "api":
+        return service(_create_api(container, settings, serve_root=True))
+    from chatbill.entrypoints.ui import WebConfig, create_web, end_streams  # noqa: PLC0415
+
+    api = _create_api(container, settings, serve_root=False) if mode == "all" else None
+    note = SANDBOX_NOTE if container.payments().name == "sandbox" else ""
+    web = create_web(container.use_cases(), api, WebConfig(session_s=settings.refresh_token_s, payment_note=note))
+    return service(web, has_lifespan=True, on_stop=partial(end_streams, web))
+
+
+def _create_api(container: Container, settings: Settings, *, serve_root: bool) -> Any:
+    from chatbill.entrypoints.http import HttpConfig, create_app  # noqa: PLC0415
+
+    config = HttpConfig(engine=settings.engine, cors_origins=settings.cors_origins, serve_root=serve_root)
+    return create_app(container.use_cases(), config)
