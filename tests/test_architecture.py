@@ -16,8 +16,8 @@ BARE = (
     "chatbill.domain",
     "chatbill.application",
     "chatbill.adapters.memory",
-    "chatbill.adapters.system",
-    "chatbill.testing",
+    "chatbill.adapters.system", "chatbill.api",
+    "chatbill.testing.environment", "chatbill.testing.fakes",
 )
 
 

@@ -156,7 +156,7 @@ def test_an_error_says_which_credits_are_needed_and_available_and_what_to_do() -
         "Not enough credits: this reply needs 3 credits and you have 1 credit. "
         "Choose “Add credits” at the top of the page."
     )
-    assert rendering.error_text(InvalidRequest.of("message", "must not be empty")) == "This message must not be empty."
+    assert rendering.error_text(InvalidRequest.of("message", "empty")) == "This message must not be empty."
     assert "nothing was charged" in rendering.error_text(Overloaded())
 
 

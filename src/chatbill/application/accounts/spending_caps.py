@@ -11,9 +11,6 @@ from chatbill.domain.accounts.api_keys import KeyMonth, month_start
 from chatbill.domain.shared.errors import Unauthenticated
 from chatbill.domain.shared.ids import ApiKeyId, WalletId
 
-DEAD_KEY = "This API key does not exist, or was revoked, or has expired. Make another one."
-
-
 @dataclass(frozen=True, slots=True)
 class KeyCap:
     """The cap of an API key: its requests count by their hold while they run, and in the end by their charge."""
@@ -27,7 +24,7 @@ class KeyCap:
         """
         key = tx.api_keys.lock(self.key_id)
         if key is None or not key.is_live(at):
-            raise Unauthenticated(DEAD_KEY)
+            raise Unauthenticated("api_key_invalid")
         fresh = key.month_of(at)
         month = tx.api_keys.month(key.id, fresh.starts_at) or fresh
         month.reserve(amount)

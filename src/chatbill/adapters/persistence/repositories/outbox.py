@@ -71,7 +71,7 @@ class SqlOutbox:
             transaction, own = map(int, match.groups())
             rows = self._connection.stream(_NEXT, limit=limit, after_transaction=transaction, after_position=own)
         else:
-            raise InvalidRequest.of("after", "must be the position of an event")
+            raise InvalidRequest.of("after", "unknown_position")
         transaction_at, position_at = _PLACES
         return [RecordedEvent(f"{row[transaction_at]}.{row[position_at]}", _EVENTS.read(row)) for row in rows]
 

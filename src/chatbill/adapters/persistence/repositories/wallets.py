@@ -23,7 +23,14 @@ _GET_WALLET = Statement(_WALLET_BY_ID)
 _LOCK_WALLET = Statement(locking(_WALLET_BY_ID))
 # A version never goes back, so a wallet that was read before another's entry cannot be written over it.
 _SAVE_WALLET = update(
-    wallets, *WALLETS.changing, where=(equals(wallets.c.id), wallets.c.version <= bindparam("newest"))
+    wallets,
+    *WALLETS.changing,
+    where=(
+        equals(wallets.c.id),
+        equals(wallets.c.owner_kind),
+        equals(wallets.c.owner_id),
+        wallets.c.version <= bindparam("newest"),
+    ),
 )
 
 # Written out, not a parameter: only so do partial indexes serve.
@@ -67,7 +74,7 @@ class SqlWallets:
         self._connection.put(WALLETS.add, **WALLETS.values(wallet))
 
     def save(self, wallet: Wallet) -> None:
-        refused = InvariantViolation(f"wallet {wallet.id} does not exist, or has entries after number {wallet.version}")
+        refused = InvariantViolation(f"wallet {wallet.id} does not exist, has another owner, or entries after number {wallet.version}")
         self._connection.put(_SAVE_WALLET, **WALLETS.values(wallet), newest=wallet.version, or_else=refused)
 
 
