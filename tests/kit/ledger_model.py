@@ -139,6 +139,25 @@ class Key:
     used_at: float | None = None
 
 
+@dataclass
+class Work:
+    """Work that is no request, as the model knows it: a hold of a caption, which is settled once."""
+
+    owner: str
+    held: int
+    expires_at: float
+    running: bool = True
+
+
+@dataclass
+class Purchase:
+    """A payment as the model knows it."""
+
+    owner: str
+    credits: int
+    refunded: bool = False
+
+
 class BooksModel:
     """Everybody's credits, requests and API keys. Time is in seconds since `START`."""
 
@@ -148,6 +167,8 @@ class BooksModel:
         self.asked: list[Asked] = []
         self.api_keys: list[Key] = []
         self.deleted: set[int] = set()
+        self.works: list[Work] = []
+        self.purchases: list[Purchase] = []
         self._welcome, self._lifetime_s = welcome, lifetime_s
 
     def register(self, name: str) -> None:
@@ -208,7 +229,33 @@ class BooksModel:
         due = [asked for asked in self.asked if asked.outcome == "running" and asked.expires_at <= self.now]
         for asked in due:
             self.end(asked, "interrupted", [])
-        return len(due)
+        swept = [work for work in self.works if work.running and work.expires_at <= self.now]
+        for work in swept:
+            self.end_work(work, 0)
+        return len(due) + len(swept)
+
+    def begin_work(self, owner: str, most: int) -> Work | str:
+        """Hold the most that the work can cost; or the word of the error."""
+        person = self.people[owner]
+        if most > person.posted - person.held:
+            return "insufficient_credits"
+        person.held += most
+        self.works.append(Work(owner, most, self.now + self._lifetime_s))
+        return self.works[-1]
+
+    def end_work(self, work: Work, due: int) -> None:
+        """Charge what is due and free the rest, once."""
+        person = self.people[work.owner]
+        work.running = False
+        person.held -= work.held
+        if due:
+            person.post("charge", -due)
+
+    def refund_payment(self, purchase: Purchase) -> None:
+        """Take the credits of a payment back, once, even where they were spent."""
+        if not purchase.refunded:
+            purchase.refunded = True
+            self.people[purchase.owner].post("adjustment", -purchase.credits)
 
     def is_running_in(self, conversation: int) -> bool:
         """Whether a reply is being written there."""

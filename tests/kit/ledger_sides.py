@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from chatbill.application.accounts.create_api_key import IssuedKey
 from chatbill.application.accounts.principal import Principal
+from chatbill.application.billing.charges import Charge
 from chatbill.application.chat.messages import Message
 from chatbill.application.chat.replies import Reply
 from chatbill.application.ports.store import Snapshot
 from chatbill.domain.shared.errors import ChatbillError
-from chatbill.domain.shared.ids import ConversationId
+from chatbill.domain.shared.ids import ConversationId, PaymentId
 from tests.kit.ledger_model import Asked, ToldEngine, Writing
 from tests.kit.support import World
 
@@ -66,6 +68,8 @@ class Side:
     people: dict[str, Principal] = field(default_factory=dict)
     conversations: list[ConversationId] = field(default_factory=list)
     api_keys: list[IssuedKey] = field(default_factory=list)
+    payments: list[PaymentId] = field(default_factory=list)
+    captions: list[tuple[AbstractAsyncContextManager[Charge], Charge]] = field(default_factory=list)
 
     async def who_asks(self, question: Question) -> Principal:
         """Whoever signed in, or whose key it is."""
