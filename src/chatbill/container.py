@@ -202,5 +202,5 @@ class Container(containers.DeclarativeContainer):
     engine = providers.Singleton(build_engine, settings, catalogue, specs, library, report)
 
     policy = providers.Singleton(_policy, settings)
-    __self__ = providers.Self()  # type: ignore[var-annotated]
+    __self__ = providers.Self()
     use_cases = providers.Singleton(assemble, providers.Singleton(_Ports, __self__), policy)

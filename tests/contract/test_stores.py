@@ -14,7 +14,10 @@ import pytest_asyncio
 
 from chatbill.application.billing.postings import keep_hold, keep_posting
 from chatbill.application.ports.store import Snapshot, Store, StoreUnavailable, Transaction
+from chatbill.domain.accounts.api_keys import ApiKey
+from chatbill.domain.accounts.sessions import Session
 from chatbill.domain.billing.wallets import Wallet
+from chatbill.domain.chat.conversations import Conversation
 from chatbill.domain.shared.errors import InsufficientCredits, InvariantViolation
 from chatbill.domain.shared.ids import ApiKeyId, ConversationId, SessionId, WalletId
 from tests.contract.stores import (
@@ -140,7 +143,7 @@ async def test_changing_what_was_read_changes_nothing_until_it_is_saved(store: S
 
 async def test_what_was_saved_does_not_change_with_the_row_that_the_caller_keeps(store: Store) -> None:
     await store.write(add_person)
-    kept = [session(), api_key(), conversation("other")]
+    kept: tuple[Session, ApiKey, Conversation] = (session(), api_key(), conversation("other"))
 
     def add(tx: Transaction) -> None:
         tx.sessions.add(kept[0])

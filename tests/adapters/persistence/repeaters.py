@@ -12,6 +12,7 @@ from dataclasses import replace
 from chatbill.adapters.persistence import open_store
 from chatbill.adapters.system import Uuid7Ids
 from chatbill.application.accounts.principal import Principal
+from chatbill.application.assembly import assemble
 from chatbill.application.billing.place_order import Order
 from chatbill.application.chat.messages import Message
 from chatbill.application.ports.store import Store
@@ -23,19 +24,21 @@ async def ask_and_pay(store: Store, key: str, times: int) -> list[str]:
     """Ask and pay as Alice so many times at once; return what was answered."""
     user = await store.read(lambda snapshot: snapshot.users.by_login("alice"))
     assert user is not None
-    principal, here = Principal.of(user), world(store=store).use_cases
+    principal, made = Principal.of(user), world(store=store)
     # Ids that no other process makes.
-    send, top_up = replace(here.send_message, new_id=Uuid7Ids()), replace(here.top_up, new_id=Uuid7Ids())
+    here = assemble(replace(made.ports, new_id=Uuid7Ids()), made.policy)
 
     async def ask() -> str:
         try:
-            reply = await send(principal, Message(model=MINI, text="hello", idempotency_key=f"{key}-ask"))
+            reply = await here.chat.send_message(
+                principal, Message(model=MINI, text="hello", idempotency_key=f"{key}-ask")
+            )
         except RequestInProgress:
             return "asked: in progress"
         return f"asked: {(await reply.finished()).interaction.id}"
 
     async def pay() -> str:
-        receipt = await top_up(principal, Order(amount=10, idempotency_key=f"{key}-pay"))
+        receipt = await here.billing.place_order(principal, Order(amount=10, idempotency_key=f"{key}-pay"))
         return f"paid: {receipt.payment.id}"
 
     return list(await asyncio.gather(*(act() for _ in range(times) for act in (ask, pay))))

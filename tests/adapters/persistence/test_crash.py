@@ -72,7 +72,7 @@ async def test_what_was_told_is_stored_and_charged_once_however_often_the_proces
     assert found == []
 
     charges = [entry for entry in await store.read(entries) if entry.kind is EntryKind.CHARGE]
-    charged = {entry.interaction_id: entry.amount for entry in charges}
+    charged = {entry.cause.subject.id: entry.amount for entry in charges if entry.cause.subject}
     assert len(charged) == len(charges), "a reply was charged twice"
     for interaction_id, cost in told.items():
         stored = await store.read(lambda snapshot, told=interaction_id: kept(snapshot, told))  # type: ignore[misc]

@@ -13,6 +13,7 @@ import threading
 import time
 import tracemalloc
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import psycopg
@@ -24,9 +25,9 @@ from chatbill.adapters.persistence import PostgresStore, open_store
 from chatbill.adapters.persistence.postgres.driver import Timeouts, connect_for_store, load_driver, postgres_database
 from chatbill.adapters.persistence.postgres.wire import Answer, Message, Wire
 from chatbill.adapters.persistence.repositories import SqlTransaction
+from chatbill.application.billing.postings import keep_posting
 from chatbill.application.ports.repositories.interactions import HistoryFilter
 from chatbill.application.ports.store import Snapshot, StoreUnavailable, Transaction
-from chatbill.domain.billing.wallets import Wallet
 from chatbill.domain.shared.errors import EmailTaken, InvalidRequest, InvariantViolation
 from chatbill.domain.shared.ids import ConversationId, InteractionId, UserId, WalletId
 from tests.contract.stores import (
@@ -39,6 +40,7 @@ from tests.contract.stores import (
     grant,
     interaction,
     later,
+    new_wallet,
     payment,
     user,
 )
@@ -78,9 +80,8 @@ class Gate:
 
 def hold_one(tx: Transaction, wallet_id: WalletId = PURSE) -> int:
     wallet = tx.wallets.lock(wallet_id)
-    wallet.held += 1
-    tx.wallets.save(wallet)
-    return wallet.held
+    tx.wallets.save(replace(wallet, held=wallet.held + 1))
+    return wallet.held + 1
 
 
 async def held(store: Any) -> int:
@@ -197,7 +198,7 @@ async def test_work_that_goes_on_after_a_broken_rule_is_run_again_with_savepoint
         with pytest.raises(EmailTaken):
             tx.users.add(user("x", email="alice@example.org", wallet_id=PURSE))
         with pytest.raises(InvariantViolation):
-            tx.wallets.save(Wallet(id=PURSE, posted=1, held=2, version=1))
+            tx.wallets.save(new_wallet(posted=1, held=2, version=1))
         return hold_one(tx)
 
     assert await store.write(goes_on) == 2
@@ -243,7 +244,7 @@ async def test_an_error_that_nobody_awaits_reaches_the_caller_and_nothing_is_kep
 
     def changes_nothing(tx: Transaction) -> None:
         hold_one(tx)
-        tx.wallets.save(Wallet(id=WalletId("none")))
+        tx.wallets.save(new_wallet("none"))
 
     for work, error in ((taken, EmailTaken), (goes_on, EmailTaken), (changes_nothing, InvariantViolation)):
         with pytest.raises(error):
@@ -255,7 +256,7 @@ async def test_an_error_tells_no_more_of_a_row_than_the_rule_it_broke(store: Pos
     with pytest.raises(EmailTaken) as known:
         await store.write(lambda tx: tx.users.add(user("x", email="alice@example.org", wallet_id=PURSE)))
     with pytest.raises(InvariantViolation, match="ck_wallets_available") as broken:
-        await store.write(lambda tx: tx.wallets.save(Wallet(id=PURSE, posted=100, held=54321, version=1)))
+        await store.write(lambda tx: tx.wallets.save(new_wallet(posted=100, held=54321, version=1)))
     for caught in (known, broken):
         assert "alice@example" not in str(caught.value.__cause__)
         assert "54321" not in f"{caught.value}{caught.value.__cause__}"
@@ -286,9 +287,7 @@ async def test_an_id_that_is_too_long_names_nothing(store: PostgresStore) -> Non
 
 async def test_the_largest_amounts_and_the_finest_moments_are_kept(store: PostgresStore) -> None:
     def work(tx: Transaction) -> None:
-        wallet = tx.wallets.lock(PURSE)
-        tx.ledger.append(grant(wallet, 999_999_999_999_900, at=later(0.000001)))
-        tx.wallets.save(wallet)
+        keep_posting(tx, grant(tx.wallets.lock(PURSE), 999_999_999_999_900, at=later(0.000001)))
 
     await store.write(work)
     (entry,) = await store.read(lambda snapshot: snapshot.ledger.of_wallet(PURSE, limit=1))
@@ -298,7 +297,7 @@ async def test_the_largest_amounts_and_the_finest_moments_are_kept(store: Postgr
 
 async def test_a_snapshot_cannot_write(store: PostgresStore) -> None:
     with pytest.raises(StoreUnavailable, match="cannot be written to"):
-        await store.read(lambda snapshot: snapshot.wallets.save(Wallet(id=PURSE)))  # type: ignore[attr-defined]
+        await store.read(lambda snapshot: snapshot.wallets.save(new_wallet()))  # type: ignore[attr-defined]
 
 
 async def test_nonsense_is_a_bug_and_no_trouble_of_the_database(store: PostgresStore) -> None:

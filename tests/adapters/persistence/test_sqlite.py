@@ -9,6 +9,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,9 @@ from chatbill.adapters.persistence.sqlite.place import Place
 from chatbill.application.maintenance.write_check import WriteCheck
 from chatbill.application.ports.repositories.interactions import HistoryFilter
 from chatbill.application.ports.store import StoreUnavailable, Transaction
-from chatbill.domain.billing.wallets import Wallet
 from chatbill.domain.shared.errors import InvariantViolation
 from chatbill.testing import CountingIds
-from tests.contract.stores import ALICE, PURSE, TALK, add_person, add_running, fresh_database, later
+from tests.contract.stores import ALICE, PURSE, TALK, add_person, add_running, fresh_database, later, new_wallet
 
 
 def connect(path: Path, **options: Any) -> Any:
@@ -65,9 +65,8 @@ async def held(store: SqliteStore) -> int:
 
 def grow(tx: Transaction) -> int:
     wallet = tx.wallets.lock(PURSE)
-    wallet.held += 1
-    tx.wallets.save(wallet)
-    return wallet.held
+    tx.wallets.save(replace(wallet, held=wallet.held + 1))
+    return wallet.held + 1
 
 
 async def test_an_answer_comes_after_the_commit_that_it_rests_on(store: SqliteStore, path: Path) -> None:
@@ -300,7 +299,7 @@ async def test_a_folder_that_cannot_be_made_is_told_of_in_words(tmp_path: Path) 
 
 async def test_a_snapshot_cannot_write(store: SqliteStore) -> None:
     def query(snapshot: Any) -> None:
-        snapshot.wallets.save(Wallet(id=PURSE, posted=1, held=0, version=9))
+        snapshot.wallets.save(new_wallet(posted=1, held=0, version=9))
 
     with pytest.raises(StoreUnavailable, match="readonly"):
         await store.read(query)
@@ -309,7 +308,7 @@ async def test_a_snapshot_cannot_write(store: SqliteStore) -> None:
 
 async def test_a_wallet_is_not_saved_over_entries_it_has_not_seen(store: SqliteStore) -> None:
     with pytest.raises(InvariantViolation, match="entries after"):
-        await store.write(lambda tx: tx.wallets.save(Wallet(id=PURSE, posted=100, held=1, version=0)))
+        await store.write(lambda tx: tx.wallets.save(new_wallet(posted=100, held=1, version=0)))
 
 
 async def test_nonsense_is_a_bug_and_no_trouble_of_the_database(store: SqliteStore) -> None:

@@ -82,12 +82,12 @@ class Table(Generic[K, V]):
 
 
 def _copy(row: V) -> V:
-    kind: type[Any] = type(row)
+    kind: Any = type(row)
     return row if _is_frozen(kind) else copy.copy(row)
 
 
 @cache
-def _is_frozen(kind: type[Any]) -> bool:
+def _is_frozen(kind: Any) -> bool:
     parameters = getattr(kind, "__dataclass_params__", None)
     return bool(parameters and parameters.frozen)
 
@@ -101,7 +101,7 @@ def _moments(kind: Any) -> tuple[str, ...]:
 
 
 def _require_time_zones(row: object) -> None:
-    kind: type[Any] = type(row)
+    kind: Any = type(row)
     for name in _moments(kind):
         moment: datetime | None = getattr(row, name)
         if moment is not None and moment.tzinfo is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,11 +13,14 @@ from sqlalchemy import make_url
 from chatbill.adapters.persistence import open_store, sqlite_url
 from chatbill.adapters.persistence.sqlite.driver import load_driver
 from chatbill.application.audit.verify_ledger import VerifyLedger
+from chatbill.application.billing.postings import keep_posting, settle_hold
 from chatbill.application.ports.store import Transaction
 from chatbill.domain.audit.proof import RULES, Difference
 from chatbill.domain.billing.ledger import Cause
 from chatbill.domain.billing.prices import Usage
+from chatbill.domain.billing.subjects import PAYMENT, Subject
 from chatbill.domain.chat.interactions import Outcome
+from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.ids import EntryId, HoldId, InteractionId, UserId
 from tests.contract.stores import (
     NOON,
@@ -209,9 +212,8 @@ def fill(tx: Transaction) -> None:
     for name in ("bob", "dora"):
         add_person(tx, name)
     carl = add_person(tx, "carl", 3)
-    by_bob = Cause(description="It was wrong", author=UserId("bob"))
-    tx.ledger.append(carl.adjust(-5, max_debt=9, entry_id=EntryId("taken"), at=NOON, cause=by_bob))
-    tx.wallets.save(carl)
+    by_bob = Cause(description=Description.of("by_hand", reason="It was wrong"), author=UserId("bob"))
+    keep_posting(tx, carl.adjust(-5, max_debt=9, entry_id=EntryId("taken"), at=NOON, cause=by_bob))
     for name in ("ended", "running", "failed"):
         add_running(tx, name)
     charge(tx, "ended")
@@ -219,18 +221,15 @@ def fill(tx: Transaction) -> None:
     alice = tx.wallets.lock(PURSE)
     hold = tx.holds.get(HoldId("hold-ended"))
     assert hold
-    cause = Cause(description="Sorry", author=UserId("bob"), hold_id=hold.id, interaction_id=InteractionId("ended"))
-    tx.ledger.append(alice.refund(hold, 2, entry_id=EntryId("refund"), at=later(3), cause=cause))
-    tx.holds.save_refund(hold)
+    cause = replace(by_bob, subject=hold.subject, hold_id=hold.id)
+    refund = alice.refund(hold, 2, entry_id=EntryId("refund"), at=later(3), cause=cause)
+    keep_posting(tx, refund)
+    tx.holds.save_refund(refund.hold)
     bought = payment("paid")
     tx.payments.add(bought)
-    entry = alice.top_up(
-        100, entry_id=EntryId("bought"), at=later(4), cause=Cause(description="Top-up", payment_id=bought.id)
-    )
-    tx.ledger.append(entry)
-    bought.confirm(at=later(4), balance_after=entry.balance_after)
-    tx.payments.save(bought)
-    tx.wallets.save(alice)
+    cause = Cause(description=Description.of("top_up", package="small"), subject=Subject(PAYMENT, bought.id))
+    entry = keep_posting(tx, refund.wallet.top_up(100, entry_id=EntryId("bought"), at=later(4), cause=cause))
+    tx.payments.save(bought.confirmed(at=later(4), balance_after=entry.balance_after))
 
 
 def fail(tx: Transaction, name: str) -> None:
@@ -238,11 +237,11 @@ def fail(tx: Transaction, name: str) -> None:
     assert running
     hold = tx.holds.get(running.hold_id)
     assert hold
-    wallet.release(hold, at=later(2))
-    running.finish(Outcome.FAILED, at=later(2), reply="", usage=Usage(), credits_charged=0, balance_after=wallet.posted)
-    tx.holds.save(hold)
-    tx.wallets.save(wallet)
-    tx.interactions.save(running)
+    ended = running.ended(
+        Outcome.FAILED, at=later(2), reply="", usage=Usage(), credits_charged=0, balance_after=wallet.posted
+    )
+    tx.interactions.save(ended)
+    settle_hold(tx, wallet, hold, 0, entry_id=EntryId("none"), at=later(2))
 
 
 async def differences(database: Database) -> list[Difference]:
