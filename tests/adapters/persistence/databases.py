@@ -37,7 +37,9 @@ def postgres_engine(folder: Path) -> Iterator[Engine]:
 def sqlite_objects(path: Path) -> dict[str, str]:
     """Every table, index and trigger of an SQLite file: its name, and the SQL that made it, in one spelling."""
     connection = load_driver().connect(path)
-    rows = connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite%'").fetchall()
+    rows = connection.execute(
+        "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite%'"
+    ).fetchall()
     connection.close()
     return {name: " ".join(sql.split()) for name, sql in rows}
 
