@@ -141,9 +141,9 @@ def check_payment(old: Payment | None, new: Payment) -> None:
         return
     changing = ("status", "confirmed_at", "balance_after", "refunded_at")
     _unchanged("payments_keep_their_order", old, new, but=changing)
-    _require(old.may_become(new.status), "payments_change_one_way", new)
+    _require(old.may_become(new.status), "payments_take_each_step_once", new)
     if old.confirmed_at is not None:
-        _unchanged("payments_change_one_way", old, new, "confirmed_at", "balance_after")
+        _unchanged("payments_take_each_step_once", old, new, "confirmed_at", "balance_after")
 
 
 _WAYS: dict[EntryKind, tuple[HouseAccount, bool, bool]] = {
