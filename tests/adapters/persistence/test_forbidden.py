@@ -30,6 +30,9 @@ HOLD = {
     "captured": 0,
     "refunded": 0,
     "settled_at": None,
+    "subject_kind": "interaction",
+    "subject_id": "running",
+    "purpose": '{"code":"reply","model":"demo-mini"}',
 }
 RUNNING = {
     "id": "running",
@@ -65,7 +68,7 @@ ENTRY = {
     "credit": "house:revenue",
     "amount": 4,
     "balance_after": 100,
-    "description": "Reply",
+    "description": '{"code":"reply","model":"demo-mini"}',
     "created_at": T,
     "hold_id": "captured",
     "interaction_id": "ended",
@@ -84,6 +87,16 @@ BOUGHT = {
     "interaction_id": None,
     "payment_id": "paid",
 }
+RETURN = {
+    "kind": "adjustment",
+    "debit": "wallet:w",
+    "credit": "house:adjustments",
+    "amount": 100,
+    "hold_id": None,
+    "interaction_id": None,
+    "payment_id": "returned",
+}
+EVENT = {"kind": "charged", "wallet_id": "w", "amount": -4, "at": T, "entry_id": "charge", "hold_id": "captured"}
 USER = {
     "id": "u",
     "username": "alice",
@@ -110,7 +123,9 @@ PAYMENT = {
     "status": "pending",
     "confirmed_at": None,
     "balance_after": None,
+    "refunded_at": None,
 }
+PAID = {"id": "paid", "status": "confirmed", "confirmed_at": T, "balance_after": 200}
 KEY = {
     "user_id": "u",
     "key": "k",
@@ -132,7 +147,7 @@ API_KEY = {
     "last_used_at": None,
 }
 MONTH = {"api_key_id": "k", "starts_at": T, "ends_at": "2026-02-01T00:00:00.000000Z", "monthly_cap": 10, "used": 9}
-WALLET = {"id": "w", "posted": 100, "held": 5, "version": 2, "overdraft": 0}
+WALLET = {"id": "w", "posted": 100, "held": 5, "version": 2, "overdraft": 0, "owner_kind": "user", "owner_id": "u"}
 BOOKS: list[tuple[str, dict[str, Any]]] = [
     ("wallets", WALLET),
     ("wallets", WALLET | {"id": "other", "overdraft": 5}),
@@ -150,10 +165,14 @@ BOOKS: list[tuple[str, dict[str, Any]]] = [
     ("interactions", RUNNING | {"id": "stopping", "hold_id": "stopping", "stop_asked_at": T}),
     ("interactions", RUNNING | {"id": "ended", "hold_id": "captured", "reply": "Hi"} | ENDED),
     ("payments", PAYMENT),
-    ("payments", PAYMENT | {"id": "paid", "status": "confirmed", "confirmed_at": T, "balance_after": 200}),
+    ("payments", PAYMENT | PAID),
+    ("payments", PAYMENT | PAID | {"id": "returned", "status": "refunded", "refunded_at": T}),
+    ("payments", PAYMENT | {"id": "failed", "status": "failed"}),
     ("ledger_entries", ENTRY | GRANT | {"wallet_version": 1, "id": "grant", "amount": 104, "balance_after": 104}),
     ("ledger_entries", ENTRY),
     ("ledger_entries", ENTRY | BOUGHT),
+    ("ledger_entries", ENTRY | RETURN | {"id": "return", "wallet_version": 5}),
+    ("outbox", EVENT),
     ("idempotency_keys", KEY),
     ("api_keys", API_KEY),
     ("api_keys", API_KEY | {"id": "gone", "revoked_at": T, "revoked_by": "u", "revoked_why": "It leaked"}),
@@ -171,6 +190,7 @@ NEW_PAYMENT = PAYMENT | {"id": "new"}
 NEW_ENTRY = ENTRY | GRANT | {"id": "new", "wallet_version": 4}
 NEW_CHARGE = ENTRY | {"id": "new", "wallet_version": 4, "hold_id": "spare"}
 NEW_BOUGHT = BOUGHT | {"id": "new", "wallet_version": 4}
+NEW_RETURN = ENTRY | RETURN | {"id": "new", "wallet_version": 4, "payment_id": "paid"}
 NEW_KEY = KEY | {"key": "new"}
 NEW_API_KEY = API_KEY | {"id": "new", "name_key": "new"}
 NEW_MONTH = MONTH | {"api_key_id": "gone"}
@@ -230,6 +250,14 @@ ROWS: list[tuple[str, str, dict[str, Any]]] = [
     ("ck_payments_status_known", "payments", NEW_PAYMENT | {"status": "lost"}),
     ("ck_payments_time_when_confirmed", "payments", NEW_PAYMENT | {"confirmed_at": T}),
     ("ck_payments_balance_when_confirmed", "payments", NEW_PAYMENT | {"balance_after": 1}),
+    (
+        "ck_payments_time_when_confirmed",
+        "payments",
+        NEW_PAYMENT | {"status": "refunded", "balance_after": 1, "refunded_at": T},
+    ),
+    ("ck_payments_balance_when_confirmed", "payments", NEW_PAYMENT | PAID | {"id": "new", "balance_after": None}),
+    ("ck_payments_time_when_refunded", "payments", NEW_PAYMENT | {"refunded_at": T}),
+    ("ck_payments_time_when_refunded", "payments", NEW_PAYMENT | PAID | {"id": "new", "status": "refunded"}),
     ("ck_ledger_entries_version_from_one", "ledger_entries", NEW_ENTRY | {"wallet_version": 0}),
     ("ck_ledger_entries_amount_in_bounds", "ledger_entries", NEW_ENTRY | {"amount": 0}),
     ("ck_ledger_entries_amount_in_bounds", "ledger_entries", NEW_ENTRY | {"amount": -4}),
@@ -254,6 +282,29 @@ ROWS: list[tuple[str, str, dict[str, Any]]] = [
         "ledger_entries",
         NEW_ENTRY | {"kind": "adjustment", "debit": "house:adjustments"},
     ),
+    ("ck_ledger_entries_by_hand_has_author", "ledger_entries", NEW_RETURN | {"payment_id": None}),
+    ("ck_ledger_entries_by_hand_has_author", "ledger_entries", NEW_RETURN | {"description": ""}),
+    ("ck_ledger_entries_top_up_has_payment", "ledger_entries", NEW_RETURN | {"author": "u"}),
+    (
+        "ck_ledger_entries_top_up_has_payment",
+        "ledger_entries",
+        NEW_RETURN | {"debit": "house:adjustments", "credit": "wallet:w"},
+    ),
+    ("ck_ledger_entries_subject_is_whole", "ledger_entries", NEW_ENTRY | {"subject_id": "x"}),
+    (
+        "ck_ledger_entries_subject_is_another",
+        "ledger_entries",
+        NEW_ENTRY | {"subject_kind": "payment", "subject_id": "paid"},
+    ),
+    ("ck_ledger_entries_subject_is_one", "ledger_entries", NEW_RETURN | {"interaction_id": "ended"}),
+    (
+        "ck_ledger_entries_subject_is_one",
+        "ledger_entries",
+        NEW_CHARGE | {"subject_kind": "caption", "subject_id": "x"},
+    ),
+    ("ck_outbox_kind_known", "outbox", EVENT | {"kind": "lost"}),
+    ("ck_outbox_subject_is_whole", "outbox", EVENT | {"subject_kind": "caption"}),
+    ("(?i)foreign key", "outbox", EVENT | {"wallet_id": "none"}),
     ("ck_idempotency_keys_refusal_is_whole", "idempotency_keys", NEW_KEY | {"refusal_available": 1}),
     ("ck_idempotency_keys_answer_is_one", "idempotency_keys", NEW_KEY | {"subject_id": None}),
     ("ck_idempotency_keys_cap_refuses", "idempotency_keys", NEW_KEY | {"refusal_cap": 10}),
@@ -290,6 +341,11 @@ ROWS: list[tuple[str, str, dict[str, Any]]] = [
         NEW_CHARGE | {"hold_id": "captured"},
     ),
     ("uq_ledger_entries_top_up_of_payment|ledger_entries.payment_id", "ledger_entries", NEW_ENTRY | NEW_BOUGHT),
+    (
+        "uq_ledger_entries_return_of_payment|ledger_entries.payment_id",
+        "ledger_entries",
+        NEW_RETURN | {"payment_id": "returned"},
+    ),
     ("uq_users_wallet_id|users.wallet_id", "users", NEW_USER | {"wallet_id": "w"}),
     ("(?i)foreign key", "users", NEW_USER | {"wallet_id": "none"}),
     ("(?i)foreign key", "holds", NEW_HOLD | {"wallet_id": "none"}),
@@ -299,6 +355,8 @@ ROWS: list[tuple[str, str, dict[str, Any]]] = [
     ("(?i)foreign key", "api_keys", NEW_API_KEY | {"revoked_at": T, "revoked_by": "none"}),
     ("(?i)foreign key", "api_key_months", NEW_MONTH | {"api_key_id": "none"}),
     ("(?i)not.null", "holds", NEW_HOLD | {"amount": None}),
+    *(("(?i)not.null", "holds", NEW_HOLD | {name: None}) for name in ("subject_kind", "subject_id", "purpose")),
+    *(("(?i)not.null", "wallets", NEW_WALLET | {name: None}) for name in ("owner_kind", "owner_id")),
 ]
 
 CHANGES = [
@@ -340,7 +398,28 @@ CHANGES = [
     ("may be erased, not rewritten", "UPDATE interactions SET prompt = 'x' WHERE id = 'ended'"),
     ("may be erased, not rewritten", "UPDATE interactions SET reply = 'x' WHERE id = 'ended'"),
     ("a payment is never deleted", "DELETE FROM payments WHERE id = 'unpaid'"),
-    ("a payment is confirmed once", "UPDATE payments SET balance_after = 1 WHERE id = 'paid'"),
+    *(
+        ("a payment is confirmed once, and refunded once", f"UPDATE payments SET {change}")  # noqa: S608 - a test's own words
+        for change in (
+            "balance_after = 1 WHERE id = 'paid'",
+            "confirmed_at = NULL, balance_after = NULL, status = 'pending' WHERE id = 'paid'",
+            "confirmed_at = NULL, balance_after = NULL, status = 'failed' WHERE id = 'paid'",
+            "status = 'refunded', refunded_at = created_at, balance_after = 1 WHERE id = 'paid'",
+            "status = 'refunded', refunded_at = created_at WHERE id = 'unpaid'",
+            "status = 'pending' WHERE id = 'failed'",
+            "status = 'confirmed', refunded_at = NULL WHERE id = 'returned'",
+            "refunded_at = '2026-01-02T12:00:00.000000Z' WHERE id = 'returned'",
+        )
+    ),
+    *(
+        ("the owner of a wallet never changes", f"UPDATE wallets SET {change} WHERE id = 'w'")  # noqa: S608 - a test's own words
+        for change in ("owner_kind = 'organization'", "owner_id = 'other'")
+    ),
+    *(
+        ("the terms of a hold never change", f"UPDATE holds SET {name} = 'x' WHERE id = 'pending'")  # noqa: S608 - a test's own words
+        for name in ("subject_kind", "subject_id", "purpose")
+    ),
+    ("an event never changes", "UPDATE outbox SET amount = 1"),
     ("what a payment is for never changes", "UPDATE payments SET credits = 1 WHERE id = 'unpaid'"),
     ("an idempotency key never expires", "DELETE FROM idempotency_keys"),
     ("what an idempotency key stands for", "UPDATE idempotency_keys SET subject_id = 'x'"),
@@ -366,6 +445,10 @@ ALLOWED = [
     "UPDATE users SET username_key = 'carl', email_key = email_key, role = 'admin' WHERE id = 'u'",
     "UPDATE wallets SET posted = posted + 1, version = version + 1 WHERE id = 'w'",
     "UPDATE payments SET status = 'confirmed', confirmed_at = created_at, balance_after = 1 WHERE id = 'unpaid'",
+    "UPDATE payments SET status = 'confirmed', confirmed_at = created_at, balance_after = 1 WHERE id = 'failed'",
+    "UPDATE payments SET status = 'failed' WHERE id = 'unpaid'",
+    "UPDATE payments SET status = 'refunded', refunded_at = created_at WHERE id = 'paid'",
+    "DELETE FROM outbox",
     "DELETE FROM sessions",
     "UPDATE api_keys SET revoked_at = created_at, revoked_by = 'u', last_used_at = created_at WHERE id = 'k'",
     "UPDATE api_key_months SET used = 10",
@@ -395,7 +478,12 @@ REPLACING = [
             "ledger_entries",
             "api_keys",
             "api_key_months",
+            "outbox",
         )
+    ),
+    (
+        "a row is never replaced: ledger_entries.payment_id",
+        _replaced("ledger_entries", "return", **_NEW),
     ),
     ("a row is never replaced: ledger_entries.id", _replaced("ledger_entries", "charge", wallet_version=7)),
     (

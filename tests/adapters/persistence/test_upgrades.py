@@ -1,4 +1,4 @@
-"""A database full of what the first program wrote climbs to the newest schema: nothing is lost and everything works."""
+"""Databases full of what earlier programs wrote climb to the newest schema: nothing is lost and everything works."""
 
 from __future__ import annotations
 
@@ -22,20 +22,33 @@ from chatbill.application.chat.messages import Message
 from chatbill.application.chat.replay import Replay
 from chatbill.application.chat.replies import Reply
 from chatbill.domain.audit.proof import Difference
+from chatbill.domain.billing.events import EventKind
+from chatbill.domain.billing.payments import PaymentEvent, PaymentStatus
+from chatbill.domain.billing.subjects import Subject
 from chatbill.domain.chat.interactions import Outcome
+from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import Conflict, InsufficientCredits
-from chatbill.domain.shared.ids import ApiKeyId, ConversationId, InteractionId
+from chatbill.domain.shared.ids import ApiKeyId, ConversationId, InteractionId, PaymentId, WalletId
 from chatbill.testing import ManualClock
 from tests.kit.postgres import shared
 from tests.kit.support import PASSWORD, World, world
 
-BOOKS = Path(__file__).with_name("books_of_0001.sql")
+BOOKS = {revision: Path(__file__).with_name(f"books_of_{revision}.sql") for revision in ("0001", "0007")}
+"""The rows of a revision; those of 0007 lie beside those of 0001."""
 TABLES = (
     *("wallets", "users", "sessions", "refresh_tokens", "conversations", "holds", "interactions", "payments"),
     *("ledger_entries", "idempotency_keys"),
 )
 ADDED = {"listed": True, "api_key_id": None, "refusal_cap": None, "cached": False, "stop_asked_at": None}
-"""Columns of later revisions, and what they say of rows from before."""
+"""Columns of revisions 0002 to 0007, and what they say of rows from before."""
+SENTENCES = {
+    "welcome_credits": "Welcome credits",
+    "reply": "Reply by {model}",
+    "top_up": "Top-up, {package}",
+    "by_hand": "{reason}",
+    "text": "{text}",
+}
+"""What programs before 0008 stored in place of a description."""
 NEXT_DAY = datetime(2026, 1, 2, 12, tzinfo=UTC)
 RIVER = 'Which river — "la Seine"? 🌊\nAnd\ttabs.'
 
@@ -66,21 +79,39 @@ def rows(run: Run) -> dict[str, list[dict[str, Any]]]:
     return {table: sorted(run(f"SELECT * FROM {table}"), key=str) for table in TABLES}  # noqa: S608 - our own names
 
 
-def as_of_old(found: dict[str, list[dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
-    """The same rows without the columns that came later."""
+def as_of(
+    like: dict[str, list[dict[str, Any]]], found: dict[str, list[dict[str, Any]]]
+) -> dict[str, list[dict[str, Any]]]:
+    """The rows found with the columns that the rows `like` have, and with sentences."""
     return {
-        table: sorted(({name: row[name] for name in row if name not in ADDED} for row in each), key=str)
+        table: sorted(({name: sentence(row[name]) for name in like[table][0]} for row in each), key=str)
         for table, each in found.items()
     }
 
 
+def sentence(value: Any) -> Any:
+    """What a description was called before, and any other value as it is."""
+    if not isinstance(value, str) or not value.startswith('{"code":'):
+        return value
+    description = Description.loads(value)
+    return SENTENCES.get(description.code, description.code).format(**description.params)
+
+
+@pytest.fixture(params=["0001", "0007"])
+def revision(request: pytest.FixtureRequest) -> str:
+    """The revision at which the database was filled."""
+    return str(request.param)
+
+
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def filled(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, Run]:
-    """The address of a filled database of revision 0001, and a way to look into it."""
+def filled(request: pytest.FixtureRequest, tmp_path: Path, revision: str) -> tuple[str, Run]:
+    """The address of a filled database of an old revision, and a way to look into it."""
     url = shared().empty() if request.param == "postgres" else sqlite_url(tmp_path / "old.sqlite3")
     on_it = on_postgres if request.param == "postgres" else on_sqlite
-    schema.upgrade(url, "0001")
-    on_it(url, BOOKS.read_text())
+    schema.upgrade(url, revision)
+    for made_by, books in BOOKS.items():
+        if made_by <= revision:
+            on_it(url, books.read_text())
     return url, lambda statement: on_it(url, statement)
 
 
@@ -90,28 +121,55 @@ async def differences(of: World) -> list[Difference]:
     return found
 
 
-def test_every_row_is_what_it_was_and_new_columns_say_what_is_true_of_old_rows(filled: tuple[str, Run]) -> None:
+def test_every_row_is_what_it_was_and_new_columns_say_what_is_true_of_old_rows(
+    filled: tuple[str, Run], revision: str
+) -> None:
     url, run = filled
     before = rows(run)
     schema.upgrade(url)
     after = rows(run)
 
     assert all(before[table] for table in TABLES)
-    assert as_of_old(after) == before
-    added = {name: row[name] for each in after.values() for row in each for name in row if name in ADDED}
-    assert added == ADDED
+    assert as_of(before, after) == as_of(before, before)
+    if revision == "0001":
+        assert {name: row[name] for each in after.values() for row in each for name in row if name in ADDED} == ADDED
     assert schema.drift(url) == []
 
 
-async def test_the_books_verify_before_and_after_the_unfinished_reply_is_swept(filled: tuple[str, Run]) -> None:
+def test_old_wallets_and_holds_say_whose_and_what_for_they_are(filled: tuple[str, Run], revision: str) -> None:
+    url, run = filled
+    schema.upgrade(url)
+    found = rows(run)
+
+    owners = {row["id"]: (row["owner_kind"], row["owner_id"]) for row in found["wallets"]}
+    users = {row["wallet_id"]: ("user", row["id"]) for row in found["users"]}
+    subjects = {row["id"]: (row["subject_kind"], row["subject_id"]) for row in found["holds"]}
+    requests = {row["hold_id"]: ("interaction", row["id"]) for row in found["interactions"]}
+    purposes = {row["hold_id"]: Description.of("reply", model=row["model"]) for row in found["interactions"]}
+    is_new = revision == "0007"
+    assert owners == users | ({"app-01": ("unknown", "app-01")} if is_new else {})
+    assert subjects == requests | {hold: ("unknown", hold) for hold in ("app-02", "app-03") if is_new}
+    unknown = {hold: Description.of("unknown") for hold in ("app-02", "app-03") if is_new}
+    assert {row["id"]: Description.loads(row["purpose"]) for row in found["holds"]} == purposes | unknown
+    told = {row["id"]: Description.loads(row["description"]) for row in found["ledger_entries"]}
+    assert told["old-39"] == Description.of("by_hand", reason="the reply was cut off")
+    if is_new:
+        assert told["old-59"] == Description.of("reply", model='demo "mini" \\ ü')
+        assert told["app-05"] == Description.of("text", text="A caption")
+
+
+async def test_the_books_verify_before_and_after_what_is_unfinished_is_swept(
+    filled: tuple[str, Run], revision: str
+) -> None:
     url, _ = filled
     schema.upgrade(url)
     of = world(store=open_store(url), clock=ManualClock(datetime(2026, 1, 2, 0, 10, tzinfo=UTC)))
 
     assert await differences(of) == []
     of.clock.now = NEXT_DAY
-    assert [difference.rule for difference in await differences(of)] == ["expiry"]
-    assert await of.use_cases.maintenance.expire_holds() == 1
+    unfinished = 2 if revision == "0007" else 1
+    assert [difference.rule for difference in await differences(of)] == ["expiry"] * unfinished
+    assert await of.use_cases.maintenance.expire_holds() == unfinished
     assert await differences(of) == []
     swept = await of.store.read(lambda snapshot: snapshot.interactions.get(InteractionId("old-44")))
     assert swept
@@ -186,9 +244,42 @@ async def test_what_was_written_since_survives_the_way_back_and_up_again(filled:
     before = rows(run)
 
     schema.downgrade(url, "0001")
-    assert rows(run) == as_of_old(before)
+    below = rows(run)
+    assert below == as_of(below, before)
     schema.upgrade(url)
-    assert as_of_old(rows(run)) == as_of_old(before)
+    assert as_of(below, rows(run)) == below
+    of = world(store=open_store(url), clock=ManualClock(NEXT_DAY))
+    assert await differences(of) == []
+    await of.store.close()
+
+
+async def test_what_an_older_program_cannot_say_leaves_books_that_agree(filled: tuple[str, Run]) -> None:
+    """Money that went back, a payment that failed, and a charge for something that is no reply."""
+    url, run = filled
+    schema.upgrade(url)
+    of = world(store=open_store(url), clock=ManualClock(NEXT_DAY))
+    use_cases = of.use_cases
+    await use_cases.maintenance.expire_holds()
+    for status in (PaymentStatus.REFUNDED, PaymentStatus.REFUNDED):
+        await use_cases.billing.confirm_payment(PaymentEvent(payment_id=PaymentId("old-27"), status=status))
+    subject, purpose = Subject("caption", "c1"), Description.of("caption", size="large")
+    async with use_cases.billing.charges.hold(WalletId("old-06"), 4, purpose, subject, 60) as charge:
+        charge.cost = 2
+    events = await use_cases.billing.list_events()
+    assert [(each.event.kind, each.event.amount) for each in events][-2:] == [
+        (EventKind.ADJUSTED, -100),
+        (EventKind.CHARGED, -2),
+    ]
+    assert await differences(of) == []
+    await of.store.close()
+
+    schema.downgrade(url, "0007")
+    (back,) = run(
+        "SELECT author, payment_id, description FROM ledger_entries WHERE amount = 100 AND kind = 'adjustment'"
+    )
+    assert tuple(back.values()) == ("old-01", None, "Refunded, small")
+    assert run("SELECT status FROM payments WHERE id = 'old-27'") == [{"status": "confirmed"}]
+    schema.upgrade(url)
     of = world(store=open_store(url), clock=ManualClock(NEXT_DAY))
     assert await differences(of) == []
     await of.store.close()

@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 from enum import Enum
 from functools import lru_cache, partial
 from operator import attrgetter, itemgetter
-from typing import Any, Generic, TypeVar, get_args, get_type_hints
+from typing import Any, Generic, TypeVar, cast, get_args, get_type_hints
 
 from sqlalchemy import Table
 
@@ -63,7 +63,7 @@ class Mapping(Generic[T]):
         self._nulls = dict.fromkeys(names)
         self._plain, self._get = plain, attrgetter(*plain)
         # A property, such as the key of a name, is written and not read.
-        own = {field.name for field in fields(of)}  # type: ignore[arg-type] - all are dataclasses
+        own = {field.name for field in fields(cast("Any", of))}
         self._attributes = [name for name in plain if name in own]
         self._pick = itemgetter(*(names.index(name) for name in self._attributes))
         self._picks = [(part.attribute, _picker(names, part.columns), part.made_of) for part in self._parts]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -21,7 +21,7 @@ from chatbill.domain.billing.prices import Usage
 from chatbill.domain.billing.subjects import PAYMENT, Subject
 from chatbill.domain.chat.interactions import Outcome
 from chatbill.domain.shared.descriptions import Description
-from chatbill.domain.shared.ids import EntryId, HoldId, InteractionId, UserId
+from chatbill.domain.shared.ids import EntryId, HoldId, InteractionId, PaymentId, UserId
 from tests.contract.stores import (
     NOON,
     PURSE,
@@ -73,10 +73,16 @@ TAMPERING = [
         ),
     ),
     ("purchase", "UPDATE payments SET balance_after = 107"),
+    ("purchase", "UPDATE payments SET refunded_at = '2026-01-01T12:00:09.000000Z' WHERE id = 'returned'"),
+    ("purchase", "UPDATE payments SET status = 'confirmed', refunded_at = NULL WHERE id = 'returned'"),
+    ("purchase", "UPDATE payments SET status = 'refunded', refunded_at = confirmed_at WHERE id = 'paid'"),
+    ("purchase", "UPDATE ledger_entries SET payment_id = 'paid' WHERE id = 'return'"),
     ("moments", "UPDATE payments SET confirmed_at = '2026-01-01T12:00:09.000000Z'"),
     ("owner", "UPDATE payments SET user_id = 'bob'"),
     ("owner rules", "DROP INDEX uq_users_wallet_id; UPDATE users SET wallet_id = 'wallet-bob' WHERE id = 'alice'"),
     ("owner rules", "DROP INDEX uq_users_wallet_id; UPDATE users SET wallet_id = 'wallet-alice' WHERE id = 'dora'"),
+    ("owner", "UPDATE wallets SET owner_id = 'bob' WHERE id = 'wallet-dora'"),
+    ("owner", "UPDATE wallets SET owner_kind = 'organization' WHERE id = 'wallet-dora'"),
     ("owner", "UPDATE interactions SET user_id = 'bob' WHERE id = 'ended'"),
     ("price", "UPDATE interactions SET held = 77 WHERE id = 'running'"),
     ("price", "UPDATE interactions SET wallet_id = 'wallet-bob' WHERE id = 'ended'"),
@@ -91,7 +97,7 @@ TAMPERING = [
     ("price", "UPDATE interactions SET credits_charged = 3 WHERE id = 'ended'"),
     ("price", "UPDATE interactions SET outcome = 'failed' WHERE id = 'ended'"),
     ("price moments", "UPDATE interactions SET outcome = 'failed', finished_at = created_at WHERE id = 'running'"),
-    ("price refund reference", "DELETE FROM interactions WHERE id = 'ended'"),
+    ("price reference", "DELETE FROM interactions WHERE id = 'ended'"),
     ("price", "DELETE FROM interactions WHERE id = 'failed'"),
     ("price", f"INSERT INTO interactions {UNHELD}"),
     ("moments", "UPDATE interactions SET balance_after = 1000 WHERE id = 'ended'"),
@@ -102,12 +108,21 @@ TAMPERING = [
     ("cause", "UPDATE ledger_entries SET interaction_id = NULL WHERE kind = 'charge'"),
     ("cause", "UPDATE ledger_entries SET interaction_id = 'running' WHERE kind = 'charge'"),
     ("cause", "UPDATE ledger_entries SET author = 'bob' WHERE kind = 'charge'"),
-    ("cause", "UPDATE ledger_entries SET payment_id = 'paid' WHERE kind = 'charge'"),
+    ("cause refund", "UPDATE holds SET subject_id = 'running' WHERE id = 'hold-ended'"),
+    ("cause price refund", "UPDATE holds SET subject_kind = 'caption' WHERE id = 'hold-ended'"),
+    ("cause", "UPDATE ledger_entries SET payment_id = 'paid', interaction_id = NULL WHERE kind = 'charge'"),
+    (
+        "cause",
+        (
+            "UPDATE ledger_entries SET subject_kind = 'caption', subject_id = 'ended', interaction_id = NULL"
+            " WHERE kind = 'charge'"
+        ),
+    ),
     ("cause", "UPDATE ledger_entries SET hold_id = 'hold-ended' WHERE kind = 'grant' AND wallet_id = 'wallet-bob'"),
-    ("cause", "UPDATE ledger_entries SET author = NULL WHERE kind = 'adjustment'"),
-    ("cause", "UPDATE ledger_entries SET description = ' ' WHERE kind = 'adjustment'"),
-    ("reference", "UPDATE ledger_entries SET author = 'nobody' WHERE kind = 'adjustment'"),
-    ("reference", "DELETE FROM users WHERE id = 'dora'"),
+    ("cause purchase", "UPDATE ledger_entries SET author = NULL WHERE kind = 'adjustment'"),
+    ("cause", """UPDATE ledger_entries SET description = '{"code":"by_hand","reason":" "}' WHERE id = 'taken'"""),
+    ("reference", "UPDATE ledger_entries SET author = 'nobody' WHERE id = 'taken'"),
+    ("owner reference", "DELETE FROM users WHERE id = 'dora'"),
     ("reference", "UPDATE interactions SET conversation_id = 'none' WHERE id = 'ended'"),
     ("expiry", "UPDATE holds SET expires_at = '2026-01-01T12:00:10.000000Z' WHERE state = 'pending'"),
     ("expiry", "UPDATE holds SET expires_at = '9999-12-31T12:00:00.000000Z' WHERE state = 'pending'"),
@@ -120,17 +135,21 @@ OF_ENTRY, OF_HOLD = "UPDATE ledger_entries", "UPDATE holds"
 UNREADABLE = [
     *(("ledger_entries", "charge-ended", f"{OF_ENTRY} SET {change} WHERE kind = 'charge'") for change in (
         "amount = 0", "amount = -4", "amount = 9000000000000000000", "debit = credit", "kind = 'gift'",
-        "created_at = {moment}",
+        "created_at = {moment}", "payment_id = 'paid'", "description = 'Reply'", "description = '[]'",
     )),
     ("holds", "hold-ended", "UPDATE holds SET state = 'lost' WHERE id = 'hold-ended'"),
     *(("holds", "hold-ended", f"{OF_HOLD} SET {column} = {{moment}} WHERE id = 'hold-ended'") for column in (
         "created_at", "expires_at", "settled_at",
     )),
+    ("holds", "hold-ended", "UPDATE holds SET subject_id = '' WHERE id = 'hold-ended'"),
+    ("holds", "hold-ended", "UPDATE holds SET purpose = 'Reply' WHERE id = 'hold-ended'"),
+    ("holds", "hold-ended", "UPDATE interactions SET error_detail = 'Sorry' WHERE id = 'ended'"),
     ("holds", "hold-ended", "UPDATE interactions SET outcome = 'lost' WHERE id = 'ended'"),
     ("holds", "hold-ended", "UPDATE interactions SET price_per_reply = -3 WHERE id = 'ended'"),
     ("holds", "hold-ended", "UPDATE interactions SET finished_at = {moment} WHERE id = 'ended'"),
     ("payments", "paid", "UPDATE payments SET status = 'lost'"),
     ("payments", "paid", "UPDATE payments SET confirmed_at = {moment}"),
+    ("payments", "returned", "UPDATE payments SET refunded_at = {moment} WHERE id = 'returned'"),
 ]  # fmt: skip
 """Table, row, and what makes it so that no program can read it."""
 
@@ -199,7 +218,7 @@ def postgres(folder: Path) -> Database:
 
 @pytest_asyncio.fixture(params=[sqlite, pytest.param(postgres, marks=pytest.mark.postgres)])
 async def books(request: pytest.FixtureRequest, tmp_path: Path) -> Database:
-    """Alice with a request of each kind, a refund and a payment; Bob and Dora with nothing, and Carl with a debt."""
+    """Alice with requests, a refund, a payment and a returned one; Bob and Dora with nothing, and Carl with a debt."""
     database: Database = request.param(tmp_path)
     store = open_store(database.url)
     await store.write(fill)
@@ -225,11 +244,23 @@ def fill(tx: Transaction) -> None:
     refund = alice.refund(hold, 2, entry_id=EntryId("refund"), at=later(3), cause=cause)
     keep_posting(tx, refund)
     tx.holds.save_refund(refund.hold)
-    bought = payment("paid")
+    for name, at in (("paid", later(4)), ("returned", later(5))):
+        buy(tx, name, at)
+    returned, subject = tx.payments.get(PaymentId("returned")), Subject(PAYMENT, "returned")
+    assert returned
+    cause = Cause(description=Description.of("payment_refunded", package="small"), subject=subject)
+    alice = tx.wallets.lock(PURSE)
+    keep_posting(tx, alice.take_back(100, entry_id=EntryId("return"), at=later(6), cause=cause))
+    tx.payments.save(returned.refunded(at=later(6)))
+
+
+def buy(tx: Transaction, name: str, at: datetime) -> None:
+    bought = payment(name)
     tx.payments.add(bought)
     cause = Cause(description=Description.of("top_up", package="small"), subject=Subject(PAYMENT, bought.id))
-    entry = keep_posting(tx, refund.wallet.top_up(100, entry_id=EntryId("bought"), at=later(4), cause=cause))
-    tx.payments.save(bought.confirmed(at=later(4), balance_after=entry.balance_after))
+    wallet = tx.wallets.lock(PURSE)
+    entry = keep_posting(tx, wallet.top_up(100, entry_id=EntryId(f"top-up-{name}"), at=at, cause=cause))
+    tx.payments.save(bought.confirmed(at=at, balance_after=entry.balance_after))
 
 
 def fail(tx: Transaction, name: str) -> None:

@@ -16,6 +16,7 @@ from typing import TypeVar
 
 from chatbill.adapters.persistence.audit import queries as sql
 from chatbill.adapters.persistence.audit.references import DANGLING
+from chatbill.adapters.persistence.mapping import described
 from chatbill.adapters.persistence.repositories.interactions import PRICE, USAGE
 from chatbill.adapters.persistence.repositories.ledger import ENTRIES, SUBJECT_COLUMNS, subject_of
 from chatbill.adapters.persistence.repositories.wallets import WALLETS
@@ -179,6 +180,9 @@ def _settlement(rows: Row) -> Settlement:
     of, charge_id = [pop(name) for name in _CHARGE_OF], pop("charge_id")
     price, usage = [pop(name) for name in PRICE.columns], [pop(name) for name in USAGE.columns]
     subject = Subject(pop("subject_kind"), pop("subject_id"))
+    for text in (pop("purpose"), pop("error_detail")):
+        if text is not None:
+            described(text)
     for name in _MOMENTS:
         found[name] = _moment_or_none(found[name])
     found |= {"subject": subject, "state": HoldState(found["state"]), "given_back": int(found["given_back"])}
