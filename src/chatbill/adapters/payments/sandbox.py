@@ -7,10 +7,10 @@ from chatbill.domain.billing.payments import Payment
 
 
 class SandboxPayments:
-    """For trying chatbill out, and for houses that give credits away."""
+    """A provider for trials of chatbill, and for services that give credits away."""
 
     name = "sandbox"
 
     async def collect(self, payment: Payment) -> Collected:  # noqa: ARG002 - every payment is as good as another
-        """The money is here."""
+        """Report the payment as collected."""
         return Collected()

@@ -1,4 +1,4 @@
-"""What a request counts for in the month of its API key: its hold while it runs, and in the end what it was charged."""
+"""The spending of API keys: a request counts with its hold while it runs, then with what it was charged."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from chatbill.domain.shared.errors import Unauthenticated
 
 
 def reserved(tx: Transaction, interaction: Interaction) -> KeyMonth | None:
-    """The month of the interaction's key with its hold counted, for the caller to save; None where no key came.
+    """Return the month of the interaction's key with its hold counted, for the caller to save; None without a key.
 
     Raises `CapReached`, and `Unauthenticated` where the key was revoked since it was looked at.
     """
@@ -25,6 +25,6 @@ def reserved(tx: Transaction, interaction: Interaction) -> KeyMonth | None:
 
 
 def give_back(tx: Transaction, interaction: Interaction, credits: int) -> None:  # noqa: A002 - as the port
-    """Count `credits` less for the month in which the interaction was accepted."""
+    """Take `credits` off the month in which the interaction was accepted."""
     if interaction.api_key_id is not None and credits:
         tx.api_keys.give_back(interaction.api_key_id, month_start(interaction.created_at), credits)

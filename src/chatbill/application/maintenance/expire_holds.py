@@ -1,4 +1,4 @@
-"""Expire holds: whatever a crash or a stuck engine left behind is released once its time is over."""
+"""Expire holds: release the holds that a crash or a stuck engine left behind once their time is over."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class ExpireHolds:
     async def __call__(self, *, even_early: bool = False) -> int:
         """Release what is due, at most `MAX_BATCHES` times `BATCH`; return how many interactions were interrupted.
 
-        With `even_early`, release every hold: for books that nobody works on, such as a copy.
+        With `even_early`, release every hold: for a database that no process uses, such as a copy.
         """
         released = 0
         for _ in range(MAX_BATCHES):
