@@ -1,1 +1,1 @@
-"""Who takes the money."""
+"""Payment providers."""

@@ -1,4 +1,4 @@
-"""Rate limits with a moving window, counted by the `limits` package in whatever storage it is given."""
+"""Rate limits with a moving window, counted by the `limits` package in the storage that it is given."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class MovingWindowRateLimits:
             await self._refuse(limit, who)
 
     async def forget(self, limit: Limit, who: str) -> None:
-        """Forget every hit of this one."""
+        """Forget every hit of this subject."""
         if limit.times > 0:
             await self._limiter.clear(_item(limit), _key(who))
 

@@ -1,4 +1,4 @@
-"""Hits kept in this process's memory: exact, bounded, and cheap however many people there are."""
+"""Hits kept in the memory of this process: exact, bounded, and cheap for any number of users."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class BoundedMemoryStorage(Storage, MovingWindowSupport):
             return True
 
     async def get_moving_window(self, key: str, limit: int, expiry: int) -> tuple[float, int]:  # noqa: ARG002 - theirs
-        """When the oldest hit that counts was made (now, without one), and how many count."""
+        """Return when the oldest hit that counts was made (now, without one), and how many count."""
         with self._lock:
             now = self._now()
             hits = self._within(key, expiry, now)
@@ -68,16 +68,16 @@ class BoundedMemoryStorage(Storage, MovingWindowSupport):
             return count
 
     async def check(self) -> bool:
-        """Memory is always there."""
+        """Return True: memory is always available."""
         return True
 
     @property
     def base_exceptions(self) -> type[Exception] | tuple[type[Exception], ...]:
-        """What a failing storage raises; this one does not fail."""
+        """Return the errors of a failing storage; this one does not fail."""
         return ValueError
 
     def _within(self, key: str, expiry: int, now: float) -> deque[float]:
-        """The hits of a key that still count."""
+        """Return the hits of a key that still count."""
         hits = self._windows[expiry].get(key, deque[float]())
         while hits and hits[0] < now - expiry:
             hits.popleft()
@@ -92,13 +92,13 @@ class BoundedMemoryStorage(Storage, MovingWindowSupport):
             del window[key]
 
     async def incr(self, *_: Any, **__: Any) -> NoReturn:
-        """Only fixed windows count this way."""
+        """Raise: only fixed windows count this way."""
         raise NotImplementedError
 
     async def get(self, *_: Any, **__: Any) -> NoReturn:
-        """Only fixed windows count this way."""
+        """Raise: only fixed windows count this way."""
         raise NotImplementedError
 
     async def get_expiry(self, *_: Any, **__: Any) -> NoReturn:
-        """Only fixed windows count this way."""
+        """Raise: only fixed windows count this way."""
         raise NotImplementedError

@@ -23,7 +23,7 @@ class KeyFileError(ReasonedError):
 
 
 def read_or_make_key(path: Path) -> bytes:
-    """The key in `path`, at least 32 bytes; a new random one is written there, with mode 0600, if there is none.
+    """Return the key in `path`, at least 32 bytes; write a new random one there, with mode 0600, if there is none.
 
     Processes that start together get the same key: each writes a file of its own, and linking it into place
     succeeds for exactly one. Raises `KeyFileError` for a file that others may read or that is too short.

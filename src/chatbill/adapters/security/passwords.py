@@ -51,11 +51,11 @@ class Argon2Passwords:
         self._dummy = self._argon2.hash(secrets.token_bytes(32))
 
     async def hash(self, password: str) -> str:
-        """A salted Argon2id hash in the PHC string format."""
+        """Return a salted Argon2id hash in the PHC string format."""
         return await self._off_the_loop(lambda: self._argon2.hash(_bytes(password)))
 
     async def verify(self, password: str, stored: str | None) -> Verified:
-        """Does the password fit? A hash that nobody can read is logged and never fits; nothing is raised."""
+        """Check a password. An unreadable hash is logged and never matches; nothing is raised."""
         return await self._off_the_loop(lambda: self._verify(_bytes(password), stored))
 
     def close(self) -> None:

@@ -44,7 +44,7 @@ class JwtTokens:
         self._audience = audience
 
     def sign(self, claims: Claims, *, now: datetime) -> str:
-        """A token good from `now` until `claims.expires_at`, to the microsecond."""
+        """Return a token that is valid from `now` until `claims.expires_at`, to the microsecond."""
         payload = {
             "iss": self._issuer,
             "aud": self._audience,
@@ -57,7 +57,7 @@ class JwtTokens:
         return jwt.encode(payload, self._key, algorithm=ALGORITHM, headers={"typ": TYPE})
 
     def read(self, token: str, *, now: datetime) -> Claims:
-        """What the token says. Raises `TokenExpired`, or `Unauthenticated` for anything else that is wrong with it."""
+        """Return the claims of the token. Raises `TokenExpired`, or `Unauthenticated` for every other fault."""
         payload = self._verified(token)
         expires_at = _moment(payload["exp"])
         if _moment(payload["iat"]) > now + CLOCK_SKEW:
@@ -69,15 +69,15 @@ class JwtTokens:
         )
 
     def new_secret(self) -> str:
-        """256 random bits in 43 URL-safe characters."""
+        """Return 256 random bits in 43 URL-safe characters."""
         return secrets.token_urlsafe(SECRET_BYTES)
 
     def digest(self, secret: str) -> str:
-        """SHA-256 in hexadecimal. A fast hash is enough: nobody can search 256 random bits."""
+        """Return the SHA-256 in hexadecimal. A fast hash is enough, because 256 random bits cannot be guessed."""
         return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
     def _verified(self, token: str) -> Mapping[str, Any]:
-        """The payload, once signature, type, issuer and audience are right; times are left to the caller's clock."""
+        """Return the payload after a check of signature, type, issuer and audience; the caller checks the times."""
         if len(token) > MAX_TOKEN_CHARS or not SHAPE.fullmatch(token):
             raise Unauthenticated
         try:
@@ -105,7 +105,7 @@ class JwtTokens:
 
 
 def _numeric_date(moment: datetime) -> float:
-    """Seconds since 1970, with a fraction only where there is one (RFC 7519 section 2)."""
+    """Return the seconds since 1970, with a fraction only where there is one (RFC 7519 section 2)."""
     seconds = moment.timestamp()
     return int(seconds) if seconds.is_integer() else seconds
 

@@ -1,4 +1,4 @@
-"""Authenticate: find out who sent an access token."""
+"""Authenticate: find the account of an access token."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Authenticate a key: find out whose program sent an API key."""
+"""Authenticate a key: find the account of an API key."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class AuthenticateKey:
     clock: Clock
 
     async def __call__(self, text: str) -> Principal:
-        """Find the key by its id, and compare what is kept of its secret."""
+        """Find the key by its id, and compare the digest of its secret."""
         parts = key_parts(text)
         if parts is None:
             raise Unauthenticated("api_key_invalid")

@@ -1,4 +1,4 @@
-"""Change the password: every other session of the person ends."""
+"""Change the password, and end every other session of the account."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from chatbill.domain.shared.errors import InvalidCredentials, NotFound
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PasswordChange:
-    """The password a person has, and the one they want."""
+    """The current password and the new one."""
 
     current: str = field(repr=False)
     new: str = field(repr=False)

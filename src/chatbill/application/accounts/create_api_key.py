@@ -1,4 +1,4 @@
-"""Create an API key: a program's own way in, whose secret is shown once."""
+"""Create an API key, whose secret is shown once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from chatbill.domain.shared.ids import ApiKeyId
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewApiKey:
-    """What the key is called, what it may spend in a month (in credits; None: no bound), and when it ends, if ever."""
+    """The name of the key, its cap for a month (in credits; None: no cap), and when it expires (None: never)."""
 
     name: str
     monthly_cap: int | None = None
@@ -26,7 +26,7 @@ class NewApiKey:
 
 @dataclass(frozen=True, slots=True)
 class IssuedKey:
-    """The key, and its text, which nobody can find out again."""
+    """The key, and its text, which is not stored and cannot be shown again."""
 
     key: ApiKey
     text: str = field(repr=False)
@@ -34,9 +34,9 @@ class IssuedKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateApiKey:
-    """Make an API key for whoever signed in.
+    """Make an API key for the signed-in account.
 
-    Raises `InvalidRequest`, `KeyNameTaken`, `TooManyKeys`, `RateLimited`, and `Forbidden` for who came with a key.
+    Raises `InvalidRequest`, `KeyNameTaken`, `TooManyKeys`, `RateLimited`, and `Forbidden` for an API key.
     """
 
     store: Store
@@ -47,7 +47,7 @@ class CreateApiKey:
     limit: Limit
 
     async def __call__(self, principal: Principal, order: NewApiKey) -> IssuedKey:
-        """Check the terms, then keep the key's digest."""
+        """Check the terms, then store the key with the digest of its secret."""
         require_sign_in(principal)
         now = self.clock()
         name, expires_at = checked_terms(

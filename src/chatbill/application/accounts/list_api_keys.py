@@ -1,4 +1,4 @@
-"""List API keys: what programs a person has let in, and what each used this month."""
+"""List API keys with what each used this month."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ class KeyState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListApiKeys:
-    """All keys of a person that were not revoked, the oldest first. Raises `Forbidden` for who came with a key."""
+    """List all keys of an account that were not revoked, the oldest first. Raises `Forbidden` for an API key."""
 
     store: Store
     clock: Clock
 
     async def __call__(self, principal: Principal) -> list[KeyState]:
-        """Read them and their month; there are never many."""
+        """Read the keys and their month; an account has few."""
         require_sign_in(principal)
         now = self.clock()
 

@@ -1,4 +1,4 @@
-"""Who is asking."""
+"""The principal: the account for which a request acts."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Principal:
 
     @classmethod
     def of(cls, user: User, session_id: SessionId | None = None) -> Principal:
-        """The principal that stands for this user."""
+        """Return the principal of this user."""
         return cls(
             user_id=user.id,
             username=user.username,

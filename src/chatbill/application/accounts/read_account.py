@@ -1,4 +1,4 @@
-"""Read the account: who a person is here, and their balance."""
+"""Read the account: its names, its role and its balance."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class ReadAccount:
     store: Store
 
     async def __call__(self, principal: Principal) -> Account:
-        """The account; raises `NotFound` if it is gone."""
+        """Return the account; raise `NotFound` if it no longer exists."""
 
         def query(snapshot: Snapshot) -> Account:
             user, wallet = snapshot.users.get(principal.user_id), snapshot.wallets.get(principal.wallet_id)

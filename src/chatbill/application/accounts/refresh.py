@@ -1,4 +1,4 @@
-"""Refresh: exchange a refresh token for a new pair; a second use of one token ends the whole family."""
+"""Refresh: exchange a refresh token for a new pair; a second use of one token ends its session."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MAX_TOKEN_CHARS = 512
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refresh:
-    """Spend a refresh token (RFC 9700, section 4.14.2: rotation with reuse detection).
+    """Exchange a refresh token (RFC 9700, section 4.14.2: rotation with reuse detection).
 
     Raises `TokenExpired` when the session has run out, and `Unauthenticated` for a token that is unknown, was
     spent before, or belongs to a session that ended.
@@ -29,7 +29,7 @@ class Refresh:
     lifetimes: TokenLifetimes
 
     async def __call__(self, refresh_token: str) -> SignedIn:
-        """Spend the token and make the next one in one transaction."""
+        """Mark the token as exchanged and make the next one in one transaction."""
         if len(refresh_token) > MAX_TOKEN_CHARS:
             raise Unauthenticated("refresh_token_unknown")
         now = self.clock()

@@ -21,7 +21,7 @@ from chatbill.domain.shared.ids import EntryId, UserId, WalletId
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Registration:
-    """Who wants an account. `address` is where the request came from, for the rate limit."""
+    """A request for an account. `address` is where the request came from, for the rate limit."""
 
     username: str
     email: str
@@ -43,7 +43,7 @@ class Account:
 
     @classmethod
     def of(cls, user: User, wallet: Wallet) -> Account:
-        """What a person may know of their own account."""
+        """Return what a user may see of their own account."""
         return cls(
             user_id=user.id,
             username=user.username,
@@ -104,7 +104,7 @@ class Register:
         return await self.store.write(work)
 
     async def _refuse_taken(self, account: NewAccount) -> None:
-        """Spare the hashing for names that are taken; the transaction decides for good."""
+        """Save the hashing for names that are taken; the transaction decides."""
 
         def taken(snapshot: Snapshot) -> tuple[bool, bool]:
             by_name = snapshot.users.by_login(name_key(account.username))

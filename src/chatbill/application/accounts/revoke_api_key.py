@@ -1,4 +1,4 @@
-"""Revoke an API key: from then on it opens nothing."""
+"""Revoke an API key: from then on it is not accepted."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from chatbill.domain.shared.ids import ApiKeyId
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RevokeApiKey:
-    """End one of a person's keys; harmless when it has ended already. Replies that it asked for are finished.
+    """Revoke a key of the principal; a revoked key stays as it is. Its running replies are finished.
 
-    Raises `NotFound` for what does not exist or is somebody else's, and `Forbidden` for who came with a key.
+    Raises `NotFound` for a key that does not exist or is another account's, and `Forbidden` for an API key.
     """
 
     store: Store
     clock: Clock
 
     async def __call__(self, principal: Principal, key_id: ApiKeyId) -> None:
-        """End the key."""
+        """Revoke the key."""
         require_sign_in(principal)
         now = self.clock()
 

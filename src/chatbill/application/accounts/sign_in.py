@@ -19,7 +19,7 @@ from chatbill.domain.shared.ids import SessionId
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
-    """What a person types. `login` is the username or the e-mail address; `address` is where it came from."""
+    """The credentials of a user. `login` is the username or the e-mail address; `address` is where it came from."""
 
     login: str
     password: str = field(repr=False)
@@ -28,7 +28,7 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignedIn:
-    """A fresh pair of tokens. The access token is good for `expires_in_s` seconds."""
+    """A new pair of tokens. The access token is valid for `expires_in_s` seconds."""
 
     access_token: str = field(repr=False)
     refresh_token: str = field(repr=False)
@@ -39,7 +39,7 @@ class SignedIn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenLifetimes:
-    """How long tokens are good, in seconds. A session ends with its last refresh token."""
+    """The lifetimes of tokens, in seconds. A session ends with its last refresh token."""
 
     access_s: int
     refresh_s: int
@@ -66,13 +66,13 @@ class SignIn:
         """Check the password outside any transaction, then open the session in one."""
         key = name_key(credentials.login[:512])
         user = await self.store.read(lambda snapshot: snapshot.users.by_login(key))
-        who = f"{user.id if user else key}|{credentials.address}"
+        origin = f"{user.id if user else key}|{credentials.address}"
         # Counted before the check and forgotten after a good one, so that guesses made at once are counted too.
-        await self.rate_limits.hit(self.failures, who)
+        await self.rate_limits.hit(self.failures, origin)
         verified = await self.passwords.verify(credentials.password, user.password_hash if user else None)
         if user is None or not verified.ok:
             raise InvalidCredentials
-        await self.rate_limits.forget(self.failures, who)
+        await self.rate_limits.forget(self.failures, origin)
         fresh_hash = await self.passwords.hash(credentials.password) if verified.outdated else None
         return await self._open_session(user, fresh_hash)
 

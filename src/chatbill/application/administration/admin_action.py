@@ -1,4 +1,4 @@
-"""What an administrator does by hand: only an administrator, with a reason, and once for each key."""
+"""Actions of an administrator: with a reason, and once for each idempotency key."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ MAX_REASON_CHARS = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdminAction:
-    """Why credits are moved, in 1 to 500 characters, and the key that makes it happen once."""
+    """The reason of an action, in 1 to 500 characters, and the key with which it happens once."""
 
     reason: str
     idempotency_key: str | None = None
 
     def checked_reason(self) -> str:
-        """The reason without outer blanks. Raises `InvalidRequest`."""
+        """Return the reason without outer blanks. Raises `InvalidRequest`."""
         checked_key(self.idempotency_key)
         reason = " ".join(self.reason.split())
         if not reason or len(reason) > MAX_REASON_CHARS or not reason.isprintable():
@@ -47,9 +47,9 @@ def once(
     now: datetime,
     **fields: object,
 ) -> LedgerEntry | None:
-    """The entry that this key made before, or None where it is new or there is none; the key is then taken.
+    """Return the entry that this key made before; None without a key, or where it is new and now claimed.
 
-    Raises `IdempotencyMismatch` where the key came with another order.
+    Raises `IdempotencyMismatch` where the key came with another action.
     """
     if order.idempotency_key is None:
         return None

@@ -1,4 +1,4 @@
-"""Heed stops: replies that are written here end when their person asked another process to stop them."""
+"""Apply stop requests: stop the replies of this process for which another process took the request."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from chatbill.application.ports.store import Store
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApplyStopRequests:
-    """Look whether any reply that is being written in this process was asked to stop elsewhere, and stop it.
+    """Stop each reply of this process that another process was asked to stop.
 
     One query for all of them, and none while nothing is written here.
     """
@@ -19,9 +19,9 @@ class ApplyStopRequests:
     replies: Replies
 
     async def __call__(self) -> int:
-        """Stop what was asked to stop; return how many replies that were."""
-        going_on = self.replies.going_on()
-        if not going_on:
+        """Stop them; return how many replies there were."""
+        running = self.replies.running_ids()
+        if not running:
             return 0
-        asked = await self.store.read(lambda snapshot: snapshot.interactions.asked_to_stop(going_on))
+        asked = await self.store.read(lambda snapshot: snapshot.interactions.asked_to_stop(running))
         return sum(self.replies.stop(interaction_id) for interaction_id in asked)

@@ -1,4 +1,4 @@
-"""Check readiness: does the store keep what is written, and does every model that is offered answer?"""
+"""Check readiness: that the store keeps what is written, and that every offered model answers."""
 
 from __future__ import annotations
 

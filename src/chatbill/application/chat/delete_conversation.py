@@ -1,4 +1,4 @@
-"""Delete a conversation: its texts are erased for ever, its figures stay in the books."""
+"""Delete a conversation: its texts are erased for good, its amounts stay in the ledger."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ERASED_TITLE = "Deleted"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeleteConversation:
-    """Erase a conversation. Raises `NotFound` for anybody else's, and `Conflict` while a reply is being written."""
+    """Erase a conversation. Raises `NotFound` for another account's, and `Conflict` while a reply is being written."""
 
     store: Store
     clock: Clock

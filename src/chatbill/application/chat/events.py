@@ -23,7 +23,7 @@ class Accepted:
 
     @classmethod
     def of(cls, interaction: Interaction) -> Accepted:
-        """The first event of this interaction."""
+        """Return the first event of this interaction."""
         return cls(
             interaction_id=interaction.id,
             conversation_id=interaction.conversation_id,
@@ -42,7 +42,7 @@ class Delta:
 
 @dataclass(frozen=True, slots=True)
 class Completed:
-    """The reply is whole, charged and stored. `cut_off` is what the engine said of its end, where it was heard."""
+    """The reply is complete, charged and stored. `cut_off` tells whether it met its token limit; None if unknown."""
 
     interaction: Interaction
     cut_off: bool | None = None
@@ -57,7 +57,7 @@ class Stopped:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failed:
-    """There is no whole reply and nothing was charged.
+    """There is no complete reply and nothing was charged.
 
     `code` is the stable code of the error that ended it, `description` is what a person is told. `retry_after_s` is
     the error's, where this process saw the error.
@@ -74,7 +74,7 @@ Event = Accepted | Delta | End
 
 
 def end_of(interaction: Interaction) -> End:
-    """The last event of an interaction that has ended."""
+    """Return the last event of an interaction that has ended."""
     match interaction.outcome:
         case Outcome.COMPLETED:
             return Completed(interaction)

@@ -1,4 +1,4 @@
-"""List conversations: a person's threads, the one used last first."""
+"""List the conversations of a user, the one used last first."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from chatbill.domain.chat.conversations import Conversation
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListConversations:
-    """The principal's conversations, in pages. Raises `InvalidRequest` for a bad limit or cursor."""
+    """List the principal's conversations in pages. Raises `InvalidRequest` for a bad limit or cursor."""
 
     store: Store
 
     async def __call__(
         self, principal: Principal, *, limit: int = DEFAULT_PAGE, cursor: str | None = None
     ) -> Page[Conversation]:
-        """One page of conversations."""
+        """Return one page of conversations."""
         limit, after = checked_limit(limit), decode_position(cursor)
         rows = await self.store.read(
             lambda snapshot: snapshot.conversations.of_user(principal.user_id, after=after, limit=limit + 1)

@@ -1,4 +1,4 @@
-"""List the history: a person's own interactions, newest first, with filters."""
+"""List the history: the interactions of a user, the newest first, with filters."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NO_FILTER = HistoryFilter()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListHistory:
-    """The principal's interactions, in pages. Raises `InvalidRequest` for a bad limit or cursor."""
+    """List the principal's interactions in pages. Raises `InvalidRequest` for a bad limit or cursor."""
 
     store: Store
 
@@ -34,7 +34,7 @@ class ListHistory:
         limit: int = DEFAULT_PAGE,
         cursor: str | None = None,
     ) -> Page[Interaction]:
-        """One page of interactions."""
+        """Return one page of interactions."""
         limit, after = checked_limit(limit), decode_position(cursor)
         rows = await self.store.read(
             lambda snapshot: snapshot.interactions.history(principal.user_id, filters, after=after, limit=limit + 1)

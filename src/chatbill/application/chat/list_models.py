@@ -1,4 +1,4 @@
-"""List the models: what is on offer, what it costs, and whether it can answer now."""
+"""List the models on offer with their prices, and whether each can answer now."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ UNKNOWN = ModelStatus(state=ModelState.UNAVAILABLE, reason="the engine does not 
 
 @dataclass(frozen=True, slots=True)
 class ModelOffer:
-    """A model and how it stands."""
+    """A model and its status."""
 
     model: Model
     status: ModelStatus
 
     @property
     def available(self) -> bool:
-        """True when a message to it would be taken now."""
+        """Return True where a message to it would be accepted now."""
         return self.status.available
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListModels:
-    """Every model of the catalogue, in its order."""
+    """List every model of the catalogue, in its order."""
 
     engine: Engine
     catalogue: Catalogue
 
     def __call__(self) -> list[ModelOffer]:
-        """The offers as they stand now; returns at once."""
+        """Return the models with their present status; does not wait."""
         status = self.engine.status()
         return [ModelOffer(model, status.get(model.id, UNKNOWN)) for model in self.catalogue.values()]

@@ -1,4 +1,4 @@
-"""Messages: what a person asks of a model, and the rules it must obey before any work is done."""
+"""Messages to models, and the rules that are checked before any work is done."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SEEDS = range(-(2**63), 2**63)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """What a person asks of a model.
+    """A message to a model.
 
     `max_tokens` bounds the reply and is itself bounded by the model's. `temperature` is 0 to 2, None for the model's
     own. `top_p` (over 0, to 1) keeps to the likeliest tokens that reach that probability together; the same `seed`
@@ -47,7 +47,7 @@ class Message:
 
     @property
     def fingerprint(self) -> str:
-        """What makes two messages the same request.
+        """Return a digest that is the same for messages that are the same request.
 
         What is not given is left out, so that keys of messages from before a field was known still match.
         """
@@ -64,7 +64,7 @@ class Message:
         )
 
     def check(self, *, max_chars: int) -> None:
-        """Raise `InvalidRequest`, or `TooLarge`, for what breaks a rule."""
+        """Raise `InvalidRequest` or `TooLarge` for a message that breaks a rule."""
         checked_message(self.text, max_chars=max_chars)
         checked_key(self.idempotency_key)
         if self.history is not None:

@@ -1,4 +1,4 @@
-"""Read a conversation: its title and what was said in it."""
+"""Read a conversation: its title and its messages."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ class Thread:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadConversation:
-    """One conversation of the principal's. Raises `NotFound` for anybody else's, and `InvalidRequest`."""
+    """Read a conversation of the principal. Raises `NotFound` for another account's, and `InvalidRequest`."""
 
     store: Store
 
     async def __call__(
         self, principal: Principal, conversation_id: ConversationId, *, limit: int = MAX_PAGE, cursor: str | None = None
     ) -> Thread:
-        """The conversation with one page of what was said."""
+        """Return the conversation with one page of its interactions."""
         limit, after = checked_limit(limit), decode_position(cursor)
 
         def query(snapshot: Snapshot) -> tuple[Conversation, list[Interaction]]:

@@ -14,13 +14,13 @@ from chatbill.domain.shared.ids import ConversationId
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RenameConversation:
-    """Give a conversation another title. Raises `NotFound` for anybody else's, and `InvalidRequest`."""
+    """Give a conversation another title. Raises `NotFound` for another account's, and `InvalidRequest`."""
 
     store: Store
     clock: Clock
 
     async def __call__(self, principal: Principal, conversation_id: ConversationId, title: str) -> Conversation:
-        """The conversation with its new title."""
+        """Return the conversation with its new title."""
         checked_title(title)
         now = self.clock()
 

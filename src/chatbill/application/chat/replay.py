@@ -1,4 +1,4 @@
-"""A reply that was written before: the same stream of events, from the record."""
+"""Replays: the stream of events of an earlier reply, made from its record."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ class Replay:
         self._interaction = interaction
 
     async def __aiter__(self) -> AsyncIterator[Event]:
-        """The events of the first time, its deltas as one."""
+        """Yield the events of the earlier reply, with all deltas as one."""
         yield self.accepted
         if self._interaction.reply:
             yield Delta(self._interaction.reply, self._interaction.usage.completion_tokens)
         yield end_of(self._interaction)
 
     async def finished(self) -> End:
-        """The last event, as the first time."""
+        """Return the last event of the earlier reply."""
         return end_of(self._interaction)
 
     async def abandon(self) -> None:
-        """Nothing runs, so there is nothing to stop."""
+        """Do nothing: no reply is being written."""

@@ -1,4 +1,4 @@
-"""Replies in the making: the task that writes one, and everybody who may watch or stop it."""
+"""Replies that are being written: a task for each, which clients can follow and stop."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from chatbill.domain.shared.ids import InteractionId, ModelId, UserId
 BEGIN_TIMEOUT_S = 15.0
 """How long a stopping service waits for messages that are just being accepted."""
 RESTART_S = 5
-"""When another try may find the service started again."""
+"""The time after which a stopped service has usually started again."""
 CLOSE_TIMEOUT_S = 10.0
 """How long an engine may take to stop computing before the reply is settled without it."""
 
@@ -40,7 +40,7 @@ Settle = Callable[[Ending], Awaitable[Interaction]]
 
 
 class StopReason(StrEnum):
-    """Who or what stopped a reply."""
+    """The cause for which a reply was stopped."""
 
     PERSON = "person"
     LOST_CONNECTION = "lost_connection"
@@ -50,8 +50,8 @@ class StopReason(StrEnum):
 class Reply:
     """One reply while it is written, and the stream of its events.
 
-    The writing is a task of its own: it is settled whatever becomes of those who watch. Iterate over the reply
-    once for its events; leave early with `abandon`. One without a word is a failure, unless it `may_be_empty`.
+    The writing is a task of its own: it is settled also when its clients disconnect. Iterate over the reply once for
+    its events; leave early with `abandon`. An empty reply is a failure, unless it `may_be_empty`.
     """
 
     def __init__(
@@ -102,19 +102,19 @@ class Reply:
 
     @property
     def is_stopped(self) -> bool:
-        """True once something has stopped it."""
+        """Return True once it was stopped."""
         return self._stop.done()
 
     async def abandon(self) -> None:
-        """Nobody watches any more: stop writing, and return when the reply is settled.
+        """Stop writing because the client has left; return when the reply is settled.
 
-        It is settled for the events that were taken from the stream, which is nothing where nobody iterated.
+        Only the events that were taken from the stream are charged, which are none where nothing iterated.
         """
         self.stop(StopReason.LOST_CONNECTION)
         await self.finished()
 
     async def finished(self) -> End:
-        """The last event, once the reply is settled; takes no event from the stream.
+        """Return the last event once the reply is settled; takes no event from the stream.
 
         Cancelling this wait leaves the reply alone.
         """
@@ -134,7 +134,7 @@ class Reply:
             # Where a sweep or a stop came first, the end is another one.
             elif isinstance(end, Failed) and ending.error and end.code == ending.error.code:
                 end = replace(end, retry_after_s=ending.error.retry_after_s)
-        except Exception:  # noqa: BLE001 - whatever broke, those who watch must hear an end
+        except Exception:  # noqa: BLE001 - clients must get an end in any case
             _log.exception("reply %s could not be settled; the sweep will release its hold", self._interaction.id)
             end = Failed(
                 interaction=self._interaction, code="store_unavailable", description=Description("reply_unsettled")
@@ -215,7 +215,7 @@ class Reply:
 
 
 class Replies:
-    """The replies that are being written in this process, at most `per_user` of one person at once (0: no limit)."""
+    """The replies that are being written in this process, at most `per_user` of one user at once (0: no limit)."""
 
     def __init__(self, *, per_user: int = 0) -> None:
         self._per_user = per_user
@@ -229,10 +229,10 @@ class Replies:
 
     @contextmanager
     def beginning(self, model: ModelId, user_id: UserId) -> Iterator[None]:
-        """While this is entered a message is on its way to become a reply, and `drain` waits for it.
+        """Count a message that is being accepted, so that `drain` waits for it.
 
-        Raises `ModelUnavailable` when the service is stopping, and `RateLimited` when as many replies of this person
-        begin or are written as one person may have.
+        Raises `ModelUnavailable` when the service is stopping, and `RateLimited` when this user has as many replies as
+        one user may have.
         """
         if self._closed:
             raise ModelUnavailable(model, Description("service_stopping"), retry_after_s=RESTART_S)
@@ -256,19 +256,19 @@ class Replies:
         reply.when_finished(lambda: self._remove(interaction_id))
 
     def stop(self, interaction_id: InteractionId) -> bool:
-        """Stop a reply on a person's behalf; False when it is not being written here."""
+        """Stop a reply for its user; return False when it is not being written here."""
         reply = self._running.get(interaction_id)
         if reply is None:
             return False
         reply.stop(StopReason.PERSON)
         return True
 
-    def going_on(self) -> list[InteractionId]:
-        """The replies that are being written here and that nothing has stopped."""
+    def running_ids(self) -> list[InteractionId]:
+        """Return the replies that are being written here and were not stopped."""
         return [interaction_id for interaction_id, reply in self._running.items() if not reply.is_stopped]
 
     async def drain(self, *, grace_s: float) -> None:
-        """Take no more replies, let the running ones finish for `grace_s` seconds, then end the rest unpaid."""
+        """Accept no more replies, let the running ones finish for `grace_s` seconds, then stop the rest unpaid."""
         self._closed = True
         if self._beginning:
             await asyncio.wait(set(self._beginning), timeout=BEGIN_TIMEOUT_S)
@@ -284,7 +284,7 @@ class Replies:
     def _give_place_back(self, user_id: UserId) -> None:
         self._of_user[user_id] -= 1
         if not self._of_user[user_id]:
-            del self._of_user[user_id]  # or everybody who ever wrote would be kept
+            del self._of_user[user_id]  # or every user who ever wrote would be kept
 
     async def _wait(self, timeout_s: float) -> None:
         waits = [asyncio.ensure_future(reply.finished()) for reply in self._running.values()]

@@ -1,4 +1,4 @@
-"""Send a message: hold its price, have it answered, settle once. Nothing else starts a reply or charges for one."""
+"""Send a message: hold its price, let the model answer, settle once. Nothing else starts or charges a reply."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from chatbill.application.ports.rate_limits import RateLimits
 from chatbill.application.ports.store import Snapshot, Store, StoreUnavailable
 from chatbill.domain.billing.prices import Usage
 from chatbill.domain.chat.catalogue import Catalogue, Model
-from chatbill.domain.chat.conversations import Role, Turn, in_turn
+from chatbill.domain.chat.conversations import Role, Turn, merged_turns
 from chatbill.domain.chat.interactions import Interaction
 from chatbill.domain.shared.errors import InsufficientCredits, InvariantViolation, NotFound, RequestInProgress
 from chatbill.domain.shared.idempotency import IdempotencyRecord
@@ -33,11 +33,11 @@ MAX_REMEMBERED = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendMessage:
-    """Have a message answered and charged.
+    """Accept a message, let the model answer it, and charge for the reply.
 
-    What is returned is iterated over for the events: `Accepted`, `Delta` each, and one end. What goes wrong before
-    the message is accepted is raised: `InvalidRequest`, `TooLarge`, `NotFound`, `RateLimited`, `ModelUnavailable`,
-    `Overloaded`, `InsufficientCredits`, `RequestInProgress`, `IdempotencyMismatch`. Later trouble is the last event.
+    Iterate over what is returned for the events: `Accepted`, each `Delta`, and one end. Errors before the message is
+    accepted are raised: `InvalidRequest`, `TooLarge`, `NotFound`, `RateLimited`, `ModelUnavailable`,
+    `Overloaded`, `InsufficientCredits`, `RequestInProgress`, `IdempotencyMismatch`. A later error is the last event.
     A reply that the store does not take is tried `settle_attempts` times; after that the sweep releases its hold.
     A reply out of the engine's cache costs `cached_price_percent` of the model's price.
     """
@@ -67,8 +67,8 @@ class SendMessage:
         try:
             return await asyncio.shield(beginning)
         except asyncio.CancelledError:
-            # The hold may be made all the same, and then somebody has to give it back.
-            beginning.add_done_callback(_leave)
+            # The hold may be made all the same, and then it must be released.
+            beginning.add_done_callback(_stop_orphaned)
             raise
 
     async def _begin(
@@ -95,7 +95,7 @@ class SendMessage:
         return self._start(accepted, generation, may_be_empty=bool(message.stop))
 
     def longest_reply(self, message: Message) -> int:
-        """How many tokens the reply may have: what the message asks for, within the model's bound and the service's."""
+        """Return the most tokens that the reply may have, by the message, the model and the service."""
         model = self.catalogue.pick(message.model)
         most = min(model.max_reply_tokens, self.bounds.max_reply_tokens)
         return min(message.max_tokens or most, most)
@@ -103,7 +103,7 @@ class SendMessage:
     def _context(
         self, snapshot: Snapshot, principal: Principal, message: Message
     ) -> tuple[IdempotencyRecord | None, list[Turn]]:
-        """The first request with this key, if any, and what was said in the conversation so far."""
+        """Return the first request with this key, if any, and the earlier turns of the conversation."""
         key = message.idempotency_key
         if key and (record := snapshot.idempotency.get(principal.user_id, key)):
             return record, []
@@ -119,9 +119,9 @@ class SendMessage:
     def _request(self, principal: Principal, model: Model, message: Message, turns: list[Turn]) -> GenerationRequest:
         return GenerationRequest(
             model=model.id,
-            turns=in_turn((*turns, Turn(Role.USER, message.text))),
+            turns=merged_turns((*turns, Turn(Role.USER, message.text))),
             max_tokens=self.longest_reply(message),
-            temperature=_steady(message.temperature),
+            temperature=_usable_temperature(message.temperature),
             top_p=message.top_p,
             seed=message.seed,
             stop=message.stop,
@@ -131,7 +131,7 @@ class SendMessage:
     def _interaction(
         self, principal: Principal, message: Message, model: Model, generation: Generation, request: GenerationRequest
     ) -> Interaction:
-        """The record of the request, with its price frozen and the most it can cost."""
+        """Return the record of the request, with its frozen price and the most it can cost."""
         most = Usage(prompt_tokens=generation.prompt_tokens, completion_tokens=request.max_tokens)
         price = model.price.percent(self.cached_price_percent) if generation.cached else model.price
         return Interaction(
@@ -211,12 +211,12 @@ class SendMessage:
         return Replay(interaction)
 
 
-def _steady(temperature: float | None) -> float | None:
-    """A temperature that any engine can divide by, or 0; not every server behind one knows what is too small."""
+def _usable_temperature(temperature: float | None) -> float | None:
+    """Return a temperature that any engine can divide by, or 0; some servers fail on one that is too small."""
     return 0.0 if temperature is not None and temperature < GREEDY_BELOW else temperature
 
 
-def _leave(beginning: asyncio.Future[Reply | Replay]) -> None:
-    """Stop a reply whose asker is gone before it began."""
+def _stop_orphaned(beginning: asyncio.Future[Reply | Replay]) -> None:
+    """Stop a reply whose client disconnected before it began."""
     if not beginning.cancelled() and beginning.exception() is None and isinstance(reply := beginning.result(), Reply):
         reply.stop(StopReason.LOST_CONNECTION)

@@ -1,4 +1,4 @@
-"""Stop a message: the person has read enough."""
+"""Stop a message: end its reply before it is complete."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from chatbill.domain.shared.ids import InteractionId
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopMessage:
-    """Stop the writing of a reply; its stream ends with `Stopped`. Harmless when it has ended already.
+    """Stop a reply; its stream ends with `Stopped`. A reply that has ended stays as it is.
 
     A reply of this process is stopped at once. Another process finds the request in the store (`ApplyStopRequests`);
     if that process is gone, the sweep ends the reply in its time.
 
-    Raises `NotFound` for an interaction that does not exist or is somebody else's.
+    Raises `NotFound` for an interaction that does not exist or is another account's.
     """
 
     store: Store

@@ -1,4 +1,4 @@
-"""Forget sessions: those that expired a day ago are of no use to anybody."""
+"""Forget sessions: delete those that expired a day ago."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ KEEP_S = 86_400
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForgetSessions:
-    """Delete expired sessions and their refresh tokens, so that neither table grows for ever."""
+    """Delete expired sessions and their refresh tokens, so that neither table grows without bound."""
 
     store: Store
     clock: Clock
 
     async def __call__(self) -> int:
-        """Delete in batches; return how many sessions went."""
+        """Delete in batches; return how many sessions were deleted."""
         before = self.clock() - timedelta(seconds=KEEP_S)
         forgotten = 0
         while True:

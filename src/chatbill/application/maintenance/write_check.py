@@ -1,4 +1,4 @@
-"""Whether the store keeps what is written: seen by a small write, now and then, however often it is asked."""
+"""A check that the store keeps what is written, by a small write at most every few seconds."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.ids import UserId
 
 EVERY_S = 5.0
-"""How long one small write vouches for the store."""
+"""The time for which the result of one small write is used."""
 TIMEOUT_S = 5.0
-"""How long a read or a write may take before the store counts as not working."""
+"""The time after which a read or a write counts as failed."""
 
 STORE_FAILING = Description("store_failing")
 
@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 
 
 class WriteCheck:
-    """Reads each time it is asked, and writes once in `every_s` seconds at most; whoever asks meanwhile shares that.
+    """Read at each call, and write at most once in `every_s` seconds; calls in between share the result.
 
     Both take at most `timeout_s` seconds each. The log tells when the store begins to fail and when it works again.
     """
@@ -39,14 +39,14 @@ class WriteCheck:
         self._logged = False
 
     async def __call__(self) -> Description | None:
-        """What is wrong with the store and what to do, None if it works."""
+        """Return what is wrong with the store and what to do, None if it works."""
         if trouble := await self._trouble_of(self._store.read(lambda snapshot: snapshot.users.get(UserId("nobody")))):
             return trouble
         if self._writing is None:
             if time.monotonic() - self._wrote_at < self._every_s:
                 return self._found
             self._writing = asyncio.create_task(self._write())
-        # One who leaves must not take the answer from the others.
+        # A caller that is cancelled must not cancel the write for the others.
         return await asyncio.shield(self._writing)
 
     async def _write(self) -> Description | None:

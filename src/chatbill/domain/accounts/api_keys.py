@@ -1,4 +1,4 @@
-"""API keys: what a program signs in with, and what it may spend of its owner's credits in a month."""
+"""API keys: credentials for programs, with a monthly cap on the credits of their owner that they may spend."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from chatbill.domain.shared.errors import CapReached, Conflict, FieldError, Inva
 from chatbill.domain.shared.ids import ApiKeyId, UserId
 
 PREFIX = "cb_"
-"""How every key begins, so that people and scanners for leaked secrets know one when they see it."""
+"""The beginning of every key, by which people and scanners for leaked secrets recognize one."""
 SECRET_CHARS = 43
 MAX_SECRET_CHARS = 128
 MAX_ID_CHARS = 64
 MAX_NAME_CHARS = 100
 MAX_KEYS = 20
-"""How many keys that were not revoked one person can have."""
+"""The most keys that one account can have, without those that were revoked."""
 USE_NOTED_EVERY = timedelta(minutes=1)
-"""How exact `last_used_at` is: noting every use would cost a write for every request."""
+"""The precision of `last_used_at`: to note every use would cost a write for every request."""
 
 
 class KeyNameTaken(Conflict):
@@ -40,23 +40,23 @@ class TooManyKeys(Conflict):
 
 
 class KeyParts(NamedTuple):
-    """The two parts of a key: its id, by which it is found, and its secret, which nobody keeps but its owner."""
+    """The two parts of a key: its id, by which it is found, and its secret, of which only a digest is stored."""
 
     id: ApiKeyId
     secret: str
 
     def text(self) -> str:
-        """The key as programs send it."""
+        """Return the key as programs send it."""
         return f"{PREFIX}{self.id}_{self.secret}"
 
 
 def looks_like_key(credential: str) -> bool:
-    """Whether this is meant to be an API key, and not an access token."""
+    """Return True where this is meant to be an API key, and not an access token."""
     return credential.startswith(PREFIX)
 
 
 def key_parts(text: str) -> KeyParts | None:
-    """The parts of a key, or None for what cannot be one."""
+    """Return the parts of a key, or None for text that is no key."""
     id_, _, secret = text.removeprefix(PREFIX).partition("_")
     shaped = looks_like_key(text) and text.isascii() and text.isprintable()
     if not shaped or not 0 < len(id_) <= MAX_ID_CHARS or not 0 < len(secret) <= MAX_SECRET_CHARS:
@@ -66,10 +66,11 @@ def key_parts(text: str) -> KeyParts | None:
 
 @dataclass(slots=True, kw_only=True)
 class ApiKey:
-    """A program's own way in, with its owner's wallet.
+    """A credential for programs, which spend from the wallet of its owner.
 
     `digest` is a one-way digest of the secret. `monthly_cap` bounds the credits of a calendar month in UTC; None is no
-    bound. `last_used_at` is right to a minute. `revoked_by` is its owner, or an administrator who said why.
+    bound. `last_used_at` is exact to a minute. `revoked_by` is its owner, or an administrator, whose reason is
+    `revoked_why`.
     """
 
     id: ApiKeyId
@@ -86,32 +87,32 @@ class ApiKey:
 
     @property
     def name_key(self) -> str:
-        """What makes the name unique among the keys of a person that were not revoked."""
+        """Return the form of the name that is unique among the keys of an account that were not revoked."""
         return name_key(self.name)
 
     def is_live(self, now: datetime) -> bool:
-        """True while the key opens anything."""
+        """Return True while the key is accepted."""
         return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
 
     def opens_with(self, digest: str) -> bool:
-        """Whether this is the digest of the key's secret; takes the same time for every wrong one."""
+        """Return True where this is the digest of the key's secret; takes the same time for every wrong one."""
         return hmac.compare_digest(self.digest.encode(), digest.encode())
 
     def revoke(self, *, at: datetime, by: UserId, why: str | None = None) -> None:
-        """End the key for ever; the first time stays."""
+        """Revoke the key for good; a second time changes nothing."""
         if self.revoked_at is None:
             self.revoked_at, self.revoked_by, self.revoked_why = at, by, why
 
     def is_use_worth_noting(self, now: datetime) -> bool:
-        """Whether the last use that was noted is a minute ago, or there is none."""
+        """Return True where the last use was noted a minute ago or earlier, or none was noted."""
         return self.last_used_at is None or now - self.last_used_at >= USE_NOTED_EVERY
 
     def note_use(self, *, at: datetime) -> None:
-        """Remember that the key was used."""
+        """Record that the key was used."""
         self.last_used_at = at if self.last_used_at is None else max(at, self.last_used_at)
 
     def month_of(self, moment: datetime) -> KeyMonth:
-        """The month that a request of this moment counts for, with nothing used in it yet."""
+        """Return the month that a request of this moment counts for, with nothing used in it yet."""
         starts_at = month_start(moment)
         ends_at = month_start(starts_at + timedelta(days=31))
         return KeyMonth(api_key_id=self.id, starts_at=starts_at, ends_at=ends_at, monthly_cap=self.monthly_cap)
@@ -119,9 +120,9 @@ class ApiKey:
 
 @dataclass(slots=True, kw_only=True)
 class KeyMonth:
-    """What came with a key in one month of UTC: `used` credits were charged or are held.
+    """The use of a key in one calendar month of UTC: `used` credits were charged or are held.
 
-    A request counts for the month in which it was accepted, whenever it ends. Refunds do not make room.
+    A request counts for the month in which it was accepted, whenever it ends. Refunds do not lower `used`.
     """
 
     api_key_id: ApiKeyId
@@ -131,7 +132,7 @@ class KeyMonth:
     used: int = 0
 
     def reserve(self, amount: int) -> None:
-        """Count `amount` credits that are being held, or raise `CapReached`."""
+        """Add `amount` credits that are held for a request, or raise `CapReached`."""
         if amount < 0:
             raise InvariantViolation(f"API key {self.api_key_id} cannot use {amount}")
         if self.monthly_cap is not None and self.used + amount > self.monthly_cap:
@@ -140,14 +141,14 @@ class KeyMonth:
 
 
 def month_start(moment: datetime) -> datetime:
-    """The first moment of the calendar month in UTC."""
+    """Return the first moment of the calendar month in UTC."""
     return moment.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
 
 
 def checked_terms(
     name: str, *, monthly_cap: int | None, expires_at: datetime | None, now: datetime
 ) -> tuple[str, datetime | None]:
-    """The name without outer blanks and the end in UTC, or `InvalidRequest` that names every field at fault."""
+    """Return the name without outer blanks and the end in UTC, or raise `InvalidRequest` with every invalid field."""
     name = " ".join(name.split())
     errors = []
     if not 0 < len(name) <= MAX_NAME_CHARS or not name.isprintable():

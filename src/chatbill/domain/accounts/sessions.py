@@ -1,4 +1,4 @@
-"""Sessions: a person signed in at one place, kept alive by refresh tokens that work once."""
+"""Sessions: one sign-in each, prolonged by refresh tokens that can be used once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from chatbill.domain.shared.ids import SessionId, UserId
 
 
 class SessionEnd(StrEnum):
-    """Why a session ended before its time."""
+    """The reason why a session ended before it expired."""
 
     SIGNED_OUT = "signed_out"
     PASSWORD_CHANGED = "password_changed"  # noqa: S105 - a reason, not a secret
@@ -19,7 +19,7 @@ class SessionEnd(StrEnum):
 
 @dataclass(slots=True, kw_only=True)
 class Session:
-    """One sign-in and the family of refresh tokens that came from it."""
+    """One sign-in, with all refresh tokens that were issued for it."""
 
     id: SessionId
     user_id: UserId
@@ -29,11 +29,11 @@ class Session:
     ended_because: SessionEnd | None = None
 
     def is_live(self, now: datetime) -> bool:
-        """True while tokens of this session are good."""
+        """Return True while tokens of this session are accepted."""
         return self.ended_at is None and now < self.expires_at
 
     def end(self, because: SessionEnd, *, at: datetime) -> None:
-        """Kill the session; the first reason stays."""
+        """End the session; the first reason stays."""
         if self.ended_at is None:
             self.ended_at = at
             self.ended_because = because
@@ -41,7 +41,7 @@ class Session:
 
 @dataclass(slots=True, kw_only=True)
 class RefreshToken:
-    """The stored side of a refresh token: a digest of it, and when it was spent."""
+    """What is stored of a refresh token: its digest, and when it was exchanged."""
 
     digest: str
     session_id: SessionId
@@ -50,5 +50,5 @@ class RefreshToken:
 
     @property
     def is_spent(self) -> bool:
-        """True once it was exchanged; a second use means that it was stolen or copied."""
+        """Return True once it was exchanged; a second use means that it was stolen or copied."""
         return self.spent_at is not None

@@ -1,4 +1,4 @@
-"""People: their names, their roles, and the rules for both."""
+"""Users: their names, their roles, and the rules for both."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PASSWORD_CHARS = (8, 256)
 
 
 class UserRole(StrEnum):
-    """What a person may do: use the service, or run it as well."""
+    """The rights of a user: to use the service, or to administer it as well."""
 
     USER = "user"
     ADMIN = "admin"
@@ -26,7 +26,7 @@ class UserRole(StrEnum):
 
 @dataclass(slots=True, kw_only=True)
 class User:
-    """A person with an account and a wallet. A disabled account cannot sign in, and its sessions are dead."""
+    """A person with an account and a wallet. A disabled account cannot sign in, and its sessions are not accepted."""
 
     id: UserId
     username: str
@@ -39,23 +39,23 @@ class User:
 
     @property
     def username_key(self) -> str:
-        """What makes the username unique."""
+        """Return the form of the username that is unique."""
         return name_key(self.username)
 
     @property
     def email_key(self) -> str:
-        """What makes the e-mail address unique."""
+        """Return the form of the e-mail address that is unique."""
         return name_key(self.email)
 
     @property
     def is_enabled(self) -> bool:
-        """True unless an administrator has disabled the account."""
+        """Return True unless an administrator has disabled the account."""
         return self.disabled_at is None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewAccount:
-    """A registration that obeys every rule; made by `checked_account` alone."""
+    """A valid registration; only `checked_account` makes one."""
 
     username: str
     email: str
@@ -63,12 +63,12 @@ class NewAccount:
 
 
 def name_key(name: str) -> str:
-    """The form in which names are compared: the same for every letter case and every Unicode spelling."""
+    """Return the form in which names are compared: the same for every letter case and every Unicode spelling."""
     return unicodedata.normalize("NFKC", name.strip()).casefold()
 
 
 def checked_account(username: str, email: str, password: str) -> NewAccount:
-    """The registration, normalized, or `InvalidRequest` that names every field at fault."""
+    """Return the registration, normalized, or raise `InvalidRequest` with every invalid field."""
     username = unicodedata.normalize("NFKC", username.strip())
     email = unicodedata.normalize("NFKC", email.strip())
     faults = {
@@ -83,14 +83,14 @@ def checked_account(username: str, email: str, password: str) -> NewAccount:
 
 
 def checked_password(password: str, *, username: str, email: str, field: str = "password") -> str:
-    """The password, unless it breaks a rule."""
+    """Return the password, or raise `InvalidRequest`."""
     if fault := password_fault(password, username, email):
         raise InvalidRequest(FieldError(field, fault))
     return password
 
 
 def username_fault(username: str) -> Description | None:
-    """What is wrong with the username, if anything: 3 to 32 letters, digits, dots, dashes and underscores."""
+    """Return the rule that the username breaks: 3 to 32 letters, digits, dots, dashes and underscores."""
     if not USERNAME_CHARS[0] <= len(username) <= USERNAME_CHARS[1]:
         return Description.of("length_out_of_range", min=USERNAME_CHARS[0], max=USERNAME_CHARS[1])
     if not all(character.isalnum() or character in "._-" for character in username):
@@ -99,7 +99,7 @@ def username_fault(username: str) -> Description | None:
 
 
 def email_fault(email: str) -> Description | None:
-    """What is wrong with the address, if anything. Only a delivered message proves an address, so this is coarse."""
+    """Return the rule that the address breaks. The check is coarse: only a delivered message proves an address."""
     local, at, host = email.rpartition("@")
     shaped = bool(local and at) and "@" not in local and "." in host.strip(".") and ".." not in host
     printable = email.isprintable() and not any(character.isspace() for character in email)
@@ -109,7 +109,7 @@ def email_fault(email: str) -> Description | None:
 
 
 def password_fault(password: str, username: str, email: str) -> Description | None:
-    """What is wrong with the password, if anything: its length and the obvious, as NIST SP 800-63B advises."""
+    """Return the rule that the password breaks: its length, and no obvious value, as NIST SP 800-63B advises."""
     if not PASSWORD_CHARS[0] <= len(password) <= PASSWORD_CHARS[1]:
         return Description.of("length_out_of_range", min=PASSWORD_CHARS[0], max=PASSWORD_CHARS[1])
     if any("\ud800" <= character <= "\udfff" for character in password):

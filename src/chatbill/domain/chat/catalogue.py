@@ -1,4 +1,4 @@
-"""The models on offer: what a person picks from and what each costs."""
+"""The models on offer and the price of each."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from chatbill.domain.shared.ids import ModelId
 
 
 class Tier(StrEnum):
-    """How a model is presented: the small one or the large one."""
+    """The size class under which a model is offered."""
 
     MINI = "mini"
     PRO = "pro"
@@ -34,7 +34,7 @@ class Model:
 
 
 class Catalogue(Mapping[ModelId, Model]):
-    """Models by id, in the order in which people should see them."""
+    """Models by id, in the order in which they are shown."""
 
     def __init__(self, models: tuple[Model, ...]) -> None:
         self._models = {model.id: model for model in models}
@@ -51,7 +51,7 @@ class Catalogue(Mapping[ModelId, Model]):
         return len(self._models)
 
     def pick(self, model: str) -> Model:
-        """The model with this id, or `InvalidRequest` with the ids that exist."""
+        """Return the model with this id, or raise `InvalidRequest` with the ids that exist."""
         try:
             return self._models[ModelId(model)]
         except KeyError:

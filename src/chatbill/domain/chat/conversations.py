@@ -17,7 +17,7 @@ MAX_TURNS = 1_000
 
 
 class Role(StrEnum):
-    """Who speaks in a turn. `SYSTEM` is whoever set the model up; that turn comes first, if there is one."""
+    """The author of a turn. A turn of `SYSTEM` holds instructions to the model and comes first."""
 
     SYSTEM = "system"
     USER = "user"
@@ -26,7 +26,7 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One thing said in a conversation."""
+    """One text in a conversation, with the role of its author."""
 
     role: Role
     text: str
@@ -34,9 +34,9 @@ class Turn:
 
 @dataclass(slots=True, kw_only=True)
 class Conversation:
-    """A thread of messages that belongs to one person. Deleting it erases its texts, never its figures.
+    """A thread of messages that belongs to one user. Deleting it erases its texts and keeps its amounts.
 
-    One that is not `listed` is found by its id and in the history, not among a person's conversations.
+    One that is not `listed` is found by its id and in the history, not in the list of the user's conversations.
     """
 
     id: ConversationId
@@ -53,16 +53,16 @@ class Conversation:
         self.updated_at = at
 
     def touch(self, *, at: datetime) -> None:
-        """Note that something was said in it."""
+        """Record the time of a new message."""
         self.updated_at = max(self.updated_at, at)
 
     def delete(self, *, at: datetime) -> None:
-        """Take it out of sight; the caller erases the texts of its interactions."""
+        """Mark it deleted; the caller erases the texts of its interactions."""
         self.deleted_at = at
 
 
 def checked_title(title: str) -> str:
-    """The title without outer blanks, if it is 1 to 200 characters long."""
+    """Return the title without outer blanks if it is 1 to 200 characters long; else raise `InvalidRequest`."""
     title = " ".join(title.split())
     if not title:
         raise InvalidRequest.of("title", "empty")
@@ -72,20 +72,20 @@ def checked_title(title: str) -> str:
 
 
 def title_of(message: str) -> str:
-    """A title for a conversation that begins with this message: its first line, at most 60 characters."""
+    """Return a title for a conversation that begins with this message: its text on one line, at most 60 characters."""
     first = " ".join(message.split())
     return first if len(first) <= MADE_TITLE_CHARS else first[: MADE_TITLE_CHARS - 1].rstrip() + "…"
 
 
 def checked_message(message: str, *, max_chars: int) -> str:
-    """The message as it came, if it says something and is at most `max_chars` characters long."""
+    """Return the message unchanged if it is not blank and at most `max_chars` characters long; else raise."""
     if not message.strip():
         raise InvalidRequest.of("message", "empty")
     return checked_text("message", message, max_chars=max_chars)
 
 
-def in_turn(turns: Iterable[Turn]) -> tuple[Turn, ...]:
-    """As models want a conversation: what the system says first, wherever it was said, then the others in turn.
+def merged_turns(turns: Iterable[Turn]) -> tuple[Turn, ...]:
+    """Return the turns as chat templates take them: those of the system first, then the others in their order.
 
     Neighbours of one role become one turn, with an empty line between them.
     """
@@ -98,10 +98,10 @@ def in_turn(turns: Iterable[Turn]) -> tuple[Turn, ...]:
 
 
 def checked_history(turns: tuple[Turn, ...], *, max_chars: int) -> tuple[Turn, ...]:
-    """What was said before, if it is a conversation that models can go on with.
+    """Return the earlier turns if they are a conversation that models can continue; else raise `InvalidRequest`.
 
-    At most 1,000 turns of at most `max_chars` characters each, in any order (see `in_turn`) but for one thing: whoever
-    speaks first beside the system is the person. Chat templates such as Gemma's take no other conversation.
+    At most 1,000 turns of at most `max_chars` characters each, in any order (see `merged_turns`), except that the first
+    turn after those of the system is the user's. Chat templates such as Gemma's take no other conversation.
     """
     if len(turns) > MAX_TURNS:
         raise TooLarge.of("history", "too_many_turns", max=MAX_TURNS, count=len(turns))
@@ -114,7 +114,7 @@ def checked_history(turns: tuple[Turn, ...], *, max_chars: int) -> tuple[Turn, .
 
 
 def checked_text(field: str, text: str, *, max_chars: int) -> str:
-    """The text as it came, if it is text and at most `max_chars` characters long."""
+    """Return the text unchanged if it can be stored and is at most `max_chars` characters long; else raise."""
     if "\x00" in text:
         raise InvalidRequest.of(field, "nul_character")
     if any("\ud800" <= character <= "\udfff" for character in text):

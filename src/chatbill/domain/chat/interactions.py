@@ -13,11 +13,11 @@ from chatbill.domain.shared.errors import InvariantViolation
 from chatbill.domain.shared.ids import ApiKeyId, ConversationId, HoldId, InteractionId, ModelId, UserId, WalletId
 
 REPLY_LOST = Description("reply_lost")
-"""What is said of a reply whose end has no recorded cause."""
+"""The description of a failed reply for which no cause is recorded."""
 
 
 class Outcome(StrEnum):
-    """How a request ended. `RUNNING` is how it stands before it ends."""
+    """How a request ended; `RUNNING` until it does."""
 
     RUNNING = "running"
     COMPLETED = "completed"
@@ -62,7 +62,7 @@ class Interaction:
 
     @property
     def is_running(self) -> bool:
-        """True until an outcome is recorded."""
+        """Return True until an outcome is recorded."""
         return self.outcome is Outcome.RUNNING
 
     @property
@@ -105,10 +105,10 @@ class Interaction:
 
 
 def due_for(price: Price, outcome: Outcome, usage: Usage) -> int:
-    """Credits due for a request that ended so: its price, or nothing where nothing may be charged.
+    """Return the credits due for a request that ended so: its price, or 0 where nothing may be charged.
 
     A completed reply is charged; so is a stopped one, for the tokens delivered, once there was a first token.
-    Every other end is free, whatever was delivered.
+    Every other end is free, even after some tokens were delivered.
     """
     if outcome is Outcome.COMPLETED or (outcome is Outcome.STOPPED and usage.completion_tokens > 0):
         return price.of(usage)
@@ -116,5 +116,5 @@ def due_for(price: Price, outcome: Outcome, usage: Usage) -> int:
 
 
 def storable(text: str) -> str:
-    """The text without what no database keeps: NUL and lone surrogates become U+FFFD. An engine can write either."""
+    """Return the text with NUL and lone surrogates, which databases refuse and engines can write, as U+FFFD."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\x00", "\ufffd")

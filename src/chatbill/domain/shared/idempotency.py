@@ -15,7 +15,7 @@ MAX_KEY_CHARS = 255
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """A request that the wallet could not pay for, or that the `cap` of an API key forbade; all in credits."""
+    """A request that the wallet or the `cap` of an API key did not allow; all amounts in credits."""
 
     required: int
     available: int
@@ -23,12 +23,12 @@ class Refusal:
 
     @classmethod
     def of(cls, error: InsufficientCredits) -> Refusal:
-        """What is remembered of the answer."""
+        """Return what is stored of this error."""
         cap = error.cap if isinstance(error, CapReached) else None
         return cls(required=error.required, available=error.available, cap=cap)
 
     def error(self) -> InsufficientCredits:
-        """The answer that was given, to be given again."""
+        """Return the error that was raised, to be raised again."""
         if self.cap is not None:
             return CapReached(required=self.required, available=self.available, cap=self.cap)
         return InsufficientCredits(required=self.required, available=self.available)
@@ -36,7 +36,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdempotencyRecord:
-    """What became of the first request with this key: the thing it made (`subject_id`), or why it was refused."""
+    """The result of the first request with this key: the id of what it made (`subject_id`), or its refusal."""
 
     user_id: UserId
     key: str
@@ -46,19 +46,19 @@ class IdempotencyRecord:
     refusal: Refusal | None = None
 
     def check(self, fingerprint: str) -> None:
-        """Raise `IdempotencyMismatch` unless the request is the one the key came with first."""
+        """Raise `IdempotencyMismatch` unless this is the request that the key first came with."""
         if fingerprint != self.fingerprint:
             raise IdempotencyMismatch
 
 
 def checked_key(key: str | None) -> str | None:
-    """The key, if it is 1 to 255 printable ASCII characters; None stays None."""
+    """Return the key if it is 1 to 255 printable ASCII characters, else raise `InvalidRequest`; None stays None."""
     if key is not None and not (0 < len(key) <= MAX_KEY_CHARS and key.isascii() and key.isprintable()):
         raise InvalidRequest.of("Idempotency-Key", "not_printable_ascii", min=1, max=MAX_KEY_CHARS)
     return key
 
 
 def fingerprint_of(operation: str, **fields: object) -> str:
-    """A digest that is the same for the same operation with the same fields."""
+    """Return a digest that is the same for the same operation with the same fields."""
     canonical = json.dumps([operation, fields], sort_keys=True, default=str, separators=(",", ":"))
     return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,4 +1,4 @@
-"""Names for the ids of things, so that a wallet's id cannot stand where a user's is meant.
+"""Types for ids, so that the type checker refuses the id of a wallet where one of a user is meant.
 
 An id is an opaque string of 1 to 64 characters, made outside the domain and passed in.
 """
