@@ -1,4 +1,4 @@
-"""chatbill before chatbill: one service whose models are on another, reached by that one's `/v1` and an API key."""
+"""A service whose models are on another service, reached by `/v1` and an API key."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from tests.service.process import Service, events
 pytestmark = pytest.mark.slow
 
 PROBES = 1 + 3
-"""Credits that being asked for a first token by both models costs the owner of the key."""
+"""The credits that the first check of both models costs the owner of the key."""
 
 
 @dataclass
 class Chain:
-    """`front` is where people ask. `behind` has the models; `owner` may spend there, `asker` here."""
+    """`front` answers users. `behind` has the models. The token `owner` is for `behind`, and `asker` for `front`."""
 
     front: Service
     behind: Service
@@ -31,12 +31,12 @@ class Chain:
     key_id: str
 
     async def ask(self, text: str, **fields: Any) -> httpx.Response:
-        """Ask for a whole reply."""
+        """Request a whole reply."""
         async with self.front.client(self.asker) as client:
             return await client.post("/chat/message", json={"model": "demo-mini", "message": text, **fields})
 
     async def stream(self, text: str, path: str = "/chat/message", **fields: Any) -> list[str]:
-        """The lines of a streamed reply."""
+        """Return the lines of a streamed reply."""
         body = {"model": "demo-mini", "message": text, **fields}
         accept = {"Accept": "text/event-stream"}
         async with (
@@ -46,7 +46,7 @@ class Chain:
             return [line async for line in it.aiter_lines()]
 
     async def books(self) -> list[tuple[int, int, list[dict[str, Any]]]]:
-        """Balance, what is held, and the history without probes, in front and behind; the newest first."""
+        """Return balance, held credits and the history without probes, newest first, of both services."""
         found = []
         for service, token in ((self.front, self.asker), (self.behind, self.owner)):
             async with service.client(token) as client:
@@ -59,7 +59,7 @@ class Chain:
 
 async def until(holds: Callable[[], Awaitable[bool]]) -> None:
     async with asyncio.timeout(20):
-        while not await holds():  # noqa: ASYNC110 - what is waited for is in another process
+        while not await holds():  # noqa: ASYNC110 - the condition is in another process
             await asyncio.sleep(0.05)
 
 
@@ -86,7 +86,7 @@ async def chain(tmp_path: Path, *, welcome_credits: int = 100, cap: int | None =
         assert key["key"] not in "".join(service.output)
 
 
-async def test_whole_and_streamed_replies_say_cost_and_count_the_same_on_both_sides(tmp_path: Path) -> None:
+async def test_replies_and_streams_have_the_same_charge_and_usage_on_both_services(tmp_path: Path) -> None:
     async with chain(tmp_path) as both:
         whole = (await both.ask("one two three", model="demo-pro")).raise_for_status().json()
         again = await both.ask("four five six", conversation_id=whole["conversation_id"], max_tokens=2)
@@ -95,7 +95,7 @@ async def test_whole_and_streamed_replies_say_cost_and_count_the_same_on_both_si
         body |= {"stop": [" c"], "max_tokens": 3}
         async with both.front.client(both.asker) as client:
             program = (await client.post("/v1/chat/completions", json=body)).raise_for_status().json()
-        # Not the same again, which the front would know by heart.
+        # Another message, because the front would answer the same one from its cache.
         body["messages"] = [{"role": "user", "content": "e f c d"}]
         chunks = await both.stream("", "/v1/chat/completions", **body, stream=True)
         (credits_, held, asked), (credits_behind, held_behind, asked_behind) = await both.books()
@@ -103,7 +103,7 @@ async def test_whole_and_streamed_replies_say_cost_and_count_the_same_on_both_si
     assert (whole["reply"], whole["model"], whole["credits_charged"]) == ("one two three", "demo-pro", 3)
     assert again.json()["usage"] == {"prompt_tokens": 9, "completion_tokens": 2}
     assert "".join(data["text"] for name, data in streamed if name == "delta") == "naïve 日本語 😀 words"
-    # Both sides: a stop string on the last of the tokens that the reply may have.
+    # A stop string in the last token that the reply may have, on both services.
     assert program["choices"][0]["message"]["content"] == "a b"
     assert program["choices"][0]["finish_reason"] == "stop"
     assert '"content":" f"' in "".join(chunks)
@@ -118,7 +118,7 @@ async def test_whole_and_streamed_replies_say_cost_and_count_the_same_on_both_si
     assert held == held_behind == 0
 
 
-async def test_a_stop_in_front_stops_the_writing_behind(tmp_path: Path) -> None:
+async def test_a_stop_at_the_front_stops_the_reply_at_the_back(tmp_path: Path) -> None:
     async with chain(tmp_path) as both:
         body = {"model": "demo-mini", "message": "on and on [[tokens:400]] [[pause:0.05]]"}
         accept = {"Accept": "text/event-stream"}
@@ -146,7 +146,7 @@ async def test_a_stop_in_front_stops_the_writing_behind(tmp_path: Path) -> None:
     assert (credits_, credits_behind) == (99, 99 - PROBES)
 
 
-async def test_what_breaks_behind_is_free_on_both_sides(tmp_path: Path) -> None:
+async def test_a_failure_at_the_back_is_free_on_both_services(tmp_path: Path) -> None:
     async with chain(tmp_path) as both:
         before = await both.ask("[[fail:before]]")
         streamed = events(await both.stream("x y z [[fail:after:2]]"))
@@ -162,7 +162,7 @@ async def test_what_breaks_behind_is_free_on_both_sides(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("by", ["wallet", "cap"])
-async def test_without_credits_behind_the_model_is_out_free_of_charge_until_there_are_some(
+async def test_without_credits_at_the_back_the_model_is_unavailable_until_credits_are_added(
     tmp_path: Path, by: str
 ) -> None:
     terms: dict[str, Any] = {"welcome_credits": PROBES + 1} if by == "wallet" else {"cap": PROBES + 1}
@@ -193,7 +193,7 @@ async def test_without_credits_behind_the_model_is_out_free_of_charge_until_ther
     assert ("insufficient_credits" if by == "wallet" else "cap_reached") in "".join(both.front.output)
 
 
-async def test_a_revoked_key_takes_the_models_out_free_of_charge(tmp_path: Path) -> None:
+async def test_a_revoked_key_makes_the_models_unavailable_free_of_charge(tmp_path: Path) -> None:
     async with chain(tmp_path) as both:
         async with both.behind.client(both.owner) as client:
             (await client.delete(f"/auth/api-keys/{both.key_id}")).raise_for_status()
@@ -203,7 +203,7 @@ async def test_a_revoked_key_takes_the_models_out_free_of_charge(tmp_path: Path)
             answer = await both.ask("two")
             return (answer.status_code, answer.json()["code"]) == (503, "model_unavailable")
 
-        await until(is_out)  # a probe has been refused, too
+        await until(is_out)  # a probe has been rejected too
         (credits_, held, _), _ = await both.books()
 
     assert (refused.status_code, refused.json()["code"]) == (502, "generation_failed")

@@ -1,4 +1,4 @@
-"""The commands in the documentation of the API, as they stand there."""
+"""The commands in the documentation of the API."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.service.process import Service
 PAGE = Path(__file__).parents[2] / "docs" / "api.md"
 
 
-def test_the_commands_of_the_api_page_do_what_it_says(service: Service) -> None:
+def test_the_commands_of_the_api_page_work(service: Service) -> None:
     commands = "\n".join(re.findall(r"```bash\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL))
     script = "set -euo pipefail\n" + commands.replace("http://localhost:8000", service.url)
     # The client of the examples is the one of the tests.

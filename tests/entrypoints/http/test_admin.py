@@ -26,7 +26,9 @@ async def user_id(client: httpx.AsyncClient) -> str:
     return str((await client.get("/auth/me")).json()["id"])
 
 
-async def test_an_administrator_moves_credits_with_a_reason(admin: httpx.AsyncClient, alice: httpx.AsyncClient) -> None:
+async def test_an_administrator_adjusts_a_wallet_with_a_reason(
+    admin: httpx.AsyncClient, alice: httpx.AsyncClient
+) -> None:
     path = f"/admin/users/{await user_id(alice)}/credits"
     key = {"Idempotency-Key": "present"}
     first, again = [await admin.post(path, json={"amount": 25, "reason": "A present"}, headers=key) for _ in range(2)]
@@ -49,7 +51,7 @@ async def test_an_administrator_refunds_a_reply_once(admin: httpx.AsyncClient, a
     assert (await alice.get("/billing/balance")).json()["balance"] == 100
 
 
-async def test_nobody_else_may(alice: httpx.AsyncClient, bob: httpx.AsyncClient) -> None:
+async def test_other_users_are_forbidden(alice: httpx.AsyncClient, bob: httpx.AsyncClient) -> None:
     said = await alice.post("/chat/message", json=say("hello"))
     for path, body in (
         (f"/admin/users/{await user_id(bob)}/credits", {"amount": 1_000, "reason": "Mine"}),
@@ -59,7 +61,7 @@ async def test_nobody_else_may(alice: httpx.AsyncClient, bob: httpx.AsyncClient)
         assert (refused.status_code, refused.json()["code"]) == (403, "forbidden")
 
 
-async def test_what_does_not_exist_is_not_found(admin: httpx.AsyncClient) -> None:
+async def test_unknown_users_and_interactions_are_not_found(admin: httpx.AsyncClient) -> None:
     for path, body in (
         ("/admin/users/nobody/credits", {"amount": 1, "reason": "x"}),
         ("/admin/interactions/nothing/refund", {"reason": "x"}),
