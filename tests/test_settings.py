@@ -109,7 +109,7 @@ def test_log_levels_may_be_lower_case() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "told"),
+    ("name", "value", "allowed"),
     [
         ("PORT", "eighty", "valid integer"),
         ("PORT", "65536", "65535"),
@@ -145,10 +145,10 @@ def test_log_levels_may_be_lower_case() -> None:
         ("REGISTRATION_OPEN", "perhaps", "valid boolean"),
     ],
 )
-def test_an_invalid_setting_is_named_with_the_allowed_values(name: str, value: str, told: str) -> None:
+def test_an_invalid_setting_is_named_with_the_allowed_values(name: str, value: str, allowed: str) -> None:
     message = refusal(**{name: value})
     assert message.startswith(f"CHATBILL_{name}")
-    assert told in message
+    assert allowed in message
     assert str(Settings.model_fields[name.lower()].description) in message
 
 

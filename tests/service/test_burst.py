@@ -78,11 +78,11 @@ async def test_models_check_runs_the_local_models_and_prints_their_speed(tmp_pat
     (tmp_path / "models").symlink_to(models_folder())
     service = Service(tmp_path, {"CHATBILL_LOG_LEVEL": "ERROR"})
     done = await asyncio.to_thread(service.run, "models", "check", "--json")
-    told = [json.loads(line) for line in done.stdout.splitlines()]
+    reports = [json.loads(line) for line in done.stdout.splitlines()]
 
     assert done.returncode == 0, done.stderr
-    assert [found["id"] for found in told] == ["demo-mini", "demo-pro"]
-    assert all(found["fits"] and found["speed"]["how"] == "measured" for found in told)
-    assert all(found["speed"]["tokens_per_s"] > 0 for found in told)
-    assert 269e6 < told[0]["weights_bytes"] < 270e6
+    assert [found["id"] for found in reports] == ["demo-mini", "demo-pro"]
+    assert all(found["fits"] and found["speed"]["how"] == "measured" for found in reports)
+    assert all(found["speed"]["tokens_per_s"] > 0 for found in reports)
+    assert 269e6 < reports[0]["weights_bytes"] < 270e6
     assert "fits" in (await asyncio.to_thread(service.run, "models", "check", "--no-run")).stdout

@@ -27,15 +27,15 @@ def test_the_commands_of_the_api_page_work(service: Service) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    said = done.stdout
-    assert '"balance":100' in said
-    assert re.findall(r'"credits_charged":\d+,"balance":\d+', said)[:4] == [
+    output = done.stdout
+    assert '"balance":100' in output
+    assert re.findall(r'"credits_charged":\d+,"balance":\d+', output)[:4] == [
         '"credits_charged":1,"balance":99',
         '"credits_charged":3,"balance":96',
         '"credits_charged":1,"balance":95',
         '"credits_charged":1,"balance":95',
     ]
-    assert '{"balance":95,"held":0,"available":95}' in said
-    assert '"credits_added":50,"balance":145' in said
-    assert "What is the capital of France?\nit cost 1 and leaves 144" in said
-    assert '"code":"invalid_request"' in said
+    assert '{"balance":95,"held":0,"available":95}' in output
+    assert '"credits_added":50,"balance":145' in output
+    assert "What is the capital of France?\nit cost 1 and leaves 144" in output
+    assert '"code":"invalid_request"' in output

@@ -47,10 +47,10 @@ async def test_a_revoked_key_is_rejected_at_once_and_the_administrator_and_the_r
     alice = await service.person("alice")
     leaked, other = await key_of(service, alice, "nightly job"), await key_of(service, alice, "CI")
     assert opens(service, leaked)
-    said = service.run("keys", "list", "Alice@example.org").stdout
-    assert "nightly job  cb_" in said
-    assert "0 of 20 credits this month, last used 20" in said
-    assert leaked[-43:] not in said
+    output = service.run("keys", "list", "Alice@example.org").stdout
+    assert "nightly job  cb_" in output
+    assert "0 of 20 credits this month, last used 20" in output
+    assert leaked[-43:] not in output
     done = service.run("keys", "revoke", leaked, *ON_RECORD)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("nightly job of alice is revoked: cb_")
@@ -82,7 +82,7 @@ async def test_all_keys_of_a_user_are_revoked_together_and_repeatedly(service: S
 @pytest.mark.slow
 async def test_invalid_commands_are_explained_and_change_nothing(service: Service) -> None:
     key = await key_of(service, await service.person("alice"), "CI")
-    for arguments, words in (
+    for arguments, message in (
         (("revoke", key, "cb_none_", *ON_RECORD), "The API key cb_none was not found"),
         (("revoke", "--all-of", "nobody", *ON_RECORD), "The user nobody was not found"),
         (("revoke", key, "--by", "alice", "--reason", "because"), "No administrator is called alice"),
@@ -94,7 +94,7 @@ async def test_invalid_commands_are_explained_and_change_nothing(service: Servic
     ):
         done = service.run("keys", *arguments)
         assert done.returncode != 0
-        assert words in done.stderr
+        assert message in done.stderr
         assert "Traceback" not in done.stderr
     assert opens(service, key)
 

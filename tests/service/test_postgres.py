@@ -118,12 +118,10 @@ async def test_a_reply_is_stopped_from_any_process_and_charged_for_the_delivered
     url = shared().empty()
     writing, other = service_on(url, prices=prices), service_on(url, prices=prices)
     alice, bob = await writing.person("alice"), await other.person("bob")
-    asked = {"model": "demo-mini", "message": "count [[pause:0.1]] [[tokens:300]]", "max_tokens": 90}
+    body = {"model": "demo-mini", "message": "count [[pause:0.1]] [[tokens:300]]", "max_tokens": 90}
     lines: list[str] = []
     async with writing.client(alice) as here, other.client(alice) as there, other.client(bob) as stranger:
-        async with here.stream(
-            "POST", "/chat/message", json=asked, headers={"Accept": "text/event-stream"}
-        ) as streamed:
+        async with here.stream("POST", "/chat/message", json=body, headers={"Accept": "text/event-stream"}) as streamed:
             arriving = streamed.aiter_lines()
             while len(events(lines)) < 6:
                 lines.append(await anext(arriving))

@@ -42,8 +42,8 @@ async def test_an_administrator_adjusts_a_wallet_with_a_reason(
 
 
 async def test_an_administrator_refunds_a_reply_once(admin: httpx.AsyncClient, alice: httpx.AsyncClient) -> None:
-    said = await alice.post("/chat/message", json=say("hello", model="demo-pro"))
-    path = f"/admin/interactions/{said.json()['id']}/refund"
+    reply = await alice.post("/chat/message", json=say("hello", model="demo-pro"))
+    path = f"/admin/interactions/{reply.json()['id']}/refund"
     refund = await admin.post(path, json={"reason": "It was useless"})
     assert (refund.status_code, refund.json()["kind"], refund.json()["amount"]) == (201, "refund", 3)
     again = await admin.post(path, json={"reason": "It was useless"})
@@ -52,10 +52,10 @@ async def test_an_administrator_refunds_a_reply_once(admin: httpx.AsyncClient, a
 
 
 async def test_other_users_are_forbidden(alice: httpx.AsyncClient, bob: httpx.AsyncClient) -> None:
-    said = await alice.post("/chat/message", json=say("hello"))
+    reply = await alice.post("/chat/message", json=say("hello"))
     for path, body in (
         (f"/admin/users/{await user_id(bob)}/credits", {"amount": 1_000, "reason": "Mine"}),
-        (f"/admin/interactions/{said.json()['id']}/refund", {"reason": "Mine"}),
+        (f"/admin/interactions/{reply.json()['id']}/refund", {"reason": "Mine"}),
     ):
         refused = await bob.post(path, json=body)
         assert (refused.status_code, refused.json()["code"]) == (403, "forbidden")

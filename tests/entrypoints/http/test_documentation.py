@@ -181,9 +181,9 @@ async def test_the_page_is_complete_without_a_network(service: Api) -> None:
     page = _Page()
     page.feed(response.text)
     assert page.fetched == []
-    words = " ".join(page.text)
+    text = " ".join(page.text)
     for _, path, _ in CONTRACT:
-        assert path in words
-    assert "insufficient_credits" in words
-    assert "event: accepted" in words
+        assert path in text
+    assert "insufficient_credits" in text
+    assert "event: accepted" in text
     assert not re.search(r"<script|https?://(?!pay\.example)", response.text)

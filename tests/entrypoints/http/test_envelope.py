@@ -187,7 +187,7 @@ async def test_a_reached_limit_is_answered_with_retry_after() -> None:
 
 
 @pytest.mark.parametrize(
-    ("address", "asked"),
+    ("address", "body"),
     [
         ("/chat/message", {"model": "demo-mini", "message": "Hello"}),
         ("/v1/chat/completions", {"model": "demo-mini", "messages": [{"role": "user", "content": "Hello"}]}),
@@ -202,17 +202,17 @@ async def test_a_reached_limit_is_answered_with_retry_after() -> None:
     ],
 )
 async def test_a_temporary_failure_is_answered_with_retry_after(
-    address: str, asked: dict[str, Any], error: ChatbillError, retry_after: str | None
+    address: str, body: dict[str, Any], error: ChatbillError, retry_after: str | None
 ) -> None:
     engine = ControlledEngine(CATALOGUE)
     async with api(engine=engine) as service:
         alice = await service.person()
-        asking = asyncio.create_task(alice.post(address, json=asked))
+        asking = asyncio.create_task(alice.post(address, json=body))
         await eventually(lambda: bool(engine.generations))
         engine.last.fail(error)
         accepted = await asking
         engine.refusal = error
-        refused = await alice.post(address, json=asked)
+        refused = await alice.post(address, json=body)
 
     assert [answer.status_code for answer in (accepted, refused)] == [503, 503]
     assert [answer.headers.get("Retry-After") for answer in (accepted, refused)] == [retry_after] * 2

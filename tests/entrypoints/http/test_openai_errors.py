@@ -95,8 +95,8 @@ class TestIdempotency:
     async def test_the_second_request_is_rejected_while_the_first_runs(self, alice: httpx.AsyncClient) -> None:
         slow = completion({"role": "user", "content": "x [[sleep:0.3]]"})
         key = {"Idempotency-Key": "k"}
-        asked = (alice.post("/v1/chat/completions", json=slow, headers=key) for _ in range(2))
-        statuses = sorted([response.status_code for response in await asyncio.gather(*asked)])
+        requests = (alice.post("/v1/chat/completions", json=slow, headers=key) for _ in range(2))
+        statuses = sorted([response.status_code for response in await asyncio.gather(*requests)])
         assert statuses == [200, 409]
         assert (await alice.get("/billing/balance")).json()["balance"] == 99
 

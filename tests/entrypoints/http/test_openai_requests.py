@@ -22,7 +22,7 @@ class TestRequests:
         engine = ControlledEngine(CATALOGUE)
         async with api(engine=engine) as service:
             alice = await service.person()
-            said = (
+            messages = (
                 {"role": "developer", "content": [{"type": "text", "text": "Be "}, {"type": "text", "text": "brief."}]},
                 {"role": "user", "content": "I am Ann."},
                 {"role": "user", "content": "Hello!", "name": "Ann"},
@@ -31,7 +31,7 @@ class TestRequests:
                 {"role": "user", "content": "Who am I?"},
             )
             wanted = {"temperature": 0.5, "top_p": 0.9, "seed": 7, "stop": ["\n", "END"], "max_tokens": 5}
-            asking = asyncio.create_task(ask(alice, *said, **wanted))
+            asking = asyncio.create_task(ask(alice, *messages, **wanted))
             await eventually(lambda: bool(engine.generations))
             engine.last.say("Ann.")
             engine.last.end()

@@ -33,7 +33,7 @@ async def test_events_come_in_order_and_end_with_the_whole_reply() -> None:
 
 
 @pytest.mark.parametrize(
-    ("address", "asked"),
+    ("address", "body"),
     [
         ("/chat/message", say("Hello")),
         (
@@ -42,11 +42,11 @@ async def test_events_come_in_order_and_end_with_the_whole_reply() -> None:
         ),
     ],
 )
-async def test_a_stream_survives_invalid_text_of_an_engine(address: str, asked: dict[str, Any]) -> None:
+async def test_a_stream_survives_invalid_text_of_an_engine(address: str, body: dict[str, Any]) -> None:
     engine = ControlledEngine(CATALOGUE)
     async with api(engine=engine) as service:
         alice = await service.person()
-        asking = asyncio.create_task(alice.post(address, json=asked, headers=STREAM))
+        asking = asyncio.create_task(alice.post(address, json=body, headers=STREAM))
         await eventually(lambda: bool(engine.generations))
         for text in ("a\ud800", "\ude00b", "c\x00"):
             engine.last.say(text)
