@@ -42,6 +42,7 @@ def test_the_contracts_are_complete() -> None:
         "container",
         "entrypoints",
         "web",
+        "http",
         "siblings",
         "core",
     }

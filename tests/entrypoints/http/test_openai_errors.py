@@ -18,6 +18,7 @@ class TestErrors:
         [
             ("GET", "/v1", 404, "not_found"),
             ("POST", "/v1/embeddings", 404, "not_found"),
+            ("GET", "/v1/models/demo-mini/permissions", 404, "not_found"),
             ("GET", "/v1/chat/completions", 405, "method_not_allowed"),
             ("POST", "/v1/models", 405, "method_not_allowed"),
         ],
@@ -28,6 +29,14 @@ class TestErrors:
         response = await alice.request(method, path)
         assert (response.status_code, response.json()["error"]["code"]) == (status, code)
         assert response.headers["content-type"] == "application/json"
+
+    async def test_an_error_before_routing(self, alice: httpx.AsyncClient) -> None:
+        response = await alice.get("/v1/models", headers={"Host": "not a host"})
+        assert (response.status_code, response.json()["error"]["code"]) == (400, "invalid_request")
+
+    async def test_addresses_that_only_begin_alike_are_not_openais(self, alice: httpx.AsyncClient) -> None:
+        response = await alice.get("/v10/models")
+        assert response.headers["content-type"] == "application/problem+json"
 
     async def test_an_unknown_api_key(self, service: Api) -> None:
         response = await service.client().get("/v1/models", headers={"Authorization": "Bearer cb_x_y"})
