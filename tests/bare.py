@@ -14,7 +14,9 @@ CORE = (
     "chatbill.application",
     "chatbill.adapters.memory",
     "chatbill.adapters.system",
-    "chatbill.testing",
+    "chatbill.api",
+    "chatbill.testing.environment",
+    "chatbill.testing.fakes",
 )
 
 

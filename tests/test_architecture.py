@@ -1,4 +1,4 @@
-"""Who may know whom. The contracts stand in pyproject.toml; this holds what they cannot say."""
+"""The import contracts of pyproject.toml, and rules that contracts cannot express."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ import pytest
 from importlinter.api import read_configuration
 
 ROOT = Path(__file__).parent.parent
-# These run wherever Python runs.
+# These need only the standard library.
 BARE = (
     "chatbill.domain",
     "chatbill.application",
     "chatbill.adapters.memory",
-    "chatbill.adapters.system", "chatbill.api",
-    "chatbill.testing.environment", "chatbill.testing.fakes",
+    "chatbill.adapters.system",
+    "chatbill.api",
+    "chatbill.testing.environment",
+    "chatbill.testing.fakes",
 )
 
 
@@ -27,26 +29,29 @@ def graph() -> grimp.ImportGraph:
 
 
 def test_the_import_contracts_are_kept() -> None:
-    # In a process of its own: it sets up logging for itself.
+    # In a separate process, because it configures logging.
     command = [sys.executable, "-c", "from importlinter.cli import lint_imports_command; lint_imports_command()"]
-    told = subprocess.run([*command, "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False, timeout=100)
-    assert told.returncode == 0, told.stdout
+    result = subprocess.run(
+        [*command, "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False, timeout=100
+    )
+    assert result.returncode == 0, result.stdout
 
 
-def test_there_is_a_contract_for_each_promise() -> None:
+def test_the_contracts_are_complete() -> None:
     contracts = read_configuration(str(ROOT / "pyproject.toml"))["contracts_options"]
     assert {contract["id"] for contract in contracts} == {
         "layers",
         "container",
         "entrypoints",
         "web",
+        "http",
         "siblings",
         "core",
     }
 
 
 @pytest.mark.parametrize("package", BARE)
-def test_the_core_needs_nothing_but_python(graph: grimp.ImportGraph, package: str) -> None:
+def test_the_core_needs_only_the_standard_library(graph: grimp.ImportGraph, package: str) -> None:
     modules = {package} | graph.find_descendants(package)
     imported = {name for module in modules for name in graph.find_modules_directly_imported_by(module)}
     foreign = {name.partition(".")[0] for name in imported} - {"chatbill"} - sys.stdlib_module_names
@@ -54,6 +59,6 @@ def test_the_core_needs_nothing_but_python(graph: grimp.ImportGraph, package: st
 
 
 @pytest.mark.parametrize("forbidden", ["datetime.now(", "utcnow(", "time.time(", "import random", "import asyncio"])
-def test_the_domain_has_no_clock_no_chance_and_waits_for_nothing(forbidden: str) -> None:
+def test_the_domain_uses_no_clock_no_random_numbers_and_no_asyncio(forbidden: str) -> None:
     files = (ROOT / "src" / "chatbill" / "domain").rglob("*.py")
     assert [file.name for file in files if forbidden in file.read_text(encoding="utf-8")] == []

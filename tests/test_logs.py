@@ -1,4 +1,4 @@
-"""Logs: one form for every source, with what helps to find a cause and without secrets."""
+"""Logging: one format for every source, with context and without secrets."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from chatbill.logs import REDACTED, set_up_logs
 
 @pytest.fixture
 def stream() -> Iterator[io.StringIO]:
-    """Where the logs go; what was set up before is put back."""
+    """Return the stream of the logs, and restore the configuration afterwards."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     yield io.StringIO()
@@ -33,7 +33,7 @@ def lines(stream: io.StringIO) -> list[dict[str, Any]]:
     return [json.loads(line) for line in stream.getvalue().splitlines()]
 
 
-def test_a_json_line_says_when_how_serious_who_and_what(stream: io.StringIO) -> None:
+def test_a_json_line_has_time_level_logger_and_context(stream: io.StringIO) -> None:
     set_up_logs(log_format="json", stream=stream)
     structlog.contextvars.bind_contextvars(request_id="r1")
     structlog.get_logger("chatbill.billing").info("charged", credits=3, wallet_id="w1")
@@ -49,7 +49,7 @@ def test_a_json_line_says_when_how_serious_who_and_what(stream: io.StringIO) -> 
     }
 
 
-def test_libraries_speak_through_the_same_pipeline(stream: io.StringIO) -> None:
+def test_libraries_use_the_same_pipeline(stream: io.StringIO) -> None:
     library = logging.getLogger("some.library")
     library.addHandler(logging.StreamHandler(io.StringIO()))
     library.disabled = True
@@ -113,14 +113,14 @@ def test_a_console_shows_the_traceback(stream: io.StringIO) -> None:
         {"text": "got eyJhbGciOiJub25lIn0.hunter2.hunter2 in a query"},
     ],
 )
-def test_secrets_are_taken_out(stream: io.StringIO, log_format: Any, said: dict[str, Any]) -> None:
+def test_secrets_are_redacted(stream: io.StringIO, log_format: Any, said: dict[str, Any]) -> None:
     set_up_logs(log_format=log_format, stream=stream)
     structlog.get_logger("a").info("said", **said)
     assert "hunter2" not in stream.getvalue()
     assert REDACTED in stream.getvalue()
 
 
-def test_secrets_in_an_exception_are_taken_out(stream: io.StringIO) -> None:
+def test_secrets_in_an_exception_are_redacted(stream: io.StringIO) -> None:
     for log_format in ("json", "console"):
         set_up_logs(log_format=log_format, stream=stream)
         try:
@@ -130,7 +130,7 @@ def test_secrets_in_an_exception_are_taken_out(stream: io.StringIO) -> None:
     assert "me:hunter2" not in stream.getvalue().replace('raise ValueError("no connection to postgresql://me', "")
 
 
-def test_what_only_looks_like_a_secret_stays(stream: io.StringIO) -> None:
+def test_names_that_only_look_like_secrets_stay(stream: io.StringIO) -> None:
     set_up_logs(log_format="json", stream=stream)
     figures = {
         "completion_tokens": 5,
@@ -145,7 +145,7 @@ def test_what_only_looks_like_a_secret_stays(stream: io.StringIO) -> None:
     assert lines(stream)[0].items() >= figures.items()
 
 
-def test_the_level_holds_for_everybody(stream: io.StringIO) -> None:
+def test_the_level_applies_to_libraries(stream: io.StringIO) -> None:
     set_up_logs(log_format="json", log_level="WARNING", stream=stream)
     for logger in (structlog.get_logger("a"), logging.getLogger("b")):
         logger.info("quiet")
@@ -153,7 +153,7 @@ def test_the_level_holds_for_everybody(stream: io.StringIO) -> None:
     assert [line["event"] for line in lines(stream)] == ["loud", "loud"]
 
 
-def test_the_last_set_up_counts(stream: io.StringIO) -> None:
+def test_the_last_configuration_is_used(stream: io.StringIO) -> None:
     set_up_logs(log_format="json", stream=stream)
     set_up_logs(log_format="json", stream=stream)
     structlog.get_logger("a").info("once")

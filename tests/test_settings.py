@@ -1,4 +1,4 @@
-"""Settings: what is read from where, and what is said about a wrong one."""
+"""Settings: their sources, and the messages for invalid ones."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 
 from chatbill.domain.billing.payments import Money
 from chatbill.domain.billing.prices import Price
-from chatbill.settings import Settings, SettingsError, load_settings, misspelt
+from chatbill.settings import Settings, SettingsError, load_settings, unknown_variables
 from chatbill.settings.documentation import example, page
 
 ROOT = Path(__file__).parent.parent
 
 
 def load(**variables: str) -> Settings:
-    """Settings by these variables alone, without the prefix."""
+    """Return the settings of these variables alone. The names are without the prefix."""
     return load_settings({f"CHATBILL_{name}": value for name, value in variables.items()}, env_file=None)
 
 
@@ -31,7 +31,7 @@ def refusal(**variables: str) -> str:
     return str(raised.value)
 
 
-def test_nothing_has_to_be_set() -> None:
+def test_every_setting_is_optional() -> None:
     settings = load()
     assert (settings.models, settings.engine, settings.welcome_credits) == ("demo", "transformers", 100)
     assert (settings.host, settings.port) == ("127.0.0.1", 8000)
@@ -40,14 +40,14 @@ def test_nothing_has_to_be_set() -> None:
     assert settings.data_dir.is_absolute()
 
 
-def test_the_environment_goes_before_the_file_and_a_choice_before_both(tmp_path: Path) -> None:
+def test_arguments_override_the_environment_which_overrides_the_file(tmp_path: Path) -> None:
     file = tmp_path / ".env"
     file.write_text("CHATBILL_PORT=1\nCHATBILL_HOST=file\n# a comment\nCHATBILL_MODELS='gemma'\nOTHER=1\n")
     settings = load_settings({"CHATBILL_PORT": "2", "CHATBILL_HOST": "environ"}, env_file=file, port=3, host=None)
     assert (settings.port, settings.host, settings.models) == (3, "environ", "gemma")
 
 
-def test_no_file_is_no_mistake(tmp_path: Path) -> None:
+def test_the_file_is_optional(tmp_path: Path) -> None:
     assert load_settings({}, env_file=tmp_path / ".env").port == 8000
 
 
@@ -58,7 +58,7 @@ def test_an_unreadable_file_is_named(tmp_path: Path) -> None:
         load_settings({}, env_file=file)
 
 
-def test_a_variable_set_to_nothing_is_not_set() -> None:
+def test_an_empty_variable_is_not_set() -> None:
     settings = load(PORT="", SECRET_KEY="", PRICES="", DATABASE_URL="", TRUSTED_PROXIES="")
     assert settings == load()
 
@@ -77,7 +77,7 @@ def test_prices_are_numbers_or_have_parts() -> None:
     }
 
 
-def test_what_credits_cost_can_be_set() -> None:
+def test_the_price_of_credits_can_be_set() -> None:
     packages = [{"id": "big", "credits": 1000, "bonus": 50, "price": {"amount": "9.90", "currency": "EUR"}}]
     listed = load(PACKAGES=json.dumps(packages), CREDIT_PRICE="0.011", CURRENCY="EUR").price_list()
     assert listed.package("big").price == Money(Decimal("9.90"), "EUR")
@@ -100,16 +100,16 @@ def test_a_database_can_be_chosen(url: str) -> None:
     assert load(DATABASE_URL=url).database == url
 
 
-def test_a_home_folder_may_be_written_short() -> None:
+def test_a_tilde_means_the_home_folder() -> None:
     assert load(DATA_DIR="~/chats").data_dir == Path.home() / "chats"
 
 
-def test_levels_may_be_written_small() -> None:
+def test_log_levels_may_be_lower_case() -> None:
     assert load(LOG_LEVEL="debug").log_level == "DEBUG"
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "told"),
+    ("name", "value", "allowed"),
     [
         ("PORT", "eighty", "valid integer"),
         ("PORT", "65536", "65535"),
@@ -145,14 +145,14 @@ def test_levels_may_be_written_small() -> None:
         ("REGISTRATION_OPEN", "perhaps", "valid boolean"),
     ],
 )
-def test_a_wrong_setting_is_named_with_what_is_allowed(name: str, value: str, told: str) -> None:
+def test_an_invalid_setting_is_named_with_the_allowed_values(name: str, value: str, allowed: str) -> None:
     message = refusal(**{name: value})
     assert message.startswith(f"CHATBILL_{name}")
-    assert told in message
+    assert allowed in message
     assert str(Settings.model_fields[name.lower()].description) in message
 
 
-def test_every_wrong_setting_is_named_at_once() -> None:
+def test_all_invalid_settings_are_named_together() -> None:
     assert [line.split(":")[0] for line in refusal(PORT="x", HOST="y", ENGINE="z").splitlines()] == [
         "CHATBILL_ENGINE",
         "CHATBILL_PORT",
@@ -165,7 +165,7 @@ def test_the_openai_engine_needs_its_server() -> None:
 
 
 @pytest.mark.parametrize(("name", "value"), [("SECRET_KEY", "hunter2"), ("DATABASE_URL", "mysql://u:hunter2@h/n")])
-def test_a_refusal_does_not_repeat_a_secret(name: str, value: str) -> None:
+def test_an_error_does_not_repeat_a_secret(name: str, value: str) -> None:
     assert "hunter2" not in refusal(**{name: value})
 
 
@@ -176,18 +176,18 @@ def test_secrets_are_not_shown() -> None:
     assert "kkkk" not in shown
 
 
-def test_a_misspelt_setting_is_pointed_out(tmp_path: Path) -> None:
+def test_an_unknown_variable_is_reported(tmp_path: Path) -> None:
     file = tmp_path / ".env"
     file.write_text("CHATBILL_PROT=1\n")
     environ = {"CHATBILL_WELCOM_CREDITS": "5", "CHATBILL_PORT": "1", "PATH": "/bin", "CHATBILL_ZZZZZZ": "1"}
-    assert misspelt(environ, env_file=file) == [
+    assert unknown_variables(environ, env_file=file) == [
         "CHATBILL_PROT is not a setting; did you mean CHATBILL_PORT?",
         "CHATBILL_WELCOM_CREDITS is not a setting; did you mean CHATBILL_WELCOME_CREDITS?",
         "CHATBILL_ZZZZZZ is not a setting",
     ]
 
 
-def test_an_unknown_choice_is_refused() -> None:
+def test_an_unknown_argument_is_rejected() -> None:
     with pytest.raises(SettingsError, match="colour: is not a setting"):
         load_settings({}, env_file=None, colour="red")
 
@@ -195,29 +195,29 @@ def test_an_unknown_choice_is_refused() -> None:
 @given(
     value=st.text(alphabet=st.characters(exclude_categories=["Cs"])), name=st.sampled_from(list(Settings.model_fields))
 )
-def test_any_text_is_a_setting_or_a_clear_refusal(name: str, value: str) -> None:
+def test_any_text_is_accepted_or_gives_an_error_with_the_variable(name: str, value: str) -> None:
     variable = f"CHATBILL_{name.upper()}"
     try:
         load_settings({variable: value}, env_file=None)
     except SettingsError as error:
-        assert variable in str(error)  # noqa: PT017 - not every text is refused
+        assert variable in str(error)  # noqa: PT017 - some texts are valid
 
 
-def test_the_page_of_settings_is_in_step() -> None:
+def test_the_page_of_settings_is_up_to_date() -> None:
     assert (ROOT / "docs" / "settings.md").read_text(encoding="utf-8") == page()
 
 
-def test_the_example_file_is_in_step_and_changes_nothing() -> None:
+def test_the_example_file_is_up_to_date_and_changes_nothing() -> None:
     text = (ROOT / ".env.example").read_text(encoding="utf-8")
     assert text == example()
     assert load_settings({}, env_file=ROOT / ".env.example") == load()
 
 
-def test_every_line_of_the_example_file_can_be_switched_on(tmp_path: Path) -> None:
+def test_every_line_of_the_example_file_is_valid(tmp_path: Path) -> None:
     file = tmp_path / ".env"
     file.write_text(example().replace("\n#CHATBILL", "\nCHATBILL"), encoding="utf-8")
     assert load_settings({}, env_file=file) == load()
-    assert misspelt({}, env_file=file) == []
+    assert unknown_variables({}, env_file=file) == []
 
 
 def test_the_page_can_be_printed() -> None:

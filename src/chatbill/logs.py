@@ -1,4 +1,4 @@
-"""Logs: one pipeline for chatbill and its libraries, for people or for machines, without secrets."""
+"""Logging: one pipeline for chatbill and its libraries, as text or JSON, without secrets."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 REDACTED: Final = "[redacted]"
-# Words that make a name a secret's wherever they stand in it, and those that do so at its end: `completion_tokens`
-# and `token_type` are figures, `refresh_token` is a secret.
+# A name with one of the first words at any position, or one of the second at its end, is that of a secret:
+# `refresh_token` is one, `completion_tokens` and `token_type` are not.
 SECRET_WORDS: Final = frozenset({"authorization", "cookie", "cookies", "password", "passwords", "secret", "secrets"})
-SECRET_ENDS: Final = frozenset({"key", "token"})
-HARMLESS: Final = frozenset({"idempotency_key"})
-# Secrets inside of text: a header, a JSON web token, the password of a database's address.
+SECRET_LAST_WORDS: Final = frozenset({"key", "token"})
+NOT_SECRET: Final = frozenset({"idempotency_key"})
+# Secrets inside text: a header, a JSON web token, the password in the address of a database.
 SECRET_TEXT: Final = (
     (re.compile(r"\b(Bearer|Basic)\s+[\w.~+/=-]{8,}", re.IGNORECASE), rf"\1 {REDACTED}"),
     (re.compile(r"\beyJ[\w-]{8,}\.[\w-]+\.[\w-]*"), REDACTED),
@@ -25,7 +25,7 @@ SECRET_TEXT: Final = (
 )
 MAX_DEPTH: Final = 6
 
-# These say on INFO what chatbill's own log says better, or say it for every request.
+# Libraries that log every request, or what chatbill logs itself.
 QUIET: Final = ("uvicorn.access", "httpx", "httpx2", "httpcore", "uvicorn.error", "alembic", "filelock", "urllib3")
 
 
@@ -35,22 +35,14 @@ def set_up_logs(
     log_level: str = "INFO",
     stream: TextIO | None = None,
 ) -> None:
-    """Send structlog's and the standard library's messages to `stream` (standard error), in one form.
+    """Write the messages of structlog and of the standard library to `stream` (standard error) in one format.
 
-    Each message carries the time (ISO 8601, UTC), level, logger and what `structlog.contextvars` holds, such as
-    `request_id`; exceptions are data in JSON and a traceback on a console, without local variables: they may hold
-    secrets. May be called again; the last call counts.
+    Each message has the time (ISO 8601, UTC), level, logger and the values of `structlog.contextvars`, such as
+    `request_id`. Exceptions are data in JSON and a traceback on a console, without local variables, which may be
+    secrets. Another call replaces the configuration.
     """
     out = stream if stream is not None else sys.stderr
-    shared: list[Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_logger_name,
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.PositionalArgumentsFormatter(),
-        structlog.stdlib.ExtraAdder(),
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.StackInfoRenderer(),
-    ]
+    shared = _shared_processors()
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
@@ -69,12 +61,24 @@ def set_up_logs(
         )
     )
     logging.captureWarnings(capture=True)
-    _one_handler(handler, log_level)
+    _replace_handlers(handler, log_level)
 
 
 def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Replace every value whose name says that it is a secret, and every secret that text is known to carry."""
+    """Replace every value with the name of a secret, and every known form of a secret inside text."""
     return {name: _clean(name, value) for name, value in event.items()}
+
+
+def _shared_processors() -> list[Processor]:
+    return [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.PositionalArgumentsFormatter(),
+        structlog.stdlib.ExtraAdder(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.StackInfoRenderer(),
+    ]
 
 
 def _rendering(log_format: str, out: TextIO) -> Iterator[Processor]:
@@ -90,8 +94,8 @@ def _rendering(log_format: str, out: TextIO) -> Iterator[Processor]:
         yield structlog.dev.ConsoleRenderer(colors=out.isatty())
 
 
-def _one_handler(handler: logging.Handler, level: str) -> None:
-    """Make `handler` the only one: whatever libraries have set up for themselves is taken away."""
+def _replace_handlers(handler: logging.Handler, level: str) -> None:
+    """Make `handler` the only handler, and remove those of libraries."""
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
@@ -106,7 +110,7 @@ def _one_handler(handler: logging.Handler, level: str) -> None:
 
 def _is_secret(name: str) -> bool:
     words = re.split(r"[\W_]+", name.lower())
-    return "_".join(words) not in HARMLESS and (words[-1] in SECRET_ENDS or not SECRET_WORDS.isdisjoint(words))
+    return "_".join(words) not in NOT_SECRET and (words[-1] in SECRET_LAST_WORDS or not SECRET_WORDS.isdisjoint(words))
 
 
 def _clean(name: str, value: object, depth: int = 0) -> object:

@@ -19,7 +19,7 @@ from tests.browser.visitor import Visitor
 ROOT = Path(__file__).parents[2]
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 # No sandbox: tests run as root in containers, and visit nothing but this service.
-# A host of another name is one whose pages came neither by HTTPS nor from this machine.
+# The other host name stands for pages that are not from HTTPS or localhost.
 ARGS = (
     "--no-sandbox",
     "--disable-background-networking",
@@ -35,7 +35,7 @@ Scheme = Literal["light", "dark"]
 Visit = Callable[..., Visitor]
 
 
-# Not for the whole session: while Playwright runs, no other event loop can in this thread.
+# Not for the whole session, because no other event loop can run in this thread while Playwright runs.
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     path = os.environ.get("CHATBILL_TEST_CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
@@ -50,7 +50,7 @@ def browser() -> Iterator[Browser]:
 
 @contextlib.contextmanager
 def serving(welcome_credits: int) -> Iterator[str]:
-    """The address of a server that gives everybody so many credits, and that stops when it is told to."""
+    """Run a server whose new users get these credits, and return its address."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT / "src"), str(ROOT)))}
     command = [sys.executable, "-m", "tests.browser.server", str(welcome_credits)]
     with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as process:
@@ -81,7 +81,7 @@ def poor_address() -> Iterator[str]:
 
 @pytest.fixture
 def visit(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Visit]:
-    """Open the page as somebody new to the browser. In the end nothing may have gone wrong behind the scenes."""
+    """Return a function that opens the page in a new browser window. Fails if a window had errors."""
     visitors: list[Visitor] = []
 
     def open_page(address: str, viewport: ViewportSize = WIDE, color_scheme: Scheme = "light") -> Visitor:

@@ -1,4 +1,4 @@
-"""The web app and the API over memory and the scripted engine: `python -m tests.browser.server WELCOME_CREDITS`."""
+"""Serves the page and the API over memory: `python -m tests.browser.server WELCOME_CREDITS`."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from tests.kit.support import CATALOGUE, world
 
 
 class RunningClock(ManualClock):
-    """A clock that nobody needs to move."""
+    """A clock that shows the real time."""
 
     def __call__(self) -> datetime:
         return datetime.now(UTC)
 
 
 class PromptServer(uvicorn.Server):
-    """A server that lets go of open pages when it is told to stop."""
+    """A server that closes the event streams of open pages when it stops."""
 
     def __init__(self, app: FastAPI) -> None:
         super().__init__(uvicorn.Config(app, log_level="warning"))

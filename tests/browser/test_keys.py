@@ -1,4 +1,4 @@
-"""API keys in a real Chromium: made, copied, used by the program that the page shows, and revoked."""
+"""API keys in a real Chromium: making, copying, using and revoking them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NOT_IN_PAGE = "(secret) => !document.documentElement.outerHTML.includes(secret)"
 
 @dataclass(frozen=True)
 class Panel:
-    """The panel of API keys, and what a person does in it."""
+    """The panel of API keys."""
 
     visitor: Visitor
 
@@ -57,7 +57,7 @@ class Panel:
         return self
 
     def make(self, name: str, cap: str = "") -> str:
-        """Make a key, and read it off the screen."""
+        """Make a key, and return the text that is shown."""
         self.fill(name, cap)
         expect(self.secret).to_contain_text("cb_")
         return self.secret.inner_text()
@@ -73,11 +73,11 @@ def panel_of(visit: Visit, address: str, name: str) -> Panel:
 
 
 def status_of(address: str, key: str) -> int:
-    """What the API says to a program with this key."""
+    """Return the status that the API answers for this key."""
     return httpx.get(f"{address}/v1/models", headers={"Authorization": f"Bearer {key}"}).status_code
 
 
-def test_a_key_is_made_and_the_program_that_the_page_shows_works_with_it(visit: Visit, address: str) -> None:
+def test_a_key_is_made_and_the_example_program_works_with_it(visit: Visit, address: str) -> None:
     panel = panel_of(visit, address, "ann")
     expect(panel.element).to_contain_text("You have no keys yet.")
     key = panel.make("nightly job", "20")
@@ -98,7 +98,7 @@ def test_a_key_is_made_and_the_program_that_the_page_shows_works_with_it(visit: 
     panel.close().visitor.sees_balance("99 credits")
 
 
-def test_nothing_of_a_key_is_left_once_it_is_no_longer_shown(visit: Visit, address: str) -> None:
+def test_a_key_leaves_no_trace_in_the_page_when_it_is_closed(visit: Visit, address: str) -> None:
     panel = panel_of(visit, address, "bea")
     page = panel.visitor.page
     for name, put_away in (("one", panel.done), ("two", panel.close), ("three", page.reload)):
@@ -106,7 +106,7 @@ def test_nothing_of_a_key_is_left_once_it_is_no_longer_shown(visit: Visit, addre
         assert secret not in page.evaluate(STORED)
         assert not page.evaluate(NOT_IN_PAGE, secret)
         put_away()
-        page.wait_for_function(NOT_IN_PAGE, arg=secret)  # a dialog tells of its closing a moment later
+        page.wait_for_function(NOT_IN_PAGE, arg=secret)  # the close event of a dialog comes a moment later
         assert secret not in page.evaluate(STORED)
         if not panel.element.is_visible():
             panel.open()
@@ -116,7 +116,7 @@ def test_nothing_of_a_key_is_left_once_it_is_no_longer_shown(visit: Visit, addre
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "chat.test"], ids=["by-the-clipboard", "without-https"])
-def test_a_key_is_copied_whole(visit: Visit, address: str, host: str) -> None:
+def test_the_whole_key_is_copied(visit: Visit, address: str, host: str) -> None:
     panel = panel_of(visit, address.replace("127.0.0.1", host), f"cleo{host[0]}")
     assert panel.visitor.page.evaluate("isSecureContext") == (host == "127.0.0.1")
     key = panel.make("CI")
@@ -129,7 +129,7 @@ def test_a_key_is_copied_whole(visit: Visit, address: str, host: str) -> None:
     expect(panel.visitor.box).to_have_value(key)
 
 
-def test_a_slip_on_the_keyboard_does_not_lose_a_key(visit: Visit, address: str) -> None:
+def test_escape_does_not_close_a_new_key(visit: Visit, address: str) -> None:
     panel = panel_of(visit, address, "dora")
     panel.make("CI")
     panel.visitor.page.keyboard.press("Escape")
@@ -139,7 +139,7 @@ def test_a_slip_on_the_keyboard_does_not_lose_a_key(visit: Visit, address: str) 
     expect(panel.element).to_be_hidden()
 
 
-def test_a_key_is_revoked_once_that_is_confirmed_and_is_then_dead(visit: Visit, address: str) -> None:
+def test_a_key_is_revoked_after_confirmation_and_then_rejected(visit: Visit, address: str) -> None:
     panel = panel_of(visit, address, "edda")
     key = panel.make("old job")
     panel.done()
@@ -158,7 +158,7 @@ def test_a_key_is_revoked_once_that_is_confirmed_and_is_then_dead(visit: Visit, 
     assert status_of(address, key) == 401
 
 
-def test_what_is_wrong_is_said_and_what_was_typed_stays(visit: Visit, address: str) -> None:
+def test_errors_are_shown_and_the_input_stays(visit: Visit, address: str) -> None:
     panel = panel_of(visit, address, "fritz")
     panel.visitor.may_be_refused = {409, 422}
     panel.fill("CI", "2o")
@@ -180,7 +180,7 @@ def test_what_is_wrong_is_said_and_what_was_typed_stays(visit: Visit, address: s
     )
 
 
-def test_the_name_of_a_key_means_nothing_but_itself(visit: Visit, address: str) -> None:
+def test_the_name_of_a_key_is_escaped(visit: Visit, address: str) -> None:
     hostile = "<img src=x onerror=alert(1)> ${7*7} {{7*7}} &amp; “quoted” 'single' " + "long" * 8
     panel = panel_of(visit, address, "gregor")
     panel.visitor.page.on("dialog", lambda dialog: panel.visitor.errors.append(dialog.message))
@@ -190,7 +190,7 @@ def test_the_name_of_a_key_means_nothing_but_itself(visit: Visit, address: str) 
     expect(panel.rows.locator("img")).to_have_count(0)
 
 
-def test_a_session_that_has_ended_elsewhere_leads_to_the_form(visit: Visit, address: str) -> None:
+def test_a_session_that_has_ended_leads_to_the_sign_in_form(visit: Visit, address: str) -> None:
     panel = panel_of(visit, address, "hanna")
     panel.visitor.may_be_refused = {401}
     other = panel.visitor.page.context.new_page()
@@ -203,7 +203,7 @@ def test_a_session_that_has_ended_elsewhere_leads_to_the_form(visit: Visit, addr
 
 
 @pytest.mark.parametrize("color_scheme", ["light", "dark"])
-def test_the_panel_fits_a_telephone(visit: Visit, address: str, color_scheme: str) -> None:
+def test_the_panel_fits_a_phone(visit: Visit, address: str, color_scheme: str) -> None:
     ida = visit(address, TELEPHONE, color_scheme).register(f"ida{color_scheme}")
     panel = Panel(ida.press("Chats")).open()
     ida.picture(f"{color_scheme}-1-empty")

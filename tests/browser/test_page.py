@@ -1,4 +1,4 @@
-"""The web app in a real Chromium, from registration to a charged reply and everything around it."""
+"""The page in a real Chromium."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 LONG = "Count with me [[tokens:400]] [[pause:0.1]]"
 
 
-def test_a_newcomer_registers_chats_with_both_models_and_sees_the_balance_fall(visit: Visit, address: str) -> None:
+def test_a_new_user_registers_and_pays_for_replies_of_both_models(visit: Visit, address: str) -> None:
     alice = visit(address).register("alice").sees_balance("100 credits")
     alice.picture("1-signed-in")
     alice.send("Tell me about tides [[tokens:40]] [[pause:0.1]]")
@@ -39,14 +39,14 @@ def test_a_long_reply_can_be_stopped_and_costs_its_price(visit: Visit, address: 
     bob.send("Short").sees_balance("98 credits")
 
 
-def test_a_reply_that_is_stopped_before_its_first_word_is_free(visit: Visit, address: str) -> None:
+def test_a_reply_stopped_before_its_first_word_is_free(visit: Visit, address: str) -> None:
     carol = visit(address).register("carol").send("Think [[sleep:60]]").press("Stop")
     expect(carol.small_print).to_have_text(re.compile(r"Demo mini · 0 credits · \d+\.\d s · stopped"))
     carol.sees_balance("100 credits")
 
 
 @pytest.mark.parametrize("trouble", ["[[fail:before]]", "[[fail:after:3]]", "[[oom]]"])
-def test_a_failure_is_said_in_words_and_is_free(visit: Visit, address: str, trouble: str) -> None:
+def test_a_failure_is_explained_and_free(visit: Visit, address: str, trouble: str) -> None:
     name = "dave" + "".join(filter(str.isalnum, trouble))
     dave = visit(address).register(name).send(f"Break {trouble}")
     expect(dave.chat.get_by_role("alert")).to_contain_text("nothing was charged")
@@ -54,7 +54,7 @@ def test_a_failure_is_said_in_words_and_is_free(visit: Visit, address: str, trou
     dave.send("Again").sees_balance("99 credits")
 
 
-def test_too_few_credits_are_said_with_price_and_balance_until_more_are_added(visit: Visit, poor_address: str) -> None:
+def test_too_few_credits_are_explained_until_credits_are_added(visit: Visit, poor_address: str) -> None:
     erin = visit(poor_address).register("erin").sees_balance("2 credits")
     erin.page.get_by_label("Demo pro · 3 credits").check()
     erin.send("Think hard")
@@ -71,14 +71,14 @@ def test_too_few_credits_are_said_with_price_and_balance_until_more_are_added(vi
     erin.sees_balance("99 credits")
 
 
-def test_a_reload_keeps_the_person_signed_in_with_the_last_conversation(visit: Visit, address: str) -> None:
+def test_a_reload_keeps_the_session_and_the_last_conversation(visit: Visit, address: str) -> None:
     frank = visit(address).register("frank").send("Remember this").sees_balance("99 credits")
     frank.page.reload()
     frank.sees_balance("99 credits")
     expect(frank.chat).to_contain_text("Remember this")
 
 
-def test_signing_out_leads_to_the_form_and_no_way_leads_back(visit: Visit, address: str) -> None:
+def test_sign_out_leads_to_the_form_and_closes_the_page(visit: Visit, address: str) -> None:
     grace = visit(address).register("grace").send("A secret").sees_balance("99 credits").press("Sign out")
     expect(grace.page.get_by_role("button", name="Sign in")).to_be_visible()
     grace.page.go_back()
@@ -89,7 +89,7 @@ def test_signing_out_leads_to_the_form_and_no_way_leads_back(visit: Visit, addre
     expect(grace.chat).to_contain_text("A secret")
 
 
-def test_a_reply_that_is_left_by_a_reload_is_settled_and_shown_as_stopped(visit: Visit, address: str) -> None:
+def test_a_reply_interrupted_by_a_reload_is_settled_and_shown_as_stopped(visit: Visit, address: str) -> None:
     heidi = visit(address).register("heidi").send(LONG)
     expect(heidi.replies.first).to_contain_text("Count with me")
     heidi.page.reload()
@@ -98,7 +98,7 @@ def test_a_reply_that_is_left_by_a_reload_is_settled_and_shown_as_stopped(visit:
     heidi.sees_balance("99 credits")
 
 
-def test_a_reply_that_another_tab_asked_for_is_shown_when_it_ends(visit: Visit, address: str) -> None:
+def test_a_reply_requested_in_another_tab_is_shown_when_it_ends(visit: Visit, address: str) -> None:
     olga = visit(address).register("olga").send(LONG)
     expect(olga.replies.first).to_contain_text("Count with me")
     other = olga.page.context.new_page()
@@ -111,7 +111,7 @@ def test_a_reply_that_another_tab_asked_for_is_shown_when_it_ends(visit: Visit, 
     other.close()
 
 
-def test_a_session_that_ends_in_another_tab_ends_here_in_words(visit: Visit, address: str) -> None:
+def test_a_session_that_ends_in_another_tab_is_explained(visit: Visit, address: str) -> None:
     ivan = visit(address).register("ivan")
     ivan.may_be_refused = {401}
     other = ivan.page.context.new_page()
@@ -124,7 +124,7 @@ def test_a_session_that_ends_in_another_tab_ends_here_in_words(visit: Visit, add
     expect(ivan.page.get_by_text("Your session has ended. Sign in again.")).to_be_visible()
 
 
-def test_two_people_are_answered_at_once(visit: Visit, address: str) -> None:
+def test_two_users_are_answered_at_the_same_time(visit: Visit, address: str) -> None:
     judy, kim = visit(address).register("judy"), visit(address).register("kim")
     judy.send(LONG)
     expect(judy.replies.first).to_contain_text("Count with me")
@@ -134,7 +134,7 @@ def test_two_people_are_answered_at_once(visit: Visit, address: str) -> None:
     judy.press("Stop").sees_balance("99 credits")
 
 
-def test_what_a_person_types_means_nothing_but_itself(visit: Visit, address: str) -> None:
+def test_user_messages_are_escaped(visit: Visit, address: str) -> None:
     hostile = (
         "<img src=x onerror=alert(1)> **bold** $$x^2$$ `code` [[tokens:2]] <script>alert(2)</script>\n\n# no title"
     )
@@ -188,7 +188,7 @@ def test_wrong_input_is_explained_beside_the_field(visit: Visit, address: str) -
     peggy.picture("faults")
 
 
-def test_an_event_that_comes_just_as_the_stream_of_answers_closes_is_answered(visit: Visit, address: str) -> None:
+def test_an_event_sent_while_the_event_stream_closes_is_answered(visit: Visit, address: str) -> None:
     rupert = visit(address).register("rupert")
     click_both = """(ms) => {
         document.querySelector("#cb-refresh").click();
@@ -201,18 +201,18 @@ def test_an_event_that_comes_just_as_the_stream_of_answers_closes_is_answered(vi
         try:
             expect(balance).to_have_text(f"{100 - sent} credits", timeout=10_000)
         except AssertionError:
-            # A click in the very moment in which the page is redrawn may be no click; that is not what is tried here.
+            # A click while the page is redrawn may be lost; this is not tested here.
             lost += 1
             rupert.page.reload()
             expect(rupert.box).to_be_enabled()
             if balance.inner_text() != f"{100 - sent} credits":
                 rupert.send("Now")
         rupert.sees_balance(f"{100 - sent} credits")
-    # Without the page's care for it, about one in four would be lost.
+    # Without the code of the page for this case, about one in four events is lost.
     assert lost <= 1
 
 
-def test_a_server_stops_though_a_page_is_open(visit: Visit) -> None:
+def test_a_server_stops_while_a_page_is_open(visit: Visit) -> None:
     with serving(100) as address:
         sybil = visit(address).register("sybil").sees_balance("100 credits")
     sybil.send("Anybody there?")
@@ -221,7 +221,7 @@ def test_a_server_stops_though_a_page_is_open(visit: Visit) -> None:
 
 
 @pytest.mark.parametrize("color_scheme", ["light", "dark"])
-def test_it_fits_a_telephone(visit: Visit, address: str, color_scheme: str) -> None:
+def test_the_page_fits_a_phone(visit: Visit, address: str, color_scheme: str) -> None:
     quinn = visit(address, ViewportSize(width=400, height=800), color_scheme)
     quinn.arrive().picture(f"{color_scheme}-1-sign-in")
     quinn.register(f"quinn{color_scheme}").send("Does it fit? [[tokens:60]]").sees_balance("99 credits")

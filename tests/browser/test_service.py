@@ -1,4 +1,4 @@
-"""The main job, as a newcomer does it: the service as it is started, its page, and the real demo models."""
+"""The service with its default settings, its page, and the real demo models."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ QUESTION = "What is the capital of France? Answer in one sentence."
 
 @pytest.fixture
 def service(tmp_path: Path) -> Iterator[Service]:
-    """`chatbill serve` with everything at its default, but for models that were fetched before."""
+    """Run `chatbill serve` with default settings, and with models that were fetched before."""
     demo_model_folder()
     data = tmp_path / "data"
     data.mkdir()
@@ -31,7 +31,7 @@ def service(tmp_path: Path) -> Iterator[Service]:
 
 
 @pytest.mark.timeout(300)
-def test_a_newcomer_gets_real_replies_and_pays_for_them(visit: Visit, service: Service) -> None:
+def test_a_new_user_gets_real_replies_and_pays_for_them(visit: Visit, service: Service) -> None:
     ann = visit(service.url).register("ann").sees_balance("100 credits")
     ann.send(QUESTION).sees_balance("99 credits")
     expect(ann.replies.first).to_contain_text("Paris")
@@ -41,7 +41,7 @@ def test_a_newcomer_gets_real_replies_and_pays_for_them(visit: Visit, service: S
     ann.page.reload()
     ann.sees_balance("96 credits")
     expect(ann.replies.first).to_contain_text("Paris")
-    # The page is still open: the service must not wait for it.
+    # The page is still open. The service must not wait for it.
     assert service.stop() == 0
     verdict = service.verify()
     assert (verdict["charges"], verdict["pending_holds"]) == (2, 0)

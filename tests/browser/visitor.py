@@ -1,4 +1,4 @@
-"""Somebody who uses the page: what they do, in their words, and what the browser noticed meanwhile."""
+"""A user of the page in a browser window, and the errors of the window."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from tests.kit.support import PASSWORD
 SCREENSHOTS = Path(os.environ.get("CHATBILL_SCREENSHOTS", Path(__file__).parents[2] / "build" / "screenshots"))
 
 HARMLESS = (
-    # Refusals are judged by their status.
+    # Rejected requests are checked by their status.
     "Failed to load resource",
-    # Gradio says these when a page is left while it awaits an answer.
+    # Gradio logs these when a page is closed while it waits for an answer.
     "AbortError: signal is aborted",
     "Connection errored out",
-    # A browser minds no such header where a page came without HTTPS.
+    # Browsers ignore this header without HTTPS, and log it.
     "The Cross-Origin-Opener-Policy header has been ignored",
 )
 
 
 class Visitor:
-    """One browser window: the console's `errors`, requests to `strangers`, and the statuses of what was `refused`."""
+    """A browser window with its console `errors`, requests to other hosts, and rejected requests."""
 
     def __init__(self, page: Page, address: str, *, prefix: str) -> None:
         self.page = page
@@ -37,7 +37,7 @@ class Visitor:
         self.watch(page)
 
     def watch(self, page: Page) -> None:
-        """Note what goes wrong in this tab."""
+        """Record the errors of a tab."""
         host = urlsplit(self.address).netloc
         page.on("console", self._heard)
         page.on("pageerror", lambda error: self.errors.append(str(error)))
@@ -74,7 +74,7 @@ class Visitor:
         return self
 
     def send(self, text: str) -> Visitor:
-        """Type a message and send it; its reply may take its time."""
+        """Type a message and send it."""
         self.box.fill(text)
         self.box.press("Enter")
         return self

@@ -1,4 +1,4 @@
-"""What runs by itself, in real time."""
+"""The periodic jobs, in real time."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ async def test_a_reply_stops_within_a_second_of_the_stop_at_another_process() ->
         await asyncio.wait_for(reply.finished(), 1)
 
 
-async def test_what_fails_is_tried_again_but_not_all_the_time() -> None:
+async def test_a_failed_job_is_tried_again_after_a_delay() -> None:
     class Failing(ApplyStopRequests):
         times = 0
 

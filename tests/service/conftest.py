@@ -1,4 +1,4 @@
-"""Services for tests: one that many share, and a maker of others."""
+"""Fixtures that start services."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.service.process import Service
 
 @pytest.fixture(scope="session")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """One running service; tests register people of their own."""
+    """Return a running service that tests share. Each test registers its own users."""
     running = Service(tmp_path_factory.mktemp("service")).start()
     yield running
     if running.url:
@@ -21,7 +21,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[..., Service]]:
-    """Start a service with these variables (without `CHATBILL_`), on a data folder of this test."""
+    """Return a function that starts a service with variables (without `CHATBILL_`) on the data folder of the test."""
     started: list[Service] = []
 
     def _start(mode: str = "api", **variables: object) -> Service:

@@ -1,4 +1,4 @@
-"""A real `chatbill serve` in a process of its own, and what a client needs to talk to it."""
+"""Runs `chatbill serve` in a process, and gives tests clients for it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STOPPED_WITHIN_S = 30
 
 @dataclass
 class Service:
-    """One service on one data folder. It can be stopped, killed, and started again on what it left behind."""
+    """A service on a data folder. It can be stopped, killed and started again."""
 
     data_dir: Path
     environment: dict[str, str] = field(default_factory=dict)
@@ -34,7 +34,7 @@ class Service:
     listener: threading.Thread | None = None
 
     def start(self) -> Self:
-        """Start it on a free port and wait until it says that it answers."""
+        """Start it on a free port, and wait until it is ready."""
         command = [sys.executable, "-m", "chatbill", "serve", "--port", "0", "--mode", self.mode]
         self.process = subprocess.Popen(
             command, env=self.variables(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -47,7 +47,7 @@ class Service:
         return self
 
     def run(self, *arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
-        """Another command of the command line on the same data."""
+        """Run another command on the same data folder."""
         return subprocess.run(
             [sys.executable, "-m", "chatbill", *arguments],
             env=self.variables(),
@@ -59,27 +59,27 @@ class Service:
         )
 
     def variables(self) -> dict[str, str]:
-        """The environment of the service: nothing of chatbill's but what the test sets."""
+        """Return the environment of the service, with no variables of chatbill except those of the test."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("CHATBILL_")}
         defaults = {"CHATBILL_ENGINE": "scripted", "CHATBILL_DATA_DIR": str(self.data_dir), "PYTHONUNBUFFERED": "1"}
         return inherited | defaults | self.environment
 
     def stop(self) -> int:
-        """SIGTERM, and the exit code."""
+        """Send SIGTERM, and return the exit code."""
         return self._end(signal.SIGTERM)
 
     def kill(self) -> None:
-        """SIGKILL: nothing is tidied up."""
+        """Send SIGKILL."""
         self._end(signal.SIGKILL)
 
     def client(self, token: str | None = None, **options: Any) -> httpx.AsyncClient:
-        """A client, signed in with the token if there is one."""
+        """Return a client with this token, if there is one."""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         limits = httpx.Limits(max_connections=200)
         return httpx.AsyncClient(base_url=self.url, headers=headers, timeout=30, limits=limits, **options)
 
     async def person(self, name: str = "alice") -> str:
-        """An access token of somebody who registered and signed in."""
+        """Register a user, and return an access token."""
         body = {"username": name, "email": f"{name}@example.org", "password": "correct horse battery"}
         async with self.client() as client:
             (await client.post("/auth/register", json=body)).raise_for_status()
@@ -87,7 +87,7 @@ class Service:
             return str(signed_in.json()["access_token"])
 
     def verify(self) -> dict[str, Any]:
-        """What `chatbill ledger verify --json` says last; fails unless the books agree."""
+        """Return the verdict of `chatbill ledger verify --json`; fails unless the books agree."""
         done = self.run("ledger", "verify", "--json")
         assert done.returncode == 0, done.stdout + done.stderr
         verdict: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
@@ -114,7 +114,7 @@ class Service:
 
 
 def events(lines: Iterator[str] | list[str]) -> list[tuple[str, Any]]:
-    """Server-sent events by name, with their data read as JSON."""
+    """Return the name and the JSON data of each server-sent event."""
     found, name = [], ""
     for line in lines:
         if line.startswith("event:"):

@@ -1,4 +1,4 @@
-"""More at once than there is room for: what is refused is refused well, and nothing is left behind."""
+"""More requests at once than fit into the queue: the others are rejected, and no hold remains."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SLOTS = 2
 @pytest.mark.model
 @pytest.mark.slow
 @pytest.mark.timeout(400)
-async def test_a_burst_on_two_slots_is_answered_or_refused_and_leaves_nothing_behind(
+async def test_a_burst_on_two_slots_is_answered_or_rejected_and_leaves_no_hold(
     start: Callable[..., Service], tmp_path: Path
 ) -> None:
     demo_model_folder()
@@ -39,7 +39,7 @@ async def test_a_burst_on_two_slots_is_answered_or_refused_and_leaves_nothing_be
     )
     assert service.process
     token = await service.person()
-    await burst(service, token)  # what is allocated once is allocated now
+    await burst(service, token)  # warm up the one-time allocations
     before = psutil.Process(service.process.pid).memory_info().rss
     answers = [answer for _ in range(2) for answer in await burst(service, token)]
     after = psutil.Process(service.process.pid).memory_info().rss
@@ -51,7 +51,7 @@ async def test_a_burst_on_two_slots_is_answered_or_refused_and_leaves_nothing_be
 
     counts = Counter((answer.status_code, answer.json().get("code")) for answer in answers)
     assert set(counts) == {(200, None), (503, "overloaded")}
-    # A place that is given back while the burst comes in is taken again.
+    # A place that becomes free during the burst is used again.
     assert counts[200, None] >= 2 * (SLOTS + QUEUE)
     assert all(int(answer.headers["Retry-After"]) >= 1 for answer in answers if answer.status_code == 503)
     assert balance["held"] == 0
@@ -63,7 +63,7 @@ async def test_a_burst_on_two_slots_is_answered_or_refused_and_leaves_nothing_be
 
 
 async def burst(service: Service, token: str) -> list[httpx.Response]:
-    """All at once, over one connection each; no reply is like another, so each has to be computed."""
+    """Send all requests at once on separate connections. The replies differ, so that none is cached."""
     async with service.client(token) as client:
         client.timeout = httpx.Timeout(200)
         message = {"model": "demo-mini", "message": "Say hello.", "max_tokens": 4, "temperature": 1}
@@ -73,16 +73,16 @@ async def burst(service: Service, token: str) -> list[httpx.Response]:
 @pytest.mark.model
 @pytest.mark.slow
 @pytest.mark.timeout(200)
-async def test_models_check_runs_what_is_here_and_says_what_it_saw(tmp_path: Path) -> None:
+async def test_models_check_runs_the_local_models_and_prints_their_speed(tmp_path: Path) -> None:
     demo_model_folder()
     (tmp_path / "models").symlink_to(models_folder())
     service = Service(tmp_path, {"CHATBILL_LOG_LEVEL": "ERROR"})
     done = await asyncio.to_thread(service.run, "models", "check", "--json")
-    told = [json.loads(line) for line in done.stdout.splitlines()]
+    reports = [json.loads(line) for line in done.stdout.splitlines()]
 
     assert done.returncode == 0, done.stderr
-    assert [found["id"] for found in told] == ["demo-mini", "demo-pro"]
-    assert all(found["fits"] and found["speed"]["how"] == "measured" for found in told)
-    assert all(found["speed"]["tokens_per_s"] > 0 for found in told)
-    assert 269e6 < told[0]["weights_bytes"] < 270e6
+    assert [found["id"] for found in reports] == ["demo-mini", "demo-pro"]
+    assert all(found["fits"] and found["speed"]["how"] == "measured" for found in reports)
+    assert all(found["speed"]["tokens_per_s"] > 0 for found in reports)
+    assert 269e6 < reports[0]["weights_bytes"] < 270e6
     assert "fits" in (await asyncio.to_thread(service.run, "models", "check", "--no-run")).stdout

@@ -1,4 +1,4 @@
-"""The tools of an operator, as they are typed."""
+"""The commands of the command line."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def operator(tmp_path: Path) -> Service:
     return Service(tmp_path / "data")
 
 
-def test_an_administrator_is_made_from_a_password_on_standard_input(operator: Service) -> None:
+def test_an_administrator_is_made_with_a_password_from_standard_input(operator: Service) -> None:
     arguments = ("admin", "create", "--username", "root", "--email", "root@example.org", "--password-stdin")
     made = operator.run(*arguments, stdin="correct horse battery\n")
     assert (made.returncode, made.stdout) == (0, "Administrator root was made, with 100 credits.\n")
@@ -28,7 +28,7 @@ def test_an_administrator_is_made_from_a_password_on_standard_input(operator: Se
     assert "taken" in again.stderr
 
 
-def test_a_weak_password_is_told_in_words(operator: Service) -> None:
+def test_a_weak_password_is_explained(operator: Service) -> None:
     done = operator.run(
         "admin", "create", "--username", "root", "--email", "root@example.org", "--password-stdin", stdin="short\n"
     )
@@ -37,7 +37,7 @@ def test_a_weak_password_is_told_in_words(operator: Service) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_the_proof_names_what_it_proved(operator: Service) -> None:
+def test_verify_names_the_rules_that_hold(operator: Service) -> None:
     operator.run("db", "upgrade")
     done = operator.run("ledger", "verify")
     assert done.returncode == 0
@@ -45,14 +45,14 @@ def test_the_proof_names_what_it_proved(operator: Service) -> None:
     assert "The books agree." in done.stdout
 
 
-def test_a_database_that_is_not_there_is_neither_made_nor_proved(operator: Service) -> None:
+def test_verify_does_not_make_a_missing_database(operator: Service) -> None:
     done = operator.run("ledger", "verify")
     assert done.returncode == 2
     assert "There is no database at" in done.stderr
     assert not operator.data_dir.exists()
 
 
-def test_the_proof_names_every_difference(operator: Service) -> None:
+def test_verify_names_every_difference(operator: Service) -> None:
     operator.run(
         "admin",
         "create",
@@ -65,7 +65,7 @@ def test_the_proof_names_every_difference(operator: Service) -> None:
     )
     database = operator.data_dir / "chatbill.sqlite3"
     with closing(sqlite3.connect(database)) as connection, connection:
-        # The database itself forbids this, so its guards go first.
+        # The triggers of the database forbid this, so they are dropped first.
         rules = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
         for trigger, _ in rules:
             connection.execute(f"DROP TRIGGER {trigger}")
@@ -80,7 +80,7 @@ def test_the_proof_names_every_difference(operator: Service) -> None:
     assert (verdict["agrees"], verdict["differences"]) == (False, 2)
 
 
-def test_the_schema_is_made_once_and_its_revision_told(operator: Service) -> None:
+def test_the_schema_is_made_once_and_its_revision_is_printed(operator: Service) -> None:
     assert "no schema yet" in operator.run("db", "current").stdout
     assert operator.run("db", "upgrade").returncode == 0
     assert operator.run("db", "upgrade").returncode == 0
@@ -117,7 +117,7 @@ source = { kind = "folder", folder = "nope" }
 """
 
 
-def test_models_that_cannot_be_used_are_trouble_and_exit_code_1(operator: Service) -> None:
+def test_models_that_cannot_be_used_give_exit_code_1(operator: Service) -> None:
     catalogue = operator.data_dir.parent / "nowhere.toml"
     catalogue.write_text(NOWHERE, encoding="utf-8")
     unset = operator.run("models", "check", "--no-run", "--models", str(catalogue))
@@ -133,7 +133,7 @@ def test_models_that_cannot_be_used_are_trouble_and_exit_code_1(operator: Servic
     assert "secret" not in asked.stdout + asked.stderr
 
 
-def test_a_wrong_setting_is_told_by_its_variable(operator: Service) -> None:
+def test_an_invalid_setting_is_named_by_its_variable(operator: Service) -> None:
     operator.environment["CHATBILL_WELCOME_CREDITS"] = "many"
     done = operator.run("db", "current")
     assert done.returncode == 1
@@ -141,7 +141,7 @@ def test_a_wrong_setting_is_told_by_its_variable(operator: Service) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_the_key_and_the_database_are_for_their_owner_alone(operator: Service) -> None:
+def test_only_the_owner_can_read_the_key_and_the_database(operator: Service) -> None:
     operator.run(
         "admin",
         "create",
@@ -190,7 +190,7 @@ async def test_a_running_service_is_backed_up_and_restored_once_it_has_stopped(
         assert signed_in.status_code == 200
 
 
-def test_backing_up_postgresql_names_its_tools(operator: Service, tmp_path: Path) -> None:
+def test_backup_of_postgresql_names_the_tools_of_postgresql(operator: Service, tmp_path: Path) -> None:
     operator.environment["CHATBILL_DATABASE_URL"] = "postgresql://alice:s3cret@db.example/books"
     for command, tool in (("backup", "pg_dump"), ("restore", "pg_restore")):
         done = operator.run("db", command, str(tmp_path / "copy"))
@@ -200,7 +200,7 @@ def test_backing_up_postgresql_names_its_tools(operator: Service, tmp_path: Path
 
 
 @pytest.mark.parametrize("address", ["sqlite://", "sqlite:///:memory:", "postgresql://alice:s3@cret@host/books"])
-def test_an_address_that_no_store_understands_is_told_by_its_variable(operator: Service, address: str) -> None:
+def test_an_invalid_database_address_is_named_by_its_variable(operator: Service, address: str) -> None:
     operator.environment["CHATBILL_DATABASE_URL"] = address
     done = operator.run("db", "current")
     assert done.returncode == 1

@@ -1,4 +1,4 @@
-"""Stopping and dying: what a service leaves behind, and what the next one makes of it."""
+"""Services that are stopped or killed, and the next service on their data."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.service.process import Service
 
 
 async def begin(client: httpx.AsyncClient, message: str) -> asyncio.Task[httpx.Response]:
-    """Send a message and return while its reply is being written."""
+    """Send a message, and return while its reply is being written."""
     sending = asyncio.create_task(client.post("/chat/message", json={"model": "demo-mini", "message": message}))
     for _ in range(200):
         if (await client.get("/billing/balance")).json()["held"]:
@@ -21,7 +21,7 @@ async def begin(client: httpx.AsyncClient, message: str) -> asyncio.Task[httpx.R
     raise AssertionError("the message was never accepted")
 
 
-async def test_a_killed_service_charges_nothing_and_its_hold_is_released_in_time(
+async def test_a_killed_service_charges_nothing_and_its_hold_is_released(
     start: Callable[..., Service],
 ) -> None:
     timing = {"generation_timeout_s": 2, "hold_grace_s": 1, "sweep_interval_s": 0.5}
@@ -47,7 +47,7 @@ async def test_a_killed_service_charges_nothing_and_its_hold_is_released_in_time
     assert (verdict["charges"], verdict["pending_holds"]) == (1, 0)
 
 
-async def test_what_a_killed_service_left_behind_is_ended_without_a_service_too(
+async def test_unfinished_replies_of_a_killed_service_can_be_ended_by_a_command(
     start: Callable[..., Service],
 ) -> None:
     service = start(generation_timeout_s=1, hold_grace_s=0.5, sweep_interval_s=0.5)
@@ -75,7 +75,7 @@ async def test_a_stopping_service_lets_a_reply_finish_within_the_grace(start: Ca
     assert (verdict["charges"], verdict["pending_holds"]) == (1, 0)
 
 
-async def test_a_stopping_service_settles_every_hold_it_cannot_wait_for(start: Callable[..., Service]) -> None:
+async def test_a_stopping_service_settles_every_hold_after_the_grace(start: Callable[..., Service]) -> None:
     service = start(shutdown_grace_s=0.5)
     async with service.client(await service.person()) as client:
         sending = await begin(client, "slow [[pause:0.2]] [[tokens:500]]")
@@ -88,7 +88,7 @@ async def test_a_stopping_service_settles_every_hold_it_cannot_wait_for(start: C
     assert (verdict["charges"], verdict["pending_holds"]) == (0, 0)
 
 
-async def test_an_address_that_is_taken_is_told_in_words(service: Service) -> None:
+async def test_a_port_in_use_is_explained(service: Service) -> None:
     port = service.url.rpartition(":")[2]
     done = await asyncio.to_thread(service.run, "serve", "--port", port)
     assert done.returncode == 1

@@ -1,4 +1,4 @@
-"""The commands in the documentation of the API, as they stand there."""
+"""The commands in the documentation of the API."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.service.process import Service
 PAGE = Path(__file__).parents[2] / "docs" / "api.md"
 
 
-def test_the_commands_of_the_api_page_do_what_it_says(service: Service) -> None:
+def test_the_commands_of_the_api_page_work(service: Service) -> None:
     commands = "\n".join(re.findall(r"```bash\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL))
     script = "set -euo pipefail\n" + commands.replace("http://localhost:8000", service.url)
     # The client of the examples is the one of the tests.
@@ -27,15 +27,15 @@ def test_the_commands_of_the_api_page_do_what_it_says(service: Service) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    said = done.stdout
-    assert '"balance":100' in said
-    assert re.findall(r'"credits_charged":\d+,"balance":\d+', said)[:4] == [
+    output = done.stdout
+    assert '"balance":100' in output
+    assert re.findall(r'"credits_charged":\d+,"balance":\d+', output)[:4] == [
         '"credits_charged":1,"balance":99',
         '"credits_charged":3,"balance":96',
         '"credits_charged":1,"balance":95',
         '"credits_charged":1,"balance":95',
     ]
-    assert '{"balance":95,"held":0,"available":95}' in said
-    assert '"credits_added":50,"balance":145' in said
-    assert "What is the capital of France?\nit cost 1 and leaves 144" in said
-    assert '"code":"invalid_request"' in said
+    assert '{"balance":95,"held":0,"available":95}' in output
+    assert '"credits_added":50,"balance":145' in output
+    assert "What is the capital of France?\nit cost 1 and leaves 144" in output
+    assert '"code":"invalid_request"' in output

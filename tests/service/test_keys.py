@@ -1,4 +1,4 @@
-"""What an operator types when a key leaked, while the service runs."""
+"""Commands for API keys while the service runs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ON_RECORD = ("--by", "root", "--reason", "It was in a public repository")
 
 @pytest.fixture
 def service(start: Callable[..., Service]) -> Service:
-    """A running service with an administrator."""
+    """Return a running service with an administrator."""
     running = start()
     assert running.run(*ROOT, stdin="correct horse battery\n").returncode == 0
     return running
@@ -41,14 +41,16 @@ def listed(service: Service, *options: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.slow
-async def test_a_leaked_key_is_dead_at_once_with_who_did_it_and_why_on_record(service: Service) -> None:
+async def test_a_revoked_key_is_rejected_at_once_and_the_administrator_and_the_reason_are_recorded(
+    service: Service,
+) -> None:
     alice = await service.person("alice")
     leaked, other = await key_of(service, alice, "nightly job"), await key_of(service, alice, "CI")
     assert opens(service, leaked)
-    said = service.run("keys", "list", "Alice@example.org").stdout
-    assert "nightly job  cb_" in said
-    assert "0 of 20 credits this month, last used 20" in said
-    assert leaked[-43:] not in said
+    output = service.run("keys", "list", "Alice@example.org").stdout
+    assert "nightly job  cb_" in output
+    assert "0 of 20 credits this month, last used 20" in output
+    assert leaked[-43:] not in output
     done = service.run("keys", "revoke", leaked, *ON_RECORD)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("nightly job of alice is revoked: cb_")
@@ -61,7 +63,7 @@ async def test_a_leaked_key_is_dead_at_once_with_who_did_it_and_why_on_record(se
 
 
 @pytest.mark.slow
-async def test_all_keys_of_a_person_end_together_and_again_is_harmless(service: Service) -> None:
+async def test_all_keys_of_a_user_are_revoked_together_and_repeatedly(service: Service) -> None:
     alice, bob = await service.person("alice"), await service.person("bob")
     keys = [await key_of(service, alice, name) for name in ("a", "b", "c")]
     bobs = await key_of(service, bob, "a")
@@ -78,26 +80,26 @@ async def test_all_keys_of_a_person_end_together_and_again_is_harmless(service: 
 
 
 @pytest.mark.slow
-async def test_what_cannot_be_done_is_said_in_words_and_nothing_is_done(service: Service) -> None:
+async def test_invalid_commands_are_explained_and_change_nothing(service: Service) -> None:
     key = await key_of(service, await service.person("alice"), "CI")
-    for arguments, words in (
+    for arguments, message in (
         (("revoke", key, "cb_none_", *ON_RECORD), "The API key cb_none was not found"),
         (("revoke", "--all-of", "nobody", *ON_RECORD), "The user nobody was not found"),
         (("revoke", key, "--by", "alice", "--reason", "because"), "No administrator is called alice"),
         (("revoke", key, "--by", "root", "--reason", " "), "reason: must be 1 to 500 printable characters"),
         (("revoke", key, "--by", "root"), "Missing option '--reason'"),
-        (("revoke", *ON_RECORD), "Name a KEY, or somebody with --all-of."),
+        (("revoke", *ON_RECORD), "Name a KEY, or a user with --all-of."),
         (("revoke", "cb_", *ON_RECORD), "a key begins with cb_"),
         (("list", "nobody"), "The user nobody was not found"),
     ):
         done = service.run("keys", *arguments)
         assert done.returncode != 0
-        assert words in done.stderr
+        assert message in done.stderr
         assert "Traceback" not in done.stderr
     assert opens(service, key)
 
 
-def test_a_database_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+def test_a_missing_database_is_not_made(tmp_path: Path) -> None:
     nowhere = Service(tmp_path / "data")
     for arguments in (("list", "alice"), ("revoke", "--all-of", "alice", *ON_RECORD)):
         done = nowhere.run("keys", *arguments)

@@ -1,4 +1,4 @@
-"""`chatbill serve` whose models are on another server, and what the command line says of such models."""
+"""Models on another server, with `chatbill serve` and `chatbill models`."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ async def test_a_server_of_the_catalogue_gets_the_key_of_its_variable(tmp_path: 
     assert "large  works\n" in checked.stdout
 
 
-def test_a_key_that_is_not_set_is_asked_for_by_its_name(tmp_path: Path) -> None:
+def test_a_missing_key_is_named_by_its_variable(tmp_path: Path) -> None:
     catalogue = tmp_path / "own.toml"
     catalogue.write_text(CATALOGUE.format(url="http://127.0.0.1:9/v1"), encoding="utf-8")
     service = Service(tmp_path / "data", {"CHATBILL_ENGINE": "transformers", "CHATBILL_MODELS": str(catalogue)})

@@ -1,4 +1,4 @@
-"""What is paid for, seen from outside: a running service, its API, and the proof of its books."""
+"""Charges of a running service, and the verification of its ledger."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ async def send(client: httpx.AsyncClient, message: str, model: str = "demo-mini"
     return await client.post("/chat/message", json={"model": model, "message": message, **more})
 
 
-async def test_a_repeated_question_is_answered_from_memory_and_marked(service: Service) -> None:
+async def test_a_repeated_message_is_answered_from_the_cache_and_marked(service: Service) -> None:
     async with service.client(await service.person("again")) as client:
         first, second = [(await send(client, "the same again", temperature=0)).json() for _ in range(2)]
         sampled = [(await send(client, "the same again")).json()["cached"] for _ in range(2)]
@@ -27,7 +27,7 @@ async def test_a_repeated_question_is_answered_from_memory_and_marked(service: S
     assert service.verify()["agrees"]
 
 
-async def test_a_newcomers_balance_goes_from_100_to_99_to_96(service: Service) -> None:
+async def test_the_balance_of_a_new_user_goes_from_100_to_99_to_96(service: Service) -> None:
     async with service.client(await service.person("newcomer")) as client:
         assert (await client.get("/auth/me")).json()["balance"] == 100
         mini = (await send(client, "good day to you")).json()
@@ -107,7 +107,7 @@ async def test_fifty_messages_at_once_from_a_wallet_of_ten(start: Callable[..., 
 async def streamed(
     client: httpx.AsyncClient, message: str, stop_after: int | None = None
 ) -> list[tuple[str, dict[str, Any]]]:
-    """The events of a message; the reply is stopped once `stop_after` deltas have come."""
+    """Return the events of a message. The reply is stopped after `stop_after` deltas."""
     lines: list[str] = []
     headers = {"Accept": "text/event-stream"}
     body = {"model": "demo-mini", "message": message}
@@ -125,7 +125,7 @@ async def streamed(
     return events(lines)
 
 
-async def test_a_stream_says_accepted_then_deltas_then_done(service: Service) -> None:
+async def test_a_stream_has_accepted_then_deltas_then_done(service: Service) -> None:
     async with service.client(await service.person("streaming")) as client:
         seen = await streamed(client, "one two three")
         assert [name for name, _ in seen] == ["accepted", "delta", "delta", "delta", "done"]
@@ -164,7 +164,7 @@ async def test_a_failure_in_a_stream_is_its_last_event(service: Service) -> None
         assert (await client.get("/billing/balance")).json()["balance"] == 100
 
 
-async def test_the_same_key_charges_and_adds_once(service: Service) -> None:
+async def test_the_same_key_charges_once_and_tops_up_once(service: Service) -> None:
     async with service.client(await service.person("repeating")) as client:
         key = {"Idempotency-Key": "once"}
         body = {"model": "demo-mini", "message": "hello"}

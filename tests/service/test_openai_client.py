@@ -1,61 +1,28 @@
-"""OpenAI's own Python client, as it is installed from the index, against a running service."""
+"""OpenAI's own Python client against a running service."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import openai
 import pytest
-from openai import AsyncOpenAI, OpenAI
+from openai import OpenAI
 from openai.types.chat import ChatCompletionChunk
 
 from tests.kit.models import demo_model_folder, models_folder
+from tests.service.openai_support import HELLO, client_for, new_key, saying, settled
 from tests.service.process import Service
-
-HELLO: Any = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "one two three"}]
-
-
-def saying(text: str) -> Any:
-    return [{"role": "user", "content": text}]
-
-
-async def new_key(service: Service, name: str, **terms: Any) -> str:
-    """An API key of somebody new."""
-    async with service.client(await service.person(name)) as client:
-        made = await client.post("/auth/api-keys", json={"name": "test"} | terms)
-        return str(made.raise_for_status().json()["key"])
-
-
-async def balance(service: Service, key: str) -> dict[str, int]:
-    async with service.client(key) as client:
-        found: dict[str, int] = (await client.get("/billing/balance")).raise_for_status().json()
-        return found
-
-
-async def settled(service: Service, key: str) -> int:
-    """What the wallet owns once nothing is held any more."""
-    async with asyncio.timeout(10):
-        while (now := await balance(service, key))["held"]:  # noqa: ASYNC110 - what is waited for is elsewhere
-            await asyncio.sleep(0.05)
-    return now["balance"]
 
 
 def sync_client(service: Service, key: str, **options: Any) -> OpenAI:
     return OpenAI(api_key=key, base_url=f"{service.url}/v1", **options)
 
 
-@contextlib.asynccontextmanager
-async def client_for(service: Service, key: str, *, url: str = "", **options: Any) -> AsyncIterator[AsyncOpenAI]:
-    async with AsyncOpenAI(api_key=key, base_url=f"{url or service.url}/v1", **options) as client:
-        yield client
-
-
-async def test_the_sync_client_gets_replies_models_and_what_they_cost(service: Service) -> None:
+async def test_the_sync_client_gets_replies_models_and_charges(service: Service) -> None:
     key = await new_key(service, "openai-sync")
 
     def everything() -> None:
@@ -107,7 +74,7 @@ async def test_the_async_client_streams_with_usage_and_parameters(service: Servi
     assert usage.usage.model_extra == {"credits_charged": 1, "balance": 99, "cached": False}
 
 
-async def test_the_streaming_helper_puts_a_reply_together(service: Service) -> None:
+async def test_the_streaming_helper_assembles_a_reply(service: Service) -> None:
     key = await new_key(service, "openai-helper")
     async with (
         client_for(service, key) as client,
@@ -118,103 +85,7 @@ async def test_the_streaming_helper_puts_a_reply_together(service: Service) -> N
     assert reply.choices[0].message.content == "one two three"
 
 
-@pytest.mark.slow
-async def test_errors_are_those_of_the_client_and_none_of_a_refusal_is_tried_again(
-    start: Callable[..., Service],
-) -> None:
-    service = start(messages_per_minute=4)
-    key = await new_key(service, "errors", monthly_cap=1)
-    requests: list[str] = []
-
-    async def count(request: Any) -> None:
-        requests.append(str(request.url))
-
-    http = openai.DefaultAsyncHttpxClient(event_hooks={"request": [count]})
-    async with client_for(service, key, http_client=http) as client:
-
-        async def refused(kind: type[openai.APIStatusError], status: int, code: str, **fields: Any) -> Any:
-            requests.clear()
-            with pytest.raises(kind) as raised:
-                await client.chat.completions.create(**{"model": "demo-mini", "messages": HELLO} | fields)
-            assert (type(raised.value), raised.value.status_code) == (kind, status)
-            assert raised.value.code == code
-            assert raised.value.request_id
-            assert len(requests) == 1
-            return raised.value
-
-        bad = await refused(openai.BadRequestError, 400, "invalid_request", n=2)
-        assert bad.param == "n"
-        assert (await refused(openai.NotFoundError, 404, "model_not_found", model="gpt-5")).param == "model"
-        # The unmodified client knows no class for 402, and above all does not try again.
-        cap = await refused(openai.APIStatusError, 402, "cap_reached", model="demo-pro")
-        assert (cap.type, cap.body["cap"], cap.body["available"]) == ("insufficient_quota", 1, 1)
-        with pytest.raises(openai.NotFoundError):
-            await client.embeddings.create(model="demo-mini", input="x")
-    async with client_for(service, key + "x") as stranger:
-        with pytest.raises(openai.AuthenticationError) as unknown:
-            await stranger.models.list()
-        assert unknown.value.code == "invalid_api_key"
-    async with client_for(service, key, max_retries=0) as client:
-        with pytest.raises(openai.InternalServerError) as failed:
-            await client.chat.completions.create(model="demo-mini", messages=saying("x [[fail:before]]"))
-        assert failed.value.code == "generation_failed"
-        with pytest.raises(openai.APIError, match="could not finish"):
-            async for _ in await client.chat.completions.create(
-                model="demo-mini", messages=saying("a b c [[fail:after:2]]"), stream=True
-            ):
-                pass
-        await client.chat.completions.create(model="demo-mini", messages=HELLO)
-        with pytest.raises(openai.RateLimitError) as limited:
-            await client.chat.completions.create(model="demo-mini", messages=HELLO)
-        assert int(limited.value.response.headers["retry-after"]) >= 1
-    assert await settled(service, key) == 99
-    service.verify()
-
-
-async def test_a_stream_that_is_closed_is_charged_for_what_was_delivered(service: Service) -> None:
-    key = await new_key(service, "openai-leaver")
-    async with client_for(service, key) as client:
-        stream = await client.chat.completions.create(
-            model="demo-mini", messages=saying("a b c [[tokens:400]] [[pause:0.02]]"), stream=True
-        )
-        async for chunk in stream:
-            if chunk.choices[0].delta.content:
-                await stream.close()
-                break
-    assert await settled(service, key) == 99
-    async with service.client(key) as http:
-        (kept,) = (await http.get("/chat/history")).json()["items"]
-    assert kept["outcome"] == "stopped"
-    assert kept["usage"]["completion_tokens"] < 50
-
-
-async def test_who_loses_patience_pays_nothing_and_with_a_key_gets_the_reply_after_all(service: Service) -> None:
-    key = await new_key(service, "openai-hasty")
-    slow = saying("x [[sleep:1.5]]")
-    async with client_for(service, key, timeout=0.5, max_retries=1) as hasty:
-        with pytest.raises(openai.APITimeoutError):
-            await hasty.chat.completions.create(model="demo-mini", messages=slow)
-    assert await settled(service, key) == 100
-    async with client_for(service, key, timeout=0.5, max_retries=6) as patient:
-        reply = await patient.chat.completions.create(
-            model="demo-mini", messages=slow, extra_headers={"Idempotency-Key": "timeouts"}
-        )
-    assert reply.choices[0].message.content == "x"
-    assert await settled(service, key) == 99
-
-
-async def test_a_connection_lost_after_the_reply_was_made_charges_once_where_a_key_was_sent(service: Service) -> None:
-    key = await new_key(service, "openai-cut-off")
-    async with cutting(service, times=2) as (url, cut), client_for(service, key, url=url, max_retries=3) as client:
-        reply = await client.chat.completions.create(
-            model="demo-mini", messages=HELLO, extra_headers={"Idempotency-Key": "once"}
-        )
-    assert reply.choices[0].message.content == "one two three"
-    assert cut == [2]
-    assert await settled(service, key) == 99
-
-
-async def test_of_64_at_once_exactly_those_within_the_cap_are_answered(service: Service) -> None:
+async def test_of_64_requests_at_once_those_within_the_cap_are_answered(service: Service) -> None:
     key = await new_key(service, "openai-crowd", monthly_cap=10)
     async with client_for(service, key, max_retries=0) as client:
         asked = (client.chat.completions.create(model="demo-mini", messages=HELLO) for _ in range(64))
@@ -226,42 +97,9 @@ async def test_of_64_at_once_exactly_those_within_the_cap_are_answered(service: 
     service.verify()
 
 
-@contextlib.asynccontextmanager
-async def cutting(service: Service, *, times: int) -> AsyncIterator[tuple[str, list[int]]]:
-    """An address before the service that hangs up instead of passing on the first `times` answers."""
-    host, port = service.url.removeprefix("http://").split(":")
-    cut = [0]
-
-    async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        behind, before = await asyncio.open_connection(host, int(port))
-
-        async def there() -> None:
-            while data := await reader.read(65_536):
-                before.write(data)
-
-        async def back() -> None:
-            while data := await behind.read(65_536):
-                if cut[0] < times:
-                    cut[0] += 1
-                    return
-                writer.write(data)
-                await writer.drain()
-
-        tasks = [asyncio.create_task(there()), asyncio.create_task(back())]
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in tasks:
-            task.cancel()
-        for each in (writer, before):
-            each.close()
-
-    server = await asyncio.start_server(pass_on, "127.0.0.1", 0)
-    async with server:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", cut
-
-
 @pytest.fixture
 def real(tmp_path: Path) -> Iterator[Service]:
-    """A service with the real demo models."""
+    """Return a service with the real demo models."""
     demo_model_folder()
     data = tmp_path / "data"
     data.mkdir()
@@ -275,7 +113,7 @@ def real(tmp_path: Path) -> Iterator[Service]:
 @pytest.mark.model
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-async def test_a_real_model_answers_what_was_said_before_and_obeys_the_system(real: Service) -> None:
+async def test_a_real_model_uses_the_history_and_the_system_message(real: Service) -> None:
     key = await new_key(real, "ann")
     async with client_for(real, key) as client:
         asked = await client.chat.completions.create(
@@ -303,30 +141,7 @@ async def test_a_real_model_answers_what_was_said_before_and_obeys_the_system(re
     real.verify()
 
 
-@pytest.mark.slow
-async def test_a_crash_gives_the_month_of_a_key_back(start: Callable[..., Service]) -> None:
-    service = start(generation_timeout_s=1, hold_grace_s=1, sweep_interval_s=0.2)
-    key = await new_key(service, "crash", monthly_cap=3)
-    async with client_for(service, key, max_retries=0) as client:
-        running = asyncio.create_task(
-            client.chat.completions.create(model="demo-pro", messages=saying("x [[sleep:0.9]]"))
-        )
-        async with asyncio.timeout(5):
-            while not (await balance(service, key))["held"]:  # noqa: ASYNC110 - what is waited for is elsewhere
-                await asyncio.sleep(0.02)
-        service.kill()
-        with contextlib.suppress(openai.APIConnectionError):
-            await running
-    service.start()
-    assert await settled(service, key) == 100
-    async with client_for(service, key) as client:
-        reply = await client.chat.completions.create(model="demo-pro", messages=HELLO)
-    assert reply.usage
-    assert await settled(service, key) == 97
-    service.verify()
-
-
-async def test_httpx_alone_sees_every_header_a_client_needs(service: Service) -> None:
+async def test_every_header_that_a_client_needs_is_sent(service: Service) -> None:
     key = await new_key(service, "headers")
     async with httpx.AsyncClient(base_url=service.url, headers={"Authorization": f"Bearer {key}"}) as client:
         sent = {"X-Request-Id": "my-own-name"}

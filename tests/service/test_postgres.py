@@ -1,4 +1,4 @@
-"""The real service on PostgreSQL: the address of the database is all that an operator changes."""
+"""The service on PostgreSQL."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
 @pytest.fixture
 def service_on(tmp_path: Path) -> Iterator[Callable[..., Service]]:
-    """Start a service on this database, in a data folder of its own."""
+    """Return a function that starts a service on this database, with its own data folder."""
     with ExitStack() as running:
 
         def _start(url: str, **variables: object) -> Service:
             environment = {f"CHATBILL_{name.upper()}": str(value) for name, value in variables.items()}
-            # Signed in at one process, one is signed in at all of them.
+            # A token of one process is valid at all of them.
             environment["CHATBILL_SECRET_KEY"] = "k" * 40
             environment["CHATBILL_DATABASE_URL"] = url
             folder = tmp_path / f"data-{len(started)}"
@@ -49,7 +49,7 @@ async def send(client: httpx.AsyncClient, message: str, **headers: str) -> httpx
 
 
 async def when(client: httpx.AsyncClient, path: str, is_so: Callable[[httpx.Response], bool]) -> Any:
-    """What is answered once it is so; waits for ten seconds."""
+    """Wait up to ten seconds for an answer that meets the condition, and return it."""
     deadline = time.monotonic() + 10
     while not is_so(answer := await client.get(path)):
         assert time.monotonic() < deadline, answer.text
@@ -57,7 +57,7 @@ async def when(client: httpx.AsyncClient, path: str, is_so: Callable[[httpx.Resp
     return answer.json()
 
 
-async def test_it_makes_its_tables_charges_refuses_and_proves_its_books(service_on: Callable[..., Service]) -> None:
+async def test_the_service_makes_its_tables_charges_rejects_and_verifies(service_on: Callable[..., Service]) -> None:
     service = service_on(shared().empty(), welcome_credits=10)
     async with service.client(await service.person()) as client:
         first = (await send(client, "good day to you")).json()
@@ -95,7 +95,7 @@ async def test_a_killed_service_charges_nothing_and_another_one_releases_its_hol
     assert (verdict["charges"], verdict["pending_holds"]) == (0, 0)
 
 
-async def test_two_services_on_one_database_are_one_to_their_clients(service_on: Callable[..., Service]) -> None:
+async def test_clients_can_use_two_services_on_one_database_as_one(service_on: Callable[..., Service]) -> None:
     url = shared().empty()
     services = [service_on(url, welcome_credits=10) for _ in range(2)]
     token = await services[0].person()
@@ -111,19 +111,17 @@ async def test_two_services_on_one_database_are_one_to_their_clients(service_on:
     assert services[0].verify()["charges"] == 10
 
 
-async def test_a_reply_is_stopped_at_any_process_and_charged_for_what_was_delivered(
+async def test_a_reply_is_stopped_from_any_process_and_charged_for_the_delivered_text(
     service_on: Callable[..., Service],
 ) -> None:
     prices = json.dumps({"demo-mini": {"per_reply": 1, "per_1k_completion_tokens": 1_000}})
     url = shared().empty()
     writing, other = service_on(url, prices=prices), service_on(url, prices=prices)
     alice, bob = await writing.person("alice"), await other.person("bob")
-    asked = {"model": "demo-mini", "message": "count [[pause:0.1]] [[tokens:300]]", "max_tokens": 90}
+    body = {"model": "demo-mini", "message": "count [[pause:0.1]] [[tokens:300]]", "max_tokens": 90}
     lines: list[str] = []
     async with writing.client(alice) as here, other.client(alice) as there, other.client(bob) as stranger:
-        async with here.stream(
-            "POST", "/chat/message", json=asked, headers={"Accept": "text/event-stream"}
-        ) as streamed:
+        async with here.stream("POST", "/chat/message", json=body, headers={"Accept": "text/event-stream"}) as streamed:
             arriving = streamed.aiter_lines()
             while len(events(lines)) < 6:
                 lines.append(await anext(arriving))
@@ -154,13 +152,13 @@ async def test_a_reply_is_stopped_at_any_process_and_charged_for_what_was_delive
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    """A server of the test's own, which it may kill."""
+    """Return a server that the test may kill."""
     started = start_server()
     yield started
     stop_server(started)
 
 
-async def test_a_database_that_goes_away_is_503_and_back_again_by_itself(
+async def test_a_lost_database_is_answered_with_503_until_it_is_back(
     service_on: Callable[..., Service], server: Server
 ) -> None:
     service = service_on(server.url())
@@ -176,7 +174,7 @@ async def test_a_database_that_goes_away_is_503_and_back_again_by_itself(
     assert service.verify()["charges"] == 1
 
 
-def test_a_database_that_is_not_there_is_told_of_in_words_without_the_password(tmp_path: Path) -> None:
+def test_a_missing_database_is_explained_without_its_password(tmp_path: Path) -> None:
     service = Service(tmp_path, {"CHATBILL_DATABASE_URL": "postgresql://alice:s3cret@127.0.0.1:1/chatbill"})
     for command in (("serve", "--port", "0", "--mode", "api"), ("ledger", "verify"), ("db", "current")):
         done = service.run(*command)

@@ -1,4 +1,4 @@
-"""The real service when its database cannot keep what is written: `/health/ready` says so, and when it can again."""
+"""`/health/ready` of a service whose database cannot be written."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from tests.service.process import Service
 
 pytestmark = pytest.mark.slow
 WITHIN_S = 15
-"""The service looks at most every five seconds."""
+"""The service checks at most every five seconds."""
 
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of four megabytes."""
+    """Return the folder of a disk of four megabytes."""
     folder = tmp_path / "disk"
     folder.mkdir()
     mount, unmount = shutil.which("mount"), shutil.which("umount")
@@ -37,7 +37,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def service(request: pytest.FixtureRequest) -> Iterator[Service]:
-    """Not started; killed at the end."""
+    """Return a service that is not started yet, and is killed at the end."""
     made = Service(Path())
     yield made
     if made.url:
@@ -45,7 +45,7 @@ def service(request: pytest.FixtureRequest) -> Iterator[Service]:
 
 
 async def ready_is(client: httpx.AsyncClient, status: int) -> httpx.Response:
-    """What is answered once the status is this."""
+    """Wait for this status, and return the answer."""
     deadline = time.monotonic() + WITHIN_S
     while (answer := await client.get("/health/ready")).status_code != status:
         assert time.monotonic() < deadline, answer.text
@@ -54,7 +54,7 @@ async def ready_is(client: httpx.AsyncClient, status: int) -> httpx.Response:
 
 
 def fill(disk: Path) -> Path:
-    """A file that leaves no room for anything else."""
+    """Write a file that fills the disk."""
     filler = disk / "filler"
     with filler.open("wb", buffering=0) as file:
         try:
@@ -64,7 +64,7 @@ def fill(disk: Path) -> Path:
             return filler
 
 
-async def test_a_full_disk_makes_it_unready_until_there_is_room(small_disk: Path, service: Service) -> None:
+async def test_a_full_disk_makes_the_service_unready_until_there_is_space(small_disk: Path, service: Service) -> None:
     service.data_dir = small_disk
     await asyncio.to_thread(service.start)
     message = {"model": "demo-mini", "message": "hello"}
@@ -89,7 +89,7 @@ async def test_a_full_disk_makes_it_unready_until_there_is_room(small_disk: Path
 
 
 @pytest.mark.skipif(not hasattr(psutil, "RLIMIT_FSIZE"), reason="processes have no such limit here")
-async def test_a_disk_that_takes_no_writes_makes_it_unready_until_it_does(tmp_path: Path, service: Service) -> None:
+async def test_a_disk_that_rejects_writes_makes_the_service_unready(tmp_path: Path, service: Service) -> None:
     service.data_dir = tmp_path
     await asyncio.to_thread(service.start)
     assert service.process
@@ -105,7 +105,7 @@ async def test_a_disk_that_takes_no_writes_makes_it_unready_until_it_does(tmp_pa
 
 
 @pytest.mark.parametrize("how", ["removed", "replaced"])
-async def test_a_database_file_that_is_gone_makes_it_unready(tmp_path: Path, service: Service, how: str) -> None:
+async def test_a_deleted_database_file_makes_the_service_unready(tmp_path: Path, service: Service, how: str) -> None:
     service.data_dir = tmp_path
     await asyncio.to_thread(service.start)
     file = tmp_path / "chatbill.sqlite3"

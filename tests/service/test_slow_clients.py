@@ -1,4 +1,4 @@
-"""Clients that send half a request, or too many at once, on plain sockets."""
+"""Clients that send incomplete requests or open too many connections."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ pytestmark = pytest.mark.slow
 HEAD = b"POST /auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n"
 
 
-async def said_to(service: Service, *parts: bytes) -> tuple[bytes, float]:
-    """What the service answers to these parts, sent a moment apart, until it closes; and after how many seconds."""
+async def answer_to(service: Service, *parts: bytes) -> tuple[bytes, float]:
+    """Send parts with pauses, and return the answer and the seconds until the connection closes."""
     host, port = service.url.removeprefix("http://").split(":")
     began = time.monotonic()
     reader, writer = await asyncio.open_connection(host, int(port))
@@ -33,14 +33,16 @@ async def said_to(service: Service, *parts: bytes) -> tuple[bytes, float]:
     [(), (b"GET /health HT",), (HEAD,), (HEAD, b'{"username": "a'), (b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n", HEAD)],
     ids=["nothing", "half-a-head", "no-body", "half-a-body", "half-a-second-request"],
 )
-async def test_who_does_not_finish_a_request_is_let_go(start: Callable[..., Service], parts: tuple[bytes, ...]) -> None:
+async def test_a_client_that_does_not_finish_a_request_is_disconnected(
+    start: Callable[..., Service], parts: tuple[bytes, ...]
+) -> None:
     service = start(receive_timeout_s=1)
-    answer, seconds = await said_to(service, *parts)
+    answer, seconds = await answer_to(service, *parts)
     assert answer.count(b"HTTP/1.1 408 Request Timeout") == 1
     assert 0.9 < seconds < 10
 
 
-async def test_the_time_that_an_answer_takes_is_not_the_clients(start: Callable[..., Service]) -> None:
+async def test_the_time_of_an_answer_does_not_count(start: Callable[..., Service]) -> None:
     service = start(receive_timeout_s=1)
     async with service.client(await service.person()) as client:
         body = {"model": "demo-mini", "message": "hello [[sleep:2]] there"}
@@ -48,7 +50,7 @@ async def test_the_time_that_an_answer_takes_is_not_the_clients(start: Callable[
             assert (await client.post("/chat/message", json=body)).status_code == 200
 
 
-async def test_more_connections_than_allowed_are_refused_and_then_taken_again(start: Callable[..., Service]) -> None:
+async def test_connections_over_the_limit_are_rejected_until_others_close(start: Callable[..., Service]) -> None:
     service = start(max_connections=10, receive_timeout_s=2)
     host, port = service.url.removeprefix("http://").split(":")
     idle = [await asyncio.open_connection(host, int(port)) for _ in range(20)]

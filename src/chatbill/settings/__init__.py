@@ -1,6 +1,6 @@
-"""Settings from the environment and from `.env`, checked before anything starts."""
+"""Settings from the environment and from `.env`."""
 
-from chatbill.settings.loading import SettingsError, load_settings, misspelt, variable_value
+from chatbill.settings.loading import SettingsError, load_settings, unknown_variables, variable_value
 from chatbill.settings.model import PREFIX, Settings
 
-__all__ = ["PREFIX", "Settings", "SettingsError", "load_settings", "misspelt", "variable_value"]
+__all__ = ["PREFIX", "Settings", "SettingsError", "load_settings", "unknown_variables", "variable_value"]

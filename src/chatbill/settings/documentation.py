@@ -1,4 +1,4 @@
-"""The settings as a page for people and as an example file, so that neither can fall behind the code."""
+"""Writes docs/settings.md and .env.example from the code, so that both are always up to date."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ EXAMPLE_HEAD = """\
 
 
 def page() -> str:
-    """The Markdown page of all settings."""
+    """Return the Markdown page of all settings."""
     schema = Settings.model_json_schema()["properties"]
     return PAGE_HEAD + "".join(
         f"| `{variable(name)}` | {_code(_default(field))} | {_allowed(field, schema[name])} | {_cell(field)} |\n"
@@ -50,7 +50,7 @@ def page() -> str:
 
 
 def example() -> str:
-    """The text of `.env.example`: a comment and a switched-off line for each setting."""
+    """Return the text of `.env.example`: a comment and a commented-out line for each setting."""
     return EXAMPLE_HEAD + "".join(
         f"\n{textwrap.fill(field.description or '', 118, initial_indent='# ', subsequent_indent='# ')}\n"
         f"#{variable(name)}={_default(field)}\n"
@@ -59,7 +59,7 @@ def example() -> str:
 
 
 def _default(field: FieldInfo) -> str:
-    """As one would write it; nothing where the default depends on the machine or there is none."""
+    """Return the default as text; "" if there is none or it depends on the machine."""
     value: Any = field.default
     if value is PydanticUndefined or value is None or value == ():
         return ""
@@ -69,7 +69,7 @@ def _default(field: FieldInfo) -> str:
 
 
 def _allowed(field: FieldInfo, described: dict[str, Any]) -> str:
-    """Choices, bounds, or at least the kind of value, from the field's JSON schema."""
+    """Return the choices, the bounds or the type of a setting, from its JSON schema."""
     if NoDecode in field.metadata:
         return "list with commas"
     options = [option for option in described.get("anyOf", [described]) if option.get("type") != "null"]
@@ -81,7 +81,7 @@ def _allowed(field: FieldInfo, described: dict[str, Any]) -> str:
 def _bounds(options: list[dict[str, Any]]) -> Iterator[str]:
     for option in options:
         for key, form in BOUNDS.items():
-            # "At least one character" goes without saying: an empty variable is not set.
+            # "At least one character" is left out, because an empty variable is not set.
             if key in option and (key, option[key]) != ("minLength", 1):
                 yield form.format(f"{option[key]:,}")
 

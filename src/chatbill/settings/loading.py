@@ -1,4 +1,4 @@
-"""Reading the settings, and saying in words what is wrong with them."""
+"""Reads the settings, and explains what is wrong with them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DOTENV: Final = Path(".env")
 
 
 class SettingsError(ChatbillError):
-    """A setting is wrong. The text has a line for each, with the variable's name and what is allowed."""
+    """Settings are invalid. The message has a line for each, with the name of the variable and what is allowed."""
 
     code = "invalid_settings"
 
@@ -28,10 +28,10 @@ class SettingsError(ChatbillError):
 def load_settings(
     environ: Mapping[str, str] = os.environ, *, env_file: Path | None = DOTENV, **chosen: object
 ) -> Settings:
-    """The settings by `chosen`, `environ`, `env_file` and the defaults, the first that says something.
+    """Return the settings from `chosen`, `environ`, `env_file` and the defaults, in this order of priority.
 
-    `chosen` holds options of the command line by field name; None is no choice. A variable that is set to nothing
-    counts as not set. Raises `SettingsError`.
+    `chosen` holds options of the command line by field name; None means not given. An empty variable counts
+    as not set. Raises `SettingsError`.
     """
     source = EnvSettingsSource(Settings)
     source.env_vars = {name.lower(): value for name, value in _variables(environ, env_file).items()}
@@ -43,32 +43,32 @@ def load_settings(
     try:
         return Settings(**values)
     except ValidationError as error:
-        raise SettingsError("\n".join(_explained(error))) from None
+        raise SettingsError("\n".join(_explanations(error))) from None
 
 
-def misspelt(environ: Mapping[str, str] = os.environ, *, env_file: Path | None = DOTENV) -> list[str]:
-    """A sentence for each variable that looks like a setting and is none."""
-    sentences = []
+def unknown_variables(environ: Mapping[str, str] = os.environ, *, env_file: Path | None = DOTENV) -> list[str]:
+    """Return a message for each variable that looks like a setting and is not one."""
+    messages = []
     for name in sorted(_variables(environ, env_file)):
         field = name.lower().removeprefix(PREFIX.lower())
         if name.upper().startswith(PREFIX) and field not in Settings.model_fields:
             near = difflib.get_close_matches(field, Settings.model_fields, n=1)
-            sentences.append(f"{name} is not a setting" + (f"; did you mean {variable(near[0])}?" if near else ""))
-    return sentences
+            messages.append(f"{name} is not a setting" + (f"; did you mean {variable(near[0])}?" if near else ""))
+    return messages
 
 
 def variable(field: str) -> str:
-    """The environment variable of a field."""
+    """Return the environment variable of a field."""
     return PREFIX + field.upper()
 
 
 def variable_value(name: str, environ: Mapping[str, str] = os.environ, *, env_file: Path | None = DOTENV) -> str | None:
-    """What a variable that is no setting, but is named by one, is set to; None where it is not, or to nothing."""
+    """Return the value of a variable that a setting names; None if it is not set or empty."""
     return _variables(environ, env_file).get(name)
 
 
 def _variables(environ: Mapping[str, str], env_file: Path | None) -> dict[str, str]:
-    """What is set and not empty; the environment goes before the file."""
+    """Return the variables that are not empty. The environment has priority over the file."""
     try:
         in_file = dotenv_values(env_file, interpolate=False, encoding="utf-8") if env_file is not None else {}
     except (OSError, UnicodeError) as error:
@@ -83,15 +83,15 @@ def _not_json(message: str) -> str:
     return f"{variable(field)}: must be JSON. {Settings.model_fields[field].description}"
 
 
-def _explained(error: ValidationError) -> Iterator[str]:
+def _explanations(error: ValidationError) -> Iterator[str]:
     for detail in error.errors(include_url=False, include_context=False, include_input=False):
-        words = detail["msg"].removeprefix("Value error, ")
+        message = detail["msg"].removeprefix("Value error, ")
         if not detail["loc"]:
-            yield words
+            yield message
             continue
         field, *inside = map(str, detail["loc"])
         if field not in Settings.model_fields:
             yield f"{field}: is not a setting"
             continue
         where = f" ({' → '.join(inside)})" if inside else ""
-        yield f"{variable(field)}{where}: {words}. {Settings.model_fields[field].description}"
+        yield f"{variable(field)}{where}: {message}. {Settings.model_fields[field].description}"

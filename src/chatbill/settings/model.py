@@ -1,4 +1,4 @@
-"""Every setting of the service: its type, bounds, default and meaning."""
+"""Every setting of the service with its type, bounds, default and description."""
 
 from __future__ import annotations
 
@@ -60,14 +60,14 @@ Origins = Annotated[
 
 
 class Settings(BaseSettings):
-    """What an operator can set. Each field is read from the variable of its name in capitals, after `CHATBILL_`.
+    """The settings of an operator. The variable of a field is its name in capitals after `CHATBILL_`.
 
-    Made by `load_settings`, which explains what is wrong; the constructor alone reads no environment.
+    `load_settings` reads the environment and explains errors; the constructor reads no environment.
     """
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True, hide_input_in_errors=True)
 
-    # Where things are kept
+    # Storage
     data_dir: Annotated[Path, AfterValidator(_home)] = Field(
         default_factory=lambda: user_data_path("chatbill", appauthor=False),
         description="Folder for the database, the models and the signing key. Not set: your folder for such data.",
@@ -76,7 +76,7 @@ class Settings(BaseSettings):
         default=None, description=f"SQLite or PostgreSQL. Not set: the file `{SQLITE_FILE}` in the data folder."
     )
 
-    # Models and how they run
+    # Models
     models: str = Field(
         default="demo", min_length=1, description="`demo`, `gemma`, or the path of a catalogue file (TOML)."
     )
@@ -87,7 +87,7 @@ class Settings(BaseSettings):
     )
     engine: Literal["transformers", "openai", "scripted"] = Field(
         default="transformers",
-        description="What generates: models in this process, a server that speaks OpenAI's API, or a test engine.",
+        description="The engine: models in this process, a server with OpenAI's API, or a test engine.",
     )
     engine_url: Annotated[str, Field(pattern=r"^https?://\S+$"), AfterValidator(checked_address)] | None = Field(
         default=None, description="Base address of the server for the `openai` engine, as in `http://host:8001/v1`."
@@ -107,7 +107,7 @@ class Settings(BaseSettings):
     max_reply_tokens: int = Field(default=512, ge=1, le=131_072, description="Longest reply, in tokens.")
     max_message_chars: int = Field(default=32_000, ge=1, le=1_000_000, description="Longest message, in characters.")
     batch_size: int = Field(
-        default=8, ge=1, le=256, description="Replies that one model writes together; more of them wait their turn."
+        default=8, ge=1, le=256, description="Replies that one model writes together; more of them wait."
     )
     lazy_models: bool = Field(
         default=False, description="Whether models are loaded by their first message instead of at start."
@@ -118,16 +118,16 @@ class Settings(BaseSettings):
     )
     load_timeout_s: Seconds = Field(
         default=1_800,
-        description="A model whose loading has not got further for this long is given up, in seconds.",
+        description="A model whose loading makes no progress for this long is not loaded, in seconds.",
     )
     probe_interval_s: Grace = Field(
         default=30,
         description="A model, here or on a server, that wrote nothing for this long is asked for one token, to see "
-        "that it can, in seconds; 0: never.",
+        "that it works, in seconds; 0: never.",
     )
     stuck_after_s: Seconds = Field(
         default=120,
-        description="A model that works and shows no life for this long is given up and loaded again, in seconds.",
+        description="A model that works and makes no progress for this long is stopped and loaded again, in seconds.",
     )
     queue_size: int = Field(
         default=100, ge=0, le=100_000, description="Requests that may wait for a model before others are refused."
@@ -137,11 +137,11 @@ class Settings(BaseSettings):
         default=16_777_216,
         ge=0,
         le=1 << 40,
-        description="Memory for answers to repeated prompts, in bytes; 0: every message is answered anew.",
+        description="Memory for answers to repeated prompts, in bytes; 0: no answer is kept.",
     )
     cache_ttl_s: Seconds = Field(default=600, description="How long such an answer is kept, in seconds.")
     cache_shared: bool = Field(
-        default=False, description="Whether one user may be given the answer to the same prompt of another."
+        default=False, description="Whether a user may get the stored answer to the same prompt of another user."
     )
 
     # Credits and money
@@ -152,11 +152,9 @@ class Settings(BaseSettings):
     hold_grace_s: Grace = Field(
         default=30, description="How long a hold outlives the reply's time limit before it is released, in seconds."
     )
-    sweep_interval_s: Seconds = Field(
-        default=5, description="How often holds whose time is over are looked for, in seconds."
-    )
+    sweep_interval_s: Seconds = Field(default=5, description="How often expired holds are released, in seconds.")
     payments: Literal["sandbox"] = Field(
-        default="sandbox", description="Who takes the money. `sandbox` takes none and confirms every payment."
+        default="sandbox", description="The payment provider. `sandbox` takes no money and confirms every payment."
     )
     packages: tuple[PackageSetting, ...] = Field(
         default=DEFAULT_PACKAGES,
@@ -178,19 +176,19 @@ class Settings(BaseSettings):
         description="How far below zero an administrator may take a wallet, in credits; 0 allows no debt.",
     )
 
-    # Signing in and limits
+    # Sign-in and limits
     secret_key: Annotated[SecretStr, Field(min_length=32)] | None = Field(
         default=None,
-        description="Signs access tokens; at least 32 characters. Not set: made once and kept in the data folder.",
+        description="Signs access tokens; at least 32 characters. Not set: one is made and kept in the data folder.",
     )
     access_token_s: int = Field(default=3_600, ge=1, le=86_400, description="Life of an access token, in seconds.")
     refresh_token_s: int = Field(
         default=2_592_000,
         ge=1,
         le=31_536_000,
-        description="Life of a sign-in, in seconds; after it a person signs in anew.",
+        description="Life of a sign-in, in seconds; after it a user must sign in again.",
     )
-    registration_open: bool = Field(default=True, description="Whether anybody may make an account.")
+    registration_open: bool = Field(default=True, description="Whether new accounts may be registered.")
     sign_in_failures: Times = Field(
         default=10, description="Failed sign-ins allowed to one name from one address in five minutes; 0: no limit."
     )
@@ -206,19 +204,20 @@ class Settings(BaseSettings):
     host: str = Field(default="127.0.0.1", min_length=1, description="Address to listen on.")
     port: int = Field(default=8000, ge=0, le=65_535, description="Port to listen on; 0 picks a free one.")
     trusted_proxies: Networks = Field(
-        default=(), description="Reverse proxies whose `X-Forwarded-*` headers count: addresses or networks, by comma."
+        default=(),
+        description="Reverse proxies whose `X-Forwarded-*` headers are believed: addresses or networks, by comma.",
     )
     cors_origins: Origins = Field(
         default=(), description="Web pages of other origins that may call the API, as in `https://shop.example`."
     )
     receive_timeout_s: Seconds = Field(
-        default=30, description="Longest time a client may take to send one request, body and all, in seconds."
+        default=30, description="Longest time a client may take to send one request with its body, in seconds."
     )
     max_connections: int = Field(
         default=800,
         ge=10,
         le=100_000,
-        description="Connections of clients at once; beyond it requests are refused with 503.",
+        description="Most connections of clients at once; further requests are answered with 503.",
     )
     shutdown_grace_s: Grace = Field(
         default=10, description="How long running replies may go on when the service stops, in seconds."
@@ -236,22 +235,22 @@ class Settings(BaseSettings):
 
     @property
     def database(self) -> str:
-        """The address of the database, which may hold its password."""
+        """Return the address of the database, which may include its password."""
         if self.database_url is not None:
             return self.database_url.get_secret_value()
         return f"sqlite:///{(self.data_dir / SQLITE_FILE).as_posix()}"
 
     @property
     def secret_key_file(self) -> Path:
-        """Where the signing key is kept when none is set."""
+        """Return the file of the signing key, which is used if none is set."""
         return self.data_dir / "secret.key"
 
     def price_overrides(self) -> dict[ModelId, Price]:
-        """Prices that replace those of the catalogue."""
+        """Return the prices that replace those of the catalogue."""
         return {ModelId(model): price.to_domain() for model, price in self.prices.items()}
 
     def price_list(self) -> PriceList:
-        """What credits cost."""
+        """Return the prices of credits."""
         return PriceList(
             packages=tuple(package.to_domain() for package in self.packages),
             unit_price=Money(self.credit_price, self.currency),
@@ -267,5 +266,5 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Only what is passed in: `load_settings` reads the environment, which tests can then pass too."""
+        """Use only the arguments of the constructor, because `load_settings` reads the environment."""
         return (init_settings,)

@@ -1,4 +1,4 @@
-"""The settings that have parts of their own: what models cost, and what credits cost."""
+"""The settings with parts of their own: the prices of models and of credits."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ Currency = Annotated[str, Field(pattern="^[A-Z]{3}$")]
 
 
 class Part(BaseModel):
-    """A part of a setting: unknown names in it are mistakes."""
+    """A part of a setting. Unknown names in it are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class PriceSetting(Part):
-    """What a reply costs, in credits; a whole number alone is its `per_reply`."""
+    """The price of a reply in credits. A number alone is its `per_reply`."""
 
     per_reply: Credits = 0
     per_1k_prompt_tokens: Credits = 0
@@ -34,7 +34,7 @@ class PriceSetting(Part):
         return {"per_reply": value} if isinstance(value, int) and not isinstance(value, bool) else value
 
     def to_domain(self) -> Price:
-        """The price as the domain knows it."""
+        """Return the price as the domain has it."""
         return Price(
             per_reply=self.per_reply,
             per_1k_prompt_tokens=self.per_1k_prompt_tokens,
@@ -58,7 +58,7 @@ class PackageSetting(Part):
     price: MoneySetting
 
     def to_domain(self) -> Package:
-        """The package as the domain knows it."""
+        """Return the package as the domain has it."""
         price = Money(self.price.amount, self.price.currency)
         return Package(id=self.id, credits=self.credits, bonus=self.bonus, price=price)
 

@@ -1,4 +1,4 @@
-"""A whole API over in-memory adapters and the scripted engine, called in this loop or over a real socket."""
+"""The API over in-memory adapters and the scripted engine."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from tests.entrypoints.http.support import Api, api
 
 @pytest.fixture
 async def service() -> AsyncIterator[Api]:
-    """The API with everything at its default."""
+    """Return the API with the default configuration."""
     async with api() as running:
         yield running
 
 
 @pytest.fixture
 async def alice(service: Api) -> httpx.AsyncClient:
-    """A client who is signed in and owns 100 credits."""
+    """Return a client of a user with 100 credits."""
     return await service.person("alice")
 
 
 @pytest.fixture
 async def bob(service: Api) -> httpx.AsyncClient:
-    """Somebody else."""
+    """Return a client of another user."""
     return await service.person("bob")

@@ -1,4 +1,4 @@
-"""What tests of the API share: the service, people with clients, a real server, and readers of event streams."""
+"""Helpers for tests of the API: the application, clients of users, a real server, and readers of event streams."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Event = tuple[str, dict[str, Any]]
 
 @dataclass(kw_only=True)
 class Api:
-    """One API, its world, and the clients that were made for it."""
+    """The application, its world, and its clients."""
 
     world: World
     app: Litestar
@@ -31,16 +31,16 @@ class Api:
     _clients: list[httpx.AsyncClient] = field(default_factory=list)
 
     def client(self, **options: Any) -> httpx.AsyncClient:
-        """A client who is not signed in: over the socket if there is one, else within this loop."""
+        """Return a client that is not signed in. It uses the socket if there is one, else this event loop."""
         if self.url == "http://test":
-            # An error that reaches the server is an answer here, as it is in production.
+            # The transport does not raise errors of the application; the client gets the answer.
             options["transport"] = httpx.ASGITransport(cast("Any", self.app), raise_app_exceptions=False)
         client = httpx.AsyncClient(base_url=self.url, **options)
         self._clients.append(client)
         return client
 
     async def person(self, name: str = "alice") -> httpx.AsyncClient:
-        """A client who has registered and signed in."""
+        """Return a client of a new user."""
         client = self.client(timeout=10)
         account = {"username": name, "email": f"{name}@example.org", "password": PASSWORD}
         assert (await client.post("/auth/register", json=account)).status_code == 201
@@ -49,7 +49,7 @@ class Api:
         return client
 
     async def settled(self) -> None:
-        """Wait until no reply is being written any more."""
+        """Wait until no reply is being written."""
         await eventually(lambda: len(self.world.use_cases.chat.replies) == 0)
 
     async def close(self) -> None:
@@ -66,7 +66,7 @@ class _Server(uvicorn.Server):
 
 @contextlib.asynccontextmanager
 async def api(config: HttpConfig | None = None, **ports: Any) -> AsyncIterator[Api]:
-    """The API within this loop."""
+    """Run the API in this event loop."""
     ports.setdefault("engine", ScriptedEngine(ports.get("catalogue", CATALOGUE)))
     everything = world(**ports)
     running = Api(world=everything, app=create_app(everything.use_cases, config))
@@ -77,7 +77,7 @@ async def api(config: HttpConfig | None = None, **ports: Any) -> AsyncIterator[A
 
 @contextlib.asynccontextmanager
 async def served(config: HttpConfig | None = None, **ports: Any) -> AsyncIterator[Api]:
-    """The API behind a real server on a free port."""
+    """Run the API behind a real server on a free port."""
     async with api(config, **ports) as running:
         with socket.create_server(("127.0.0.1", 0)) as sock:
             settings = uvicorn.Config(
@@ -96,7 +96,7 @@ async def served(config: HttpConfig | None = None, **ports: Any) -> AsyncIterato
 
 
 def say(message: str, **fields: Any) -> dict[str, Any]:
-    """The body of a message to the small model."""
+    """Return the body of a message to the small model."""
     return {"model": "demo-mini", "message": message, **fields}
 
 
@@ -104,7 +104,7 @@ def say(message: str, **fields: Any) -> dict[str, Any]:
 async def stream(
     client: httpx.AsyncClient, body: dict[str, Any], **headers: str
 ) -> AsyncIterator[AsyncIterator[Event]]:
-    """Send a message and read its events as they come; leaving the block closes the connection."""
+    """Send a message and read its events as they come. The end of the block closes the connection."""
     accept = {"Accept": "text/event-stream", **headers}
     async with client.stream("POST", "/chat/message", json=body, headers=accept) as response:
         assert response.status_code == 200, await response.aread()
@@ -112,7 +112,7 @@ async def stream(
 
 
 async def events_of(response: httpx.Response) -> AsyncIterator[Event]:
-    """The events of a stream; comments are left out."""
+    """Yield the events of a stream without its comments."""
     name = ""
     async for line in response.aiter_lines():
         if line.startswith("event: "):
@@ -122,7 +122,7 @@ async def events_of(response: httpx.Response) -> AsyncIterator[Event]:
 
 
 async def eventually(holds: Callable[[], bool]) -> None:
-    """Wait for something to become true."""
+    """Wait until the condition is true."""
     async with asyncio.timeout(5):
-        while not holds():  # noqa: ASYNC110 - what is waited for knows of no event
+        while not holds():  # noqa: ASYNC110 - there is no event to wait for
             await asyncio.sleep(0.01)

@@ -10,7 +10,7 @@ from tests.kit.support import PASSWORD
 ADA = {"username": "ada", "email": "ada@example.org", "password": PASSWORD}
 
 
-async def test_registering_opens_an_account_with_welcome_credits(service: Api) -> None:
+async def test_registration_makes_an_account_with_welcome_credits(service: Api) -> None:
     response = await service.client().post("/auth/register", json=ADA)
     assert response.status_code == 201
     account = response.json()
@@ -24,7 +24,7 @@ async def test_registering_opens_an_account_with_welcome_credits(service: Api) -
     }
 
 
-async def test_a_taken_name_and_a_taken_address_are_told_apart(service: Api) -> None:
+async def test_a_taken_username_and_a_taken_email_address_have_different_codes(service: Api) -> None:
     client = service.client()
     await client.post("/auth/register", json=ADA)
     same_name = await client.post("/auth/register", json=ADA | {"username": "ADA", "email": "other@example.org"})
@@ -33,7 +33,7 @@ async def test_a_taken_name_and_a_taken_address_are_told_apart(service: Api) -> 
     assert (same_email.status_code, same_email.json()["code"]) == (409, "email_taken")
 
 
-async def test_every_field_at_fault_is_named_at_once(service: Api) -> None:
+async def test_all_invalid_fields_are_named_together(service: Api) -> None:
     response = await service.client().post(
         "/auth/register", json={"username": "a b", "email": "nowhere", "password": "short"}
     )
@@ -41,7 +41,7 @@ async def test_every_field_at_fault_is_named_at_once(service: Api) -> None:
     assert [fault["field"] for fault in response.json()["errors"]] == ["username", "email", "password"]
 
 
-async def test_one_signs_in_by_name_or_by_address(service: Api) -> None:
+async def test_sign_in_works_with_the_username_or_the_email_address(service: Api) -> None:
     client = service.client()
     await client.post("/auth/register", json=ADA)
     for login in ("ada", "Ada@Example.org"):
@@ -53,7 +53,7 @@ async def test_one_signs_in_by_name_or_by_address(service: Api) -> None:
         assert me.json()["username"] == "ada"
 
 
-async def test_an_unknown_name_and_a_wrong_password_look_the_same(service: Api) -> None:
+async def test_an_unknown_username_and_a_wrong_password_get_the_same_answer(service: Api) -> None:
     client = service.client()
     await client.post("/auth/register", json=ADA)
     answers = [
@@ -65,7 +65,7 @@ async def test_an_unknown_name_and_a_wrong_password_look_the_same(service: Api) 
     assert answers[0].json()["detail"] == answers[1].json()["detail"]
 
 
-async def test_a_refresh_token_works_once_and_a_second_use_ends_the_family(service: Api) -> None:
+async def test_a_refresh_token_works_once_and_a_second_use_ends_the_session(service: Api) -> None:
     client = service.client()
     await client.post("/auth/register", json=ADA)
     first = (await client.post("/auth/login", json={"username": "ada", "password": PASSWORD})).json()
@@ -79,7 +79,7 @@ async def test_a_refresh_token_works_once_and_a_second_use_ends_the_family(servi
     assert me.status_code == 401
 
 
-async def test_signing_out_kills_both_tokens(service: Api) -> None:
+async def test_sign_out_invalidates_both_tokens(service: Api) -> None:
     client = service.client()
     await client.post("/auth/register", json=ADA)
     tokens = (await client.post("/auth/login", json={"username": "ada", "password": PASSWORD})).json()

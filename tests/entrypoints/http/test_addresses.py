@@ -1,4 +1,4 @@
-"""Finding the client's address behind proxies."""
+"""The address of a client behind proxies."""
 
 from __future__ import annotations
 
@@ -34,11 +34,13 @@ def _scope(client: str | None, *forwarded: str) -> Any:
         ("testclient", [], "unknown"),
     ],
 )
-def test_only_what_trusted_proxies_wrote_is_believed(client: str | None, forwarded: list[str], expected: str) -> None:
+def test_only_addresses_from_trusted_proxies_are_believed(
+    client: str | None, forwarded: list[str], expected: str
+) -> None:
     addresses = ClientAddresses.behind(["10.0.0.0/8", "2001:db8:ffff::/48"])
     assert addresses.of(_scope(client, *forwarded)) == expected
 
 
-def test_a_proxy_that_is_no_address_is_refused() -> None:
+def test_an_invalid_proxy_address_is_rejected() -> None:
     with pytest.raises(ValueError, match=r"proxy\.example"):
         ClientAddresses.behind(["proxy.example"])

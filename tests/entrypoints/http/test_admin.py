@@ -26,7 +26,9 @@ async def user_id(client: httpx.AsyncClient) -> str:
     return str((await client.get("/auth/me")).json()["id"])
 
 
-async def test_an_administrator_moves_credits_with_a_reason(admin: httpx.AsyncClient, alice: httpx.AsyncClient) -> None:
+async def test_an_administrator_adjusts_a_wallet_with_a_reason(
+    admin: httpx.AsyncClient, alice: httpx.AsyncClient
+) -> None:
     path = f"/admin/users/{await user_id(alice)}/credits"
     key = {"Idempotency-Key": "present"}
     first, again = [await admin.post(path, json={"amount": 25, "reason": "A present"}, headers=key) for _ in range(2)]
@@ -40,8 +42,8 @@ async def test_an_administrator_moves_credits_with_a_reason(admin: httpx.AsyncCl
 
 
 async def test_an_administrator_refunds_a_reply_once(admin: httpx.AsyncClient, alice: httpx.AsyncClient) -> None:
-    said = await alice.post("/chat/message", json=say("hello", model="demo-pro"))
-    path = f"/admin/interactions/{said.json()['id']}/refund"
+    reply = await alice.post("/chat/message", json=say("hello", model="demo-pro"))
+    path = f"/admin/interactions/{reply.json()['id']}/refund"
     refund = await admin.post(path, json={"reason": "It was useless"})
     assert (refund.status_code, refund.json()["kind"], refund.json()["amount"]) == (201, "refund", 3)
     again = await admin.post(path, json={"reason": "It was useless"})
@@ -49,17 +51,17 @@ async def test_an_administrator_refunds_a_reply_once(admin: httpx.AsyncClient, a
     assert (await alice.get("/billing/balance")).json()["balance"] == 100
 
 
-async def test_nobody_else_may(alice: httpx.AsyncClient, bob: httpx.AsyncClient) -> None:
-    said = await alice.post("/chat/message", json=say("hello"))
+async def test_other_users_are_forbidden(alice: httpx.AsyncClient, bob: httpx.AsyncClient) -> None:
+    reply = await alice.post("/chat/message", json=say("hello"))
     for path, body in (
         (f"/admin/users/{await user_id(bob)}/credits", {"amount": 1_000, "reason": "Mine"}),
-        (f"/admin/interactions/{said.json()['id']}/refund", {"reason": "Mine"}),
+        (f"/admin/interactions/{reply.json()['id']}/refund", {"reason": "Mine"}),
     ):
         refused = await bob.post(path, json=body)
         assert (refused.status_code, refused.json()["code"]) == (403, "forbidden")
 
 
-async def test_what_does_not_exist_is_not_found(admin: httpx.AsyncClient) -> None:
+async def test_unknown_users_and_interactions_are_not_found(admin: httpx.AsyncClient) -> None:
     for path, body in (
         ("/admin/users/nobody/credits", {"amount": 1, "reason": "x"}),
         ("/admin/interactions/nothing/refund", {"reason": "x"}),

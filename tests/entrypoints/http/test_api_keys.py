@@ -1,4 +1,4 @@
-"""API keys over HTTP: made, shown once, listed, revoked; and what they open."""
+"""API keys over HTTP: making, listing and revoking them, and the routes that accept them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ OPEN_TO_KEYS = {
     ("get", "/v1/models/{model}"),
     ("post", "/v1/chat/completions"),
 }
-"""Whoever adds a path decides whether a leaked key opens it, and says so here."""
+"""The routes that accept an API key. A new route is added here if a leaked key may use it."""
 
 BODIES: dict[str, dict[str, Any]] = {
     "/auth/api-keys": {"name": "another"},
@@ -60,7 +60,7 @@ async def test_a_key_is_shown_once_and_listed_without_its_secret(service: Api, a
     assert made["key"].removeprefix(made["starts_with"]) not in listed.text
 
 
-async def test_what_belongs_to_somebody_else_is_neither_listed_nor_revoked(
+async def test_keys_of_another_user_are_neither_listed_nor_revoked(
     service: Api, alice: httpx.AsyncClient, bob: httpx.AsyncClient
 ) -> None:
     made = await new_key(alice)
@@ -71,7 +71,7 @@ async def test_what_belongs_to_somebody_else_is_neither_listed_nor_revoked(
     assert (await program(service, made["key"]).get("/auth/me")).json()["username"] == "alice"
 
 
-async def test_a_revoked_key_opens_nothing_from_then_on(service: Api, alice: httpx.AsyncClient) -> None:
+async def test_a_revoked_key_is_rejected_at_once(service: Api, alice: httpx.AsyncClient) -> None:
     made = await new_key(alice)
     leaked = program(service, made["key"])
     assert (await leaked.get("/auth/me")).status_code == 200
@@ -81,7 +81,7 @@ async def test_a_revoked_key_opens_nothing_from_then_on(service: Api, alice: htt
         assert (response.status_code, response.json()["code"]) == (401, "unauthenticated")
 
 
-async def test_a_name_that_is_taken_and_terms_that_make_no_sense_are_refused(alice: httpx.AsyncClient) -> None:
+async def test_a_taken_name_and_invalid_fields_are_rejected(alice: httpx.AsyncClient) -> None:
     await new_key(alice)
     taken = await alice.post("/auth/api-keys", json={"name": "ci"})
     assert (taken.status_code, taken.json()["code"]) == (409, "conflict")
@@ -99,7 +99,7 @@ async def test_a_name_that_is_taken_and_terms_that_make_no_sense_are_refused(ali
         assert [error["field"] for error in response.json()["errors"]] == [field]
 
 
-async def test_a_cap_refuses_with_its_figures(service: Api, alice: httpx.AsyncClient) -> None:
+async def test_a_reached_cap_is_reported_with_its_figures(service: Api, alice: httpx.AsyncClient) -> None:
     made = await new_key(alice, monthly_cap=2)
     client = program(service, made["key"])
     refused = await client.post("/chat/message", json=say("Hello") | {"model": "demo-pro"})
@@ -109,7 +109,7 @@ async def test_a_cap_refuses_with_its_figures(service: Api, alice: httpx.AsyncCl
     assert (await client.post("/chat/message", json=say("Hello"))).status_code == 200
 
 
-async def test_keys_open_what_is_listed_here_and_nothing_else(service: Api, alice: httpx.AsyncClient) -> None:
+async def test_keys_are_accepted_by_the_listed_routes_only(service: Api, alice: httpx.AsyncClient) -> None:
     made = await new_key(alice)
     client = program(service, made["key"])
     described = (await alice.get("/docs/openapi.json")).json()["paths"]
@@ -125,7 +125,7 @@ async def test_keys_open_what_is_listed_here_and_nothing_else(service: Api, alic
 
 
 @pytest.mark.parametrize("key", ["cb_", "cb_x_y", "cb_id-000000000005_" + "A" * 43, "cb_" + "x" * 5_000])
-async def test_what_is_no_key_is_refused_in_the_same_words(service: Api, alice: httpx.AsyncClient, key: str) -> None:
+async def test_every_invalid_key_gets_the_same_answer(service: Api, alice: httpx.AsyncClient, key: str) -> None:
     await new_key(alice)
     response = await program(service, key).get("/auth/me")
     assert (response.status_code, response.json()["code"]) == (401, "unauthenticated")

@@ -1,4 +1,4 @@
-"""Who gets in, and who does not."""
+"""Authentication by access tokens."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ GUARDED = [
 
 @pytest.fixture
 async def guarded() -> AsyncIterator[Api]:
-    """The API with real access tokens."""
+    """Return the API with real access tokens."""
     async with api(tokens=JwtTokens(KEY)) as running:
         yield running
 
 
 @pytest.mark.parametrize(("method", "path"), GUARDED)
-async def test_nothing_personal_is_open_without_a_token(service: Api, method: str, path: str) -> None:
+async def test_routes_of_a_user_need_a_token(service: Api, method: str, path: str) -> None:
     response = await service.client().request(method, path)
     assert (response.status_code, response.json()["code"]) == (401, "unauthenticated")
     assert response.headers["www-authenticate"] == "Bearer"
@@ -55,12 +55,12 @@ async def test_nothing_personal_is_open_without_a_token(service: Api, method: st
 @pytest.mark.parametrize(
     "header", ["", "Bearer", "Bearer ", "Basic YTpi", "Bearer a b", "Bearer \x00", "Token x", "Bearer ü", "x" * 5_000]
 )
-async def test_other_schemes_and_empty_tokens_are_refused(service: Api, header: str) -> None:
+async def test_other_schemes_and_empty_tokens_are_rejected(service: Api, header: str) -> None:
     response = await service.client().get("/auth/me", headers={b"Authorization": header.encode("latin-1")})
     assert (response.status_code, response.json()["code"]) == (401, "unauthenticated")
 
 
-async def test_two_authorization_headers_are_refused(guarded: Api) -> None:
+async def test_two_authorization_headers_are_rejected(guarded: Api) -> None:
     alice = await guarded.person()
     value = alice.headers["Authorization"]
     response = await guarded.client().get("/auth/me", headers=[("Authorization", value), ("Authorization", value)])
@@ -73,7 +73,7 @@ async def test_the_scheme_may_be_written_in_any_case(guarded: Api) -> None:
     assert (await alice.get("/auth/me")).status_code == 200
 
 
-async def test_an_expired_token_says_so(guarded: Api) -> None:
+async def test_an_expired_token_has_a_code_of_its_own(guarded: Api) -> None:
     alice = await guarded.person()
     guarded.world.clock.advance(3_601)
     response = await alice.get("/auth/me")
@@ -120,7 +120,7 @@ def _for_another_person(header: dict[str, object], payload: dict[str, object]) -
         _for_another_person,
     ],
 )
-async def test_forged_tokens_are_refused(guarded: Api, forge: object) -> None:
+async def test_forged_tokens_are_rejected(guarded: Api, forge: object) -> None:
     assert callable(forge)
     alice = await guarded.person()
     token = alice.headers["Authorization"].removeprefix("Bearer ")
@@ -130,6 +130,6 @@ async def test_forged_tokens_are_refused(guarded: Api, forge: object) -> None:
     assert (response.status_code, response.json()["code"]) == (401, "unauthenticated")
 
 
-async def test_who_asks_is_checked_before_what_is_asked(service: Api) -> None:
+async def test_authentication_comes_before_validation(service: Api) -> None:
     response = await service.client().post("/chat/message", content=b"{")
     assert response.status_code == 401

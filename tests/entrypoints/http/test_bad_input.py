@@ -1,4 +1,4 @@
-"""Whatever is sent, the answer is a documented problem: never a 500, never a validator's own words."""
+"""Invalid input is answered with a documented problem, never with 500 or the message of a validator."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def _is_problem(response: httpx.Response, status: int | set[int], code: str) -> 
 
 
 @pytest.mark.parametrize(("body", "field"), [row[1:] for row in WRONG_MESSAGES], ids=[row[0] for row in WRONG_MESSAGES])
-async def test_a_wrong_message_names_its_field(alice: httpx.AsyncClient, body: Any, field: str) -> None:
+async def test_an_invalid_message_names_its_field(alice: httpx.AsyncClient, body: Any, field: str) -> None:
     problem = _is_problem(await alice.post("/chat/message", json=body), 422, "invalid_request")
     assert [fault["field"] for fault in problem["errors"]] == [field]
     assert problem["errors"][0]["message"] != "is not valid"
@@ -84,19 +84,19 @@ async def test_a_wrong_message_names_its_field(alice: httpx.AsyncClient, body: A
 
 @pytest.mark.parametrize("body", BROKEN.values(), ids=BROKEN.keys())
 @pytest.mark.parametrize("path", ["/chat/message", "/auth/login", "/billing/add"])
-async def test_a_body_that_is_no_json_object_is_malformed(alice: httpx.AsyncClient, path: str, body: bytes) -> None:
+async def test_a_body_that_is_not_a_json_object_is_malformed(alice: httpx.AsyncClient, path: str, body: bytes) -> None:
     problem = _is_problem(await alice.post(path, content=body), 400, "invalid_request")
     assert [fault["field"] for fault in problem["errors"]] == ["body"]
 
 
 @pytest.mark.parametrize("media_type", ["application/x-www-form-urlencoded", "text/plain", "multipart/form-data", "x"])
-async def test_only_json_is_read(alice: httpx.AsyncClient, media_type: str) -> None:
+async def test_other_media_types_are_rejected(alice: httpx.AsyncClient, media_type: str) -> None:
     response = await alice.post("/chat/message", content=b"{}", headers={"Content-Type": media_type})
     _is_problem(response, 415, "unsupported_media_type")
 
 
 @pytest.mark.parametrize("media_type", ["application/json; charset=utf-8", "application/vnd.api+json", ""])
-async def test_json_goes_by_several_names(alice: httpx.AsyncClient, media_type: str) -> None:
+async def test_all_media_types_of_json_are_accepted(alice: httpx.AsyncClient, media_type: str) -> None:
     body = json.dumps(say("hi")).encode()
     response = await alice.post("/chat/message", content=body, headers={"Content-Type": media_type})
     assert response.status_code == 200
@@ -107,23 +107,23 @@ async def test_a_long_message_is_too_large(alice: httpx.AsyncClient) -> None:
     assert problem["errors"][0]["field"] == "message"
 
 
-async def test_fields_that_are_not_known_are_ignored(alice: httpx.AsyncClient) -> None:
+async def test_unknown_fields_are_ignored(alice: httpx.AsyncClient) -> None:
     response = await alice.post("/chat/message", json=say("hi", colour="blue"))
     assert response.status_code == 200
 
 
-async def test_of_a_field_that_comes_twice_the_last_counts(alice: httpx.AsyncClient) -> None:
+async def test_the_last_value_of_a_repeated_field_is_used(alice: httpx.AsyncClient) -> None:
     body = b'{"model": "nope", "model": "demo-mini", "message": "hi"}'
     assert (await alice.post("/chat/message", content=body)).status_code == 200
 
 
-async def test_an_enormous_bound_is_cut_to_the_models_own(alice: httpx.AsyncClient) -> None:
+async def test_a_large_max_tokens_is_limited_by_the_model(alice: httpx.AsyncClient) -> None:
     response = await alice.post("/chat/message", json=say("a [[tokens:9999]]", max_tokens=10**30))
     assert response.json()["usage"]["completion_tokens"] == 512
 
 
 @pytest.mark.parametrize("body", [{}, {"package": "small", "amount": 5}, {"package": None}])
-async def test_an_order_is_for_one_thing(alice: httpx.AsyncClient, body: Any) -> None:
+async def test_an_order_has_a_package_or_an_amount(alice: httpx.AsyncClient, body: Any) -> None:
     _is_problem(await alice.post("/billing/add", json=body), 422, "invalid_request")
 
 
@@ -140,13 +140,13 @@ async def test_an_order_is_for_one_thing(alice: httpx.AsyncClient, body: Any) ->
         ({"amount": 1.5}, "amount"),
     ],
 )
-async def test_a_wrong_order_names_its_field(alice: httpx.AsyncClient, body: Any, field: str) -> None:
+async def test_an_invalid_order_names_its_field(alice: httpx.AsyncClient, body: Any, field: str) -> None:
     problem = _is_problem(await alice.post("/billing/add", json=body), 422, "invalid_request")
     assert [fault["field"] for fault in problem["errors"]] == [field]
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "ü", "a\tb"])
-async def test_an_idempotency_key_is_short_printable_ascii(alice: httpx.AsyncClient, key: str) -> None:
+async def test_an_idempotency_key_must_be_short_printable_ascii(alice: httpx.AsyncClient, key: str) -> None:
     headers = {b"Idempotency-Key": key.encode("latin-1")}
     for path, body in (("/chat/message", say("hi")), ("/billing/add", {"amount": 5})):
         problem = _is_problem(await alice.post(path, json=body, headers=headers), 422, "invalid_request")
@@ -180,7 +180,7 @@ async def test_an_idempotency_key_is_short_printable_ascii(alice: httpx.AsyncCli
     ],
 )
 @pytest.mark.parametrize("path", ["/chat/history", "/billing/transactions"])
-async def test_a_wrong_parameter_is_named(alice: httpx.AsyncClient, path: str, query: str, field: str) -> None:
+async def test_an_invalid_parameter_is_named(alice: httpx.AsyncClient, path: str, query: str, field: str) -> None:
     problem = _is_problem(await alice.get(f"{path}?{query}"), 422, "invalid_request")
     assert [fault["field"] for fault in problem["errors"]] == [field]
 
@@ -198,13 +198,13 @@ async def test_a_wrong_parameter_is_named(alice: httpx.AsyncClient, path: str, q
         ("/chat/conversations/x?limit=0", "limit"),
     ],
 )
-async def test_a_wrong_filter_is_named(alice: httpx.AsyncClient, path: str, field: str) -> None:
+async def test_an_invalid_filter_is_named(alice: httpx.AsyncClient, path: str, field: str) -> None:
     problem = _is_problem(await alice.get(path), 422, "invalid_request")
     assert [fault["field"] for fault in problem["errors"]] == [field]
 
 
 @pytest.mark.parametrize("name", ["x", "%00", "%FF", "x" * 65, "%F0%9F%92%A9", "..%2F..", "a%0Ab"])
-async def test_an_id_that_nobody_has_is_not_found(alice: httpx.AsyncClient, name: str) -> None:
+async def test_an_unknown_id_is_not_found(alice: httpx.AsyncClient, name: str) -> None:
     answers = [
         await alice.get(f"/chat/conversations/{name}"),
         await alice.patch(f"/chat/conversations/{name}", json={"title": "x"}),
@@ -216,7 +216,7 @@ async def test_an_id_that_nobody_has_is_not_found(alice: httpx.AsyncClient, name
 
 
 @pytest.mark.parametrize("title", ["", "   ", "x" * 201, 5, None, "a\x00b"])
-async def test_a_wrong_title_is_refused(alice: httpx.AsyncClient, title: Any) -> None:
+async def test_an_invalid_title_is_rejected(alice: httpx.AsyncClient, title: Any) -> None:
     conversation_id = (await alice.post("/chat/message", json=say("hi"))).json()["conversation_id"]
     problem = _is_problem(
         await alice.patch(f"/chat/conversations/{conversation_id}", json={"title": title}), 422, "invalid_request"
@@ -224,7 +224,7 @@ async def test_a_wrong_title_is_refused(alice: httpx.AsyncClient, title: Any) ->
     assert [fault["field"] for fault in problem["errors"]] == ["title"]
 
 
-async def test_an_enormous_body_is_refused_and_its_sender_hears_of_it() -> None:
+async def test_a_client_gets_the_answer_to_a_body_that_is_too_large() -> None:
     async with served() as service:
         alice = await service.person()
 

@@ -11,7 +11,7 @@ from chatbill.domain.billing.payments import Payment
 from tests.entrypoints.http.support import Api, api, say
 
 
-async def test_the_balance_tells_what_is_owned_held_and_free(service: Api, alice: httpx.AsyncClient) -> None:
+async def test_the_balance_has_owned_held_and_available_credits(service: Api, alice: httpx.AsyncClient) -> None:
     assert (await alice.get("/billing/balance")).json() == {"balance": 100, "held": 0, "available": 100}
 
 
@@ -41,7 +41,7 @@ async def test_the_same_key_adds_once(alice: httpx.AsyncClient) -> None:
 
 @dataclass
 class _HostedPage:
-    """A provider whose customers pay elsewhere."""
+    """A payment provider with a page of its own."""
 
     name = "hosted"
 
@@ -49,7 +49,7 @@ class _HostedPage:
         return Checkout(url=f"https://pay.example.org/{payment.id}")
 
 
-async def test_a_hosted_provider_sends_one_to_its_page() -> None:
+async def test_a_hosted_provider_returns_the_address_of_its_page() -> None:
     async with api(provider=_HostedPage()) as service:
         alice = await service.person()
         response = await alice.post("/billing/add", json={"package": "small"})
@@ -59,7 +59,7 @@ async def test_a_hosted_provider_sends_one_to_its_page() -> None:
         assert (receipt["credits_added"], receipt["balance"]) == (0, 100)
 
 
-async def test_transactions_tell_every_movement_newest_first(alice: httpx.AsyncClient) -> None:
+async def test_transactions_list_every_movement_newest_first(alice: httpx.AsyncClient) -> None:
     reply = (await alice.post("/chat/message", json=say("hello"))).json()
     await alice.post("/billing/add", json={"amount": 5})
     items = (await alice.get("/billing/transactions")).json()["items"]

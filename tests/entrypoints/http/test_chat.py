@@ -1,4 +1,4 @@
-"""Messages over HTTP, answered as a whole."""
+"""Messages over HTTP, answered with the whole reply."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def test_a_reply_comes_with_its_cost_and_the_balance_after_it(alice: httpx
     assert (second.json()["credits_charged"], second.json()["balance"]) == (3, 96)
 
 
-async def test_an_answer_given_before_is_marked_in_reply_stream_and_history() -> None:
+async def test_a_cached_reply_is_marked_in_reply_stream_and_history() -> None:
     engine = CachingEngine(
         ScriptedEngine(CATALOGUE), AnswerCache(max_bytes=100_000, ttl_s=60), temperatures={}, identities={}
     )
@@ -57,7 +57,7 @@ async def test_an_answer_given_before_is_marked_in_reply_stream_and_history() ->
     assert other["cached"] is False
 
 
-async def test_a_conversation_goes_on(alice: httpx.AsyncClient) -> None:
+async def test_a_conversation_is_continued(alice: httpx.AsyncClient) -> None:
     first = (await alice.post("/chat/message", json=say("one two"))).json()
     second = (await alice.post("/chat/message", json=say("three", conversation_id=first["conversation_id"]))).json()
     assert second["conversation_id"] == first["conversation_id"]
@@ -88,7 +88,7 @@ async def test_a_failed_reply_costs_nothing_and_is_recorded(
         assert (await alice.get("/billing/balance")).json() == {"balance": 100, "held": 0, "available": 100}
 
 
-async def test_stopping_ends_the_reply_with_what_was_written(service: Api, alice: httpx.AsyncClient) -> None:
+async def test_a_stop_ends_the_reply_with_the_text_so_far(service: Api, alice: httpx.AsyncClient) -> None:
     sending = asyncio.create_task(alice.post("/chat/message", json=say("a b [[tokens:100]] [[pause:0.05]]")))
     await eventually(lambda: len(service.world.use_cases.chat.replies) == 1)
     await asyncio.sleep(0.15)
@@ -104,7 +104,7 @@ async def test_stopping_ends_the_reply_with_what_was_written(service: Api, alice
     assert again.status_code == 202
 
 
-async def test_an_empty_wallet_is_told_what_is_missing() -> None:
+async def test_too_few_credits_are_reported_with_their_figures() -> None:
     async with api(welcome_credits=2) as service:
         alice = await service.person()
         response = await alice.post("/chat/message", json=say("hello", model=PRO))
@@ -113,7 +113,7 @@ async def test_an_empty_wallet_is_told_what_is_missing() -> None:
         assert (problem["required"], problem["available"]) == (3, 2)
 
 
-async def test_a_full_queue_says_when_to_come_back() -> None:
+async def test_a_full_queue_is_answered_with_retry_after() -> None:
     async with api(engine=ScriptedEngine(CATALOGUE, max_places=0)) as service:
         alice = await service.person()
         response = await alice.post("/chat/message", json=say("hello"))
@@ -121,7 +121,7 @@ async def test_a_full_queue_says_when_to_come_back() -> None:
         assert response.headers["retry-after"] == "1"
 
 
-async def test_a_model_that_is_gone_is_unavailable(service: Api, alice: httpx.AsyncClient) -> None:
+async def test_a_model_of_a_closed_engine_is_unavailable(service: Api, alice: httpx.AsyncClient) -> None:
     await service.world.engine.close()
     response = await alice.post("/chat/message", json=say("hello"))
     assert (response.status_code, response.json()["code"]) == (503, "model_unavailable")
@@ -143,7 +143,7 @@ async def test_the_status_names_engine_queue_and_models(alice: httpx.AsyncClient
     assert [model["state"] for model in status["models"]] == ["ready", "ready"]
 
 
-async def test_the_same_key_and_message_get_the_first_answer_and_one_charge(alice: httpx.AsyncClient) -> None:
+async def test_the_same_key_and_message_get_the_first_reply_and_one_charge(alice: httpx.AsyncClient) -> None:
     key = {"Idempotency-Key": "k-1"}
     first = await alice.post("/chat/message", json=say("hello"), headers=key)
     second = await alice.post("/chat/message", json=say("hello"), headers=key)
@@ -153,7 +153,7 @@ async def test_the_same_key_and_message_get_the_first_answer_and_one_charge(alic
     assert (await alice.get("/billing/balance")).json()["balance"] == 99
 
 
-async def test_the_same_key_with_another_message_is_refused(alice: httpx.AsyncClient) -> None:
+async def test_the_same_key_with_another_message_is_rejected(alice: httpx.AsyncClient) -> None:
     key = {"Idempotency-Key": "k-1"}
     await alice.post("/chat/message", json=say("hello"), headers=key)
     response = await alice.post("/chat/message", json=say("goodbye"), headers=key)
@@ -177,7 +177,7 @@ async def test_a_failed_reply_is_replayed_as_the_same_problem(alice: httpx.Async
     assert first.json()["interaction_id"] == second.json()["interaction_id"]
 
 
-async def test_what_belongs_to_somebody_else_is_not_found(alice: httpx.AsyncClient, bob: httpx.AsyncClient) -> None:
+async def test_data_of_another_user_is_not_found(alice: httpx.AsyncClient, bob: httpx.AsyncClient) -> None:
     reply = (await alice.post("/chat/message", json=say("a secret"))).json()
     conversation = f"/chat/conversations/{reply['conversation_id']}"
     answers = [

@@ -68,7 +68,7 @@ async def test_the_history_can_be_searched(
     assert [item["prompt"] for item in items] == expected
 
 
-async def test_a_plus_that_the_query_turned_into_a_blank_still_means_an_offset(alice: httpx.AsyncClient) -> None:
+async def test_a_plus_sign_decoded_as_a_blank_is_accepted_as_an_offset(alice: httpx.AsyncClient) -> None:
     response = await alice.get("/chat/history?from=2026-01-01T01:00:00+01:00")
     assert response.status_code == 200
 

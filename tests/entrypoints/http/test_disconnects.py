@@ -1,4 +1,4 @@
-"""Clients that leave before their answer: what was delivered is charged, and nothing is left running or held."""
+"""Clients that disconnect: delivered text is charged, and no reply and no hold remains."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LONG = "a [[tokens:200]] [[pause:0.05]]"
 
 
 async def _end(service: Api, client: httpx.AsyncClient) -> dict[str, Any]:
-    """What became of the one request there was."""
+    """Return the only interaction in the history."""
     await service.settled()
     balance = (await client.get("/billing/balance")).json()
     assert balance["held"] == 0
@@ -30,7 +30,7 @@ async def _end(service: Api, client: httpx.AsyncClient) -> dict[str, Any]:
     return charged
 
 
-async def test_a_stream_left_before_the_first_token_costs_nothing() -> None:
+async def test_a_stream_closed_before_the_first_token_is_free() -> None:
     async with served() as service:
         alice = await service.person()
         async with stream(alice, say("a [[sleep:4]]")) as events:
@@ -39,7 +39,7 @@ async def test_a_stream_left_before_the_first_token_costs_nothing() -> None:
         assert (item["outcome"], item["credits_charged"], item["reply"]) == ("stopped", 0, "")
 
 
-async def test_a_stream_left_after_the_first_token_is_charged_for_what_was_delivered() -> None:
+async def test_a_stream_closed_after_the_first_token_is_charged_for_the_delivered_text() -> None:
     async with served() as service:
         alice = await service.person()
         async with stream(alice, say(LONG)) as events:
@@ -50,7 +50,7 @@ async def test_a_stream_left_after_the_first_token_is_charged_for_what_was_deliv
         assert 1 <= item["usage"]["completion_tokens"] <= 50
 
 
-async def test_a_waiting_client_that_leaves_pays_nothing() -> None:
+async def test_a_waiting_client_that_disconnects_pays_nothing() -> None:
     async with served() as service:
         alice = await service.person()
         with pytest.raises(httpx.ReadTimeout):
@@ -59,7 +59,7 @@ async def test_a_waiting_client_that_leaves_pays_nothing() -> None:
         assert (item["outcome"], item["credits_charged"]) == ("stopped", 0)
 
 
-async def test_a_waiting_client_with_a_key_finds_its_answer_when_it_comes_back() -> None:
+async def test_a_waiting_client_with_a_key_gets_its_reply_later() -> None:
     async with served() as service:
         alice = await service.person()
         key = {"Idempotency-Key": "k"}
@@ -71,7 +71,7 @@ async def test_a_waiting_client_with_a_key_finds_its_answer_when_it_comes_back()
         assert (await alice.get("/billing/balance")).json()["balance"] == 99
 
 
-async def test_a_request_whose_task_is_cancelled_is_settled_all_the_same() -> None:
+async def test_a_cancelled_request_is_settled() -> None:
     async with api() as service:
         alice = await service.person()
         for headers in ({}, {"Accept": "text/event-stream"}):
@@ -84,7 +84,7 @@ async def test_a_request_whose_task_is_cancelled_is_settled_all_the_same() -> No
             assert (await alice.get("/billing/balance")).json()["held"] == 0
 
 
-async def test_a_cancelled_stream_is_settled_even_when_the_cancelling_goes_on() -> None:
+async def test_a_stream_that_is_cancelled_repeatedly_is_settled() -> None:
     async with api() as service:
         principal = await service.world.person()
         reply = await service.world.use_cases.chat.send_message(principal, Message(model="demo-mini", text=LONG))
@@ -108,7 +108,7 @@ async def test_a_cancelled_stream_is_settled_even_when_the_cancelling_goes_on() 
 
 
 class _BrokenReply:
-    """A reply whose stream breaks, as none should."""
+    """A reply whose stream raises an error."""
 
     abandoned = False
 
@@ -124,7 +124,7 @@ class _BrokenReply:
         raise NotImplementedError
 
 
-async def test_a_stream_that_breaks_ends_with_a_problem_that_tells_nothing() -> None:
+async def test_a_broken_stream_ends_with_a_problem_without_details() -> None:
     sent: list[bytes] = []
     reply = _BrokenReply()
 

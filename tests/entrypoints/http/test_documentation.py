@@ -1,4 +1,4 @@
-"""The description of the API, and the page that shows it."""
+"""The OpenAPI document of the API, and the page that shows it."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def _operations(description: dict[str, Any]) -> list[tuple[str, str, dict[str, A
     return [(method, path, item[method]) for path, item in description["paths"].items() for method in item]
 
 
-async def test_it_describes_every_path_of_the_contract(description: dict[str, Any]) -> None:
+async def test_every_path_of_the_contract_is_documented(description: dict[str, Any]) -> None:
     found = {
         (method, path, status)
         for method, path, operation in _operations(description)
@@ -144,12 +144,12 @@ async def test_problems_are_documented_with_their_codes(description: dict[str, A
         (ReadinessView, examples.NOT_READY),
     ],
 )
-def test_the_examples_are_what_the_answers_look_like(model: Any, example: dict[str, Any]) -> None:
+def test_the_examples_match_the_answers(model: Any, example: dict[str, Any]) -> None:
     TypeAdapter(model).validate_python(example)
     assert set(example) == set(model.__dataclass_fields__)
 
 
-async def test_the_examples_of_bodies_are_taken(description: dict[str, Any]) -> None:
+async def test_the_examples_of_bodies_are_valid(description: dict[str, Any]) -> None:
     modules = (account_bodies, billing_bodies, chat_bodies)
     for name in ("RegisterBody", "LoginBody", "RefreshBody", "PasswordBody", "MessageBody", "TitleBody", "OrderBody"):
         properties = description["components"]["schemas"][name]["properties"]
@@ -160,7 +160,7 @@ async def test_the_examples_of_bodies_are_taken(description: dict[str, Any]) -> 
 
 
 class _Page(HTMLParser):
-    """Reads the page as a browser without a network does."""
+    """Collects the text and the external files of a page."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -174,16 +174,16 @@ class _Page(HTMLParser):
         self.text.append(data)
 
 
-async def test_the_page_is_whole_without_a_network(service: Api) -> None:
+async def test_the_page_is_complete_without_a_network(service: Api) -> None:
     response: httpx.Response = await service.client().get("/docs")
     assert response.headers["content-type"].startswith("text/html")
     assert "script" not in response.headers["content-security-policy"]
     page = _Page()
     page.feed(response.text)
     assert page.fetched == []
-    words = " ".join(page.text)
+    text = " ".join(page.text)
     for _, path, _ in CONTRACT:
-        assert path in words
-    assert "insufficient_credits" in words
-    assert "event: accepted" in words
+        assert path in text
+    assert "insufficient_credits" in text
+    assert "event: accepted" in text
     assert not re.search(r"<script|https?://(?!pay\.example)", response.text)

@@ -1,4 +1,4 @@
-"""What every response has in common."""
+"""Request ids, headers, logs and errors of every response."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ async def test_every_response_has_a_request_id_and_safe_headers(service: Api, pa
     assert response.headers["cache-control"] == "no-store"
 
 
-async def test_a_sane_request_id_is_kept(service: Api) -> None:
+async def test_a_valid_request_id_is_kept(service: Api) -> None:
     response = await service.client().get("/nowhere", headers={"X-Request-Id": "abc-1.2_3"})
     assert response.headers["x-request-id"] == response.json()["request_id"] == "abc-1.2_3"
 
 
 @pytest.mark.parametrize("sent", [b"", b"a b", b"x" * 129, b'"quoted"', b"-dash", b"\xff", b"a;b"])
-async def test_any_other_request_id_is_replaced(service: Api, sent: bytes) -> None:
+async def test_an_invalid_request_id_is_replaced(service: Api, sent: bytes) -> None:
     response = await service.client().get("/health", headers=[(b"X-Request-Id", sent)])
     assert re.fullmatch(r"[0-9a-f]{32}", response.headers["x-request-id"])
 
@@ -58,7 +58,9 @@ async def test_any_other_request_id_is_replaced(service: Api, sent: bytes) -> No
         ("BREW", "/health", 405, "method_not_allowed"),
     ],
 )
-async def test_what_is_not_there_is_a_problem_too(service: Api, method: str, path: str, status: int, code: str) -> None:
+async def test_unknown_addresses_and_methods_are_problems(
+    service: Api, method: str, path: str, status: int, code: str
+) -> None:
     response = await service.client().request(method, path)
     assert (response.status_code, response.json()["code"]) == (status, code)
     assert response.headers["content-type"] == "application/problem+json"
@@ -69,7 +71,7 @@ def _access_lines(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
     return [vars(record) for record in caplog.records if record.getMessage() == "request"]
 
 
-async def test_each_request_is_one_line_in_the_log_without_secrets(
+async def test_each_request_is_logged_once_without_secrets(
     alice: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -88,14 +90,14 @@ async def test_each_request_is_one_line_in_the_log_without_secrets(
     assert alice.headers["Authorization"].removeprefix("Bearer ") not in everything
 
 
-async def test_probes_are_quiet(service: Api, caplog: pytest.LogCaptureFixture) -> None:
+async def test_probes_are_not_logged_at_level_info(service: Api, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     await service.client().get("/health")
     assert _access_lines(caplog) == []
 
 
 class _UnavailableStore(MemoryStore):
-    """A store that can go away."""
+    """A store that can become unavailable."""
 
     gone = False
     error: Exception = StoreUnavailable("postgresql://user:secret@db is down")
@@ -121,7 +123,7 @@ class _UnavailableStore(MemoryStore):
         (RecursionError("secret"), 500, "internal_error"),
     ],
 )
-async def test_what_nobody_expected_is_logged_and_not_told(
+async def test_an_unexpected_error_is_logged_and_its_details_are_hidden(
     caplog: pytest.LogCaptureFixture, error: Exception, status: int, code: str
 ) -> None:
     store = _UnavailableStore()
@@ -141,7 +143,7 @@ async def test_what_nobody_expected_is_logged_and_not_told(
     assert any(record.exc_info for record in caplog.records)
 
 
-async def test_readiness_names_what_is_missing() -> None:
+async def test_readiness_names_the_missing_parts() -> None:
     store = _UnavailableStore()
     async with api(store=store) as service:
         client = service.client()
@@ -164,7 +166,7 @@ async def test_readiness_names_what_is_missing() -> None:
 
 
 class _StrictLimits:
-    """Limits that are always reached, and remember who reached them."""
+    """Limits that are always reached, and that record the keys they count."""
 
     def __init__(self) -> None:
         self.seen: list[str] = []
@@ -177,7 +179,7 @@ class _StrictLimits:
         self.seen.clear()
 
 
-async def test_a_reached_limit_says_when_to_come_back() -> None:
+async def test_a_reached_limit_is_answered_with_retry_after() -> None:
     async with api(rate_limits=_StrictLimits()) as service:
         response = await service.client().post("/auth/login", json={"username": "ada", "password": PASSWORD})
         assert (response.status_code, response.json()["code"]) == (429, "rate_limited")
@@ -185,7 +187,7 @@ async def test_a_reached_limit_says_when_to_come_back() -> None:
 
 
 @pytest.mark.parametrize(
-    ("address", "asked"),
+    ("address", "body"),
     [
         ("/chat/message", {"model": "demo-mini", "message": "Hello"}),
         ("/v1/chat/completions", {"model": "demo-mini", "messages": [{"role": "user", "content": "Hello"}]}),
@@ -199,18 +201,18 @@ async def test_a_reached_limit_says_when_to_come_back() -> None:
         (ModelUnavailable("demo-mini", "it is not set up correctly"), None),
     ],
 )
-async def test_a_reply_that_fails_for_now_says_when_to_come_back(
-    address: str, asked: dict[str, Any], error: ChatbillError, retry_after: str | None
+async def test_a_temporary_failure_is_answered_with_retry_after(
+    address: str, body: dict[str, Any], error: ChatbillError, retry_after: str | None
 ) -> None:
     engine = ControlledEngine(CATALOGUE)
     async with api(engine=engine) as service:
         alice = await service.person()
-        asking = asyncio.create_task(alice.post(address, json=asked))
+        asking = asyncio.create_task(alice.post(address, json=body))
         await eventually(lambda: bool(engine.generations))
         engine.last.fail(error)
         accepted = await asking
         engine.refusal = error
-        refused = await alice.post(address, json=asked)
+        refused = await alice.post(address, json=body)
 
     assert [answer.status_code for answer in (accepted, refused)] == [503, 503]
     assert [answer.headers.get("Retry-After") for answer in (accepted, refused)] == [retry_after] * 2
@@ -239,7 +241,7 @@ async def test_only_configured_origins_may_call_from_a_page() -> None:
             assert ("access-control-allow-origin" in answer.headers) == allowed
 
 
-async def test_a_page_may_send_what_openais_client_brings_and_read_what_it_cost() -> None:
+async def test_a_page_may_send_the_headers_of_openais_client_and_read_the_charge() -> None:
     wanted = "authorization,content-type,idempotency-key,x-stainless-lang,x-stainless-retry-count"
     ask = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": wanted}
     async with api(HttpConfig(cors_origins=("https://shop.example",))) as service:
@@ -261,12 +263,12 @@ async def test_a_page_may_send_what_openais_client_brings_and_read_what_it_cost(
     } <= shown
 
 
-async def test_without_origins_nothing_is_said_about_them(service: Api) -> None:
+async def test_without_origins_there_are_no_cors_headers(service: Api) -> None:
     answer = await service.client().get("/health", headers={"Origin": "https://evil.example"})
     assert not [name for name in answer.headers if name.startswith("access-control")]
 
 
-async def test_the_root_leads_on_unless_somebody_else_answers_there() -> None:
+async def test_the_root_is_served_unless_it_is_switched_off() -> None:
     async with api() as service:
         assert (await service.client().get("/")).json()["documentation"] == "/docs"
     async with api(HttpConfig(serve_root=False, serve_docs=False)) as service:

@@ -1,4 +1,4 @@
-"""Which form of an answer a client wants."""
+"""Content negotiation."""
 
 from __future__ import annotations
 
@@ -24,5 +24,5 @@ from chatbill.entrypoints.http.shared.negotiation import prefers
         (",;,", False),
     ],
 )
-def test_a_stream_is_for_those_who_name_it(accept: str, expected: bool) -> None:
+def test_a_stream_must_be_named_by_the_accept_header(accept: str, expected: bool) -> None:
     assert prefers("text/event-stream", accept) is expected

@@ -33,7 +33,7 @@ async def test_events_come_in_order_and_end_with_the_whole_reply() -> None:
 
 
 @pytest.mark.parametrize(
-    ("address", "asked"),
+    ("address", "body"),
     [
         ("/chat/message", say("Hello")),
         (
@@ -42,11 +42,11 @@ async def test_events_come_in_order_and_end_with_the_whole_reply() -> None:
         ),
     ],
 )
-async def test_a_stream_survives_what_an_engine_writes_that_is_no_text(address: str, asked: dict[str, Any]) -> None:
+async def test_a_stream_survives_invalid_text_of_an_engine(address: str, body: dict[str, Any]) -> None:
     engine = ControlledEngine(CATALOGUE)
     async with api(engine=engine) as service:
         alice = await service.person()
-        asking = asyncio.create_task(alice.post(address, json=asked, headers=STREAM))
+        asking = asyncio.create_task(alice.post(address, json=body, headers=STREAM))
         await eventually(lambda: bool(engine.generations))
         for text in ("a\ud800", "\ude00b", "c\x00"):
             engine.last.say(text)
@@ -61,7 +61,7 @@ async def test_a_stream_survives_what_an_engine_writes_that_is_no_text(address: 
     assert "internal_error" not in response.text
 
 
-async def test_each_piece_comes_as_it_is_written() -> None:
+async def test_each_delta_comes_as_it_is_written() -> None:
     async with served() as service:
         alice = await service.person()
         async with stream(alice, say("a b [[pause:0.2]]")) as events:
@@ -71,7 +71,7 @@ async def test_each_piece_comes_as_it_is_written() -> None:
             assert (await anext(events)) == ("delta", {"text": " b"})
 
 
-async def test_proxies_are_told_to_pass_events_on_at_once() -> None:
+async def test_proxies_are_told_not_to_buffer_events() -> None:
     async with served() as service:
         alice = await service.person()
         response = await alice.post("/chat/message", json=say("hello"), headers=STREAM)
@@ -82,7 +82,7 @@ async def test_proxies_are_told_to_pass_events_on_at_once() -> None:
         assert "content-length" not in response.headers
 
 
-async def test_a_silent_stream_says_that_it_lives() -> None:
+async def test_a_stream_without_events_sends_pings() -> None:
     async with served(HttpConfig(ping_s=0.05)) as service:
         alice = await service.person()
         response = await alice.post("/chat/message", json=say("hello [[sleep:0.2]]"), headers=STREAM)
@@ -115,7 +115,7 @@ async def test_a_failure_after_acceptance_is_the_last_event(
         assert (await alice.get("/billing/balance")).json() == {"balance": 100, "held": 0, "available": 100}
 
 
-async def test_what_is_wrong_before_acceptance_is_a_plain_problem() -> None:
+async def test_an_error_before_acceptance_is_a_plain_problem() -> None:
     async with served(welcome_credits=0) as service:
         alice = await service.person()
         broke = await alice.post("/chat/message", json=say("hello"), headers=STREAM)
@@ -139,7 +139,7 @@ async def test_a_stopped_stream_ends_with_done() -> None:
         assert service.world.engine.status()[done["model"]].running == 0
 
 
-async def test_stopped_before_the_first_token_costs_nothing() -> None:
+async def test_a_stop_before_the_first_token_is_free() -> None:
     async with served() as service:
         alice = await service.person()
         async with stream(alice, say("a [[sleep:4]]")) as events:
@@ -149,7 +149,7 @@ async def test_stopped_before_the_first_token_costs_nothing() -> None:
         assert (name, done["outcome"], done["credits_charged"], done["balance"]) == ("done", "stopped", 0, 100)
 
 
-async def test_a_repeated_request_streams_the_first_answer_again() -> None:
+async def test_a_repeated_request_streams_the_first_reply_again() -> None:
     async with served() as service:
         alice = await service.person()
         answers = []
@@ -160,7 +160,7 @@ async def test_a_repeated_request_streams_the_first_answer_again() -> None:
         assert [name for name, _ in answers[1]] == ["accepted", "delta", "done"]
 
 
-async def test_fifty_at_once_from_a_wallet_of_ten() -> None:
+async def test_fifty_messages_at_once_from_a_wallet_of_ten_credits() -> None:
     async with served(welcome_credits=10) as service:
         alice = await service.person()
         limits = httpx.Limits(max_connections=50)
@@ -173,7 +173,7 @@ async def test_fifty_at_once_from_a_wallet_of_ten() -> None:
         assert (await alice.get("/billing/balance")).json() == {"balance": 0, "held": 0, "available": 0}
 
 
-async def test_one_key_fifty_times_is_one_reply_and_one_charge() -> None:
+async def test_fifty_requests_with_one_key_are_one_reply_and_one_charge() -> None:
     async with served() as service:
         alice = await service.person()
         headers = {"Authorization": alice.headers["Authorization"], "Idempotency-Key": "once"}

@@ -48,22 +48,22 @@ def texts(messages: list[rendering.ChatMessage]) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("amount", "currency", "words"), [("4.5", "EUR", "€4.50"), ("1000", "USD", "$1,000.00"), ("3", "CHF", "3.00 CHF")]
+    ("amount", "currency", "text"), [("4.5", "EUR", "€4.50"), ("1000", "USD", "$1,000.00"), ("3", "CHF", "3.00 CHF")]
 )
-def test_money_is_shown_with_the_symbol_of_its_currency(amount: str, currency: str, words: str) -> None:
-    assert rendering.money_text(Money(Decimal(amount), currency)) == words
+def test_money_is_shown_with_the_symbol_of_its_currency(amount: str, currency: str, text: str) -> None:
+    assert rendering.money_text(Money(Decimal(amount), currency)) == text
 
 
 @pytest.mark.parametrize(
-    ("milliseconds", "words"),
+    ("milliseconds", "text"),
     [(0, "0.0 s"), (440, "0.4 s"), (99_940, "99.9 s"), (99_960, "1 min 40 s"), (125_000, "2 min 5 s")],
 )
-def test_a_duration_is_shown_with_a_suitable_precision(milliseconds: int, words: str) -> None:
-    assert rendering.duration_text(milliseconds) == words
+def test_a_duration_is_shown_with_a_suitable_precision(milliseconds: int, text: str) -> None:
+    assert rendering.duration_text(milliseconds) == text
 
 
 @pytest.mark.parametrize(
-    ("price", "words"),
+    ("price", "text"),
     [
         (Price(per_reply=0), "free"),
         (Price(per_reply=3), "3 credits"),
@@ -71,8 +71,8 @@ def test_a_duration_is_shown_with_a_suitable_precision(milliseconds: int, words:
         (Price(per_reply=0, per_1k_completion_tokens=5), "5 per 1,000 tokens written"),
     ],
 )
-def test_a_price_shows_every_part(price: Price, words: str) -> None:
-    assert rendering.price_text(price) == words
+def test_a_price_shows_every_part(price: Price, text: str) -> None:
+    assert rendering.price_text(price) == text
 
 
 def test_a_model_is_shown_with_its_price_and_why_it_is_not_available() -> None:

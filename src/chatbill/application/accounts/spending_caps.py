@@ -11,6 +11,7 @@ from chatbill.domain.accounts.api_keys import KeyMonth, month_start
 from chatbill.domain.shared.errors import Unauthenticated
 from chatbill.domain.shared.ids import ApiKeyId, WalletId
 
+
 @dataclass(frozen=True, slots=True)
 class KeyCap:
     """The cap of an API key: its requests count by their hold while they run, and in the end by their charge."""

@@ -1,4 +1,4 @@
-"""`chatbill admin`: people who run the service."""
+"""`chatbill admin`: accounts of administrators."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from chatbill.entrypoints.web.texts import credits_text
 
 @click.group()
 def admin() -> None:
-    """People who run the service."""
+    """Accounts of administrators."""
 
 
 @admin.command()
@@ -24,11 +24,11 @@ def admin() -> None:
 def create(username: str, email: str, password_stdin: bool) -> None:  # noqa: FBT001 - click passes a flag
     """Make an account with the role admin. Asks for the password unless --password-stdin is given."""
     settings = settings_from()
-    password = sys.stdin.readline().rstrip("\r\n") if password_stdin else _asked()
+    password = sys.stdin.readline().rstrip("\r\n") if password_stdin else _prompt_for_password()
     registration = Registration(username=username, email=email, password=password, role=UserRole.ADMIN)
     account = run(settings, lambda container: container.use_cases().accounts.register(registration))
     click.echo(f"Administrator {account.username} was made, with {credits_text(account.balance)}.")
 
 
-def _asked() -> str:
+def _prompt_for_password() -> str:
     return str(click.prompt("Password", hide_input=True, confirmation_prompt=True))

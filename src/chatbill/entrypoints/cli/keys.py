@@ -1,4 +1,4 @@
-"""`chatbill keys`: API keys of anybody's, for operators; above all, to end one that leaked."""
+"""`chatbill keys`: API keys of all users, for operators."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from chatbill.entrypoints.web.api_keys import ApiKeyView, beginning_of
 from chatbill.entrypoints.web.parameters import could_be_id
 from chatbill.entrypoints.web.texts import credits_text
 
-_as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object a key, for machines.")
+_as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each key.")
 
 
 @click.group()
 def keys() -> None:
-    """API keys of people, for operators. Each person makes and revokes their own in the page."""
+    """API keys of all users, for operators. Users make and revoke their own keys in the page."""
 
 
 @keys.command("list")
 @click.argument("user")
-@click.option("--all", "with_revoked", is_flag=True, help="Those that were revoked, too.")
+@click.option("--all", "with_revoked", is_flag=True, help="List revoked keys too.")
 @_as_json
 def list_(user: str, *, with_revoked: bool, as_json: bool) -> None:
     """List the API keys of USER, a username or an e-mail address, with what each used this month (of UTC)."""
@@ -45,7 +45,7 @@ def list_(user: str, *, with_revoked: bool, as_json: bool) -> None:
         return
     for record in shown:
         click.secho(f"{record.state.key.name}  ", bold=True, nl=False)
-        click.echo(f"{beginning_of(record.state.key)}…\n    {_words(record)}")
+        click.echo(f"{beginning_of(record.state.key)}…\n    {_description(record)}")
     if not shown:
         click.echo(f"All API keys of {user} are revoked; --all lists them." if found else f"{user} has no API keys.")
 
@@ -53,17 +53,17 @@ def list_(user: str, *, with_revoked: bool, as_json: bool) -> None:
 @keys.command()
 @click.argument("key", nargs=-1, callback=lambda _context, _param, texts: tuple(map(_id_in, texts)))
 @click.option("--all-of", "owner", metavar="USER", help="All keys of this username or e-mail address.")
-@click.option("--by", required=True, metavar="ADMIN", help="The administrator who decides so, on record.")
-@click.option("--reason", required=True, help="Why, on record; the owner may be told.")
+@click.option("--by", required=True, metavar="ADMIN", help="The administrator for the record.")
+@click.option("--reason", required=True, help="The reason for the record; the owner may be told.")
 @_as_json
 def revoke(key: tuple[ApiKeyId, ...], owner: str | None, by: str, reason: str, *, as_json: bool) -> None:
-    """End API keys at once and for ever, all that are named or none.
+    """Revoke API keys at once and for ever, either all of those named or none.
 
-    KEY is a whole key, or its beginning up to the second underscore (cb_…_), or what stands between the two. A service
-    that runs refuses it from the next request on; replies that it asked for are finished.
+    KEY is a whole key, or its beginning up to the second underscore (cb_…_), or its id between the two underscores. A
+    running service rejects it from the next request on. Replies that it requested are finished.
     """
     if not key and owner is None:
-        raise click.UsageError("Name a KEY, or somebody with --all-of.")
+        raise click.UsageError("Name a KEY, or a user with --all-of.")
 
     async def work(container: Container) -> list[RevokedKey]:
         principal = await container.use_cases().administration.find_administrator(by)
@@ -71,10 +71,10 @@ def revoke(key: tuple[ApiKeyId, ...], owner: str | None, by: str, reason: str, *
             principal, WhichKeys(ids=key, owner=owner), AdminAction(reason=reason)
         )
 
-    _tell_revoked(run(settings_from(), work, upgrade=False), as_json=as_json)
+    _print_revoked(run(settings_from(), work, upgrade=False), as_json=as_json)
 
 
-def _tell_revoked(revoked: Sequence[RevokedKey], *, as_json: bool) -> None:
+def _print_revoked(revoked: Sequence[RevokedKey], *, as_json: bool) -> None:
     for each in revoked:
         if as_json:
             facts = {"id": each.key.id, "name": each.key.name, "owner": each.owner, "was_revoked": each.was_revoked}
@@ -87,7 +87,7 @@ def _tell_revoked(revoked: Sequence[RevokedKey], *, as_json: bool) -> None:
 
 
 def _id_in(text: str) -> ApiKeyId:
-    """The id in what people know of a key."""
+    """Return the id in a key or in the beginning of one."""
     id_ = text.removeprefix(PREFIX).partition("_")[0] if text.startswith(PREFIX) else text
     if not could_be_id(id_):
         raise click.BadParameter(f"a key begins with {PREFIX}, an id, and an underscore")
@@ -101,7 +101,7 @@ def _figures(record: KeyRecord) -> dict[str, Any]:
     return {name: _moment(value) if isinstance(value, datetime) else value for name, value in figures.items()}
 
 
-def _words(record: KeyRecord) -> str:
+def _description(record: KeyRecord) -> str:
     key = record.state.key
     used = record.state.used_this_month
     share = credits_text(used) if key.monthly_cap is None else f"{used:,} of {credits_text(key.monthly_cap)}"

@@ -1,4 +1,4 @@
-"""`chatbill ledger`: the proof of the books."""
+"""`chatbill ledger`: verifies the ledger, and releases expired holds."""
 
 from __future__ import annotations
 
@@ -15,31 +15,33 @@ from chatbill.entrypoints.cli.wiring import run, settings_from
 from chatbill.entrypoints.web.texts import render
 
 UNREADABLE = 2
-"""The exit code of a proof that could not be made: no difference was found, and none was ruled out."""
+"""The exit code if the ledger could not be read, so that nothing is known about differences."""
 
-SWEEP = "; a running service ends it, and so does `chatbill ledger sweep`"
+SWEEP_ADVICE = "; a running service ends it, and so does `chatbill ledger sweep`"
 
 
 @click.group()
 def ledger() -> None:
-    """The proof of the books."""
+    """Verify the ledger, and release expired holds."""
 
 
 @ledger.command()
 def sweep() -> None:
-    """End replies whose time is over and that nobody finished, free of charge. A running service does so by itself."""
+    """End unfinished replies whose time is over, free of charge. A running service does this by itself."""
     ended = run(settings_from(), lambda container: container.use_cases().maintenance.expire_holds(), upgrade=False)
     click.echo(f"Replies that were ended, and credits no longer held for them: {ended}.")
 
 
 @ledger.command()
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a difference, then one with the verdict.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object for each difference, then one with the verdict."
+)
 def verify(as_json: bool) -> None:  # noqa: FBT001 - click passes a flag
-    """Prove that the books agree with themselves.
+    """Verify that the books agree with themselves.
 
-    Exit code 0: they do; 1: they do not, with every difference; 2: they could not be read.
+    Exit code 0: they agree; 1: they do not agree, and every difference is printed; 2: they could not be read.
     """
-    report = _report_json if as_json else _report_words
+    report = _report_json if as_json else _report_text
     try:
         verdict = run(
             settings_from(), lambda container: container.use_cases().audit.verify_ledger(report), upgrade=False
@@ -47,7 +49,7 @@ def verify(as_json: bool) -> None:  # noqa: FBT001 - click passes a flag
     except ChatbillError as error:
         click.echo(f"chatbill: {render(error.description)}", err=True)
         sys.exit(UNREADABLE)
-    click.echo(json.dumps(_figures(verdict)) if as_json else _words(verdict))
+    click.echo(json.dumps(_figures(verdict)) if as_json else _summary(verdict))
     sys.exit(0 if verdict.agrees else 1)
 
 
@@ -55,8 +57,8 @@ def _report_json(difference: Difference) -> None:
     click.echo(json.dumps({"difference": asdict(difference)}))
 
 
-def _report_words(difference: Difference) -> None:
-    advice = SWEEP if difference.rule == "expiry" else ""
+def _report_text(difference: Difference) -> None:
+    advice = SWEEP_ADVICE if difference.rule == "expiry" else ""
     click.echo(f"DIFFERENCE  {difference.subject}: {difference.detail}  (rule: {RULES[difference.rule]}{advice})")
 
 
@@ -75,7 +77,7 @@ def _figures(verdict: Verdict) -> dict[str, object]:
     }
 
 
-def _words(verdict: Verdict) -> str:
+def _summary(verdict: Verdict) -> str:
     tally = verdict.tally
     read = (
         f"Read {tally.wallets} wallets, {tally.entries} entries, "

@@ -1,4 +1,4 @@
-"""`chatbill models`: where models come from, what they need, and whether they fit here."""
+"""`chatbill models`: sources, sizes, memory and speed of models."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _catalogue_option = click.option(
 
 @click.group()
 def models() -> None:
-    """Where models come from, what they need, and whether they fit here."""
+    """Sources, sizes, memory and speed of models."""
 
 
 @models.command("list")
@@ -50,7 +50,7 @@ def list_(catalogue: str | None) -> None:
 @click.argument("name")
 @_catalogue_option
 def pull(name: str, catalogue: str | None) -> None:
-    """Fetch the files of a model now, so that `serve` need not."""
+    """Fetch the files of a model now instead of at the start of `serve`."""
     container = Container(settings=settings_from(models=catalogue))
     spec = {spec.id: spec for spec in container.specs()}.get(container.catalogue().pick(name).id)
     if spec is None:
@@ -68,26 +68,26 @@ def pull(name: str, catalogue: str | None) -> None:
 
 @models.command()
 @_catalogue_option
-@click.option("--no-run", is_flag=True, help="Load no model and ask no server; say nothing of speed.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a model, for machines.")
+@click.option("--no-run", is_flag=True, help="Load no model, ask no server, and do not measure the speed.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each model.")
 def check(catalogue: str | None, *, no_run: bool, as_json: bool) -> None:
-    """Say for each model where it comes from, what it needs, whether it fits here, and how fast it writes.
+    """Print for each model its source, its memory, whether it fits on this machine, and its speed.
 
-    Each model that is fetched and fits is loaded alone and writes some tokens; each one on a server is asked for some,
-    which its owner may want to be paid for. Run it while the service is stopped: two that share a machine measure each
-    other. Exit code 0: messages could be answered; 1: no model fits, or one cannot be used, and "trouble" says why.
+    Each model that is fetched and fits is loaded alone and writes some tokens. Each model on a server is asked for some
+    tokens, which its owner may charge. Run it while the service is stopped, because both would slow each other down.
+    Exit code 0: messages could be answered; 1: no model fits, or one cannot be used, and "trouble" says why.
     """
     container = Container(settings=settings_from(models=catalogue))
-    tell = _tell_machines if as_json else _tell_people
-    works = asyncio.run(container.model_check()(run=not no_run, tell=lambda checked: tell(checked.figures())))
+    report = _print_json if as_json else _print_text
+    works = asyncio.run(container.model_check()(run=not no_run, tell=lambda checked: report(checked.figures())))
     sys.exit(0 if works else 1)
 
 
-def _tell_machines(figures: Figures) -> None:
+def _print_json(figures: Figures) -> None:
     click.echo(json.dumps(figures))
 
 
-def _tell_people(figures: Figures) -> None:
+def _print_text(figures: Figures) -> None:
     click.secho(f"{figures['id']}  ", bold=True, nl=False)
     verdict, is_good = _verdict(figures)
     click.secho(verdict, fg="green" if is_good else "red")
@@ -106,7 +106,7 @@ def _tell_people(figures: Figures) -> None:
 
 
 def _verdict(figures: Figures) -> tuple[str, bool]:
-    """The end of the first line, and whether it is good news."""
+    """Return the verdict, and whether it is good."""
     if figures["trouble"]:
         return "cannot be used", False
     if figures["elsewhere"]:
@@ -119,7 +119,7 @@ def _verdict(figures: Figures) -> tuple[str, bool]:
 def _speed(how: str, *, tokens_per_s: float, first_token_s: float, load_s: float) -> str:
     if how == "estimate":
         return f"estimate: at most {tokens_per_s:,.1f} tokens/s, as fast as this machine reads memory"
-    loaded = f", loaded in {load_s:.1f} s" if load_s >= 0.1 else ""  # noqa: PLR2004 - what is here or on a server
+    loaded = f", loaded in {load_s:.1f} s" if load_s >= 0.1 else ""  # noqa: PLR2004 - less means that it was loaded before
     return f"{tokens_per_s:,.1f} tokens/s measured, first token after {first_token_s:.2f} s{loaded}"
 
 
@@ -132,7 +132,7 @@ def _price(price: Price) -> str:
     return "credits: " + ", ".join(parts)
 
 
-def _where(fetched: bool, disk_bytes: int, download_bytes: int) -> str:  # noqa: FBT001 - read beside its figures
+def _where(fetched: bool, disk_bytes: int, download_bytes: int) -> str:  # noqa: FBT001 - private
     if fetched:
         return f"here, {disk_bytes / MB:,.0f} MB on disk"
     return f"to be fetched, {download_bytes / MB:,.0f} MB" if download_bytes else "to be fetched"

@@ -1,4 +1,4 @@
-"""How models come up, shown: bars on a terminal, log lines elsewhere."""
+"""Shows the loading of models: as bars on a terminal, as log lines elsewhere."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ _log = structlog.get_logger(__name__)
 
 
 class Step(Protocol):
-    """How far a model has come; bytes are 0 where they mean nothing."""
+    """The progress of a model. Bytes are 0 if they do not apply."""
 
     @property
     def stage(self) -> str:
-        """One word for what is being done."""
+        """Return one word for the current step."""
         ...
 
     @property
     def done_bytes(self) -> int:
-        """Bytes so far."""
+        """Return the bytes so far."""
         ...
 
     @property
     def total_bytes(self) -> int:
-        """Bytes in all."""
+        """Return the total bytes."""
         ...
 
 
 class LoadingProgress:
-    """Shows each model's progress while it is entered; may be told from any thread."""
+    """Shows the progress of each model while it is entered. `report` may be called from any thread."""
 
     def __init__(self) -> None:
         self._bars: Progress | None = None
@@ -41,7 +41,7 @@ class LoadingProgress:
         self._stages: dict[str, str] = {}
 
     def __enter__(self) -> Self:
-        """Start showing."""
+        """Start the display."""
         if sys.stderr.isatty():
             self._bars = Progress(
                 SpinnerColumn(),
@@ -57,12 +57,12 @@ class LoadingProgress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Stop showing; the last state stays on the screen."""
+        """Stop the display. The last state stays on the screen."""
         if self._bars:
             self._bars.stop()
 
     def report(self, model: str, step: Step) -> None:
-        """Show one step of one model."""
+        """Show a step of a model."""
         if self._bars is None:
             if self._stages.get(model) != step.stage:
                 self._stages[model] = step.stage

@@ -12,7 +12,7 @@ import structlog
 
 from chatbill.container import Container
 from chatbill.logs import set_up_logs
-from chatbill.settings import Settings, load_settings, misspelt
+from chatbill.settings import Settings, load_settings, unknown_variables
 
 T = TypeVar("T")
 
@@ -26,8 +26,8 @@ def settings_from(**chosen: Any) -> Settings:
     """
     settings = load_settings(os.environ, **chosen)
     set_up_logs(log_format=settings.log_format, log_level=settings.log_level)
-    for sentence in misspelt(os.environ):
-        _log.warning(sentence)
+    for message in unknown_variables(os.environ):
+        _log.warning(message)
     return settings
 
 

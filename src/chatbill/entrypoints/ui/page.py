@@ -70,15 +70,7 @@ def _layout(config: WebConfig) -> Widgets:
             with gr.Column(elem_id="cb-composer"):
                 model = gr.Radio([], label="Model", elem_id="cb-model", container=False)
                 with gr.Row(elem_id="cb-write"):
-                    box = gr.Textbox(
-                        label="Message",
-                        placeholder="Write a message",
-                        lines=1,
-                        max_lines=8,
-                        container=False,
-                        elem_id="cb-box",
-                        interactive=False,
-                    )
+                    box = _text_box()
                     send = gr.Button("Send", variant="primary", elem_id="cb-send", min_width=90, scale=0)
                     stop = gr.Button("Stop", variant="stop", elem_id="cb-stop", min_width=90, scale=0, visible=False)
     return Widgets(
@@ -98,6 +90,18 @@ def _layout(config: WebConfig) -> Widgets:
         box=box,
         send=send,
         stop=stop,
+    )
+
+
+def _text_box() -> gr.Textbox:
+    return gr.Textbox(
+        label="Message",
+        placeholder="Write a message",
+        lines=1,
+        max_lines=8,
+        container=False,
+        elem_id="cb-box",
+        interactive=False,
     )
 
 

@@ -26,11 +26,11 @@ _log = logging.getLogger(__name__)
 class EventRenderer(Protocol):
     """Writes the events of one reply in the format that its client reads."""
 
-    def frame(self, event: Event) -> bytes:
+    def render_event(self, event: Event) -> bytes:
         """Return the bytes for an event of the reply."""
         ...
 
-    def broken(self, error: Exception) -> bytes:
+    def render_error(self, error: Exception) -> bytes:
         """Return the bytes for an unexpected error that ends the stream."""
         ...
 
@@ -68,10 +68,10 @@ class ReplyStream(ASGIStreamingResponse):
                         yield PING
                     elif not (isinstance(event, Delta) and not event.text):
                         self._ended = isinstance(event, Completed | Stopped | Failed)
-                        yield self._renderer.frame(event)
+                        yield self._renderer.render_event(event)
         except Exception as error:  # noqa: BLE001 - the stream ends with an event on any error
             _log.exception("a stream of events broke")
-            yield self._renderer.broken(error)
+            yield self._renderer.render_error(error)
 
 
 async def _events_and_pings(

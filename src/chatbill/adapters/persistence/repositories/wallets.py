@@ -74,7 +74,9 @@ class SqlWallets:
         self._connection.put(WALLETS.add, **WALLETS.values(wallet))
 
     def save(self, wallet: Wallet) -> None:
-        refused = InvariantViolation(f"wallet {wallet.id} does not exist, has another owner, or entries after number {wallet.version}")
+        refused = InvariantViolation(
+            f"wallet {wallet.id} does not exist, has another owner, or entries after number {wallet.version}"
+        )
         self._connection.put(_SAVE_WALLET, **WALLETS.values(wallet), newest=wallet.version, or_else=refused)
 
 

@@ -15,7 +15,7 @@ class ChatbillEvents:
     def __init__(self, request_id: str) -> None:
         self._request_id = request_id
 
-    def frame(self, event: Event) -> bytes:
+    def render_event(self, event: Event) -> bytes:
         """Return one event of the stream for each event of the reply."""
         match event:
             case Accepted():
@@ -28,7 +28,7 @@ class ChatbillEvents:
             case Failed():
                 return _encoded("error", problem_of_reply(event).body(self._request_id))
 
-    def broken(self, error: Exception) -> bytes:
+    def render_error(self, error: Exception) -> bytes:
         """Return an `error` event for an unexpected error."""
         return _encoded("error", problem_of(error).body(self._request_id))
 

@@ -30,7 +30,7 @@ class ChatChunks:
         self._created = int(time.time())
         self._id = self._model = ""
 
-    def frame(self, event: Event) -> bytes:
+    def render_event(self, event: Event) -> bytes:
         """Return the chunks for an event of the reply."""
         match event:
             case Accepted():
@@ -43,7 +43,7 @@ class ChatChunks:
             case Failed():
                 return self._error(problem_of_reply(event))
 
-    def broken(self, error: Exception) -> bytes:
+    def render_error(self, error: Exception) -> bytes:
         """Return an event with an error, which clients raise."""
         return self._error(problem_of(error))
 

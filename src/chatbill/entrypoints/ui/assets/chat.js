@@ -1,4 +1,4 @@
-// Around Gradio's page: signing out, noticing that the session has ended, and staying up to date.
+// Additions to Gradio's page: sign-out, the end of the session, and refreshes.
 "use strict";
 
 const chatbill = {
@@ -8,9 +8,9 @@ const chatbill = {
   },
 };
 
-// What Gradio fetches is watched for two things. A 401 means that the session has ended. And an event that is taken
-// just when the server closes the stream of answers would wait for its answer until somebody does something else
-// (Gradio opens a stream only with a new event), so a refresh is that something.
+// The requests of Gradio are checked for two cases. A 401 means that the session has ended. And an event that is sent
+// while the server closes the event stream would get its answer only after the next event, because Gradio opens a
+// stream only with a new event. A refresh is sent as that next event.
 const plainFetch = window.fetch;
 const waiting = new Set();
 const retried = new Set();
@@ -66,7 +66,7 @@ function reopen() {
   document.querySelector("#cb-refresh")?.click();
 }
 
-// A page that the browser kept from before must not show a chat to whoever goes back to it.
+// A page from the cache of the browser must not show a chat after sign-out.
 window.addEventListener("pageshow", (event) => {
   if (event.persisted) location.reload();
 });
@@ -76,7 +76,7 @@ document.addEventListener("visibilitychange", () => {
   if (document.visibilityState === "visible") document.querySelector("#cb-refresh")?.click();
 });
 
-// On narrow screens the conversations are a drawer behind a button.
+// On narrow screens, a button opens the conversations.
 function openMenu(open) {
   document.body.classList.toggle("cb-menu-open", open);
   document.querySelector("#cb-menu")?.setAttribute("aria-expanded", String(open));
@@ -95,7 +95,7 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") openMenu(false);
 });
 
-// For screen readers: Gradio writes the name of a group of radio buttons beside it, and names a message by its source.
+// For screen readers: Gradio shows the name of a radio group beside it, and names a message by its source.
 function mendNames() {
   for (const group of document.querySelectorAll("fieldset[id]:not([aria-label])")) {
     const name = group.querySelector(":scope > span")?.textContent.trim();

@@ -1,7 +1,7 @@
-// Forms of both pages: they are sent as JSON, and what is wrong is said beside the field, or above the button.
+// Forms of both pages: they are sent as JSON. Errors are shown beside the field, or above the button.
 "use strict";
 
-// Asks this service. Answers with what it said or, where something was wrong, with the problem in words.
+// Sends a request to this service. Returns its answer, or its error.
 async function ask(method, address, fields) {
   try {
     const answer = await fetch(address, {

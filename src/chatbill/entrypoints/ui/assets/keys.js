@@ -1,4 +1,4 @@
-// API keys: a panel over the chat page. A new key's secret is in its element as long as it is shown, and nowhere else.
+// API keys: a panel over the chat page. The secret of a new key is only in its element, and only while it is shown.
 "use strict";
 
 const keysPanel = document.getElementById("cb-keys");
@@ -36,7 +36,7 @@ function factsOf(key) {
     `made ${day.format(new Date(key.created_at))}`,
   ];
   if (key.expires_at) facts.push(`${key.active ? "ends" : "ended"} ${minute.format(new Date(key.expires_at))}`);
-  // Lines break between facts and not within them.
+  // Lines break only between the facts.
   return facts.map((fact) => fact.replaceAll(" ", "\u00a0")).join("\u00a0· ");
 }
 
@@ -78,7 +78,7 @@ async function make(form) {
   const { said, problem } = await askForKeys("POST", KEYS, fieldsOf(form));
   button.disabled = false;
   if (problem) return tell(form, problem);
-  // Somebody who has closed the panel meanwhile does not want the key on their screen: they find it in the list.
+  // If the panel was closed meanwhile, the key is not shown; it is in the list.
   if (keysPanel.open) show(said.key);
 }
 
@@ -89,7 +89,7 @@ function show(text) {
   part("#cb-key-copy").focus();
 }
 
-// Back to the list, with nothing left of a key that was shown.
+// Goes back to the list, and removes the key that was shown.
 function forget() {
   secret.textContent = "";
   part("#cb-key-copied").textContent = "";
@@ -99,7 +99,7 @@ function forget() {
   unmark(part("form"));
 }
 
-// Browsers give the clipboard only to pages that came by HTTPS or from this machine; the old way works elsewhere too.
+// Browsers allow the clipboard only for pages of HTTPS or localhost; the older way works for other pages too.
 async function copySecret() {
   getSelection().selectAllChildren(secret);
   const copied = await navigator.clipboard?.writeText(secret.textContent).then(() => true, () => false);
@@ -120,10 +120,10 @@ part("#cb-key-done").addEventListener("click", async () => {
 part(".cb-close").addEventListener("click", () => keysPanel.close());
 keysPanel.addEventListener("close", () => {
   forget();
-  // A program may have spent credits meanwhile.
+  // A program may have spent credits.
   document.querySelector("#cb-refresh")?.click();
 });
-// A key that was not copied yet is not lost by a slip on the keyboard.
+// The key Escape does not close a new key that may not be copied yet.
 keysPanel.addEventListener("cancel", (event) => {
   if (secret.textContent) event.preventDefault();
 });
