@@ -9,7 +9,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-CORE = ("chatbill.domain", "chatbill.application", "chatbill.adapters.memory", "chatbill.adapters.system", "chatbill.testing")
+CORE = (
+    "chatbill.domain",
+    "chatbill.application",
+    "chatbill.adapters.memory",
+    "chatbill.adapters.system",
+    "chatbill.testing",
+)
 
 
 def import_all(package_name: str) -> int:

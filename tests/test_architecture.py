@@ -12,7 +12,13 @@ from importlinter.api import read_configuration
 
 ROOT = Path(__file__).parent.parent
 # These run wherever Python runs.
-BARE = ("chatbill.domain", "chatbill.application", "chatbill.adapters.memory", "chatbill.adapters.system", "chatbill.testing")
+BARE = (
+    "chatbill.domain",
+    "chatbill.application",
+    "chatbill.adapters.memory",
+    "chatbill.adapters.system",
+    "chatbill.testing",
+)
 
 
 @pytest.fixture(scope="module")

@@ -37,6 +37,13 @@ TABLES = (
 ADDED = {"listed": True, "api_key_id": None, "refusal_cap": None, "cached": False, "stop_asked_at": None}
 """Columns of later revisions, and what they say of rows from before."""
 NEXT_DAY = datetime(2026, 1, 2, 12, tzinfo=UTC)
+VERSION_OF_OLD = """-- Alembic's own version table, as that program used it.
+CREATE TABLE alembic_version (
+    version_num VARCHAR(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
+);
+INSERT INTO alembic_version VALUES ('0001');
+DROP TABLE chatbill_version
+"""
 RIVER = 'Which river — "la Seine"? 🌊\nAnd\ttabs.'
 
 Run = Callable[[str], list[dict[str, Any]]]
@@ -80,6 +87,7 @@ def filled(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, Run]:
     url = shared().empty() if request.param == "postgres" else sqlite_url(tmp_path / "old.sqlite3")
     on_it = on_postgres if request.param == "postgres" else on_sqlite
     schema.upgrade(url, "0001")
+    on_it(url, VERSION_OF_OLD)
     on_it(url, BOOKS.read_text())
     return url, lambda statement: on_it(url, statement)
 

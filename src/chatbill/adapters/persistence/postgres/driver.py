@@ -14,6 +14,7 @@ from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from chatbill.adapters.persistence.postgres.connection import PostgresConnection
 from chatbill.adapters.persistence.postgres.errors import translated, unreachable
 from chatbill.adapters.persistence.sql.connection import Database
+from chatbill.adapters.persistence.sql.prefix import NO_PREFIX, Prefix
 from chatbill.application.ports.store import StoreUnavailable
 
 PREPARED_STATEMENTS = 256
@@ -56,9 +57,9 @@ def load_driver() -> ModuleType:
         raise StoreUnavailable("PostgreSQL needs one more package: pip install 'chatbill[postgres]'") from error
 
 
-def postgres_database(driver: ModuleType) -> Database:
-    """What all connections of a store share."""
-    return Database(_dialect(), driver, told=partial(translated, driver=driver))
+def postgres_database(driver: ModuleType, prefix: Prefix = NO_PREFIX) -> Database:
+    """Return what all connections of a store share."""
+    return Database(_dialect(), driver, told=partial(translated, driver=driver), prefix=prefix)
 
 
 def connect(address: URL, driver: ModuleType) -> Any:

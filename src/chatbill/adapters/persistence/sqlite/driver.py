@@ -14,6 +14,7 @@ from sqlalchemy.dialects.sqlite import pysqlite
 
 from chatbill.adapters.persistence.sql.connection import Connection, Database
 from chatbill.adapters.persistence.sql.errors import unavailable
+from chatbill.adapters.persistence.sql.prefix import NO_PREFIX, Prefix
 from chatbill.adapters.persistence.sqlite.place import Place
 from chatbill.application.ports.store import StoreUnavailable
 
@@ -75,9 +76,9 @@ def _installed() -> Iterator[ModuleType]:
             continue
 
 
-def sqlite_database(driver: ModuleType) -> Database:
-    """What all connections of a store share."""
-    return Database(pysqlite.dialect(paramstyle="named"), driver)
+def sqlite_database(driver: ModuleType, prefix: Prefix = NO_PREFIX) -> Database:
+    """Return what all connections of a store share."""
+    return Database(pysqlite.dialect(paramstyle="named"), driver, prefix=prefix)
 
 
 def connect_to_write(database: Database, place: Place, *, busy_timeout_s: float) -> Connection:
