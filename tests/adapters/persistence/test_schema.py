@@ -111,12 +111,11 @@ def test_a_database_without_schema_or_of_a_newer_program_is_refused_in_words(url
 def test_a_step_that_fails_leaves_nothing_behind(url: str) -> None:
     path_of(url).parent.mkdir()
     connection = load_driver().connect(path_of(url))
-    connection.execute("CREATE TABLE ledger_entries (id TEXT)")
-    connection.commit()
+    connection.executescript("CREATE TABLE other (id TEXT); CREATE INDEX ix_payments_user_id ON other (id)")
     connection.close()
     with pytest.raises(StoreUnavailable, match="already exists"):
         schema.upgrade(url)
-    assert set(sqlite_objects(path_of(url))) == {"ledger_entries"}
+    assert set(sqlite_objects(path_of(url))) == {"other", "ix_payments_user_id"}
 
 
 def test_what_is_no_database_is_refused_in_words(url: str) -> None:
