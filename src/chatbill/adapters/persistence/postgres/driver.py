@@ -119,11 +119,16 @@ def _set_up(raw: Any, timeouts: Timeouts) -> str:
         },
         prepare=False,
     ).fetchone()
-    if raw.info.server_version >= CASEFOLD_SINCE:
+    return case_folding(raw.info.server_version, has_icu=row[-1])
+
+
+def case_folding(server_version: int, *, has_icu: bool) -> str:
+    """Return the expression by which this server folds letter case, with {} for the text."""
+    if server_version >= CASEFOLD_SINCE:
         # As Python's `casefold`, which the other stores use.
         return "casefold({} COLLATE pg_unicode_fast)"
     # Capital letters know no final sigma and no sharp s. Without ICU, what is folded depends on the database's locale.
-    return 'upper({} COLLATE "und-x-icu")' if row[-1] else "lower({})"
+    return 'upper({} COLLATE "und-x-icu")' if has_icu else "lower({})"
 
 
 def _milliseconds(seconds: float) -> str:

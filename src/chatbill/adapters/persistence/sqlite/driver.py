@@ -129,7 +129,7 @@ def _connect(database: Database, place: Place, busy_timeout_s: float, *settings:
         place.opened()
         for setting in settings:
             raw.execute(setting).fetchall()
-        raw.create_function("casefold", 1, _casefold, deterministic=True)
+        raw.create_function("casefold", 1, casefold, deterministic=True)
     except (driver.Error, OSError) as error:
         raw.close()
         raise unavailable(error) from error
@@ -139,5 +139,6 @@ def _connect(database: Database, place: Place, busy_timeout_s: float, *settings:
     return SqliteConnection(database, raw, place)
 
 
-def _casefold(text: str | None) -> str | None:
+def casefold(text: str | None) -> str | None:
+    """Fold the case of every letter. As a function of SQLite, which folds ASCII only."""
     return None if text is None else text.casefold()
