@@ -15,7 +15,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, Engine, ForeignKey, create_engine, event, make_url, select
+from sqlalchemy import Connection, Engine, ForeignKey, create_engine, event, insert, make_url, select
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from sqlalchemy.pool import NullPool
 
@@ -137,11 +137,11 @@ BOTH_WAYS = pytest.mark.parametrize("opened", [by_session, by_connection])
 async def test_rows_of_both_are_committed_together(app: App, opened: Opened, first: str) -> None:
     with opened(app.engine) as (where, commit):
         if first == "app":
-            where.execute(Picture.__table__.insert(), {"id": "one", "owner": "alice"})
+            where.execute(insert(Picture), {"id": "one", "owner": "alice"})
         with transaction_on(where, prefix=PREFIX) as tx:
             sell(tx, "one")
         if first == "chatbill":
-            where.execute(Picture.__table__.insert(), {"id": "one", "owner": "alice"})
+            where.execute(insert(Picture), {"id": "one", "owner": "alice"})
         commit()
     assert (app.pictures, await app.balance()) == (["one"], 96)
 
@@ -151,11 +151,11 @@ async def test_rows_of_both_are_committed_together(app: App, opened: Opened, fir
 async def test_rows_of_both_are_rolled_back_together(app: App, opened: Opened, first: str) -> None:
     with opened(app.engine) as (where, _):
         if first == "app":
-            where.execute(Picture.__table__.insert(), {"id": "one", "owner": "alice"})
+            where.execute(insert(Picture), {"id": "one", "owner": "alice"})
         with transaction_on(where, prefix=PREFIX) as tx:
             sell(tx, "one")
         if first == "chatbill":
-            where.execute(Picture.__table__.insert(), {"id": "one", "owner": "alice"})
+            where.execute(insert(Picture), {"id": "one", "owner": "alice"})
         where.rollback()
     assert (app.pictures, await app.balance()) == ([], 100)
 

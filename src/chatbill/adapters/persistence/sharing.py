@@ -123,7 +123,7 @@ def _shared(connection: Connection, prefix: Prefix) -> StatementConnection:
             raise ValueError(f"A transaction on {other} cannot be shared; use sqlite3 or psycopg, not asynchronous.")
 
 
-def _sqlite(connection: Connection, raw: _TupleCursors, driver: ModuleType, prefix: Prefix) -> StatementConnection:
+def _sqlite(connection: Connection, raw: _TupleCursors, driver: Any, prefix: Prefix) -> StatementConnection:
     _require_one_library(driver)
     if raw.execute("PRAGMA foreign_keys").fetchone() != (1,):
         raise ValueError("Foreign keys are not checked on this connection; call prepare_engine(engine) once.")
@@ -136,7 +136,7 @@ def _sqlite(connection: Connection, raw: _TupleCursors, driver: ModuleType, pref
     return shared
 
 
-def _postgres(connection: Connection, raw: Any, driver: ModuleType, prefix: Prefix) -> StatementConnection:
+def _postgres(connection: Connection, raw: Any, driver: Any, prefix: Prefix) -> StatementConnection:
     if raw.autocommit:
         raise ValueError(_AUTOCOMMIT)
     cursors = _TupleCursors(raw, importlib.import_module("psycopg.rows").tuple_row)
