@@ -24,6 +24,11 @@ BIN = ENVIRONMENT / ("Scripts" if os.name == "nt" else "bin")
 # In the order of the files: what is slow and comes last would else run alone.
 IN_PARALLEL = ["-n", str(min(4, os.cpu_count() or 1)), "--dist", "loadfile", "--no-loadscope-reorder"]
 
+STORES_BRING = {
+    *("alembic", "greenlet", "mako", "markupsafe", "psycopg", "psycopg-binary", "pysqlite3", "sqlalchemy"),
+    *("typing-extensions", "typing_extensions", "tzdata"),
+}
+
 APT_TIMEOUT_S = 300
 APT_TRIES = 3
 
@@ -86,13 +91,25 @@ def coverage(session: nox.Session) -> None:
 
 @nox.session
 def bare(session: nox.Session) -> None:
-    """The package without extras: it pulls nothing else, and the core works."""
+    """The package without extras brings nothing else, and the core works; a store brings no model and no web page."""
     session.install(".")
-    listed = session.run("python", "-m", "pip", "list", "--format=freeze", silent=True)
-    packages = {line.partition("==")[0].lower() for line in str(listed).split()} - {"pip", "setuptools", "wheel"}
-    if packages != {"chatbill"}:
+    if packages := installed(session):
         session.error(f"chatbill without extras must bring nothing else, but it brought {sorted(packages)}")
     session.run("python", "-I", "tests/bare.py")
+    session.install("-c", "constraints.txt", ".[sqlite,postgres]")
+    if packages := installed(session) - STORES_BRING:
+        session.error(f"the stores must bring no more than databases need, but they brought {sorted(packages)}")
+
+
+def installed(session: nox.Session) -> set[str]:
+    """Return the names of the packages in the session's environment, without chatbill and what installs it."""
+    listed = session.run("python", "-m", "pip", "list", "--format=freeze", silent=True)
+    return {line.partition("==")[0].lower() for line in str(listed).split()} - {
+        "chatbill",
+        "pip",
+        "setuptools",
+        "wheel",
+    }
 
 
 def tool(session: nox.Session, name: str, *args: str) -> None:

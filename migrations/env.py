@@ -1,6 +1,6 @@
-"""Alembic runs this for every command: the steps are taken on the connection that the caller has opened.
+"""Runs the migrations on the connection that the caller has opened. Alembic executes this file for every command.
 
-`chatbill db upgrade` is the way to call it; see `chatbill.adapters.persistence.sql.schema`.
+Use `chatbill db upgrade` to run it; see `chatbill.adapters.persistence.sql.schema`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ if not isinstance(connection, Connection):
 
 context.configure(
     connection=connection,
+    version_table=context.config.attributes["version_table"],
     # Both databases roll back changes of tables, so all steps are kept together or not at all. The caller commits.
     transactional_ddl=True,
     render_as_batch=connection.dialect.name == "sqlite",

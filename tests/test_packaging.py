@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tomllib
 import zipfile
+from collections.abc import Iterator
 from email.parser import Parser
 from pathlib import Path
 
@@ -18,14 +19,27 @@ from packaging.version import Version
 
 import chatbill
 from chatbill.__main__ import NEEDED
+from tests.kit.postgres import shared
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
+STORES_NEED = {"alembic", "sqlalchemy"}
+HEAVY = ("dependency_injector", "fastapi", "gradio", "litestar", "pydantic", "structlog", "torch", "transformers")
 PINS = {
     canonicalize_name(name): Version(version)
     for name, version in re.findall(r"^([\w.-]+)==(\S+)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE)
 }
+
+
+def brought_by(extra: str) -> Iterator[Requirement]:
+    """Return what an extra needs, those extras that it builds on included."""
+    for requirement in map(Requirement, EXTRAS[extra]):
+        if requirement.name == PROJECT["name"]:
+            for each in requirement.extras:
+                yield from brought_by(each)
+        else:
+            yield requirement
 
 
 @pytest.fixture(scope="module")
@@ -42,9 +56,8 @@ def test_the_core_needs_nothing() -> None:
     assert PROJECT["dependencies"] == []
 
 
-@pytest.mark.parametrize("wanted", [each for extra in EXTRAS.values() for each in extra])
-def test_every_requirement_is_pinned_within_its_range(wanted: str) -> None:
-    requirement = Requirement(wanted)
+@pytest.mark.parametrize("requirement", dict.fromkeys(each for extra in EXTRAS for each in brought_by(extra)), ids=str)
+def test_every_requirement_is_pinned_within_its_range(requirement: Requirement) -> None:
     assert PINS[canonicalize_name(requirement.name)] in requirement.specifier
 
 
@@ -57,8 +70,73 @@ def test_the_constraints_pin_exactly_and_name_no_place() -> None:
 
 def test_what_the_command_line_looks_for_comes_with_the_server() -> None:
     assert {canonicalize_name(name) for name in NEEDED} <= {
-        canonicalize_name(Requirement(each).name) for each in EXTRAS["server"]
+        canonicalize_name(each.name) for each in brought_by("server")
     }
+
+
+@pytest.mark.parametrize(("extra", "driver"), [("sqlite", "pysqlite3"), ("postgres", "psycopg")])
+def test_a_store_brings_its_driver_and_neither_models_nor_a_web_framework(extra: str, driver: str) -> None:
+    assert {each.name for each in brought_by(extra)} == STORES_NEED | {driver}
+
+
+STORE_ALONE = """
+import asyncio, sys
+from importlib.abc import MetaPathFinder
+
+class Missing(MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in sys.argv[2].split():
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Missing())
+
+from datetime import UTC, datetime, timedelta
+from chatbill.adapters.persistence import open_store
+from chatbill.adapters.persistence.sql import schema
+from chatbill.domain.billing.ledger import Cause
+from chatbill.domain.billing.wallets import Wallet
+from chatbill.domain.shared.ids import EntryId, HoldId, WalletId
+
+now = datetime(2026, 1, 1, tzinfo=UTC)
+
+def charge(tx):
+    wallet = Wallet(id=WalletId("w"))
+    tx.wallets.add(wallet)
+    tx.ledger.append(wallet.grant(10, entry_id=EntryId("e-1"), at=now, cause=Cause(description="Welcome")))
+    hold = wallet.hold(HoldId("h"), 5, at=now, expires_at=now + timedelta(minutes=1))
+    tx.holds.add(hold)
+    cause = Cause(description="A picture", hold_id=hold.id)
+    tx.ledger.append(wallet.capture(hold, 3, entry_id=EntryId("e-2"), at=now, cause=cause))
+    tx.holds.save(hold)
+    tx.wallets.save(wallet)
+
+async def main():
+    store = open_store(sys.argv[1])
+    await store.write(charge)
+    print((await store.read(lambda snapshot: snapshot.wallets.get(WalletId("w")))).posted)
+    await store.close()
+
+schema.upgrade(sys.argv[1])
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("missing", [(*HEAVY, "psycopg"), (*HEAVY, "pysqlite3")], ids=["sqlite", "no pysqlite3"])
+def test_a_charge_on_sqlite_needs_no_more_than_the_extra_brings(tmp_path: Path, missing: tuple[str, ...]) -> None:
+    told = charge_without(f"sqlite:///{tmp_path / 'shop.sqlite3'}", missing)
+    assert (told.stdout, told.returncode) == ("7\n", 0), told.stderr
+
+
+@pytest.mark.postgres
+def test_a_charge_on_postgresql_needs_no_more_than_the_extra_brings() -> None:
+    told = charge_without(shared().empty(), (*HEAVY, "pysqlite3"))
+    assert (told.stdout, told.returncode) == ("7\n", 0), told.stderr
+
+
+def charge_without(url: str, missing: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
+    """Make a database and charge a wallet in it, in a process that cannot import the packages named."""
+    command = [sys.executable, "-c", STORE_ALONE, url, " ".join(missing)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
 
 
 def test_the_wheel_carries_the_migrations_the_types_and_the_licence(wheel: zipfile.ZipFile) -> None:

@@ -45,10 +45,10 @@ def _database(settings: Settings) -> str:
     return settings.database
 
 
-def _store(database: str) -> Store:
+def _store(database: str, prefix: str) -> Store:
     from chatbill.adapters.persistence import open_store  # noqa: PLC0415
 
-    return open_store(database)
+    return open_store(database, prefix=prefix)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,24 +56,25 @@ class Schema:
     """The schema of one database: where it stands, and how it gets to where this version wants it."""
 
     url: str
+    prefix: str
 
     def upgrade(self) -> None:
         """Bring it up to date; makes it where there is none. Raises `StoreUnavailable`."""
         from chatbill.adapters.persistence.sql import schema  # noqa: PLC0415
 
-        schema.upgrade(self.url)
+        schema.upgrade(self.url, prefix=self.prefix)
 
     def check(self) -> None:
         """Change nothing. Raises `StoreUnavailable` unless the schema is there and is what this version wants."""
         from chatbill.adapters.persistence.sql import schema  # noqa: PLC0415
 
-        schema.check(self.url)
+        schema.check(self.url, prefix=self.prefix)
 
     def current(self) -> str | None:
         """Its revision; None where there is no schema yet."""
         from chatbill.adapters.persistence.sql import schema  # noqa: PLC0415
 
-        return schema.current(self.url)
+        return schema.current(self.url, prefix=self.prefix)
 
     def head(self) -> str:
         """The revision that this version wants."""
@@ -87,18 +88,19 @@ class Backups:
     """Copies of one database, and the way back."""
 
     url: str
+    prefix: str
 
     def make(self, target: Path, *, force: bool) -> Copy:
         """Copy the database to a file while others use it, and prove the copy. Raises `StoreUnavailable`."""
         from chatbill.adapters.persistence.sqlite import backup  # noqa: PLC0415
 
-        return backup.backup(self.url, target, force=force)
+        return backup.backup(self.url, target, force=force, prefix=self.prefix)
 
     def restore(self, source: Path, *, force: bool) -> Tally:
         """Put a copy in the database's place once its books are proved. Raises `StoreUnavailable`."""
         from chatbill.adapters.persistence.sqlite import backup  # noqa: PLC0415
 
-        return backup.restore(self.url, source, force=force)
+        return backup.restore(self.url, source, force=force, prefix=self.prefix)
 
 
 def _passwords() -> Argon2Passwords:
@@ -187,9 +189,9 @@ class Container(containers.DeclarativeContainer):
     clock = providers.Singleton(SystemClock)
     new_id = providers.Singleton(Uuid7Ids)
     database = providers.Singleton(_database, settings)
-    schema = providers.Factory(Schema, database)
-    backups = providers.Factory(Backups, database)
-    store = providers.Singleton(_store, database)
+    schema = providers.Factory(Schema, database, settings.provided.database_prefix)
+    backups = providers.Factory(Backups, database, settings.provided.database_prefix)
+    store = providers.Singleton(_store, database, settings.provided.database_prefix)
     passwords = providers.Singleton(_passwords)
     tokens = providers.Singleton(_tokens, settings)
     rate_limits = providers.Singleton(_rate_limits)

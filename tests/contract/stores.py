@@ -51,16 +51,16 @@ TALK = ConversationId("talk")
 
 
 @cache
-def empty_database() -> Path:
-    """An SQLite file with the newest schema, to be copied: climbing the migrations for each test takes longer."""
+def empty_database(prefix: str = "") -> Path:
+    """Return an SQLite file with the newest schema, to be copied: running the migrations for each test takes longer."""
     path = Path(mkdtemp(prefix="chatbill-tests-")) / "empty.sqlite3"
-    schema.upgrade(sqlite_url(path))
+    schema.upgrade(sqlite_url(path), prefix=prefix)
     return path
 
 
-def fresh_database(folder: Path) -> Path:
-    """A new database file in this folder."""
-    return Path(shutil.copy(empty_database(), folder / "chatbill.sqlite3"))
+def fresh_database(folder: Path, prefix: str = "") -> Path:
+    """Make a new database file in this folder."""
+    return Path(shutil.copy(empty_database(prefix), folder / "chatbill.sqlite3"))
 
 
 def memory(folder: Path) -> Store:
@@ -71,12 +71,26 @@ def sqlite(folder: Path) -> Store:
     return SqliteStore(fresh_database(folder))
 
 
+def sqlite_with_prefix(folder: Path) -> Store:
+    return SqliteStore(fresh_database(folder, "shop_"), prefix="shop_")
+
+
 def postgres(folder: Path) -> Store:
     return open_store(shared().fresh())
 
 
-STORES: dict[str, Callable[[Path], Store]] = {"memory": memory, "sqlite": sqlite, "postgres": postgres}
-EVERY_STORE = [pytest.param(name, marks=pytest.mark.postgres) if name == "postgres" else name for name in STORES]
+def postgres_with_prefix(folder: Path) -> Store:
+    return open_store(shared().fresh("shop_"), prefix="shop_")
+
+
+STORES: dict[str, Callable[[Path], Store]] = {
+    "memory": memory,
+    "sqlite": sqlite,
+    "postgres": postgres,
+    "sqlite with a prefix": sqlite_with_prefix,
+    "postgres with a prefix": postgres_with_prefix,
+}
+EVERY_STORE = [pytest.param(name, marks=pytest.mark.postgres) if "postgres" in name else name for name in STORES]
 """The names of all stores, as parameters of a fixture."""
 
 

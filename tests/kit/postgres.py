@@ -21,7 +21,6 @@ import pytest
 
 from chatbill.adapters.persistence.sql import schema
 
-TEMPLATE = "chatbill_empty"
 _numbers = itertools.count(1)
 
 
@@ -46,9 +45,9 @@ class Server:
         """The address of a new database without any tables."""
         return self._made_from("template0")
 
-    def fresh(self) -> str:
-        """The address of a new database with the newest schema."""
-        return self._made_from(TEMPLATE)
+    def fresh(self, prefix: str = "") -> str:
+        """Return the address of a new database with the newest schema."""
+        return self._made_from(_template(self, prefix))
 
     def program(self, name: str, *arguments: str) -> None:
         """Run one of PostgreSQL's own programs, of the server's version."""
@@ -98,6 +97,13 @@ def shared() -> Server:
     """The one server that most tests share; it ends with the run."""
     server = start()
     atexit.register(stop, server)
-    server.run(f"CREATE DATABASE {TEMPLATE} TEMPLATE template0")
-    schema.upgrade(server.url(TEMPLATE))
     return server
+
+
+@cache
+def _template(server: Server, prefix: str) -> str:
+    """Make the database with the newest schema that others are copied from, once for each prefix."""
+    name = f"chatbill_empty_{prefix}"
+    server.run(f"CREATE DATABASE {name} TEMPLATE template0")
+    schema.upgrade(server.url(name), prefix=prefix)
+    return name

@@ -76,6 +76,14 @@ class Settings(BaseSettings):
         default=None, description=f"SQLite or PostgreSQL. Not set: the file `{SQLITE_FILE}` in the data folder."
     )
 
+    database_prefix: str = Field(
+        default="",
+        # As `chatbill.adapters.persistence.sql.prefix`, which a test compares.
+        pattern=r"^([a-z][a-z0-9_]{0,14}_)?$",
+        description="What the names of chatbill's tables begin with, such as `chatbill_`, where an app has tables in "
+        "the same database. Choose it before the first start.",
+    )
+
     # Models
     models: str = Field(
         default="demo", min_length=1, description="`demo`, `gemma`, or the path of a catalogue file (TOML)."

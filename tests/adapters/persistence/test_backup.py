@@ -166,8 +166,8 @@ def tampered(copy: Path, *statements: str) -> None:
     ("sql", "words"),
     [
         ("UPDATE wallets SET posted = posted + 7", r"do not agree(.|\n)*wallet-alice"),
-        ("UPDATE alembic_version SET version_num = '9999'", "made by a newer chatbill"),
-        ("DROP TABLE alembic_version", "no backup of chatbill"),
+        ("UPDATE chatbill_version SET version_num = '9999'", "made by a newer chatbill"),
+        ("DROP TABLE chatbill_version", "no backup of chatbill"),
         ("DELETE FROM wallets", "refers to nothing"),
     ],
 )

@@ -53,7 +53,7 @@ def test_every_step_can_be_climbed_down_and_up_again(url: str) -> None:
     for revision in revisions[::-1]:
         assert sqlite_objects(path_of(url)) == seen[revision]
         schema.downgrade(url, "-1")
-    assert set(sqlite_objects(path_of(url))) == {"alembic_version"}
+    assert set(sqlite_objects(path_of(url))) == {"chatbill_version"}
     schema.upgrade(url)
     assert sqlite_objects(path_of(url)) == seen[schema.head()]
 
@@ -72,7 +72,7 @@ def test_migrations_and_tables_are_the_same_to_the_last_word(url: str, tmp_path:
         return {
             name: sorted(sql.replace("(", " ( ").replace(")", " ) ").replace(",", " ").split())
             for name, sql in found
-            if not sql.startswith("CREATE TRIGGER") and name != "alembic_version"
+            if not sql.startswith("CREATE TRIGGER") and name != "chatbill_version"
         }
 
     def references(path: Path) -> dict[str, list[tuple[str, ...]]]:
@@ -100,7 +100,7 @@ def test_a_database_without_schema_or_of_a_newer_program_is_refused_in_words(url
     assert not path_of(url).exists()
     schema.upgrade(url)
     connection = load_driver().connect(path_of(url))
-    connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    connection.execute("UPDATE chatbill_version SET version_num = '9999'")
     connection.commit()
     connection.close()
     for refused in (schema.upgrade, schema.check):
@@ -111,12 +111,11 @@ def test_a_database_without_schema_or_of_a_newer_program_is_refused_in_words(url
 def test_a_step_that_fails_leaves_nothing_behind(url: str) -> None:
     path_of(url).parent.mkdir()
     connection = load_driver().connect(path_of(url))
-    connection.execute("CREATE TABLE ledger_entries (id TEXT)")
-    connection.commit()
+    connection.executescript("CREATE TABLE other (id TEXT); CREATE INDEX ix_payments_user_id ON other (id)")
     connection.close()
     with pytest.raises(StoreUnavailable, match="already exists"):
         schema.upgrade(url)
-    assert set(sqlite_objects(path_of(url))) == {"ledger_entries"}
+    assert set(sqlite_objects(path_of(url))) == {"other", "ix_payments_user_id"}
 
 
 def test_what_is_no_database_is_refused_in_words(url: str) -> None:

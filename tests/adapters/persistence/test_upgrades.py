@@ -50,6 +50,13 @@ SENTENCES = {
 }
 """What programs before 0008 stored in place of a description."""
 NEXT_DAY = datetime(2026, 1, 2, 12, tzinfo=UTC)
+VERSION_OF_OLD = """-- Alembic's own version table, as that program used it.
+CREATE TABLE alembic_version (
+    version_num VARCHAR(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
+);
+INSERT INTO alembic_version VALUES ('{revision}');
+DROP TABLE chatbill_version
+"""
 RIVER = 'Which river — "la Seine"? 🌊\nAnd\ttabs.'
 
 Run = Callable[[str], list[dict[str, Any]]]
@@ -109,6 +116,7 @@ def filled(request: pytest.FixtureRequest, tmp_path: Path, revision: str) -> tup
     url = shared().empty() if request.param == "postgres" else sqlite_url(tmp_path / "old.sqlite3")
     on_it = on_postgres if request.param == "postgres" else on_sqlite
     schema.upgrade(url, revision)
+    on_it(url, VERSION_OF_OLD.format(revision=revision))
     for made_by, books in BOOKS.items():
         if made_by <= revision:
             on_it(url, books.read_text())

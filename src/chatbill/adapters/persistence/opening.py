@@ -14,16 +14,17 @@ from chatbill.application.ports.store import Store
 _FORMS = "sqlite:///PATH or postgresql://USER:PASSWORD@HOST/NAME"
 
 
-def open_store(url: str) -> Store:
-    """The store for `sqlite:////var/lib/chatbill/chatbill.sqlite3` or `postgresql://user:password@host/name`.
+def open_store(url: str, *, prefix: str = "") -> Store:
+    """Return the store for `sqlite:////var/lib/chatbill/chatbill.sqlite3` or `postgresql://user:password@host/name`.
 
-    Nothing is opened or made yet; see `schema.upgrade`. Raises `ValueError` for an address that no store understands,
-    and `StoreUnavailable` where a package is missing.
+    `prefix` is what the names of chatbill's tables begin with, in a database that an app has tables in too. Nothing is
+    opened or made yet; see `schema.upgrade`. Raises `ValueError` for an address that no store understands or a bad
+    prefix, and `StoreUnavailable` where a package is missing.
     """
     address = parsed(url)
     if is_postgres(address):
-        return PostgresStore(address)
-    return SqliteStore(sqlite_path(address))
+        return PostgresStore(address, prefix=prefix)
+    return SqliteStore(sqlite_path(address), prefix=prefix)
 
 
 def sqlite_url(path: Path) -> str:

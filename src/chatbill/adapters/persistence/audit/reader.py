@@ -94,7 +94,7 @@ class SqlAuditReader:
         dialect = self._connection.dialect_name
         with self._scanned(INSTALLED[dialect]) as rows:
             found = {(kind, name) for kind, name in rows}
-        yield from (f"the {kind} {name}" for kind, name in sorted(expected(dialect) - found))
+        yield from (f"the {kind} {name}" for kind, name in sorted(expected(dialect, self._connection.prefix) - found))
 
     def _scanned(self, statement: Statement) -> closing[Generator[Row, None, None]]:
         """The rows. What the database keeps open for them is closed at the end, whatever that is."""

@@ -14,6 +14,7 @@ from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from chatbill.adapters.persistence.postgres.connection import PostgresConnection
 from chatbill.adapters.persistence.postgres.errors import translated, unreachable
 from chatbill.adapters.persistence.sql.connection import Database
+from chatbill.adapters.persistence.sql.prefix import NO_PREFIX, Prefix
 from chatbill.application.ports.store import StoreUnavailable
 
 PREPARED_STATEMENTS = 256
@@ -56,9 +57,9 @@ def load_driver() -> ModuleType:
         raise StoreUnavailable("PostgreSQL needs one more package: pip install 'chatbill[postgres]'") from error
 
 
-def postgres_database(driver: ModuleType) -> Database:
-    """What all connections of a store share."""
-    return Database(_dialect(), driver, told=partial(translated, driver=driver))
+def postgres_database(driver: ModuleType, prefix: Prefix = NO_PREFIX) -> Database:
+    """Return what all connections of a store share."""
+    return Database(_dialect(), driver, told=partial(translated, driver=driver), prefix=prefix)
 
 
 def connect(address: URL, driver: ModuleType) -> Any:
@@ -118,11 +119,16 @@ def _set_up(raw: Any, timeouts: Timeouts) -> str:
         },
         prepare=False,
     ).fetchone()
-    if raw.info.server_version >= CASEFOLD_SINCE:
+    return case_folding(raw.info.server_version, has_icu=row[-1])
+
+
+def case_folding(server_version: int, *, has_icu: bool) -> str:
+    """Return the expression by which this server folds letter case, with {} for the text."""
+    if server_version >= CASEFOLD_SINCE:
         # As Python's `casefold`, which the other stores use.
         return "casefold({} COLLATE pg_unicode_fast)"
     # Capital letters know no final sigma and no sharp s. Without ICU, what is folded depends on the database's locale.
-    return 'upper({} COLLATE "und-x-icu")' if row[-1] else "lower({})"
+    return 'upper({} COLLATE "und-x-icu")' if has_icu else "lower({})"
 
 
 def _milliseconds(seconds: float) -> str:

@@ -44,7 +44,9 @@ def translated(error: Exception, driver: ModuleType) -> ChatbillError:
     code, words = _code(error), first_line(error)
     error.args = (words,)
     if isinstance(error, driver.IntegrityError):
-        taken = TAKEN.get(_diagnosis(error, "constraint_name"))
+        constraint = _diagnosis(error, "constraint_name")
+        # It may have a prefix.
+        taken = next((taken for key, taken in TAKEN.items() if constraint.endswith(key)), None)
         return taken() if taken else InvariantViolation(words)
     advice = _advice(code)
     if advice is None and isinstance(error, driver.DataError | driver.NotSupportedError | driver.ProgrammingError):

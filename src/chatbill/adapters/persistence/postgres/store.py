@@ -17,6 +17,7 @@ from chatbill.adapters.persistence.postgres.driver import (
     postgres_database,
 )
 from chatbill.adapters.persistence.postgres.worker import TO_READ, TO_WRITE, Workers
+from chatbill.adapters.persistence.sql.prefix import Prefix
 from chatbill.adapters.persistence.threads.jobs import Job
 from chatbill.application.ports.store import Snapshot, Transaction
 
@@ -24,7 +25,7 @@ T = TypeVar("T")
 
 
 class PostgresStore:
-    """Keeps everything in the database at `address`, whose schema `schema.upgrade` makes.
+    """Keeps everything in the database at `address`, in the tables that `schema.upgrade` makes with this `prefix`.
 
     At most `writers` transactions and `readers` snapshots are under way, each on a connection that lasts. Up to
     `queue_size` of either may wait, and each gives up after `queue_timeout_s` seconds. Beyond each bound, and where
@@ -46,9 +47,10 @@ class PostgresStore:
         queue_size: int = 10_000,
         queue_timeout_s: float = 10.0,
         timeouts: Timeouts = PATIENCE,
+        prefix: str = "",
     ) -> None:
         self._queue_timeout_s = queue_timeout_s
-        connect = partial(connect_for_store, postgres_database(load_driver()), address, timeouts)
+        connect = partial(connect_for_store, postgres_database(load_driver(), Prefix(prefix)), address, timeouts)
         self._writers = Workers("store-writer", connect, TO_WRITE, threads=writers, queue_size=queue_size)
         self._readers = Workers("store-reader", connect, TO_READ, threads=readers, queue_size=queue_size)
 

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Dialect
 
 from chatbill.adapters.persistence.sql.errors import translated
+from chatbill.adapters.persistence.sql.prefix import NO_PREFIX, Prefix
 from chatbill.adapters.persistence.sql.statements import Prepared, Statement
 from chatbill.application.ports.store import StoreUnavailable
 from chatbill.domain.shared.errors import ChatbillError, InvalidRequest
@@ -21,12 +22,19 @@ class Database:
     """What all connections to one database share: dialect, driver, and the statements prepared so far.
 
     `told` gives the application's error for one of the driver's; not given, it goes by the classes of errors alone.
+    `prefix` is that of the database's tables.
     """
 
     def __init__(
-        self, dialect: Dialect, driver: ModuleType, *, told: Callable[[Exception], ChatbillError] | None = None
+        self,
+        dialect: Dialect,
+        driver: ModuleType,
+        *,
+        told: Callable[[Exception], ChatbillError] | None = None,
+        prefix: Prefix = NO_PREFIX,
     ) -> None:
         self.dialect = dialect
+        self.prefix = prefix
         self._prepared: dict[Statement, Prepared] = {}
         self.driver = driver
         self.told = told or partial(translated, driver=driver)
@@ -35,7 +43,7 @@ class Database:
         """The statement in this database's dialect."""
         prepared = self._prepared.get(statement)
         if prepared is None:
-            prepared = self._prepared[statement] = statement.prepare(self.dialect)
+            prepared = self._prepared[statement] = statement.prepare(self.dialect, self.prefix)
         return prepared
 
 
@@ -56,6 +64,11 @@ class Connection:
     def dialect_name(self) -> str:
         """Which database it is: `sqlite` or `postgresql`."""
         return self._database.dialect.name
+
+    @property
+    def prefix(self) -> Prefix:
+        """What the names of the database's tables, triggers and constraints begin with."""
+        return self._database.prefix
 
     def check_place(self) -> None:
         """Raise `StoreUnavailable` where what is written here would not be found by who connects anew."""

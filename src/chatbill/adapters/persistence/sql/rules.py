@@ -1,7 +1,7 @@
-"""The rules over time that a database must have, by name: the triggers of the migrations, and unique keys.
+"""The names of the rules that a database must have: the triggers of the migrations, unique keys and constraints.
 
-The audit asks for them, since a rule that was taken away is not missed by anybody else. A test compares the names with
-those that the migrations make.
+The audit looks for them, since nothing else notices that a rule was removed. A test compares the names with those
+that the migrations make.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from functools import cache
 
 from sqlalchemy import CheckConstraint, ForeignKeyConstraint, PrimaryKeyConstraint, UniqueConstraint, text
 
+from chatbill.adapters.persistence.sql.prefix import NO_PREFIX, Prefix
 from chatbill.adapters.persistence.sql.statements import Statement
 from chatbill.adapters.persistence.sql.tables import metadata
 
@@ -72,10 +73,10 @@ ON_SQLITE = frozenset(
         "wallets_come_in_anew",
     }
 )
-"""Where a row could be replaced without being deleted."""
+"""On SQLite alone, where a row can be replaced without being deleted."""
 
 ON_POSTGRES = frozenset(f"{name}_together" for name in TRIGGERS if name.endswith("_stay"))
-"""Where a table could be emptied without a row being deleted."""
+"""On PostgreSQL alone, where TRUNCATE empties a table without deleting a row."""
 
 INSTALLED = {
     "sqlite": Statement(
@@ -92,12 +93,12 @@ INSTALLED = {
         )
     ),
 }
-"""What there is: kind and name. SQLite keeps the checks of a table in its text, so none is ever missing alone."""
+"""Queries for kind and name of the rules in a database. SQLite has no list of the checks of a table."""
 
 
 @cache
-def expected(dialect: str) -> frozenset[tuple[str, str]]:
-    """Kind and name of every rule that the migrations make on this database."""
+def expected(dialect: str, prefix: Prefix = NO_PREFIX) -> frozenset[tuple[str, str]]:
+    """Return kind and name of every rule that the migrations make on this kind of database."""
     triggers = TRIGGERS | (ON_SQLITE if dialect == "sqlite" else ON_POSTGRES)
     indexes = {str(index.name) for table in metadata.tables.values() for index in table.indexes if index.unique}
     rules: set[str] = set()
@@ -110,4 +111,4 @@ def expected(dialect: str) -> frozenset[tuple[str, str]]:
             if isinstance(constraint, kinds)
         }
     named = (("trigger", triggers), ("index", indexes), ("rule", rules))
-    return frozenset((kind, name) for kind, names in named for name in names)
+    return frozenset((kind, prefix.of(name)) for kind, names in named for name in names)

@@ -1,6 +1,6 @@
-"""The schema's history: bring a database up to date, or say where it stands.
+"""Brings the schema of a database up to date, takes it back, and says which revision it is at.
 
-The migrations lie beside the package when it is installed, and at the top of a checkout.
+The migrations are in the package when it is installed, and at the top of a checkout.
 """
 
 from __future__ import annotations
@@ -25,93 +25,108 @@ from chatbill.adapters.persistence.postgres.driver import connect as connect_to_
 from chatbill.adapters.persistence.postgres.driver import load_driver as load_postgres_driver
 from chatbill.adapters.persistence.postgres.errors import translated as told_by_postgres
 from chatbill.adapters.persistence.sql.errors import unavailable
-from chatbill.adapters.persistence.sql.tables import metadata
+from chatbill.adapters.persistence.sql.prefix import NO_PREFIX, VERSION_TABLE, Prefix
+from chatbill.adapters.persistence.sql.revisions import SchemaMismatch, prepare_version_table, revision_of
 from chatbill.adapters.persistence.sqlite.driver import load_driver, make_file
 from chatbill.application.ports.store import StoreUnavailable
 
+__all__ = ["SchemaMismatch", "check", "current", "downgrade", "drift", "head", "upgrade"]
+
 LOCK_TIMEOUT_S = 60.0
-"""How long one process waits for another that upgrades the same database."""
+"""How long a process waits for another one that upgrades the same database."""
 
-_ADVISORY_LOCK = 0x63686174  # any number will do, as long as every chatbill takes the same
-
-
-class SchemaMismatch(StoreUnavailable):
-    """The database has not the schema that this program needs. The words say what to do."""
+_ADVISORY_LOCK = 0x63686174  # any number, the same in every version of chatbill
 
 
-def upgrade(url: str, revision: str = "head") -> None:
-    """Bring the database to this revision, and make it where there is none.
+def upgrade(url: str, revision: str = "head", *, prefix: str = "") -> None:
+    """Bring the database to this revision, and make the tables where there are none.
 
-    All steps are one transaction: they are kept together or not at all, and of two processes that begin at once, the
-    second waits for the first. Raises `SchemaMismatch` for a database that is newer than this program, and
+    All steps are one transaction: they are kept together or not at all. Of two processes that upgrade at once, the
+    second waits for the first. Tables of an app stay as they are. Raises `SchemaMismatch` for a database that is newer
+    than this program or has other tables under the names that are needed, `ValueError` for a bad prefix, and
     `StoreUnavailable`.
     """
-    with _connected(url, to_write=True) as connection:
-        _refuse_newer(connection)
-        command.upgrade(_config(connection), revision)
+    names = Prefix(prefix)
+    with _connected(url, names, to_write=True) as connection:
+        _refuse_newer(connection, names)
+        prepare_version_table(connection, names, _scripts())
+        command.upgrade(_config(connection, names), revision)
         _check_references(connection)
 
 
-def downgrade(url: str, revision: str) -> None:
+def downgrade(url: str, revision: str, *, prefix: str = "") -> None:
     """Take the database back to an earlier revision ("base" is before the first). What that one lacks is lost."""
-    with _connected(url, to_write=True) as connection:
-        _refuse_newer(connection)
-        command.downgrade(_config(connection), revision)
+    names = Prefix(prefix)
+    with _connected(url, names, to_write=True) as connection:
+        _refuse_newer(connection, names)
+        prepare_version_table(connection, names, _scripts())
+        command.downgrade(_config(connection, names), revision)
         _check_references(connection)
 
 
-def current(url: str) -> str | None:
-    """The revision of the database; None where there is no schema, or no database, yet."""
+def current(url: str, *, prefix: str = "") -> str | None:
+    """Return the revision of the database; None where there is no schema, or no database, yet."""
+    names = Prefix(prefix)
     address = parsed(url)
     if address.get_backend_name() == "sqlite" and not sqlite_path(address).exists():
         return None
-    with _connected(url, to_write=False) as connection:
-        return MigrationContext.configure(connection).get_current_revision()
+    with _connected(url, names, to_write=False) as connection:
+        return revision_of(connection, names)
 
 
 def head() -> str:
-    """The newest revision that this program knows."""
+    """Return the newest revision that this program knows."""
     newest = _scripts().get_current_head()
     if newest is None:
         raise SchemaMismatch("This installation has no migrations.")
     return newest
 
 
-def check(url: str) -> None:
+def check(url: str, *, prefix: str = "") -> None:
     """Raise `SchemaMismatch` unless the database has the schema that this program needs."""
+    names = Prefix(prefix)
     address = parsed(url)
     if address.get_backend_name() == "sqlite" and not sqlite_path(address).exists():
         raise SchemaMismatch(
             f"There is no database at {sqlite_path(address)}. Is that the right place? "
             "Run `chatbill db upgrade` if it is."
         )
-    with _connected(url, to_write=False) as connection:
-        _refuse_newer(connection)
-        found = MigrationContext.configure(connection).get_current_revision()
+    with _connected(url, names, to_write=False) as connection:
+        found = _refuse_newer(connection, names)
     if found != head():
         raise SchemaMismatch(
             f"The database is at revision {found or 'none'} and this program needs {head()}. Run `chatbill db upgrade`."
         )
 
 
-def drift(url: str) -> list[Any]:
-    """What Alembic would change to make the database equal to `tables.metadata`; nothing, if all is well."""
-    with _connected(url, to_write=False) as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
-        return list(compare_metadata(context, metadata))
+def drift(url: str, *, prefix: str = "") -> list[Any]:
+    """Return what Alembic would change to make chatbill's tables equal to `tables.metadata`; nothing, if all is well.
+
+    Other tables in the database are not looked at.
+    """
+    names = Prefix(prefix)
+    with _connected(url, names, to_write=False) as connection:
+        options = {
+            "compare_type": True,
+            "version_table": names.of(VERSION_TABLE),
+            "include_name": lambda name, kind, _parents: kind != "table" or names.owns(name),
+        }
+        return list(compare_metadata(MigrationContext.configure(connection, opts=options), names.metadata()))
 
 
-def _refuse_newer(connection: Connection) -> None:
-    found = MigrationContext.configure(connection).get_current_revision()
+def _refuse_newer(connection: Connection, prefix: Prefix) -> str | None:
+    """Return the database's revision. Raises `SchemaMismatch` where this program does not know it."""
+    found = revision_of(connection, prefix)
     if found is not None and found not in {script.revision for script in _scripts().walk_revisions()}:
         raise SchemaMismatch(
             f"The database is at revision {found}, which this program does not know (it knows up to {head()}). "
             "It was made by a newer chatbill: install that one, or restore an older backup."
         )
+    return found
 
 
-def _config(connection: Connection | None = None) -> Config:
-    config = Config(attributes={"connection": connection})
+def _config(connection: Connection | None = None, prefix: Prefix = NO_PREFIX) -> Config:
+    config = Config(attributes={"connection": connection, "version_table": prefix.of(VERSION_TABLE)})
     # The interpolation of configuration files would trip over a percent sign.
     config.set_main_option("script_location", str(_folder()).replace("%", "%%"))
     return config
@@ -130,7 +145,7 @@ def _folder() -> Path:
 
 
 def _check_references(connection: Connection) -> None:
-    """On SQLite, references are not checked while tables are rebuilt, so it is done at the end."""
+    """Check all references on SQLite, which does not do so while the migrations rebuild tables."""
     if connection.dialect.name == "sqlite":
         broken = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall()
         if broken:
@@ -138,17 +153,35 @@ def _check_references(connection: Connection) -> None:
 
 
 @contextmanager
-def _connected(url: str, *, to_write: bool) -> Iterator[Connection]:
-    """A connection in a transaction that is committed at the end; alone at work where it is to write."""
+def _connected(url: str, prefix: Prefix, *, to_write: bool) -> Iterator[Connection]:
+    """Yield a connection in a transaction that is committed at the end; to write, it has the database's write lock."""
     address = parsed(url)
     try:
         opened = _server(address, to_write=to_write) if is_postgres(address) else _sqlite(address, to_write=to_write)
         with opened as connection:
+            if to_write and prefix.text:
+                _prefix_statements(connection, prefix)
             yield connection
     except DBAPIError as error:
         raise _told(error, address) from error
     except OSError as error:
         raise unavailable(error) from error
+
+
+def _prefix_statements(connection: Connection, prefix: Prefix) -> None:
+    """Let every statement on this connection have the prefix. The migrations know of none."""
+
+    def rewritten(
+        _connection: Connection,
+        _cursor: Any,
+        statement: str,
+        parameters: Any,
+        _context: Any,
+        _many: bool,  # noqa: FBT001 - SQLAlchemy's
+    ) -> tuple[str, Any]:
+        return prefix.applied(statement), parameters
+
+    event.listen(connection, "before_cursor_execute", rewritten, retval=True)
 
 
 def _told(error: DBAPIError, address: URL) -> StoreUnavailable:
@@ -165,13 +198,13 @@ def _sqlite(address: URL, *, to_write: bool) -> Iterator[Connection]:
     if to_write:
         make_file(path)
     elif not path.exists():
-        # Looking makes no file: what is not there looks like an empty database.
+        # A connection to a file would make it, so an empty database in memory is read instead.
         address = URL.create("sqlite")
     engine = create_engine(
         address,
         module=load_driver(),
         poolclass=NullPool,
-        # The driver leaves transactions alone; references are checked at the end.
+        # So that the driver begins no transactions by itself.
         connect_args={"isolation_level": None, "timeout": LOCK_TIMEOUT_S},
     )
     event.listen(
@@ -184,7 +217,7 @@ def _sqlite(address: URL, *, to_write: bool) -> Iterator[Connection]:
 
 
 def _enter_wal(connect: Any) -> None:
-    """Switch the file to write-ahead logging for good. SQLite does not wait by itself where two try at once."""
+    """Switch the file to write-ahead logging for good. SQLite does not wait where two processes do so at once."""
     failures: type[Exception] = load_driver().DatabaseError
     deadline = time.monotonic() + LOCK_TIMEOUT_S
     while True:

@@ -29,6 +29,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import ClauseElement
 from sqlalchemy.types import Boolean, TypeEngine
 
+from chatbill.adapters.persistence.sql.prefix import NO_PREFIX, Prefix
 from chatbill.adapters.persistence.sql.types import Id, UtcDateTime
 
 Processor = Callable[[Any], Any]
@@ -60,8 +61,8 @@ class Statement:
         self._clause = clause
         self._columns = columns
 
-    def prepare(self, dialect: Dialect) -> Prepared:
-        """Compile for a dialect whose parameters are named."""
+    def prepare(self, dialect: Dialect, prefix: Prefix = NO_PREFIX) -> Prepared:
+        """Compile for a dialect whose parameters are named, with the prefix at the names of tables."""
         compiled = self._clause.compile(
             dialect=dialect, column_keys=None if self._columns is None else list(self._columns)
         )
@@ -70,7 +71,7 @@ class Statement:
         binds = ((name, _processor(bind.type, dialect, result=False)) for name, bind in compiled.binds.items())
         results = ((index, _processor(column.type, dialect, result=True)) for index, column in enumerate(selected))
         return Prepared(
-            sql=str(compiled),
+            sql=prefix.applied(str(compiled)),
             constants={name: value for name, value in compiled.params.items() if value is not None},
             binds=tuple((name, processor) for name, processor in binds if processor),
             results=tuple((index, processor) for index, processor in results if processor),

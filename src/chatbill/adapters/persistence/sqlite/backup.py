@@ -24,6 +24,7 @@ from chatbill.adapters.persistence.opening import is_postgres, parsed, sqlite_pa
 from chatbill.adapters.persistence.repositories import SqlTransaction
 from chatbill.adapters.persistence.sql import schema
 from chatbill.adapters.persistence.sql.errors import unavailable
+from chatbill.adapters.persistence.sql.prefix import Prefix
 from chatbill.adapters.persistence.sqlite.driver import connect_to_read, load_driver, make_file, sqlite_database
 from chatbill.adapters.persistence.sqlite.place import Place
 from chatbill.application.audit.auditing import audit_store
@@ -52,7 +53,7 @@ class Copy:
     doubts: tuple[str, ...]
 
 
-def backup(url: str, target: Path, *, force: bool = False) -> Copy:
+def backup(url: str, target: Path, *, force: bool = False, prefix: str = "") -> Copy:
     """Copy the database, as it is at one moment, to the file `target`, and prove the books of the copy.
 
     Whoever uses the database goes on meanwhile. The file appears whole or not at all, is on disk when this returns,
@@ -69,13 +70,13 @@ def backup(url: str, target: Path, *, force: bool = False) -> Copy:
         driver = load_driver()
         _copy(driver, source, made)
         _require_sound(driver, made)
-        copy = Copy(made.stat().st_size, tuple(_doubts(driver, made)))
+        copy = Copy(made.stat().st_size, tuple(_doubts(driver, made, prefix)))
         made.replace(target)
         _sync(target.parent)
     return copy
 
 
-def restore(url: str, source: Path, *, force: bool = False) -> Tally:
+def restore(url: str, source: Path, *, force: bool = False, prefix: str = "") -> Tally:
     """Put the copy in the file `source` in place of the database; return what its books hold.
 
     The copy must be sound, of a revision that this program knows (an older one is brought up to date) and have books
@@ -92,7 +93,7 @@ def restore(url: str, source: Path, *, force: bool = False) -> Tally:
     with _told(), _beside(path) as copy:
         driver = load_driver()
         _copy(driver, source, copy)
-        tally = _proved(driver, copy, source)
+        tally = _proved(driver, copy, source, prefix)
         if path.exists() and _written_into(driver, copy, path):
             return tally
         for name in _SIDE_FILES:
@@ -102,15 +103,15 @@ def restore(url: str, source: Path, *, force: bool = False) -> Tally:
     return tally
 
 
-def _proved(driver: ModuleType, copy: Path, source: Path) -> Tally:
+def _proved(driver: ModuleType, copy: Path, source: Path, prefix: str) -> Tally:
     """What the books of the copy hold. Raises `BackupRefused` unless it is sound, chatbill's, and its books agree."""
     _require_sound(driver, copy)
     _require_references(driver, copy)
-    if schema.current(sqlite_url(copy)) is None:
+    if schema.current(sqlite_url(copy), prefix=prefix) is None:
         raise BackupRefused(f"{source} is no backup of chatbill.")
-    schema.upgrade(sqlite_url(copy))
+    schema.upgrade(sqlite_url(copy), prefix=prefix)
     tally = Tally()
-    if told := _differences(driver, copy, tally):
+    if told := _differences(driver, copy, tally, prefix):
         raise BackupRefused("\n  ".join([f"The books in {source} do not agree, so it was not restored:", *told]))
     # Back into one file.
     with closing(driver.connect(copy)) as raw:
@@ -118,16 +119,17 @@ def _proved(driver: ModuleType, copy: Path, source: Path) -> Tally:
     return tally
 
 
-def _doubts(driver: ModuleType, copy: Path) -> list[str]:
-    at = schema.current(sqlite_url(copy))
+def _doubts(driver: ModuleType, copy: Path, prefix: str) -> list[str]:
+    at = schema.current(sqlite_url(copy), prefix=prefix)
     if at != schema.head():
         return [f"its schema is at {at or 'no revision'} and not at {schema.head()}, so its books were not read"]
-    return _differences(driver, copy, Tally())
+    return _differences(driver, copy, Tally(), prefix)
 
 
-def _differences(driver: ModuleType, copy: Path, tally: Tally) -> list[str]:
+def _differences(driver: ModuleType, copy: Path, tally: Tally, prefix: str) -> list[str]:
     """The first of them. In an old copy every pending hold is past its time, and nothing is wrong with that."""
-    connection = connect_to_read(sqlite_database(driver), Place(copy), busy_timeout_s=BUSY_TIMEOUT_S)
+    database = sqlite_database(driver, Prefix(prefix))
+    connection = connect_to_read(database, Place(copy), busy_timeout_s=BUSY_TIMEOUT_S)
     with closing(connection.raw):
         found = audit_store(SqlTransaction(connection).books, now=_BEGINNING, tally=tally)
         return [f"{difference.subject}: {difference.detail}" for difference in islice(found, SHOWN)]

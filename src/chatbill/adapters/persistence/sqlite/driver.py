@@ -14,6 +14,7 @@ from sqlalchemy.dialects.sqlite import pysqlite
 
 from chatbill.adapters.persistence.sql.connection import Connection, Database
 from chatbill.adapters.persistence.sql.errors import unavailable
+from chatbill.adapters.persistence.sql.prefix import NO_PREFIX, Prefix
 from chatbill.adapters.persistence.sqlite.place import Place
 from chatbill.application.ports.store import StoreUnavailable
 
@@ -75,9 +76,9 @@ def _installed() -> Iterator[ModuleType]:
             continue
 
 
-def sqlite_database(driver: ModuleType) -> Database:
-    """What all connections of a store share."""
-    return Database(pysqlite.dialect(paramstyle="named"), driver)
+def sqlite_database(driver: ModuleType, prefix: Prefix = NO_PREFIX) -> Database:
+    """Return what all connections of a store share."""
+    return Database(pysqlite.dialect(paramstyle="named"), driver, prefix=prefix)
 
 
 def connect_to_write(database: Database, place: Place, *, busy_timeout_s: float) -> Connection:
@@ -128,7 +129,7 @@ def _connect(database: Database, place: Place, busy_timeout_s: float, *settings:
         place.opened()
         for setting in settings:
             raw.execute(setting).fetchall()
-        raw.create_function("casefold", 1, _casefold, deterministic=True)
+        raw.create_function("casefold", 1, casefold, deterministic=True)
     except (driver.Error, OSError) as error:
         raw.close()
         raise unavailable(error) from error
@@ -138,5 +139,6 @@ def _connect(database: Database, place: Place, busy_timeout_s: float, *settings:
     return SqliteConnection(database, raw, place)
 
 
-def _casefold(text: str | None) -> str | None:
+def casefold(text: str | None) -> str | None:
+    """Fold the case of every letter. As a function of SQLite, which folds ASCII only."""
     return None if text is None else text.casefold()

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from chatbill.adapters.persistence.sql.prefix import Prefix
 from chatbill.adapters.persistence.sqlite.driver import connect_to_read, connect_to_write, load_driver, sqlite_database
 from chatbill.adapters.persistence.sqlite.place import Place
 from chatbill.adapters.persistence.sqlite.readers import Readers
@@ -19,7 +20,7 @@ T = TypeVar("T")
 
 
 class SqliteStore:
-    """Keeps everything in the file `path`, whose schema `schema.upgrade` makes.
+    """Keeps everything in the file `path`, in the tables that `schema.upgrade` makes with this `prefix`.
 
     Writes that wait at the same time share one durable commit, at most `batch_size` of them. Up to `queue_size`
     writes may wait, and as many reads; each gives up after `queue_timeout_s` seconds. Another process may write to
@@ -37,10 +38,11 @@ class SqliteStore:
         queue_size: int = 10_000,
         queue_timeout_s: float = 10.0,
         busy_timeout_s: float = 5.0,
+        prefix: str = "",
     ) -> None:
         self.path = Path(path)
         self._queue_timeout_s = queue_timeout_s
-        connection = (sqlite_database(load_driver()), Place(self.path))
+        connection = (sqlite_database(load_driver(), Prefix(prefix)), Place(self.path))
         self._writer = Writer(
             partial(connect_to_write, *connection, busy_timeout_s=busy_timeout_s),
             queue_size=queue_size,
