@@ -99,7 +99,7 @@ async def test_two_sets_of_tables_in_one_database_know_nothing_of_each_other(url
             await store.write(lambda tx: tx.users.add(user(id="another", email="another@example.org")))
         await store.write(add_running)
         await store.write(charge)
-        await world(store=store).use_cases.verify_ledger(found.append)
+        await world(store=store).use_cases.audit.verify_ledger(found.append)
         await store.close()
     assert found == []
 
@@ -109,7 +109,7 @@ async def test_the_audit_misses_a_rule_behind_the_prefix(url: str) -> None:
     on_table = "" if url.startswith("sqlite") else " ON shop_holds"
     run(url, f"DROP TRIGGER shop_holds_stay{on_table}")
     store, found = open_store(url, prefix="shop_"), list[Difference]()
-    await world(store=store).use_cases.verify_ledger(found.append)
+    await world(store=store).use_cases.audit.verify_ledger(found.append)
     await store.close()
     assert "shop_holds_stay" in str(found)
     dialect = "sqlite" if url.startswith("sqlite") else "postgresql"
@@ -172,7 +172,7 @@ async def test_a_schema_of_postgresql_is_another_way_to_keep_apart() -> None:
     await store.write(add_person)
     await store.write(add_running)
     await store.write(charge)
-    await world(store=store).use_cases.verify_ledger(found.append)
+    await world(store=store).use_cases.audit.verify_ledger(found.append)
     await store.close()
     assert found == []
     assert schema.drift(inside) == []

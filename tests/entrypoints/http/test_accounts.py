@@ -41,6 +41,20 @@ async def test_all_invalid_fields_are_named_together(service: Api) -> None:
     assert [fault["field"] for fault in response.json()["errors"]] == ["username", "email", "password"]
 
 
+async def test_username_and_email_address_can_be_changed(service: Api) -> None:
+    client = await service.person("ada")
+    await service.person("bob")
+    changed = await client.patch("/auth/me", json={"username": "ada.l", "email": "Ada.L@example.org"})
+    assert changed.status_code == 200
+    assert changed.json() == (await client.get("/auth/me")).json()
+    assert (changed.json()["username"], changed.json()["email"]) == ("ada.l", "Ada.L@example.org")
+    taken = await client.patch("/auth/me", json={"username": "bob"})
+    assert (taken.status_code, taken.json()["code"]) == (409, "username_taken")
+    wrong = await client.patch("/auth/me", json={"email": "nowhere"})
+    assert (wrong.status_code, wrong.json()["errors"][0]["field"]) == (422, "email")
+    assert (await service.client().patch("/auth/me", json={})).status_code == 401
+
+
 async def test_sign_in_works_with_the_username_or_the_email_address(service: Api) -> None:
     client = service.client()
     await client.post("/auth/register", json=ADA)

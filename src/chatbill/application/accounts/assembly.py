@@ -13,6 +13,7 @@ from chatbill.application.accounts.register import Register
 from chatbill.application.accounts.revoke_api_key import RevokeApiKey
 from chatbill.application.accounts.sign_in import SignIn, TokenLifetimes
 from chatbill.application.accounts.sign_out import SignOut
+from chatbill.application.accounts.update_account import UpdateAccount
 from chatbill.application.policy import Policy
 from chatbill.application.ports.provider import PortProvider
 
@@ -63,3 +64,4 @@ class AccountUseCases:
         # A browser keeps one token, as long as the sign-in lasts; signing out kills it in the store.
         self.web_sign_in = sign_in(policy.web_lifetimes)
         self.sign_out = SignOut(store=store, clock=clock)
+        self.update_account = UpdateAccount(store=store)

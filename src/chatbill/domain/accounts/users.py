@@ -69,17 +69,30 @@ def name_key(name: str) -> str:
 
 def checked_account(username: str, email: str, password: str) -> NewAccount:
     """Return the registration, normalized, or raise `InvalidRequest` with every invalid field."""
-    username = unicodedata.normalize("NFKC", username.strip())
-    email = unicodedata.normalize("NFKC", email.strip())
-    faults = {
-        "username": username_fault(username),
-        "email": email_fault(email),
-        "password": password_fault(password, username, email),
-    }
+    username, email = _normalized(username), _normalized(email)
+    _require_none(
+        username=username_fault(username),
+        email=email_fault(email),
+        password=password_fault(password, username, email),
+    )
+    return NewAccount(username=username, email=email, password=password)
+
+
+def checked_names(username: str, email: str) -> tuple[str, str]:
+    """Return username and e-mail address, normalized, or raise `InvalidRequest` with every invalid field."""
+    username, email = _normalized(username), _normalized(email)
+    _require_none(username=username_fault(username), email=email_fault(email))
+    return username, email
+
+
+def _normalized(name: str) -> str:
+    return unicodedata.normalize("NFKC", name.strip())
+
+
+def _require_none(**faults: Description | None) -> None:
     errors = [FieldError(field, fault) for field, fault in faults.items() if fault]
     if errors:
         raise InvalidRequest(*errors)
-    return NewAccount(username=username, email=email, password=password)
 
 
 def checked_password(password: str, *, username: str, email: str, field: str = "password") -> str:

@@ -8,6 +8,7 @@ from chatbill.application.accounts.change_password import PasswordChange
 from chatbill.application.accounts.create_api_key import NewApiKey
 from chatbill.application.accounts.register import Registration
 from chatbill.application.accounts.sign_in import Credentials
+from chatbill.application.accounts.update_account import AccountChange
 from chatbill.entrypoints.http.shared.bodies import Body, Line
 from chatbill.entrypoints.http.shared.parameters import checked_moment
 
@@ -27,6 +28,19 @@ class RegisterBody(Body):
     def to_registration(self, address: str) -> Registration:
         """Return the command of the use case."""
         return Registration(username=self.username, email=self.email, password=self.password, address=address)
+
+
+class AccountBody(Body):
+    """What shall change of an account."""
+
+    username: Line | None = Field(
+        default=None, description="3 to 32 letters, digits, dots, dashes and underscores.", examples=["ada.l"]
+    )
+    email: Line | None = Field(default=None, description="Unique; it can be used to sign in.")
+
+    def to_change(self) -> AccountChange:
+        """Return the command of the use case."""
+        return AccountChange(username=self.username, email=self.email)
 
 
 class LoginBody(Body):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from litestar import Controller, get, post
+from litestar import Controller, get, patch, post
 from litestar.params import JSONBody
 
 from chatbill.application.accounts.principal import Principal
 from chatbill.application.assembly import UseCases
-from chatbill.entrypoints.http.accounts.bodies import PasswordBody
+from chatbill.entrypoints.http.accounts.bodies import AccountBody, PasswordBody
 from chatbill.entrypoints.http.accounts.views import AccountView
 from chatbill.entrypoints.http.documentation import examples
 from chatbill.entrypoints.http.documentation.responses import documented, documented_empty
@@ -29,6 +29,25 @@ class AccountController(Controller):
     async def read_account(self, use_cases: Injected[UseCases], principal: Injected[Principal]) -> AccountView:
         """The account behind the access token, with its balance in credits."""
         return AccountView.of(await use_cases.accounts.read_account(principal))
+
+    @patch(
+        "/me",
+        operation_id="updateAccount",
+        summary="Change username or e-mail address",
+        responses=documented(
+            200,
+            AccountView,
+            "The account as it is after the change.",
+            examples.ACCOUNT,
+            signed_in=True,
+            problems=("invalid_request", "forbidden", "username_taken", "email_taken"),
+        ),
+    )
+    async def update_account(
+        self, data: JSONBody[AccountBody], use_cases: Injected[UseCases], principal: Injected[Principal]
+    ) -> AccountView:
+        """Change what is given; the rest stays as it is. You sign in with the new name or address from then on."""
+        return AccountView.of(await use_cases.accounts.update_account(principal, data.to_change()))
 
     @post(
         "/logout",

@@ -1,0 +1,49 @@
+"""Update the account: another username, another e-mail address."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from chatbill.application.accounts.principal import Principal, require_sign_in
+from chatbill.application.accounts.register import Account
+from chatbill.application.ports.store import Store, Transaction
+from chatbill.domain.accounts.users import checked_names
+from chatbill.domain.shared.errors import NotFound
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountChange:
+    """What shall change; None leaves it as it is."""
+
+    username: str | None = None
+    email: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateAccount:
+    """Change the username or the e-mail address of an account.
+
+    Raises `InvalidRequest` with every invalid field, `UsernameTaken`, `EmailTaken`, `NotFound`, and `Forbidden` for an
+    API key.
+    """
+
+    store: Store
+
+    async def __call__(self, principal: Principal, change: AccountChange) -> Account:
+        """Return the account as it is after the change."""
+        require_sign_in(principal)
+
+        def work(tx: Transaction) -> Account:
+            user, wallet = tx.users.lock(principal.user_id), tx.wallets.get(principal.wallet_id)
+            if user is None or wallet is None:
+                raise NotFound("account")
+            username, email = checked_names(
+                user.username if change.username is None else change.username,
+                user.email if change.email is None else change.email,
+            )
+            changed = replace(user, username=username, email=email)
+            if changed != user:
+                tx.users.save(changed)
+            return Account.of(changed, wallet)
+
+        return await self.store.write(work)

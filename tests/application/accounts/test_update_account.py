@@ -1,0 +1,75 @@
+"""Changing the username and the e-mail address, on every store."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from chatbill.application.accounts.sign_in import Credentials
+from chatbill.application.accounts.update_account import AccountChange
+from chatbill.domain.shared.errors import EmailTaken, Forbidden, InvalidRequest, UsernameTaken
+from chatbill.domain.shared.ids import ApiKeyId
+from tests.contract.stores import EVERY_STORE, STORES
+from tests.kit.support import PASSWORD, World, world
+
+
+@pytest_asyncio.fixture(params=EVERY_STORE)
+async def here(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[World]:
+    made = world(store=STORES[request.param](tmp_path))
+    yield made
+    await made.store.close()
+
+
+async def test_what_is_given_changes_and_the_rest_stays(here: World) -> None:
+    alice, update = await here.person(), here.use_cases.accounts.update_account
+    renamed = await update(alice, AccountChange(username="  Alice.L "))
+    assert (renamed.username, renamed.email, renamed.balance) == ("Alice.L", "alice@example.org", 100)
+    moved = await update(alice, AccountChange(email="al@example.org"))
+    assert (moved.username, moved.email) == ("Alice.L", "al@example.org")
+    assert await here.use_cases.accounts.read_account(alice) == moved
+    assert await update(alice, AccountChange()) == moved
+    for login in ("alice.l", "AL@example.org"):
+        await here.use_cases.accounts.sign_in(Credentials(login=login, password=PASSWORD))
+
+
+async def test_another_letter_case_of_ones_own_name_is_no_conflict(here: World) -> None:
+    alice = await here.person()
+    changed = await here.use_cases.accounts.update_account(alice, AccountChange(username="ALICE"))
+    assert changed.username == "ALICE"
+
+
+async def test_a_name_or_address_of_another_account_is_taken(here: World) -> None:
+    alice, _bob, update = await here.person(), await here.person("bob"), here.use_cases.accounts.update_account
+    with pytest.raises(UsernameTaken):
+        await update(alice, AccountChange(username="BOB"))
+    with pytest.raises(EmailTaken):
+        await update(alice, AccountChange(email="Bob@example.org"))
+    assert (await here.use_cases.accounts.read_account(alice)).username == "alice"
+
+
+async def test_of_two_accounts_that_take_one_name_at_once_one_gets_it(here: World) -> None:
+    people = [await here.person(name) for name in ("alice", "bob", "carol")]
+    update = here.use_cases.accounts.update_account
+    results = await asyncio.gather(
+        *(update(person, AccountChange(username="same")) for person in people), return_exceptions=True
+    )
+    assert sum(isinstance(result, UsernameTaken) for result in results) == 2
+
+
+async def test_every_invalid_field_is_named_and_nothing_changes(here: World) -> None:
+    alice = await here.person()
+    with pytest.raises(InvalidRequest) as caught:
+        await here.use_cases.accounts.update_account(alice, AccountChange(username="a b", email="nowhere"))
+    assert [error.field for error in caught.value.errors] == ["username", "email"]
+    assert (await here.use_cases.accounts.read_account(alice)).username == "alice"
+
+
+async def test_an_api_key_may_not_change_the_account(here: World) -> None:
+    program = replace(await here.person(), api_key_id=ApiKeyId("key"))
+    with pytest.raises(Forbidden):
+        await here.use_cases.accounts.update_account(program, AccountChange(username="other"))
