@@ -66,7 +66,7 @@ FULL = Description("disk_full")
             ModelUnavailable("demo-mini", Description("service_stopping")),
             "model_unavailable",
             Description.of("model_unavailable", model="demo-mini", reason='{"code":"service_stopping"}'),
-            'model_unavailable(model=demo-mini, reason={"code":"service_stopping"})',
+            "demo-mini is not available: service_stopping()",
         ),
         (
             InvariantViolation("two entries"),

@@ -93,7 +93,7 @@ class DescriptionsInSource(ast.NodeVisitor):
 
 
 def descriptions_in_source() -> Iterator[tuple[str, str, Mapping[str, Any]]]:
-    by_hand = {"NotFound", "ModelUnavailable", "ModelNotFound"}  # their first argument is no code
+    by_hand = {"NotFound", "ModelNotFound"}  # their first argument is no code
     reasoned = set(subclasses_in_source("ReasonedError")) - by_hand
     invalid = set(subclasses_in_source("InvalidRequest"))
     for file, tree in parsed():

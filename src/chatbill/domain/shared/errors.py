@@ -204,7 +204,7 @@ class RateLimited(ReasonedError):
         super().__init__(reason, retry_after_s=self.retry_after_s, **params)
 
 
-class ModelUnavailable(ReasonedError):
+class ModelUnavailable(ChatbillError):
     """The model cannot answer now, for the `reason` given."""
 
     code = "model_unavailable"
@@ -213,7 +213,10 @@ class ModelUnavailable(ReasonedError):
         self.model = model
         self.reason = reason
         self.retry_after_s = retry_after_s
-        super().__init__(model=model, reason=reason.dumps() if isinstance(reason, Description) else reason)
+        told = reason.dumps() if isinstance(reason, Description) else reason
+        super().__init__(
+            f"{model} is not available: {reason}", description=Description.of(self.code, model=model, reason=told)
+        )
 
 
 class Overloaded(ReasonedError):
