@@ -255,13 +255,13 @@ def words(type_: sa.types.TypeEngine[Any]) -> str:
 def explain(value: str) -> None:
     """Set what is stored of failures, for which the rule that forbids it is taken away for a moment."""
     trigger = "interactions_end_once"
-    if is_postgres():
-        run(f"ALTER TABLE interactions DISABLE TRIGGER {trigger}")
-    else:
-        rule = run(f"SELECT sql FROM sqlite_master WHERE name = '{trigger}'").scalar_one()  # noqa: S608
-        run(f"DROP TRIGGER {trigger}")
+    off, on = (f"ALTER TABLE interactions {how} TRIGGER {trigger}" for how in ("DISABLE", "ENABLE"))
+    if not is_postgres():
+        on = run(f"SELECT sql FROM sqlite_master WHERE name = '{trigger}'").scalar_one()  # noqa: S608
+        off = f"DROP TRIGGER {trigger}"
+    run(off)
     run(f"UPDATE interactions SET error_detail = {value} WHERE error_detail IS NOT NULL")  # noqa: S608
-    run(f"ALTER TABLE interactions ENABLE TRIGGER {trigger}" if is_postgres() else rule)
+    run(on)
 
 
 def make_outbox() -> None:

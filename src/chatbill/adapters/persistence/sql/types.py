@@ -12,6 +12,8 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.expression import ColumnElement
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
+from chatbill.domain.shared.errors import InvariantViolation
+
 ID_CHARS = 64
 
 # STRICT tables of SQLite know INTEGER and TEXT; both sort text by code point, PostgreSQL where it is told to.
@@ -54,7 +56,7 @@ class UtcDateTime(TypeDecorator[datetime]):
     """An aware moment, to the microsecond.
 
     PostgreSQL has a type for it. SQLite keeps `2026-01-31T12:00:00.000000Z`: always 27 characters, so text sorts as
-    time does. A naive moment is refused with `ValueError`.
+    time does. A naive moment is refused with `InvariantViolation`.
     """
 
     impl = Text
@@ -94,7 +96,7 @@ def _in_utc(value: datetime) -> datetime:
     if value.tzinfo is UTC:
         return value
     if value.tzinfo is None:
-        raise ValueError(f"{value.isoformat()} has no time zone")
+        raise InvariantViolation(f"{value.isoformat()} has no time zone")
     try:
         return value.astimezone(UTC)
     except OverflowError:  # a filter of the years 1 or 9999 in a zone far from Greenwich
