@@ -54,7 +54,7 @@ class AuditInput(RuleBasedStateMachine):
     """Every rule does the same in each world and in the model, and compares what came of it."""
 
     # SQLite joins once it keeps subjects and events.
-    stores: ClassVar = ("memory",)
+    stores: ClassVar[tuple[str, ...]] = ("memory",)
 
     def __init__(self) -> None:
         super().__init__()
@@ -462,7 +462,7 @@ TestBooks.settings = settings(BOUNDED, max_examples=120)
 class BooksWithPostgres(AuditInput):
     """A server is slower, so it is asked for fewer examples."""
 
-    stores: ClassVar = ("memory", "postgres")
+    stores: ClassVar[tuple[str, ...]] = ("memory", "postgres")
 
 
 TestBooksWithPostgres = pytest.mark.postgres(BooksWithPostgres.TestCase)
