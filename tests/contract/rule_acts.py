@@ -90,6 +90,16 @@ def fill(tx: Transaction) -> None:
     tx.payments.save(back.refunded(at=later(5)))
 
 
+def both(first: Act, second: Act) -> Act:
+    """Do two things in one transaction."""
+
+    def act(tx: Transaction) -> None:
+        first(tx)
+        second(tx)
+
+    return act
+
+
 def wallet(**changes: Any) -> Act:
     """Save Alice's wallet with these changes."""
     return lambda tx: tx.wallets.save(replace(tx.wallets.lock(PURSE), **changes))

@@ -51,6 +51,7 @@ from tests.contract.rule_acts import (
     add_payment,
     append,
     append_again,
+    both,
     charge_entry,
     claim,
     end,
@@ -87,10 +88,7 @@ REFUSED: dict[str, tuple[Act, ...]] = {
     "users_wallet_is_one": (lambda tx: tx.users.add(user("new", wallet_id=PURSE)),),
     "users_wallet_exists": (lambda tx: tx.users.add(user("new")),),
     "users_come_in_anew": (
-        lambda tx: (
-            tx.wallets.add(new_wallet("new")),
-            tx.users.add(user("new", id=ALICE)),
-        ),
+        both(lambda tx: tx.wallets.add(new_wallet("new")), lambda tx: tx.users.add(user("new", id=ALICE))),
     ),
     "sessions_end_has_reason": (lambda tx: tx.sessions.add(session("new", ended_at=later(1))),),
     "sessions_user_exists": (lambda tx: tx.sessions.add(session("new", user_id=UserId(NOWHERE))),),
@@ -274,9 +272,9 @@ KEPT: dict[str, tuple[Look, tuple[Act, ...]]] = {
     "users_keep_their_wallet": (
         lambda snapshot: getattr(snapshot.users.get(ALICE), "wallet_id", None),
         (
-            lambda tx: (
-                tx.wallets.add(new_wallet("new")),
-                tx.users.save(user(wallet_id=WalletId("wallet-new"))),
+            both(
+                lambda tx: tx.wallets.add(new_wallet("new")),
+                lambda tx: tx.users.save(user(wallet_id=WalletId("wallet-new"))),
             ),
         ),
     ),
@@ -320,9 +318,9 @@ KEPT: dict[str, tuple[Look, tuple[Act, ...]]] = {
     "interactions_are_asked_to_stop_once": (
         charged_interaction,
         (
-            lambda tx: (
-                tx.interactions.ask_to_stop(InteractionId("first"), at=later(1)),
-                tx.interactions.ask_to_stop(InteractionId("first"), at=later(2)),
+            both(
+                lambda tx: tx.interactions.ask_to_stop(InteractionId("first"), at=later(1)),
+                lambda tx: tx.interactions.ask_to_stop(InteractionId("first"), at=later(2)),
             ),
         ),
     ),

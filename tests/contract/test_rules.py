@@ -17,7 +17,7 @@ from chatbill.application.ports.repositories.interactions import HistoryFilter
 from chatbill.application.ports.store import Snapshot, Store
 from chatbill.domain.shared.errors import ChatbillError, EmailTaken, InvariantViolation, UsernameTaken
 from chatbill.domain.shared.ids import ApiKeyId, HoldId, PaymentId, SessionId, UserId
-from tests.contract.rule_acts import CI, JANUARY, Act, fill
+from tests.contract.rule_acts import CI, JANUARY, Act, both, fill
 from tests.contract.rule_cases import KEPT, OUT_OF_REACH, REFUSED, Look
 from tests.contract.stores import ALICE, BOB, EVERY_STORE, STORES, new_wallet, user
 
@@ -88,7 +88,9 @@ async def test_names_and_addresses_that_are_taken_are_refused_by_name(
 ) -> None:
     before = await store.read(everything)
     with pytest.raises(error):
-        await store.write(lambda tx: (tx.wallets.add(new_wallet("new")), tx.users.add(user("new", **changes))))
+        await store.write(
+            both(lambda tx: tx.wallets.add(new_wallet("new")), lambda tx: tx.users.add(user("new", **changes)))
+        )
     with pytest.raises(error):
         await store.write(lambda tx: tx.users.save(user("bob", id=BOB, **changes)))
     assert await store.read(everything) == before

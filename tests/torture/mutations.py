@@ -9,12 +9,13 @@ CHAT = "src/chatbill/domain/chat/interactions.py"
 CREDITS = "src/chatbill/domain/billing/prices.py"
 KEYS = "src/chatbill/domain/shared/idempotency.py"
 API_KEYS = "src/chatbill/domain/accounts/api_keys.py"
-KEY_SPENDING = "src/chatbill/application/accounts/key_spending.py"
 ACCEPTANCE = "src/chatbill/application/chat/acceptance.py"
 SETTLEMENT = "src/chatbill/application/chat/settlement.py"
 REPLIES = "src/chatbill/application/chat/replies.py"
 SEND = "src/chatbill/application/chat/send_message.py"
-TOP_UP = "src/chatbill.application.billing.place_order.py"
+CONFIRM = "src/chatbill/application/billing/confirm_payment.py"
+PAYMENTS = "src/chatbill/domain/billing/payments.py"
+POSTINGS = "src/chatbill/application/billing/postings.py"
 REFUND = "src/chatbill/application/administration/refund.py"
 MEMORY = "src/chatbill/adapters/memory/repositories/interactions.py"
 SQL_INTERACTIONS = "src/chatbill/adapters/persistence/repositories/interactions.py"
@@ -29,7 +30,8 @@ T_AUDIT = "tests/domain/audit/test_audit.py"
 T_SQL_AUDIT = "tests/adapters/persistence/audit/test_audit.py"
 T_SEND = "tests/application/chat/test_send_message.py"
 T_API_KEYS = "tests/application/accounts/test_api_keys.py::TestCaps"
-T_TOP_UP = "tests/application/billing/test_top_up.py"
+T_ORDERS = "tests/application/billing/test_place_order.py"
+T_CONFIRM = "tests/application/billing/test_confirm_payment.py"
 T_HAND = "tests/application/administration/test_admin_action.py"
 T_WALLETS = "tests/domain/billing/test_wallets.py"
 T_CREDITS = "tests/domain/billing/test_prices.py"
@@ -75,14 +77,13 @@ MUTANTS = (
         "the credits of a payment and its status are kept in two transactions",
         (
             Edit(
-                TOP_UP,
-                "            tx.payments.save(current)\n            return current\n\n"
-                "        return await self.store.write(work)\n",
-                "            return current\n\n"
-                "        done = await self.store.write(work)\n"
+                CONFIRM,
+                "return await self.store.write(lambda tx: _record(tx, known, event, entry_id=entry_id, at=now))\n",
+                "done = await self.store.write(lambda tx: _record(tx, known, event, entry_id=entry_id, at=now))\n"
                 "        await self.store.write(lambda tx: tx.payments.save(done))\n"
                 "        return done\n",
             ),
+            Edit(CONFIRM, "    tx.payments.save(payment)\n    return payment\n", "    return payment\n"),
         ),
         (f"{T_FAULTS}::test_a_fault_anywhere_leaves_nothing_half_done[top_up]",),
     ),
@@ -117,7 +118,7 @@ MUTANTS = (
         (
             Edit(WALLETS, "if not 0 < amount <= hold.refundable:", "if not 0 < amount <= hold.captured:"),
             Edit(REFUND, "hold.refundable == 0:", "hold.captured == 0:"),
-            Edit(REFUND, "left = hold.refundable", "left = hold.captured"),
+            Edit(REFUND, "given = hold.refundable if", "given = hold.captured if"),
         ),
         (f"{T_HAND}::test_refunds_together_are_never_more_than_the_charge",),
     ),
@@ -162,20 +163,20 @@ MUTANTS = (
         (
             Edit(
                 ACCEPTANCE,
-                "tx.idempotency.claim(_record(interaction, key, fingerprint, hold))",
+                "tx.idempotency.claim(_record(interaction, key, fingerprint, promise))",
                 "tx.idempotency.get(interaction.user_id, key)",
             ),
             Edit(
                 SEND,
                 "            raise result\n        return result\n",
                 "            raise result\n"
-                "        if message.idempotency_key and isinstance(result, Interaction):\n"
+                "        if message.idempotency_key and isinstance(result, PendingInteraction):\n"
                 "            record = IdempotencyRecord(\n"
-                "                user_id=result.user_id,\n"
+                "                user_id=interaction.user_id,\n"
                 "                key=message.idempotency_key,\n"
                 "                fingerprint=message.fingerprint,\n"
-                "                created_at=result.created_at,\n"
-                "                subject_id=result.id,\n"
+                "                created_at=interaction.created_at,\n"
+                "                subject_id=interaction.id,\n"
                 "            )\n"
                 "            await self.store.write(lambda tx: tx.idempotency.claim(record))\n"
                 "        return result\n",
@@ -192,12 +193,12 @@ MUTANTS = (
         "a payment is confirmed again",
         (
             Edit(
-                TOP_UP,
-                "            if current.status is PaymentStatus.CONFIRMED:\n                return current\n",
-                "            current.status = PaymentStatus.PENDING\n",
+                PAYMENTS,
+                "    PaymentStatus.CONFIRMED: {PaymentStatus.REFUNDED},",
+                "    PaymentStatus.CONFIRMED: {PaymentStatus.CONFIRMED, PaymentStatus.REFUNDED},",
             ),
         ),
-        (f"{T_FAULTS}::test_a_fault_anywhere_leaves_nothing_half_done[top_up]", T_TOP_UP),
+        (f"{T_CONFIRM}::test_a_confirmed_payment_adds_its_credits_once", T_ORDERS),
     ),
     Mutant(
         "a wallet is saved over entries that it has not seen",
@@ -206,13 +207,13 @@ MUTANTS = (
     ),
     Mutant(
         "the release is forgotten where nothing is due",
-        (Edit(SETTLEMENT, "        wallet.release(hold, at=at)\n", "        pass\n"),),
+        (Edit(POSTINGS, "    tx.wallets.save(released.wallet)\n", ""),),
         (f"{T_SEND}::test_a_failure_is_never_charged_whatever_was_delivered",),
     ),
     Mutant(
         "an entry says the balance before it, not after it",
         (Edit(WALLETS, "balance_after=balance_after,", "balance_after=self.posted,"),),
-        (f"{T_TOP_UP}::test_a_package_adds_its_credits_and_an_entry",),
+        (f"{T_ORDERS}::test_a_package_adds_its_credits_and_an_entry",),
     ),
     Mutant(
         "a reply is charged for more than was held for it",
@@ -225,7 +226,7 @@ MUTANTS = (
     ),
     Mutant(
         "an adjustment takes more than there is",
-        (Edit(WALLETS, "if amount < 0 and left < -max_debt:", "if False:"),),
+        (Edit(WALLETS, "if amount < 0 and self.available + amount < -max_debt:", "if False:"),),
         (f"{T_HAND}::test_an_adjustment_goes_both_ways_and_not_below_zero",),
     ),
     Mutant(
@@ -240,13 +241,13 @@ MUTANTS = (
     ),
     Mutant(
         "what a request did not cost is not given back to its API key",
-        (Edit(SETTLEMENT, "    give_back(tx, interaction, hold.amount - charged)\n", ""),),
+        (Edit(SETTLEMENT, "cap.give_back(tx, hold.amount - charged, at=interaction.created_at)", "pass"),),
         (f"{T_API_KEYS}::test_what_a_hold_was_too_high_is_given_back",),
     ),
     Mutant(
         "a request counts for the month in which it ends",
-        (Edit(KEY_SPENDING, "month_start(interaction.created_at), credits",
-              "month_start(interaction.finished_at or interaction.created_at), credits"),),
+        (Edit(SETTLEMENT, "hold.amount - charged, at=interaction.created_at)",
+              "hold.amount - charged, at=interaction.finished_at or at)"),),
         (f"{T_API_KEYS}::test_a_request_counts_for_the_month_in_which_it_was_accepted",),
     ),
     Mutant(
@@ -256,7 +257,7 @@ MUTANTS = (
     ),
     Mutant(
         "the audit does not compare what hold and charge are for",
-        (Edit(AUDIT_RULES, "if settlement.charge_of != settlement.interaction_id:", "if False:"),),
+        (Edit(AUDIT_RULES, "if settlement.charges == 1 and settlement.charge_of != settlement.subject:", "if False:"),),
         (f"{T_AUDIT}::test_a_charge_for_another_request_than_its_hold_s_is_a_difference",),
     ),
     Mutant(
