@@ -22,7 +22,7 @@ from tests.kit.postgres import shared
 from tests.kit.support import world
 
 SHOP = Prefix("shop_")
-SQLITE_NAMES = "SELECT name FROM sqlite_master WHERE name NOT LIKE 'sqlite_autoindex_%'"
+SQLITE_NAMES = "SELECT name FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'"
 POSTGRES_NAMES = (
     "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace"
     " UNION SELECT conname FROM pg_constraint WHERE connamespace = 'public'::regnamespace"

@@ -1,19 +1,20 @@
-"""Credits for anything: wallets have owners, holds and entries have subjects, texts are codes, events are kept.
+"""Credits for anything: wallets have owners, holds and entries have subjects, texts are codes.
 
 A wallet without a user and a hold without an interaction get an owner and a subject of the kind `unknown`. Sentences
 that were stored become descriptions: JSON with a code and parameters. Payments can fail and be refunded.
 
 Compatible with: no earlier program runs on after this step, and none may write while it is taken, as they know
-neither owners nor subjects. Going back makes sentences of descriptions, and forgets owners, subjects, events and that
+neither owners nor subjects. Going back makes sentences of descriptions, and forgets owners, subjects and that
 payments failed or were refunded: credits that were taken back then look as if their owner had done it by hand.
 
 Locks: on PostgreSQL, wallets, holds, payments, entries and interactions are locked until the end of the step, which
 writes every row of wallets, holds and entries anew: minutes for millions of rows, and as much space again until the
-next VACUUM. On SQLite, the same tables but interactions are copied, while writers wait.
+next VACUUM. On SQLite, these tables but interactions are copied, while writers wait.
 """
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import sqlalchemy as sa
@@ -105,17 +106,15 @@ KEPT_RETURN = (
 
 
 def upgrade() -> None:
-    make_outbox()
     drop_triggers(FORBIDDEN_BEFORE)
     for table, values in new_values().items():
         change(table, values, up=True)
     explain(described("text", text="error_detail"))
     run(f"CREATE UNIQUE INDEX {RETURNS} ON ledger_entries (payment_id) WHERE kind = 'adjustment'")
-    create_triggers((*FORBIDDEN, ("outbox_stays_as_it_is", "outbox", "UPDATE", "1 = 1", "an event never changes")))
+    create_triggers(FORBIDDEN)
 
 
 def downgrade() -> None:
-    op.drop_table("outbox")
     op.drop_index(RETURNS, "ledger_entries")
     drop_triggers(FORBIDDEN)
     for table, values in old_values().items():
@@ -213,7 +212,7 @@ def change(table: str, values: dict[str, str], *, up: bool) -> None:
 
 def copy(table: str, values: dict[str, str], *, up: bool) -> None:
     """SQLite changes no rule of a table that is there: its rows move to a new one, and all that belongs to it."""
-    objects = run(f"SELECT type, name, sql FROM sqlite_master WHERE tbl_name = '{table}' AND sql IS NOT NULL").all()  # noqa: S608
+    objects = stored("tbl_name", table)
     (sql,) = (sql for type_, _, sql in objects if type_ == "table")
     others = [each for each in objects if each[0] != "table"]
     had = [name for _, name, *_ in run(f"PRAGMA table_info({table})")]
@@ -239,6 +238,13 @@ def copy(table: str, values: dict[str, str], *, up: bool) -> None:
         run(edited(its, [("; END", KEPT_RETURN)] if name == "ledger_entries_come_in_anew" else [], up=up))
 
 
+def stored(column: str, name: str) -> list[list[str]]:
+    """Type, name and SQL of what SQLite has under this name, without the prefix of this database."""
+    prefix = getattr(op.get_context().config, "attributes", {}).get("prefix", "")
+    found = run(f"SELECT type, name, sql FROM sqlite_master WHERE {column} = '{prefix}{name}' AND sql IS NOT NULL")  # noqa: S608
+    return [[re.sub(rf"(?<!\w){prefix}(?=\w)", "", text) for text in each] for each in found]
+
+
 def edited(sql: str, pairs: list[tuple[str, str]], *, up: bool) -> str:
     for before, after in pairs:
         old, new = (before, after) if up else (after, before)
@@ -257,34 +263,10 @@ def explain(value: str) -> None:
     trigger = "interactions_end_once"
     off, on = (f"ALTER TABLE interactions {how} TRIGGER {trigger}" for how in ("DISABLE", "ENABLE"))
     if not is_postgres():
-        on = run(f"SELECT sql FROM sqlite_master WHERE name = '{trigger}'").scalar_one()  # noqa: S608
-        off = f"DROP TRIGGER {trigger}"
+        ((_, _, on),), off = stored("name", trigger), f"DROP TRIGGER {trigger}"
     run(off)
     run(f"UPDATE interactions SET error_detail = {value} WHERE error_detail IS NOT NULL")  # noqa: S608
     run(on)
-
-
-def make_outbox() -> None:
-    position, transaction = "INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT", "0"
-    if is_postgres():
-        position = "BIGINT GENERATED ALWAYS AS IDENTITY CONSTRAINT pk_outbox PRIMARY KEY"
-        transaction = "CAST(CAST(pg_current_xact_id() AS text) AS bigint)"
-    id_, kinds = words(ID), "'granted', 'topped_up', 'charged', 'refunded', 'adjusted', 'released'"
-    run(
-        f"CREATE TABLE outbox (position {position}, transaction_id {words(COUNT)} DEFAULT {transaction} NOT NULL,"
-        f" kind TEXT NOT NULL, wallet_id {id_} NOT NULL, amount {words(COUNT)} NOT NULL, at {words(MOMENT)} NOT NULL,"
-        f" subject_kind TEXT, subject_id {id_}, entry_id {id_}, hold_id {id_},"
-        f" CONSTRAINT ck_outbox_kind_known CHECK (kind IN ({kinds})),"
-        " CONSTRAINT ck_outbox_subject_is_whole CHECK ((subject_kind IS NULL) = (subject_id IS NULL)),"
-        " CONSTRAINT fk_outbox_wallet_id FOREIGN KEY(wallet_id) REFERENCES wallets (id))"
-        f"{'' if is_postgres() else ' STRICT'}"
-    )
-    op.create_index(op.f("ix_outbox_at"), "outbox", ["at"])
-    op.create_index(op.f("ix_outbox_transaction_id_position"), "outbox", ["transaction_id", "position"])
-    if not is_postgres():
-        taken = "WHERE EXISTS (SELECT 1 FROM outbox WHERE position = NEW.position)"
-        refusal = f"SELECT RAISE(ABORT, 'a row is never replaced: outbox.position') {taken}"
-        run(f"CREATE TRIGGER outbox_come_in_anew BEFORE INSERT ON outbox FOR EACH ROW BEGIN {refusal}; END")
 
 
 def create_triggers(forbidden: tuple[tuple[str, ...], ...]) -> None:
