@@ -2,7 +2,7 @@
 
 An app that has its own tables in the same database gives chatbill a prefix, so that no two names are equal. The SQL
 of this package and of the migrations is written without one; a prefix is put in when a statement is prepared or a
-migration runs. See docs/decisions/0011.
+migration runs. See docs/decisions/0014.
 """
 
 from __future__ import annotations
