@@ -14,15 +14,20 @@ T = TypeVar("T")
 
 
 class FailingStore(MemoryStore):
-    """A store in memory whose next `failures` writes fail."""
+    """A store in memory whose next `failures` writes fail, or the answers of the next `lost_answers` get lost."""
 
     failures = 0
+    lost_answers = 0
 
     async def write(self, work: Callable[[Transaction], T]) -> T:
         if self.failures:
             self.failures -= 1
             raise StoreUnavailable("The database is away.")
-        return await super().write(work)
+        answer = await super().write(work)
+        if self.lost_answers:
+            self.lost_answers -= 1
+            raise StoreUnavailable("The connection was lost.")
+        return answer
 
 
 async def assert_books_agree(here: World) -> None:

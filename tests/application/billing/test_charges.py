@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 
 import pytest
 
@@ -14,7 +15,13 @@ from chatbill.domain.billing.holds import HoldState
 from chatbill.domain.billing.ledger import EntryKind
 from chatbill.domain.billing.subjects import Subject
 from chatbill.domain.shared.descriptions import Description
-from chatbill.domain.shared.errors import InsufficientCredits, InvalidRequest, InvariantViolation, NotFound
+from chatbill.domain.shared.errors import (
+    AlreadySettled,
+    InsufficientCredits,
+    InvalidRequest,
+    InvariantViolation,
+    NotFound,
+)
 from chatbill.domain.shared.ids import WalletId
 from tests.application.billing.scene import FailingStore, assert_books_agree
 from tests.kit.support import World, world
@@ -101,7 +108,7 @@ async def test_work_that_is_cancelled_costs_nothing() -> None:
 async def test_a_cost_out_of_bounds_is_refused_and_costs_nothing(cost: int) -> None:
     here = world()
     alice = await here.person()
-    with pytest.raises(InvalidRequest, match="0 to 10"):
+    with pytest.raises(InvalidRequest, match="out_of_range"):
         async with charge(here, alice) as caption:
             caption.cost = cost
     assert await balance(here, alice) == (100, 0)
@@ -184,9 +191,31 @@ async def test_work_that_ends_after_its_hold_was_swept_is_not_charged() -> None:
     await block.__aenter__()
     here.clock.advance(61)
     assert await here.use_cases.maintenance.expire_holds() == 1
-    with pytest.raises(InvariantViolation):
+    with pytest.raises(AlreadySettled):
         await block.__aexit__(None, None, None)
     assert await balance(here, alice) == (100, 0)
+    await assert_books_agree(here)
+
+
+async def test_a_charge_whose_answer_was_lost_is_made_once() -> None:
+    store = FailingStore()
+    here = world(store=store)
+    alice = await here.person()
+    async with charge(here, alice) as caption:
+        store.lost_answers = 2
+    assert caption.entry
+    assert await balance(here, alice) == (90, 0)
+    await assert_books_agree(here)
+
+
+async def test_a_hold_that_is_settled_while_the_sweep_looks_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    here = world()
+    alice = await here.person()
+    async with charge(here, alice) as caption:
+        hold = caption.hold
+    late = replace(here.use_cases.maintenance.expire_holds, clock=lambda: hold.expires_at)
+    assert not await late._release(hold)
+    assert caplog.records == []
     await assert_books_agree(here)
 
 

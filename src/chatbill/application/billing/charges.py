@@ -16,7 +16,7 @@ from chatbill.domain.billing.holds import Hold
 from chatbill.domain.billing.ledger import LedgerEntry
 from chatbill.domain.billing.subjects import Subject
 from chatbill.domain.shared.descriptions import Description
-from chatbill.domain.shared.errors import InvalidRequest
+from chatbill.domain.shared.errors import AlreadySettled, InvalidRequest
 from chatbill.domain.shared.ids import EntryId, HoldId, WalletId
 
 SETTLE_ATTEMPTS = 8
@@ -54,7 +54,8 @@ class Charges:
         """Hold `most` credits for at most `ttl_s` seconds while the block runs; then capture `Charge.cost`.
 
         A block that raises, or is cancelled, costs nothing. A process that ends within it leaves the hold to the
-        sweep. Raises `InsufficientCredits`, `NotFound` for the wallet, and `StoreUnavailable`.
+        sweep. Raises `InsufficientCredits`, `NotFound` for the wallet, `AlreadySettled` where the work took longer than
+        `ttl_s` and the sweep came first, and `StoreUnavailable`.
         """
         now, hold_id = self.clock(), HoldId(self.new_id())
 
@@ -77,13 +78,27 @@ class Charges:
         charge.entry = await asyncio.shield(self.settle(charge.hold, charge.cost))
 
     async def settle(self, hold: Hold, cost: int) -> LedgerEntry | None:
-        """Capture `cost` credits of a pending hold, or release it where that is 0; try again while the store fails."""
+        """Capture `cost` credits of a pending hold, or release it where that is 0; return the charge.
+
+        While the store fails it is tried again, and what an attempt kept whose answer was lost is not done twice.
+        Raises `AlreadySettled` where another caller has settled the hold, such as the sweep.
+        """
         now, entry_id = self.clock(), EntryId(self.new_id())
+        tried: LedgerEntry | None = None
+
+        def work(tx: BillingTransaction) -> LedgerEntry | None:
+            nonlocal tried
+            wallet, stored = tx.wallets.lock(hold.wallet_id), tx.holds.get(hold.id)
+            if stored is None or not stored.is_pending:
+                if stored is None or (stored.settled_at, stored.captured) != (now, cost):
+                    raise AlreadySettled(f"hold {hold.id} is not pending")
+                return tried
+            tried = settle_hold(tx, wallet, hold, cost, entry_id=entry_id, at=now)
+            return tried
+
         for attempt in range(1, self.settle_attempts + 1):
             try:
-                return await self.store.write(
-                    lambda tx: settle_hold(tx, tx.wallets.lock(hold.wallet_id), hold, cost, entry_id=entry_id, at=now)
-                )
+                return await self.store.write(work)
             except StoreUnavailable:
                 if attempt == self.settle_attempts:
                     raise

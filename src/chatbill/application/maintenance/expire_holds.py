@@ -12,7 +12,7 @@ from chatbill.application.billing.postings import settle_hold
 from chatbill.application.ports.billing import BillingStore, BillingTransaction
 from chatbill.application.ports.clock import Clock, NewId
 from chatbill.domain.billing.holds import Hold
-from chatbill.domain.shared.errors import AlreadySettled, InvariantViolation
+from chatbill.domain.shared.errors import AlreadySettled, InvariantViolation, NotFound
 from chatbill.domain.shared.ids import EntryId
 
 _log = logging.getLogger(__name__)
@@ -65,16 +65,19 @@ class ExpireHolds:
         now, entry_id = self.clock(), EntryId(self.new_id())
         settle = self.subjects.get(hold.subject.kind)
 
-        def work(tx: BillingTransaction) -> None:
+        def work(tx: BillingTransaction) -> bool:
+            wallet, stored = tx.wallets.lock(hold.wallet_id), tx.holds.get(hold.id)
+            if stored is None or not stored.is_pending:
+                return False
             if settle is None or not settle(tx, hold, at=now, entry_id=entry_id):
-                settle_hold(tx, tx.wallets.lock(hold.wallet_id), hold, 0, entry_id=entry_id, at=now)
+                settle_hold(tx, wallet, hold, 0, entry_id=entry_id, at=now)
+            return True
 
         try:
-            await self.store.write(work)
+            return await self.store.write(work)
         except AlreadySettled:
             return False
-        except InvariantViolation:
+        except (InvariantViolation, NotFound):
             # One hold that cannot be released must not keep the others from it.
             _log.exception("the hold of %s cannot be released; run: chatbill ledger verify", hold.subject)
             return False
-        return True

@@ -126,7 +126,9 @@ def _refuse_newer(connection: Connection, prefix: Prefix) -> str | None:
 
 
 def _config(connection: Connection | None = None, prefix: Prefix = NO_PREFIX) -> Config:
-    config = Config(attributes={"connection": connection, "prefix": prefix.text, "version_table": prefix.of(VERSION_TABLE)})
+    config = Config(
+        attributes={"connection": connection, "prefix": prefix.text, "version_table": prefix.of(VERSION_TABLE)}
+    )
     # The interpolation of configuration files would trip over a percent sign.
     config.set_main_option("script_location", str(_folder()).replace("%", "%%"))
     return config
