@@ -224,7 +224,7 @@ def copy(table: str, values: dict[str, str], *, up: bool) -> None:
     run("PRAGMA legacy_alter_table = ON")
     run(f"ALTER TABLE {table} RENAME TO old_{table}")
     run("PRAGMA legacy_alter_table = OFF")
-    rules = [(f"CONSTRAINT ck_{table}_{name} CHECK ({{}})", *each) for of, name, *each in CHECKS if of == table]
+    rules = [(f"CONSTRAINT ck_{table}_{name} CHECK ({{}})", old, now) for of, name, old, now in CHECKS if of == table]
     new = [f"{name} {words(type_)}{null}" for name, type_, null in COLUMNS[table]]
     new += [rule.format(made) for rule, before, made in rules if before is None]
     key = f"CONSTRAINT pk_{table} "

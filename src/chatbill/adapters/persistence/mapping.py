@@ -25,6 +25,11 @@ described = lru_cache(maxsize=1_024)(Description.loads)
 """The description that a text stands for: there are few of them, and many rows."""
 
 
+def unchanged(value: Any) -> Any:
+    """Return the value: what a part of one column is made of where it is read as it is."""
+    return value
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """An attribute that is kept in `columns`, and the two ways between it and their values."""
@@ -64,9 +69,14 @@ class Mapping(Generic[T]):
         self._plain, self._get = plain, attrgetter(*plain)
         # A property, such as the key of a name, is written and not read.
         own = {field.name for field in fields(cast("Any", of))}
-        self._attributes = [name for name in plain if name in own]
+        written = [part.attribute for part in self._parts if part.made_of is unchanged]
+        self._attributes = [name for name in (*plain, *written) if name in own]
         self._pick = itemgetter(*(names.index(name) for name in self._attributes))
-        self._picks = [(part.attribute, _picker(names, part.columns), part.made_of) for part in self._parts]
+        self._picks = [
+            (part.attribute, _picker(names, part.columns), part.made_of)
+            for part in self._parts
+            if part.made_of is not unchanged
+        ]
         self._of = of
         self.add: Statement = insert(table)
         self.changing = tuple(column.name for column in table.c if column.info.get("changes"))
@@ -81,7 +91,7 @@ class Mapping(Generic[T]):
 
     def read(self, row: Values) -> T:
         """Return the object that a row, with every column in the order of the table, stands for."""
-        found: dict[str, Any] = dict(zip(self._attributes, self._pick(row), strict=True))
+        found: dict[str, Any] = dict(zip(self._attributes, self._pick(row)))  # noqa: B905 - they are as many
         for attribute, pick, made_of in self._picks:
             found[attribute] = made_of(*pick(row))
         return self._of(**found)
@@ -102,7 +112,8 @@ def _typed(name: str, hint: Any) -> Part | None:
     kinds = [kind for kind in (hint, *get_args(hint)) if isinstance(kind, type)]
     for kind in kinds:
         if issubclass(kind, Enum):
-            return Part(name, (name,), partial(_or_none, kind), lambda value: (value and value.value,))
+            made_of = kind if kind is hint else partial(_or_none, kind)
+            return Part(name, (name,), made_of, lambda value: (value and value.value,))
         if kind is Description:
             return Part(name, (name,), partial(_or_none, described), lambda value: (value and value.dumps(),))
         if kind is bool:

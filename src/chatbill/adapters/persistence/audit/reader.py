@@ -28,7 +28,7 @@ from chatbill.domain.audit.rows import DanglingReference, KeyUsage, Ownership, P
 from chatbill.domain.billing.holds import HoldState
 from chatbill.domain.billing.ledger import LedgerEntry
 from chatbill.domain.billing.payments import PaymentStatus
-from chatbill.domain.billing.subjects import Subject
+from chatbill.domain.billing.subjects import INTERACTION, Subject
 from chatbill.domain.billing.wallets import Wallet
 from chatbill.domain.chat.interactions import Outcome
 from chatbill.domain.shared.errors import InvariantViolation
@@ -184,12 +184,15 @@ def _settlement(rows: Row) -> Settlement:
         if text is not None:
             described(text)
     for name in _MOMENTS:
-        found[name] = _moment_or_none(found[name])
-    found |= {"subject": subject, "state": HoldState(found["state"]), "given_back": int(found["given_back"])}
+        if (moment := found[name]) is not None:
+            found[name] = _moment(moment)
+    found["subject"], found["state"], found["given_back"] = subject, HoldState(found["state"]), int(found["given_back"])
     if charge_id is None:
         found["charged"] = 0
     else:
-        found |= {"charges": 1, "charge_of": subject_of(*of)}
+        # Nearly always the same: to make it again would cost more than to look.
+        is_same = subject.kind == INTERACTION and of == [subject.id, None, None, None]
+        found["charges"], found["charge_of"] = 1, subject if is_same else subject_of(*of)
     if found["interaction_id"] is not None:
         outcome = Outcome(found["outcome"])
         found |= {"interactions": 1, "outcome": outcome, "price": PRICE.made_of(*price), "usage": USAGE.made_of(*usage)}

@@ -6,7 +6,7 @@ from functools import cache
 
 from sqlalchemy import bindparam
 
-from chatbill.adapters.persistence.mapping import Mapping, Part, described
+from chatbill.adapters.persistence.mapping import Mapping, Part, described, unchanged
 from chatbill.adapters.persistence.repositories.periods import within
 from chatbill.adapters.persistence.sql.connection import Connection
 from chatbill.adapters.persistence.sql.statements import Statement, all_of, equals, limit
@@ -62,7 +62,7 @@ ENTRIES = Mapping(
     ledger_entries,
     LedgerEntry,
     Part("cause", _CAUSE, _cause, _split),
-    *(Part(side, (side,), str, _account) for side in ("debit", "credit")),
+    *(Part(side, (side,), unchanged, _account) for side in ("debit", "credit")),
 )
 _GET = Statement(all_of(ledger_entries, equals(ledger_entries.c.id)))
 
