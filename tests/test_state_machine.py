@@ -54,7 +54,7 @@ class AuditInput(RuleBasedStateMachine):
     """Every rule does the same in each world and in the model, and compares what came of it."""
 
     # SQLite joins once it keeps subjects and events.
-    stores: ClassVar[tuple[str, ...]] = ("memory",)
+    stores: ClassVar[tuple[str, ...]] = ("memory", "sqlite")
 
     def __init__(self) -> None:
         super().__init__()

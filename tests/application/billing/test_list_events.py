@@ -122,3 +122,16 @@ async def test_events_that_are_old_are_forgotten_and_positions_stay() -> None:
     assert await here.store.write(lambda tx: tx.outbox.forget(before=before, limit=5)) == 1
     assert await here.store.write(lambda tx: tx.outbox.forget(before=before, limit=5)) == 0
     assert await events(here) == await events(here, old.position) == [new]
+
+
+async def test_events_are_forgotten_after_thirty_days() -> None:
+    here = world()
+    await here.person()
+    here.clock.advance(30 * 86_400 - 1)
+    bob = await here.person("bob")
+    forget = here.use_cases.maintenance.forget_events
+    assert await forget() == 0
+    here.clock.advance(2)
+    assert await forget() == 1
+    (left,) = await here.use_cases.billing.list_events()
+    assert left.event.wallet_id == bob.wallet_id

@@ -33,6 +33,9 @@ async def timers(use_cases: UseCases, *, sweep_interval_s: float) -> AsyncIterat
         asyncio.create_task(
             _every(SESSIONS_INTERVAL_S, use_cases.maintenance.forget_sessions, "forgetting of sessions")
         ),
+        asyncio.create_task(
+            _every(SESSIONS_INTERVAL_S, use_cases.maintenance.forget_events, "forgetting of billing events")
+        ),
     ]
     try:
         yield
