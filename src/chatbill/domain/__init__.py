@@ -1,1 +1,1 @@
-"""What is true of credits, wallets and conversations whatever runs them: standard library only, no clock, no chance."""
+"""The rules of credits, wallets and conversations: standard library only, no clock, no randomness."""

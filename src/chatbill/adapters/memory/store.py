@@ -46,7 +46,7 @@ class MemoryStore:
                 self._everything.roll_back()
 
     async def close(self) -> None:
-        """Refuse whatever comes later."""
+        """Refuse later calls."""
         self._closed = True
 
     def _check_open(self) -> None:

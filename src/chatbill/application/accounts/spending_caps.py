@@ -1,4 +1,4 @@
-"""Who pays for a request, and up to which cap: what a request counts for in the month of its API key."""
+"""The payer of a request and its caps: a request counts for the month of its API key."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Payer:
 
     @classmethod
     def of(cls, principal: Principal) -> Payer:
-        """Return who pays for what this principal asks."""
+        """Return the payer for requests of this principal."""
         return cls(principal.wallet_id, caps_of(principal.api_key_id))
 
 

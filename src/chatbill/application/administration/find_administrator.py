@@ -1,4 +1,4 @@
-"""Find an administrator: who acts, where somebody at the machine says so."""
+"""Find the administrator who acts on the command line."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from chatbill.domain.shared.errors import Forbidden
 class FindAdministrator:
     """The administrator of this username or e-mail address, by their word alone.
 
-    Only for the command line: whoever can run it has the database, and could write any name into it. Raises
-    `Forbidden` where nobody of this name is an administrator.
+    Only for the command line: a person who can run it can write to the database anyway. Raises `Forbidden` where no
+    administrator has this name.
     """
 
     store: Store

@@ -1,4 +1,4 @@
-"""List the keys of a user: what an operator sees of somebody's API keys."""
+"""List the keys of a user, for an operator."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from chatbill.domain.shared.errors import NotFound
 
 @dataclass(frozen=True, slots=True)
 class KeyRecord:
-    """A key with its use of this month, and the username of who revoked it, where that is known."""
+    """A key with its use of this month, and the name of the user that revoked it, if known."""
 
     state: KeyState
     revoked_by: str | None
@@ -22,16 +22,16 @@ class KeyRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListKeysOfUser:
-    """All keys that a person ever had, the oldest first. Only for the command line: it asks nobody who they are.
+    """All keys that a person ever had, the oldest first. Only for the command line: it checks no permission.
 
-    Raises `NotFound` where nobody has this username or e-mail address.
+    Raises `NotFound` where no user has this name or e-mail address.
     """
 
     store: Store
     clock: Clock
 
     async def __call__(self, login: str) -> list[KeyRecord]:
-        """Read them, their month, and who revoked them."""
+        """Return the keys with their month and the user that revoked each."""
         now = self.clock()
 
         def query(snapshot: Snapshot) -> list[KeyRecord]:

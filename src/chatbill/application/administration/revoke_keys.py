@@ -1,4 +1,4 @@
-"""Revoke keys: an administrator ends API keys of anybody's, such as one that leaked."""
+"""Revoke keys: an administrator ends API keys of any user, such as one that leaked."""
 
 from __future__ import annotations
 

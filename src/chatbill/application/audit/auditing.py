@@ -17,7 +17,7 @@ T = TypeVar("T")
 def audit_store(books: AuditReader, *, now: datetime, tally: Tally) -> Iterator[Difference]:
     """Every difference in the books of one snapshot, as it is found; `tally` is filled on the way.
 
-    Whoever stops early closes it, and with it whatever the database still has open for it.
+    Closing the iterator early also closes the cursors of the database.
     """
     with ExitStack() as opened:
 

@@ -33,7 +33,7 @@ def accept(
     """Hold `interaction.held` credits until `expires_at` and record the interaction, or only remember why not.
 
     A new conversation is `listed` among the person's. Raises `NotFound` when the conversation was deleted meanwhile or
-    is somebody else's, and `Unauthenticated` when the API key was revoked.
+    belongs to another user, and `Unauthenticated` when the API key was revoked.
     """
     now = interaction.created_at
     wallet = tx.wallets.lock(payer.wallet_id)

@@ -33,7 +33,7 @@ class SettleSubject(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpireHolds:
-    """Release every hold that is past its time, for whatever subject; nothing is charged.
+    """Release every hold that is past its time, for a subject of any kind; nothing is charged.
 
     `subjects` says how the subject of each kind is ended with its hold; other kinds have nothing to end. Safe to run at
     any moment, in any number of processes: work that is settled at the same moment wins or loses as a whole.

@@ -1,4 +1,4 @@
-"""The rate-limit port: how often somebody may do something."""
+"""The rate-limit port: how often an action is allowed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Limit:
 
 
 class RateLimits(Protocol):
-    """Count, atomically, who did what."""
+    """Count actions atomically, by limit and actor."""
 
     async def hit(self, limit: Limit, who: str) -> None:
         """Count one more, or raise `RateLimited` when that would be too many; a refused hit is not counted."""

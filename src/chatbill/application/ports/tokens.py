@@ -1,4 +1,4 @@
-"""The tokens port: signed tokens that say who is asking, and secrets nobody can guess."""
+"""The tokens port: signed tokens that identify a user, and secrets that cannot be guessed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from chatbill.domain.shared.ids import SessionId, UserId
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claims:
-    """What an access token says: who, and in which session. Rights are read from the store, never from a token."""
+    """What an access token says: its user and session. Rights are read from the store, never from a token."""
 
     user_id: UserId
     session_id: SessionId

@@ -172,7 +172,7 @@ def _priced(settlement: Settlement) -> Iterator[Difference]:
 def _dated(settlement: Settlement) -> Iterator[Difference]:
     """Hold and interaction begin in one transaction, with one time; so they end, and the charge with them.
 
-    That is true whatever the clocks said, so no more is asked of the order of times: clocks can be wrong.
+    The order of other times is not checked, because clocks can be wrong.
     """
     subject = f"interaction {settlement.interaction_id}"
     if settlement.created_at != settlement.asked_at:

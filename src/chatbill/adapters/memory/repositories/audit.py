@@ -89,11 +89,11 @@ class MemoryAuditReader:
             )
 
     def dangling(self) -> Generator[DanglingReference, None, None]:
-        """Nobody writes here but the program."""
+        """Return nothing: the rules of the tables allow no such row."""
         yield from ()
 
     def missing_rules(self) -> Generator[str, None, None]:
-        """There are none but those of the program."""
+        """Return nothing: the rules are part of the program."""
         yield from ()
 
 

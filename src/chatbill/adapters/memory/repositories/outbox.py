@@ -11,7 +11,7 @@ from chatbill.domain.shared.errors import InvalidRequest
 
 
 class MemoryOutbox:
-    """Events, numbered from 1. A number is not given again, whatever was forgotten."""
+    """Events, numbered from 1. A number is not given again, even after its event was forgotten."""
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables

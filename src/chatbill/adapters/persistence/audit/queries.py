@@ -1,4 +1,4 @@
-"""What the audit asks of the database. Moments come as text, whatever they say."""
+"""What the audit asks of the database. Moments come as text, so that one without a meaning can be read too."""
 
 from __future__ import annotations
 

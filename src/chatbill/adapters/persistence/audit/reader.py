@@ -97,7 +97,7 @@ class SqlAuditReader:
         yield from (f"the {kind} {name}" for kind, name in sorted(expected(dialect, self._connection.prefix) - found))
 
     def _scanned(self, statement: Statement) -> closing[Generator[Row, None, None]]:
-        """The rows. What the database keeps open for them is closed at the end, whatever that is."""
+        """Return the rows; the cursor is closed at the end."""
         return closing(self._connection.scan(statement))
 
 

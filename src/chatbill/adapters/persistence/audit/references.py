@@ -1,6 +1,6 @@
 """Rows that refer to rows that do not exist: a statement for each table, made from what its columns refer to.
 
-Databases check this themselves, unless whoever writes has told them not to; in an SQLite shell, that is the default.
+Databases check this themselves, unless a connection has switched the check off, as a SQLite shell does by default.
 """
 
 from __future__ import annotations

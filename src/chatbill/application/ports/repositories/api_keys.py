@@ -29,10 +29,10 @@ class ApiKeyReader(Protocol):
 
 
 class ApiKeyRepository(ApiKeyReader, Protocol):
-    """Keys and their months. Whoever counts in a month locks the wallet that pays, so that lock guards months too."""
+    """Keys and their months. Count in a month only with a lock on the wallet that pays, so that this lock guards months too."""
 
     def lock(self, key_id: ApiKeyId) -> ApiKey | None:
-        """As `get`, and nobody else changes it until this transaction ends."""
+        """As `get`, and no other transaction changes it until this one ends."""
         ...
 
     def add(self, key: ApiKey) -> None:

@@ -16,7 +16,7 @@ from chatbill.domain.shared.ids import (
 class AuditReader(Protocol):
     """Everything the audit reads, streamed in the order it asks for; text sorts by code point.
 
-    Each stream is closed by whoever leaves it before its end. A row that makes no sense comes as `UnreadableRow`.
+    Close a stream that is left before its end. A row that makes no sense comes as `UnreadableRow`.
     """
 
     def wallets(self) -> Generator[Wallet, None, None]:

@@ -25,11 +25,11 @@ class ConversationReader(Protocol):
 
 class ConversationRepository(ConversationReader, Protocol):
     def lock(self, conversation_id: ConversationId) -> Conversation | None:
-        """As `get`, and nobody else changes it until this transaction ends."""
+        """As `get`, and no other transaction changes it until this one ends."""
         ...
 
     def touch(self, conversation_id: ConversationId, user_id: UserId, *, at: datetime) -> None:
-        """Note that this person said something in it. Raises `NotFound` if it was deleted or is somebody else's."""
+        """Note that this person said something in it. Raises `NotFound` if it was deleted or is another user's."""
         ...
 
     def add(self, conversation: Conversation) -> None: ...

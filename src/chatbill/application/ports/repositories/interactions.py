@@ -20,7 +20,7 @@ from chatbill.domain.shared.ids import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryFilter:
-    """Which interactions to show. `text` is looked for in prompt and reply, whatever its letter case."""
+    """Which interactions to show. `text` is looked for in prompt and reply, in any letter case."""
 
     model: ModelId | None = None
     period: Period = Period()
@@ -42,7 +42,7 @@ class InteractionReader(Protocol):
         ...
 
     def asked_to_stop(self, among: Sequence[InteractionId]) -> list[InteractionId]:
-        """Those of these interactions that are still running and that somebody asked to stop, in any order."""
+        """Those of these interactions that are still running and were asked to stop, in any order."""
         ...
 
     def of_conversation(

@@ -19,7 +19,7 @@ class SessionReader(Protocol):
 
 class SessionRepository(SessionReader, Protocol):
     def lock(self, session_id: SessionId) -> Session | None:
-        """As `get`, and nobody else changes it or its tokens until this transaction ends."""
+        """As `get`, and no other transaction changes it or its tokens until this one ends."""
         ...
 
     def add(self, session: Session) -> None: ...

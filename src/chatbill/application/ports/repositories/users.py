@@ -20,7 +20,7 @@ class UserReader(Protocol):
 
 class UserRepository(UserReader, Protocol):
     def lock(self, user_id: UserId) -> User | None:
-        """As `get`, and nobody else changes it until this transaction ends."""
+        """As `get`, and no other transaction changes it until this one ends."""
         ...
 
     def add(self, user: User) -> None:

@@ -16,9 +16,9 @@ class WalletReader(Protocol):
 
 class WalletRepository(WalletReader, Protocol):
     def lock(self, wallet_id: WalletId) -> Wallet:
-        """The wallet, which nobody else changes until this transaction ends. Raises `NotFound`.
+        """Return the wallet, which no other transaction changes until this one ends. Raises `NotFound`.
 
-        Whoever changes a hold locks its wallet first, so this lock guards the holds too.
+        Lock a wallet before changing one of its holds: this lock guards the holds too.
         """
         ...
 

@@ -9,6 +9,6 @@ class WriteChecks(Protocol):
     def write(self, check_id: str) -> None:
         """Write about as much as a charge does, and take it back, so that only the commit of it is of interest.
 
-        Raises `StoreUnavailable` where what is kept now would not be found by who opens the store anew.
+        Raises `StoreUnavailable` where a process that opens the store anew would not find what is kept now.
         """
         ...
