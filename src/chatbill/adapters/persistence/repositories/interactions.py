@@ -76,7 +76,7 @@ def _history(filters: frozenset[str]) -> Statement:
     """Interactions of a user, by the filters that are named.
 
     Deleted conversations are looked up row by row, so that the user's index gives the order and a page costs the same
-    whatever the number of interactions.
+    for any number of interactions.
     """
     visible = exists().where(conversations.c.id == _I.conversation_id, conversations.c.deleted_at.is_(None))
     query = all_of(interactions, equals(_I.user_id), visible)

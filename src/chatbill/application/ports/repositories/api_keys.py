@@ -29,7 +29,7 @@ class ApiKeyReader(Protocol):
 
 
 class ApiKeyRepository(ApiKeyReader, Protocol):
-    """Keys and their months. Count in a month only with a lock on the wallet that pays, so that this lock guards months too."""
+    """Keys and their months. Lock the wallet that pays before counting in a month: its lock guards months too."""
 
     def lock(self, key_id: ApiKeyId) -> ApiKey | None:
         """As `get`, and no other transaction changes it until this one ends."""
