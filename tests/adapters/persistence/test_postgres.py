@@ -476,7 +476,8 @@ def test_an_address_that_cannot_be_read_is_not_repeated(address: str) -> None:
 def test_a_missing_driver_is_told_of_by_what_to_install(call: str) -> None:
     program = (
         "import sys; sys.modules['psycopg'] = None\n"
-        "from chatbill.adapters.persistence import open_store, schema\n"
+        "from chatbill.adapters.persistence import open_store\n"
+        "from chatbill.adapters.persistence.sql import schema\n"
         "from chatbill.application.ports.store import StoreUnavailable\n"
         "URL = 'postgresql://localhost/x'\n"
         f"try: {call}\n"

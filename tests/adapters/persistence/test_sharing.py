@@ -9,78 +9,25 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, Engine, ForeignKey, create_engine, event, insert, make_url, select
-from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+from sqlalchemy import Connection, Engine, create_engine, event, insert
+from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 
 from chatbill.adapters.persistence import open_store, prepare_engine, sqlite_module, sqlite_url, transaction_on
 from chatbill.adapters.persistence.sql import schema
 from chatbill.application.ports.store import StoreUnavailable, Transaction
-from chatbill.domain.audit.proof import Difference
 from chatbill.domain.billing.ledger import Cause
 from chatbill.domain.billing.wallets import Wallet
 from chatbill.domain.shared.errors import EmailTaken, InsufficientCredits, InvariantViolation
 from chatbill.domain.shared.ids import EntryId
+from tests.adapters.persistence.apps import PREFIX, App, Base, Customer, Picture, app_engine
 from tests.contract.stores import PURSE, add_person, add_running, charge, later, user
 from tests.kit.postgres import shared
-from tests.kit.support import world
-
-PREFIX = "chatbill_"
-
-
-class Base(DeclarativeBase):
-    """The app's own tables."""
-
-
-class Customer(Base):
-    __tablename__ = "users"
-    name: Mapped[str] = mapped_column(primary_key=True)
-
-
-class Picture(Base):
-    __tablename__ = "pictures"
-    id: Mapped[str] = mapped_column(primary_key=True)
-    owner: Mapped[str] = mapped_column(ForeignKey("users.name"))
-
-
-@dataclass
-class App:
-    """An app's database, in which chatbill has tables too, and Alice has 100 credits."""
-
-    url: str
-    engine: Engine
-
-    @property
-    def pictures(self) -> list[str]:
-        with Session(self.engine) as session:
-            return sorted(session.scalars(select(Picture.id)))
-
-    async def balance(self) -> int:
-        """Return what Alice owns, once the ledger is found to have no difference."""
-        store, found = open_store(self.url, prefix=PREFIX), list[Difference]()
-        await world(store=store).use_cases.audit.verify_ledger(found.append)
-        wallet = await store.read(lambda snapshot: snapshot.wallets.get(PURSE))
-        await store.close()
-        assert found == []
-        assert wallet
-        assert wallet.held == 0
-        return wallet.posted
-
-
-def app_engine(url: str) -> Engine:
-    """Return an engine as an app makes it."""
-    if url.startswith("sqlite"):
-        engine = create_engine(url, module=sqlite_module())
-    else:
-        engine = create_engine(make_url(url).set(drivername="postgresql+psycopg"))
-    prepare_engine(engine)
-    return engine
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
