@@ -9,7 +9,7 @@ from chatbill.application.assembly import UseCases
 from chatbill.entrypoints.http.documentation import examples
 from chatbill.entrypoints.http.documentation.responses import documented, returned
 from chatbill.entrypoints.http.health.views import HealthView, ReadinessView, RootView
-from chatbill.entrypoints.http.shared.injection import Injected
+from chatbill.entrypoints.http.shared.parameters import Injected
 
 
 class HealthController(Controller):
