@@ -70,8 +70,7 @@ async def test_errors_have_the_classes_of_the_client_and_rejections_are_not_retr
 
     http = openai.DefaultAsyncHttpxClient(event_hooks={"request": [count]})
     async with client_for(service, key, http_client=http) as client:
-        bad = await rejection(client, (openai.BadRequestError, 400, "invalid_request"), n=2)
-        assert bad.param == "n"
+        assert (await rejection(client, (openai.BadRequestError, 400, "invalid_request"), n=2)).param == "n"
         missing = await rejection(client, (openai.NotFoundError, 404, "model_not_found"), model="gpt-5")
         assert missing.param == "model"
         # The client has no class for 402. It must not try again.

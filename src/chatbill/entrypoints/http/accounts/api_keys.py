@@ -12,7 +12,7 @@ from chatbill.domain.shared.ids import ApiKeyId
 from chatbill.entrypoints.http.accounts.bodies import ApiKeyBody
 from chatbill.entrypoints.http.documentation import examples
 from chatbill.entrypoints.http.documentation.responses import documented, documented_empty
-from chatbill.entrypoints.http.shared.injection import Injected
+from chatbill.entrypoints.http.shared.parameters import Injected
 from chatbill.entrypoints.web.api_keys import ApiKeyView, IssuedKeyView
 from chatbill.entrypoints.web.parameters import could_be_id
 

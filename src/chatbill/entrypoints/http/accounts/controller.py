@@ -11,7 +11,7 @@ from chatbill.entrypoints.http.accounts.bodies import AccountBody, PasswordBody
 from chatbill.entrypoints.http.accounts.views import AccountView
 from chatbill.entrypoints.http.documentation import examples
 from chatbill.entrypoints.http.documentation.responses import documented, documented_empty
-from chatbill.entrypoints.http.shared.injection import Injected
+from chatbill.entrypoints.http.shared.parameters import Injected
 
 
 class AccountController(Controller):

@@ -10,7 +10,7 @@ from chatbill.entrypoints.http.accounts.bodies import LoginBody, RefreshBody, Re
 from chatbill.entrypoints.http.accounts.views import AccountView, TokensView
 from chatbill.entrypoints.http.documentation import examples
 from chatbill.entrypoints.http.documentation.responses import documented
-from chatbill.entrypoints.http.shared.injection import Injected
+from chatbill.entrypoints.http.shared.parameters import Injected
 
 
 class SignInController(Controller):

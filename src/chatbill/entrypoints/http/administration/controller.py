@@ -13,8 +13,7 @@ from chatbill.entrypoints.http.administration.bodies import CreditsBody, RefundB
 from chatbill.entrypoints.http.billing.views import TransactionView
 from chatbill.entrypoints.http.documentation import examples
 from chatbill.entrypoints.http.documentation.responses import documented
-from chatbill.entrypoints.http.shared.injection import Injected
-from chatbill.entrypoints.http.shared.parameters import IdempotencyKey
+from chatbill.entrypoints.http.shared.parameters import IdempotencyKey, Injected
 from chatbill.entrypoints.web.parameters import could_be_id
 
 PROBLEMS = ("invalid_request", "forbidden", "not_found", "conflict", "idempotency_mismatch")

@@ -17,8 +17,15 @@ from chatbill.entrypoints.http.billing.bodies import OrderBody
 from chatbill.entrypoints.http.billing.views import BalanceView, PackageView, ReceiptView, TransactionsView
 from chatbill.entrypoints.http.documentation import examples
 from chatbill.entrypoints.http.documentation.responses import documented, returned
-from chatbill.entrypoints.http.shared.injection import Injected
-from chatbill.entrypoints.http.shared.parameters import Cursor, From, IdempotencyKey, PageLimit, To, checked_period
+from chatbill.entrypoints.http.shared.parameters import (
+    Cursor,
+    From,
+    IdempotencyKey,
+    Injected,
+    PageLimit,
+    To,
+    checked_period,
+)
 
 KINDS = tuple(kind.value for kind in EntryKind)
 

@@ -18,9 +18,8 @@ from chatbill.entrypoints.http.chat.views import ReplyView, StoppingView
 from chatbill.entrypoints.http.documentation import examples
 from chatbill.entrypoints.http.documentation.responses import MESSAGE_PROBLEMS, documented, streaming
 from chatbill.entrypoints.http.shared.config import HttpConfig
-from chatbill.entrypoints.http.shared.injection import Injected
 from chatbill.entrypoints.http.shared.negotiation import prefers
-from chatbill.entrypoints.http.shared.parameters import COMPLETION_ID_PREFIX, IdempotencyKey
+from chatbill.entrypoints.http.shared.parameters import COMPLETION_ID_PREFIX, IdempotencyKey, Injected
 from chatbill.entrypoints.http.shared.requests import JsonRequest
 from chatbill.entrypoints.web.event_stream import MEDIA_TYPE, ReplyStream
 from chatbill.entrypoints.web.parameters import could_be_id

@@ -17,10 +17,10 @@ from chatbill.entrypoints.http.chat.bodies import TitleBody
 from chatbill.entrypoints.http.chat.views import ConversationsView, ConversationView, HistoryView, ThreadView
 from chatbill.entrypoints.http.documentation import examples
 from chatbill.entrypoints.http.documentation.responses import documented, documented_empty
-from chatbill.entrypoints.http.shared.injection import Injected
 from chatbill.entrypoints.http.shared.parameters import (
     Cursor,
     From,
+    Injected,
     PageLimit,
     SearchText,
     To,

@@ -9,7 +9,7 @@ from chatbill.application.assembly import UseCases
 from chatbill.entrypoints.http.documentation import examples
 from chatbill.entrypoints.http.documentation.responses import documented, returned
 from chatbill.entrypoints.http.health.views import HealthView, ReadinessView, RootView
-from chatbill.entrypoints.http.shared.injection import Injected
+from chatbill.entrypoints.http.shared.parameters import Injected
 
 
 class HealthController(Controller):
@@ -35,7 +35,7 @@ class HealthController(Controller):
         | {503: returned(ReadinessView, "Something is missing.", examples.NOT_READY)},
     )
     async def read_readiness(self, use_cases: Injected[UseCases]) -> Response[ReadinessView]:
-        """Ready means that the database has stored a small write, and each model on offer a token, not long ago.
+        """Ready means that, not long ago, the database stored a small write and each model on offer wrote a token.
 
         A model that does not fit in memory is not required while another one is available. A resting model, which
         the next message loads, counts as available.

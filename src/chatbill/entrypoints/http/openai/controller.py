@@ -19,8 +19,7 @@ from chatbill.entrypoints.http.openai.documentation import documented_openai
 from chatbill.entrypoints.http.openai.errors import OPENAI_ERRORS
 from chatbill.entrypoints.http.openai.views import CompletionView, OpenAIModelsView, OpenAIModelView, headers_of
 from chatbill.entrypoints.http.shared.config import HttpConfig
-from chatbill.entrypoints.http.shared.injection import Injected
-from chatbill.entrypoints.http.shared.parameters import IdempotencyKey
+from chatbill.entrypoints.http.shared.parameters import IdempotencyKey, Injected
 from chatbill.entrypoints.http.shared.requests import JsonRequest
 from chatbill.entrypoints.web.event_stream import ReplyStream
 from chatbill.entrypoints.web.problems import problem_of_reply

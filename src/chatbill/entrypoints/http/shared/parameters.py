@@ -1,16 +1,22 @@
-"""Parameters of paths, queries and headers: their types, descriptions and checks."""
+"""The types of handler arguments: injected dependencies, and parameters with their descriptions and checks."""
 
 from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from typing import Annotated, Final
+from typing import Annotated, Final, TypeAlias, TypeVar
 
+from litestar.di import NamedDependency
 from litestar.openapi.spec import Example
-from litestar.params import HeaderParameter, QueryParameter
+from litestar.params import HeaderParameter, QueryParameter, SkipValidation
 
 from chatbill.application.ports.repositories.paging import Period
 from chatbill.domain.shared.errors import InvalidRequest
+
+T = TypeVar("T")
+
+# Otherwise the framework validates injected objects field by field on every request.
+Injected: TypeAlias = NamedDependency[SkipValidation[T]]
 
 MAX_QUERY_CHARS: Final = 200
 COMPLETION_ID_PREFIX: Final = "chatcmpl-"
