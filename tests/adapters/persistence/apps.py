@@ -45,7 +45,7 @@ class App:
     async def balance(self) -> int:
         """Return what Alice owns, once the ledger is found to have no difference."""
         store, found = open_store(self.url, prefix=PREFIX), list[Difference]()
-        await world(store=store).use_cases.verify_ledger(found.append)
+        await world(store=store).use_cases.audit.verify_ledger(found.append)
         wallet = await store.read(lambda snapshot: snapshot.wallets.get(PURSE))
         await store.close()
         assert found == []
