@@ -7,6 +7,8 @@ Locks: none beside the new table. On SQLite, writers wait for the step.
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -34,7 +36,7 @@ def is_postgres() -> bool:
     return op.get_bind().dialect.name == "postgresql"
 
 
-def words(type_: sa.types.TypeEngine[object]) -> str:
+def words(type_: sa.types.TypeEngine[Any]) -> str:
     return str(type_.compile(dialect=op.get_bind().dialect))
 
 

@@ -20,13 +20,14 @@ from sqlalchemy.pool import NullPool
 
 from chatbill.adapters.persistence import open_store, prepare_engine, sqlite_module, sqlite_url, transaction_on
 from chatbill.adapters.persistence.sql import schema
+from chatbill.application.billing.postings import keep_posting
 from chatbill.application.ports.store import StoreUnavailable, Transaction
 from chatbill.domain.billing.ledger import Cause
-from chatbill.domain.billing.wallets import Wallet
+from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import EmailTaken, InsufficientCredits, InvariantViolation
 from chatbill.domain.shared.ids import EntryId
 from tests.adapters.persistence.apps import PREFIX, App, Base, Customer, Picture, app_engine
-from tests.contract.stores import PURSE, add_person, add_running, charge, later, user
+from tests.contract.stores import PURSE, add_person, add_running, charge, later, new_wallet, user
 from tests.kit.postgres import shared
 
 
@@ -60,7 +61,7 @@ def fail_after_a_sale(session: Session, error: Exception) -> None:
 def break_a_rule_after_a_sale(session: Session) -> None:
     with transaction_on(session, prefix=PREFIX) as tx:
         sell(tx, "one")
-        tx.wallets.save(Wallet(id=PURSE, posted=7, version=1))
+        tx.wallets.save(new_wallet(posted=7, version=1))
 
 
 @contextmanager
@@ -278,9 +279,8 @@ async def test_a_grant_needs_no_more_than_the_app_s_transaction(app: App) -> Non
     with engine.connect() as connection:
         with transaction_on(connection, prefix=PREFIX) as tx:
             wallet = tx.wallets.lock(PURSE)
-            cause = Cause(description="A gift")
-            tx.ledger.append(wallet.grant(5, entry_id=EntryId("gift"), at=later(5), cause=cause))
-            tx.wallets.save(wallet)
+            cause = Cause(description=Description.of("gift"))
+            keep_posting(tx, wallet.grant(5, entry_id=EntryId("gift"), at=later(5), cause=cause))
         assert await app.balance() == 100
         connection.commit()
     assert await app.balance() == 105

@@ -83,7 +83,10 @@ class Chat:
             await self._use_cases.chat.delete_conversation(principal, ConversationId(current))
         except ChatbillError as error:
             shown = await self._show(principal, current)
-            return {**shown, self._widgets.chat: [*shown[self._widgets.chat], rendering.error_message(str(error))]}
+            return {
+                **shown,
+                self._widgets.chat: [*shown[self._widgets.chat], rendering.error_message(render(error.description))],
+            }
         return await self._show(principal, None)
 
     async def stop(self, request: gr.Request) -> Updates:
@@ -181,7 +184,7 @@ class Chat:
         try:
             transcript = await self._view.transcript(principal, current)
         except ChatbillError as error:
-            transcript, current = Transcript([rendering.error_message(str(error))]), None
+            transcript, current = Transcript([rendering.error_message(render(error.description))]), None
         return {
             self._widgets.chat: transcript.messages,
             self._widgets.watch: gr.update(active=transcript.is_being_written),

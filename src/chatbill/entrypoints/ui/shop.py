@@ -14,7 +14,7 @@ from chatbill.entrypoints.ui import rendering
 from chatbill.entrypoints.ui.config import WebConfig
 from chatbill.entrypoints.ui.view import View
 from chatbill.entrypoints.ui.widgets import Updates, Widgets
-from chatbill.entrypoints.web.texts import credits_text
+from chatbill.entrypoints.web.texts import credits_text, render
 
 
 class SelectedPackage(TypedDict):
@@ -51,7 +51,7 @@ class Shop:
         try:
             package = self._use_cases.billing.list_packages().package(package_id or "")
         except ChatbillError as error:
-            return self._step("pick", str(error))
+            return self._step("pick", render(error.description))
         selected: SelectedPackage = {"package": package.id, "key": uuid.uuid4().hex}
         return {**self._step("confirm", rendering.order_text(package, self._note)), self._widgets.order: selected}
 
@@ -64,7 +64,7 @@ class Shop:
         try:
             receipt = await self._use_cases.billing.place_order(principal, order)
         except ChatbillError as error:
-            return self._step("done", str(error))
+            return self._step("done", render(error.description))
         return {**self._step("done", _receipt_text(receipt)), **await self._view.identity(principal)}
 
     async def close(self) -> Updates:
