@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 import tracemalloc
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, cast
 
 import psycopg
@@ -22,7 +22,6 @@ from sqlalchemy import make_url
 
 from chatbill.adapters.persistence import PostgresStore, open_store
 from chatbill.adapters.persistence.postgres.driver import Timeouts, connect_for_store, load_driver, postgres_database
-from chatbill.adapters.persistence.postgres.wire import Answer, Message, Wire
 from chatbill.adapters.persistence.repositories import SqlTransaction
 from chatbill.application.ports.repositories.interactions import HistoryFilter
 from chatbill.application.ports.store import Snapshot, StoreUnavailable, Transaction
@@ -477,7 +476,8 @@ def test_an_address_that_cannot_be_read_is_not_repeated(address: str) -> None:
 def test_a_missing_driver_is_told_of_by_what_to_install(call: str) -> None:
     program = (
         "import sys; sys.modules['psycopg'] = None\n"
-        "from chatbill.adapters.persistence import open_store, schema\n"
+        "from chatbill.adapters.persistence import open_store\n"
+        "from chatbill.adapters.persistence.sql import schema\n"
         "from chatbill.application.ports.store import StoreUnavailable\n"
         "URL = 'postgresql://localhost/x'\n"
         f"try: {call}\n"
@@ -528,19 +528,14 @@ async def test_a_scan_that_is_left_in_the_middle_harms_nobody(store: PostgresSto
 def plan(url: str) -> Iterator[Callable[..., str]]:
     """How the server would run the statement that the store runs for a query, given enough rows."""
     connection = connect_for_store(postgres_database(load_driver()), make_url(url), Timeouts())
-    ran: list[Message] = []
-
-    class Listening(Wire):
-        def send(self, messages: Sequence[Message]) -> list[Answer]:
-            ran.extend(messages)
-            return super().send(messages)
-
-    connection._wire = Listening(connection.raw, load_driver(), answer_within_s=30)
 
     def explain(query: Callable[[SqlTransaction], Any]) -> str:
         query(SqlTransaction(connection))
-        connection.raw.execute("SET enable_seqscan = off")
-        steps = connection.raw.execute(b"EXPLAIN (GENERIC_PLAN) " + ran[-1].sql)
+        newest = "SELECT statement FROM pg_prepared_statements ORDER BY prepare_time DESC LIMIT 1"
+        [(statement,)] = connection.raw.execute(newest, prepare=False)
+        connection.raw.execute("SET enable_seqscan = off", prepare=False)
+        # Not by the extended protocol, which would ask for the values.
+        steps = connection.raw.execute(b"EXPLAIN (GENERIC_PLAN) " + statement.encode(), prepare=False)
         return "\n".join(row[0] for row in steps)
 
     yield explain

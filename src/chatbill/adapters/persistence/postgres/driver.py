@@ -62,23 +62,23 @@ def postgres_database(driver: ModuleType) -> Database:
 
 
 def connect(address: URL, driver: ModuleType) -> Any:
-    """A plain connection in UTF-8, with every default of chatbill's. Raises `StoreUnavailable`."""
-    arguments = connect_arguments(address)
-    try:
-        return driver.connect(**arguments, client_encoding="utf8", autocommit=True)
-    except driver.Error as error:
-        raise unreachable(error) from None
+    """Return a plain connection in UTF-8, with every default of chatbill. Raises `StoreUnavailable`."""
+    return _connect(address, driver, driver.Connection)
 
 
 def connect_for_store(database: Database, address: URL, timeouts: Timeouts) -> PostgresConnection:
-    """A connection that commits durably and waits for nothing longer than `timeouts` says."""
+    """Return a connection that commits durably and waits for nothing longer than `timeouts` says."""
+    from chatbill.adapters.persistence.postgres.bounded import BoundedConnection  # noqa: PLC0415 - needs psycopg
+
     driver: Any = database.driver
-    raw = connect(address, driver)
-    raw.prepare_threshold = 1
+    raw = _connect(address, driver, BoundedConnection)
+    raw.answer_within_s = timeouts.answer_within_s
+    raw.prepare_threshold = 0
     raw.prepared_max = PREPARED_STATEMENTS
-    # One kind of number, so that a statement is prepared once whatever the size of its numbers.
+    # One type for all numbers, so that a statement is prepared once whatever the size of its numbers.
     raw.adapters.register_dumper(int, importlib.import_module("psycopg.types.numeric").Int8Dumper)
     try:
+        _keep_prepared_after_rollback(raw)
         folding = _set_up(raw, timeouts)
     except driver.Error as error:
         raw.close()
@@ -91,6 +91,24 @@ def connect_arguments(address: URL) -> dict[str, Any]:
     """What psycopg is given for an address."""
     _, arguments = _dialect().create_connect_args(address)  # type: ignore[no-untyped-call]
     return {**NETWORK_DEFAULTS, **arguments}
+
+
+def _connect(address: URL, driver: ModuleType, connection_class: Any) -> Any:
+    arguments = connect_arguments(address)
+    try:
+        return connection_class.connect(**arguments, client_encoding="utf8", autocommit=True)
+    except driver.Error as error:
+        raise unreachable(error) from None
+
+
+def _keep_prepared_after_rollback(raw: Any) -> None:
+    """Run each kind of ROLLBACK once, before any statement is prepared.
+
+    The first time psycopg sees one, it forgets all prepared statements, since tables may have been made and undone.
+    """
+    with raw.pipeline():
+        for command in ("BEGIN", "SAVEPOINT statement", "ROLLBACK TO statement", "ROLLBACK"):
+            raw.execute(command, prepare=False)
 
 
 def _dialect() -> PGDialect_psycopg:

@@ -16,8 +16,8 @@ from chatbill.adapters.persistence.postgres.driver import (
     load_driver,
     postgres_database,
 )
-from chatbill.adapters.persistence.postgres.worker import TO_READ, TO_WRITE, Workers
-from chatbill.adapters.persistence.threads.jobs import Job
+from chatbill.adapters.persistence.postgres.worker import READ_ONLY, READ_WRITE, PostgresWorker
+from chatbill.adapters.persistence.threads.store_threads import StoreThreads
 from chatbill.application.ports.store import Snapshot, Transaction
 
 T = TypeVar("T")
@@ -47,23 +47,30 @@ class PostgresStore:
         queue_timeout_s: float = 10.0,
         timeouts: Timeouts = PATIENCE,
     ) -> None:
-        self._queue_timeout_s = queue_timeout_s
         connect = partial(connect_for_store, postgres_database(load_driver()), address, timeouts)
-        self._writers = Workers("store-writer", connect, TO_WRITE, threads=writers, queue_size=queue_size)
-        self._readers = Workers("store-reader", connect, TO_READ, threads=readers, queue_size=queue_size)
+        self._writers = StoreThreads(
+            "store-writer",
+            partial(PostgresWorker, connect, READ_WRITE),
+            threads=writers,
+            queue_size=queue_size,
+            wait_s=queue_timeout_s,
+        )
+        self._readers = StoreThreads(
+            "store-reader",
+            partial(PostgresWorker, connect, READ_ONLY),
+            threads=readers,
+            queue_size=queue_size,
+            wait_s=queue_timeout_s,
+        )
 
     async def write(self, work: Callable[[Transaction], T]) -> T:
         """Run `work` on a writing thread; return when its commit is on the server's disk."""
-        job: Job[Transaction, T] = Job(work, wait_s=self._queue_timeout_s)
-        self._writers.jobs.put(job)
-        return await job.result()
+        return await self._writers.run(work)
 
     async def read(self, query: Callable[[Snapshot], T]) -> T:
         """Run `query` on a reading thread; it sees every write that was answered before."""
-        job: Job[Snapshot, T] = Job(query, wait_s=self._queue_timeout_s)
-        self._readers.jobs.put(job)
-        return await job.result()
+        return await self._readers.run(query)
 
     async def close(self) -> None:
-        """Finish what was asked before, and end all threads but those for which the server has no answer."""
-        await asyncio.gather(*(asyncio.to_thread(each.jobs.close) for each in (self._writers, self._readers)))
+        """Finish the jobs accepted so far, and end all threads except those that wait for a silent server."""
+        await asyncio.gather(self._writers.close(), self._readers.close())

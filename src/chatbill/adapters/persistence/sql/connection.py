@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Generator, Sequence
 from functools import partial
 from types import ModuleType
@@ -56,6 +57,11 @@ class Connection:
     def dialect_name(self) -> str:
         """Which database it is: `sqlite` or `postgresql`."""
         return self._database.dialect.name
+
+    def close(self) -> None:
+        """Close the connection, whatever state it is in."""
+        with contextlib.suppress(Exception):
+            self.raw.close()
 
     def check_place(self) -> None:
         """Raise `StoreUnavailable` where what is written here would not be found by who connects anew."""
