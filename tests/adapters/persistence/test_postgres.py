@@ -338,9 +338,9 @@ async def test_no_more_may_wait_than_the_bound_nor_for_longer(store: PostgresSto
 async def test_commits_are_durable_even_where_the_database_would_not_mind(url: str) -> None:
     name = make_url(url).database
     shared().run(f"ALTER DATABASE {name} SET synchronous_commit = off")
-    raw = connect_for_store(postgres_database(load_driver()), make_url(url), Timeouts()).raw
-    assert raw.execute("SHOW synchronous_commit").fetchone() == ("on",)
-    raw.close()
+    connection = connect_for_store(postgres_database(load_driver()), make_url(url), Timeouts())
+    assert connection.raw.execute("SHOW synchronous_commit").fetchone() == ("on",)
+    connection.close()
 
 
 @pytest.fixture
@@ -533,13 +533,13 @@ def plan(url: str) -> Iterator[Callable[..., str]]:
         query(SqlTransaction(connection))
         newest = "SELECT statement FROM pg_prepared_statements ORDER BY prepare_time DESC LIMIT 1"
         [(statement,)] = connection.raw.execute(newest, prepare=False)
-        connection.raw.execute("SET enable_seqscan = off", prepare=False)
-        # Not by the extended protocol, which would ask for the values.
-        steps = connection.raw.execute(b"EXPLAIN (GENERIC_PLAN) " + statement.encode(), prepare=False)
+        with psycopg.connect(url) as other:
+            other.execute("SET enable_seqscan = off")
+            steps = other.execute(b"EXPLAIN (GENERIC_PLAN) " + statement.encode()).fetchall()
         return "\n".join(row[0] for row in steps)
 
     yield explain
-    connection.raw.close()
+    connection.close()
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
 from collections.abc import Generator, Iterable
@@ -18,18 +19,19 @@ ROWS_AT_A_TIME = 1_000
 
 @dataclass(frozen=True, slots=True)
 class _Queued:
-    """A statement to send, and the error to raise when it changes no row. Without `parameters` it is not prepared."""
+    """A statement to send, and the error to raise when it changes no row."""
 
     sql: str
     parameters: dict[str, Any] | None = None
     or_else: ChatbillError | None = None
+    prepare: bool = True
 
 
 class PostgresConnection(Connection):
     """A connection that queues the statements of `put`, and sends them together with the next one that returns rows.
 
-    They are sent in psycopg's pipeline mode, so all of them take one round trip. An error may be raised later than its
-    cause. It is kept in `aborted_by`, and from then on the transaction can only be rolled back.
+    The connection stays in psycopg's pipeline mode, so all of them take one round trip. An error may be raised later
+    than its cause. It is kept in `aborted_by`, and from then on the transaction can only be rolled back.
 
     In a transaction with savepoints nothing is queued and a savepoint guards each statement: an error is raised by the
     statement that caused it, and the work may continue after it.
@@ -42,8 +44,9 @@ class PostgresConnection(Connection):
         self._savepoints = False
         self._begin: _Queued | None = None
         self._queue: list[_Queued] = []
-        self._cursors: dict[str, Any] = {}
-        self._names = itertools.count(1)
+        self._cursor_numbers = itertools.count(1)
+        self._open = contextlib.ExitStack()
+        self._pipeline = self._open.enter_context(raw.pipeline())
         self.aborted_by: ChatbillError | None = None
 
     @property
@@ -51,16 +54,23 @@ class PostgresConnection(Connection):
         """True once the connection cannot be used any more."""
         return bool(self.raw.closed)
 
+    def close(self) -> None:
+        """Close the connection, whatever state it is in."""
+        super().close()
+        # Only now, because leaving the mode asks an open connection for its last results.
+        with contextlib.suppress(self._errors):
+            self._open.close()
+
     def begin(self, mode: str, *, savepoints: bool) -> None:
         """Begin a transaction with the next statement. `mode` is the rest of BEGIN."""
         self.failure = self.aborted_by = None
         self.raw.answer_within_s = self._answer_within_s
         self._savepoints = savepoints
-        self._begin, self._queue = _Queued(f"BEGIN {mode}"), []
+        self._begin, self._queue = _Queued(f"BEGIN {mode}", prepare=False), []
 
     def command(self, sql: str) -> None:
         """Run a statement without parameters, such as SAVEPOINT."""
-        self._send(_Queued(sql))
+        self._send(_Queued(sql, prepare=False))
 
     def put(self, statement: Statement, *, or_else: ChatbillError | None = None, **parameters: Any) -> None:
         """Queue a statement that changes a row, or run it now in a transaction with savepoints."""
@@ -83,27 +93,20 @@ class PostgresConnection(Connection):
         self.raw.answer_within_s = math.inf
         self.command("SET LOCAL statement_timeout = 0")
         self.command("SET LOCAL idle_in_transaction_session_timeout = 0")
-        name = f"scan_{next(self._names)}"
+        cursor = f"scan_{next(self._cursor_numbers)}"
         prepared = self._database.prepared(statement)
-        cursor = self._cursors[name] = self.raw.cursor(name)
-        cursor.itersize = ROWS_AT_A_TIME
-        try:
-            cursor.execute(prepared.sql, prepared.constants)
-            for row in cursor:
+        declare = f"DECLARE {cursor} NO SCROLL CURSOR FOR {prepared.sql}"
+        self._send(_Queued(declare, prepared.constants, prepare=False))
+        fetch = _Queued(f"FETCH {ROWS_AT_A_TIME} FROM {cursor}", prepare=False)
+        while rows := self._send(fetch).fetchall():
+            for row in rows:
                 yield self._processed(row, prepared)
-        except self._errors as error:
-            raise self._told(error) from error
-        finally:
-            # The transaction may have ended, and the connection may be in another one.
-            if name in self._cursors:
-                self._cursors.pop(name).close()
 
     def commit(self) -> None:
         """Commit. Raises `StoreUnavailable` when that failed, or when the outcome is unknown."""
-        self._close_cursors()
         if self._begin and not self._queue:
             self._begin = None  # nothing was done
-        elif self._send(_Queued("COMMIT")).statusmessage != "COMMIT":
+        elif self._send(_Queued("COMMIT", prepare=False)).statusmessage != "COMMIT":
             self.failure = StoreUnavailable("The database gave up a transaction.")
             raise self.failure
 
@@ -111,9 +114,8 @@ class PostgresConnection(Connection):
         """Roll back. A connection that cannot do even this is closed."""
         self._begin, self._queue = None, []
         try:
-            self._close_cursors()
             if self.raw.info.transaction_status != self._driver.pq.TransactionStatus.IDLE:
-                self.raw.execute("ROLLBACK", prepare=False)
+                self._run_together([_Queued("ROLLBACK", prepare=False)])
         except self._errors:
             self.raw.close()
 
@@ -126,7 +128,7 @@ class PostgresConnection(Connection):
             cursor = self._send(statement)
         except ChatbillError:
             if self.failure is None:
-                self.raw.execute("ROLLBACK TO statement", prepare=False)
+                self._run_together([_Queued("ROLLBACK TO statement", prepare=False)])
                 self.aborted_by = None
             raise
         self.command("RELEASE statement")
@@ -155,16 +157,25 @@ class PostgresConnection(Connection):
     def _run_together(self, statements: list[_Queued]) -> list[Any]:
         """Run the statements in one round trip. After one that fails, none is run."""
         try:
-            if len(statements) == 1:
-                return [self._run(statements[0])]
-            with self.raw.pipeline():
-                return [self._run(each) for each in statements]
-        except self._driver.DataError:
-            _refuse_nul(each.parameters for each in statements)
+            cursors = [self.raw.execute(each.sql, each.parameters, prepare=each.prepare) for each in statements]
+            self._pipeline.sync()
+        except self._errors as error:
+            self._skip_results()
+            if isinstance(error, self._driver.DataError):
+                _refuse_nul(each.parameters for each in statements)
             raise
+        return cursors
 
-    def _run(self, statement: _Queued) -> Any:
-        return self.raw.execute(statement.sql, statement.parameters, prepare=statement.parameters is not None)
+    def _skip_results(self) -> None:
+        """After an error, read the results that are left, which say that nothing more was run."""
+        while not self.raw.closed:
+            try:
+                self._pipeline.sync()
+            except self._driver.errors.PipelineAborted:
+                continue
+            except self._errors:
+                self.raw.close()
+            return
 
     def _told_late(self, told: ChatbillError) -> ChatbillError:
         """Return the error for a caller whose statement may not be the one that failed."""
@@ -177,11 +188,6 @@ class PostgresConnection(Connection):
         if self.failure is None:
             self.aborted_by = told
         return told
-
-    def _close_cursors(self) -> None:
-        cursors, self._cursors = self._cursors, {}
-        for cursor in cursors.values():
-            cursor.close()
 
 
 def _refuse_nul(values: Iterable[dict[str, Any] | None]) -> None:
