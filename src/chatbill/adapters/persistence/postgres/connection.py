@@ -144,14 +144,14 @@ class PostgresConnection(Connection):
             if not queue:
                 raise
             self.aborted_by = not_text(error)
-            raise self._told_late(self.aborted_by) from error
+            raise self._delayed(self.aborted_by) from error
         except self._errors as error:
-            told = self._told(error)
-            raise (self._told_late(told) if queue else told) from error
+            translation = self._translated(error)
+            raise (self._delayed(translation) if queue else translation) from error
         for queued, cursor in zip(queue, cursors[1:] if begin else cursors, strict=False):
             if queued.or_else is not None and not cursor.rowcount:
                 self.aborted_by = queued.or_else
-                raise self._told_late(queued.or_else)
+                raise self._delayed(queued.or_else)
         return cursors[-1]
 
     def _run_together(self, statements: list[_Queued]) -> list[Any]:
@@ -177,17 +177,17 @@ class PostgresConnection(Connection):
                 self.raw.close()
             return
 
-    def _told_late(self, told: ChatbillError) -> ChatbillError:
+    def _delayed(self, translation: ChatbillError) -> ChatbillError:
         """Return the error for a caller whose statement may not be the one that failed."""
-        return told if self.failure else StoreUnavailable("The transaction was aborted by an earlier statement.")
+        return translation if self.failure else StoreUnavailable("The transaction was aborted by an earlier statement.")
 
-    def _told(self, error: Exception) -> ChatbillError:
+    def _translated(self, error: Exception) -> ChatbillError:
         if self.aborted_by and isinstance(error, self._driver.errors.InFailedSqlTransaction):
             return StoreUnavailable("The transaction was aborted by an earlier error.")
-        told = super()._told(error)
+        translation = super()._translated(error)
         if self.failure is None:
-            self.aborted_by = told
-        return told
+            self.aborted_by = translation
+        return translation
 
 
 def _refuse_nul(values: Iterable[dict[str, Any] | None]) -> None:

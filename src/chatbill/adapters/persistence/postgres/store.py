@@ -1,4 +1,4 @@
-"""The store in a PostgreSQL database: any number of processes, each with a few threads that have a connection each."""
+"""The store in a PostgreSQL database, which any number of processes use, each by a few threads with connections."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TypeVar
 from sqlalchemy import URL
 
 from chatbill.adapters.persistence.postgres.driver import (
-    PATIENCE,
+    DEFAULT_TIMEOUTS,
     Timeouts,
     connect_for_store,
     load_driver,
@@ -26,13 +26,13 @@ T = TypeVar("T")
 class PostgresStore:
     """Keeps everything in the database at `address`, whose schema `schema.upgrade` makes.
 
-    At most `writers` transactions and `readers` snapshots are under way, each on a connection that lasts. Up to
-    `queue_size` of either may wait, and each gives up after `queue_timeout_s` seconds. Beyond each bound, and where
-    the server cannot be reached, the error is `StoreUnavailable`; it is reached again as soon as it is back.
+    At most `writers` transactions and `readers` snapshots run at a time, each on a connection of its own. Up to
+    `queue_size` of either may wait, and each gives up after `queue_timeout_s` seconds. Beyond each bound, and while
+    the server cannot be reached, the error is `StoreUnavailable`; the store reconnects by itself.
 
-    Writes are READ COMMITTED with locks on rows. Work is run again, a few times, after a deadlock, a serialization
-    failure, or a connection that was lost before COMMIT was sent. When it is lost after that, nobody knows whether
-    the work was kept: `StoreUnavailable` says no more than that, and a caller asks again in a way that has one effect.
+    Writes are READ COMMITTED with locks on rows. Work runs again, a few times, after a deadlock, a serialization
+    failure, or a connection that was lost before COMMIT was sent. If it is lost after that, the outcome is unknown and
+    the error is `StoreUnavailable`: the caller has to repeat the request in a way that has one effect.
 
     Nothing is opened before the first call. Usable from any event loop and from several at once.
     """
@@ -45,7 +45,7 @@ class PostgresStore:
         readers: int = 4,
         queue_size: int = 10_000,
         queue_timeout_s: float = 10.0,
-        timeouts: Timeouts = PATIENCE,
+        timeouts: Timeouts = DEFAULT_TIMEOUTS,
     ) -> None:
         connect = partial(connect_for_store, postgres_database(load_driver()), address, timeouts)
         self._writers = StoreThreads(
@@ -68,7 +68,7 @@ class PostgresStore:
         return await self._writers.run(work)
 
     async def read(self, query: Callable[[Snapshot], T]) -> T:
-        """Run `query` on a reading thread; it sees every write that was answered before."""
+        """Run `query` on a reading thread; it sees every write that was confirmed before."""
         return await self._readers.run(query)
 
     async def close(self) -> None:

@@ -61,7 +61,7 @@ class SqliteStore:
         return await self._writer.run(work)
 
     async def read(self, query: Callable[[Snapshot], T]) -> T:
-        """Run `query` on a reading thread; it sees every write that was answered before."""
+        """Run `query` on a reading thread; it sees every write that was confirmed before."""
         return await self._readers.run(query)
 
     async def close(self) -> None:
