@@ -1,6 +1,7 @@
 """Measures how fast a whole charge is on SQLite: `python -m benchmarks.store [SECONDS_A_ROUND]`.
 
-The reference, measured in the same minute on the same disk, is a durable commit of one row by the driver alone. Rounds take turns, and the ratio is taken within each round.
+The reference, measured in the same minute on the same disk, is a durable commit of one row by the driver alone. Rounds
+alternate, and the ratio is taken within each round.
 """
 
 from __future__ import annotations
