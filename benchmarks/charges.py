@@ -1,4 +1,4 @@
-"""What the benchmarks of the books share: people who are charged, by the store's public face, and how ratios are told.
+"""What the benchmarks of the stores share: people who are charged through the store, and the report of ratios.
 
 A charge is what a message costs the store: accept (hold, record) and settle (capture, ledger entry, reply), two durable
 transactions. The model is left out.
@@ -45,7 +45,7 @@ new_id = Uuid7Ids()
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody with a wallet and a conversation."""
+    """A person with a wallet and a conversation."""
 
     store: Store
     principal: Principal
@@ -53,7 +53,7 @@ class Person:
 
     @staticmethod
     async def register(store: Store, name: str) -> Person:
-        """Take credits that outlast the benchmark."""
+        """Add a person with enough credits for the benchmark."""
         now = datetime.now(UTC)
         user_id = UserId(new_id())
         wallet = Wallet(id=WalletId(new_id()), owner=Owner(USER, user_id))
@@ -80,14 +80,14 @@ class Person:
         return Person(store, Principal.of(user), talk.id)
 
     async def charge(self) -> None:
-        """One message, without the model."""
+        """Charge for one message, without the model."""
         asked = self._asked()
         work = await self.store.write(lambda tx: self._accepted(tx, asked))
         settled = await settle(self.store, work, ENDING, at=datetime.now(UTC), entry_id=EntryId(new_id()))
         assert settled.credits_charged == 1
 
     async def charge_many(self, count: int) -> None:
-        """As many charges, by the same repositories, in one transaction: only to fill a database."""
+        """Charge `count` times in one transaction, only to fill a database."""
 
         def work(tx: Transaction) -> None:
             for _ in range(count):
@@ -118,7 +118,7 @@ class Person:
 
 
 async def charges_per_second(callers: Iterable[Person], seconds: float) -> float:
-    """Each caller is charged again as soon as the last charge is through."""
+    """Return the rate when each caller is charged again as soon as the last charge is done."""
     until, done = time.perf_counter() + seconds, 0
 
     async def keep_charging(caller: Person) -> None:
@@ -141,7 +141,7 @@ async def compare(
     units: tuple[str, str],
     at_least: float,
 ) -> None:
-    """Take turns, so that a slow spell of the machine meets both; print the medians, and that of the rounds' ratios."""
+    """Alternate, so that a slow phase of the machine affects both; print the medians and that of the ratios."""
     ours: list[float] = []
     theirs: list[float] = []
     for number in range(rounds):
@@ -156,17 +156,17 @@ async def compare(
 
 
 def spread(figures: Sequence[float]) -> str:
-    """Such as "0.52 (0.49 to 0.55)"."""
+    """Return the median and the range, such as "0.52 (0.49 to 0.55)"."""
     return f"{median(figures):.2f} ({min(figures):.2f} to {max(figures):.2f})"
 
 
 def machine() -> str:
-    """What the figures were taken on."""
+    """Describe the machine that the figures come from."""
     return f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
 
 
 async def prove_the_books(store: Store) -> None:
-    """Speed that loses money is not speed."""
+    """Verify the ledger after the measurement."""
     verify, differences = VerifyLedger(store=store, clock=SystemClock(), sweep_allowance_s=3_600), list[Difference]()
     started = time.perf_counter()
     verdict = await verify(differences.append)

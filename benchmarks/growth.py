@@ -1,4 +1,4 @@
-"""Does anything get slower as the books grow? `python -m benchmarks.growth [sqlite|postgres] [LARGEST]`.
+"""Measures whether anything gets slower as the ledger grows: `python -m benchmarks.growth [sqlite|postgres] [LARGEST]`.
 
 One database for each size, and in it one person who has all the charges and another who is new. What they do is timed
 in turns over all databases, so that a slow spell of the machine meets every size. The books are filled by the
@@ -123,7 +123,7 @@ async def main(addresses: Iterator[str], largest: int) -> None:
 
 @contextmanager
 def addresses_of(kind: str) -> Iterator[Iterator[str]]:
-    """Places for new databases."""
+    """Yields addresses for new databases."""
     if kind == "postgres":
         server = postgres.start(durable=True)
         try:

@@ -1,7 +1,7 @@
-"""How fast is a whole charge on PostgreSQL? `python -m benchmarks.postgres [SECONDS_A_ROUND]`.
+"""Measures how fast a whole charge is on PostgreSQL: `python -m benchmarks.postgres [SECONDS_A_ROUND]`.
 
-The server comes from a wheel and syncs every commit. Two questions, each with its reference on the same server in the
-same minute, taking turns:
+The server comes from a wheel and syncs every commit. Two figures, each with its reference on the same server in the
+same minute, in alternating rounds:
 
 - Eight callers with a wallet each, by one process of Python, beside `pgbench`'s TPC-B-like transactions by 8 clients.
   Of those one is one transaction; a charge is two.
@@ -38,11 +38,11 @@ from tests.kit import postgres
 ROUNDS = 8
 CLIENTS = 8
 SCALE = 10
-"""Branches of `pgbench`'s bank: more than clients, or they would wait for each other."""
+"""Branches of the bank of `pgbench`: more than clients, so that they do not wait for each other."""
 
 
-class AdminAction:
-    """A charge as one would write it in an afternoon."""
+class HandWrittenCharge:
+    """A charge by plain SQL, as in a quick prototype."""
 
     def __init__(self, url: str, person: Person) -> None:
         self._url = url
@@ -118,7 +118,7 @@ class AdminAction:
 
 
 def pgbench(server: postgres.Server, url: str, seconds: float) -> float:
-    """Transactions a second, by its own count."""
+    """Return the transactions a second that `pgbench` reports."""
     program = server.handle.bin_path / "pgbench"
     sizes = ["-n", "-c", str(CLIENTS), "-j", "2", "-T", str(max(1, round(seconds)))]
     command = [program, *sizes, url]
@@ -138,7 +138,7 @@ async def main(server: postgres.Server, seconds: float) -> None:
     store = open_store(url)
     people = [await Person.register(store, f"person-{number}") for number in range(CLIENTS)]
     hot = await Person.register(store, "hot")
-    by_hand = AdminAction(url, hot)
+    by_hand = HandWrittenCharge(url, hot)
 
     async def transactions() -> float:
         return await asyncio.to_thread(pgbench, server, bank, seconds)

@@ -1,7 +1,7 @@
-"""How fast is a whole charge on SQLite? `python -m benchmarks.store [SECONDS_A_ROUND]`.
+"""Measures how fast a whole charge is on SQLite: `python -m benchmarks.store [SECONDS_A_ROUND]`.
 
-Beside it, in the same minute and on the same disk: plain one-row durable commits by the driver alone, which is the
-fastest a durable charge could be. Rounds take turns, and the ratio is taken within each round.
+The reference, measured in the same minute on the same disk, is a durable commit of one row by the driver alone. Rounds
+alternate, and the ratio is taken within each round.
 """
 
 from __future__ import annotations

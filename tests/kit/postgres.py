@@ -1,4 +1,4 @@
-"""A real PostgreSQL for the tests, started from a wheel once in a run, with a fresh database for whoever asks."""
+"""A real PostgreSQL for the tests, started from a wheel once in a run, with a new database for each test."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ _numbers = itertools.count(1)
 
 @dataclass(frozen=True)
 class Server:
-    """One server, and the databases on it. It listens on a socket in its own folder."""
+    """A server and its databases. It listens on a socket in its own folder."""
 
     handle: Any
     folder: Path
 
     def url(self, name: str = "postgres") -> str:
-        """The address of a database, as an operator would write it."""
+        """Return the address of a database, as an operator would write it."""
         return str(self.handle.get_uri(database=name))
 
     def run(self, statement: str, name: str = "postgres") -> list[tuple[Any, ...]]:
@@ -42,7 +42,7 @@ class Server:
             return cursor.fetchall() if cursor.description else []
 
     def empty(self) -> str:
-        """The address of a new database without any tables."""
+        """Return the address of a new database without tables."""
         return self._made_from("template0")
 
     def fresh(self, prefix: str = "") -> str:
@@ -54,13 +54,13 @@ class Server:
         subprocess.run([self.handle.bin_path / name, *arguments], check=True, timeout=60)
 
     def kill(self) -> None:
-        """End it as a crash would, and return when it is gone."""
+        """End the server as a crash would, and return when it is gone."""
         process = psutil.Process(self.handle.get_pid())
         process.send_signal(signal.SIGQUIT)
         process.wait(30)
 
     def restart(self) -> None:
-        """Start it again on what it left behind."""
+        """Start the server again on the same data."""
         self.handle.ensure_postgres_running()
 
     def _made_from(self, template: str) -> str:
@@ -70,7 +70,7 @@ class Server:
 
 
 def start(*, durable: bool = False) -> Server:
-    """A server of one's own. Without `durable` it syncs nothing, which only a power cut could tell."""
+    """Start a server. Without `durable` it syncs nothing to disk, which only a power cut would reveal."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it warns when imported
         pgserver = pytest.importorskip(
@@ -87,14 +87,14 @@ def start(*, durable: bool = False) -> Server:
 
 
 def stop(server: Server) -> None:
-    """End the server and forget its data."""
+    """End the server and delete its data."""
     server.handle.cleanup()
     shutil.rmtree(server.folder, ignore_errors=True)
 
 
 @cache
 def shared() -> Server:
-    """The one server that most tests share; it ends with the run."""
+    """Return the server that most tests share; it ends with the run."""
     server = start()
     atexit.register(stop, server)
     return server

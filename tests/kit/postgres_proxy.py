@@ -1,4 +1,4 @@
-"""A line to PostgreSQL that is cut where a test wants it cut."""
+"""A proxy that cuts a connection to PostgreSQL where a test wants it."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ CHUNK_BYTES = 65_536
 
 @dataclass
 class Proxy:
-    """Hands bytes to and fro between clients on a port of its own and the server, until they hold a word.
+    """Forwards bytes between clients on a port of its own and the server, until a client sends a given word.
 
-    `cut(word)` cuts the next connection whose client says this word; the server hears it or not, and the client never
-    hears what became of it.
+    `cut(word)` cuts the next connection whose client sends this word. The server receives it or not, and the client
+    never receives the result.
     """
 
     server: Server
@@ -30,16 +30,16 @@ class Proxy:
     _open: list[socket.socket] = field(default_factory=list)
 
     def url(self, database_url: str) -> str:
-        """The address of the same database by this line."""
+        """Return the address of the same database through this proxy."""
         name = database_url.partition("?")[0].rpartition("/")[2]
         return f"postgresql://postgres@127.0.0.1:{self.listener.getsockname()[1]}/{name}"
 
     def cut(self, word: str, *, heard: bool) -> None:
-        """Cut the line once at this word; `heard` says whether the server does what was asked."""
+        """Cut one connection at this word; `heard` tells whether the server receives it."""
         self._word, self._heard = word.encode(), heard
 
     def serve(self) -> None:
-        """Take connections until the listener is closed."""
+        """Accept connections until the listener is closed."""
         with contextlib.suppress(OSError):
             while True:
                 client, _ = self.listener.accept()
@@ -50,7 +50,7 @@ class Proxy:
                 threading.Thread(target=self._answer, args=(client, upstream), daemon=True).start()
 
     def close(self) -> None:
-        """Cut everything."""
+        """Cut all connections."""
         for each in (self.listener, *self._open):
             _cut(each)
 
@@ -60,11 +60,11 @@ class Proxy:
                 if self._word and self._word in asked:
                     self._word = None
                     self.cuts += 1
-                    # From here on the client hears nothing.
+                    # From here on the client receives nothing.
                     client.shutdown(socket.SHUT_RDWR)
                     if self._heard:
                         upstream.sendall(asked)
-                        # The server says goodbye to nobody: what it was asked before, it does first.
+                        # The server first runs the statements that it has received.
                         upstream.shutdown(socket.SHUT_WR)
                     else:
                         _cut(upstream)
@@ -88,7 +88,7 @@ def _cut(line: socket.socket) -> None:
 
 @contextlib.contextmanager
 def line_to(server: Server) -> Iterator[Proxy]:
-    """A line to the server, whole until it is cut."""
+    """Yields a proxy of the server that forwards until it is told to cut."""
     proxy = Proxy(server, socket.create_server(("127.0.0.1", 0)))
     thread = threading.Thread(target=proxy.serve, daemon=True)
     thread.start()

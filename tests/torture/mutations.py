@@ -20,7 +20,7 @@ REFUND = "src/chatbill/application/administration/refund.py"
 MEMORY = "src/chatbill/adapters/memory/repositories/interactions.py"
 SQL_INTERACTIONS = "src/chatbill/adapters/persistence/repositories/interactions.py"
 SQL_WALLETS = "src/chatbill/adapters/persistence/repositories/wallets.py"
-WRITER = "src/chatbill/adapters/persistence/sqlite/writer.py"
+WRITER = "src/chatbill/adapters/persistence/sqlite/workers.py"
 DRIVER = "src/chatbill/adapters/persistence/sqlite/driver.py"
 
 AUDIT = "src/chatbill/domain/audit/proof.py"
@@ -90,10 +90,11 @@ MUTANTS = (
     Mutant(
         "answers go out before the commit they rest on",
         (
+            Edit(WRITER, "import AnyJob, fail_all", "import AnyJob, deliver, fail_all"),
             Edit(
                 WRITER,
-                "            job.succeed(job.work(transaction))\n",
-                "            job.succeed(job.work(transaction))\n            deliver((job,))\n",
+                "        try:\n            job.succeed(job.work(transaction))\n",
+                "        try:\n            job.succeed(job.work(transaction))\n            deliver((job,))\n",
             ),
         ),
         (f"{T_SQLITE}::test_an_answer_comes_after_the_commit_that_it_rests_on",),

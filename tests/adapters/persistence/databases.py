@@ -1,4 +1,4 @@
-"""Databases of every kind, made by the migrations, for tests that speak SQL to them behind the store's back."""
+"""Databases made by the migrations, for tests that run SQL on them without the store."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.kit.postgres import shared
 
 @contextmanager
 def sqlite_engine(folder: Path) -> Iterator[Engine]:
-    """An SQLite database that enforces everything, as the store's connections do."""
+    """Yields an SQLite database that enforces every rule, as the store's connections do."""
     engine = create_engine(sqlite_url(fresh_database(folder)), module=load_driver(), poolclass=NullPool)
     event.listen(engine, "connect", _enforce)
     yield engine
@@ -27,7 +27,7 @@ def sqlite_engine(folder: Path) -> Iterator[Engine]:
 
 @contextmanager
 def postgres_engine(folder: Path) -> Iterator[Engine]:
-    """A PostgreSQL database of its own."""
+    """Yields a new PostgreSQL database."""
     address = make_url(shared().fresh()).set(drivername="postgresql+psycopg")
     engine = create_engine(address, poolclass=NullPool)
     yield engine
@@ -35,7 +35,7 @@ def postgres_engine(folder: Path) -> Iterator[Engine]:
 
 
 def sqlite_objects(path: Path) -> dict[str, str]:
-    """Every table, index and trigger of an SQLite file: its name, and the SQL that made it, in one spelling."""
+    """Return every table, index and trigger of an SQLite file: its name, and its SQL with spaces normalized."""
     connection = load_driver().connect(path)
     rows = connection.execute(
         "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite%'"

@@ -1,6 +1,6 @@
 """A program that asks for one thing many times at once, with one key: `python repeaters.py DATABASE_URL KEY TIMES`.
 
-It says on standard output, a line each, what it was answered.
+It prints each answer on a line of its own.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tests.kit.support import MINI, world
 
 
 async def ask_and_pay(store: Store, key: str, times: int) -> list[str]:
-    """Ask and pay as Alice so many times at once; return what was answered."""
+    """Ask and pay as Alice `times` times at once; return the answers."""
     user = await store.read(lambda snapshot: snapshot.users.by_login("alice"))
     assert user is not None
     principal, made = Principal.of(user), world(store=store)
@@ -45,7 +45,7 @@ async def ask_and_pay(store: Store, key: str, times: int) -> list[str]:
 
 
 async def main(url: str, key: str, times: str) -> None:
-    """Open the store and tell every answer."""
+    """Open the store and print every answer."""
     store = open_store(url)
     for answer in await ask_and_pay(store, key, int(times)):
         print(answer)  # noqa: T201 - it tells its parent

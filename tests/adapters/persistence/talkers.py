@@ -1,6 +1,6 @@
-"""A program that embeds the use cases and talks without end, to be killed: `python talkers.py DATABASE`.
+"""A program that embeds the use cases and sends messages until it is killed: `python talkers.py DATABASE`.
 
-It says on standard output, a line each, which replies it was told are complete and what they cost.
+It prints each completed reply and its cost on a line of its own.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ TALKERS = 8
 
 
 async def talk(send: SendMessage, principal: Principal) -> None:
-    """One person in one window, who asks again as soon as there is an answer."""
+    """Send the messages of one person in one window, each as soon as the last one is answered."""
     window = token_hex(8)
     for number in count():
         message = Message(model=MINI, text="one two three", idempotency_key=f"{window}-{number}")

@@ -1,4 +1,4 @@
-"""A process killed at any moment loses nothing it has told and charges nothing twice."""
+"""A process killed at any moment loses nothing that it has confirmed, and charges nothing twice."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[3]
 
 
 def talk_until_killed(path: Path, random_: random.Random) -> dict[InteractionId, int]:
-    """Run the program, kill it a moment after its first words; return the replies it was told of, and their cost."""
+    """Run the program, kill it shortly after its first line; return the confirmed replies and their cost."""
     program = subprocess.Popen(
         [sys.executable, "-m", "tests.adapters.persistence.talkers", str(path)],
         stdout=subprocess.PIPE,
@@ -56,7 +56,7 @@ def entries(snapshot: Snapshot) -> list[LedgerEntry]:
 
 
 @pytest.mark.slow
-async def test_what_was_told_is_stored_and_charged_once_however_often_the_process_is_killed(tmp_path: Path) -> None:
+async def test_confirmed_replies_are_stored_and_charged_once_although_the_process_is_killed(tmp_path: Path) -> None:
     path, clock, random_ = fresh_database(tmp_path), ManualClock(), random.Random()
     store = SqliteStore(path)
     here = world(store=store, clock=clock, welcome_credits=CREDITS)
@@ -81,6 +81,6 @@ async def test_what_was_told_is_stored_and_charged_once_however_often_the_proces
         assert charged[interaction_id] == cost == stored.credits_charged
     wallet = await use_cases.billing.read_balance(alice)
     assert (wallet.posted, wallet.held) == (CREDITS - sum(charged.values()), 0)
-    # A reply may have been kept whose news did not come through: one of those in the making at each kill.
+    # At each kill, replies in progress may have been stored whose confirmation was lost.
     assert len(told) <= len(charges) <= len(told) + CYCLES * 64
     await store.close()

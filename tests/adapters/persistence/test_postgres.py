@@ -1,4 +1,4 @@
-"""What PostgreSQL's store adds to the contract: retries with one effect, bounds on every wait, trouble in words."""
+"""What the PostgreSQL store adds to the contract: safe retries, a bound on every wait, errors that say what to do."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 import tracemalloc
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from typing import Any, cast
 
@@ -23,7 +23,7 @@ from sqlalchemy import make_url
 
 from chatbill.adapters.persistence import PostgresStore, open_store
 from chatbill.adapters.persistence.postgres.driver import Timeouts, connect_for_store, load_driver, postgres_database
-from chatbill.adapters.persistence.postgres.wire import Answer, Message, Wire
+from chatbill.adapters.persistence.postgres.worker import READ_WRITE
 from chatbill.adapters.persistence.repositories import SqlTransaction
 from chatbill.application.billing.postings import keep_posting
 from chatbill.application.ports.repositories.interactions import HistoryFilter
@@ -58,7 +58,7 @@ def url() -> str:
 
 @pytest_asyncio.fixture
 async def store(url: str) -> AsyncIterator[PostgresStore]:
-    """A store with little timeouts, in which Alice and Bob have 100 credits each."""
+    """A store with short timeouts, in which Alice and Bob have 100 credits each."""
     timeouts = Timeouts(statement_timeout_s=2, lock_timeout_s=0.3, idle_in_transaction_timeout_s=1)
     opened = PostgresStore(make_url(url), writers=3, readers=2, queue_size=50, queue_timeout_s=0.5, timeouts=timeouts)
     await opened.write(add_person)
@@ -68,7 +68,7 @@ async def store(url: str) -> AsyncIterator[PostgresStore]:
 
 
 class Gate:
-    """Work that waits until it is let through."""
+    """Work that waits until the test opens it."""
 
     def __init__(self) -> None:
         self.entered, self.open = threading.Event(), threading.Event()
@@ -89,7 +89,7 @@ async def held(store: Any) -> int:
     return int(wallet.held)
 
 
-async def test_of_two_that_lock_crosswise_one_is_run_again_and_both_are_kept(url: str) -> None:
+async def test_one_of_two_deadlocked_transactions_runs_again_and_both_are_kept(url: str) -> None:
     store, met, runs = open_store(url), threading.Barrier(2), 0
     await store.write(add_person)
     await store.write(lambda tx: add_person(tx, "bob"))
@@ -110,7 +110,7 @@ async def test_of_two_that_lock_crosswise_one_is_run_again_and_both_are_kept(url
     await store.close()
 
 
-async def test_work_that_never_stops_colliding_is_told_of_in_the_end(store: PostgresStore) -> None:
+async def test_work_that_always_meets_a_serialization_failure_is_refused_in_the_end(store: PostgresStore) -> None:
     runs = 0
 
     def unlucky(tx: Any) -> None:
@@ -124,7 +124,7 @@ async def test_work_that_never_stops_colliding_is_told_of_in_the_end(store: Post
     assert await store.write(hold_one) == 1
 
 
-async def test_a_row_held_for_too_long_by_somebody_else_is_told_of(store: PostgresStore, url: str) -> None:
+async def test_a_row_locked_too_long_by_another_transaction_is_reported(store: PostgresStore, url: str) -> None:
     with psycopg.connect(url) as other:
         other.execute("SELECT * FROM wallets WHERE id = 'wallet-alice' FOR UPDATE")
         with pytest.raises(StoreUnavailable, match="lock_timeout"):
@@ -134,20 +134,20 @@ async def test_a_row_held_for_too_long_by_somebody_else_is_told_of(store: Postgr
     assert await store.write(hold_one) == 1
 
 
-async def test_a_statement_that_takes_too_long_is_told_of(store: PostgresStore) -> None:
+async def test_a_statement_that_takes_too_long_is_reported(store: PostgresStore) -> None:
     with pytest.raises(StoreUnavailable, match="statement_timeout"):
         await store.read(lambda snapshot: snapshot.wallets._connection.command("SELECT pg_sleep(9)"))  # type: ignore[attr-defined]
     assert await held(store) == 0
 
 
-async def test_naming_a_wallet_does_not_wait_for_those_who_change_it(store: PostgresStore, url: str) -> None:
+async def test_a_reference_to_a_wallet_does_not_wait_for_a_change_of_the_wallet(store: PostgresStore, url: str) -> None:
     with psycopg.connect(url) as other:
         other.execute("SELECT * FROM wallets WHERE id = 'wallet-alice' FOR NO KEY UPDATE")
         await store.write(lambda tx: tx.payments.add(payment()))
         other.rollback()
 
 
-async def test_a_transaction_that_stands_still_for_too_long_is_given_up(store: PostgresStore) -> None:
+async def test_a_transaction_that_is_idle_too_long_is_rolled_back(store: PostgresStore) -> None:
     def dawdle(tx: Transaction) -> None:
         hold_one(tx)
         time.sleep(1.5)
@@ -157,7 +157,7 @@ async def test_a_transaction_that_stands_still_for_too_long_is_given_up(store: P
     assert await held(store) == 0
 
 
-async def test_who_reads_everything_may_take_time_over_it(url: str) -> None:
+async def test_a_scan_of_everything_may_take_its_time(url: str) -> None:
     store = PostgresStore(make_url(url), readers=1, timeouts=Timeouts(idle_in_transaction_timeout_s=0.2))
     await store.write(add_person)
 
@@ -172,7 +172,7 @@ async def test_who_reads_everything_may_take_time_over_it(url: str) -> None:
     await store.close()
 
 
-async def test_work_that_hides_trouble_is_still_in_trouble(store: PostgresStore, url: str) -> None:
+async def test_work_that_hides_a_database_failure_fails_all_the_same(store: PostgresStore, url: str) -> None:
     def hides(tx: Transaction) -> str:
         try:
             hold_one(tx)
@@ -188,7 +188,7 @@ async def test_work_that_hides_trouble_is_still_in_trouble(store: PostgresStore,
     assert await store.write(hides) == "nothing to hide"
 
 
-async def test_work_that_goes_on_after_a_broken_rule_is_run_again_with_savepoints(store: PostgresStore) -> None:
+async def test_work_that_continues_after_a_violation_runs_again_with_savepoints(store: PostgresStore) -> None:
     runs = 0
 
     def goes_on(tx: Transaction) -> int:
@@ -207,12 +207,14 @@ async def test_work_that_goes_on_after_a_broken_rule_is_run_again_with_savepoint
 
 
 def taken(tx: Transaction) -> None:
-    """Something that the database refuses."""
+    """Add a user whose e-mail address is taken."""
     tx.users.add(user("x", email="alice@example.org", wallet_id=PURSE))
 
 
 @pytest.mark.parametrize("locks_first", [True, False])
-async def test_work_that_counts_on_an_error_gets_it_in_its_place(store: PostgresStore, locks_first: bool) -> None:
+async def test_work_that_handles_an_error_gets_it_from_the_statement_that_caused_it(
+    store: PostgresStore, locks_first: bool
+) -> None:
     def insists(tx: Transaction) -> str:
         if locks_first:
             tx.wallets.lock(PURSE)
@@ -237,7 +239,7 @@ async def test_work_that_counts_on_an_error_gets_it_in_its_place(store: Postgres
     assert await store.write(blames) == "nobody else"
 
 
-async def test_an_error_that_nobody_awaits_reaches_the_caller_and_nothing_is_kept(store: PostgresStore) -> None:
+async def test_an_error_of_a_queued_statement_reaches_the_caller_and_nothing_is_kept(store: PostgresStore) -> None:
     def goes_on(tx: Transaction) -> None:
         taken(tx)
         hold_one(tx)
@@ -252,7 +254,7 @@ async def test_an_error_that_nobody_awaits_reaches_the_caller_and_nothing_is_kep
     assert await held(store) == 0
 
 
-async def test_an_error_tells_no_more_of_a_row_than_the_rule_it_broke(store: PostgresStore) -> None:
+async def test_an_error_names_the_violated_rule_and_no_values_of_the_row(store: PostgresStore) -> None:
     with pytest.raises(EmailTaken) as known:
         await store.write(lambda tx: tx.users.add(user("x", email="alice@example.org", wallet_id=PURSE)))
     with pytest.raises(InvariantViolation, match="ck_wallets_available") as broken:
@@ -263,7 +265,7 @@ async def test_an_error_tells_no_more_of_a_row_than_the_rule_it_broke(store: Pos
 
 
 @pytest.mark.parametrize("text", ["nul\0", "\ud800"])
-async def test_text_that_it_cannot_keep_is_refused_and_not_found(store: PostgresStore, text: str) -> None:
+async def test_text_that_cannot_be_stored_is_refused_and_not_found(store: PostgresStore, text: str) -> None:
     def query(snapshot: Snapshot) -> list[Any]:
         return [
             snapshot.users.by_login(text),
@@ -277,7 +279,7 @@ async def test_text_that_it_cannot_keep_is_refused_and_not_found(store: Postgres
     assert await store.write(hold_one) == 1
 
 
-async def test_an_id_that_is_too_long_names_nothing(store: PostgresStore) -> None:
+async def test_an_id_that_is_too_long_is_refused_and_not_found(store: PostgresStore) -> None:
     long = "x" * 64
     await store.write(lambda tx: tx.conversations.add(conversation(long)))
     assert await store.read(lambda snapshot: snapshot.conversations.get(ConversationId(long + "y"))) is None
@@ -285,7 +287,7 @@ async def test_an_id_that_is_too_long_names_nothing(store: PostgresStore) -> Non
         await store.write(lambda tx: tx.conversations.add(conversation(long + "y")))
 
 
-async def test_the_largest_amounts_and_the_finest_moments_are_kept(store: PostgresStore) -> None:
+async def test_the_largest_amounts_and_microseconds_are_kept(store: PostgresStore) -> None:
     def work(tx: Transaction) -> None:
         keep_posting(tx, grant(tx.wallets.lock(PURSE), 999_999_999_999_900, at=later(0.000001)))
 
@@ -300,7 +302,7 @@ async def test_a_snapshot_cannot_write(store: PostgresStore) -> None:
         await store.read(lambda snapshot: snapshot.wallets.save(new_wallet()))  # type: ignore[attr-defined]
 
 
-async def test_nonsense_is_a_bug_and_no_trouble_of_the_database(store: PostgresStore) -> None:
+async def test_a_value_of_the_wrong_type_is_a_bug_and_not_a_failure_of_the_database(store: PostgresStore) -> None:
     with pytest.raises(InvariantViolation, match="does not understand"):
         await store.write(lambda tx: tx.wallets.lock(object()))  # type: ignore[arg-type]
     with pytest.raises(InvariantViolation, match="does not understand"):
@@ -316,7 +318,7 @@ async def test_a_database_without_tables_says_what_to_run() -> None:
 
 
 @pytest.mark.parametrize("kind", ["write", "read"])
-async def test_no_more_may_wait_than_the_bound_nor_for_longer(store: PostgresStore, kind: str) -> None:
+async def test_the_number_of_waiting_jobs_and_their_time_are_bounded(store: PostgresStore, kind: str) -> None:
     call: Callable[[Any], Any] = getattr(store, kind)
     gates = [Gate() for _ in range(3 if kind == "write" else 2)]
     busy = [asyncio.create_task(call(gate)) for gate in gates]
@@ -335,12 +337,12 @@ async def test_no_more_may_wait_than_the_bound_nor_for_longer(store: PostgresSto
     assert "waited too long" in str(late[0])
 
 
-async def test_commits_are_durable_even_where_the_database_would_not_mind(url: str) -> None:
+async def test_commits_are_durable_even_if_the_database_is_configured_otherwise(url: str) -> None:
     name = make_url(url).database
     shared().run(f"ALTER DATABASE {name} SET synchronous_commit = off")
-    raw = connect_for_store(postgres_database(load_driver()), make_url(url), Timeouts()).raw
-    assert raw.execute("SHOW synchronous_commit").fetchone() == ("on",)
-    raw.close()
+    connection = connect_for_store(postgres_database(load_driver()), make_url(url), Timeouts())
+    assert connection.raw.execute("SHOW synchronous_commit").fetchone() == ("on",)
+    connection.close()
 
 
 @pytest.fixture
@@ -357,7 +359,7 @@ async def on_a_line(line: Proxy, url: str) -> PostgresStore:
 
 @pytest.mark.parametrize("word", ["BEGIN", "FOR NO KEY UPDATE", "hold-first"])
 @pytest.mark.parametrize("heard", [True, False])
-async def test_a_connection_lost_before_the_commit_costs_another_run_and_nothing_else(
+async def test_work_runs_again_after_a_connection_lost_before_the_commit(
     url: str, line: Proxy, word: str, heard: bool
 ) -> None:
     store = await on_a_line(line, url)
@@ -369,7 +371,7 @@ async def test_a_connection_lost_before_the_commit_costs_another_run_and_nothing
 
 
 @pytest.mark.parametrize("kept", [True, False])
-async def test_a_connection_lost_at_the_commit_is_told_and_all_or_nothing_is_kept(
+async def test_a_connection_lost_at_the_commit_is_reported_and_all_or_nothing_is_kept(
     url: str, line: Proxy, kept: bool
 ) -> None:
     store = await on_a_line(line, url)
@@ -384,7 +386,7 @@ async def test_a_connection_lost_at_the_commit_is_told_and_all_or_nothing_is_kep
     await store.close()
 
 
-async def test_a_server_that_stands_still_holds_nobody_for_ever(url: str) -> None:
+async def test_callers_wait_a_bounded_time_for_a_stopped_server(url: str) -> None:
     timeouts = Timeouts(answer_within_s=3)
     store = PostgresStore(make_url(url), writers=1, readers=1, queue_timeout_s=0.4, timeouts=timeouts)
     await store.write(add_person)
@@ -393,7 +395,7 @@ async def test_a_server_that_stands_still_holds_nobody_for_ever(url: str) -> Non
     try:
         began, behind = asyncio.create_task(store.write(hold_one)), asyncio.create_task(store.write(hold_one))
         done, _ = await asyncio.wait({began, behind}, return_when=asyncio.FIRST_COMPLETED)
-        assert done == {behind}, "what nobody has begun with is refused in its time"
+        assert done == {behind}, "a job that has not begun is refused in its time"
         with pytest.raises(StoreUnavailable, match="waited too long for its turn"):
             await behind
         with pytest.raises(StoreUnavailable, match="connection_lost"):
@@ -404,7 +406,7 @@ async def test_a_server_that_stands_still_holds_nobody_for_ever(url: str) -> Non
     await store.close()
 
 
-async def test_who_gets_no_connection_leaves_the_work_to_those_who_have_one(url: str) -> None:
+async def test_a_worker_without_a_connection_leaves_the_jobs_to_the_others(url: str) -> None:
     name = make_url(url).database
     shared().run(f"CREATE ROLE few_{name} LOGIN CONNECTION LIMIT 3 IN ROLE postgres")
     few = make_url(url).set(username=f"few_{name}")
@@ -433,7 +435,7 @@ async def test_a_snapshot_survives_a_connection_that_was_lost(url: str, line: Pr
 
 
 @pytest.mark.slow
-async def test_a_server_that_comes_back_is_found_again(caplog: pytest.LogCaptureFixture) -> None:
+async def test_the_store_reconnects_to_a_restarted_server(caplog: pytest.LogCaptureFixture) -> None:
     server = start()
     from chatbill.adapters.persistence.sql import schema  # noqa: PLC0415
 
@@ -455,7 +457,7 @@ async def test_a_server_that_comes_back_is_found_again(caplog: pytest.LogCapture
     stop(server)
 
 
-async def test_a_server_that_refuses_is_told_of_without_the_password() -> None:
+async def test_an_unreachable_server_is_reported_without_the_password() -> None:
     store = open_store("postgresql://alice:s3cret@127.0.0.1:1/chatbill")
     with pytest.raises(StoreUnavailable, match="server_unreachable") as caught:
         await store.write(hold_one)
@@ -473,7 +475,7 @@ def test_an_address_that_cannot_be_read_is_not_repeated(address: str) -> None:
 
 
 @pytest.mark.parametrize("call", ["open_store(URL)", "schema.upgrade(URL)"])
-def test_a_missing_driver_is_told_of_by_what_to_install(call: str) -> None:
+def test_a_missing_driver_is_reported_with_what_to_install(call: str) -> None:
     program = (
         "import sys; sys.modules['psycopg'] = None\n"
         "from chatbill.adapters.persistence import open_store\n"
@@ -487,7 +489,7 @@ def test_a_missing_driver_is_told_of_by_what_to_install(call: str) -> None:
     assert done.stdout.strip() == "PostgreSQL needs one more package: pip install 'chatbill[postgres]'", done.stderr
 
 
-async def test_reading_all_books_takes_little_memory_and_its_time(store: PostgresStore, url: str) -> None:
+async def test_a_scan_of_all_entries_takes_little_memory(store: PostgresStore, url: str) -> None:
     """As objects, thirty thousand entries are some twenty megabytes."""
     name = str(make_url(url).database)
     shared().run(
@@ -507,7 +509,7 @@ async def test_reading_all_books_takes_little_memory_and_its_time(store: Postgre
     assert await store.read(count) == 30_001
 
 
-async def test_a_scan_that_is_left_in_the_middle_harms_nobody(store: PostgresStore) -> None:
+async def test_a_scan_left_unfinished_harms_no_later_transaction(store: PostgresStore) -> None:
     left: list[Any] = []
 
     def query(snapshot: Snapshot) -> None:
@@ -524,27 +526,56 @@ async def test_a_scan_that_is_left_in_the_middle_harms_nobody(store: PostgresSto
     assert await held(store) == 0
 
 
+@pytest.mark.parametrize("savepoints", [True, False])
+def test_statements_stay_prepared_after_a_rollback(url: str, savepoints: bool) -> None:
+    connection = connect_for_store(postgres_database(load_driver()), make_url(url), Timeouts())
+    transaction = SqlTransaction(connection)
+    prepared: list[set[Any]] = []
+    for _ in range(3):
+        connection.begin(READ_WRITE, savepoints=savepoints)
+        transaction.users.by_login("alice")
+        if savepoints:
+            with pytest.raises(InvariantViolation):
+                transaction.conversations.add(conversation("without a user"))
+        names = "SELECT name FROM pg_prepared_statements WHERE statement LIKE '%FROM users%'"
+        prepared.append(set(connection.raw.execute(names, prepare=False).fetchall()))
+        connection.rollback()
+    assert len(prepared[0]) == 1
+    assert prepared == [prepared[0]] * 3
+    connection.close()
+
+
+async def test_two_equal_statements_may_be_the_first_of_a_connection(url: str) -> None:
+    store = open_store(url)
+    await store.write(add_person)
+    await store.close()
+    store = open_store(url)
+
+    def add_two(tx: Transaction) -> None:
+        for name in ("first", "second"):
+            tx.conversations.add(conversation(name))
+
+    await store.write(add_two)
+    assert await store.read(lambda snapshot: snapshot.conversations.get(ConversationId("second")))
+    await store.close()
+
+
 @pytest.fixture
 def plan(url: str) -> Iterator[Callable[..., str]]:
-    """How the server would run the statement that the store runs for a query, given enough rows."""
+    """Returns how the server runs the store's statement for a query, given enough rows."""
     connection = connect_for_store(postgres_database(load_driver()), make_url(url), Timeouts())
-    ran: list[Message] = []
-
-    class Listening(Wire):
-        def send(self, messages: Sequence[Message]) -> list[Answer]:
-            ran.extend(messages)
-            return super().send(messages)
-
-    connection._wire = Listening(connection.raw, load_driver(), answer_within_s=30)
 
     def explain(query: Callable[[SqlTransaction], Any]) -> str:
         query(SqlTransaction(connection))
-        connection.raw.execute("SET enable_seqscan = off")
-        steps = connection.raw.execute(b"EXPLAIN (GENERIC_PLAN) " + ran[-1].sql)
+        newest = "SELECT statement FROM pg_prepared_statements ORDER BY prepare_time DESC LIMIT 1"
+        [(statement,)] = connection.raw.execute(newest, prepare=False)
+        with psycopg.connect(url) as other:
+            other.execute("SET enable_seqscan = off")
+            steps = other.execute(b"EXPLAIN (GENERIC_PLAN) " + statement.encode()).fetchall()
         return "\n".join(row[0] for row in steps)
 
     yield explain
-    connection.raw.close()
+    connection.close()
 
 
 @pytest.mark.parametrize(
@@ -567,7 +598,7 @@ def test_lists_are_read_in_the_order_of_an_index(plan: Callable[..., str], query
     assert "Sort" not in steps, steps
 
 
-async def test_sweeps_of_several_processes_do_not_trip_over_each_other(url: str) -> None:
+async def test_sweeps_of_several_processes_do_not_disturb_each_other(url: str) -> None:
     stores = [open_store(url) for _ in range(3)]
     await stores[0].write(add_person)
     for number in range(10):

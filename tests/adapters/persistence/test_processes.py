@@ -46,7 +46,7 @@ def kinds(snapshot: Snapshot) -> list[EntryKind]:
 
 
 async def one_effect(store: Store, answers: list[str]) -> None:
-    """One reply and one payment, whoever was told of them, and books that agree."""
+    """Asserts one reply and one payment in all answers, and a ledger that verifies."""
     asked = {answer for answer in answers if answer.startswith("asked")} - {"asked: in progress"}
     paid = {answer for answer in answers if answer.startswith("paid")}
     assert (len(asked), len(paid)) == (1, 1)

@@ -1,4 +1,4 @@
-"""What SQLite's store adds to the contract: one commit for many, bounds on every wait, and trouble told in words."""
+"""What the SQLite store adds to the contract: one commit for many, a bound on every wait, helpful errors."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tests.contract.stores import ALICE, PURSE, TALK, add_person, add_running, f
 
 
 def connect(path: Path, **options: Any) -> Any:
-    """By the store's own SQLite: two libraries in one process would undo each other's locks."""
+    """Connects by the store's own SQLite: two libraries in one process would release each other's locks."""
     return sqlite_driver.load_driver().connect(path, **options)
 
 
@@ -40,7 +40,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest_asyncio.fixture
 async def store(path: Path) -> AsyncIterator[SqliteStore]:
-    """A store with little timeouts, in which Alice has 100 credits."""
+    """A store with short timeouts, in which Alice has 100 credits."""
     opened = SqliteStore(path, busy_timeout_s=0.1, queue_timeout_s=0.5, queue_size=50, readers=2)
     await opened.write(add_person)
     yield opened
@@ -48,7 +48,7 @@ async def store(path: Path) -> AsyncIterator[SqliteStore]:
 
 
 class Gate:
-    """Work that waits until it is let through, so that what comes after it piles up."""
+    """Work that waits until the test opens it, so that later work has to queue."""
 
     def __init__(self) -> None:
         self.entered, self.open = threading.Event(), threading.Event()
@@ -119,7 +119,7 @@ async def test_a_caller_cancelled_while_waiting_is_skipped(store: SqliteStore) -
     assert await held(store) == 0
 
 
-async def test_what_waits_too_long_is_refused(store: SqliteStore) -> None:
+async def test_a_job_that_waits_too_long_is_refused(store: SqliteStore) -> None:
     gate = Gate()
     first = asyncio.create_task(store.write(gate))
     await asyncio.to_thread(gate.entered.wait)
@@ -162,9 +162,7 @@ async def test_readers_do_not_wait_for_the_writer_nor_it_for_them(store: SqliteS
     await reader
 
 
-async def test_another_process_that_holds_the_database_is_waited_for_and_then_told_of(
-    store: SqliteStore, path: Path
-) -> None:
+async def test_a_lock_of_another_process_is_waited_for_and_then_reported(store: SqliteStore, path: Path) -> None:
     other = connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(StoreUnavailable, match="database_locked"):
@@ -182,7 +180,7 @@ async def test_two_stores_on_one_file_take_turns(store: SqliteStore, path: Path)
     await other.close()
 
 
-async def test_a_full_disk_keeps_nothing_says_so_and_is_got_over(path: Path) -> None:
+async def test_a_full_disk_is_reported_and_the_store_recovers(path: Path) -> None:
     store = SqliteStore(path)
     await store.write(add_person)
 
@@ -259,7 +257,7 @@ async def test_a_small_write_notices_that_the_file_is_another_one(store: SqliteS
     assert is_there(path) is (how not in {"removed", "renamed"})
 
 
-async def test_trouble_that_the_work_hides_is_still_trouble(store: SqliteStore) -> None:
+async def test_work_that_hides_a_database_failure_fails_all_the_same(store: SqliteStore) -> None:
     def work(tx: Any) -> str:
         grow(tx)
         tx.wallets._connection.raw.execute("ROLLBACK")
@@ -271,7 +269,7 @@ async def test_trouble_that_the_work_hides_is_still_trouble(store: SqliteStore) 
     assert await store.write(grow) == 1
 
 
-async def test_a_file_that_is_no_database_is_told_of_in_words(tmp_path: Path) -> None:
+async def test_a_file_that_is_not_a_database_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "diary.sqlite3"
     path.write_bytes(b"Dear diary, " * 1_000)
     store = SqliteStore(path)
@@ -290,7 +288,7 @@ async def test_a_database_without_tables_says_what_to_run(tmp_path: Path) -> Non
     await store.close()
 
 
-async def test_a_folder_that_cannot_be_made_is_told_of_in_words(tmp_path: Path) -> None:
+async def test_a_folder_that_cannot_be_created_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     store = SqliteStore(tmp_path / "file" / "chatbill.sqlite3")
     with pytest.raises(StoreUnavailable, match="file"):
@@ -312,13 +310,13 @@ async def test_a_wallet_is_not_saved_over_entries_it_has_not_seen(store: SqliteS
         await store.write(lambda tx: tx.wallets.save(new_wallet(posted=100, held=1, version=0)))
 
 
-async def test_nonsense_is_a_bug_and_no_trouble_of_the_database(store: SqliteStore) -> None:
+async def test_a_value_of_the_wrong_type_is_a_bug_and_not_a_failure_of_the_database(store: SqliteStore) -> None:
     with pytest.raises(InvariantViolation, match="does not understand"):
         await store.write(lambda tx: tx.wallets.lock(object()))  # type: ignore[arg-type]
     assert await store.write(grow) == 1
 
 
-async def test_closing_finishes_what_was_asked_before(store: SqliteStore, path: Path) -> None:
+async def test_closing_finishes_the_accepted_jobs(store: SqliteStore, path: Path) -> None:
     waiting = [asyncio.create_task(store.write(grow)) for _ in range(30)]
     await asyncio.sleep(0)
     await store.close()
@@ -340,7 +338,7 @@ def test_every_commit_is_synced(path: Path) -> None:
     assert values == {"journal_mode": "wal", "synchronous": 2}
 
 
-def test_an_sqlite_with_the_known_bug_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_sqlite_with_the_known_bug_causes_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     driver = sqlite_driver.load_driver()
     sound = driver.sqlite_version_info >= sqlite_driver.SOUND_SINCE
     assert ("rare bug" in caplog.text) is not sound
@@ -351,7 +349,7 @@ def test_an_sqlite_with_the_known_bug_is_warned_of(caplog: pytest.LogCaptureFixt
 
 @pytest.fixture
 def plan(path: Path) -> Iterator[Callable[..., str]]:
-    """How SQLite would run the statement that the store runs for a query."""
+    """Returns how SQLite runs the store's statement for a query."""
     database = sqlite_driver.sqlite_database(sqlite_driver.load_driver())
     connection = sqlite_driver.connect_to_read(database, Place(path), busy_timeout_s=1)
     from chatbill.adapters.persistence.repositories import SqlTransaction  # noqa: PLC0415
@@ -385,7 +383,7 @@ def plan(path: Path) -> Iterator[Callable[..., str]]:
     ids=["history", "conversation", "turns", "conversations", "due", "ledger", "wallets", "entries", "login"],
 )
 def test_lists_are_read_in_the_order_of_an_index(plan: Callable[..., str], query: Any, index: str) -> None:
-    """So a page costs the same among ten interactions and among a million."""
+    """Then a page costs the same among ten interactions and among a million."""
     steps = plan(query)
     assert any(name in steps for name in index.split("|")), steps
     assert "TEMP B-TREE" not in steps

@@ -1,4 +1,4 @@
-"""From the address of a database to the store that keeps it."""
+"""Opens the store for the address of a database."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def open_store(url: str, *, prefix: str = "") -> Store:
 
 
 def sqlite_url(path: Path) -> str:
-    """The address of an SQLite file."""
+    """Return the address of an SQLite file."""
     return URL.create("sqlite", database=str(path.absolute())).render_as_string(hide_password=False)
 
 
 def parsed(url: str) -> URL:
-    """The parts of an address. What is wrong with it is told without it, since it may hold a password."""
+    """Parse an address. Errors do not repeat it, because it may contain a password."""
     try:
         address = make_url(url)
     except (ArgumentError, ValueError):
@@ -44,19 +44,19 @@ def parsed(url: str) -> URL:
 
 
 def check_address(url: str) -> None:
-    """Raise `ValueError`, with words for the operator, unless some store understands the address."""
+    """Raise `ValueError`, with advice for the operator, unless there is a store for the address."""
     address = parsed(url)
     if not is_postgres(address):
         sqlite_path(address)
 
 
 def is_postgres(address: URL) -> bool:
-    """Whether the address is one of PostgreSQL, whichever driver it names."""
+    """Return True for an address of PostgreSQL, with any driver."""
     return address.get_backend_name() == "postgresql"
 
 
 def sqlite_path(address: URL) -> Path:
-    """The file that an SQLite address names."""
+    """Return the file that an SQLite address names."""
     if address.get_backend_name() != "sqlite":
         raise ValueError(f"There is no store for {address.get_backend_name()} databases; use {_FORMS}.")
     if not address.database or address.database.startswith((":", "file:")) or address.query:

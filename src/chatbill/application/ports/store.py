@@ -28,7 +28,7 @@ class StoreUnavailable(ChatbillError):
     """The store did not answer, or could not keep what it was given. Nothing or everything of the work was kept.
 
     `cause` is for operators and logs: it may quote the database. `advice` describes what is wrong and what to do, and
-    may be shown to anybody; None if unknown.
+    may be shown to any person; None if unknown.
     """
 
     code = "store_unavailable"

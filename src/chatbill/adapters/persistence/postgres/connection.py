@@ -1,13 +1,14 @@
-"""A connection to PostgreSQL: it saves round trips, and knows that a statement that fails spoils its transaction."""
+"""A connection to PostgreSQL whose statements share round trips."""
 
 from __future__ import annotations
 
+import contextlib
 import itertools
-from collections.abc import Generator
+import math
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from chatbill.adapters.persistence.postgres.wire import Answer, Message, Wire
 from chatbill.adapters.persistence.sql.connection import Connection, Database, Row, not_text
 from chatbill.adapters.persistence.sql.statements import Prepared, Statement
 from chatbill.application.ports.store import StoreUnavailable
@@ -18,151 +19,181 @@ ROWS_AT_A_TIME = 1_000
 
 @dataclass(frozen=True, slots=True)
 class _Queued:
-    """What will be sent with the next statement that answers, and what to raise where it changes nothing."""
+    """A statement to send, and the error to raise when it changes no row."""
 
-    message: Message
+    sql: str
+    parameters: dict[str, Any] | None = None
     or_else: ChatbillError | None = None
-
-    @property
-    def is_statement(self) -> bool:
-        """False for BEGIN."""
-        return self.message.name is not None
+    prepare: bool = True
 
 
 class PostgresConnection(Connection):
-    """As any `Connection`, with transactions that know what became of them.
+    """A connection that queues the statements of `put`, and sends them together with the next one that returns rows.
 
-    Statements of which nobody awaits an answer are queued, and sent together with the next one that answers. An error
-    may so come later than its cause. It is kept in `spoilt_by`, and the transaction can only be given up.
+    The connection stays in psycopg's pipeline mode, so all of them take one round trip. An error may be raised later
+    than its cause. It is kept in `aborted_by`, and from then on the transaction can only be rolled back.
 
-    In `careful` transactions nothing is queued, and a savepoint guards each statement: an error comes where it belongs,
-    and work may go on after it.
+    In a transaction with savepoints nothing is queued and a savepoint guards each statement: an error is raised by the
+    statement that caused it, and the work may continue after it.
     """
 
     def __init__(self, database: Database, raw: Any, *, answer_within_s: float) -> None:
         super().__init__(database, raw)
         self._driver = database.driver
-        self._careful = False
+        self._answer_within_s = answer_within_s
+        self._savepoints = False
+        self._begin: _Queued | None = None
         self._queue: list[_Queued] = []
-        self._cursors: dict[str, Any] = {}
-        self._names = itertools.count(1)
-        self._wire = Wire(raw, database.driver, answer_within_s=answer_within_s)
-        self.spoilt_by: ChatbillError | None = None
+        self._cursor_numbers = itertools.count(1)
+        self._open = contextlib.ExitStack()
+        self._pipeline = self._open.enter_context(raw.pipeline())
+        self.aborted_by: ChatbillError | None = None
 
     @property
     def is_lost(self) -> bool:
-        """True once the connection is of no more use."""
+        """True once the connection cannot be used any more."""
         return bool(self.raw.closed)
+
+    def close(self) -> None:
+        """Close the connection, whatever state it is in."""
+        super().close()
+        # Only now, because leaving the mode asks an open connection for its last results.
+        with contextlib.suppress(self._errors):
+            self._open.close()
+
+    def begin(self, mode: str, *, savepoints: bool) -> None:
+        """Begin a transaction with the next statement. `mode` is the rest of BEGIN."""
+        self.failure = self.aborted_by = None
+        self.raw.answer_within_s = self._answer_within_s
+        self._savepoints = savepoints
+        self._begin, self._queue = _Queued(f"BEGIN {mode}", prepare=False), []
 
     def command(self, sql: str) -> None:
         """Run a statement without parameters, such as SAVEPOINT."""
-        self._send(Message(sql.encode()))
+        self._send(_Queued(sql, prepare=False))
 
-    def begin(self, how: str, *, careful: bool) -> None:
-        """Begin a transaction: `how` is the rest of BEGIN."""
-        self.failure = self.spoilt_by = None
-        self._careful = careful
-        self._queue = [_Queued(Message(f"BEGIN {how}".encode()))]
+    def put(self, statement: Statement, *, or_else: ChatbillError | None = None, **parameters: Any) -> None:
+        """Queue a statement that changes a row, or run it now in a transaction with savepoints."""
+        if self._savepoints:
+            super().put(statement, or_else=or_else, **parameters)
+            return
+        prepared = self._database.prepared(statement)
+        self._queue.append(_Queued(prepared.sql, prepared.bound(parameters), or_else))
 
     def flush(self, *, everything: bool) -> None:
-        """Send what is queued; or, without `everything`, only where COMMIT could not tell that it came to nothing."""
-        if any(queued.is_statement and (everything or queued.or_else) for queued in self._queue):
+        """Send the queue. Without `everything`, only if it has a statement that must change a row.
+
+        COMMIT reports an error of a statement before it, but not a statement that changed nothing.
+        """
+        if any(everything or queued.or_else for queued in self._queue):
             self._send(None)
 
+    def scan(self, statement: Statement) -> Generator[Row, None, None]:
+        """Yield every row, a thousand at a time, by a server-side cursor. No timeout applies until the next BEGIN."""
+        self.raw.answer_within_s = math.inf
+        self.command("SET LOCAL statement_timeout = 0")
+        self.command("SET LOCAL idle_in_transaction_session_timeout = 0")
+        cursor = f"scan_{next(self._cursor_numbers)}"
+        prepared = self._database.prepared(statement)
+        declare = f"DECLARE {cursor} NO SCROLL CURSOR FOR {prepared.sql}"
+        self._send(_Queued(declare, prepared.constants, prepare=False))
+        fetch = _Queued(f"FETCH {ROWS_AT_A_TIME} FROM {cursor}", prepare=False)
+        while rows := self._send(fetch).fetchall():
+            for row in rows:
+                yield self._processed(row, prepared)
+
     def commit(self) -> None:
-        """Keep the transaction. `StoreUnavailable` where that failed, or where nobody knows."""
-        self._close_cursors()
-        if self.raw.info.transaction_status == self._driver.pq.TransactionStatus.IDLE and len(self._queue) == 1:
-            self._queue = []  # nothing was done
-        elif self._send(Message(b"COMMIT")).said != b"COMMIT":
+        """Commit. Raises `StoreUnavailable` when that failed, or when the outcome is unknown."""
+        if self._begin and not self._queue:
+            self._begin = None  # nothing was done
+        elif self._send(_Queued("COMMIT", prepare=False)).statusmessage != "COMMIT":
             self.failure = StoreUnavailable("The database gave up a transaction.")
             raise self.failure
 
     def rollback(self) -> None:
-        """Forget the transaction. A connection that cannot even do this is closed."""
-        self._queue = []
+        """Roll back. A connection that cannot do even this is closed."""
+        self._begin, self._queue = None, []
         try:
-            self._close_cursors()
             if self.raw.info.transaction_status != self._driver.pq.TransactionStatus.IDLE:
-                self.raw.execute("ROLLBACK", prepare=False)
-        except self._driver.Error:
+                self._run_together([_Queued("ROLLBACK", prepare=False)])
+        except self._errors:
             self.raw.close()
 
-    def put(self, statement: Statement, *, or_else: ChatbillError | None = None, **parameters: Any) -> None:
-        """As any connection's, and later, unless the transaction is careful."""
-        if self._careful:
-            super().put(statement, or_else=or_else, **parameters)
-            return
-        prepared = self._database.prepared(statement)
-        try:
-            message = self._wire.message(prepared.sql, prepared.bound(parameters))
-        except UnicodeEncodeError as error:
-            raise not_text(error) from error
-        self._queue.append(_Queued(message, or_else))
-
-    def scan(self, statement: Statement) -> Generator[Row, None, None]:
-        """Every row, a thousand at a time, by a cursor of the server's. It may take its time, and so may who reads."""
-        self.command("SET LOCAL statement_timeout = 0")
-        self.command("SET LOCAL idle_in_transaction_session_timeout = 0")
-        name = f"scan_{next(self._names)}"
-        prepared = self._database.prepared(statement)
-        cursor = self._cursors[name] = self.raw.cursor(name)
-        cursor.itersize = ROWS_AT_A_TIME
-        try:
-            cursor.execute(prepared.sql, prepared.constants)
-            for row in cursor:
-                yield self._processed(row, prepared)
-        except self._errors as error:
-            raise self._told(error) from error
-        finally:
-            # Unless the transaction has ended meanwhile: by now the connection may be in another one.
-            if name in self._cursors:
-                self._cursors.pop(name).close()
-
     def _execute(self, prepared: Prepared, parameters: dict[str, Any]) -> Any:
-        message = self._wire.message(prepared.sql, prepared.bound(parameters))
-        if not self._careful:
-            return self._send(message)
+        statement = _Queued(prepared.sql, prepared.bound(parameters))
+        if not self._savepoints:
+            return self._send(statement)
         self.command("SAVEPOINT statement")
         try:
-            answer = self._send(message)
+            cursor = self._send(statement)
         except ChatbillError:
             if self.failure is None:
-                self.command("ROLLBACK TO statement")
-                self.spoilt_by = None
+                self._run_together([_Queued("ROLLBACK TO statement", prepare=False)])
+                self.aborted_by = None
             raise
         self.command("RELEASE statement")
-        return answer
+        return cursor
 
-    def _send(self, last: Message | None) -> Answer:
-        """Send what is queued and `last`; return the last answer."""
+    def _send(self, last: _Queued | None) -> Any:
+        """Send the queue and `last`; return the cursor with the last result."""
         queue, self._queue = self._queue, []
-        messages = [queued.message for queued in queue] + ([last] if last else [])
+        begin, self._begin = self._begin, None
         try:
-            answers = self._wire.send(messages)
+            cursors = self._run_together([each for each in (begin, *queue, last) if each])
+        except UnicodeEncodeError as error:
+            if not queue:
+                raise
+            self.aborted_by = not_text(error)
+            raise self._delayed(self.aborted_by) from error
         except self._errors as error:
-            told = self._told(error)
-            raise (self._told_late(told) if any(queued.is_statement for queued in queue) else told) from error
-        for queued, answer in zip(queue, answers, strict=False):
-            if queued.or_else is not None and not answer.rowcount:
-                self.spoilt_by = queued.or_else
-                raise self._told_late(self.spoilt_by)
-        return answers[-1]
+            translation = self._translated(error)
+            raise (self._delayed(translation) if queue else translation) from error
+        for queued, cursor in zip(queue, cursors[1:] if begin else cursors, strict=False):
+            if queued.or_else is not None and not cursor.rowcount:
+                self.aborted_by = queued.or_else
+                raise self._delayed(queued.or_else)
+        return cursors[-1]
 
-    def _told_late(self, told: ChatbillError) -> ChatbillError:
-        """An error of some statement that was queued, or of the last: who is told of it now may not be its cause."""
-        return told if self.failure else StoreUnavailable("The transaction is spoilt by an earlier statement.")
+    def _run_together(self, statements: list[_Queued]) -> list[Any]:
+        """Run the statements in one round trip. After one that fails, none is run."""
+        try:
+            cursors = [self.raw.execute(each.sql, each.parameters, prepare=each.prepare) for each in statements]
+            self._pipeline.sync()
+        except self._errors as error:
+            self._skip_results()
+            if isinstance(error, self._driver.DataError):
+                _refuse_nul(each.parameters for each in statements)
+            raise
+        return cursors
 
-    def _told(self, error: Exception) -> ChatbillError:
-        if self.spoilt_by and isinstance(error, self._driver.errors.InFailedSqlTransaction):
-            # No new trouble, only what comes of the old.
-            return StoreUnavailable("The transaction is spoilt by an earlier error.")
-        told = super()._told(error)
+    def _skip_results(self) -> None:
+        """After an error, read the results that are left, which say that nothing more was run."""
+        while not self.raw.closed:
+            try:
+                self._pipeline.sync()
+            except self._driver.errors.PipelineAborted:
+                continue
+            except self._errors:
+                self.raw.close()
+            return
+
+    def _delayed(self, translation: ChatbillError) -> ChatbillError:
+        """Return the error for a caller whose statement may not be the one that failed."""
+        return translation if self.failure else StoreUnavailable("The transaction was aborted by an earlier statement.")
+
+    def _translated(self, error: Exception) -> ChatbillError:
+        if self.aborted_by and isinstance(error, self._driver.errors.InFailedSqlTransaction):
+            return StoreUnavailable("The transaction was aborted by an earlier error.")
+        translation = super()._translated(error)
         if self.failure is None:
-            self.spoilt_by = told
-        return told
+            self.aborted_by = translation
+        return translation
 
-    def _close_cursors(self) -> None:
-        cursors, self._cursors = self._cursors, {}
-        for cursor in cursors.values():
-            cursor.close()
+
+def _refuse_nul(values: Iterable[dict[str, Any] | None]) -> None:
+    """Raise `UnicodeEncodeError` for a text with NUL, which PostgreSQL cannot keep."""
+    for parameters in values:
+        for value in (parameters or {}).values():
+            if isinstance(value, str) and "\0" in value:
+                place = value.index("\0")
+                raise UnicodeEncodeError("utf-8", value, place, place + 1, "NUL is not allowed")

@@ -1,4 +1,4 @@
-"""How connections to PostgreSQL are made and set up."""
+"""Makes and sets up connections to PostgreSQL."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ CASEFOLD_SINCE = 180_000
 
 NETWORK_DEFAULTS = {
     "connect_timeout": 5,
-    # A server that vanished without a word is noticed within half a minute.
+    # A lost network connection is noticed within half a minute.
     "keepalives_idle": 10,
     "keepalives_interval": 5,
     "keepalives_count": 3,
     "tcp_user_timeout": 20_000,
     "application_name": "chatbill",
 }
-"""What the address may say otherwise, as in `postgresql://host/name?connect_timeout=20`."""
+"""Defaults that the address may override, as in `postgresql://host/name?connect_timeout=20`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeouts:
-    """How long the server lets a statement run, wait for a lock, or a transaction stand still, in seconds.
+    """Limits, in seconds, how long a statement runs, waits for a lock, or a transaction is idle.
 
-    One that stands still itself keeps no time, so it is left where it has not answered for `answer_within_s`.
+    A server that is stopped enforces no limits, so its connection is closed after `answer_within_s` without an answer.
     """
 
     statement_timeout_s: float = 30.0
@@ -45,12 +45,12 @@ class Timeouts:
     answer_within_s: float = 35.0
 
 
-PATIENCE = Timeouts()
-"""Waits that suit a service whose transactions take milliseconds."""
+DEFAULT_TIMEOUTS = Timeouts()
+"""Limits for a service whose transactions take milliseconds."""
 
 
 def load_driver() -> ModuleType:
-    """Psycopg 3. Raises `StoreUnavailable` with what to install where it is missing."""
+    """Return psycopg 3, an optional dependency. Raises `StoreUnavailable` that says what to install."""
     try:
         return importlib.import_module("psycopg")
     except ImportError as error:
@@ -59,27 +59,27 @@ def load_driver() -> ModuleType:
 
 def postgres_database(driver: ModuleType, prefix: Prefix = NO_PREFIX) -> Database:
     """Return what all connections of a store share."""
-    return Database(_dialect(), driver, told=partial(translated, driver=driver), prefix=prefix)
+    return Database(_dialect(), driver, translate=partial(translated, driver=driver), prefix=prefix)
 
 
 def connect(address: URL, driver: ModuleType) -> Any:
-    """A plain connection in UTF-8, with every default of chatbill's. Raises `StoreUnavailable`."""
-    arguments = connect_arguments(address)
-    try:
-        return driver.connect(**arguments, client_encoding="utf8", autocommit=True)
-    except driver.Error as error:
-        raise unreachable(error) from None
+    """Return a plain connection in UTF-8, with every default of chatbill. Raises `StoreUnavailable`."""
+    return _connect(address, driver, driver.Connection)
 
 
 def connect_for_store(database: Database, address: URL, timeouts: Timeouts) -> PostgresConnection:
-    """A connection that commits durably and waits for nothing longer than `timeouts` says."""
+    """Return a connection that commits durably and waits for nothing longer than `timeouts` says."""
+    from chatbill.adapters.persistence.postgres.bounded import BoundedConnection  # noqa: PLC0415 - needs psycopg
+
     driver: Any = database.driver
-    raw = connect(address, driver)
-    raw.prepare_threshold = 1
+    raw = _connect(address, driver, BoundedConnection)
+    raw.answer_within_s = timeouts.answer_within_s
+    raw.prepare_threshold = 0
     raw.prepared_max = PREPARED_STATEMENTS
-    # One kind of number, so that a statement is prepared once whatever the size of its numbers.
+    # One type for all numbers, so that a statement is prepared once whatever the size of its numbers.
     raw.adapters.register_dumper(int, importlib.import_module("psycopg.types.numeric").Int8Dumper)
     try:
+        _keep_prepared_after_rollback(raw)
         folding = _set_up(raw, timeouts)
     except driver.Error as error:
         raw.close()
@@ -89,9 +89,27 @@ def connect_for_store(database: Database, address: URL, timeouts: Timeouts) -> P
 
 
 def connect_arguments(address: URL) -> dict[str, Any]:
-    """What psycopg is given for an address."""
+    """Return psycopg's arguments for an address."""
     _, arguments = _dialect().create_connect_args(address)  # type: ignore[no-untyped-call]
     return {**NETWORK_DEFAULTS, **arguments}
+
+
+def _connect(address: URL, driver: ModuleType, connection_class: Any) -> Any:
+    arguments = connect_arguments(address)
+    try:
+        return connection_class.connect(**arguments, client_encoding="utf8", autocommit=True)
+    except driver.Error as error:
+        raise unreachable(error) from None
+
+
+def _keep_prepared_after_rollback(raw: Any) -> None:
+    """Run each kind of ROLLBACK once, before any statement is prepared.
+
+    When psycopg runs one for the first time, it discards all prepared statements, in case a table was rolled back.
+    """
+    with raw.pipeline():
+        for command in ("BEGIN", "SAVEPOINT statement", "ROLLBACK TO statement", "ROLLBACK"):
+            raw.execute(command, prepare=False)
 
 
 def _dialect() -> PGDialect_psycopg:
@@ -107,7 +125,7 @@ def _set_up(raw: Any, timeouts: Timeouts) -> str:
                set_config('statement_timeout', %(statement)s, false),
                set_config('lock_timeout', %(lock)s, false),
                set_config('idle_in_transaction_session_timeout', %(idle)s, false),
-               -- What was answered is on disk. An operator may ask for more, such as for a copy on a standby.
+               -- A confirmed commit is on disk. An operator may ask for more, such as a copy on a standby.
                set_config('synchronous_commit', CASE current_setting('synchronous_commit')
                           WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END, false),
                EXISTS (SELECT FROM pg_collation WHERE collname = 'und-x-icu')
@@ -127,7 +145,7 @@ def case_folding(server_version: int, *, has_icu: bool) -> str:
     if server_version >= CASEFOLD_SINCE:
         # As Python's `casefold`, which the other stores use.
         return "casefold({} COLLATE pg_unicode_fast)"
-    # Capital letters know no final sigma and no sharp s. Without ICU, what is folded depends on the database's locale.
+    # Upper case has no final sigma and no sharp s. Without ICU, folding depends on the locale of the database.
     return 'upper({} COLLATE "und-x-icu")' if has_icu else "lower({})"
 
 

@@ -1,4 +1,4 @@
-"""What PostgreSQL's errors mean to the application: it goes by their codes, because their words are in any language."""
+"""Translates PostgreSQL's errors for the application, by their codes, because their texts are in any language."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import ChatbillError, InvariantViolation
 
 RETRIED = frozenset({"40001", "40P01"})
-"""Serialization failure and deadlock: the server kept nothing, and asks for another try."""
+"""Serialization failure and deadlock: nothing was kept, and the transaction may be retried."""
 
 _ADVICE = {
     "08": "connection_lost",
@@ -37,9 +37,9 @@ UNREACHABLE = "server_unreachable"
 
 
 def translated(error: Exception, driver: ModuleType) -> ChatbillError:
-    """The application's error for one of psycopg's: broken rules are bugs or taken names, all else is trouble.
+    """Return the application's error: a violation is a bug or a taken name, anything else is `StoreUnavailable`.
 
-    The contents of rows are taken out of the error, because errors are logged.
+    The values of rows are removed from the error, because errors are logged.
     """
     code, words = _code(error), first_line(error)
     error.args = (words,)
@@ -59,25 +59,25 @@ def translated(error: Exception, driver: ModuleType) -> ChatbillError:
 
 
 def unreachable(error: Exception) -> StoreUnavailable:
-    """Why no connection could be made, in words that say what to do."""
+    """Return the reason why no connection could be made, with advice for the operator."""
     words = first_line(error)
-    # A server that was reached says so, and libpq has no more of it than its words, in whatever language.
+    # An answer from a server says FATAL in any language; libpq gives only the text of it.
     advice = _advice(_code(error)) or (REFUSED if "FATAL" in words else UNREACHABLE)
     return StoreUnavailable(words, advice=Description(advice))
 
 
 def asks_for_another_try(error: BaseException | None) -> bool:
-    """Whether the server said that the same work may succeed next time."""
+    """Return True if the server said that the same transaction may succeed next time."""
     return _code(error) in RETRIED
 
 
 def is_passing(error: BaseException | None) -> bool:
-    """Whether the trouble was with a statement or a lock, and the connection is as good as before."""
+    """Return True if the failure concerns a statement or a lock, and the connection is still usable."""
     return _code(error) in RETRIED | {"55P03", "57014"}
 
 
 def first_line(error: Exception) -> str:
-    """What the error says, without the contents of the row that it is about."""
+    """Return the error's message without the values of the row."""
     words = _diagnosis(error, "message_primary") or str(error)
     return words.partition("\n")[0].strip() or type(error).__name__
 

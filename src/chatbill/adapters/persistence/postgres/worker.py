@@ -1,4 +1,4 @@
-"""The threads that run transactions on PostgreSQL, each on a connection of its own."""
+"""The workers of a PostgreSQL store: each runs one transaction at a time on a connection of its own."""
 
 from __future__ import annotations
 
@@ -6,149 +6,101 @@ import contextlib
 import logging
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from chatbill.adapters.persistence.postgres.connection import PostgresConnection
 from chatbill.adapters.persistence.postgres.errors import asks_for_another_try, is_passing
-from chatbill.adapters.persistence.repositories import SqlTransaction
-from chatbill.adapters.persistence.threads.jobs import AnyJob, deliver, too_late
-from chatbill.adapters.persistence.threads.queues import JobQueue
+from chatbill.adapters.persistence.threads.jobs import AnyJob
+from chatbill.adapters.persistence.threads.store_threads import Worker
 from chatbill.application.ports.store import StoreUnavailable
 from chatbill.domain.shared.errors import ChatbillError
 
-TO_WRITE = "ISOLATION LEVEL READ COMMITTED READ WRITE"
-TO_READ = "ISOLATION LEVEL REPEATABLE READ READ ONLY"
+READ_WRITE = "ISOLATION LEVEL READ COMMITTED READ WRITE"
+READ_ONLY = "ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
 MAX_ATTEMPTS = 6
 FIRST_PAUSE_S = 0.01
-WITHOUT_CONNECTION_S = 0.5
-"""How long a thread that got no connection leaves all work to those that have one."""
 
 _log = logging.getLogger(__name__)
 
 
-class Workers:
-    """Runs jobs on `threads` threads, each in a transaction of its own that begins with `how`."""
+class _Retry(Exception):
+    """Nothing was kept of an attempt, and another may succeed. `error` is for the caller if there is no other."""
 
-    def __init__(
-        self, name: str, connect: Callable[[], PostgresConnection], how: str, *, threads: int, queue_size: int
-    ) -> None:
-        self._connect = connect
-        self._how = how
-        self._workers: list[Worker] = []
-        self.jobs = JobQueue(name, self._serve, threads=threads, size=queue_size)
-
-    def _serve(self, jobs: JobQueue) -> None:
-        worker = Worker(self._connect, self._how)
-        self._workers.append(worker)
-        while taken := jobs.take():
-            job = taken.pop()
-            if not worker.connects() and any(other.is_connected for other in self._workers):
-                # The server has no connection left for this one: the others are enough.
-                jobs.put_back(job)
-                time.sleep(WITHOUT_CONNECTION_S)
-            elif job.claim():
-                worker.run(job)
-                deliver((job,))
-            del job  # not to be kept alive while waiting for the next
-        worker.close()
+    def __init__(self, error: Exception, *, savepoints: bool = False) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.savepoints = savepoints
 
 
-class _TryAgain(Exception):
-    """Nothing was kept of the attempt, and another one may do better; or else `trouble` is what to tell."""
+class PostgresWorker(Worker[PostgresConnection]):
+    """Runs each job in a transaction that begins with `mode`."""
 
-    def __init__(self, trouble: Exception, *, careful: bool = False) -> None:
-        super().__init__(str(trouble))
-        self.trouble = trouble
-        self.careful = careful
+    def __init__(self, connect: Callable[[], PostgresConnection], mode: str) -> None:
+        super().__init__(connect)
+        self._mode = mode
 
+    def run(self, jobs: Sequence[AnyJob]) -> None:
+        """Run the jobs, each again after an attempt that kept nothing, until it has waited too long."""
+        for job in jobs:
+            try:
+                self._run(job)
+            except BaseException as error:  # noqa: BLE001 - the caller gets it
+                job.fail(error)
 
-class Worker:
-    """One thread's connection: made when it is needed, and made anew when it was lost."""
-
-    def __init__(self, connect: Callable[[], PostgresConnection], how: str) -> None:
-        self._connect = connect
-        self._how = how
-        self._connection: PostgresConnection | None = None
-        self._transaction: SqlTransaction | None = None
-
-    @property
-    def is_connected(self) -> bool:
-        """True where it has a connection that it has not found lost."""
-        return self._connection is not None
-
-    def connects(self) -> bool:
-        """Whether it has a connection, made now where it has none."""
-        with contextlib.suppress(StoreUnavailable):
-            self._ready()
-        return self.is_connected
-
-    def run(self, job: AnyJob) -> None:
-        """Run the job's work, more than once where an attempt came to nothing, until it has waited for too long."""
-        if job.is_late:
-            job.fail(too_late())
-            return
-        careful = False
+    def _run(self, job: AnyJob) -> None:
+        savepoints = False
         for attempt in range(1, MAX_ATTEMPTS + 1):
             try:
-                job.succeed(self._attempt(job.work, careful=careful))
-            except _TryAgain as again:
-                careful = careful or again.careful
-                # With savepoints it is run once more however late it is: what went wrong may be what it waits for.
-                if attempt == MAX_ATTEMPTS or (not again.careful and job.is_late):
-                    job.fail(again.trouble)
+                job.succeed(self._attempt(job.work, savepoints=savepoints))
+            except _Retry as retry:
+                savepoints = savepoints or retry.savepoints
+                # The attempt with savepoints is made however late the job is: it finds the error for the caller.
+                if attempt == MAX_ATTEMPTS or (job.is_late and not retry.savepoints):
+                    job.fail(retry.error)
                     return
-                if not again.careful:
-                    _log.info("a transaction is tried again: %s", again)
-                    time.sleep(FIRST_PAUSE_S * 2**attempt * random.uniform(0.5, 1))  # noqa: S311 - so that two part
-            except BaseException as error:  # noqa: BLE001 - it is the caller's
-                job.fail(error)
-                return
+                if not retry.savepoints:
+                    _log.info("a transaction is tried again: %s", retry)
+                    # Random, so that two transactions that met do not meet again.
+                    time.sleep(FIRST_PAUSE_S * 2**attempt * random.uniform(0.5, 1))  # noqa: S311
             else:
                 return
 
-    def close(self) -> None:
-        """Let go of the connection."""
-        connection, self._connection, self._transaction = self._connection, None, None
-        if connection:
-            with contextlib.suppress(Exception):
-                connection.raw.close()
-
-    def _attempt(self, work: Callable[[Any], Any], *, careful: bool) -> Any:
-        connection, transaction = self._ready()
+    def _attempt(self, work: Callable[[Any], Any], *, savepoints: bool) -> Any:
+        connection, transaction = self.session()
         value: Any = None
         raised: BaseException | None = None
         try:
-            connection.begin(self._how, careful=careful)
+            connection.begin(self._mode, savepoints=savepoints)
             value = work(transaction)
             connection.flush(everything=False)
         except BaseException as error:  # noqa: BLE001 - what it means depends on the transaction
             raised = error
-            # What it raised may come of a statement that was queued and would have failed.
+            # It may come from a queued statement that would have failed.
             with contextlib.suppress(ChatbillError):
                 connection.flush(everything=True)
         if connection.failure:
             self._give_up(connection, connection.failure)
-        if raised is not None or connection.spoilt_by:
+        if raised is not None or connection.aborted_by:
             connection.rollback()
-            if connection.spoilt_by and raised is not connection.spoilt_by:
-                # The work went on after a rule was broken, which takes a savepoint for each statement.
-                raise _TryAgain(connection.spoilt_by, careful=True)
-            assert raised is not None  # noqa: S101 - for the type checker: else the line above has raised
+            if connection.aborted_by and raised is not connection.aborted_by:
+                # The error came too late for the work to handle it.
+                raise _Retry(connection.aborted_by, savepoints=True)
+            assert raised is not None  # noqa: S101 - for the type checker: otherwise the line above has raised
             raise raised
         self._commit(connection)
         return value
 
     def _give_up(self, connection: PostgresConnection, failure: StoreUnavailable) -> None:
-        """Nothing was kept: COMMIT was not sent, so the work may be run again where that can help."""
+        """Roll back and raise. COMMIT was not sent, so the work may run again where that can help."""
         connection.rollback()
-        again = connection.is_lost or asks_for_another_try(failure.__cause__)
+        retry = connection.is_lost or asks_for_another_try(failure.__cause__)
         if connection.is_lost or not is_passing(failure.__cause__):
-            # A server that became a standby, for one, is of no more use: the next connection may find the new one.
-            self.close()
-        if again:
-            raise _TryAgain(failure)
+            # For example, the server has become a standby: the next connection may find the new primary.
+            self.disconnect()
+        if retry:
+            raise _Retry(failure)
         raise failure
 
     def _commit(self, connection: PostgresConnection) -> None:
@@ -157,16 +109,10 @@ class Worker:
         except StoreUnavailable as failure:
             connection.rollback()
             if connection.is_lost:
-                # Nobody knows what became of it, so it must not be run again here.
-                self.close()
-            elif connection.failure is None and connection.spoilt_by:
-                raise _TryAgain(connection.spoilt_by, careful=True) from failure
+                # The outcome is unknown, so the work must not run again here.
+                self.disconnect()
+            elif connection.failure is None and connection.aborted_by:
+                raise _Retry(connection.aborted_by, savepoints=True) from failure
             elif asks_for_another_try(failure.__cause__):
-                raise _TryAgain(failure) from failure
+                raise _Retry(failure) from failure
             raise
-
-    def _ready(self) -> tuple[PostgresConnection, SqlTransaction]:
-        if self._connection is None or self._transaction is None:
-            self._connection = self._connect()
-            self._transaction = SqlTransaction(self._connection)
-        return self._connection, self._transaction

@@ -1,7 +1,8 @@
-"""A driver's connection that runs prepared statements and tells its errors in the application's words."""
+"""A driver's connection that runs prepared statements and translates errors for the application."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Generator, Sequence
 from functools import partial
 from types import ModuleType
@@ -19,9 +20,9 @@ Row = Sequence[Any]
 
 
 class Database:
-    """What all connections to one database share: dialect, driver, and the statements prepared so far.
+    """Holds what all connections to one database share: dialect, driver, and the statements prepared so far.
 
-    `told` gives the application's error for one of the driver's; not given, it goes by the classes of errors alone.
+    `translate` returns the application's error for one of the driver. By default only its class is considered.
     `prefix` is that of the database's tables.
     """
 
@@ -30,17 +31,17 @@ class Database:
         dialect: Dialect,
         driver: ModuleType,
         *,
-        told: Callable[[Exception], ChatbillError] | None = None,
+        translate: Callable[[Exception], ChatbillError] | None = None,
         prefix: Prefix = NO_PREFIX,
     ) -> None:
         self.dialect = dialect
         self.prefix = prefix
         self._prepared: dict[Statement, Prepared] = {}
         self.driver = driver
-        self.told = told or partial(translated, driver=driver)
+        self.translate = translate or partial(translated, driver=driver)
 
     def prepared(self, statement: Statement) -> Prepared:
-        """The statement in this database's dialect."""
+        """Return the statement in the dialect of this database."""
         prepared = self._prepared.get(statement)
         if prepared is None:
             prepared = self._prepared[statement] = statement.prepare(self.dialect, self.prefix)
@@ -48,10 +49,10 @@ class Database:
 
 
 class Connection:
-    """One connection, for one thread at a time.
+    """A connection for one thread at a time.
 
-    A statement that breaks a constraint raises the domain's error for it. Any other failure is `StoreUnavailable` and
-    stays in `failure`, whoever caught it: what was done since the transaction began cannot be trusted any more.
+    A statement that violates a constraint raises the domain's error for it. Any other failure is `StoreUnavailable` and
+    stays in `failure` even if the work catches it: the transaction must not be committed.
     """
 
     def __init__(self, database: Database, raw: Any) -> None:
@@ -62,7 +63,7 @@ class Connection:
 
     @property
     def dialect_name(self) -> str:
-        """Which database it is: `sqlite` or `postgresql`."""
+        """Return `sqlite` or `postgresql`."""
         return self._database.dialect.name
 
     @property
@@ -70,48 +71,53 @@ class Connection:
         """What the names of the database's tables, triggers and constraints begin with."""
         return self._database.prefix
 
+    def close(self) -> None:
+        """Close the connection, whatever state it is in."""
+        with contextlib.suppress(Exception):
+            self.raw.close()
+
     def check_place(self) -> None:
-        """Raise `StoreUnavailable` where what is written here would not be found by who connects anew."""
+        """Raise `StoreUnavailable` if a new connection would not find what is written through this one."""
 
     def command(self, sql: str) -> None:
         """Run a statement without parameters, such as COMMIT."""
         try:
             self.raw.execute(sql)
         except self._errors as error:
-            raise self._told(error) from error
+            raise self._translated(error) from error
 
     def run(self, statement: Statement, **parameters: Any) -> int:
-        """Run a statement that changes rows; return how many."""
+        """Run a statement that changes rows; return their number."""
         try:
             return int(self._execute(self._database.prepared(statement), parameters).rowcount)
         except UnicodeEncodeError as error:
             raise not_text(error) from error
 
     def put(self, statement: Statement, *, or_else: ChatbillError | None = None, **parameters: Any) -> None:
-        """Run a statement that changes a row. Raises `or_else` where it changed none.
+        """Run a statement that changes a row. Raises `or_else` if it changed none.
 
-        A database that is asked over a network may run it later: before the next statement that answers, or the end.
+        A networked database may run it later: with the next statement that returns rows, or at the end.
         """
         if not self.run(statement, **parameters) and or_else is not None:
             raise or_else
 
     def one(self, statement: Statement, **parameters: Any) -> Row | None:
-        """The first row, if there is one."""
+        """Return the first row, or None."""
         prepared = self._database.prepared(statement)
         try:
             row = self._execute(prepared, parameters).fetchone()
         except self._errors as error:
-            raise self._told(error) from error
-        except UnicodeEncodeError:  # nothing is kept under a name that is no text
+            raise self._translated(error) from error
+        except UnicodeEncodeError:  # such a text cannot be stored, so no row has it
             return None
         return None if row is None else self._processed(row, prepared)
 
     def all(self, statement: Statement, **parameters: Any) -> list[Row]:
-        """Every row."""
+        """Return every row."""
         return list(self.stream(statement, **parameters))
 
     def stream(self, statement: Statement, **parameters: Any) -> Generator[Row, None, None]:
-        """Every row, one at a time."""
+        """Yield every row."""
         prepared = self._database.prepared(statement)
         try:
             cursor = self._execute(prepared, parameters)
@@ -121,14 +127,14 @@ class Connection:
             for row in cursor:
                 yield self._processed(row, prepared)
         except self._errors as error:
-            raise self._told(error) from error
+            raise self._translated(error) from error
         finally:
             cursor.close()
 
     def scan(self, statement: Statement) -> Generator[Row, None, None]:
-        """Every row of a statement without parameters, however many there are: they are never all in memory.
+        """Yield every row of a statement without parameters, without holding all of them in memory.
 
-        Whoever leaves it before its end closes it, on the thread that the connection is for.
+        A caller that stops before the end must close the generator, on the thread of the connection.
         """
         return self.stream(statement)
 
@@ -137,13 +143,13 @@ class Connection:
         try:
             return self.raw.execute(prepared.sql, parameters)
         except self._errors as error:
-            raise self._told(error) from error
+            raise self._translated(error) from error
 
-    def _told(self, error: Exception) -> ChatbillError:
-        told = self._database.told(error)
-        if isinstance(told, StoreUnavailable):
-            self.failure = told
-        return told
+    def _translated(self, error: Exception) -> ChatbillError:
+        translation = self._database.translate(error)
+        if isinstance(translation, StoreUnavailable):
+            self.failure = translation
+        return translation
 
     @staticmethod
     def _processed(row: Row, prepared: Prepared) -> Row:
@@ -156,5 +162,5 @@ class Connection:
 
 
 def not_text(error: UnicodeEncodeError) -> InvalidRequest:
-    """Why a text cannot be kept."""
+    """Return the error for a text that cannot be stored."""
     return InvalidRequest.of("text", "not_unicode", cause=error.reason)

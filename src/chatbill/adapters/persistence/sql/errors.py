@@ -1,4 +1,4 @@
-"""What a database's errors mean to the application."""
+"""Translates the errors of a database driver for the application."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _ADVICE: Final = {
 
 
 def translated(error: Exception, driver: ModuleType) -> ChatbillError:
-    """The application's error for one of the driver's: broken rules are bugs or taken names, all else is trouble."""
+    """Return the application's error: a violation is a bug or a taken name, anything else is `StoreUnavailable`."""
     words = str(error)
     if isinstance(error, driver.IntegrityError):
         for key, taken in TAKEN.items():
@@ -45,7 +45,7 @@ def translated(error: Exception, driver: ModuleType) -> ChatbillError:
 
 
 def unavailable(error: Exception) -> StoreUnavailable:
-    """The trouble in words that say what to do."""
+    """Return a failure of the database with advice for the operator."""
     words = str(error)
     advice = next((advice for sign, advice in _ADVICE.items() if sign in words), None)
     if advice is None:

@@ -1,7 +1,7 @@
-"""Statements that SQLAlchemy writes once for each dialect, and the driver then runs as they are.
+"""Statements that SQLAlchemy compiles once for each dialect, and the driver runs.
 
-A charge is a dozen statements. Running each by SQLAlchemy's own `Connection.execute` costs several times what SQLite
-needs for it, so only the writing of SQL and the types of SQLAlchemy are used on the way of a request.
+A charge is a dozen statements. Running one by SQLAlchemy's own `Connection.execute` takes several times as long as
+SQLite needs for it, so a request uses only the compiled SQL and the types of SQLAlchemy.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ Processor = Callable[[Any], Any]
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """SQL for one dialect, with what must be done to the values that go in and come out."""
+    """SQL for one dialect, with the conversions of parameters and results."""
 
     sql: str
     constants: dict[str, Any]
@@ -45,7 +45,7 @@ class Prepared:
     results: tuple[tuple[int, Processor], ...]
 
     def bound(self, parameters: dict[str, Any]) -> dict[str, Any]:
-        """The parameters as the driver takes them. Those given are changed."""
+        """Return the parameters as the driver takes them. Changes the given dictionary."""
         for name, processor in self.binds:
             parameters[name] = processor(parameters[name])
         return self.constants | parameters if self.constants else parameters
@@ -84,17 +84,17 @@ def _processor(type_: TypeEngine[Any], dialect: Dialect, *, result: bool) -> Pro
 
 
 def all_of(table: Table, *where: ColumnElement[bool]) -> Select[Any]:
-    """Every column of the table, in its order."""
+    """Select every column of the table, in its order."""
     return select(*table.c.values()).where(*where)
 
 
 def insert(table: Table) -> Statement:
-    """One row, every column from a parameter of its name."""
+    """Insert one row, every column from a parameter of its name."""
     return Statement(Insert(table))
 
 
 def insert_if_new(table: Table) -> Statement:
-    """As `insert`, and nothing happens where a unique key is there already. Waits for another who inserts the same."""
+    """Insert unless a unique key exists already. Waits for another transaction that inserts the same key."""
     return Statement(_InsertIfNew(table))
 
 
@@ -104,32 +104,32 @@ def update(table: Table, *columns: str, where: tuple[ColumnElement[bool], ...]) 
 
 
 def locking(query: Select[Any]) -> Select[Any]:
-    """The rows found, which nobody else changes or deletes until the transaction ends.
+    """Lock the rows found against changes until the transaction ends.
 
-    What refers to them may still be added meanwhile: that a payment names a wallet is no change of the wallet. SQLite
-    needs no such lock, since one alone writes.
+    Rows that refer to them may still be added: a payment that names a wallet does not change the wallet. SQLite needs
+    no such lock, because it has one writer.
     """
     return query.with_for_update(key_share=True)
 
 
 def equals(column: Column[Any]) -> ColumnElement[bool]:
-    """The column equals the parameter of its name."""
+    """Compare the column with the parameter of its name."""
     return column == bindparam(column.name)
 
 
 def past(at: Column[Any], id_: Column[Any]) -> ColumnElement[bool]:
-    """Older than the position that the parameters `after_at` and `after_id` give."""
+    """Select what is older than the position in the parameters `after_at` and `after_id`."""
     after = tuple_(bindparam("after_at", type_=UtcDateTime()), bindparam("after_id", type_=Id))
     return tuple_(at, id_) < after
 
 
 def limit() -> BindParameter[int]:
-    """The parameter of this name."""
+    """Return the parameter `limit`."""
     return bindparam("limit")
 
 
 class Among(ColumnElement[bool]):
-    """Whether a column of ids has one of those in the parameter `among`: any number of them, as a list in JSON."""
+    """Tests whether an id is in the parameter `among`, a JSON list of any length."""
 
     inherit_cache = False
     type = Boolean()
@@ -147,13 +147,13 @@ def _each_by_sqlite(element: Among, compiler: SQLCompiler, **kwargs: Any) -> str
 
 @compiles(Among, "postgresql")
 def _each_by_server(element: Among, compiler: SQLCompiler, **kwargs: Any) -> str:
-    """As an array, so that the server looks each id up, however little it knows of how many there are."""
+    """Use an array, so that the server looks up each id, although it cannot estimate their number."""
     column, among = compiler.process(element.column, **kwargs), compiler.process(element.among, **kwargs)
     return f"{column} = ANY(ARRAY(SELECT json_array_elements_text(CAST({among} AS json))))"
 
 
 class ContainsText(ColumnElement[bool]):
-    """Whether a text contains the parameter `needle`, whatever the letter case of either."""
+    """Tests whether a text contains the parameter `needle`, regardless of letter case."""
 
     inherit_cache = False
     type = Boolean()
@@ -165,14 +165,14 @@ class ContainsText(ColumnElement[bool]):
 
 @compiles(ContainsText, "sqlite")
 def _by_python(element: ContainsText, compiler: SQLCompiler, **kwargs: Any) -> str:
-    """SQLite folds the case of ASCII only, so its connections are given Python's `casefold`."""
+    """Use Python's `casefold`, which the connections add to SQLite, because SQLite folds ASCII only."""
     column, needle = compiler.process(element.column, **kwargs), compiler.process(element.needle, **kwargs)
     return f"instr(casefold({column}), casefold({needle})) > 0"
 
 
 @compiles(ContainsText, "postgresql")
 def _by_server(element: ContainsText, compiler: SQLCompiler, **kwargs: Any) -> str:
-    """What a server can fold depends on its version and how it was built; see `postgres_driver`."""
+    """Use the folding that the server has, which depends on its version and build; see `postgres.driver`."""
     fold: str = getattr(compiler.dialect, "case_folding", "lower({})")
     column, needle = compiler.process(element.column, **kwargs), compiler.process(element.needle, **kwargs)
     return f"strpos({fold.format(column)}, {fold.format(needle)}) > 0"

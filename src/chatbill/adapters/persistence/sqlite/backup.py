@@ -1,7 +1,7 @@
-"""Backup and restore of an SQLite database, while others use it; PostgreSQL has tools of its own, which are named.
+"""Backs up and restores an SQLite database while it is in use. For PostgreSQL, errors name its own tools.
 
-A backup is one file that needs no other, made of one moment. A restore proves the books of the copy before it replaces
-anything, and then writes into the database's own file, in one transaction that no other process can see half of.
+A backup is one file with the state of one moment. A restore audits the copy before it replaces anything, and then
+writes into the database's own file in one transaction.
 """
 
 from __future__ import annotations
@@ -33,31 +33,31 @@ from chatbill.domain.audit.proof import Tally
 
 BUSY_TIMEOUT_S = 2.0
 SHOWN = 10
-"""How many differences of the books are told before a restore is refused."""
+"""How many differences of the audit are shown when a restore is refused."""
 
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
 _SIDE_FILES = ("-wal", "-shm", "-journal")
 
 
 class BackupRefused(StoreUnavailable):
-    """Nothing was written, or nothing was replaced; the words say why and what to do."""
+    """Nothing was written or replaced; the message says why and what to do."""
 
     code = "backup_refused"
 
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """A file of so many bytes, and the first things in its books that do not agree, or why they were not proved."""
+    """The size of a backup in bytes, and the first differences of its audit, or why it was not audited."""
 
     size: int
     doubts: tuple[str, ...]
 
 
 def backup(url: str, target: Path, *, force: bool = False, prefix: str = "") -> Copy:
-    """Copy the database, as it is at one moment, to the file `target`, and prove the books of the copy.
+    """Copy the database, as it is at one moment, to the file `target`, and audit the copy.
 
-    Whoever uses the database goes on meanwhile. The file appears whole or not at all, is on disk when this returns,
-    and is for its owner alone. It is kept even if its books do not agree: it may be all there is. Raises
+    The database stays in use meanwhile. The file appears whole or not at all, is on disk when this returns, and is
+    readable by its owner only. It is kept even if the audit fails: it may be the only copy. Raises
     `BackupRefused`, such as for a file that exists, unless `force`; and `StoreUnavailable`.
     """
     source = _sqlite_file(url, _HOW_TO_DUMP)
@@ -66,7 +66,7 @@ def backup(url: str, target: Path, *, force: bool = False, prefix: str = "") -> 
     _require_another(target, source)
     if target.exists() and not force:
         raise BackupRefused(f"{target} exists already. Choose another name, or replace it with --force.")
-    with _told(), _beside(target) as made:
+    with _errors_translated(), _beside(target) as made:
         driver = load_driver()
         _copy(driver, source, made)
         _require_sound(driver, made)
@@ -77,7 +77,7 @@ def backup(url: str, target: Path, *, force: bool = False, prefix: str = "") -> 
 
 
 def restore(url: str, source: Path, *, force: bool = False, prefix: str = "") -> Tally:
-    """Put the copy in the file `source` in place of the database; return what its books hold.
+    """Replace the database by the copy in the file `source`; return the totals of its audit.
 
     The copy must be sound, of a revision that this program knows (an older one is brought up to date) and have books
     that agree. Holds that were pending still are; see `ExpireHolds`. A database that exists is replaced with `force`
@@ -90,7 +90,7 @@ def restore(url: str, source: Path, *, force: bool = False, prefix: str = "") ->
     if path.exists() and not force:
         raise BackupRefused(f"There is a database at {path} already. To replace it for good, add --force.")
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _told(), _beside(path) as copy:
+    with _errors_translated(), _beside(path) as copy:
         driver = load_driver()
         _copy(driver, source, copy)
         tally = _proved(driver, copy, source, prefix)
@@ -104,7 +104,7 @@ def restore(url: str, source: Path, *, force: bool = False, prefix: str = "") ->
 
 
 def _proved(driver: ModuleType, copy: Path, source: Path, prefix: str) -> Tally:
-    """What the books of the copy hold. Raises `BackupRefused` unless it is sound, chatbill's, and its books agree."""
+    """Audit the copy. Raises `BackupRefused` unless it is undamaged, of chatbill, and the audit finds no difference."""
     _require_sound(driver, copy)
     _require_references(driver, copy)
     if schema.current(sqlite_url(copy), prefix=prefix) is None:
@@ -127,7 +127,7 @@ def _doubts(driver: ModuleType, copy: Path, prefix: str) -> list[str]:
 
 
 def _differences(driver: ModuleType, copy: Path, tally: Tally, prefix: str) -> list[str]:
-    """The first of them. In an old copy every pending hold is past its time, and nothing is wrong with that."""
+    """Return the first differences. In an old copy every pending hold is overdue, which is no difference."""
     database = sqlite_database(driver, Prefix(prefix))
     connection = connect_to_read(database, Place(copy), busy_timeout_s=BUSY_TIMEOUT_S)
     with closing(connection.raw):
@@ -136,13 +136,13 @@ def _differences(driver: ModuleType, copy: Path, tally: Tally, prefix: str) -> l
 
 
 def _written_into(driver: Any, copy: Path, path: Path) -> bool:
-    """Replace the contents of the database at `path`; False where it is too damaged for that.
+    """Replace the contents of the database at `path`; return False if it is too damaged for that.
 
-    Who opens the file later finds the new contents, and a crash on the way leaves the old ones.
+    A crash meanwhile leaves the old contents.
     """
     with closing(driver.connect(copy)) as new, closing(_opened(driver, path)) as old:
         try:
-            # In write-ahead mode everybody who has the file open shares a lock that leaving this mode must have alone.
+            # In WAL mode every connection holds a shared lock; leaving the mode needs it exclusively.
             for command in ("locking_mode = EXCLUSIVE", "journal_mode = DELETE", "synchronous = FULL"):
                 old.execute(f"PRAGMA {command}").fetchall()
             old.execute("BEGIN EXCLUSIVE")
@@ -158,7 +158,7 @@ def _written_into(driver: Any, copy: Path, path: Path) -> bool:
 
 
 def _copy(driver: ModuleType, source: Path, target: Path) -> None:
-    """Copy in one step: the writer is not kept waiting, and its commits meanwhile are left out."""
+    """Copy in one step: the writer does not wait, and its commits meanwhile are not copied."""
     with closing(_opened(driver, source)) as old, closing(driver.connect(target, isolation_level=None)) as new:
         old.execute("PRAGMA query_only = ON")
         old.backup(new)
@@ -208,14 +208,14 @@ _HOW_TO_RESTORE = (
 
 
 def _told_how(how_to: str, address: URL) -> str:
-    """Addresses as PostgreSQL's tools take them, without the password."""
+    """Return the instructions with addresses for PostgreSQL's tools, without the password."""
     plain = address._replace(drivername="postgresql", password=None)
     restored = f"{address.database}_restored"
     return how_to.format(plain.render_as_string(), restored, plain.set(database=restored).render_as_string())
 
 
 def _require_another(copy: Path, database: Path) -> None:
-    """Refuse as a copy what is the database itself, or one of the files beside it, or no file at all."""
+    """Refuse as a copy the database itself, one of its side files, or what is not a file."""
     for name in ("", *_SIDE_FILES):
         file = database.with_name(database.name + name)
         if copy.absolute() == file.absolute() or (copy.exists() and file.exists() and copy.samefile(file)):
@@ -226,7 +226,7 @@ def _require_another(copy: Path, database: Path) -> None:
 
 @contextlib.contextmanager
 def _beside(path: Path) -> Iterator[Path]:
-    """A new file in the folder of `path`, for its owner alone; what is left of it at the end is removed."""
+    """Yield a new file in the folder of `path`, readable by its owner only, and remove what remains of it."""
     made = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     make_file(made)
     try:
@@ -237,8 +237,8 @@ def _beside(path: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def _told() -> Iterator[None]:
-    """ServerError with disks and files, in words."""
+def _errors_translated() -> Iterator[None]:
+    """Translate errors of the driver and of files."""
     driver: Any = load_driver()
     try:
         yield
@@ -247,7 +247,7 @@ def _told() -> Iterator[None]:
 
 
 def _sync(folder: Path) -> None:
-    """Make a new name in the folder last, where the system can."""
+    """Make a new name in the folder durable, if the system supports it."""
     if not hasattr(os, "O_DIRECTORY"):
         return
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

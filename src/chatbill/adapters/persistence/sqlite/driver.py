@@ -1,4 +1,4 @@
-"""Which SQLite is used, and how its connections are set up."""
+"""Chooses the SQLite library and sets up its connections."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from chatbill.adapters.persistence.sqlite.place import Place
 from chatbill.application.ports.store import StoreUnavailable
 
 SOUND_SINCE = (3, 51, 3)
-"""Before it, two connections at work can corrupt a database in WAL mode."""
+"""In older versions, two active connections can corrupt a database in WAL mode."""
 OLDEST = (3, 39, 0)
-"""The first with everything the tables and triggers need."""
+"""The first version with all features that the tables and triggers need."""
 
 CACHED_STATEMENTS = 256
 
@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 
 class SqliteConnection(Connection):
-    """As any `Connection`, and knows the files that it has open."""
+    """A connection that knows which files it has open."""
 
     def __init__(self, database: Database, raw: Any, place: Place) -> None:
         super().__init__(database, raw)
@@ -37,10 +37,10 @@ class SqliteConnection(Connection):
         self._log_place: Place | None = None
 
     def check_place(self) -> None:
-        """Raise `StoreUnavailable` where the path names another file by now, or none.
+        """Raise `StoreUnavailable` if the path no longer names the file that is open.
 
-        The same for the write-ahead log, in which all is that was written last. SQLite removes it with the last
-        connection alone, so for as long as this one is open it must be the same.
+        The same holds for the write-ahead log, which has the latest writes. SQLite removes it with the last connection,
+        so while this one is open it must be the same file.
         """
         self._place.check()
         if self._log_place is None and self.raw.execute("PRAGMA journal_mode").fetchone() == ("wal",):
@@ -50,12 +50,12 @@ class SqliteConnection(Connection):
 
 
 def load_driver() -> ModuleType:
-    """The newest SQLite at hand: that of the package pysqlite3, or Python's own."""
+    """Return the newest SQLite installed: that of the package pysqlite3, or Python's own."""
     return newest_of(list(_installed()))
 
 
 def newest_of(drivers: list[ModuleType]) -> ModuleType:
-    """The driver with the newest SQLite. Warns where that has a known bug; `StoreUnavailable` where it is too old."""
+    """Return the driver with the newest SQLite. Warns of a known bug; raises `StoreUnavailable` if it is too old."""
     newest = max(drivers, key=lambda driver: tuple(driver.sqlite_version_info))
     if newest.sqlite_version_info < OLDEST:
         raise StoreUnavailable(f"SQLite {newest.sqlite_version} is too old; install the package pysqlite3.")
@@ -82,18 +82,18 @@ def sqlite_database(driver: ModuleType, prefix: Prefix = NO_PREFIX) -> Database:
 
 
 def connect_to_write(database: Database, place: Place, *, busy_timeout_s: float) -> Connection:
-    """A connection whose commits are on disk when they return."""
+    """Return a connection whose commits are on disk when they return."""
     return _connect(
         database,
         place,
         busy_timeout_s,
         "PRAGMA journal_mode = WAL",
         "PRAGMA synchronous = FULL",
-        # macOS answers a plain sync before the disk has done it.
+        # On macOS a plain sync returns before the data is on the disk.
         "PRAGMA fullfsync = ON",
         "PRAGMA checkpoint_fullfsync = ON",
         "PRAGMA foreign_keys = ON",
-        # Without it, INSERT OR REPLACE would delete rows behind the backs of triggers.
+        # Without it, INSERT OR REPLACE would delete rows without running triggers.
         "PRAGMA recursive_triggers = ON",
         "PRAGMA cache_size = -16000",
         "PRAGMA journal_size_limit = 67108864",
@@ -101,12 +101,12 @@ def connect_to_write(database: Database, place: Place, *, busy_timeout_s: float)
 
 
 def connect_to_read(database: Database, place: Place, *, busy_timeout_s: float) -> Connection:
-    """A connection that cannot change anything."""
+    """Return a connection that cannot write."""
     return _connect(database, place, busy_timeout_s, "PRAGMA query_only = ON", "PRAGMA cache_size = -8000")
 
 
 def make_file(path: Path) -> None:
-    """Make the database file, readable by its owner alone, and its folder, where they do not exist."""
+    """Create the database file, readable by its owner only, and its folder, unless they exist."""
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))

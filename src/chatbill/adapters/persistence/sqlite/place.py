@@ -1,4 +1,4 @@
-"""The file that a store has open: the same one for as long as the store lives."""
+"""Checks that a store keeps using the same file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ GONE = Description("database_replaced")
 
 
 class Place:
-    """One path, and which file it named when it was first opened. Usable from any thread."""
+    """A path, and the file that it named when it was first opened. Usable from any thread."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -20,11 +20,11 @@ class Place:
 
     @property
     def is_known(self) -> bool:
-        """True once it was opened."""
+        """Return True once the file was opened."""
         return self._file is not None
 
     def opened(self) -> None:
-        """Note which file was opened, or see that it is the one of before. Raises `StoreUnavailable`."""
+        """Record which file was opened, or check that it is still the same. Raises `StoreUnavailable`."""
         if self._file is None:
             try:
                 self._file = self.path.stat()
@@ -33,7 +33,7 @@ class Place:
         self.check()
 
     def check(self) -> None:
-        """Raise `StoreUnavailable` where the path names another file than the one that was opened first, or none."""
+        """Raise `StoreUnavailable` if the path no longer names the file that was opened first."""
         if self._file is None:
             return
         try:

@@ -1,8 +1,7 @@
-"""The store in one SQLite file: one thread that writes, a few that read, any number of callers."""
+"""The store in one SQLite file: one thread writes, a few read, any number of callers wait."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -11,9 +10,8 @@ from typing import TypeVar
 from chatbill.adapters.persistence.sql.prefix import Prefix
 from chatbill.adapters.persistence.sqlite.driver import connect_to_read, connect_to_write, load_driver, sqlite_database
 from chatbill.adapters.persistence.sqlite.place import Place
-from chatbill.adapters.persistence.sqlite.readers import Readers
-from chatbill.adapters.persistence.sqlite.writer import Writer
-from chatbill.adapters.persistence.threads.jobs import Job
+from chatbill.adapters.persistence.sqlite.workers import SqliteReader, SqliteWriter
+from chatbill.adapters.persistence.threads.store_threads import StoreThreads
 from chatbill.application.ports.store import Snapshot, Transaction
 
 T = TypeVar("T")
@@ -41,32 +39,34 @@ class SqliteStore:
         prefix: str = "",
     ) -> None:
         self.path = Path(path)
-        self._queue_timeout_s = queue_timeout_s
-        connection = (sqlite_database(load_driver(), Prefix(prefix)), Place(self.path))
-        self._writer = Writer(
-            partial(connect_to_write, *connection, busy_timeout_s=busy_timeout_s),
+        database, place = sqlite_database(load_driver(), Prefix(prefix)), Place(self.path)
+        to_write = partial(connect_to_write, database, place, busy_timeout_s=busy_timeout_s)
+        to_read = partial(connect_to_read, database, place, busy_timeout_s=busy_timeout_s)
+        self._writer = StoreThreads(
+            "store-writer",
+            partial(SqliteWriter, to_write),
+            threads=1,
             queue_size=queue_size,
+            wait_s=queue_timeout_s,
             batch_size=batch_size,
         )
-        self._readers = Readers(
-            partial(connect_to_read, *connection, busy_timeout_s=busy_timeout_s),
+        self._readers = StoreThreads(
+            "store-reader",
+            partial(SqliteReader, to_read),
             threads=readers,
             queue_size=queue_size,
+            wait_s=queue_timeout_s,
         )
 
     async def write(self, work: Callable[[Transaction], T]) -> T:
         """Run `work` on the writing thread; return when its commit is on disk."""
-        job: Job[Transaction, T] = Job(work, wait_s=self._queue_timeout_s)
-        self._writer.jobs.put(job)
-        return await job.result()
+        return await self._writer.run(work)
 
     async def read(self, query: Callable[[Snapshot], T]) -> T:
-        """Run `query` on a reading thread; it sees every write that was answered before."""
-        job: Job[Snapshot, T] = Job(query, wait_s=self._queue_timeout_s)
-        self._readers.jobs.put(job)
-        return await job.result()
+        """Run `query` on a reading thread; it sees every write that was confirmed before."""
+        return await self._readers.run(query)
 
     async def close(self) -> None:
-        """Finish what was asked before, and end all threads."""
-        await asyncio.to_thread(self._writer.jobs.close)
-        await asyncio.to_thread(self._readers.jobs.close)
+        """Finish the jobs accepted so far, and end all threads."""
+        await self._writer.close()
+        await self._readers.close()

@@ -1,4 +1,4 @@
-"""Work that goes from an event loop to a thread of the store, and its outcome on the way back."""
+"""A call of the store that runs on another thread, and its result on the way back to the event loop."""
 
 from __future__ import annotations
 
@@ -15,70 +15,71 @@ T = TypeVar("T")
 
 
 class Job(Generic[S, T]):
-    """One call of the store. Made on the loop of its caller, which alone waits for it; run on a thread of the store."""
+    """Work for a thread of the store. Created on the event loop of its caller, which waits for `result`."""
 
-    __slots__ = ("_error", "_future", "_give_up_at", "_giving_up", "_unclaimed", "_value", "work")
+    __slots__ = ("_error", "_future", "_give_up_at", "_unclaimed", "_value", "_wait_s", "work")
 
     def __init__(self, work: Callable[[S], T], *, wait_s: float) -> None:
-        loop = asyncio.get_running_loop()
         self.work = work
-        self._future: asyncio.Future[None] = loop.create_future()
+        self._future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._wait_s = wait_s
         self._give_up_at = time.monotonic() + wait_s
-        self._giving_up = loop.call_later(wait_s, self._give_up)
         self._unclaimed = [True]
         self._value: Any = None
         self._error: BaseException | None = None
 
     async def result(self) -> T:
-        """What the work returned or raised, once it was delivered."""
-        await self._future
+        """Return the value or raise the error of the work. Raises `StoreUnavailable` if no thread begins in time."""
+        timer = self.loop.call_later(self._wait_s, self._give_up)
+        try:
+            await self._future
+        finally:
+            timer.cancel()
         if self._error is not None:
             raise self._error
         value: T = self._value
         return value
 
     def claim(self) -> bool:
-        """Whether it is to be run, which only who was told so may do: the caller waits for it, and not for too long."""
-        return not self._future.cancelled() and self._is_first()
+        """Return True for the first thread that claims a job whose caller still waits."""
+        return not self._future.cancelled() and not self.is_late and self._is_first()
 
     @property
     def is_late(self) -> bool:
-        """True when it has waited too long for its turn."""
+        """True when the job has waited longer than `wait_s`."""
         return time.monotonic() > self._give_up_at
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
-        """Where the caller waits."""
+        """The event loop of the caller."""
         return self._future.get_loop()
 
     @property
     def has_failed(self) -> bool:
-        """True when an error is on its way to the caller."""
+        """True when the last run raised an error."""
         return self._error is not None
 
     def succeed(self, value: T) -> None:
-        """Note what the work returned, whatever became of an earlier run of it."""
+        """Record the value for the caller, in place of the outcome of an earlier run."""
         self._value, self._error = value, None
 
     def fail(self, error: BaseException) -> None:
-        """Note what went wrong."""
+        """Record the error for the caller, in place of the outcome of an earlier run."""
         self._value, self._error = None, error
 
     def wake(self) -> None:
-        """Let the caller go on. For the caller's loop alone."""
-        self._giving_up.cancel()
+        """Resume the caller. Must run on the caller's event loop."""
         if not self._future.done():
             self._future.set_result(None)
 
     def _give_up(self) -> None:
-        """On the caller's loop: nobody has begun with it in time, be it that all threads wait for the database."""
         if self._is_first():
-            self.fail(too_late())
+            self.fail(waited_too_long())
             self.wake()
 
     def _is_first(self) -> bool:
         try:
-            return self._unclaimed.pop()  # one step, whatever thread asks
+            return self._unclaimed.pop()  # atomic, so two threads cannot both claim a job
         except IndexError:
             return False
 
@@ -87,13 +88,12 @@ AnyJob = Job[Any, Any]
 
 
 def deliver(jobs: Iterable[AnyJob]) -> None:
-    """Wake all callers: each loop once, because waking a loop costs a system call."""
+    """Resume all callers. Each event loop is woken once, because waking it costs a system call."""
     by_loop: dict[asyncio.AbstractEventLoop, list[AnyJob]] = {}
     for job in jobs:
         by_loop.setdefault(job.loop, []).append(job)
     for loop, mine in by_loop.items():
-        # A loop that was closed meanwhile has nobody who waits.
-        with contextlib.suppress(RuntimeError):
+        with contextlib.suppress(RuntimeError):  # the loop has been closed
             loop.call_soon_threadsafe(_wake, mine)
 
 
@@ -102,6 +102,14 @@ def _wake(jobs: list[AnyJob]) -> None:
         job.wake()
 
 
-def too_late() -> StoreUnavailable:
-    """The error for a job that waited too long."""
+def fail_all(jobs: Iterable[AnyJob], error: Exception) -> None:
+    """Fail each job with an error of its own, because a traceback must not be shared between callers."""
+    for job in jobs:
+        copy = StoreUnavailable(getattr(error, "cause", str(error)), advice=getattr(error, "advice", None))
+        copy.__cause__ = error
+        job.fail(copy)
+
+
+def waited_too_long() -> StoreUnavailable:
+    """Return the error for a job that no thread began in time."""
     return StoreUnavailable("The database is too busy: this waited too long for its turn. Try again in a moment.")
