@@ -50,7 +50,7 @@ class CheckedGeneration:
         written = 0
         self._check_counts()
         async for chunk in self._generation.stream():
-            if not isinstance(chunk, Chunk) or not isinstance(chunk.text, str):
+            if not _is_text(chunk):
                 raise self._failed(f"wrote a chunk that is not text: {type(chunk).__name__}")
             if chunk.tokens < 0:
                 raise self._failed(f"wrote a chunk of {chunk.tokens} tokens")
@@ -76,3 +76,7 @@ class CheckedGeneration:
         error = GenerationFailed()
         error.__cause__ = EngineContractViolation(f"the engine {self._engine} {fault}")
         return error
+
+
+def _is_text(chunk: object) -> bool:
+    return isinstance(chunk, Chunk) and isinstance(chunk.text, str)
