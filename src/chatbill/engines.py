@@ -84,14 +84,14 @@ def _models(settings: Settings, specs: tuple[ModelSpec, ...], library: ModelLibr
     if not local:
         return _servers(settings, remote)
     from chatbill.adapters.inference.transformers.engine import TransformersEngine  # noqa: PLC0415
-    from chatbill.adapters.inference.transformers.health import LifeBounds  # noqa: PLC0415
+    from chatbill.adapters.inference.transformers.limits import ModelLimits  # noqa: PLC0415
 
     here = TransformersEngine(
         local,
         library,
         slots=settings.batch_size,
         max_queued=settings.queue_size,
-        bounds=LifeBounds(
+        limits=ModelLimits(
             load_wait_s=settings.load_wait_s,
             load_timeout_s=settings.load_timeout_s,
             probe_interval_s=settings.probe_interval_s,

@@ -152,7 +152,7 @@ async def test_every_model_is_ready_after_the_start(engine: Engine) -> None:
     statuses = engine.status()
 
     assert list(statuses) == [MINI, PRO]
-    assert all(status.state is ModelState.READY and status.reason == "" for status in statuses.values())
+    assert all(status.state is ModelState.READY and status.reason is None for status in statuses.values())
 
 
 @also_kept

@@ -16,6 +16,7 @@ from chatbill.application.ports.engine import ModelState
 from chatbill.domain.billing.prices import Usage
 from chatbill.domain.chat.conversations import Role, Turn
 from chatbill.domain.chat.interactions import Outcome
+from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import ModelUnavailable, TooLarge
 from tests.adapters.inference.fake_servers import Move, Wire, delta, eventually
 from tests.adapters.inference.server_scene import PRICE, QUICK, events_of, scene
@@ -743,8 +744,8 @@ async def test_a_server_that_does_not_know_the_model_or_wants_to_be_paid_makes_i
     assert isinstance(end, Failed)
     assert (end.code, end.interaction.credits_charged) == ("model_unavailable", 0)
     assert refused.state is ModelState.UNAVAILABLE
-    assert "not set up correctly" in refused.reason
-    assert "no such thing" not in end.detail + refused.reason
+    assert refused.reason == Description("model_not_set_up")
+    assert "no such thing" not in f"{end.detail} {refused.reason}"
     causes = [log["cause"] for log in logs if log["event"] == "model_server_trouble"]
     assert causes == [f"answered {status}: {code}, {len(code) + 32} characters"]
     assert here.server.asked[0]["head"].count("authorization: bearer s3cret-key") == 1
@@ -787,8 +788,8 @@ async def test_a_server_that_does_not_know_us_is_found_out_by_a_probe(status: in
         here.server.probed = good
         await eventually(lambda: here.status.state is ModelState.READY)
 
-    assert "not set up correctly" in reason
-    assert "no such thing" not in reason
+    assert reason == Description("model_not_set_up")
+    assert "no such thing" not in str(reason)
     causes = [log["cause"] for log in logs if log["event"] == "model_unavailable"]
     assert causes == [f"answered {status}: why no such thing as key [key] here"]
     assert here.server.asked[0]["head"].count("authorization: bearer s3cret-key") == 1

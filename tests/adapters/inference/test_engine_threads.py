@@ -9,16 +9,19 @@ from pathlib import Path
 import pytest
 
 from chatbill.adapters.inference.transformers import TransformersEngine
-from chatbill.adapters.inference.transformers.health import LifeBounds
+from chatbill.adapters.inference.transformers.limits import ModelLimits
 from chatbill.adapters.inference.transformers.runtime import NotLoadable
 from chatbill.adapters.inference.weights.fetch import Progress
 from chatbill.adapters.inference.weights.library import ModelLibrary
 from chatbill.application.ports.engine import GenerationRequest, ModelState
 from chatbill.domain.chat.conversations import Role, Turn
+from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import GenerationFailed, ModelUnavailable, OutOfMemory, Overloaded
 from chatbill.domain.shared.ids import ModelId
+from chatbill.entrypoints.web.texts import render
 from tests.adapters.inference.fake_runtime import FakeRuntime, fake_specs
 
+NO_TEMPLATE = Description("model_without_chat_template")
 MINI, PRO = ModelId("demo-mini"), ModelId("demo-pro")
 
 
@@ -114,11 +117,11 @@ async def test_closing_the_engine_fails_what_runs_and_what_waits(tmp_path: Path)
 
 
 async def test_a_model_that_cannot_be_loaded_leaves_the_other_alone(tmp_path: Path) -> None:
-    engine = await started(tmp_path, FakeRuntime(broken={PRO: NotLoadable("its tokenizer has no chat template")}))
+    engine = await started(tmp_path, FakeRuntime(broken={PRO: NotLoadable(NO_TEMPLATE)}))
 
     assert engine.status()[PRO].state is ModelState.UNAVAILABLE
-    assert engine.status()[PRO].reason == "its tokenizer has no chat template"
-    with pytest.raises(ModelUnavailable, match="no chat template"):
+    assert engine.status()[PRO].reason == NO_TEMPLATE
+    with pytest.raises(ModelUnavailable, match="model_without_chat_template"):
         await engine.prepare(asked("hello", model=PRO))
     assert await reply(engine, asked("hello")) == "hello"
     await engine.close()
@@ -127,7 +130,7 @@ async def test_a_model_that_cannot_be_loaded_leaves_the_other_alone(tmp_path: Pa
 async def test_an_unforeseen_error_while_loading_stays_in_the_log(tmp_path: Path) -> None:
     engine = await started(tmp_path, FakeRuntime(broken={MINI: ValueError("/a/private/path")}))
 
-    assert engine.status()[MINI].reason == "it could not be loaded (ValueError); the log has the cause"
+    assert engine.status()[MINI].reason == Description.of("model_not_loaded", error="ValueError")
     await engine.close()
 
 
@@ -137,7 +140,8 @@ async def test_a_model_that_does_not_fit_is_not_loaded_and_says_why(tmp_path: Pa
 
     status = engine.status()[PRO]
     assert status.state is ModelState.UNAVAILABLE
-    assert "and 1.0 GB are free" in status.reason
+    assert status.reason
+    assert "and 1.0 GB are free" in render(status.reason)
     assert runtime.models == {}
     await engine.close()
 
@@ -176,14 +180,14 @@ async def test_giving_up_waiting_for_the_start_leaves_the_loading_alone(tmp_path
         go_on.wait(5)
         return FakeRuntime()
 
-    bounds = LifeBounds(load_wait_s=0.05)
+    limits = ModelLimits(load_wait_s=0.05)
     engine = TransformersEngine(
-        fake_specs(tmp_path / "model"), ModelLibrary(tmp_path), runtime=slow_runtime, bounds=bounds
+        fake_specs(tmp_path / "model"), ModelLibrary(tmp_path), runtime=slow_runtime, limits=limits
     )
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(engine.start(), timeout=0.05)
     while_loading = engine.status()[MINI]
-    with pytest.raises(ModelUnavailable, match="it is being loaded"):
+    with pytest.raises(ModelUnavailable, match="model_still_loading"):
         await engine.prepare(asked("too early"))
     go_on.set()
     await engine.start()

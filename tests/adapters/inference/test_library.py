@@ -23,6 +23,7 @@ from chatbill.adapters.inference.catalogue.model_spec import FolderSource, HubSo
 from chatbill.adapters.inference.weights.fetch import ModelNotFetched, Progress
 from chatbill.adapters.inference.weights.library import ModelLibrary
 from chatbill.domain.shared.errors import ChatbillError
+from chatbill.entrypoints.web.texts import render
 
 WHOLE = ("config.json", "tokenizer.json", "model.safetensors")
 
@@ -174,7 +175,7 @@ def test_weights_that_are_not_whole_are_no_model_and_the_words_say_which(
     assert re.search(fault, library.status(spec).fault)
     with pytest.raises(ModelNotFetched, match=fault) as refused:
         library.ensure(spec)
-    assert str(tmp_path) not in refused.value.told
+    assert str(tmp_path) not in str(refused.value.reason)
 
 
 def test_what_was_fetched_and_is_cut_off_is_fetched_again(tmp_path: Path) -> None:
@@ -224,7 +225,7 @@ def test_memory_is_foretold_from_the_catalogue_and_then_from_the_weights(tmp_pat
 
     assert not before.fits
     assert 14e9 < before.need_bytes < 20e9
-    assert "8.0 GB are free" in before.words
+    assert "8.0 GB are free" in render(before.description)
     header = json.dumps({"__metadata__": {}, "a": {"dtype": "BF16", "shape": [1000, 2000], "data_offsets": [0, 1]}})
     (tmp_path / "model.safetensors").write_bytes(struct.pack("<Q", len(header)) + header.encode())
     (tmp_path / "config.json").write_text("{}", encoding="utf-8")

@@ -13,8 +13,9 @@ import pytest
 from chatbill.adapters.inference.availability.server_check import ServerCheck
 from chatbill.adapters.inference.catalogue.model_spec import FolderSource, HubSource, ModelSpec
 from chatbill.adapters.inference.openai import OpenAIEngine
-from chatbill.adapters.inference.transformers.measuring import Checked, ModelCheck
+from chatbill.adapters.inference.transformers.measuring import CheckedModel, ModelCheck
 from chatbill.adapters.inference.weights.library import ModelLibrary
+from chatbill.entrypoints.web.texts import render
 from tests.adapters.inference.fake_runtime import FakeRuntime, fake_specs
 from tests.adapters.inference.fake_servers import good_server, on_server
 
@@ -23,8 +24,8 @@ BILLION = 1_000_000_000
 
 async def checked(
     tmp_path: Path, runtime: FakeRuntime, *specs: ModelSpec, run: bool = True
-) -> tuple[bool, list[Checked]]:
-    told: list[Checked] = []
+) -> tuple[bool, list[CheckedModel]]:
+    told: list[CheckedModel] = []
     check = ModelCheck(
         specs=specs,
         library=ModelLibrary(tmp_path),
@@ -43,7 +44,7 @@ async def test_a_model_that_is_here_and_fits_is_run_alone_and_let_go(tmp_path: P
     assert works
     for found in (mini, pro):
         assert found.speed
-        assert (found.speed.how, found.fit.slots, found.trouble) == ("measured", 4, "")
+        assert (found.speed.how, found.fit.slots, found.fault) == ("measured", 4, None)
         assert found.speed.tokens_per_s > 0
     assert runtime.models == {}
     assert runtime.gpu_bytes == 4 * BILLION
@@ -60,7 +61,7 @@ async def test_one_that_is_not_fetched_gets_an_estimate_that_is_called_one(tmp_p
     assert found.speed
     assert (found.speed.how, found.speed.tokens_per_s) == ("estimate", 10.0)
     assert found.needs_token
-    assert json.loads(json.dumps(found.figures()))["speed"]["how"] == "estimate"
+    assert json.loads(json.dumps(found.figures(render)))["speed"]["how"] == "estimate"
 
 
 async def test_nothing_is_loaded_where_it_does_not_fit_or_is_not_wanted(tmp_path: Path) -> None:
@@ -81,8 +82,12 @@ async def test_a_model_that_fits_and_cannot_be_run_is_trouble(tmp_path: Path) ->
     works, (mini, pro) = await checked(tmp_path, runtime, *fake_specs(tmp_path / "model"))
 
     assert not works
-    assert mini.trouble == ""
-    assert pro.trouble == "demo-pro is not available: it could not be loaded (ValueError); the log has the cause"
+    assert mini.fault is None
+    assert text(pro) == "demo-pro is not available: it could not be loaded (ValueError); the log has the cause"
+
+
+def text(checked: CheckedModel) -> str:
+    return render(checked.fault) if checked.fault else ""
 
 
 def no_runtime() -> FakeRuntime:
@@ -91,9 +96,9 @@ def no_runtime() -> FakeRuntime:
 
 async def server_checked(
     tmp_path: Path, url: str, *, run: bool = True, limit_s: float = 10, **source: Any
-) -> tuple[bool, Checked]:
+) -> tuple[bool, CheckedModel]:
     (spec,) = on_server(url, **source)[:1]
-    told: list[Checked] = []
+    told: list[CheckedModel] = []
     servers = ServerCheck(
         engine=lambda spec: OpenAIEngine([spec], key=lambda _: "secret", probe_s=0),
         has_key=lambda name: name == "SET_KEY",
@@ -109,9 +114,9 @@ async def test_a_model_on_a_server_is_asked_and_measured_and_needs_nothing_of_th
 
         assert works
         assert found.speed
-        assert (found.speed.how, found.trouble, found.key) == ("measured", "", "SET_KEY is set")
+        assert (found.speed.how, found.fault, found.key) == ("measured", None, "SET_KEY is set")
         assert found.speed.tokens_per_s > 0
-        assert found.figures()["elsewhere"]
+        assert found.figures(render)["elsewhere"]
         assert [body["max_tokens"] for body in server.bodies] == [1, 48]
 
 
@@ -129,9 +134,9 @@ async def test_a_server_that_does_not_answer_is_trouble(tmp_path: Path) -> None:
         slow = await server_checked(tmp_path, f"http://127.0.0.1:{port}/v1", limit_s=0.2)
     closed = await server_checked(tmp_path, f"http://127.0.0.1:{port}/v1")
 
-    assert (slow[0], slow[1].trouble) == (False, "its server did not write some words within 0.2 s")
+    assert (slow[0], text(slow[1])) == (False, "its server did not write some words within 0.2 s")
     assert not closed[0]
-    assert "its server cannot be reached" in closed[1].trouble
+    assert "its server cannot be reached" in text(closed[1])
 
 
 @pytest.mark.parametrize("run", [True, False])
@@ -142,9 +147,9 @@ async def test_what_is_missing_for_a_server_shows_without_asking_it(tmp_path: Pa
         assert server.bodies == []
 
     assert (without_key[0], without_key[1].key) == (False, "OTHER_KEY is not set")
-    assert without_key[1].trouble == "OTHER_KEY is not set; the catalogue names it as `api_key_env`"
+    assert text(without_key[1]) == "OTHER_KEY is not set; the catalogue names it as `api_key_env`"
     assert not nowhere[0]
-    assert "nope.json is not a tokenizer that can be read" in nowhere[1].trouble
+    assert "nope.json is not a tokenizer that can be read" in text(nowhere[1])
 
 
 @pytest.mark.parametrize("run", [True, False])
@@ -154,7 +159,7 @@ async def test_a_folder_without_a_model_is_trouble_though_it_would_fit(tmp_path:
     works, told = await checked(tmp_path, FakeRuntime(gpu_bytes=4 * BILLION), here, lost, run=run)
 
     assert not works
-    assert [found.trouble for found in told] == [
+    assert [text(found) for found in told] == [
         "",
         f"{tmp_path / 'nope'} holds no model that can be loaded: there is no such folder",
     ]

@@ -17,6 +17,7 @@ from chatbill.adapters.inference.availability.memory import fit, need_of
 from chatbill.adapters.inference.catalogue.files import load_catalogue
 from chatbill.adapters.inference.catalogue.model_spec import ModelSpec, Weights
 from chatbill.adapters.inference.weights.checkpoint import read_checkpoint
+from chatbill.entrypoints.web.texts import render
 
 GB = 1_000_000_000
 
@@ -109,8 +110,8 @@ def test_a_machine_too_small_for_the_12b_is_told_what_is_missing(tmp_path: Path)
     enough = fit(gemma(), folder=folder, free_bytes=32 * GB, where="RAM", slots=8)
 
     assert (short.fits, short.slots) == (False, 0)
-    assert "of RAM (13." in short.words
-    assert "12.0 GB are free; free " in short.words
+    assert "of RAM (13." in render(short.description)
+    assert "12.0 GB are free; free " in render(short.description)
     assert (enough.fits, enough.slots) == (True, 8)
 
 
@@ -119,7 +120,7 @@ def test_where_not_all_replies_fit_at_once_fewer_are_written(tmp_path: Path) -> 
 
     assert 1 <= found.slots < 8
     assert found.need_bytes <= 17 * GB < found.need.total(found.slots + 1)
-    assert f"so it writes {found.slots}" in found.words
+    assert f"so it writes {found.slots}" in render(found.description)
 
 
 def test_a_shorter_context_is_proposed_where_it_would_do(tmp_path: Path) -> None:
@@ -127,7 +128,7 @@ def test_a_shorter_context_is_proposed_where_it_would_do(tmp_path: Path) -> None
     found = fit(spec, folder=folder, free_bytes=18 * GB, where="RAM")
 
     assert not found.fits
-    proposed = int(found.words.split("context_tokens to ")[1].split()[0])
+    proposed = int(render(found.description).split("context_tokens to ")[1].split()[0])
     assert fit(replace(spec, context_tokens=proposed), folder=folder, free_bytes=18 * GB, where="RAM").fits
 
 

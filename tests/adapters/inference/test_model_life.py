@@ -16,21 +16,24 @@ import pytest
 
 from chatbill.adapters.inference.catalogue.model_spec import FolderSource
 from chatbill.adapters.inference.transformers import TransformersEngine
-from chatbill.adapters.inference.transformers.health import LifeBounds
+from chatbill.adapters.inference.transformers.limits import ModelLimits
 from chatbill.adapters.inference.transformers.runtime import NotLoadable
 from chatbill.adapters.inference.weights.library import ModelLibrary
 from chatbill.application.ports.engine import GenerationRequest, ModelState, ModelStatus
 from chatbill.domain.chat.conversations import Role, Turn
+from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import GenerationFailed, ModelUnavailable, OutOfMemory, Overloaded
 from chatbill.domain.shared.ids import ModelId
+from chatbill.entrypoints.web.texts import render
 from tests.adapters.inference.fake_runtime import FakeModel, FakeRuntime, fake_specs
 
 MINI, PRO = ModelId("demo-mini"), ModelId("demo-pro")
 GB = 1_000_000_000
+NO_TEMPLATE = Description("model_without_chat_template")
 BILLION = 1_000_000_000
 """Parameters of each fake: 2 GB of weights, and 0.7 GB to write 8 replies at once."""
 ROOM_FOR_ONE, ROOM_FOR_BOTH = 4 * GB, 6 * GB
-QUICK = LifeBounds(load_wait_s=5, probe_interval_s=0, stuck_after_s=60, retry_s=0.05, look_every_s=0.01)
+QUICK = ModelLimits(load_wait_s=5, probe_interval_s=0, stuck_after_s=60, retry_s=0.05, check_interval_s=0.01)
 
 
 @dataclass
@@ -43,6 +46,9 @@ class Life:
     def status(self, model: ModelId = MINI) -> ModelStatus:
         return self.engine.status()[model]
 
+    def reason(self, model: ModelId = MINI) -> str:
+        return text(self.status(model))
+
     def fake(self, model: ModelId = MINI) -> FakeModel:
         return self.runtime.models[model]
 
@@ -52,6 +58,10 @@ class Life:
 
     async def until(self, true: Callable[[], bool], *, within_s: float = 5.0) -> None:
         await _until(true, within_s=within_s)
+
+
+def text(status: ModelStatus) -> str:
+    return render(status.reason) if status.reason else ""
 
 
 async def _until(true: Callable[[], bool], *, within_s: float = 5.0) -> None:
@@ -70,7 +80,7 @@ async def life(
     tmp_path: Path,
     runtime: FakeRuntime | None = None,
     *,
-    bounds: LifeBounds = QUICK,
+    limits: ModelLimits = QUICK,
     lazy: bool = False,
     slots: int = 8,
     max_queued: int = 100,
@@ -79,7 +89,7 @@ async def life(
     runtime = runtime or FakeRuntime()
     specs = fake_specs(tmp_path / "model", parameters=BILLION, lazy=lazy)
     engine = TransformersEngine(
-        specs, ModelLibrary(tmp_path), runtime=lambda: runtime, slots=slots, max_queued=max_queued, bounds=bounds
+        specs, ModelLibrary(tmp_path), runtime=lambda: runtime, slots=slots, max_queued=max_queued, limits=limits
     )
     if start:
         await engine.start()
@@ -140,7 +150,7 @@ async def test_a_busy_model_never_leaves_and_who_asks_for_the_other_waits_for_it
         busy = asyncio.create_task(here.ask("long [[tokens:20]]"))
         await here.until(lambda: here.status(MINI).running == 1)
         other = asyncio.create_task(here.ask(model=PRO))
-        await here.until(lambda: "make room" in here.status(PRO).reason)
+        await here.until(lambda: "make room" in here.reason(PRO))
         here.fake().stuck.clear()
 
         assert len((await busy).split()) == 20
@@ -149,8 +159,8 @@ async def test_a_busy_model_never_leaves_and_who_asks_for_the_other_waits_for_it
 
 
 async def test_a_place_that_is_taken_keeps_a_model_before_anything_is_written(tmp_path: Path) -> None:
-    bounds = replace(QUICK, load_wait_s=0.2)
-    async with life(tmp_path, FakeRuntime(gpu_bytes=ROOM_FOR_ONE), bounds=bounds) as here:
+    limits = replace(QUICK, load_wait_s=0.2)
+    async with life(tmp_path, FakeRuntime(gpu_bytes=ROOM_FOR_ONE), limits=limits) as here:
         waiting = await here.engine.prepare(asked("not streamed yet"))
         with pytest.raises(ModelUnavailable):
             await here.ask(model=PRO)
@@ -160,11 +170,11 @@ async def test_a_place_that_is_taken_keeps_a_model_before_anything_is_written(tm
 
 
 async def test_one_that_finds_no_room_in_time_is_told_so_and_may_be_asked_again(tmp_path: Path) -> None:
-    bounds = replace(QUICK, load_wait_s=3)
-    async with life(tmp_path, FakeRuntime(gpu_bytes=ROOM_FOR_ONE), bounds=bounds) as here:
+    limits = replace(QUICK, load_wait_s=3)
+    async with life(tmp_path, FakeRuntime(gpu_bytes=ROOM_FOR_ONE), limits=limits) as here:
         busy = asyncio.create_task(here.ask("long [[tokens:200]] [[pause:0.1]]"))
         await here.until(lambda: here.status(MINI).running == 1)
-        with pytest.raises(ModelUnavailable, match=r"make room|no room for it beside demo-mini"):
+        with pytest.raises(ModelUnavailable, match=r"stage=room|model_no_room\(others=demo-mini"):
             await here.ask(model=PRO)
         await here.until(lambda: here.status(PRO).state is ModelState.RESTING)
         busy.cancel()
@@ -184,9 +194,9 @@ async def test_nothing_leaves_for_a_model_that_would_not_fit_anyway(tmp_path: Pa
     runtime = FakeRuntime(gpu_bytes=ROOM_FOR_ONE)
     mini, pro = fake_specs(tmp_path / "model", parameters=BILLION)
     specs = mini, replace(pro, parameters=12 * BILLION, lazy=True)
-    engine = TransformersEngine(specs, ModelLibrary(tmp_path), runtime=lambda: runtime, bounds=QUICK)
+    engine = TransformersEngine(specs, ModelLibrary(tmp_path), runtime=lambda: runtime, limits=QUICK)
     await engine.start()
-    with pytest.raises(ModelUnavailable, match=r"needs about 24\.\d GB.*free \d+\.\d GB more"):
+    with pytest.raises(ModelUnavailable, match=r"model_memory\(need_bytes=24.*short_bytes="):
         await engine.prepare(asked("hello", PRO))
 
     assert engine.status()[MINI].state is ModelState.READY
@@ -198,7 +208,7 @@ async def test_the_service_starts_with_the_small_model_when_the_large_one_does_n
     machine = FakeRuntime(gpu_bytes=ROOM_FOR_BOTH)
     mini, pro = fake_specs(tmp_path / "model", parameters=BILLION)
     specs = mini, replace(pro, parameters=12 * BILLION)
-    engine = TransformersEngine(specs, ModelLibrary(tmp_path), runtime=lambda: machine, bounds=QUICK)
+    engine = TransformersEngine(specs, ModelLibrary(tmp_path), runtime=lambda: machine, limits=QUICK)
     await engine.start()
     short = engine.status()[PRO]
     machine.gpu_bytes = 44 * GB
@@ -206,16 +216,16 @@ async def test_the_service_starts_with_the_small_model_when_the_large_one_does_n
 
     assert (short.state, short.available, short.healthy) == (ModelState.UNAVAILABLE, False, True)
     # It may have looked while the other was being loaded.
-    assert re.search(r"needs about 24\.8 GB of GPU memory .*; free (18|20)\.8 GB more", short.reason)
+    assert re.search(r"needs about 24\.8 GB of GPU memory .*; free (18|20)\.8 GB more", text(short))
     assert machine.loaded == [MINI, PRO]
     await engine.close()
 
 
 async def test_one_that_cannot_be_loaded_is_not_tried_again_too_soon(tmp_path: Path) -> None:
-    runtime = FakeRuntime(broken={MINI: ValueError("bad luck"), PRO: NotLoadable("it never will")})
-    async with life(tmp_path, runtime, bounds=replace(QUICK, retry_s=60)) as here:
+    runtime = FakeRuntime(broken={MINI: ValueError("bad luck"), PRO: NotLoadable(NO_TEMPLATE)})
+    async with life(tmp_path, runtime, limits=replace(QUICK, retry_s=60)) as here:
         for _ in range(3):
-            with pytest.raises(ModelUnavailable, match="could not be loaded"):
+            with pytest.raises(ModelUnavailable, match="model_not_loaded"):
                 await here.ask()
         runtime.broken.clear()
         await asyncio.sleep(0.05)
@@ -225,13 +235,13 @@ async def test_one_that_cannot_be_loaded_is_not_tried_again_too_soon(tmp_path: P
 
 
 async def test_one_that_could_not_be_loaded_is_loaded_when_what_was_wrong_is_right(tmp_path: Path) -> None:
-    runtime = FakeRuntime(broken={MINI: ValueError("bad luck"), PRO: NotLoadable("it never will")})
+    runtime = FakeRuntime(broken={MINI: ValueError("bad luck"), PRO: NotLoadable(NO_TEMPLATE)})
     async with life(tmp_path, runtime) as here:
         runtime.broken.clear()
         await here.until(lambda: here.status(MINI).state is ModelState.READY)
 
         assert await here.ask() == "hello"
-        assert here.status(PRO).reason == "it never will"
+        assert here.reason(PRO) == "its tokenizer has no chat template, so it is not a chat model"
 
 
 async def test_loading_one_model_does_not_hinder_the_other_and_its_own_requests_wait(tmp_path: Path) -> None:
@@ -240,7 +250,7 @@ async def test_loading_one_model_does_not_hinder_the_other_and_its_own_requests_
         assert await asyncio.to_thread(here.engine._models[PRO].leave)
         waiting = [asyncio.create_task(here.ask(model=PRO)) for _ in range(3)]
         await here.until(lambda: here.status(PRO).state is ModelState.LOADING)
-        await here.until(lambda: here.status(PRO).reason.startswith("it is being loaded"))
+        await here.until(lambda: here.reason(PRO).startswith("it is being loaded"))
 
         assert await here.ask(model=MINI) == "hello"
         assert here.status(PRO).queued == 3
@@ -248,9 +258,9 @@ async def test_loading_one_model_does_not_hinder_the_other_and_its_own_requests_
         assert await asyncio.gather(*waiting) == ["hello"] * 3
 
 
-async def test_a_request_waits_for_its_model_within_bounds(tmp_path: Path) -> None:
-    bounds = replace(QUICK, load_wait_s=0.05)
-    async with life(tmp_path, lazy=True, bounds=bounds, slots=1, max_queued=1) as here:
+async def test_a_request_waits_for_its_model_within_limits(tmp_path: Path) -> None:
+    limits = replace(QUICK, load_wait_s=0.05)
+    async with life(tmp_path, lazy=True, limits=limits, slots=1, max_queued=1) as here:
         here.runtime.hold.set()
         results = await asyncio.gather(*(here.ask() for _ in range(5)), return_exceptions=True)
         here.runtime.hold.clear()
@@ -258,19 +268,19 @@ async def test_a_request_waits_for_its_model_within_bounds(tmp_path: Path) -> No
 
         kinds = [type(result) for result in results]
         assert (kinds.count(ModelUnavailable), kinds.count(Overloaded)) == (2, 3)
-        assert "it is being loaded; try again in a moment" in str(results[0])
+        assert "model_still_loading(stage=load)" in str(results[0])
         assert await here.ask() == "hello"
         assert here.runtime.loaded == [MINI]
 
 
 async def test_a_model_that_hangs_while_it_is_loaded_is_given_up_until_that_ends(tmp_path: Path) -> None:
-    bounds = replace(QUICK, load_timeout_s=0.2)
-    async with life(tmp_path, bounds=bounds, start=False) as here:
+    limits = replace(QUICK, load_timeout_s=0.2)
+    async with life(tmp_path, limits=limits, start=False) as here:
         here.runtime.hold.set()
         await asyncio.wait_for(here.engine.start(), timeout=5)
         given_up = here.status(MINI)
         # It is tried again and again, and waits for its turn each time.
-        await here.until(lambda: "another model has been on its way" in here.status(PRO).reason)
+        await here.until(lambda: "another model has been on its way" in here.reason(PRO))
         for model in (MINI, PRO):
             with pytest.raises(ModelUnavailable):
                 await here.ask(model=model)
@@ -281,16 +291,16 @@ async def test_a_model_that_hangs_while_it_is_loaded_is_given_up_until_that_ends
             await here.until(lambda model=model: here.status(model).state is ModelState.READY)  # type: ignore[misc]
 
         assert given_up.state is ModelState.UNAVAILABLE
-        assert "has not got further for 0.2 s (it is being loaded" in given_up.reason
+        assert "has not got further for 0.2 s (it is being loaded" in text(given_up)
         assert len(threads) == 1, "nothing is tried again beside what hangs"
         assert await here.ask(model=MINI) == await here.ask(model=PRO) == "hello"
 
 
 async def test_a_model_that_hangs_while_it_is_loaded_does_not_hinder_one_that_is_in_memory(tmp_path: Path) -> None:
-    async with life(tmp_path, bounds=replace(QUICK, load_timeout_s=0.2)) as here:
+    async with life(tmp_path, limits=replace(QUICK, load_timeout_s=0.2)) as here:
         here.runtime.hold.set()
         assert await asyncio.to_thread(here.engine._models[PRO].leave)
-        with pytest.raises(ModelUnavailable, match="not got further"):
+        with pytest.raises(ModelUnavailable, match="model_load_stalled"):
             await here.ask(model=PRO)
 
         assert await here.ask(model=MINI) == "hello"
@@ -313,9 +323,9 @@ async def test_a_model_that_keeps_failing_is_taken_out_and_comes_back_after_a_tr
             with pytest.raises(OutOfMemory):
                 await here.ask()
         out = here.status()
-        with pytest.raises(ModelUnavailable, match="failed 3 times in a row"):
+        with pytest.raises(ModelUnavailable, match="model_failed_repeatedly\\(failures=3"):
             await here.ask()
-        await here.until(lambda: "4 times" in here.status().reason)  # a trial failed
+        await here.until(lambda: "4 times" in here.reason())  # a trial failed
         here.fake().broken = None
         await here.until(lambda: here.status().state is ModelState.READY)
 
@@ -355,7 +365,7 @@ async def test_a_model_without_files_is_not_offered_and_nobody_is_told_where_the
         with pytest.raises(ModelUnavailable) as refused:
             await here.ask()
 
-        assert (status.available, status.reason) == (False, "its files are not where the service looks for them")
+        assert (status.available, text(status)) == (False, "its files are not where the service looks for them")
         assert str(tmp_path) not in str(refused.value)
         away.rename(tmp_path / "model")
         await here.until(lambda: here.status().available)
@@ -394,16 +404,16 @@ async def test_a_reply_that_works_forgives_those_that_failed(tmp_path: Path) -> 
 
 
 async def test_an_idle_model_is_tried_and_vouched_for(tmp_path: Path) -> None:
-    bounds = replace(QUICK, probe_interval_s=0.05, stuck_after_s=0.5)
-    async with life(tmp_path, bounds=bounds) as here:
+    limits = replace(QUICK, probe_interval_s=0.05, stuck_after_s=0.5)
+    async with life(tmp_path, limits=limits) as here:
         await here.until(lambda: here.fake(MINI).computed >= 3 and here.fake(PRO).computed >= 3)
 
         assert all(status.healthy for status in here.engine.status().values())
 
 
 async def test_a_model_that_writes_is_not_tried(tmp_path: Path) -> None:
-    bounds = replace(QUICK, probe_interval_s=0.05)
-    async with life(tmp_path, bounds=bounds) as here:
+    limits = replace(QUICK, probe_interval_s=0.05)
+    async with life(tmp_path, limits=limits) as here:
         before = here.fake().computed
         assert len((await here.ask("busy [[tokens:50]] [[pause:0.01]]")).split()) == 50
 
@@ -412,8 +422,8 @@ async def test_a_model_that_writes_is_not_tried(tmp_path: Path) -> None:
 
 
 async def test_nobody_vouches_for_a_model_that_was_not_seen_to_write(tmp_path: Path) -> None:
-    bounds = replace(QUICK, probe_interval_s=0.02, stuck_after_s=0.05, look_every_s=60)
-    async with life(tmp_path, bounds=bounds) as here:
+    limits = replace(QUICK, probe_interval_s=0.02, stuck_after_s=0.05, check_interval_s=60)
+    async with life(tmp_path, limits=limits) as here:
         first = here.status().healthy
         await asyncio.sleep(0.15)  # the watchdog does not look
 
@@ -421,8 +431,8 @@ async def test_nobody_vouches_for_a_model_that_was_not_seen_to_write(tmp_path: P
 
 
 async def test_a_stuck_model_fails_its_replies_at_once_and_is_replaced(tmp_path: Path) -> None:
-    bounds = replace(QUICK, stuck_after_s=0.1)
-    async with life(tmp_path, FakeRuntime(gpu_bytes=10 * GB), bounds=bounds) as here:
+    limits = replace(QUICK, stuck_after_s=0.1)
+    async with life(tmp_path, FakeRuntime(gpu_bytes=10 * GB), limits=limits) as here:
         old = here.fake()
         old.stuck.set()
         started = time.monotonic()
@@ -443,8 +453,8 @@ async def test_a_stuck_model_fails_its_replies_at_once_and_is_replaced(tmp_path:
 
 
 async def test_a_stuck_model_that_cannot_be_replaced_makes_the_service_unready_until_it_can(tmp_path: Path) -> None:
-    bounds = replace(QUICK, stuck_after_s=0.1)
-    async with life(tmp_path, FakeRuntime(gpu_bytes=3 * GB), bounds=bounds) as here:
+    limits = replace(QUICK, stuck_after_s=0.1)
+    async with life(tmp_path, FakeRuntime(gpu_bytes=3 * GB), limits=limits) as here:
         old = here.fake()
         old.stuck.set()
         with pytest.raises(GenerationFailed):
@@ -455,15 +465,15 @@ async def test_a_stuck_model_that_cannot_be_replaced_makes_the_service_unready_u
         del old
         await here.until(lambda: here.status().state is ModelState.READY)
 
-        assert lost.reason.startswith("it stopped answering and could not be loaded again: needs about 2.")
+        assert text(lost).startswith("it stopped answering and could not be loaded again: needs about 2.")
         assert not lost.healthy
         assert here.status().healthy
         assert await here.ask() == "hello"
 
 
 async def test_a_trial_that_is_stuck_is_noticed_too(tmp_path: Path) -> None:
-    bounds = replace(QUICK, probe_interval_s=0.05, stuck_after_s=0.1)
-    async with life(tmp_path, bounds=bounds) as here:
+    limits = replace(QUICK, probe_interval_s=0.05, stuck_after_s=0.1)
+    async with life(tmp_path, limits=limits) as here:
         old = here.fake()
         old.stuck.set()
         await here.until(lambda: here.runtime.loaded.count(MINI) == 2)

@@ -22,6 +22,7 @@ from chatbill.application.chat.events import Completed, Failed
 from chatbill.application.ports.engine import Engine, GenerationRequest, ModelState
 from chatbill.domain.billing.prices import Usage
 from chatbill.domain.chat.conversations import Role, Turn
+from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import GenerationFailed, ModelUnavailable, Overloaded
 from chatbill.domain.shared.ids import ModelId
 from tests.adapters.inference.fake_servers import (
@@ -39,6 +40,7 @@ from tests.adapters.inference.server_scene import MINI, QUICK, Scene, scene
 from tests.kit.support import CATALOGUE
 
 PRO = ModelId("demo-pro")
+BROKEN, NOT_SET_UP = Description("model_server_broken"), Description("model_not_set_up")
 
 
 def in_turn(*moves: Move) -> Move:
@@ -119,7 +121,7 @@ async def test_a_model_is_ready_once_it_wrote_a_token() -> None:
     async with bad_server() as server:
         engine = OpenAIEngine(on_server(server.url), timeouts=QUICK)
         assert {status.state for status in engine.status().values()} == {ModelState.LOADING}
-        with pytest.raises(ModelUnavailable, match="has not answered yet"):
+        with pytest.raises(ModelUnavailable, match="model_server_not_answered"):
             await engine.prepare(GenerationRequest(model=MINI, turns=(Turn(Role.USER, "Hi"),), max_tokens=2))
         await engine.start()
         states = [status.state for status in engine.status().values()]
@@ -127,7 +129,7 @@ async def test_a_model_is_ready_once_it_wrote_a_token() -> None:
 
         assert states == [ModelState.READY] * 2
         assert server.probes == 2
-        assert {status.reason for status in engine.status().values()} == {"the service is stopping"}
+        assert all(status.reason == Description("model_service_stopping") for status in engine.status().values())
 
 
 async def test_a_server_that_is_not_there_leaves_the_model_unavailable_until_it_is() -> None:
@@ -142,7 +144,7 @@ async def test_a_server_that_is_not_there_leaves_the_model_unavailable_until_it_
     server.close()
 
     assert away.state is ModelState.UNAVAILABLE
-    assert away.reason == "its server cannot be reached; try again in a moment"
+    assert away.reason == Description("model_server_unreachable")
 
 
 async def test_an_idle_model_is_asked_for_a_token_and_a_busy_one_is_not() -> None:
@@ -167,7 +169,7 @@ async def test_a_model_that_stops_working_while_nobody_asks_is_noticed() -> None
         here.server.probed = works
         await becomes(here, ModelState.READY)
 
-    assert reason == "its server is not working properly; try again in a moment"
+    assert reason == BROKEN
 
 
 async def test_a_server_that_falls_silent_is_noticed_long_before_a_reply_would_be_given_up() -> None:
@@ -177,7 +179,7 @@ async def test_a_server_that_falls_silent_is_noticed_long_before_a_reply_would_b
         await becomes(here, ModelState.UNAVAILABLE)
         reason = here.status.reason
 
-    assert reason == "its server is not working properly; try again in a moment"
+    assert reason == BROKEN
 
 
 def answering(*events: dict[str, Any] | str) -> Move:
@@ -204,7 +206,7 @@ TOOL_CALLS = [{"index": 0, "id": "1", "function": {"name": "f", "arguments": "{}
 async def test_a_model_that_ends_without_a_token_does_not_work(events: list[dict[str, Any]]) -> None:
     async with scene(probed=answering(*events)) as here:
         assert here.status.state is ModelState.UNAVAILABLE
-        assert here.status.reason == "its server is not working properly; try again in a moment"
+        assert here.status.reason == BROKEN
         here.server.probed = works
         await becomes(here, ModelState.READY)
 
@@ -230,11 +232,11 @@ async def test_a_model_that_is_out_says_when_to_come_back() -> None:
         with pytest.raises(ModelUnavailable) as broken:
             await here.send()
         here.server.probed = refusing(404)
-        await eventually(lambda: "not set up" in here.status.reason)
+        await eventually(lambda: here.status.reason == NOT_SET_UP)
         with pytest.raises(ModelUnavailable) as unknown:
             await here.send()
         here.server.probed = refusing(429, "{}", "Retry-After: 59.5")
-        await eventually(lambda: "no more requests" in here.status.reason)
+        await eventually(lambda: here.status.reason == Description("model_server_busy"))
         with pytest.raises(ModelUnavailable) as busy:
             await here.send()
 
@@ -301,7 +303,7 @@ async def test_failures_of_one_model_take_the_server_out_and_a_probe_puts_it_bac
             generation = await engine.prepare(request)
             with pytest.raises(GenerationFailed):
                 await anext(generation.stream())
-        with pytest.raises(ModelUnavailable, match="not working properly"):
+        with pytest.raises(ModelUnavailable, match="model_server_broken"):
             await engine.prepare(request)
         other = engine.status()[PRO]
         server.probed = works
@@ -470,7 +472,7 @@ async def test_a_tokenizer_that_cannot_be_read_leaves_the_model_unavailable(tmp_
     (tmp_path / "tokenizer.json").write_text("{}", encoding="utf-8")
     async with scene(source={"tokenizer": tmp_path / "tokenizer.json"}) as here:
         assert here.status.state is ModelState.UNAVAILABLE
-        assert "not set up correctly" in here.status.reason
+        assert here.status.reason == NOT_SET_UP
 
 
 async def test_the_hold_covers_a_prompt_of_the_strangest_text() -> None:

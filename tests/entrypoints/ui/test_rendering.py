@@ -13,6 +13,7 @@ from chatbill.domain.accounts.users import UserRole
 from chatbill.domain.billing.payments import Money, Package
 from chatbill.domain.billing.prices import Price
 from chatbill.domain.chat.interactions import Interaction, Outcome
+from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import InsufficientCredits, InvalidRequest, Overloaded
 from chatbill.domain.shared.ids import ConversationId, HoldId, InteractionId, UserId, WalletId
 from chatbill.entrypoints.ui import rendering
@@ -76,9 +77,11 @@ def test_a_price_names_every_part(price: Price, words: str) -> None:
 
 def test_a_model_is_offered_with_its_price_and_with_the_reason_when_it_cannot_answer() -> None:
     ready = ModelOffer(CATALOGUE[MINI], ModelStatus(state=ModelState.READY))
-    absent = ModelOffer(CATALOGUE[PRO], ModelStatus(state=ModelState.UNAVAILABLE, reason="too little memory"))
+    absent = ModelOffer(
+        CATALOGUE[PRO], ModelStatus(state=ModelState.UNAVAILABLE, reason=Description("model_not_set_up"))
+    )
     assert rendering.model_label(ready) == "Demo mini · 1 credit"
-    assert rendering.model_label(absent) == "Demo pro · 3 credits — not available: too little memory"
+    assert rendering.model_label(absent) == "Demo pro · 3 credits — not available: the service is stopping"
 
 
 def test_a_name_is_never_html() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping
 
+from chatbill.adapters.inference.availability.model_availability import UNKNOWN
 from chatbill.application.ports.engine import Engine, Generation, GenerationRequest, ModelStatus
 from chatbill.domain.shared.errors import ModelUnavailable
 from chatbill.domain.shared.ids import ModelId
@@ -32,7 +33,7 @@ class RoutedEngine:
         """A place at the engine that has the model."""
         engine = self._of.get(request.model)
         if engine is None:
-            raise ModelUnavailable(request.model, "no engine has it")
+            raise ModelUnavailable(request.model, UNKNOWN)
         return await engine.prepare(request)
 
     async def close(self) -> None:

@@ -20,6 +20,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle, islice
 
+from chatbill.adapters.inference.availability.model_availability import STOPPING, UNKNOWN
 from chatbill.adapters.inference.chunks import ChunkBuilder
 from chatbill.adapters.inference.window import fit_window
 from chatbill.application.ports.engine import Chunk, Generation, GenerationRequest, ModelState, ModelStatus
@@ -99,10 +100,7 @@ class ScriptedEngine:
         for generation in self._open:
             running[generation.model] += 1
         if self._closed:
-            return {
-                model: ModelStatus(state=ModelState.UNAVAILABLE, reason="the service is stopping")
-                for model in self._catalogue
-            }
+            return {model: ModelStatus(state=ModelState.UNAVAILABLE, reason=STOPPING) for model in self._catalogue}
         return {model: ModelStatus(state=ModelState.READY, running=count) for model, count in running.items()}
 
     async def start(self) -> None:
@@ -112,10 +110,10 @@ class ScriptedEngine:
     async def prepare(self, request: GenerationRequest) -> Generation:
         """Take one of the places; the window is the model's own, counted in words."""
         if self._closed:
-            raise ModelUnavailable(request.model, "the service is stopping")
+            raise ModelUnavailable(request.model, STOPPING)
         model = self._catalogue.get(request.model)
         if model is None:
-            raise ModelUnavailable(request.model, "this engine does not have it")
+            raise ModelUnavailable(request.model, UNKNOWN)
         if len(self._open) >= self._max_places:
             raise Overloaded
         room = min(request.max_tokens, model.max_reply_tokens)

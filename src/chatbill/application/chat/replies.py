@@ -17,6 +17,7 @@ from chatbill.application.chat.settlement import INTERRUPTED, Ending
 from chatbill.application.ports.engine import THINKING, Generation
 from chatbill.domain.billing.prices import Usage
 from chatbill.domain.chat.interactions import Interaction, Outcome, storable
+from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import (
     ChatbillError,
     GenerationFailed,
@@ -234,7 +235,7 @@ class Replies:
         begin or are written as one person may have.
         """
         if self._closed:
-            raise ModelUnavailable(model, "the service is stopping; try again in a moment", retry_after_s=RESTART_S)
+            raise ModelUnavailable(model, Description("service_stopping"), retry_after_s=RESTART_S)
         if self._per_user and self._of_user[user_id] >= self._per_user:
             raise RateLimited(
                 retry_after_s=1, why=f"{self._per_user} of your replies are being written, and no more may."

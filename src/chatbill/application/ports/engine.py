@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from chatbill.domain.chat.conversations import Turn
+from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.ids import ModelId, UserId
 
 GREEDY_BELOW = 1e-5
@@ -109,7 +110,7 @@ class ModelState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelStatus:
-    """Whether a model can answer now; `reason` says why not, in words for a person ("" when it can).
+    """Whether a model can answer now; `reason` says why not (None when it can).
 
     `running` replies are being written and `queued` ones wait; both are numbers of requests. `healthy` is False while
     a model that is offered has not lately been seen to write a token, and while one that broke cannot be had again. A
@@ -117,7 +118,7 @@ class ModelStatus:
     """
 
     state: ModelState
-    reason: str = ""
+    reason: Description | None = None
     running: int = 0
     queued: int = 0
     healthy: bool = True

@@ -34,6 +34,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
+from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.wording import credits_text
 
 
@@ -46,6 +47,11 @@ class ChatbillError(Exception):
 
     code: ClassVar[str] = "internal_error"
     retry_after_s: int | None = None
+
+    @property
+    def description(self) -> Description:
+        """Return what a person is told."""
+        return Description.of("text", text=str(self))
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,11 +221,16 @@ class ModelUnavailable(ChatbillError):
 
     code = "model_unavailable"
 
-    def __init__(self, model: str, reason: str, *, retry_after_s: int | None = None) -> None:
+    def __init__(self, model: str, reason: Description, *, retry_after_s: int | None = None) -> None:
         self.model = model
         self.reason = reason
         self.retry_after_s = retry_after_s
         super().__init__(f"{model} is not available: {reason}")
+
+    @property
+    def description(self) -> Description:
+        """Return what a person is told, with the reason in the form that `Description.dumps` writes."""
+        return Description.of(self.code, model=self.model, reason=self.reason.dumps())
 
 
 class Overloaded(ChatbillError):

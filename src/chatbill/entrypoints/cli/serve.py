@@ -15,6 +15,7 @@ from chatbill.entrypoints.cli.progress import LoadingProgress
 from chatbill.entrypoints.cli.wiring import opened, settings_from
 from chatbill.entrypoints.web.serving import Serving, bind
 from chatbill.entrypoints.web.serving import serve as serve_app
+from chatbill.entrypoints.web.texts import render
 from chatbill.entrypoints.web.timers import timers
 from chatbill.settings import Settings
 
@@ -58,8 +59,9 @@ async def _serve(settings: Settings, sock: socket.socket, mode: Mode) -> None:
 
 def _say_what_is_missing(container: Container) -> None:
     for offer in container.list_models()():
+        reason = offer.status.reason
         if not offer.available:
-            _log.warning("a model is not available", model=offer.model.id, reason=offer.status.reason)
+            _log.warning("a model is not available", model=offer.model.id, reason=reason and render(reason))
 
 
 def _app(container: Container, settings: Settings, mode: Mode) -> tuple[Any, Serving]:

@@ -22,6 +22,7 @@ from chatbill.entrypoints.ui.batches import batches
 from chatbill.entrypoints.ui.rendering import ChatMessage
 from chatbill.entrypoints.ui.view import Transcript, View
 from chatbill.entrypoints.ui.widgets import Updates, Widgets
+from chatbill.entrypoints.web.texts import render
 
 GATHER_S = 0.1
 """A reply is redrawn at most this often."""
@@ -82,7 +83,10 @@ class Chat:
             await self._use_cases.delete_conversation(principal, ConversationId(current))
         except ChatbillError as error:
             shown = await self._show(principal, current)
-            return {**shown, self._widgets.chat: [*shown[self._widgets.chat], rendering.problem(str(error))]}
+            return {
+                **shown,
+                self._widgets.chat: [*shown[self._widgets.chat], rendering.problem(render(error.description))],
+            }
         return await self._show(principal, None)
 
     async def stop(self, request: gr.Request) -> Updates:
@@ -180,7 +184,7 @@ class Chat:
         try:
             said = await self._view.transcript(principal, current)
         except ChatbillError as error:
-            said, current = Transcript([rendering.problem(str(error))]), None
+            said, current = Transcript([rendering.problem(render(error.description))]), None
         return {
             self._widgets.chat: said.messages,
             self._widgets.watch: gr.update(active=said.is_being_written),

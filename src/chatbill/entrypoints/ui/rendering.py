@@ -16,6 +16,7 @@ from chatbill.domain.chat.interactions import Interaction, Outcome
 from chatbill.domain.shared.errors import ChatbillError, InsufficientCredits, InvalidRequest
 from chatbill.domain.shared.ids import ModelId
 from chatbill.domain.shared.wording import credits_text
+from chatbill.entrypoints.web.texts import render
 
 SYMBOLS: Final = {"EUR": "€", "GBP": "£", "USD": "$"}
 WRITING: Final = "writing…"
@@ -66,7 +67,9 @@ def price_text(price: Price) -> str:
 def model_label(offer: ModelOffer) -> str:
     """Such as "Demo mini · 1 credit", and why where it cannot answer now."""
     label = f"{offer.model.name} · {price_text(offer.model.price)}"
-    return label if offer.available else f"{label} — not available: {offer.status.reason}"
+    if offer.available or not (reason := offer.status.reason):
+        return label
+    return f"{label} — not available: {render(reason)}"
 
 
 def conversation_choices(conversations: Iterable[Conversation]) -> list[tuple[str, str]]:
@@ -123,7 +126,7 @@ def refusal_text(error: ChatbillError) -> str:
         )
     if isinstance(error, InvalidRequest):
         return " ".join(f"This {fault.field} {fault.message}." for fault in error.errors)
-    return str(error)
+    return render(error.description)
 
 
 def small_print(interaction: Interaction, names: Names) -> str:

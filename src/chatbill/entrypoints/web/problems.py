@@ -23,6 +23,7 @@ from chatbill.domain.shared.errors import (
 from chatbill.entrypoints.http.openai.errors import error_body, is_openai, openai_status
 from chatbill.entrypoints.web.problem_kinds import CODE_OF_STATUS, KINDS, UNSPOKEN, Problem
 from chatbill.entrypoints.web.request_ids import request_id_of
+from chatbill.entrypoints.web.texts import render
 from chatbill.entrypoints.web.wording import parameter_fault
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -55,9 +56,9 @@ def problem_of(error: Exception) -> Problem:
         case HTTPException():
             return _of_framework(error)
         case MalformedRequest():
-            return _problem(error.code, str(error), status=400, members=_members(error))
+            return _problem(error.code, render(error.description), status=400, members=_members(error))
         case ChatbillError():
-            return _problem(error.code, str(error), members=_members(error), headers=_headers(error))
+            return _problem(error.code, render(error.description), members=_members(error), headers=_headers(error))
         case _:
             return _problem("internal_error", "")
 

@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 
+from chatbill.adapters.inference.availability.model_availability import UNKNOWN
 from chatbill.adapters.inference.catalogue.model_spec import ModelSpec, ServerSource
 from chatbill.adapters.inference.openai.model import RemoteModel
 from chatbill.adapters.inference.openai.server import Server, Timeouts
@@ -59,7 +60,7 @@ class OpenAIEngine:
         """Fit the prompt into the window; nothing is sent yet."""
         remote = self._models.get(request.model)
         if remote is None:
-            raise ModelUnavailable(request.model, "this engine does not have it")
+            raise ModelUnavailable(request.model, UNKNOWN)
         return await remote.prepare(request)
 
     async def close(self) -> None:

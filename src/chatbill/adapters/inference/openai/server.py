@@ -18,12 +18,15 @@ import certifi
 from aiohttp import ClientResponse
 from yarl import URL
 
+from chatbill.adapters.inference.availability.health import CircuitBreaker
 from chatbill.adapters.inference.openai.dialect import Dialect, body_of, hint
 from chatbill.adapters.inference.openai.errors import Kind, ServerError
 from chatbill.adapters.inference.openai.wire import MAX_WORDS, EventReader, Said, ServerChunk, read_chunk, said_in
 
 _MAX_ERROR_BYTES = 16_384
 _KEEP_ALIVE_S = 15.0
+_MAX_FAILURES = 5
+"""Failures of users' requests in a row, over all models of the server, after which only probes are sent to it."""
 _USAGE_WAIT_S = 2.0
 """How long the counts may come after the last token; the reply is whole without them."""
 _LAST_BYTES_WAIT_S = 0.1
@@ -63,31 +66,6 @@ class Timeouts:
     max_retry_after_s: float = 5.0
 
 
-class Circuit:
-    """Open after so many failures of people's requests in a row; then nobody is sent there until a probe has worked.
-
-    The libraries for this count exceptions around calls and let a person's request through to find out whether it
-    works again. Here an engine's probes find out, so what is left is this counter.
-    """
-
-    def __init__(self, *, threshold: int = 5) -> None:
-        self._threshold = threshold
-        self._failures = 0
-
-    @property
-    def is_open(self) -> bool:
-        """True while requests are refused."""
-        return self._failures >= self._threshold
-
-    def failed(self) -> None:
-        """Another request came to nothing."""
-        self._failures += 1
-
-    def worked(self) -> None:
-        """A token came."""
-        self._failures = 0
-
-
 class Server:
     """Asks one server for replies. `url` ends before `/chat/completions`. Belongs to the event loop that first asks.
 
@@ -96,7 +74,7 @@ class Server:
 
     def __init__(self, url: str, key: str | None, *, timeouts: Timeouts, max_connections: int) -> None:
         self.url = URL(url)
-        self.circuit = Circuit()
+        self.breaker = CircuitBreaker(_MAX_FAILURES, lambda _failures: ServerError(Kind.BROKEN, "").fault)
         self._key = key
         self.timeouts = timeouts
         self._max_connections = max_connections
@@ -237,7 +215,7 @@ class Server:
         return ServerError(
             Kind.BUSY if busy else _kind_of(status, said),
             f"answered {status}: {said}",
-            words=f"answered {status}: {said.words}",
+            details=f"answered {status}: {said.words}",
             again_s=_retry_after_s(response) if busy else None,
         )
 
@@ -287,7 +265,7 @@ def _kind_of(status: int, said: Said) -> Kind:
 def _broken(what: str, error: Exception, *, again_s: float | None = None) -> ServerError:
     """The client's errors can quote whatever the server sent."""
     name = type(error).__name__
-    return ServerError(Kind.BROKEN, f"{what}: {name}", words=f"{what}: {name} {_words(error)}", again_s=again_s)
+    return ServerError(Kind.BROKEN, f"{what}: {name}", details=f"{what}: {name} {_words(error)}", again_s=again_s)
 
 
 def _words(error: Exception) -> str:

@@ -104,7 +104,7 @@ def read_chunk(event: str) -> ServerChunk:
         raise _odd(event, "is not an object")
     if body.get("error"):
         said = said_in(body)
-        raise ServerError(Kind.BROKEN, f"error in the stream: {said}", words=f"error in the stream: {said.words}")
+        raise ServerError(Kind.BROKEN, f"error in the stream: {said}", details=f"error in the stream: {said.words}")
     choice, usage = _first(body.get("choices")), _object(body.get("usage"))
     delta = _object(choice.get("delta"))
     text, thought = delta.get("content"), delta.get("reasoning_content") or delta.get("reasoning")
@@ -155,7 +155,7 @@ def _short(words: str) -> str:
 
 def _odd(event: str, what: str) -> ServerError:
     return ServerError(
-        Kind.BROKEN, f"an event of {len(event)} characters {what}", words=f"an event {what}: {storable(event[:80])!r}"
+        Kind.BROKEN, f"an event of {len(event)} characters {what}", details=f"an event {what}: {storable(event[:80])!r}"
     )
 
 

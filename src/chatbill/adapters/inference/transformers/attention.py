@@ -12,6 +12,7 @@ from transformers import AttentionInterface
 
 from chatbill.adapters.inference.transformers.cache import RowCache
 from chatbill.adapters.inference.transformers.runtime import NotLoadable
+from chatbill.domain.shared.descriptions import Description
 
 ROWS = "chatbill_rows"
 """The name under which Transformers finds it. A model that uses it builds no masks."""
@@ -44,7 +45,7 @@ def attend(
 ) -> tuple[torch.Tensor, None]:
     """Transformers' attention interface. `query` is 1 by heads by tokens by size, the result 1 by tokens by heads..."""
     if any(more.get(name) is not None for name in _NOT_DONE):
-        raise NotLoadable("its kind of attention is not supported")
+        raise NotLoadable(Description("model_attention_unsupported"))
     outputs = []
     for part in parts:
         rows = slice(part.start, part.end)

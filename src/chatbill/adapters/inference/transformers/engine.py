@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import TypeAlias
 
+from chatbill.adapters.inference.availability.model_availability import UNKNOWN
 from chatbill.adapters.inference.catalogue.model_spec import ModelSpec
-from chatbill.adapters.inference.transformers.health import LifeBounds
+from chatbill.adapters.inference.transformers.limits import ModelLimits
 from chatbill.adapters.inference.transformers.memory_manager import MemoryManager
 from chatbill.adapters.inference.transformers.runtime import Device, Runtime
 from chatbill.adapters.inference.transformers.served_model import ServedModel
@@ -49,27 +50,27 @@ class TransformersEngine:
         runtime: Callable[[], Runtime] = torch_runtime,
         slots: int = 8,
         max_queued: int = 100,
-        bounds: LifeBounds | None = None,
+        limits: ModelLimits | None = None,
         report: ModelReport = lambda _model, _progress: None,
     ) -> None:
-        bounds = bounds or LifeBounds()
-        residency = MemoryManager(library, slots=slots)
+        limits = limits or ModelLimits()
+        memory = MemoryManager(library, slots=slots)
         made_once = _Once(runtime)
         self._models = {
             spec.id: ServedModel(
                 spec,
                 library,
-                residency,
+                memory,
                 runtime=made_once,
-                bounds=bounds,
+                limits=limits,
                 slots=slots,
                 max_queued=max_queued,
                 report=partial(report, spec.id),
             )
             for spec in specs
         }
-        residency.residents = tuple(self._models.values())
-        self._watchdog = Watchdog(self._look, every_s=bounds.look_every_s)
+        memory.models = tuple(self._models.values())
+        self._watchdog = Watchdog(self._check, every_s=limits.check_interval_s)
 
     def status(self) -> Mapping[ModelId, ModelStatus]:
         """Each model as it stands."""
@@ -89,7 +90,7 @@ class TransformersEngine:
         """Count the prompt with the model's own tokenizer. A model that is not in memory is loaded here."""
         served = self._models.get(request.model)
         if served is None:
-            raise ModelUnavailable(request.model, "this engine does not have it")
+            raise ModelUnavailable(request.model, UNKNOWN)
         return await served.prepare(request)
 
     async def close(self) -> None:
@@ -97,9 +98,9 @@ class TransformersEngine:
         self._watchdog.stop()
         await asyncio.gather(*(asyncio.to_thread(served.close) for served in self._models.values()))
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         for served in self._models.values():
-            served.look()
+            served.check()
 
 
 class _Once:

@@ -26,6 +26,7 @@ from chatbill.adapters.inference.transformers.runtime import Device, NotLoadable
 from chatbill.adapters.inference.transformers.sampling import sampling_of
 from chatbill.application.ports.engine import GenerationRequest
 from chatbill.domain.chat.conversations import Role, Turn
+from chatbill.domain.shared.descriptions import Description
 
 _WARM_UP = Turn(Role.USER, "Hi")
 
@@ -65,7 +66,7 @@ class TorchRuntime:
         """Load weights and tokenizer from the folder alone, and write one token."""
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         if not tokenizer.chat_template:
-            raise NotLoadable("its tokenizer has no chat template, so it is not a chat model")
+            raise NotLoadable(Description("model_without_chat_template"))
         weights: Any = AutoModelForCausalLM.from_pretrained(
             folder,
             local_files_only=True,

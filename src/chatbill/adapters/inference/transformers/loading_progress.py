@@ -1,4 +1,4 @@
-"""How far a model has come on its way into memory, in figures and in words."""
+"""How far the loading of a model has come."""
 
 from __future__ import annotations
 
@@ -7,33 +7,25 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from chatbill.adapters.inference.weights.fetch import Progress
+from chatbill.domain.shared.descriptions import Param
 
 _EVERY_S = 0.5
-_WORDS = {
-    "wait": "it waits for another process that fetches it",
-    "download": "it is being fetched",
-    "check": "its files are being checked",
-    "unpack": "its files are being unpacked",
-    "convert": "its files are being converted",
-    "turn": "it waits until other models are loaded",
-    "room": "it waits for another model to make room",
-    "load": "it is being loaded",
-}
+_WITH_PERCENT = {"download", "load"}
 
 
-def words_of(progress: Progress | None) -> str:
-    """For people, as in "it is being loaded, 40 %"."""
-    words = _WORDS.get(progress.stage if progress else "", _WORDS["load"])
-    if progress and progress.total_bytes and progress.stage in {"download", "load"}:
-        words += f", {100 * progress.done_bytes // progress.total_bytes} %"
-    return words
+def progress_params(progress: Progress | None) -> dict[str, Param]:
+    """Return the stage of loading and, where it is known, the percentage, as parameters of a description."""
+    params: dict[str, Param] = {"stage": progress.stage if progress else "load"}
+    if progress and progress.total_bytes and progress.stage in _WITH_PERCENT:
+        params["percent"] = 100 * progress.done_bytes // progress.total_bytes
+    return params
 
 
 @contextmanager
 def watching_load(free_bytes: Callable[[], int], total_bytes: int, tell: Callable[[Progress], None]) -> Iterator[None]:
-    """Tell twice a second how much of a model is in memory, judged by how much less of it is free than before.
+    """Report twice a second how much of a model is in memory, judged by how much less of it is free than before.
 
-    Other processes take and give memory too, so this is a figure to look at and not one to decide by.
+    Other processes take and free memory too, so the figure is for display and no decision may depend on it.
     """
     ended, before = threading.Event(), free_bytes()
 

@@ -18,6 +18,7 @@ from chatbill.adapters.inference.transformers.runtime import Device, NotLoadable
 from chatbill.adapters.inference.transformers.sampling import Sampler, requested
 from chatbill.application.ports.engine import GenerationRequest
 from chatbill.domain.chat.conversations import Turn
+from chatbill.domain.shared.descriptions import Description
 
 _READ_ALONE = {"cpu": 256, "cuda": 4_096}
 """Tokens of prompts that one step reads: a stop is heard only between two steps."""
@@ -118,7 +119,7 @@ class TransformersModel:
             parts=parts,
         )
         if any(part.cache.layers_in_use < self._layers for part in parts):
-            raise NotLoadable("not all of its layers keep keys and values")
+            raise NotLoadable(Description("model_layers_unsupported"))
         return cast("torch.Tensor", output.logits[0])
 
     def _decode(self, tokens: Sequence[int]) -> str:

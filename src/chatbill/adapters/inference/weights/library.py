@@ -26,7 +26,6 @@ from chatbill.adapters.inference.catalogue.model_spec import (
     WheelSource,
 )
 from chatbill.adapters.inference.weights.fetch import (
-    NOT_FETCHED,
     ModelNotFetched,
     Progress,
     Report,
@@ -34,6 +33,7 @@ from chatbill.adapters.inference.weights.fetch import (
     size_of,
 )
 from chatbill.adapters.inference.weights.folders import NEEDED, fault_of
+from chatbill.domain.shared.descriptions import Description
 
 _log = structlog.get_logger(__name__)
 
@@ -115,7 +115,7 @@ class ModelLibrary:
         if not isinstance(spec.source, FolderSource) or not (fault := fault_of(spec.source.folder)):
             return None
         words = f"{spec.source.folder} holds no model: {fault}. It needs {NEEDED}."
-        return ModelNotFetched(words, told="its files are not where the service looks for them")
+        return ModelNotFetched(words, reason=Description("model_files_missing"))
 
     def fits(
         self, spec: ModelSpec, *, free_gpu_bytes: int | None = None, promised_bytes: int = 0, slots: int = 1
@@ -127,8 +127,8 @@ class ModelLibrary:
         """
         if isinstance(spec.source, ServerSource):
             nothing = Need(known=True, weights_bytes=0, loading_bytes=0, working_bytes=0, reply_bytes=0)
-            words = "runs on a server and needs no memory here"
-            return Fit(need=nothing, slots=spec.source.concurrency, need_bytes=0, free_bytes=0, words=words)
+            described = Description("model_on_server")
+            return Fit(need=nothing, slots=spec.source.concurrency, need_bytes=0, free_bytes=0, description=described)
         folder = self.folder(spec)
         return fit(
             spec,
@@ -136,7 +136,7 @@ class ModelLibrary:
             free_bytes=(free_ram_bytes() if free_gpu_bytes is None else free_gpu_bytes) - promised_bytes,
             where="RAM" if free_gpu_bytes is None else "GPU memory",
             slots=slots,
-            free_words="would be free without other models" if promised_bytes < 0 else "are free",
+            without_others=promised_bytes < 0,
         )
 
     def ensure(self, spec: ModelSpec, report: Report = lambda _: None) -> Path:
@@ -162,7 +162,7 @@ class ModelLibrary:
                 case FolderSource() | ServerSource():
                     raise AssertionError("nothing of it is fetched")
         except OSError as error:
-            raise ModelNotFetched(f"{self._root} cannot be written ({error}).", told=NOT_FETCHED) from error
+            raise ModelNotFetched(f"{self._root} cannot be written ({error}).") from error
         return folder
 
     def _fetch_repository(self, source: HubSource, folder: Path, report: Report) -> None:
@@ -175,7 +175,7 @@ class ModelLibrary:
 
         fetch_hub_repository(source, partial, report, by_hand=f"Or put the repository's files into {folder} yourself.")
         if fault := fault_of(partial):
-            raise ModelNotFetched(f"{source.repository} holds no model that can be loaded: {fault}.", told=NOT_FETCHED)
+            raise ModelNotFetched(f"{source.repository} holds no model that can be loaded: {fault}.")
         shutil.rmtree(partial / ".cache", ignore_errors=True)
         _put_in_place(partial, folder)
 
@@ -201,7 +201,7 @@ class ModelLibrary:
             )
             if done.returncode or fault_of(made):
                 reason = done.stderr.strip().splitlines()[-1:] or [f"exit status {done.returncode}"]
-                raise ModelNotFetched(f"{packed.name} could not be converted ({reason[0]}).", told=NOT_FETCHED)
+                raise ModelNotFetched(f"{packed.name} could not be converted ({reason[0]}).")
             _put_in_place(made, folder)
 
     @contextmanager
@@ -218,7 +218,6 @@ class ModelLibrary:
             raise ModelNotFetched(
                 f"{self._root} has {free / 1e9:.1f} GB free and this model needs {size / 1e9:.1f} GB; "
                 "make room, or set CHATBILL_DATA_DIR to a larger disk.",
-                told=NOT_FETCHED,
             )
 
 

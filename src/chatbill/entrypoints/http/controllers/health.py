@@ -11,6 +11,7 @@ from chatbill.application.maintenance.check_readiness import Readiness
 from chatbill.entrypoints.http.documentation import examples
 from chatbill.entrypoints.http.documentation.responses import documented, returned
 from chatbill.entrypoints.http.injection import Injected
+from chatbill.entrypoints.web.texts import render
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,8 +40,8 @@ class ReadinessView:
         """As probes see it."""
         why = {} if readiness.trouble is None else {"database": readiness.trouble}
         if not any(readiness.models.values()):
-            why["model"] = "; ".join(f"{model}: {reason}" for model, reason in readiness.unavailable.items())
-        why |= readiness.unhealthy
+            why["model"] = "; ".join(f"{model}: {render(reason)}" for model, reason in readiness.unavailable.items())
+        why |= {model: render(reason) for model, reason in readiness.unhealthy.items()}
         return cls(ready=readiness.ready, database=readiness.store, models=readiness.models, missing=list(why), why=why)
 
 

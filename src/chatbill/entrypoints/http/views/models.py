@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from chatbill.application.chat.list_models import ModelOffer
+from chatbill.entrypoints.web.texts import render
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +44,7 @@ class ModelView:
                 per_1k_completion_tokens=price.per_1k_completion_tokens,
             ),
             available=offer.available,
-            reason=offer.status.reason or None,
+            reason=render(offer.status.reason) if offer.status.reason else None,
             context_tokens=model.context_tokens,
             max_reply_tokens=model.max_reply_tokens,
         )
@@ -76,7 +77,7 @@ class ModelStatusView:
             id=offer.model.id,
             state=status.state.value,
             available=offer.available,
-            reason=status.reason or None,
+            reason=render(status.reason) if status.reason else None,
             running=status.running,
             queued=status.queued,
         )

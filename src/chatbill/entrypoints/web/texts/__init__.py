@@ -5,17 +5,33 @@ A later issue puts these into translation catalogues; no other module of an entr
 
 from __future__ import annotations
 
-from chatbill.domain.shared.descriptions import Description
+from collections.abc import Mapping
+from typing import Final
+
+from chatbill.domain.shared.descriptions import Description, Param
 from chatbill.entrypoints.web.texts.billing import BILLING
 from chatbill.entrypoints.web.texts.errors import ERRORS
 from chatbill.entrypoints.web.texts.fields import FIELDS
-from chatbill.entrypoints.web.texts.models import MODELS
-
-TEMPLATES = {**BILLING, **ERRORS, **FIELDS, **MODELS}
-"""A format string for each code; `{name}` is a parameter, formatted by `str.format`."""
+from chatbill.entrypoints.web.texts.models import MODELS, Template
 
 
 def render(description: Description) -> str:
     """Return the English sentence for a description. An unknown code renders as itself, so that nothing is hidden."""
     template = TEMPLATES.get(description.code)
-    return str(description) if template is None else template.format_map(dict(description.params))
+    if template is None:
+        return str(description)
+    return template(description.params) if callable(template) else template.format_map(dict(description.params))
+
+
+def _model_unavailable(params: Mapping[str, Param]) -> str:
+    return f"{params['model']} is not available: {render(Description.loads(str(params['reason'])))}"
+
+
+TEMPLATES: Final[dict[str, Template]] = {
+    **BILLING,
+    **ERRORS,
+    **FIELDS,
+    **MODELS,
+    "model_unavailable": _model_unavailable,
+}
+"""A template for each code; `{name}` in a format string is a parameter, formatted by `str.format`."""
