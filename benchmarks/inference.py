@@ -169,7 +169,7 @@ class Streams:
         return sum(written) / (time.perf_counter() - started)
 
     async def first_token(self) -> float:
-        """Seconds from the request to its first piece."""
+        """Seconds from the request to its first chunk."""
         times = []
         for _ in range(NEWCOMERS_A_ROUND):
             generation = await self._engine.prepare(self._request(QUESTION))
@@ -199,7 +199,7 @@ class Streams:
 
     async def _write(self, text: str, *, tokens: int = TOKENS) -> int:
         generation = await self._engine.prepare(self._request(text, tokens=tokens))
-        return sum([piece.tokens async for piece in generation.stream()])
+        return sum([chunk.tokens async for chunk in generation.stream()])
 
     def _request(self, text: str, *, tokens: int = TOKENS) -> GenerationRequest:
         return GenerationRequest(model=self._model, turns=(Turn(Role.USER, text),), max_tokens=tokens, temperature=0.0)

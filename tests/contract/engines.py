@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from chatbill.adapters.inference.caching.engine import AnswerCache, CachingEngine
+from chatbill.adapters.inference.caching.engine import CachingEngine, ReplyCache
 from chatbill.adapters.inference.scripted import ScriptedEngine
 from chatbill.application.ports.engine import Chunk, Engine, Generation, GenerationRequest
 from chatbill.domain.chat.conversations import Role, Turn
@@ -32,7 +32,7 @@ also_kept = pytest.mark.parametrize("engine", [*ENGINES, "kept"], indirect=True)
 
 
 def cached(engine: Engine, kind: type[CachingEngine] = CachingEngine) -> CachingEngine:
-    return kind(engine, AnswerCache(max_bytes=10_000_000, ttl_s=3_600), temperatures={}, identities={})
+    return kind(engine, ReplyCache(max_bytes=10_000_000, ttl_s=3_600), temperatures={}, identities={})
 
 
 class HurriedEngine(ScriptedEngine):
@@ -50,7 +50,7 @@ class KnowsAll(CachingEngine):
 
     async def prepare(self, request: GenerationRequest) -> Generation:
         """The kept answer."""
-        await pieces_of(await super().prepare(request))
+        await chunks_of(await super().prepare(request))
         kept = await super().prepare(request)
         assert kept.cached
         return kept
@@ -71,17 +71,17 @@ def asked(
     )
 
 
-async def pieces_of(generation: Generation) -> list[Chunk]:
+async def chunks_of(generation: Generation) -> list[Chunk]:
     try:
-        return [piece async for piece in generation.stream()]
+        return [chunk async for chunk in generation.stream()]
     finally:
         await generation.close()
 
 
 async def reply(engine: Engine, request: GenerationRequest) -> tuple[str, int]:
-    pieces = await pieces_of(await engine.prepare(request))
-    assert all(piece.tokens >= 1 for piece in pieces)
-    return "".join(piece.text for piece in pieces), sum(piece.tokens for piece in pieces)
+    chunks = await chunks_of(await engine.prepare(request))
+    assert all(chunk.tokens >= 1 for chunk in chunks)
+    return "".join(chunk.text for chunk in chunks), sum(chunk.tokens for chunk in chunks)
 
 
 async def is_idle(engine: Engine, *, within_s: float = 5.0) -> bool:
@@ -97,5 +97,5 @@ async def is_idle(engine: Engine, *, within_s: float = 5.0) -> bool:
 async def was_cut_off(engine: Engine, request: GenerationRequest) -> bool:
     """As the engine says, or else as its tokens do."""
     generation = await engine.prepare(request)
-    tokens = sum(piece.tokens for piece in await pieces_of(generation))
+    tokens = sum(chunk.tokens for chunk in await chunks_of(generation))
     return tokens == request.max_tokens if generation.cut_off is None else generation.cut_off

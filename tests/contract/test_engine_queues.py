@@ -18,8 +18,8 @@ from tests.contract.engines import (
     SHORT,
     also_kept,
     asked,
+    chunks_of,
     is_idle,
-    pieces_of,
     reply,
 )
 
@@ -29,7 +29,7 @@ async def test_closed_before_it_streams_a_generation_writes_nothing(engine: Engi
     generation = await engine.prepare(asked(LONG))
     await generation.close()
 
-    assert [piece async for piece in generation.stream()] == []
+    assert [chunk async for chunk in generation.stream()] == []
     assert await is_idle(engine)
 
 
@@ -37,8 +37,8 @@ async def test_closed_before_it_streams_a_generation_writes_nothing(engine: Engi
 async def test_closed_while_it_streams_a_generation_stops(engine: Engine) -> None:
     generation = await engine.prepare(asked(LONG, max_tokens=150))
     written = 0
-    async for piece in generation.stream():
-        written += piece.tokens
+    async for chunk in generation.stream():
+        written += chunk.tokens
         if written >= 3:
             await generation.close()
 
@@ -48,7 +48,7 @@ async def test_closed_while_it_streams_a_generation_stops(engine: Engine) -> Non
 
 async def test_a_waiting_reader_wakes_when_its_generation_is_closed(engine: Engine) -> None:
     generation = await engine.prepare(asked("Hello there [[sleep:30]]", max_tokens=200))
-    reading = asyncio.create_task(pieces_of(generation))
+    reading = asyncio.create_task(chunks_of(generation))
     await asyncio.sleep(0.01)
     await generation.close()
 
@@ -59,7 +59,7 @@ async def test_a_waiting_reader_wakes_when_its_generation_is_closed(engine: Engi
 @also_kept
 async def test_a_generation_can_be_closed_again_and_after_its_end(engine: Engine) -> None:
     generation = await engine.prepare(asked(SHORT, max_tokens=3))
-    await pieces_of(generation)
+    await chunks_of(generation)
 
     await generation.close()
     await generation.close()
@@ -69,7 +69,7 @@ async def test_a_generation_can_be_closed_again_and_after_its_end(engine: Engine
 @also_kept
 async def test_a_reader_that_is_cancelled_gives_its_place_back(engine: Engine) -> None:
     generation = await engine.prepare(asked(LONG, max_tokens=150))
-    reading = asyncio.create_task(pieces_of(generation))
+    reading = asyncio.create_task(chunks_of(generation))
     await asyncio.sleep(0.3)
     reading.cancel()
     with suppress(asyncio.CancelledError):
@@ -112,17 +112,17 @@ async def test_a_burst_takes_no_more_places_than_there_are(engine: Engine) -> No
             await result.close()
 
 
-async def test_those_who_wait_are_answered_in_turn(engine: Engine) -> None:
+async def test_waiting_requests_are_answered(engine: Engine) -> None:
     generations = [await engine.prepare(asked(LONG, max_tokens=5)) for _ in range(PLACES)]
-    replies = await asyncio.gather(*(pieces_of(generation) for generation in generations))
+    replies = await asyncio.gather(*(chunks_of(generation) for generation in generations))
 
-    assert [sum(piece.tokens for piece in pieces) for pieces in replies] == [5] * PLACES
+    assert [sum(chunk.tokens for chunk in chunks) for chunks in replies] == [5] * PLACES
     assert await is_idle(engine)
 
 
 async def test_two_models_write_at_the_same_time(engine: Engine) -> None:
     generations = [await engine.prepare(asked(LONG, model=model, max_tokens=20)) for model in (MINI, PRO)]
-    readings = [asyncio.create_task(pieces_of(generation)) for generation in generations]
+    readings = [asyncio.create_task(chunks_of(generation)) for generation in generations]
     # Whichever is faster may be done long before the other has its first token.
     both_ran = False
     while not (both_ran or any(reading.done() for reading in readings)):
@@ -131,10 +131,10 @@ async def test_two_models_write_at_the_same_time(engine: Engine) -> None:
     replies = await asyncio.gather(*readings)
 
     assert both_ran
-    assert [sum(piece.tokens for piece in pieces) for pieces in replies] == [20, 20]
+    assert [sum(chunk.tokens for chunk in chunks) for chunks in replies] == [20, 20]
 
 
-async def test_the_event_loop_goes_on_while_a_reply_is_written(engine: Engine) -> None:
+async def test_the_event_loop_is_not_blocked_while_a_reply_is_written(engine: Engine) -> None:
     gaps: list[float] = []
 
     async def tick() -> None:

@@ -18,8 +18,8 @@ from tests.contract.engines import (
     SHORT,
     also_kept,
     asked,
+    chunks_of,
     is_idle,
-    pieces_of,
     reply,
     was_cut_off,
 )
@@ -34,12 +34,12 @@ async def test_every_model_is_ready_after_the_start(engine: Engine) -> None:
 
 
 @also_kept
-async def test_a_reply_comes_in_pieces_with_their_tokens(engine: Engine) -> None:
-    pieces = await pieces_of(await engine.prepare(asked(SHORT)))
+async def test_a_reply_comes_in_chunks_with_their_tokens(engine: Engine) -> None:
+    chunks = await chunks_of(await engine.prepare(asked(SHORT)))
 
-    assert len(pieces) > 1
-    assert "".join(piece.text for piece in pieces).strip()
-    assert 1 < sum(piece.tokens for piece in pieces) <= 30
+    assert len(chunks) > 1
+    assert "".join(chunk.text for chunk in chunks).strip()
+    assert 1 < sum(chunk.tokens for chunk in chunks) <= 30
 
 
 @also_kept
@@ -107,7 +107,7 @@ async def test_a_stop_string_that_never_comes_costs_neither_text_nor_tokens(engi
 
 
 @also_kept
-async def test_a_reply_that_ended_for_want_of_tokens_was_cut_off(engine: Engine) -> None:
+async def test_a_reply_that_ended_for_lack_of_tokens_was_cut_off(engine: Engine) -> None:
     whole, tokens = await reply(engine, asked(SHORT, max_tokens=60))
 
     assert whole
@@ -148,7 +148,7 @@ async def test_the_oldest_turns_are_left_out_of_a_long_conversation(engine: Engi
 
 
 @also_kept
-async def test_a_short_conversation_is_read_whole(engine: Engine) -> None:
+async def test_a_short_conversation_is_read_completely(engine: Engine) -> None:
     before = (Turn(Role.USER, "My name is Ada."), Turn(Role.ASSISTANT, "Hello Ada."))
     alone = await engine.prepare(asked("What is my name?"))
     whole = await engine.prepare(asked("What is my name?", before=before))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from chatbill.adapters.inference.caching.engine import AnswerCache, CachingEngine
+from chatbill.adapters.inference.caching.engine import CachingEngine, ReplyCache
 from chatbill.adapters.inference.scripted import ScriptedEngine
 from chatbill.application.ports.engine import Chunk, Generation, GenerationRequest
 from chatbill.domain.chat.conversations import Role, Turn
@@ -50,7 +50,7 @@ def caching(
     temperatures: Mapping[ModelId, float | None] | None = None,
     now: Time | None = None,
 ) -> CachingEngine:
-    cache = AnswerCache(max_bytes=max_bytes, ttl_s=ttl_s, now=now or Time())
+    cache = ReplyCache(max_bytes=max_bytes, ttl_s=ttl_s, now=now or Time())
     return CachingEngine(engine, cache, temperatures=temperatures or {}, identities={}, shared=shared)
 
 
@@ -67,6 +67,6 @@ def asked(text: str = "one two three", owner: UserId | None = ALICE, **changes: 
 
 async def written(engine: CachingEngine, request: GenerationRequest) -> tuple[list[Chunk], bool]:
     generation = await engine.prepare(request)
-    pieces = [piece async for piece in generation.stream()]
+    chunks = [chunk async for chunk in generation.stream()]
     await generation.close()
-    return pieces, generation.cached
+    return chunks, generation.cached

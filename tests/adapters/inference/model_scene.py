@@ -46,7 +46,7 @@ class Life:
 
     async def ask(self, text: str = "hello", model: ModelId = MINI) -> str:
         generation = await self.engine.prepare(asked(text, model))
-        return "".join([piece.text async for piece in generation.stream()])
+        return "".join([chunk.text async for chunk in generation.stream()])
 
     async def until(self, true: Callable[[], bool], *, within_s: float = 5.0) -> None:
         await until(true, within_s=within_s)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatbill.adapters.inference.caching.engine import AnswerCache, CachingEngine
+from chatbill.adapters.inference.caching.engine import CachingEngine, ReplyCache
 from chatbill.adapters.inference.scripted import ScriptedEngine
 from chatbill.application.ports.engine import Chunk, ModelState, ModelStatus
 from chatbill.domain.chat.conversations import Role, Turn
@@ -22,12 +22,12 @@ from tests.kit.engines import ControlledEngine
 from tests.kit.support import CATALOGUE
 
 
-async def test_a_repeated_prompt_is_answered_from_memory_piece_by_piece() -> None:
+async def test_a_repeated_prompt_is_answered_from_the_cache_chunk_by_chunk() -> None:
     inner = Counting()
     engine = caching(inner)
     first, first_cached = await written(engine, asked())
     generation = await engine.prepare(asked())
-    second = [piece async for piece in generation.stream()]
+    second = [chunk async for chunk in generation.stream()]
 
     assert (first_cached, generation.cached) == (False, True)
     assert first == second
@@ -51,7 +51,7 @@ async def test_a_repeated_prompt_is_answered_from_memory_piece_by_piece() -> Non
     ],
     ids="+".join,
 )
-async def test_whatever_shapes_the_words_is_another_prompt(change: dict[str, Any]) -> None:
+async def test_a_change_of_any_setting_makes_it_another_prompt(change: dict[str, Any]) -> None:
     inner = Counting()
     engine = caching(inner)
     await written(engine, asked())
@@ -62,8 +62,8 @@ async def test_whatever_shapes_the_words_is_another_prompt(change: dict[str, Any
     assert (cached, repeated, len(inner.asked)) == (False, True, 2)
 
 
-async def test_a_model_that_changed_its_weights_is_asked_anew() -> None:
-    inner, cache = Counting(), AnswerCache(max_bytes=MB, ttl_s=60)
+async def test_a_model_with_other_weights_is_asked_again() -> None:
+    inner, cache = Counting(), ReplyCache(max_bytes=MB, ttl_s=60)
     for identity in ("revision 1", "revision 2"):
         engine = CachingEngine(inner, cache, temperatures={}, identities={MINI: identity})
         assert not (await written(engine, asked()))[1]
@@ -82,7 +82,7 @@ async def test_a_model_that_changed_its_weights_is_asked_anew() -> None:
         ({"temperature": 0.0, "owner": None}, None, False),
     ],
 )
-async def test_only_what_could_not_come_out_otherwise_is_kept(
+async def test_only_replies_without_randomness_are_cached(
     request_fields: dict[str, Any], own: float | None, kept: bool
 ) -> None:
     engine = caching(Counting(), temperatures={MINI: own})
@@ -92,7 +92,7 @@ async def test_only_what_could_not_come_out_otherwise_is_kept(
     assert (await written(engine, request))[1] is kept
 
 
-async def test_a_probe_is_never_answered_from_memory_even_when_answers_are_shared() -> None:
+async def test_a_probe_is_never_answered_from_the_cache_even_when_replies_are_shared() -> None:
     engine = caching(Counting(), shared=True)
     await written(engine, asked(owner=ALICE))
 
@@ -101,17 +101,17 @@ async def test_a_probe_is_never_answered_from_memory_even_when_answers_are_share
 
 
 @given(st.lists(st.tuples(st.sampled_from(["a", "b", "c"]), st.sampled_from([ALICE, BOB, UserId("carol")]))))
-def test_nobody_ever_gets_the_answer_of_another(prompts: list[tuple[str, UserId]]) -> None:
+def test_no_user_gets_the_reply_of_another(prompts: list[tuple[str, UserId]]) -> None:
     async def run() -> None:
         engine = caching(Counting(), max_bytes=4_000)
         for text, owner in prompts:
-            pieces, _ = await written(engine, asked(text, owner=owner))
-            assert "".join(piece.text for piece in pieces) == f"{text} for {owner}"
+            chunks, _ = await written(engine, asked(text, owner=owner))
+            assert "".join(chunk.text for chunk in chunks) == f"{text} for {owner}"
 
     asyncio.run(run())
 
 
-async def test_an_answer_is_forgotten_when_its_time_is_over() -> None:
+async def test_a_reply_expires() -> None:
     time = Time()
     engine = caching(Counting(), ttl_s=60, now=time)
     await written(engine, asked())
@@ -122,7 +122,7 @@ async def test_an_answer_is_forgotten_when_its_time_is_over() -> None:
 
 
 @pytest.mark.parametrize("text", ["one [[fail:after:1]]", "one [[fail:before]]", "one [[oom]]"])
-async def test_a_reply_that_broke_is_not_kept(text: str) -> None:
+async def test_a_failed_reply_is_not_cached(text: str) -> None:
     inner = Counting()
     engine = caching(inner)
     for _ in range(2):
@@ -132,7 +132,7 @@ async def test_a_reply_that_broke_is_not_kept(text: str) -> None:
     assert len(inner.asked) == 2
 
 
-async def test_a_reply_without_a_word_is_not_kept() -> None:
+async def test_an_empty_reply_is_not_cached() -> None:
     engine = ControlledEngine(CATALOGUE)
     cached = caching(engine)
     for _ in range(2):
@@ -140,10 +140,10 @@ async def test_a_reply_without_a_word_is_not_kept() -> None:
         assert not generation.cached
         engine.last.say("")
         engine.last.end()
-        assert [piece async for piece in generation.stream()] == [Chunk("", 1)]
+        assert [chunk async for chunk in generation.stream()] == [Chunk("", 1)]
 
 
-async def test_a_reply_that_was_stopped_is_not_kept() -> None:
+async def test_a_stopped_reply_is_not_cached() -> None:
     inner = Counting()
     engine = caching(inner)
     generation = await engine.prepare(asked())
@@ -161,19 +161,19 @@ async def test_a_reply_that_was_stopped_is_not_kept() -> None:
     assert all(status.running == 0 for status in engine.status().values())
 
 
-async def test_a_repeated_answer_can_be_stopped() -> None:
+async def test_a_cached_reply_can_be_stopped() -> None:
     engine = caching(Counting())
     await written(engine, asked())
     generation = await engine.prepare(asked())
-    pieces = []
-    async for piece in generation.stream():
-        pieces.append(piece)
+    chunks = []
+    async for chunk in generation.stream():
+        chunks.append(chunk)
         await generation.close()
 
-    assert len(pieces) == 1
+    assert len(chunks) == 1
 
 
-async def test_a_model_that_is_not_available_repeats_nothing() -> None:
+async def test_cached_replies_of_an_unavailable_model_are_not_returned() -> None:
     inner = ScriptedEngine(CATALOGUE)
     engine = caching(inner)
     await written(engine, asked())
@@ -183,7 +183,7 @@ async def test_a_model_that_is_not_available_repeats_nothing() -> None:
         await engine.prepare(asked())
 
 
-async def test_a_repeated_answer_needs_no_place_in_the_queue() -> None:
+async def test_a_cached_reply_needs_no_place_in_the_queue() -> None:
     engine = caching(ScriptedEngine(CATALOGUE, max_places=1))
     await written(engine, asked())
     taken = await engine.prepare(asked("another"))
@@ -192,21 +192,21 @@ async def test_a_repeated_answer_needs_no_place_in_the_queue() -> None:
     await taken.close()
 
 
-async def test_what_a_server_counted_is_charged_again() -> None:
+async def test_the_counts_of_a_server_are_charged_again() -> None:
     inner = ControlledEngine(CATALOGUE)
     engine = caching(inner)
     generation = await engine.prepare(asked())
     inner.last.say("one two", tokens=2)
     inner.last.end()
     inner.last.prompt_tokens, inner.last.completion_tokens = 4, 1
-    _ = [piece async for piece in generation.stream()]
+    _ = [chunk async for chunk in generation.stream()]
 
     repeated = await engine.prepare(asked())
     assert repeated.cached
     assert (repeated.prompt_tokens, repeated.completion_tokens) == (4, 1)
 
 
-async def test_an_engine_behind_the_cache_is_started_told_and_closed() -> None:
+async def test_the_engine_behind_the_cache_is_started_asked_and_closed() -> None:
     inner = ScriptedEngine(CATALOGUE)
     engine = caching(inner)
     await engine.start()

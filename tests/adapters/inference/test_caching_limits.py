@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatbill.adapters.inference.caching.engine import Answer, AnswerCache
+from chatbill.adapters.inference.caching.engine import CachedReply, ReplyCache
 from chatbill.adapters.inference.scripted import ScriptedEngine
 from chatbill.application.accounts.principal import Principal
 from chatbill.application.chat.events import Completed, Delta
@@ -22,12 +22,12 @@ from tests.adapters.inference.caching_scene import MINI, Time, caching
 from tests.kit.support import CATALOGUE, World, world
 
 KEYS = st.sampled_from([b"a", b"b", b"c", b"d"])
-ANSWERS = st.lists(st.text(max_size=400), max_size=4).map(
-    lambda texts: Answer(pieces=tuple(Chunk(text, 1) for text in texts), prompt_tokens=1, completion_tokens=None)
+REPLIES = st.lists(st.text(max_size=400), max_size=4).map(
+    lambda texts: CachedReply(chunks=tuple(Chunk(text, 1) for text in texts), prompt_tokens=1, completion_tokens=None)
 )
 MOVES = st.lists(
     st.one_of(
-        st.tuples(st.just("put"), KEYS, ANSWERS),
+        st.tuples(st.just("put"), KEYS, REPLIES),
         st.tuples(st.just("get"), KEYS),
         st.tuples(st.just("wait"), st.floats(0, 30)),
     )
@@ -37,19 +37,19 @@ MOVES = st.lists(
 @given(MOVES, st.integers(0, 5_000))
 def test_a_cache_is_never_larger_or_older_than_allowed(moves: list[tuple[Any, ...]], max_bytes: int) -> None:
     time = Time()
-    cache = AnswerCache(max_bytes=max_bytes, ttl_s=20, now=time)
-    newest: dict[bytes, tuple[Answer, float]] = {}
+    cache = ReplyCache(max_bytes=max_bytes, ttl_s=20, now=time)
+    newest: dict[bytes, tuple[CachedReply, float]] = {}
     for move in moves:
         match move:
-            case ("put", key, answer):
-                cache.put(key, answer)
-                newest[key] = answer, time.now
-                assert (cache.get(key) == answer) == (answer.size <= max_bytes)
+            case ("put", key, reply):
+                cache.put(key, reply)
+                newest[key] = reply, time.now
+                assert (cache.get(key) == reply) == (reply.size <= max_bytes)
             case ("get", key):
                 found = cache.get(key)
                 if found is not None:
-                    answer, at = newest[key]
-                    assert found == answer
+                    reply, at = newest[key]
+                    assert found == reply
                     assert time.now < at + 20
             case (_, seconds):
                 time.now += seconds
@@ -59,13 +59,13 @@ def test_a_cache_is_never_larger_or_older_than_allowed(moves: list[tuple[Any, ..
         assert (cache.size == 0) == (len(cache) == 0)
 
 
-def test_what_was_wanted_lately_stays() -> None:
-    answer = Answer(pieces=(Chunk("x" * 1_000, 1),), prompt_tokens=1, completion_tokens=None)
-    cache = AnswerCache(max_bytes=answer.size * 2, ttl_s=60, now=Time())
-    cache.put(b"first", answer)
-    cache.put(b"second", answer)
+def test_the_least_recently_used_reply_is_evicted_first() -> None:
+    reply = CachedReply(chunks=(Chunk("x" * 1_000, 1),), prompt_tokens=1, completion_tokens=None)
+    cache = ReplyCache(max_bytes=reply.size * 2, ttl_s=60, now=Time())
+    cache.put(b"first", reply)
+    cache.put(b"second", reply)
     cache.get(b"first")
-    cache.put(b"third", answer)
+    cache.put(b"third", reply)
 
     assert [cache.get(key) is not None for key in (b"first", b"second", b"third")] == [True, False, True]
 
@@ -95,9 +95,7 @@ async def sent(here: World, alice: Principal) -> Interaction:
         (0, 0, Price(per_reply=0)),
     ],
 )
-async def test_a_repeated_answer_has_a_price_of_its_own_and_the_books_agree(
-    percent: int, charged: int, price: Price
-) -> None:
+async def test_a_cached_reply_has_its_own_price_and_the_ledger_agrees(percent: int, charged: int, price: Price) -> None:
     here = world(
         engine=caching(ScriptedEngine(BY_TOKEN)),
         catalogue=BY_TOKEN,

@@ -37,7 +37,7 @@ async def checked(
     return await check(run=run, tell=told.append), told
 
 
-async def test_a_model_that_is_here_and_fits_is_run_alone_and_let_go(tmp_path: Path) -> None:
+async def test_a_model_that_fits_is_run_alone_and_unloaded(tmp_path: Path) -> None:
     runtime = FakeRuntime(gpu_bytes=4 * BILLION)
     works, (mini, pro) = await checked(tmp_path, runtime, *fake_specs(tmp_path / "model", parameters=BILLION))
 
@@ -50,7 +50,7 @@ async def test_a_model_that_is_here_and_fits_is_run_alone_and_let_go(tmp_path: P
     assert runtime.gpu_bytes == 4 * BILLION
 
 
-async def test_one_that_is_not_fetched_gets_an_estimate_that_is_called_one(tmp_path: Path) -> None:
+async def test_a_model_that_is_not_fetched_gets_an_estimate(tmp_path: Path) -> None:
     spec = replace(
         fake_specs(tmp_path / "model", parameters=BILLION)[0],
         source=HubSource(repository="maker/model", gated=True, download_bytes=5),
@@ -64,7 +64,7 @@ async def test_one_that_is_not_fetched_gets_an_estimate_that_is_called_one(tmp_p
     assert json.loads(json.dumps(found.figures(render)))["speed"]["how"] == "estimate"
 
 
-async def test_nothing_is_loaded_where_it_does_not_fit_or_is_not_wanted(tmp_path: Path) -> None:
+async def test_no_model_is_loaded_that_does_not_fit_or_is_not_to_run(tmp_path: Path) -> None:
     specs = fake_specs(tmp_path / "model", parameters=BILLION)
     small, roomy = FakeRuntime(gpu_bytes=BILLION), FakeRuntime(gpu_bytes=4 * BILLION)
 
@@ -77,7 +77,7 @@ async def test_nothing_is_loaded_where_it_does_not_fit_or_is_not_wanted(tmp_path
     assert small.loaded == roomy.loaded == []
 
 
-async def test_a_model_that_fits_and_cannot_be_run_is_trouble(tmp_path: Path) -> None:
+async def test_a_model_that_fits_and_cannot_run_has_a_fault(tmp_path: Path) -> None:
     runtime = FakeRuntime(broken={"demo-pro": ValueError("/a/private/path")})
     works, (mini, pro) = await checked(tmp_path, runtime, *fake_specs(tmp_path / "model"))
 
@@ -120,7 +120,7 @@ async def test_a_model_on_a_server_is_asked_and_measured_and_needs_nothing_of_th
         assert [body["max_tokens"] for body in server.bodies] == [1, 48]
 
 
-async def test_without_running_no_server_is_asked(tmp_path: Path) -> None:
+async def test_without_run_no_server_is_asked(tmp_path: Path) -> None:
     async with good_server() as server:
         works, found = await server_checked(tmp_path, server.url, run=False)
 
@@ -128,7 +128,7 @@ async def test_without_running_no_server_is_asked(tmp_path: Path) -> None:
         assert server.bodies == []
 
 
-async def test_a_server_that_does_not_answer_is_trouble(tmp_path: Path) -> None:
+async def test_a_server_that_does_not_answer_is_a_fault(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as sock:
         port = sock.getsockname()[1]
         slow = await server_checked(tmp_path, f"http://127.0.0.1:{port}/v1", limit_s=0.2)
@@ -140,7 +140,7 @@ async def test_a_server_that_does_not_answer_is_trouble(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("run", [True, False])
-async def test_what_is_missing_for_a_server_shows_without_asking_it(tmp_path: Path, *, run: bool) -> None:
+async def test_missing_settings_of_a_server_show_without_a_request(tmp_path: Path, *, run: bool) -> None:
     async with good_server() as server:
         without_key = await server_checked(tmp_path, server.url, run=run, api_key_env="OTHER_KEY")
         nowhere = await server_checked(tmp_path, server.url, run=run, tokenizer=tmp_path / "nope.json")
@@ -153,7 +153,7 @@ async def test_what_is_missing_for_a_server_shows_without_asking_it(tmp_path: Pa
 
 
 @pytest.mark.parametrize("run", [True, False])
-async def test_a_folder_without_a_model_is_trouble_though_it_would_fit(tmp_path: Path, *, run: bool) -> None:
+async def test_a_folder_without_a_model_is_a_fault_although_it_would_fit(tmp_path: Path, *, run: bool) -> None:
     here, lost = fake_specs(tmp_path / "model", parameters=BILLION)
     lost = replace(lost, source=FolderSource(folder=tmp_path / "nope"))
     works, told = await checked(tmp_path, FakeRuntime(gpu_bytes=4 * BILLION), here, lost, run=run)

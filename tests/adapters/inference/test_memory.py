@@ -104,7 +104,7 @@ def test_gemma_12b_is_counted_tensor_by_tensor(tmp_path: Path) -> None:
     assert found.cache_bytes(8_192, read_tokens=256) == 8_192 * 8 * 8_192 + (1_280 * 3 // 2 + 64) * 40 * 8_192
 
 
-def test_a_machine_too_small_for_the_12b_is_told_what_is_missing(tmp_path: Path) -> None:
+def test_a_machine_too_small_for_the_12b_learns_what_is_missing(tmp_path: Path) -> None:
     folder = gemma_12b(tmp_path)
     short = fit(gemma(), folder=folder, free_bytes=12 * GB, where="RAM", slots=8)
     enough = fit(gemma(), folder=folder, free_bytes=32 * GB, where="RAM", slots=8)
@@ -133,7 +133,7 @@ def test_a_shorter_context_is_proposed_where_it_would_do(tmp_path: Path) -> None
 
 
 @given(free=st.integers(min_value=0, max_value=200 * GB), slots=st.integers(min_value=1, max_value=64))
-def test_what_is_said_to_fit_does_and_one_more_does_not(free: int, slots: int) -> None:
+def test_the_replies_that_fit_do_and_one_more_does_not(free: int, slots: int) -> None:
     found = fit(gemma(), folder=None, free_bytes=free, where="GPU memory", slots=slots)
 
     assert 0 <= found.slots <= slots

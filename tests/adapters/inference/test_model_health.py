@@ -22,7 +22,7 @@ from tests.adapters.inference.model_scene import (
 )
 
 
-async def test_a_model_that_keeps_failing_is_taken_out_and_comes_back_after_a_trial_that_works(tmp_path: Path) -> None:
+async def test_a_model_that_keeps_failing_is_taken_out_until_a_probe_works(tmp_path: Path) -> None:
     async with life(tmp_path) as here:
         here.fake().broken = MemoryError()
         for _ in range(3):
@@ -42,9 +42,7 @@ async def test_a_model_that_keeps_failing_is_taken_out_and_comes_back_after_a_tr
 
 
 @pytest.mark.parametrize("directive", ["[[own:fault]]", "[[begin:fails]]"])
-async def test_no_request_can_take_a_model_out_by_itself_and_its_neighbours_write_on(
-    tmp_path: Path, directive: str
-) -> None:
+async def test_no_single_request_can_take_a_model_out_or_stop_other_replies(tmp_path: Path, directive: str) -> None:
     async with life(tmp_path) as here:
         neighbour = asyncio.create_task(here.ask("long [[tokens:40]] [[pause:0.005]]"))
         for _ in range(6):
@@ -59,7 +57,7 @@ async def test_no_request_can_take_a_model_out_by_itself_and_its_neighbours_writ
         assert await here.ask() == "hello"
 
 
-async def test_a_model_that_fails_its_trials_too_is_taken_out(tmp_path: Path) -> None:
+async def test_a_model_that_fails_its_probes_is_taken_out(tmp_path: Path) -> None:
     async with life(tmp_path) as here:
         here.fake().broken_begin = ValueError("no reply can be begun")
         with pytest.raises(GenerationFailed):
@@ -71,7 +69,7 @@ async def test_a_model_that_fails_its_trials_too_is_taken_out(tmp_path: Path) ->
         assert await here.ask() == "hello"
 
 
-async def test_a_reply_that_works_forgives_those_that_failed(tmp_path: Path) -> None:
+async def test_a_reply_that_works_resets_the_count_of_failures(tmp_path: Path) -> None:
     async with life(tmp_path) as here:
         for _ in range(3):
             for _ in range(2):
@@ -80,7 +78,7 @@ async def test_a_reply_that_works_forgives_those_that_failed(tmp_path: Path) -> 
             assert await here.ask() == "hello"
 
 
-async def test_an_idle_model_is_tried_and_vouched_for(tmp_path: Path) -> None:
+async def test_an_idle_model_is_probed_and_stays_healthy(tmp_path: Path) -> None:
     limits = replace(QUICK, probe_interval_s=0.05, stuck_after_s=0.5)
     async with life(tmp_path, limits=limits) as here:
         await here.until(lambda: here.fake(MINI).computed >= 3 and here.fake(PRO).computed >= 3)
@@ -88,7 +86,7 @@ async def test_an_idle_model_is_tried_and_vouched_for(tmp_path: Path) -> None:
         assert all(status.healthy for status in here.engine.status().values())
 
 
-async def test_a_model_that_writes_is_not_tried(tmp_path: Path) -> None:
+async def test_a_busy_model_is_not_probed(tmp_path: Path) -> None:
     limits = replace(QUICK, probe_interval_s=0.05)
     async with life(tmp_path, limits=limits) as here:
         before = here.fake().computed
@@ -98,7 +96,7 @@ async def test_a_model_that_writes_is_not_tried(tmp_path: Path) -> None:
         assert here.fake().computed - before <= 52
 
 
-async def test_nobody_vouches_for_a_model_that_was_not_seen_to_write(tmp_path: Path) -> None:
+async def test_a_model_without_recent_tokens_is_not_healthy(tmp_path: Path) -> None:
     limits = replace(QUICK, probe_interval_s=0.02, stuck_after_s=0.05, check_interval_s=60)
     async with life(tmp_path, limits=limits) as here:
         first = here.status().healthy
@@ -129,7 +127,7 @@ async def test_a_stuck_model_fails_its_replies_at_once_and_is_replaced(tmp_path:
         await here.until(lambda: here.runtime.gpu_bytes == 6 * GB)
 
 
-async def test_a_stuck_model_that_cannot_be_replaced_makes_the_service_unready_until_it_can(tmp_path: Path) -> None:
+async def test_a_stuck_model_is_unhealthy_until_it_can_be_replaced(tmp_path: Path) -> None:
     limits = replace(QUICK, stuck_after_s=0.1)
     async with life(tmp_path, FakeRuntime(gpu_bytes=3 * GB), limits=limits) as here:
         old = here.fake()
@@ -148,7 +146,7 @@ async def test_a_stuck_model_that_cannot_be_replaced_makes_the_service_unready_u
         assert await here.ask() == "hello"
 
 
-async def test_a_trial_that_is_stuck_is_noticed_too(tmp_path: Path) -> None:
+async def test_a_stuck_probe_is_detected(tmp_path: Path) -> None:
     limits = replace(QUICK, probe_interval_s=0.05, stuck_after_s=0.1)
     async with life(tmp_path, limits=limits) as here:
         old = here.fake()

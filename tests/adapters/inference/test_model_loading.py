@@ -26,7 +26,7 @@ from tests.adapters.inference.model_scene import (
 )
 
 
-async def test_one_that_cannot_be_loaded_is_not_tried_again_too_soon(tmp_path: Path) -> None:
+async def test_a_model_that_failed_to_load_is_not_tried_again_too_soon(tmp_path: Path) -> None:
     runtime = FakeRuntime(broken={MINI: ValueError("bad luck"), PRO: NotLoadable(NO_TEMPLATE)})
     async with life(tmp_path, runtime, limits=replace(QUICK, retry_s=60)) as here:
         for _ in range(3):
@@ -39,7 +39,7 @@ async def test_one_that_cannot_be_loaded_is_not_tried_again_too_soon(tmp_path: P
         assert runtime.loaded == []
 
 
-async def test_one_that_could_not_be_loaded_is_loaded_when_what_was_wrong_is_right(tmp_path: Path) -> None:
+async def test_a_model_that_failed_to_load_is_loaded_once_the_cause_is_gone(tmp_path: Path) -> None:
     runtime = FakeRuntime(broken={MINI: ValueError("bad luck"), PRO: NotLoadable(NO_TEMPLATE)})
     async with life(tmp_path, runtime) as here:
         runtime.broken.clear()
@@ -49,7 +49,7 @@ async def test_one_that_could_not_be_loaded_is_loaded_when_what_was_wrong_is_rig
         assert here.reason(PRO) == "its tokenizer has no chat template, so it is not a chat model"
 
 
-async def test_loading_one_model_does_not_hinder_the_other_and_its_own_requests_wait(tmp_path: Path) -> None:
+async def test_loading_one_model_does_not_delay_the_other_and_its_own_requests_wait(tmp_path: Path) -> None:
     async with life(tmp_path) as here:
         here.runtime.hold.set()
         assert await asyncio.to_thread(here.engine._models[PRO].leave)
@@ -78,7 +78,7 @@ async def test_a_request_waits_for_its_model_within_limits(tmp_path: Path) -> No
         assert here.runtime.loaded == [MINI]
 
 
-async def test_a_model_that_hangs_while_it_is_loaded_is_given_up_until_that_ends(tmp_path: Path) -> None:
+async def test_a_model_that_hangs_while_loading_is_unavailable_until_that_ends(tmp_path: Path) -> None:
     limits = replace(QUICK, load_timeout_s=0.2)
     async with life(tmp_path, limits=limits, start=False) as here:
         here.runtime.hold.set()
@@ -101,7 +101,7 @@ async def test_a_model_that_hangs_while_it_is_loaded_is_given_up_until_that_ends
         assert await here.ask(model=MINI) == await here.ask(model=PRO) == "hello"
 
 
-async def test_a_model_that_hangs_while_it_is_loaded_does_not_hinder_one_that_is_in_memory(tmp_path: Path) -> None:
+async def test_a_model_that_hangs_while_loading_does_not_delay_a_loaded_one(tmp_path: Path) -> None:
     async with life(tmp_path, limits=replace(QUICK, load_timeout_s=0.2)) as here:
         here.runtime.hold.set()
         assert await asyncio.to_thread(here.engine._models[PRO].leave)
@@ -114,9 +114,7 @@ async def test_a_model_that_hangs_while_it_is_loaded_does_not_hinder_one_that_is
 
 
 @pytest.mark.parametrize("lazy", [True, False])
-async def test_a_model_without_files_is_not_offered_and_nobody_is_told_where_they_should_be(
-    tmp_path: Path, *, lazy: bool
-) -> None:
+async def test_a_model_without_files_is_not_offered_and_their_place_is_not_shown(tmp_path: Path, *, lazy: bool) -> None:
     async with life(tmp_path, lazy=lazy, start=False) as here:
         away = (tmp_path / "model").rename(tmp_path / "away")
         await here.engine.start()
@@ -132,7 +130,7 @@ async def test_a_model_without_files_is_not_offered_and_nobody_is_told_where_the
         assert await here.ask() == "hello"
 
 
-async def test_a_lazy_model_without_files_is_not_offered_before_anybody_looks(tmp_path: Path) -> None:
+async def test_a_lazy_model_without_files_is_not_offered_from_the_start(tmp_path: Path) -> None:
     runtime = FakeRuntime()
     (spec, _) = fake_specs(tmp_path / "model", lazy=True)
     lost = replace(spec, source=FolderSource(folder=tmp_path / "nope"))

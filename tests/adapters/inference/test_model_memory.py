@@ -31,7 +31,7 @@ from tests.adapters.inference.model_scene import (
 )
 
 
-async def test_both_stay_while_they_fit_and_switching_loads_nothing(tmp_path: Path) -> None:
+async def test_both_models_stay_loaded_while_they_fit(tmp_path: Path) -> None:
     async with life(tmp_path, FakeRuntime(gpu_bytes=ROOM_FOR_BOTH)) as here:
         for model in (MINI, PRO, MINI, PRO):
             assert await here.ask(model=model) == "hello"
@@ -39,14 +39,14 @@ async def test_both_stay_while_they_fit_and_switching_loads_nothing(tmp_path: Pa
         assert here.runtime.loaded == [MINI, PRO]
 
 
-async def test_the_first_of_the_catalogue_is_loaded_and_the_other_rests_where_only_one_fits(tmp_path: Path) -> None:
+async def test_where_only_one_model_fits_the_first_is_loaded_and_the_other_rests(tmp_path: Path) -> None:
     async with life(tmp_path, FakeRuntime(gpu_bytes=ROOM_FOR_ONE)) as here:
         assert here.runtime.loaded == [MINI]
         assert (here.status(MINI).state, here.status(PRO).state) == (ModelState.READY, ModelState.RESTING)
         assert all(status.available and status.healthy for status in here.engine.status().values())
 
 
-async def test_an_idle_model_leaves_for_the_one_that_is_asked_for_and_comes_back(tmp_path: Path) -> None:
+async def test_an_idle_model_is_unloaded_for_another_and_reloaded(tmp_path: Path) -> None:
     async with life(tmp_path, FakeRuntime(gpu_bytes=ROOM_FOR_ONE)) as here:
         assert await here.ask(model=PRO) == "hello"
         after_the_switch = here.runtime.gpu_bytes
@@ -60,7 +60,7 @@ async def test_an_idle_model_leaves_for_the_one_that_is_asked_for_and_comes_back
     assert here.runtime.gpu_bytes == ROOM_FOR_ONE
 
 
-async def test_who_comes_while_another_is_loaded_is_not_told_that_it_could_never_fit(tmp_path: Path) -> None:
+async def test_a_request_during_another_load_is_not_refused_for_lack_of_memory(tmp_path: Path) -> None:
     async with life(tmp_path, FakeRuntime(gpu_bytes=ROOM_FOR_ONE), lazy=True) as here:
         here.runtime.hold_full.set()
         first = asyncio.create_task(here.ask(model=MINI))
@@ -72,7 +72,7 @@ async def test_who_comes_while_another_is_loaded_is_not_told_that_it_could_never
         assert [await first, await second] == ["hello", "hello"]
 
 
-async def test_a_busy_model_never_leaves_and_who_asks_for_the_other_waits_for_it(tmp_path: Path) -> None:
+async def test_a_busy_model_is_not_unloaded_and_requests_for_the_other_wait(tmp_path: Path) -> None:
     async with life(tmp_path, FakeRuntime(gpu_bytes=ROOM_FOR_ONE)) as here:
         here.fake().stuck.set()  # it is busy until told otherwise
         busy = asyncio.create_task(here.ask("long [[tokens:20]]"))
@@ -86,18 +86,18 @@ async def test_a_busy_model_never_leaves_and_who_asks_for_the_other_waits_for_it
         assert here.runtime.loaded == [MINI, PRO]
 
 
-async def test_a_place_that_is_taken_keeps_a_model_before_anything_is_written(tmp_path: Path) -> None:
+async def test_a_model_with_a_place_taken_is_not_unloaded(tmp_path: Path) -> None:
     limits = replace(QUICK, load_wait_s=0.2)
     async with life(tmp_path, FakeRuntime(gpu_bytes=ROOM_FOR_ONE), limits=limits) as here:
         waiting = await here.engine.prepare(asked("not streamed yet"))
         with pytest.raises(ModelUnavailable):
             await here.ask(model=PRO)
 
-        assert "".join([piece.text async for piece in waiting.stream()]) == "not streamed yet"
+        assert "".join([chunk.text async for chunk in waiting.stream()]) == "not streamed yet"
         assert here.runtime.loaded == [MINI]
 
 
-async def test_one_that_finds_no_room_in_time_is_told_so_and_may_be_asked_again(tmp_path: Path) -> None:
+async def test_a_model_without_room_in_time_is_unavailable_and_can_be_asked_again(tmp_path: Path) -> None:
     limits = replace(QUICK, load_wait_s=3)
     async with life(tmp_path, FakeRuntime(gpu_bytes=ROOM_FOR_ONE), limits=limits) as here:
         busy = asyncio.create_task(here.ask("long [[tokens:200]] [[pause:0.1]]"))
@@ -118,7 +118,7 @@ async def test_one_that_finds_no_room_in_time_is_told_so_and_may_be_asked_again(
         assert here.runtime.loaded == [MINI, PRO]
 
 
-async def test_nothing_leaves_for_a_model_that_would_not_fit_anyway(tmp_path: Path) -> None:
+async def test_no_model_is_unloaded_for_one_that_would_not_fit_anyway(tmp_path: Path) -> None:
     runtime = FakeRuntime(gpu_bytes=ROOM_FOR_ONE)
     mini, pro = fake_specs(tmp_path / "model", parameters=BILLION)
     specs = mini, replace(pro, parameters=12 * BILLION, lazy=True)

@@ -61,7 +61,7 @@ async def done_without_a_finish(wire: Wire) -> None:
     "move",
     [no_usage, usage_null, usage_nonsense, silent_after_the_finish, reset_after_the_finish, done_without_a_finish],
 )
-async def test_without_a_count_of_the_servers_own_the_parts_are_counted(move: Move) -> None:
+async def test_without_counts_of_the_server_the_parts_are_counted(move: Move) -> None:
     async with scene(move) as here:
         end = await here.end()
 
@@ -77,7 +77,7 @@ async def lies_about_usage(wire: Wire) -> None:
     await wire.finish(prompt_tokens=1_000_000, completion_tokens=1_000_000)
 
 
-async def test_a_server_that_counts_wildly_gets_no_more_than_the_hold() -> None:
+async def test_counts_above_the_limits_cost_no_more_than_the_hold() -> None:
     async with scene(lies_about_usage) as here:
         reply = await here.send(max_tokens=10)
         end = await reply.finished()
@@ -94,7 +94,7 @@ async def never_ends(wire: Wire) -> None:
         await asyncio.sleep(0)
 
 
-async def test_a_server_that_does_not_know_where_to_end_is_cut_off() -> None:
+async def test_a_reply_without_an_end_is_cut_off() -> None:
     async with scene(never_ends) as here:
         end = await here.end(max_tokens=5)
 
@@ -103,7 +103,7 @@ async def test_a_server_that_does_not_know_where_to_end_is_cut_off() -> None:
         assert end.interaction.reply.count("word") <= 2 * 5 + 17
 
 
-async def test_tokens_that_are_too_long_to_be_true_are_free_and_not_kept() -> None:
+async def test_a_reply_with_impossibly_long_tokens_fails_and_is_not_stored() -> None:
     async def move(wire: Wire) -> None:
         await wire.head()
         for _ in range(200):
@@ -120,7 +120,7 @@ async def test_tokens_that_are_too_long_to_be_true_are_free_and_not_kept() -> No
     assert "characters" in logs[0]["cause"]
 
 
-async def test_a_reply_of_long_tokens_is_whole() -> None:
+async def test_a_reply_of_long_tokens_is_complete() -> None:
     """A run of blanks can be one token."""
 
     async def move(wire: Wire) -> None:
@@ -141,7 +141,7 @@ async def more_parts_than_tokens(wire: Wire) -> None:
     await wire.finish(prompt_tokens=12, completion_tokens=3)
 
 
-async def test_a_server_that_cuts_tokens_to_pieces_is_believed_its_count() -> None:
+async def test_the_count_of_a_server_that_splits_tokens_is_charged() -> None:
     async with scene(more_parts_than_tokens) as here:
         reply = await here.send(max_tokens=4)
         events = await events_of(reply)
@@ -158,14 +158,14 @@ async def fewer_parts_than_tokens(wire: Wire) -> None:
     await wire.finish(prompt_tokens=12, completion_tokens=3)
 
 
-async def test_tokens_that_came_together_are_counted_in_the_pieces_too() -> None:
+async def test_tokens_that_arrive_together_are_counted_in_the_chunks() -> None:
     async with scene(fewer_parts_than_tokens) as here:
         events = await events_of(await here.send())
 
         assert sum(event.tokens for event in events if isinstance(event, Delta)) == 3
 
 
-async def test_characters_that_are_cut_in_two_arrive_whole() -> None:
+async def test_characters_cut_in_two_arrive_complete() -> None:
     line_separator = "\u2028"
 
     async def move(wire: Wire) -> None:

@@ -181,7 +181,7 @@ BROKEN = [
 
 
 @pytest.mark.parametrize(("move", "cause"), BROKEN)
-async def test_what_breaks_is_free_and_says_nothing_of_the_server(move: Move, cause: str) -> None:
+async def test_a_broken_reply_is_free_and_its_error_does_not_mention_the_server(move: Move, cause: str) -> None:
     async with scene(move) as here:
         with structlog.testing.capture_logs() as logs:
             end = await here.end()
@@ -194,7 +194,7 @@ async def test_what_breaks_is_free_and_says_nothing_of_the_server(move: Move, ca
         assert "127.0.0.1" not in end.detail
 
 
-async def test_what_was_delivered_before_it_broke_is_kept_and_free() -> None:
+async def test_text_delivered_before_a_failure_is_stored_and_free() -> None:
     async with scene(reset_after_three_tokens) as here:
         end = await here.end()
 

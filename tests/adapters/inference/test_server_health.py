@@ -36,7 +36,7 @@ from tests.adapters.inference.server_moves import (
 from tests.adapters.inference.server_scene import MINI, QUICK, scene
 
 
-async def test_a_model_is_ready_once_it_wrote_a_token() -> None:
+async def test_a_model_is_ready_after_its_first_token() -> None:
     async with bad_server() as server:
         engine = OpenAIEngine(on_server(server.url), timeouts=QUICK)
         assert {status.state for status in engine.status().values()} == {ModelState.LOADING}
@@ -51,7 +51,7 @@ async def test_a_model_is_ready_once_it_wrote_a_token() -> None:
         assert all(status.reason == Description("model_service_stopping") for status in engine.status().values())
 
 
-async def test_a_server_that_is_not_there_leaves_the_model_unavailable_until_it_is() -> None:
+async def test_a_model_is_unavailable_until_its_server_is_reachable() -> None:
     port = free_port()
     engine = OpenAIEngine(on_server(f"http://127.0.0.1:{port}/v1"), timeouts=QUICK, probe_s=0.1)
     await engine.start()
@@ -66,7 +66,7 @@ async def test_a_server_that_is_not_there_leaves_the_model_unavailable_until_it_
     assert away.reason == Description("model_server_unreachable")
 
 
-async def test_an_idle_model_is_asked_for_a_token_and_a_busy_one_is_not() -> None:
+async def test_an_idle_model_is_probed_and_a_busy_one_is_not() -> None:
     async with scene(probe_s=0.2) as here:
         probes = here.server.probes
         for _ in range(8):
@@ -80,7 +80,7 @@ async def test_an_idle_model_is_asked_for_a_token_and_a_busy_one_is_not() -> Non
     assert 2 <= idle <= 4
 
 
-async def test_a_model_that_stops_working_while_nobody_asks_is_noticed() -> None:
+async def test_a_model_that_fails_while_idle_is_detected() -> None:
     async with scene(probe_s=0.1) as here:
         here.server.probed = refusing(500)
         await becomes(here, ModelState.UNAVAILABLE)
@@ -91,7 +91,7 @@ async def test_a_model_that_stops_working_while_nobody_asks_is_noticed() -> None
     assert reason == BROKEN
 
 
-async def test_a_server_that_falls_silent_is_noticed_long_before_a_reply_would_be_given_up() -> None:
+async def test_a_silent_server_is_detected_long_before_the_timeout_of_a_reply() -> None:
     timeouts = replace(QUICK, first_token_s=60, trial_s=0.3)
     async with scene(probe_s=0.1, timeouts=timeouts) as here:
         here.server.probed = Wire.left
@@ -113,7 +113,7 @@ TOOL_CALLS = [{"index": 0, "id": "1", "function": {"name": "f", "arguments": "{}
         [delta(tool_calls=TOOL_CALLS), delta(finish_reason="tool_calls")],
     ],
 )
-async def test_a_model_that_ends_without_a_token_does_not_work(events: list[dict[str, Any]]) -> None:
+async def test_a_probe_that_ends_without_a_token_has_failed(events: list[dict[str, Any]]) -> None:
     async with scene(probed=answering(*events)) as here:
         assert here.status.state is ModelState.UNAVAILABLE
         assert here.status.reason == BROKEN
@@ -130,12 +130,12 @@ async def test_a_model_that_ends_without_a_token_does_not_work(events: list[dict
         [delta(finish_reason="length"), {"choices": [], "usage": {"prompt_tokens": 8, "completion_tokens": 1}}],
     ],
 )
-async def test_a_token_proves_a_model_even_if_nobody_sees_it(events: list[dict[str, Any]]) -> None:
+async def test_a_hidden_token_shows_that_a_model_works(events: list[dict[str, Any]]) -> None:
     async with scene(probed=answering(*events)) as here:
         assert here.status.state is ModelState.READY
 
 
-async def test_a_model_that_is_out_says_when_to_come_back() -> None:
+async def test_an_unavailable_model_states_when_to_retry() -> None:
     async with scene(probe_s=0.1) as here:
         here.server.probed = refusing(500)
         await becomes(here, ModelState.UNAVAILABLE)
@@ -154,7 +154,7 @@ async def test_a_model_that_is_out_says_when_to_come_back() -> None:
     assert [error.value.retry_after_s for error in errors] == [5, None, 60]
 
 
-async def test_a_model_that_is_not_offered_has_time_to_be_loaded_by_its_server() -> None:
+async def test_a_model_that_is_not_offered_has_time_to_be_loaded() -> None:
     async def loads(wire: Wire) -> None:
         await asyncio.sleep(0.6)
         await works(wire)
@@ -163,7 +163,7 @@ async def test_a_model_that_is_not_offered_has_time_to_be_loaded_by_its_server()
         assert here.status.state is ModelState.READY
 
 
-async def test_a_model_on_offer_is_healthy_while_it_is_known_to_write_and_no_longer() -> None:
+async def test_an_offered_model_is_healthy_only_while_it_is_known_to_write() -> None:
     async with scene(probe_s=0.1, timeouts=replace(QUICK, trial_s=0.2)) as here:
         await asyncio.sleep(0.6)
         watched = here.status
@@ -180,7 +180,7 @@ async def test_a_model_on_offer_is_healthy_while_it_is_known_to_write_and_no_lon
     assert heard.healthy
 
 
-async def test_a_model_that_is_not_offered_is_not_missed() -> None:
+async def test_a_model_that_is_not_offered_counts_as_healthy() -> None:
     """Other models may answer meanwhile, and it comes back by itself; see docs/decisions/0008."""
     async with scene(probe_s=0.1) as here:
         here.server.probed = refusing(500)
@@ -188,7 +188,7 @@ async def test_a_model_that_is_not_offered_is_not_missed() -> None:
         assert here.status.healthy
 
 
-async def test_a_model_that_nobody_wants_to_hear_from_is_asked_only_when_it_broke() -> None:
+async def test_without_an_interval_a_model_is_probed_only_after_a_failure() -> None:
     async with scene(in_turn(refusing(500), works), probe_s=0) as here:
         await asyncio.sleep(0.3)
         idle = here.server.probes
@@ -203,7 +203,7 @@ async def test_a_model_that_nobody_wants_to_hear_from_is_asked_only_when_it_brok
     assert (quiet.state, quiet.healthy) == (ModelState.READY, True)
 
 
-async def test_failures_of_one_model_take_the_server_out_and_a_probe_puts_it_back() -> None:
+async def test_failures_of_one_model_take_the_server_out_until_a_probe_works() -> None:
     async with bad_server(refusing(500)) as server:
         engine = OpenAIEngine(on_server(server.url), timeouts=QUICK, probe_s=30)
         await engine.start()
@@ -224,7 +224,7 @@ async def test_failures_of_one_model_take_the_server_out_and_a_probe_puts_it_bac
     assert other.state is ModelState.UNAVAILABLE
 
 
-async def test_a_model_the_server_forgot_is_put_back_when_it_knows_it_again() -> None:
+async def test_a_model_missing_on_its_server_is_available_again_once_it_is_there() -> None:
     async with scene(refusing(404)) as here:
         assert isinstance(await here.end(), Failed)
         assert here.status.state is ModelState.UNAVAILABLE

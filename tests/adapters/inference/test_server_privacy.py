@@ -68,9 +68,7 @@ async def quotes_as_a_header(wire: Wire) -> None:
         (quotes_as_a_header, "no answer: "),
     ],
 )
-async def test_what_a_person_wrote_never_gets_into_the_log(
-    move: Move, cause: str, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_the_text_of_a_user_is_never_logged(move: Move, cause: str, caplog: pytest.LogCaptureFixture) -> None:
     async with scene(move) as here:
         with structlog.testing.capture_logs() as logs:
             end = await here.end(SECRET)
@@ -81,7 +79,7 @@ async def test_what_a_person_wrote_never_gets_into_the_log(
     assert "Traceback" in caplog.text
 
 
-async def test_what_a_server_says_to_a_probe_is_logged_in_its_words() -> None:
+async def test_the_answer_of_a_server_to_a_probe_is_logged_in_full() -> None:
     async def move(wire: Wire) -> None:
         await wire.refuse(404, json.dumps({"error": {"message": "no such model: demo-mini", "code": "unknown"}}))
 

@@ -18,7 +18,7 @@ from tests.adapters.inference.server_scene import scene
 
 
 @pytest.mark.parametrize(("status", "code"), [(402, "why"), (404, "why"), (429, "insufficient_quota")])
-async def test_a_server_that_does_not_know_the_model_or_wants_to_be_paid_makes_it_unavailable(
+async def test_an_unknown_model_or_an_account_without_credit_makes_the_model_unavailable(
     status: int, code: str
 ) -> None:
     async def move(wire: Wire) -> None:
@@ -43,7 +43,7 @@ async def test_a_server_that_does_not_know_the_model_or_wants_to_be_paid_makes_i
 
 
 @pytest.mark.parametrize("status", [401, 403])
-async def test_one_message_that_is_refused_takes_nothing_from_others(status: int) -> None:
+async def test_a_refused_message_does_not_affect_other_messages(status: int) -> None:
     async def move(wire: Wire) -> None:
         if "flagged" in wire.body["messages"][-1]["content"]:
             await wire.refuse(status, '{"error": {"message": "your input was flagged"}}')
@@ -64,7 +64,7 @@ async def test_one_message_that_is_refused_takes_nothing_from_others(status: int
 
 
 @pytest.mark.parametrize("status", [401, 403])
-async def test_a_server_that_does_not_know_us_is_found_out_by_a_probe(status: int) -> None:
+async def test_a_wrong_key_is_detected_by_a_probe(status: int) -> None:
     async def move(wire: Wire) -> None:
         await wire.refuse(status, '{"error": {"message": "no such thing as key s3cret-key here", "code": "why"}}')
 
@@ -87,7 +87,7 @@ async def test_a_server_that_does_not_know_us_is_found_out_by_a_probe(status: in
 
 
 @pytest.mark.parametrize("status", [400, 422, 409])
-async def test_a_request_that_a_server_does_not_like_is_free_and_does_not_stop_others(status: int) -> None:
+async def test_a_rejected_request_is_free_and_does_not_stop_other_requests(status: int) -> None:
     async def move(wire: Wire) -> None:
         await wire.refuse(status, '{"detail": [{"msg": "odd", "input": "what the person wrote"}]}')
 
@@ -108,7 +108,9 @@ async def test_a_request_that_a_server_does_not_like_is_free_and_does_not_stop_o
         (500, "Jinja Exception: System role not supported"),
     ],
 )
-async def test_a_model_without_a_turn_of_the_system_is_told_in_the_persons_first(status: int, words: str) -> None:
+async def test_a_model_without_a_system_role_gets_the_system_turn_in_the_first_user_turn(
+    status: int, words: str
+) -> None:
     async def move(wire: Wire) -> None:
         if any(message["role"] == "system" for message in wire.body["messages"]):
             await wire.refuse(status, json.dumps({"error": {"message": words}}))
@@ -132,7 +134,7 @@ async def test_a_model_without_a_turn_of_the_system_is_told_in_the_persons_first
 
 
 @pytest.mark.parametrize("status", [400, 500])
-async def test_a_server_that_only_speaks_of_the_system_is_not_asked_for_ever(status: int) -> None:
+async def test_a_refusal_that_names_the_system_role_is_retried_only_once(status: int) -> None:
     async def move(wire: Wire) -> None:
         await wire.refuse(status, '{"error": {"message": "System role not supported, nor any other"}}')
 

@@ -40,7 +40,7 @@ from tests.adapters.inference.server_scene import MINI, QUICK, scene
 from tests.kit.support import CATALOGUE
 
 
-async def test_no_more_requests_than_agreed_are_sent_at_once_and_the_others_wait() -> None:
+async def test_no_more_requests_than_the_limit_are_sent_at_once_and_the_others_wait() -> None:
     most = now = 0
     go = asyncio.Event()
 
@@ -68,7 +68,7 @@ async def test_no_more_requests_than_agreed_are_sent_at_once_and_the_others_wait
     assert most == 2
 
 
-async def test_a_request_says_what_was_asked_for_and_nothing_else() -> None:
+async def test_a_request_holds_the_given_settings_only() -> None:
     async with bad_server() as server:
         [spec, _] = on_server(server.url)
         spec = replace(
@@ -81,7 +81,7 @@ async def test_a_request_says_what_was_asked_for_and_nothing_else() -> None:
             model=MINI, turns=turns, max_tokens=20, temperature=0.0, seed=7, stop=("a", "b", "c", "d", "e")
         )
         for request in (asked, GenerationRequest(model=MINI, turns=turns[-1:], max_tokens=9)):
-            _ = [piece async for piece in (await engine.prepare(request)).stream()]
+            _ = [chunk async for chunk in (await engine.prepare(request)).stream()]
         await engine.close()
 
     first, second = ({name: value for name, value in body.items() if name != "head"} for body in server.asked)
@@ -110,7 +110,7 @@ async def test_a_request_says_what_was_asked_for_and_nothing_else() -> None:
         ("max_tokens", {"error": {"param": "max_tokens", "message": "Use 'max_completion_tokens' instead."}}),
     ],
 )
-async def test_a_server_of_another_dialect_is_asked_in_it_from_then_on(word: str, error: dict[str, Any]) -> None:
+async def test_a_deviation_of_a_server_is_learned_once(word: str, error: dict[str, Any]) -> None:
     async def move(wire: Wire) -> None:
         await (wire.refuse(400, json.dumps(error)) if word in wire.body else works(wire))
 
@@ -124,7 +124,7 @@ async def test_a_server_of_another_dialect_is_asked_in_it_from_then_on(word: str
 
 @pytest.mark.parametrize("status", [400, 422, 500])
 @pytest.mark.parametrize("words", ["stream_options", "max_completion_tokens", "Mind the SYSTEM PROMPT"])
-async def test_a_refusal_that_quotes_a_person_teaches_nothing(status: int, words: str) -> None:
+async def test_no_deviation_is_learned_from_a_refusal_that_quotes_a_user(status: int, words: str) -> None:
     """Else one message could switch the counting of tokens off for everybody."""
 
     async def move(wire: Wire) -> None:
@@ -147,7 +147,7 @@ async def test_a_refusal_that_quotes_a_person_teaches_nothing(status: int, words
     assert "max_tokens" in last
 
 
-async def test_words_that_do_not_help_teach_nothing() -> None:
+async def test_no_deviation_is_learned_that_does_not_help() -> None:
     async def move(wire: Wire) -> None:
         if "odd" in wire.body["messages"][-1]["content"]:
             words = "neither stream_options nor max_completion_tokens, nor a system prompt"
@@ -194,7 +194,7 @@ async def test_a_tokenizer_that_cannot_be_read_leaves_the_model_unavailable(tmp_
         assert here.status.reason == NOT_SET_UP
 
 
-async def test_the_hold_covers_a_prompt_of_the_strangest_text() -> None:
+async def test_the_hold_covers_a_prompt_of_unusual_text() -> None:
     async with scene() as here:
         text = "\U0001f980" * 300
         reply = await here.send(text, max_tokens=10)
@@ -203,7 +203,7 @@ async def test_the_hold_covers_a_prompt_of_the_strangest_text() -> None:
     assert reply.accepted.held >= 1 + (len(text.encode()) * 100 + 10 * 500) // 1_000
 
 
-async def test_an_engine_that_closes_ends_what_runs_and_what_waits() -> None:
+async def test_closing_the_engine_ends_running_and_waiting_replies() -> None:
     async def silent(wire: Wire) -> None:
         await wire.left()
 
@@ -216,7 +216,7 @@ async def test_an_engine_that_closes_ends_what_runs_and_what_waits() -> None:
         await here.check(ends[0])
 
 
-async def test_models_here_and_on_servers_are_one_engine() -> None:
+async def test_local_and_remote_models_are_combined_in_one_engine() -> None:
     async with good_server() as server:
         here, there = ScriptedEngine(CATALOGUE), OpenAIEngine(on_server(server.url)[1:])
         engine: Engine = RoutedEngine({PRO: there, MINI: here}, order=[MINI, PRO])
@@ -225,7 +225,7 @@ async def test_models_here_and_on_servers_are_one_engine() -> None:
         texts = []
         for model in (MINI, PRO):
             generation = await engine.prepare(replace(request, model=model))
-            texts.append("".join([piece.text async for piece in generation.stream()]))
+            texts.append("".join([chunk.text async for chunk in generation.stream()]))
         with pytest.raises(ModelUnavailable):
             await engine.prepare(replace(request, model=ModelId("none")))
         order = list(engine.status())

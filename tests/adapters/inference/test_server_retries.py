@@ -32,7 +32,7 @@ from tests.adapters.inference.server_scene import MINI, QUICK, scene
         reset_at_once,
     ],
 )
-async def test_what_was_not_begun_is_asked_again(first: Move) -> None:
+async def test_a_request_that_was_not_begun_is_retried(first: Move) -> None:
     async with scene(in_turn(first, works)) as here:
         end = await here.end()
 
@@ -41,13 +41,13 @@ async def test_what_was_not_begun_is_asked_again(first: Move) -> None:
 
 
 @pytest.mark.parametrize("status", [500, 502, 400, 401])
-async def test_what_may_have_been_begun_or_would_fail_again_is_not(status: int) -> None:
+async def test_a_request_that_may_have_begun_or_would_fail_again_is_not_retried(status: int) -> None:
     async with scene(in_turn(refusing(status), works)) as here:
         assert isinstance(await here.end(), Failed)
         assert len(here.server.asked) == 1
 
 
-async def test_it_is_not_asked_for_ever() -> None:
+async def test_the_number_of_retries_is_limited() -> None:
     async with scene(refusing(503)) as here:
         end = await here.end()
 
@@ -56,7 +56,7 @@ async def test_it_is_not_asked_for_ever() -> None:
         assert len(here.server.asked) == QUICK.tries
 
 
-async def test_a_wish_to_be_left_alone_for_long_is_passed_on() -> None:
+async def test_a_long_retry_after_is_passed_on() -> None:
     async with scene(in_turn(refusing(429, "{}", "Retry-After: 60"), works)) as here:
         end = await here.end()
 
@@ -66,14 +66,14 @@ async def test_a_wish_to_be_left_alone_for_long_is_passed_on() -> None:
         assert len(here.server.asked) == 1
 
 
-async def test_one_reply_after_another_takes_one_connection() -> None:
+async def test_consecutive_replies_use_one_connection() -> None:
     async with good_server() as server:
         engine = OpenAIEngine(on_server(server.url)[:1])
         await engine.start()
         for _ in range(3):
             request = GenerationRequest(model=MINI, turns=(Turn(Role.USER, "one two"),), max_tokens=5)
             generation = await engine.prepare(request)
-            assert "".join([piece.text async for piece in generation.stream()]) == "one two"
+            assert "".join([chunk.text async for chunk in generation.stream()]) == "one two"
         await engine.close()
 
     assert len(server.bodies) == 4  # with the probe at the start

@@ -35,7 +35,7 @@ async def test_a_stopped_reply_closes_the_request_at_the_server() -> None:
         assert (end.interaction.usage, end.interaction.credits_charged) == (usage, PRICE.of(usage))
 
 
-async def test_an_asker_who_leaves_closes_the_request_at_the_server() -> None:
+async def test_a_client_that_leaves_closes_the_request_at_the_server() -> None:
     closed = asyncio.Event()
 
     async def move(wire: Wire) -> None:

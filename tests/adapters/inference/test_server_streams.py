@@ -125,7 +125,7 @@ async def open_for_ever_after_the_end(wire: Wire) -> None:
         open_for_ever_after_the_end,
     ],
 )
-async def test_odd_but_whole_replies_are_charged_as_the_server_counted(move: Move) -> None:
+async def test_unusual_but_complete_replies_are_charged_as_the_server_counted(move: Move) -> None:
     async with scene(move) as here:
         end = await here.end()
 
@@ -137,7 +137,7 @@ async def test_odd_but_whole_replies_are_charged_as_the_server_counted(move: Mov
 
 
 @pytest.mark.parametrize("field", ["reasoning_content", "reasoning"])
-async def test_a_model_that_thinks_for_long_is_waited_for(field: str) -> None:
+async def test_a_long_reasoning_does_not_time_out(field: str) -> None:
     async def move(wire: Wire) -> None:
         await wire.head()
         for _ in range(8):
@@ -170,7 +170,7 @@ async def only_thought(wire: Wire) -> None:
 
 
 @pytest.mark.parametrize("move", [wrote_nothing, only_thought])
-async def test_a_reply_without_a_word_is_free_and_the_model_is_probed(move: Move) -> None:
+async def test_an_empty_reply_is_free_and_the_model_is_probed(move: Move) -> None:
     async with scene(move) as here:
         probes = here.server.probes
         for _ in range(6):
@@ -183,7 +183,7 @@ async def test_a_reply_without_a_word_is_free_and_the_model_is_probed(move: Move
         assert here.status.state is ModelState.READY
 
 
-async def test_a_model_that_writes_nothing_for_anybody_is_out() -> None:
+async def test_a_model_that_writes_nothing_for_a_probe_is_unavailable() -> None:
     async def move(wire: Wire) -> None:
         await wire.head()
         await wire.finish()
@@ -194,7 +194,7 @@ async def test_a_model_that_writes_nothing_for_anybody_is_out() -> None:
         await eventually(lambda: here.status.state is ModelState.UNAVAILABLE)
 
 
-async def test_a_reply_that_a_stop_string_ended_at_once_is_whole() -> None:
+async def test_a_reply_that_a_stop_string_ended_at_once_is_complete() -> None:
     async with scene(wrote_nothing) as here:
         end = await here.end(stop=("END",))
 
@@ -206,7 +206,9 @@ async def test_a_reply_that_a_stop_string_ended_at_once_is_whole() -> None:
     ("reason", "counted", "cut_off"),
     [("stop", 3, False), ("length", 3, True), ("length", 2, True), ("content_filter", 3, None), (None, 3, None)],
 )
-async def test_a_server_knows_best_why_a_reply_ended(reason: str | None, counted: int, cut_off: bool | None) -> None:
+async def test_the_finish_reason_of_a_server_decides_whether_a_reply_was_cut_off(
+    reason: str | None, counted: int, cut_off: bool | None
+) -> None:
     async def move(wire: Wire) -> None:
         await wire.head()
         await wire.say("one", " two")

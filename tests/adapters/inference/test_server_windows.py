@@ -54,7 +54,7 @@ class Dense:
         await wire.finish(prompt_tokens=size, completion_tokens=2)
 
 
-async def test_a_conversation_denser_than_estimated_goes_on_without_its_oldest_turns() -> None:
+async def test_a_conversation_with_more_tokens_than_estimated_continues_without_its_oldest_turns() -> None:
     async with scene(Dense(300)) as here:
         first = await here.end("a" * 60)
         where = first.interaction.conversation_id
@@ -68,7 +68,7 @@ async def test_a_conversation_denser_than_estimated_goes_on_without_its_oldest_t
     assert all(end.interaction.credits_charged <= end.interaction.held for end in ends)
 
 
-async def test_a_message_too_long_even_alone_says_what_to_do_and_does_not_stop_the_conversation() -> None:
+async def test_a_message_too_long_by_itself_is_refused_and_the_conversation_continues() -> None:
     async with scene(Dense(300)) as here:
         first = await here.end("a" * 60)
         where = first.interaction.conversation_id
@@ -85,7 +85,7 @@ async def test_a_message_too_long_even_alone_says_what_to_do_and_does_not_stop_t
     assert after.interaction.usage.prompt_tokens == 60 + 80 + 20
 
 
-async def test_a_message_that_only_a_guess_finds_too_long_is_for_the_server_to_judge() -> None:
+async def test_a_message_that_is_too_long_by_estimate_only_is_sent_to_the_server() -> None:
     async def move(wire: Wire) -> None:
         size = sum(len(message["content"].split()) for message in wire.body["messages"])
         if size > 1_500:
@@ -115,7 +115,7 @@ async def test_a_message_that_only_a_guess_finds_too_long_is_for_the_server_to_j
     assert not re.search("takes [0-9]+ tokens", str(absurd.value)), "nobody counted them"
 
 
-async def test_what_the_system_says_is_kept_when_a_conversation_is_shortened() -> None:
+async def test_the_system_turn_is_kept_when_a_conversation_is_shortened() -> None:
     said = [Turn(role, "w" * 50) for _ in range(6) for role in (Role.USER, Role.ASSISTANT)]
     async with scene(Dense(200)) as here:
         end = await here.end("And now?", history=(Turn(Role.SYSTEM, "Be brief."), *said))

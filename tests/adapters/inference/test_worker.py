@@ -50,7 +50,7 @@ def asked(worker: Worker, text: str) -> ThreadedGeneration:
 
 
 async def reply(generation: ThreadedGeneration) -> str:
-    return "".join([piece.text async for piece in generation.stream()])
+    return "".join([chunk.text async for chunk in generation.stream()])
 
 
 async def until(true: Callable[[], bool]) -> None:
@@ -59,7 +59,7 @@ async def until(true: Callable[[], bool]) -> None:
             await asyncio.sleep(0.005)
 
 
-async def test_every_step_is_a_sign_of_life_and_work_for_an_idle_thread_too(worker: Worker, model: FakeModel) -> None:
+async def test_every_step_is_progress_and_so_is_work_for_an_idle_thread(worker: Worker, model: FakeModel) -> None:
     loaded_at = worker.beat_at
     await asyncio.sleep(0.02)
     assert (worker.beat_at, worker.busy) == (loaded_at, False)
@@ -89,9 +89,7 @@ async def test_failures_in_a_row_are_counted_until_a_reply_works(worker: Worker)
 
 
 @pytest.mark.parametrize("directive", ["[[own:fault]]", "[[begin:fails]]"])
-async def test_what_a_request_may_have_caused_itself_is_not_counted_but_raises_a_doubt(
-    worker: Worker, directive: str
-) -> None:
+async def test_a_failure_that_its_request_may_have_caused_asks_for_a_probe(worker: Worker, directive: str) -> None:
     with pytest.raises(GenerationFailed):
         await reply(asked(worker, f"a {directive}"))
     assert (worker.health.breaker.failures, worker.health.is_doubted) == (0, True)
@@ -111,7 +109,7 @@ async def test_a_step_that_fails_for_two_replies_counts_once(worker: Worker, mod
     model.broken = None
 
 
-async def test_a_reply_that_is_left_is_neither_a_failure_nor_computed_any_further(worker: Worker) -> None:
+async def test_a_closed_reply_is_not_a_failure_and_not_computed_further(worker: Worker) -> None:
     generation = asked(worker, "a [[tokens:100]] [[pause:0.01]]")
     stream = generation.stream()
     for _ in range(3):
@@ -126,7 +124,7 @@ async def test_a_reply_that_is_left_is_neither_a_failure_nor_computed_any_furthe
     assert (worker.health.breaker.failures, worker.running) == (0, 0)
 
 
-async def test_those_who_left_the_queue_do_not_pile_up_in_it(worker: Worker, model: FakeModel) -> None:
+async def test_cancelled_replies_do_not_stay_in_the_queue(worker: Worker, model: FakeModel) -> None:
     model.stuck.set()
     writing = [asyncio.create_task(reply(asked(worker, "a [[tokens:3]]"))) for _ in range(2)]
     await until(lambda: worker.running == 2)
@@ -143,7 +141,7 @@ async def test_those_who_left_the_queue_do_not_pile_up_in_it(worker: Worker, mod
     assert await asyncio.gather(*writing, waits) == ["a a a", "a a a", "waits"]
 
 
-async def test_a_stuck_thread_is_given_up_at_once_and_ends_when_it_can(worker: Worker, model: FakeModel) -> None:
+async def test_a_stuck_thread_is_abandoned_at_once_and_ends_later(worker: Worker, model: FakeModel) -> None:
     model.stuck.set()
     replies = [asyncio.create_task(reply(asked(worker, f"number {n}"))) for n in range(4)]
     await until(lambda: worker.running == 2)
@@ -161,7 +159,7 @@ async def test_a_stuck_thread_is_given_up_at_once_and_ends_when_it_can(worker: W
     assert worker.reason == STUCK
 
 
-async def test_a_thread_that_is_stuck_in_loading_is_given_up_too(model: FakeModel) -> None:
+async def test_a_thread_stuck_in_loading_is_abandoned_too(model: FakeModel) -> None:
     go_on = threading.Event()
 
     def slow() -> LocalModel:

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from chatbill.adapters.inference.caching.engine import AnswerCache, CachingEngine
+from chatbill.adapters.inference.caching.engine import ReplyCache, CachingEngine
 from chatbill.adapters.inference.scripted import ScriptedEngine
 from chatbill.domain.chat.conversations import Role, Turn
 from chatbill.domain.shared.errors import TooLarge
@@ -68,7 +68,7 @@ async def test_a_reply_looks_as_openais_does(alice: httpx.AsyncClient) -> None:
 
 
 async def test_a_reply_that_was_only_given_again_is_marked_in_either_form() -> None:
-    cache = AnswerCache(max_bytes=1_000_000, ttl_s=60)
+    cache = ReplyCache(max_bytes=1_000_000, ttl_s=60)
     engine = CachingEngine(ScriptedEngine(CATALOGUE), cache, temperatures={}, identities={})
     async with api(engine=engine, cached_price_percent=0) as service:
         alice = await service.person()

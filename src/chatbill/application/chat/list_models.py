@@ -1,4 +1,4 @@
-"""List the models: what is on offer, what it costs, and whether it can answer now."""
+"""List the models, with their prices and whether they can answer now."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ UNKNOWN = ModelStatus(state=ModelState.UNAVAILABLE, reason=Description("model_un
 
 @dataclass(frozen=True, slots=True)
 class ModelOffer:
-    """A model and how it stands."""
+    """A model and its status."""
 
     model: Model
     status: ModelStatus
 
     @property
     def available(self) -> bool:
-        """True when a message to it would be taken now."""
+        """True when a message to it would be accepted now."""
         return self.status.available
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListModels:
-    """Every model of the catalogue, in its order."""
+    """Lists every model of the catalogue, in its order."""
 
     engine: Engine
     catalogue: Catalogue
 
     def __call__(self) -> list[ModelOffer]:
-        """The offers as they stand now; returns at once."""
+        """Return the present offers, at once."""
         status = self.engine.status()
         return [ModelOffer(model, status.get(model.id, UNKNOWN)) for model in self.catalogue.values()]

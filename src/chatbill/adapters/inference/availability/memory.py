@@ -13,10 +13,10 @@ from chatbill.domain.shared.descriptions import Description, Param
 Where: TypeAlias = Literal["RAM", "GPU memory"]
 
 _LIBRARY_BYTES = 300_000_000
-"""What the libraries and the allocator take beside the tensors, as measured on small models."""
+"""Memory of the libraries and the allocator beside the tensors, as measured on small models."""
 
 _PREFILL_TOKENS = {"RAM": 256, "GPU memory": 4_096}
-"""Tokens of a prompt that are read in one go; see the model."""
+"""Tokens of a prompt that are read in one step; see the model."""
 
 _BYTES_PER_WEIGHT = {Weights.BF16: 2.0, Weights.FP32: 4.0, Weights.INT8: 1.1}
 """Before anything is fetched. INT8 keeps the embedding in 16 bits: 8 percent more than a byte each in Gemma 3 12B."""
@@ -25,8 +25,8 @@ _CACHE_BYTES_PER_WEIGHT = 3.3e-5
 """Keys and values of one token for each weight, before anything is fetched; Gemma 3 has 2.7e-5 at 1B, 3.2e-5 at 12B."""
 
 _ESTIMATED_CONTEXT_TOKENS = 2_048
-"""Before its files are here it is not known which layers keep only a window of the context, so most are taken to: a
-model must not be refused, before it is fetched, that would fit."""
+"""Before its files are here it is unknown which layers keep only a window of the context, so most are assumed to: a
+model that would fit must not be refused before it is fetched."""
 
 _LEAST_CONTEXT_TOKENS = 512
 
@@ -47,11 +47,11 @@ class Need:
     """Keys and values of one reply that fills the context."""
 
     def total(self, slots: int) -> int:
-        """The most it takes at any time, with so many replies written at once."""
+        """Return the most it takes at any time, with this many replies written at once."""
         return self.weights_bytes + max(self.loading_bytes, self.running(slots))
 
     def running(self, slots: int) -> int:
-        """What replies take, beside the weights."""
+        """Return what replies take, beside the weights."""
         return self.working_bytes + slots * self.reply_bytes
 
 
@@ -76,7 +76,7 @@ class Fit:
 
 
 def need_of(spec: ModelSpec, folder: Path | None, where: Where) -> Need:
-    """From the checkpoint's own files when they are there, and from the catalogue's `parameters` when not."""
+    """Return the need, from the files of the checkpoint or, without them, from the catalogue's `parameters`."""
     checkpoint = read_checkpoint(folder, spec.weights) if folder else None
     if checkpoint is None or not checkpoint.parameters:
         return _estimated(spec)
@@ -140,7 +140,7 @@ def _estimated(spec: ModelSpec) -> Need:
 
 
 def _working_bytes(checkpoint: Checkpoint, where: Where) -> int:
-    """What reading a part of a prompt takes for a moment in one layer, and the scores of the next token."""
+    """Return what one layer takes while a part of a prompt is read, and the scores of the next token."""
     layer = _PREFILL_TOKENS[where] * (8 * checkpoint.hidden_size + 4 * checkpoint.intermediate_size) * 2
     return _LIBRARY_BYTES + layer + 16 * checkpoint.vocabulary
 

@@ -11,7 +11,7 @@ from chatbill.domain.shared.errors import ChatbillError, GenerationFailed, Model
 from chatbill.domain.shared.ids import ModelId
 
 
-class Kind(Enum):
+class ErrorKind(Enum):
     """What an error of a server means for the model."""
 
     UNREACHABLE = auto()  # no connection: counts against the server
@@ -25,13 +25,13 @@ class Kind(Enum):
 
 _NOT_SET_UP = Description("model_not_set_up")
 _REASONS = {
-    Kind.UNREACHABLE: Description("model_server_unreachable"),
-    Kind.BROKEN: Description("model_server_broken"),
-    Kind.BUSY: Description("model_server_busy"),
-    Kind.SET_UP: _NOT_SET_UP,
-    Kind.REFUSED: _NOT_SET_UP,
-    Kind.TOO_LONG: Description("model_window_too_small"),
-    Kind.MISFIT: Description("model_server_refuses"),
+    ErrorKind.UNREACHABLE: Description("model_server_unreachable"),
+    ErrorKind.BROKEN: Description("model_server_broken"),
+    ErrorKind.BUSY: Description("model_server_busy"),
+    ErrorKind.SET_UP: _NOT_SET_UP,
+    ErrorKind.REFUSED: _NOT_SET_UP,
+    ErrorKind.TOO_LONG: Description("model_window_too_small"),
+    ErrorKind.MISFIT: Description("model_server_refuses"),
 }
 _RETRY_AFTER_S = 5
 """By then a model that did not work was probed again."""
@@ -45,7 +45,7 @@ class ServerError(Exception):
     where nothing was computed and another try in so many seconds (0: at once) may help.
     """
 
-    def __init__(self, kind: Kind, text: str, *, details: str = "", again_s: float | None = None) -> None:
+    def __init__(self, kind: ErrorKind, text: str, *, details: str = "", again_s: float | None = None) -> None:
         super().__init__(text)
         self.kind = kind
         self.details = details or text
@@ -54,34 +54,34 @@ class ServerError(Exception):
     @property
     def counts(self) -> bool:
         """True where it speaks against the server and not against the request."""
-        return self.kind in {Kind.UNREACHABLE, Kind.BROKEN}
+        return self.kind in {ErrorKind.UNREACHABLE, ErrorKind.BROKEN}
 
     @property
     def needs_probe(self) -> bool:
         """True where a probe has to tell whether the model works for other requests."""
-        return self.counts or self.kind is Kind.REFUSED
+        return self.counts or self.kind is ErrorKind.REFUSED
 
     @property
     def fault(self) -> Fault:
         """Return why a model with this error is out; without seconds where an operator has to act first."""
-        if self.kind is Kind.BUSY:
+        if self.kind is ErrorKind.BUSY:
             return Fault(_REASONS[self.kind], max(1, math.ceil(self.again_s or 1)))
         return Fault(_REASONS[self.kind], _RETRY_AFTER_S if self.counts else None)
 
     def error(self, model: ModelId) -> ChatbillError:
         """Return the error for the person whose reply it ended."""
         match self.kind:
-            case Kind.UNREACHABLE | Kind.SET_UP:
+            case ErrorKind.UNREACHABLE | ErrorKind.SET_UP:
                 return ModelUnavailable(model, self.fault.reason, retry_after_s=self.fault.retry_after_s)
-            case Kind.BUSY:
+            case ErrorKind.BUSY:
                 return Overloaded(retry_after_s=self.fault.retry_after_s or 1)
-            case Kind.TOO_LONG:
+            case ErrorKind.TOO_LONG:
                 return TooLarge.of(
                     "message",
                     "does not fit into this model's window, even without what was said before; "
                     "shorten it, or ask for a shorter reply",
                 )
-            case Kind.REFUSED:
+            case ErrorKind.REFUSED:
                 return GenerationFailed(_REFUSED)
-            case Kind.BROKEN | Kind.MISFIT:
+            case ErrorKind.BROKEN | ErrorKind.MISFIT:
                 return GenerationFailed()

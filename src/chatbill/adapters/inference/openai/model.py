@@ -13,7 +13,7 @@ from chatbill.adapters.inference.availability.health import Health, ProbeInterva
 from chatbill.adapters.inference.availability.model_availability import ModelAvailability, probe_request
 from chatbill.adapters.inference.catalogue.model_spec import ModelSpec, ServerSource
 from chatbill.adapters.inference.openai.counting import PromptSize, TokenCounter
-from chatbill.adapters.inference.openai.errors import Kind, ServerError
+from chatbill.adapters.inference.openai.errors import ErrorKind, ServerError
 from chatbill.adapters.inference.openai.generation import RemoteGeneration
 from chatbill.adapters.inference.openai.prompts import fitted, shortened
 from chatbill.adapters.inference.openai.server import Server
@@ -59,7 +59,7 @@ class RemoteModel:
         )
         self._running = 0
         self._changed = asyncio.Event()
-        self._logged: Kind | None = None
+        self._logged: ErrorKind | None = None
         self._watching: asyncio.Task[None] | None = None
 
     def status(self) -> ModelStatus:
@@ -73,7 +73,7 @@ class RemoteModel:
         try:
             await asyncio.to_thread(self._counter.load)
         except ValueError as error:
-            self._take_out(ServerError(Kind.SET_UP, str(error)))
+            self._take_out(ServerError(ErrorKind.SET_UP, str(error)))
             return
         await self._probe()
         if not self._availability.closed:
@@ -134,7 +134,7 @@ class RemoteModel:
                 await self._copy(generation)
             except ServerError as error:
                 # It is refused before anything was written, and what is left is at most half as long each time.
-                if error.kind is not Kind.TOO_LONG:
+                if error.kind is not ErrorKind.TOO_LONG:
                     raise
                 if (shorter := await shortened(generation.prompt, self._counter)) is None:
                     raise
@@ -200,7 +200,7 @@ class RemoteModel:
         self._log("model_server_trouble", error)
         if error.counts:
             self._health.failed()
-        if error.kind is Kind.SET_UP:
+        if error.kind is ErrorKind.SET_UP:
             self._health.take_out(error.fault)
             self._changed.set()
         if error.needs_probe:
@@ -228,12 +228,12 @@ class RemoteModel:
             async with asyncio.timeout(answer_s):
                 await self._ask_for_a_token()
         except TimeoutError:
-            self._take_out(ServerError(Kind.BROKEN, "silent for too long"))
+            self._take_out(ServerError(ErrorKind.BROKEN, "silent for too long"))
         except ServerError as error:
             self._take_out(error)
         except Exception as error:  # noqa: BLE001 - no error may end the watch
             _log.exception("probe_failed", model=self.spec.id)
-            self._take_out(ServerError(Kind.BROKEN, type(error).__name__))
+            self._take_out(ServerError(ErrorKind.BROKEN, type(error).__name__))
         else:
             self._works()
 
@@ -245,7 +245,7 @@ class RemoteModel:
             async for chunk in chunks:
                 if chunk.text or chunk.thought or chunk.completion_tokens:
                     return
-        raise ServerError(Kind.BROKEN, "ended a reply without a token")
+        raise ServerError(ErrorKind.BROKEN, "ended a reply without a token")
 
     def _take_out(self, error: ServerError) -> None:
         if self._logged is not error.kind:

@@ -26,7 +26,7 @@ ModelReport: TypeAlias = Callable[[ModelId, Progress], None]
 
 
 def torch_runtime(device: Device | None = None) -> Runtime:
-    """Import torch and Transformers, which takes seconds; so engines do it on a model's thread."""
+    """Import torch and Transformers, which takes seconds and is therefore done on a model's thread."""
     from chatbill.adapters.inference.transformers.loading import TorchRuntime  # noqa: PLC0415 - see above
 
     return TorchRuntime(device)
@@ -36,8 +36,8 @@ class TransformersEngine:
     """Answers with models loaded by Transformers.
 
     Each model writes up to `slots` replies together (at least 1), fewer where memory is short, and lets at most
-    `max_queued` others wait; one more is `Overloaded`. Models share the memory: all stay that fit, and idle ones leave
-    for one that is asked for. `report` hears of the progress of each model, on other threads than the caller's.
+    `max_queued` others wait; one more is `Overloaded`. Models share the memory: those that fit stay loaded, and idle
+    ones are unloaded for one that is needed. `report` gets the progress of each model, on other threads.
     """
 
     name = "transformers"
@@ -55,7 +55,7 @@ class TransformersEngine:
     ) -> None:
         limits = limits or ModelLimits()
         memory = MemoryManager(library, slots=slots)
-        made_once = _Once(runtime)
+        made_once = _LazyRuntime(runtime)
         self._models = {
             spec.id: ServedModel(
                 spec,
@@ -73,7 +73,7 @@ class TransformersEngine:
         self._watchdog = Watchdog(self._check, every_s=limits.check_interval_s)
 
     def status(self) -> Mapping[ModelId, ModelStatus]:
-        """Each model as it stands."""
+        """Return the status of each model."""
         return {model: served.status() for model, served in self._models.items()}
 
     async def start(self) -> None:
@@ -82,7 +82,7 @@ class TransformersEngine:
         for served in self._models.values():
             if not served.spec.lazy:
                 workers.append(served.begin(after=workers[-1] if workers else None))
-        # A model can hang while it is loaded, too.
+        # It runs from here on, because a model can hang while it is loaded, too.
         self._watchdog.start()
         await asyncio.gather(*(worker.wait_until_settled() for worker in workers))
 
@@ -103,8 +103,8 @@ class TransformersEngine:
             served.check()
 
 
-class _Once:
-    """The runtime, made by the first thread that needs it."""
+class _LazyRuntime:
+    """Makes the runtime on the first thread that needs it."""
 
     def __init__(self, make: Callable[[], Runtime]) -> None:
         self._make = make

@@ -1,4 +1,4 @@
-"""The thread that owns one model: it loads it, writes replies together on it, and lets it go."""
+"""The thread of one model: it loads the model, writes replies on it, and frees it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import structlog
 from chatbill.adapters.inference.availability.health import Health
 from chatbill.adapters.inference.availability.heap import return_freed_memory
 from chatbill.adapters.inference.availability.model_availability import STOPPING
-from chatbill.adapters.inference.transformers.batch import Batch, Ended
+from chatbill.adapters.inference.transformers.batch import Batch, EndedReply
 from chatbill.adapters.inference.transformers.generation import Job
 from chatbill.adapters.inference.transformers.runtime import LocalModel
 from chatbill.domain.shared.descriptions import Description
@@ -76,17 +76,17 @@ class Worker:
 
     @property
     def busy(self) -> bool:
-        """True while replies are being written or wait to be: only then is an old `beat_at` a bad sign."""
+        """True while replies are being written or wait: only then does an old `beat_at` mean that it is stuck."""
         return bool(self._unanswered)
 
     @property
     def is_stuck(self) -> bool:
-        """True while an abandoned thread still sits in the call in which it was stuck."""
+        """True while an abandoned thread is still in the call in which it was stuck."""
         return self._abandoned and self._thread.is_alive()
 
     @property
     def waiting(self) -> int:
-        """Replies that wait for a slot."""
+        """Return the number of replies that wait for a slot."""
         return len(self._waiting)
 
     def start(self) -> None:
@@ -95,11 +95,11 @@ class Worker:
         self._thread.start()
 
     async def wait_until_settled(self) -> None:
-        """Return when the model is loaded or known to be unavailable; giving up waiting changes nothing."""
+        """Return when the model is loaded or known to be unavailable; cancelling this wait changes nothing."""
         await asyncio.shield(asyncio.wrap_future(self._settled))
 
     def submit(self, generation: Job) -> None:
-        """Write this reply as soon as there is a slot, in the order of asking."""
+        """Write this reply as soon as there is a slot, in the order of the calls."""
         with self._change:
             if not self._refusal:
                 if not self._unanswered:
@@ -113,7 +113,7 @@ class Worker:
         generation.deliver(GenerationFailed(self._refusal))
 
     def close(self, *, wait_s: float) -> None:
-        """Stop within two tokens, fail all replies, let the model go. Waits at most `wait_s` seconds for it."""
+        """Stop within two tokens, fail all replies and free the model; wait at most `wait_s` seconds for that."""
         with self._change:
             self._refusal = self._refusal or _STOPPED
             self._change.notify()
@@ -163,11 +163,11 @@ class Worker:
             self._account(batch, batch.step())
         self._give_up(self.reason or STOPPING, _STOPPED)
         model.free_memory()
-        # Nothing may refer to the model any more, or its memory could not go.
+        # No reference to the model may remain, or its memory could not be freed.
         del batch, model
         return_freed_memory()
 
-    def _account(self, batch: Batch, ended: Sequence[Ended]) -> None:
+    def _account(self, batch: Batch, ended: Sequence[EndedReply]) -> None:
         """Record what happened before the readers learn that their replies have ended."""
         self.beat_at = time.monotonic()
         if batch.tokens_written != self.tokens_written:
@@ -206,7 +206,7 @@ class Worker:
         return model
 
     def _let_in(self, batch: Batch) -> bool:
-        """Fill free slots; sleep while there is nothing to write. False when it is time to end."""
+        """Fill free slots, and sleep while there is nothing to write. Return False when the thread has to end."""
         with self._change:
             while not self._refusal:
                 self._forget(*batch.drop_cancelled())

