@@ -19,8 +19,8 @@ from tests.adapters.inference.fake_servers import good_server, on_server
 from tests.contract.engines import (
     ENGINES,
     PLACES,
-    HurriedEngine,
-    KnowsAll,
+    EngineWithoutWaits,
+    FilledCache,
     cached,
 )
 from tests.kit.models import demo_engine
@@ -58,8 +58,8 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
             )
         case "cache":
             engine = cached(ScriptedEngine(domain_catalogue(load_catalogue("demo")), max_places=PLACES))
-        case "kept":
-            engine = cached(HurriedEngine(domain_catalogue(load_catalogue("demo"))), KnowsAll)
+        case "filled_cache":
+            engine = cached(EngineWithoutWaits(domain_catalogue(load_catalogue("demo"))), FilledCache)
         case _:
             engine = ScriptedEngine(domain_catalogue(load_catalogue("demo")), max_places=PLACES)
     asyncio.run(engine.start())

@@ -17,7 +17,7 @@ from chatbill.domain.shared.ids import ModelId, UserId
 
 MINI, PRO = ModelId("demo-mini"), ModelId("demo-pro")
 PLACES = 4
-# To a real model the directives are words like any others.
+# A real model reads the directives as words.
 LONG = "Tell me a long story about a fox and a bear. [[tokens:150]] [[pause:0.02]]"
 SHORT = "What is the capital of France? Answer in one sentence."
 ENGINES = [
@@ -27,29 +27,29 @@ ENGINES = [
     "cache",
     pytest.param("transformers", marks=[pytest.mark.model, pytest.mark.timeout(300)]),
 ]
-also_kept = pytest.mark.parametrize("engine", [*ENGINES, "kept"], indirect=True)
-"""For what is true even of answers that were kept, which need neither a place nor time."""
+with_cached = pytest.mark.parametrize("engine", [*ENGINES, "filled_cache"], indirect=True)
+"""Marks tests that hold for cached replies, too, which need neither a place nor time."""
 
 
 def cached(engine: Engine, kind: type[CachingEngine] = CachingEngine) -> CachingEngine:
     return kind(engine, ReplyCache(max_bytes=10_000_000, ttl_s=3_600), temperatures={}, identities={})
 
 
-class HurriedEngine(ScriptedEngine):
-    """Writes the same as the other, at once."""
+class EngineWithoutWaits(ScriptedEngine):
+    """Writes the same as its parent, without the waits."""
 
     async def prepare(self, request: GenerationRequest) -> Generation:
-        """Without the waits."""
+        """Remove the waits from the last message."""
         *before, last = request.turns
         at_once = Turn(last.role, re.sub(r"\[\[(sleep|pause):[\d.]+]]", "", last.text))
         return await super().prepare(replace(request, turns=(*before, at_once)))
 
 
-class KnowsAll(CachingEngine):
-    """Was asked everything before."""
+class FilledCache(CachingEngine):
+    """Has cached the reply to every request."""
 
     async def prepare(self, request: GenerationRequest) -> Generation:
-        """The kept answer."""
+        """Return the cached reply."""
         await chunks_of(await super().prepare(request))
         kept = await super().prepare(request)
         assert kept.cached
@@ -95,7 +95,7 @@ async def is_idle(engine: Engine, *, within_s: float = 5.0) -> bool:
 
 
 async def was_cut_off(engine: Engine, request: GenerationRequest) -> bool:
-    """As the engine says, or else as its tokens do."""
+    """Return what the engine says, or else what its tokens show."""
     generation = await engine.prepare(request)
     tokens = sum(chunk.tokens for chunk in await chunks_of(generation))
     return tokens == request.max_tokens if generation.cut_off is None else generation.cut_off

@@ -16,15 +16,15 @@ from tests.contract.engines import (
     PLACES,
     PRO,
     SHORT,
-    also_kept,
     asked,
     chunks_of,
     is_idle,
     reply,
+    with_cached,
 )
 
 
-@also_kept
+@with_cached
 async def test_closed_before_it_streams_a_generation_writes_nothing(engine: Engine) -> None:
     generation = await engine.prepare(asked(LONG))
     await generation.close()
@@ -33,7 +33,7 @@ async def test_closed_before_it_streams_a_generation_writes_nothing(engine: Engi
     assert await is_idle(engine)
 
 
-@also_kept
+@with_cached
 async def test_closed_while_it_streams_a_generation_stops(engine: Engine) -> None:
     generation = await engine.prepare(asked(LONG, max_tokens=150))
     written = 0
@@ -56,7 +56,7 @@ async def test_a_waiting_reader_wakes_when_its_generation_is_closed(engine: Engi
     assert await is_idle(engine)
 
 
-@also_kept
+@with_cached
 async def test_a_generation_can_be_closed_again_and_after_its_end(engine: Engine) -> None:
     generation = await engine.prepare(asked(SHORT, max_tokens=3))
     await chunks_of(generation)
@@ -66,7 +66,7 @@ async def test_a_generation_can_be_closed_again_and_after_its_end(engine: Engine
     assert await is_idle(engine)
 
 
-@also_kept
+@with_cached
 async def test_a_reader_that_is_cancelled_gives_its_place_back(engine: Engine) -> None:
     generation = await engine.prepare(asked(LONG, max_tokens=150))
     reading = asyncio.create_task(chunks_of(generation))
@@ -78,7 +78,7 @@ async def test_a_reader_that_is_cancelled_gives_its_place_back(engine: Engine) -
     assert await is_idle(engine)
 
 
-@also_kept
+@with_cached
 async def test_a_reader_that_leaves_early_gives_its_place_back(engine: Engine) -> None:
     generation = await engine.prepare(asked(LONG, max_tokens=150))
     stream = generation.stream()

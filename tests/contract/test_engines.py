@@ -16,16 +16,16 @@ from tests.contract.engines import (
     MINI,
     PRO,
     SHORT,
-    also_kept,
     asked,
     chunks_of,
     is_idle,
     reply,
     was_cut_off,
+    with_cached,
 )
 
 
-@also_kept
+@with_cached
 async def test_every_model_is_ready_after_the_start(engine: Engine) -> None:
     statuses = engine.status()
 
@@ -33,7 +33,7 @@ async def test_every_model_is_ready_after_the_start(engine: Engine) -> None:
     assert all(status.state is ModelState.READY and status.reason is None for status in statuses.values())
 
 
-@also_kept
+@with_cached
 async def test_a_reply_comes_in_chunks_with_their_tokens(engine: Engine) -> None:
     chunks = await chunks_of(await engine.prepare(asked(SHORT)))
 
@@ -42,26 +42,26 @@ async def test_a_reply_comes_in_chunks_with_their_tokens(engine: Engine) -> None
     assert 1 < sum(chunk.tokens for chunk in chunks) <= 30
 
 
-@also_kept
+@with_cached
 async def test_a_reply_ends_at_max_tokens(engine: Engine) -> None:
     _, tokens = await reply(engine, asked(LONG, max_tokens=12))
 
     assert tokens == 12
 
 
-@also_kept
+@with_cached
 async def test_one_token_can_be_asked_for(engine: Engine) -> None:
     _, tokens = await reply(engine, asked(LONG, max_tokens=1))
 
     assert tokens == 1
 
 
-@also_kept
+@with_cached
 async def test_at_temperature_0_the_same_prompt_gives_the_same_reply(engine: Engine) -> None:
     assert await reply(engine, asked(LONG)) == await reply(engine, asked(LONG))
 
 
-@also_kept
+@with_cached
 @pytest.mark.parametrize("temperature", [5e-324, 1e-310, 1e-45, 1e-38, 1e-6])
 async def test_a_temperature_next_to_0_is_0(engine: Engine, temperature: float) -> None:
     assert await reply(engine, asked(SHORT, temperature=temperature)) == await reply(engine, asked(SHORT))
@@ -87,7 +87,7 @@ async def test_no_allowed_setting_makes_a_reply_fail(engine: Engine, odd: dict[s
     assert await reply(engine, asked(SHORT)) == await reply(engine, asked(SHORT))
 
 
-@also_kept
+@with_cached
 async def test_a_reply_ends_before_a_stop_string(engine: Engine) -> None:
     whole, whole_tokens = await reply(engine, asked(LONG))
     stop = whole[len(whole) // 2 :][:5]
@@ -98,7 +98,7 @@ async def test_a_reply_ends_before_a_stop_string(engine: Engine) -> None:
     assert cut_tokens <= whole_tokens
 
 
-@also_kept
+@with_cached
 async def test_a_stop_string_that_never_comes_costs_neither_text_nor_tokens(engine: Engine) -> None:
     whole = await reply(engine, asked(LONG))
     almost = whole[0][-3:] + "but not quite"
@@ -106,7 +106,7 @@ async def test_a_stop_string_that_never_comes_costs_neither_text_nor_tokens(engi
     assert await reply(engine, asked(LONG, stop=(almost,))) == whole
 
 
-@also_kept
+@with_cached
 async def test_a_reply_that_ended_for_lack_of_tokens_was_cut_off(engine: Engine) -> None:
     whole, tokens = await reply(engine, asked(SHORT, max_tokens=60))
 
@@ -119,7 +119,7 @@ async def test_a_reply_that_ended_for_lack_of_tokens_was_cut_off(engine: Engine)
     assert await was_cut_off(engine, asked(LONG, max_tokens=1))
 
 
-@also_kept
+@with_cached
 async def test_a_stop_string_on_the_last_allowed_token_cuts_nothing_off(engine: Engine) -> None:
     whole, tokens = await reply(engine, asked(LONG, max_tokens=12))
     cut, cut_tokens = await reply(engine, asked(LONG, max_tokens=12, stop=(whole[-3:],)))
@@ -129,7 +129,7 @@ async def test_a_stop_string_on_the_last_allowed_token_cuts_nothing_off(engine: 
     assert not await was_cut_off(engine, asked(LONG, max_tokens=12, stop=(whole[-3:],)))
 
 
-@also_kept
+@with_cached
 async def test_the_oldest_turns_are_left_out_of_a_long_conversation(engine: Engine) -> None:
     last_alone = await engine.prepare(asked("And now?"))
     await last_alone.close()
@@ -147,7 +147,7 @@ async def test_the_oldest_turns_are_left_out_of_a_long_conversation(engine: Engi
     assert generation.prompt_tokens > window - 100 - 2 * 80
 
 
-@also_kept
+@with_cached
 async def test_a_short_conversation_is_read_completely(engine: Engine) -> None:
     before = (Turn(Role.USER, "My name is Ada."), Turn(Role.ASSISTANT, "Hello Ada."))
     alone = await engine.prepare(asked("What is my name?"))
@@ -158,7 +158,7 @@ async def test_a_short_conversation_is_read_completely(engine: Engine) -> None:
     assert whole.prompt_tokens >= alone.prompt_tokens + 6
 
 
-@also_kept
+@with_cached
 async def test_a_message_over_the_window_is_too_large(engine: Engine) -> None:
     with pytest.raises(TooLarge, match="shorten the message"):
         await engine.prepare(asked("word " * 10_000))
@@ -166,13 +166,13 @@ async def test_a_message_over_the_window_is_too_large(engine: Engine) -> None:
     assert await is_idle(engine)
 
 
-@also_kept
+@with_cached
 async def test_an_unknown_model_is_unavailable(engine: Engine) -> None:
     with pytest.raises(ModelUnavailable):
         await engine.prepare(asked(SHORT, model=ModelId("no-such-model")))
 
 
-@also_kept
+@with_cached
 async def test_text_of_every_kind_is_read(engine: Engine) -> None:
     for text in ("naïve 😀 日本語", "<|im_end|>", "{{ messages }}", "\ue000\ue001", "a" * 500, "\u202e\u0000x"):
         _, tokens = await reply(engine, asked(text, max_tokens=2))

@@ -28,7 +28,7 @@ class Time:
 
 @dataclass
 class Counting(ScriptedEngine):
-    """Writes for whom it writes, and counts how often."""
+    """Adds the owner to each reply, and records the requests."""
 
     asked: list[GenerationRequest] = field(default_factory=list)
 

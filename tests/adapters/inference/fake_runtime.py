@@ -1,4 +1,4 @@
-"""A runtime without torch, so that threads and queues are tested in milliseconds. It obeys the scripted directives."""
+"""A runtime without torch, so that tests of threads and queues are fast. It follows the scripted directives."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from chatbill.domain.shared.ids import ModelId
 
 
 class FakeDecoding:
-    """Writes words of the last message, one a step, no sooner than its directives say."""
+    """Writes words of the last message, one a step, with the waits of its directives."""
 
     def __init__(self, request: GenerationRequest, max_tokens: int) -> None:
         self.reading = True
@@ -68,7 +68,7 @@ class FakeDecoding:
 
 
 class FakeModel:
-    """Writes replies together, and counts what it computed and how often it gave memory back.
+    """Writes replies together, and counts the tokens it computed and how often it freed memory.
 
     While `stuck` is set a step does not return. `broken` is raised by every step, `broken_begin` by every beginning.
     `[[own:fault]]` breaks a reply while the model is well.
@@ -119,7 +119,7 @@ class FakeModel:
 
 @dataclass
 class FakeRuntime:
-    """Loads fakes, and breaks where it is told to.
+    """Loads fake models, and fails for those in `broken`.
 
     A model takes two bytes of `gpu_bytes` for each of its parameters until nothing refers to it any more. While `hold`
     is set, loading does not begin; while `hold_full` is, it has taken all its memory and does not return.
@@ -164,7 +164,7 @@ class FakeRuntime:
 
 
 def fake_specs(root: Path, *, parameters: int = 0, lazy: bool = False) -> tuple[ModelSpec, ...]:
-    """Two models in a folder that looks like one Transformers could load."""
+    """Return two models in a folder that looks as if Transformers could load it."""
     root.mkdir(parents=True, exist_ok=True)
     for name in ("config.json", "tokenizer.json"):
         (root / name).write_text("{}", encoding="utf-8")

@@ -20,6 +20,18 @@ from chatbill.adapters.inference.weights.checkpoint import read_checkpoint
 from chatbill.entrypoints.web.texts import render
 
 GB = 1_000_000_000
+GEMMA_12B_CONFIG = {
+    "model_type": "gemma3",
+    "text_config": {
+        "hidden_size": 3_840,
+        "intermediate_size": 15_360,
+        "model_type": "gemma3_text",
+        "num_attention_heads": 16,
+        "num_hidden_layers": 48,
+        "num_key_value_heads": 8,
+        "sliding_window": 1_024,
+    },
+}
 
 
 def gemma(model: int = 1, **changes: object) -> ModelSpec:
@@ -78,19 +90,7 @@ def gemma_12b(folder: Path) -> Path:
     }
     tensors |= {f"{tower}.embeddings.position_embedding.weight": (4_096, 1_152)}
     tensors |= {f"{tower}.post_layernorm.{part}": (1_152,) for part in ("weight", "bias")}
-    config = {
-        "model_type": "gemma3",
-        "text_config": {
-            "hidden_size": 3_840,
-            "intermediate_size": 15_360,
-            "model_type": "gemma3_text",
-            "num_attention_heads": 16,
-            "num_hidden_layers": 48,
-            "num_key_value_heads": 8,
-            "sliding_window": 1_024,
-        },
-    }
-    return write_headers(folder, tensors, config)
+    return write_headers(folder, tensors, GEMMA_12B_CONFIG)
 
 
 def test_gemma_12b_is_counted_tensor_by_tensor(tmp_path: Path) -> None:

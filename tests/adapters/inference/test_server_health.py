@@ -169,7 +169,7 @@ async def test_an_offered_model_is_healthy_only_while_it_is_known_to_write() -> 
         watched = here.status
         [remote] = here.engine._models.values()
         assert remote._watching
-        remote._watching.cancel()  # whatever it is that keeps it from being asked
+        remote._watching.cancel()  # so that it is not probed any more
         await eventually(lambda: not here.status.healthy)
         forgotten = here.status
         await here.end()

@@ -125,7 +125,7 @@ async def test_a_deviation_of_a_server_is_learned_once(word: str, error: dict[st
 @pytest.mark.parametrize("status", [400, 422, 500])
 @pytest.mark.parametrize("words", ["stream_options", "max_completion_tokens", "Mind the SYSTEM PROMPT"])
 async def test_no_deviation_is_learned_from_a_refusal_that_quotes_a_user(status: int, words: str) -> None:
-    """Else one message could switch the counting of tokens off for everybody."""
+    """Otherwise one message could turn off the counting of tokens for all users."""
 
     async def move(wire: Wire) -> None:
         said = " ".join([wire.body["messages"][-1]["content"], *wire.body.get("stop", ())])

@@ -28,7 +28,7 @@ FRANCE = "What is the capital of France? Answer in one sentence."
 
 @pytest.fixture(scope="module")
 def plain() -> tuple[Any, Any]:
-    """Model and tokenizer as anybody would load them, in float32, where greedy choices meet no near-ties."""
+    """Return model and tokenizer as users load them, in float32, where greedy choices meet no near-ties."""
     torch_runtime()
     import torch  # noqa: PLC0415 - slow, and only for these tests
     from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""List the models, with their prices and whether they can answer now."""
+"""List the models on offer with their prices, and whether each can answer now."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ class ModelOffer:
 
     @property
     def available(self) -> bool:
-        """True when a message to it would be accepted now."""
+        """Return True where a message to it would be accepted now."""
         return self.status.available
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListModels:
-    """Lists every model of the catalogue, in its order."""
+    """List every model of the catalogue, in its order."""
 
     engine: Engine
     catalogue: Catalogue
 
     def __call__(self) -> list[ModelOffer]:
-        """Return the present offers, at once."""
+        """Return the models with their present status; does not wait."""
         status = self.engine.status()
         return [ModelOffer(model, status.get(model.id, UNKNOWN)) for model in self.catalogue.values()]

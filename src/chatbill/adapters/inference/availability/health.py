@@ -18,29 +18,21 @@ class Fault:
     retry_after_s: int | None = None
 
 
+@dataclass(slots=True)
 class CircuitBreaker:
     """Counts failures in a row and is open from `threshold` of them on; then only probes are sent.
 
     The libraries for this let a request of a user through to find out whether the model works again. Here probes do.
     """
 
-    def __init__(self, threshold: int, fault: Callable[[int], Fault]) -> None:
-        self.failures = 0
-        self._threshold = threshold
-        self._fault = fault
+    threshold: int
+    describe: Callable[[int], Fault]
+    failures: int = 0
 
     @property
     def fault(self) -> Fault | None:
         """Return why requests are refused; None while the breaker is closed."""
-        return self._fault(self.failures) if self.failures >= self._threshold else None
-
-    def failed(self) -> None:
-        """Count one failure."""
-        self.failures += 1
-
-    def reset(self) -> None:
-        """Forget all failures."""
-        self.failures = 0
+        return self.describe(self.failures) if self.failures >= self.threshold else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,17 +91,17 @@ class Health:
     def works(self) -> None:
         """Record that the model works: it is in again, and earlier failures are forgotten."""
         self.wrote()
-        self.breaker.reset()
+        self.breaker.failures = 0
         self._fault, self.is_doubted = None, False
         self._pause_s, self._next_probe_at = self._intervals.first_pause_s, 0.0
 
     def doubt(self) -> None:
-        """Ask for a probe, because a request failed that may have caused this itself."""
+        """Ask for a probe, after a failure that its own request may have caused."""
         self.is_doubted = True
 
     def failed(self) -> None:
-        """Count a failure of the model; with the last that its breaker allows it is out."""
-        self.breaker.failed()
+        """Count a failure of the model; it is out once its breaker is open."""
+        self.breaker.failures += 1
         if self.fault:
             self._schedule_probe()
 

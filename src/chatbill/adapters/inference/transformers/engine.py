@@ -8,19 +8,22 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import TypeAlias
 
+import structlog
+
 from chatbill.adapters.inference.availability.model_availability import UNKNOWN
 from chatbill.adapters.inference.catalogue.model_spec import ModelSpec
 from chatbill.adapters.inference.transformers.limits import ModelLimits
 from chatbill.adapters.inference.transformers.memory_manager import MemoryManager
 from chatbill.adapters.inference.transformers.runtime import Device, Runtime
 from chatbill.adapters.inference.transformers.served_model import ServedModel
-from chatbill.adapters.inference.transformers.watchdog import Watchdog
 from chatbill.adapters.inference.transformers.worker import Worker
 from chatbill.adapters.inference.weights.fetch import Progress
 from chatbill.adapters.inference.weights.library import ModelLibrary
 from chatbill.application.ports.engine import Generation, GenerationRequest, ModelStatus
 from chatbill.domain.shared.errors import ModelUnavailable
 from chatbill.domain.shared.ids import ModelId
+
+_log = structlog.get_logger(__name__)
 
 ModelReport: TypeAlias = Callable[[ModelId, Progress], None]
 
@@ -70,7 +73,8 @@ class TransformersEngine:
             for spec in specs
         }
         memory.models = tuple(self._models.values())
-        self._watchdog = Watchdog(self._check, every_s=limits.check_interval_s)
+        self._check_interval_s = limits.check_interval_s
+        self._closed = threading.Event()
 
     def status(self) -> Mapping[ModelId, ModelStatus]:
         """Return the status of each model."""
@@ -83,7 +87,7 @@ class TransformersEngine:
             if not served.spec.lazy:
                 workers.append(served.begin(after=workers[-1] if workers else None))
         # It runs from here on, because a model can hang while it is loaded, too.
-        self._watchdog.start()
+        threading.Thread(target=self._watch, name="model-watchdog", daemon=True).start()
         await asyncio.gather(*(worker.wait_until_settled() for worker in workers))
 
     async def prepare(self, request: GenerationRequest) -> Generation:
@@ -95,12 +99,17 @@ class TransformersEngine:
 
     async def close(self) -> None:
         """Stop all threads and free all memory, within some seconds."""
-        self._watchdog.stop()
+        self._closed.set()
         await asyncio.gather(*(asyncio.to_thread(served.close) for served in self._models.values()))
 
-    def _check(self) -> None:
-        for served in self._models.values():
-            served.check()
+    def _watch(self) -> None:
+        """Check every model at intervals; no check waits for a model."""
+        while not self._closed.wait(self._check_interval_s):
+            for served in self._models.values():
+                try:
+                    served.check()
+                except Exception:  # noqa: BLE001 - no error may end the checks
+                    _log.exception("watchdog_failed", model=served.spec.id)
 
 
 class _LazyRuntime:

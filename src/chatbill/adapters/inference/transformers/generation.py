@@ -4,36 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import TypeAlias
 
 from chatbill.adapters.inference.availability.model_availability import probe_request
 from chatbill.adapters.inference.generation import BufferedGeneration, Item
 from chatbill.application.ports.engine import GenerationRequest
 from chatbill.domain.shared.ids import ModelId
-
-
-class Job(Protocol):
-    """What a model's thread needs of a reply that it is to write. Only that thread calls it."""
-
-    request: GenerationRequest
-    prompt: Sequence[int]
-    max_tokens: int
-    tokens_computed: int
-    cut_off: bool | None
-
-    @property
-    def is_probe(self) -> bool:
-        """True where it only shows whether the model works."""
-        ...
-
-    @property
-    def cancelled(self) -> bool:
-        """True once the reply is not wanted any more."""
-        ...
-
-    def deliver(self, item: Item) -> None:
-        """Take a chunk, or the end."""
-        ...
 
 
 class Probe:
@@ -96,3 +72,7 @@ class ThreadedGeneration(BufferedGeneration):
 
     def _begin(self) -> None:
         self._submit(self)
+
+
+Job: TypeAlias = ThreadedGeneration | Probe
+"""What a model's thread writes. Only that thread calls `deliver`, sets `cut_off` and counts `tokens_computed`."""

@@ -16,7 +16,6 @@ from chatbill.adapters.inference.catalogue.model_spec import ModelSpec
 from chatbill.adapters.inference.transformers.runtime import LoadError, Runtime
 from chatbill.adapters.inference.weights.library import ModelLibrary
 from chatbill.domain.shared.descriptions import Description
-from chatbill.domain.shared.ids import ModelId
 
 _POLL_S = 0.05
 
@@ -36,22 +35,11 @@ class NoTurn(LoadError):
 
 
 class LoadedModel(Protocol):
-    """What other models need to know of a model when they need its memory."""
+    """A model as the others see it. `last_used_at` is of `time.monotonic`; `fit` is None unless it is in memory."""
 
-    @property
-    def id(self) -> ModelId:
-        """Its name."""
-        ...
-
-    @property
-    def last_used_at(self) -> float:
-        """When it was last asked for or finished a reply, by `time.monotonic`."""
-        ...
-
-    @property
-    def fit(self) -> Fit | None:
-        """Return what it takes; None unless it is in memory."""
-        ...
+    spec: ModelSpec
+    last_used_at: float
+    fit: Fit | None
 
     def leave(self) -> bool:
         """Free its memory and return True; False, changing nothing, while it has replies or is not in memory."""
@@ -108,9 +96,9 @@ class MemoryManager:
             if wait_s and (left := next((other for other in others if other.leave()), None)):
                 gc.collect()
                 runtime.free_memory()
-                _log.info("model_left", model=left.id, to_make_room_for=spec.id)
+                _log.info("model_left", model=left.spec.id, to_make_room_for=spec.id)
             elif time.monotonic() >= deadline:
-                names = " and ".join(other.id for other in others)
+                names = " and ".join(other.spec.id for other in others)
                 raise NoRoom(Description("model_no_room", {"others": names, **fit.description.params}))
             else:
                 time.sleep(_POLL_S)
@@ -124,7 +112,7 @@ class MemoryManager:
             raise DoesNotFit(fit.description)
 
     def _others(self, spec: ModelSpec) -> list[LoadedModel]:
-        return [model for model in self.models if model.id != spec.id and model.fit]
+        return [model for model in self.models if model.spec.id != spec.id and model.fit]
 
     def _beside_others(self, spec: ModelSpec, runtime: Runtime) -> Fit:
         # What replies of the others may still take. What they take already is counted twice, which is safe.

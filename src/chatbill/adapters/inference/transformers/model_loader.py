@@ -12,14 +12,13 @@ import structlog
 from chatbill.adapters.inference.availability.memory import Fit
 from chatbill.adapters.inference.catalogue.model_spec import ModelSpec
 from chatbill.adapters.inference.transformers.limits import ModelLimits
-from chatbill.adapters.inference.transformers.loading_progress import progress_params, watching_load
 from chatbill.adapters.inference.transformers.memory_manager import DoesNotFit, MemoryManager, NoRoom
 from chatbill.adapters.inference.transformers.runtime import LoadError, LocalModel, NotLoadable, Runtime
-from chatbill.adapters.inference.weights.fetch import ModelNotFetched, Progress
+from chatbill.adapters.inference.weights.fetch import ModelNotFetched, Progress, watching
 from chatbill.adapters.inference.weights.library import ModelLibrary
 from chatbill.domain.shared.descriptions import Description, Param
 
-_POLL_S = 0.02
+_POLL_S, _REPORT_S = 0.02, 0.5
 _MOST_RETRIES = 4
 """Pauses between attempts to load double up to 16 times the first."""
 
@@ -59,8 +58,12 @@ class ModelLoader:
 
     @property
     def progress(self) -> dict[str, Param]:
-        """Return how far it is, as parameters of a description."""
-        return progress_params(self._progress)
+        """Return the stage of loading and, where it is known, the percentage, as parameters of a description."""
+        progress = self._progress or Progress("load")
+        params: dict[str, Param] = {"stage": progress.stage}
+        if progress.total_bytes and progress.stage in {"download", "load"}:
+            params["percent"] = 100 * progress.done_bytes // progress.total_bytes
+        return params
 
     @property
     def wants_room(self) -> bool:
@@ -106,12 +109,14 @@ class ModelLoader:
             self._note(Progress("room"))
             fit = self._memory.make_room(self._spec, runtime, wait_s=wait_for_room_s)
             self._publish(Progress("load"))
-            free = lambda: self._memory.free_bytes(self._spec, runtime)  # noqa: E731 - read beside its one use
-            with watching_load(free, fit.need.weights_bytes, self._publish):
+            with watching(self._load_measure(fit, runtime), self._publish, every_s=_REPORT_S):
                 model = runtime.load(self._spec, folder)
             if fit.slots < self._slots:
                 _log.warning(
-                    "model_writes_fewer_replies", model=self._spec.id, slots=fit.slots, reason=str(fit.description)
+                    "model_writes_fewer_replies_at_once",
+                    model=self._spec.id,
+                    slots=fit.slots,
+                    reason=str(fit.description),
                 )
             loaded(model, fit)
             self._attempts = 0
@@ -143,6 +148,19 @@ class ModelLoader:
                 self._retry_at = time.monotonic() + self._limits.retry_s
             return False
         return True
+
+    def _load_measure(self, fit: Fit, runtime: Runtime) -> Callable[[], Progress]:
+        """Return a measure of how much of the model is loaded: how much less memory is free than before.
+
+        Other processes take and free memory too, so the figure is for display and no decision may depend on it.
+        """
+        total, before = fit.need.weights_bytes, self._memory.free_bytes(self._spec, runtime)
+
+        def measure() -> Progress:
+            taken = before - self._memory.free_bytes(self._spec, runtime)
+            return Progress("load", min(max(0, taken), int(total * 0.99)), total)
+
+        return measure
 
     def _would_fit(self) -> bool:
         try:

@@ -27,36 +27,22 @@ class NotLoadable(LoadError):
 
 
 class Decoding(Protocol):
-    """The decoding of one reply. Its memory is freed when nothing refers to it."""
+    """The decoding of one reply. Its memory is freed when nothing refers to it.
+
+    `ended` is True once no more will be written: the reply is complete, or `error`, which is of this reply alone, is
+    set. With an error, `model_works` is True where the request itself is the likely cause. `cut_off` is True where the
+    limit of tokens ended the reply. `tokens` are those computed so far, without the one that ends it.
+    """
+
+    ended: bool
+    cut_off: bool
+    error: Exception | None
+    model_works: bool
+    tokens: int
 
     @property
     def reading(self) -> bool:
         """True until the whole prompt is read."""
-        ...
-
-    @property
-    def ended(self) -> bool:
-        """True once no more will be written: the reply is complete, or `error` is set."""
-        ...
-
-    @property
-    def cut_off(self) -> bool:
-        """True where the limit of tokens ended it."""
-        ...
-
-    @property
-    def error(self) -> Exception | None:
-        """Return the error of this reply alone."""
-        ...
-
-    @property
-    def model_works(self) -> bool:
-        """With an `error`: True where the model worked, so that the request itself is the likely cause."""
-        ...
-
-    @property
-    def tokens(self) -> int:
-        """Return the tokens computed for this reply so far, without the one that ends it."""
         ...
 
     def take(self) -> Sequence[Chunk]:

@@ -25,7 +25,6 @@ from chatbill.adapters.inference.window import fit_window
 from chatbill.application.ports.engine import Generation, GenerationRequest, ModelState, ModelStatus
 from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import ModelUnavailable
-from chatbill.domain.shared.ids import ModelId
 
 _CLOSE_WAIT_S = 10.0
 
@@ -67,11 +66,6 @@ class ServedModel:
         self._look_for_files()
         # One thread, because two must not use a tokenizer at once; not the loop's, because a long prompt takes long.
         self._tokenizing = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"tokenize-{spec.id}")
-
-    @property
-    def id(self) -> ModelId:
-        """Return its name."""
-        return self.spec.id
 
     def status(self) -> ModelStatus:
         """Return how it stands now."""
@@ -129,7 +123,7 @@ class ServedModel:
             if time.monotonic() - worker.beat_at > self._limits.stuck_after_s:
                 self._replace(worker)
         elif not worker.health.probe_in_s:
-            worker.submit(Probe(self.id, self._probe_prompt))
+            worker.submit(Probe(self.spec.id, self._probe_prompt))
 
     def leave(self) -> bool:
         """Unload the model and return True; False while it has replies or is not in memory."""
@@ -156,7 +150,7 @@ class ServedModel:
             worker = self._worker
             if worker and worker.settled and not worker.model and not self._availability.closed:
                 if worker.is_stuck or not self._loader.is_due:
-                    raise ModelUnavailable(self.id, worker.reason or STOPPING)
+                    raise ModelUnavailable(self.spec.id, worker.reason or STOPPING)
                 worker = None
             self._availability.at_once = self.fit.slots if self.fit else self._slots
             self._availability.take(place, mean_reply_s=worker.mean_reply_s if worker else 1.0)
@@ -167,7 +161,7 @@ class ServedModel:
         """Record whether its files are there, so that a request could load it."""
         missing = self._loader.missing()
         if missing and not self._missing:
-            _log.warning("model_unavailable", model=self.id, reason=str(missing))
+            _log.warning("model_unavailable", model=self.spec.id, reason=str(missing))
         self._missing = missing.reason if missing else None
 
     def _give_back(self, place: object) -> None:
@@ -180,10 +174,10 @@ class ServedModel:
         try:
             await asyncio.wait_for(worker.wait_until_settled(), self._limits.load_wait_s)
         except TimeoutError:
-            raise ModelUnavailable(self.id, Description("model_still_loading", self._loader.progress)) from None
+            raise ModelUnavailable(self.spec.id, Description("model_still_loading", self._loader.progress)) from None
         model = worker.model
         if model is None:
-            raise ModelUnavailable(self.id, worker.reason or STOPPING)
+            raise ModelUnavailable(self.spec.id, worker.reason or STOPPING)
         budget = self.spec.context_tokens - self._room(request)
         return await asyncio.get_running_loop().run_in_executor(
             self._tokenizing, lambda: tuple(fit_window(request.turns, encode=model.encode, budget=budget))
@@ -196,7 +190,7 @@ class ServedModel:
         """Start a worker that loads it; the lock is held."""
         self._loader.begin()
         worker = Worker(
-            self.id,
+            self.spec.id,
             loading=lambda: self._loader.load(
                 wait_for_room_s=wait_for_room_s,
                 after=lambda: after is None or after.settled,
@@ -212,7 +206,7 @@ class ServedModel:
 
     def _loaded(self, worker: Worker, model: LocalModel, fit: Fit) -> None:
         """Record that it is in memory, unless it was abandoned by now; on the worker's thread."""
-        probe_prompt = tuple(model.encode(probe_request(self.id).turns))
+        probe_prompt = tuple(model.encode(probe_request(self.spec.id).turns))
         with self._lock:
             if worker.settled:
                 return

