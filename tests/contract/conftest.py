@@ -15,7 +15,7 @@ from chatbill.adapters.inference.transformers import TransformersEngine
 from chatbill.adapters.inference.weights.library import ModelLibrary
 from chatbill.application.ports.engine import Engine
 from tests.adapters.inference.fake_runtime import FakeRuntime, fake_specs
-from tests.adapters.inference.fake_servers import good_server, on_server
+from tests.adapters.inference.fake_servers import on_server, working_server
 from tests.contract.engines import (
     ENGINES,
     PLACES,
@@ -34,7 +34,7 @@ def real_engine() -> Iterator[Engine]:
 
 @pytest.fixture
 async def server_engine() -> AsyncIterator[Engine]:
-    async with good_server() as server:
+    async with working_server() as server:
         engine = OpenAIEngine(on_server(server.url, concurrency=1), max_queued=PLACES - 1)
         await engine.start()
         yield engine

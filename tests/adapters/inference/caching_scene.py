@@ -19,7 +19,7 @@ MB = 1_000_000
 
 
 @dataclass
-class Time:
+class ManualTime:
     now: float = 0.0
 
     def __call__(self) -> float:
@@ -27,7 +27,7 @@ class Time:
 
 
 @dataclass
-class Counting(ScriptedEngine):
+class RecordingEngine(ScriptedEngine):
     """Adds the owner to each reply, and records the requests."""
 
     asked: list[GenerationRequest] = field(default_factory=list)
@@ -48,9 +48,9 @@ def caching(
     ttl_s: float = 60,
     shared: bool = False,
     temperatures: Mapping[ModelId, float | None] | None = None,
-    now: Time | None = None,
+    now: ManualTime | None = None,
 ) -> CachingEngine:
-    cache = ReplyCache(max_bytes=max_bytes, ttl_s=ttl_s, now=now or Time())
+    cache = ReplyCache(max_bytes=max_bytes, ttl_s=ttl_s, now=now or ManualTime())
     return CachingEngine(engine, cache, temperatures=temperatures or {}, identities={}, shared=shared)
 
 

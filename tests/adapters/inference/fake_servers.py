@@ -25,7 +25,7 @@ class _Uvicorn(uvicorn.Server):
 
 
 @dataclass
-class GoodServer:
+class WorkingServer:
     """Answers as the scripted engine does, a word a token, and counts them."""
 
     url: str = ""
@@ -87,9 +87,9 @@ class GoodServer:
 
 
 @contextlib.asynccontextmanager
-async def good_server() -> AsyncIterator[GoodServer]:
+async def working_server() -> AsyncIterator[WorkingServer]:
     """Run a server that works, in this loop, on a free port."""
-    app = GoodServer()
+    app = WorkingServer()
     with socket.create_server(("127.0.0.1", 0)) as sock:
         app.url = f"http://127.0.0.1:{sock.getsockname()[1]}/v1"
         server = _Uvicorn(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", ws="none"))
@@ -102,7 +102,7 @@ async def good_server() -> AsyncIterator[GoodServer]:
             await serving
 
 
-class Wire:
+class Connection:
     """One connection of a test server, after its request was read."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, body: dict[str, Any]) -> None:
@@ -157,22 +157,22 @@ class Wire:
         transport.abort()
 
 
-Move = Callable[[Wire], Awaitable[None]]
+Handler = Callable[[Connection], Awaitable[None]]
 
 
-async def works(wire: Wire) -> None:
+async def works(connection: Connection) -> None:
     """Answer with one token, which suffices for a probe."""
-    await wire.head()
-    await wire.say("ok")
-    await wire.finish(prompt_tokens=8, completion_tokens=1)
+    await connection.head()
+    await connection.say("ok")
+    await connection.finish(prompt_tokens=8, completion_tokens=1)
 
 
 @dataclass
-class BadServer:
-    """Does `move` with each request for more than one token, and `probed` with each probe."""
+class ScriptedServer:
+    """Does `handler` with each request for more than one token, and `probed` with each probe."""
 
-    move: Move = works
-    probed: Move = works
+    handler: Handler = works
+    probed: Handler = works
     url: str = ""
     asked: list[dict[str, Any]] = field(default_factory=list)
     probes: int = 0
@@ -188,7 +188,7 @@ class BadServer:
                 self.probes += 1
             else:
                 self.asked.append({**body, "head": head})
-            await (self.probed if is_probe else self.move)(Wire(reader, writer, body))
+            await (self.probed if is_probe else self.handler)(Connection(reader, writer, body))
         except (ConnectionError, asyncio.IncompleteReadError):
             pass
         finally:
@@ -196,9 +196,9 @@ class BadServer:
 
 
 @contextlib.asynccontextmanager
-async def bad_server(move: Move = works, *, probed: Move = works) -> AsyncIterator[BadServer]:
-    """Run a server that follows its moves, on a free port; connections that are open at the end are cancelled."""
-    bad = BadServer(move=move, probed=probed)
+async def scripted_server(handler: Handler = works, *, probed: Handler = works) -> AsyncIterator[ScriptedServer]:
+    """Run a server that follows its handlers, on a free port; connections that are open at the end are cancelled."""
+    bad = ScriptedServer(handler=handler, probed=probed)
     running: set[asyncio.Task[None]] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

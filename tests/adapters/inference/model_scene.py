@@ -29,7 +29,7 @@ QUICK = ModelLimits(load_wait_s=5, probe_interval_s=0, stuck_after_s=60, retry_s
 
 
 @dataclass
-class Life:
+class ModelScene:
     """An engine on a fake machine."""
 
     engine: TransformersEngine
@@ -68,7 +68,7 @@ def asked(text: str, model: ModelId = MINI) -> GenerationRequest:
 
 
 @asynccontextmanager
-async def life(
+async def model_scene(
     tmp_path: Path,
     runtime: FakeRuntime | None = None,
     *,
@@ -77,7 +77,7 @@ async def life(
     slots: int = 8,
     max_queued: int = 100,
     start: bool = True,
-) -> AsyncIterator[Life]:
+) -> AsyncIterator[ModelScene]:
     runtime = runtime or FakeRuntime()
     specs = fake_specs(tmp_path / "model", parameters=BILLION, lazy=lazy)
     engine = TransformersEngine(
@@ -86,7 +86,7 @@ async def life(
     if start:
         await engine.start()
     try:
-        yield Life(engine, runtime)
+        yield ModelScene(engine, runtime)
     finally:
         runtime.hold.clear()
         runtime.hold_full.clear()

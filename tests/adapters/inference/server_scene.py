@@ -17,7 +17,7 @@ from chatbill.application.chat.replies import Reply
 from chatbill.application.ports.engine import ModelStatus
 from chatbill.domain.billing.prices import Price
 from chatbill.domain.shared.ids import ModelId
-from tests.adapters.inference.fake_servers import BadServer, Move, bad_server, on_server, works
+from tests.adapters.inference.fake_servers import Handler, ScriptedServer, on_server, scripted_server, works
 from tests.kit.support import World, world
 
 MINI = ModelId("demo-mini")
@@ -30,7 +30,7 @@ PRICE = Price(per_reply=1, per_1k_prompt_tokens=100, per_1k_completion_tokens=50
 class Scene:
     """Alice has 10,000 credits and sends messages to the model of a server."""
 
-    server: BadServer
+    server: ScriptedServer
     engine: OpenAIEngine
     world: World
     alice: Principal
@@ -64,18 +64,18 @@ class Scene:
 
 @contextlib.asynccontextmanager
 async def scene(
-    move: Move = works,
+    handler: Handler = works,
     *,
     timeouts: Timeouts = QUICK,
     probe_s: float = 30,
     max_queued: int = 10,
     key: str | None = None,
     source: dict[str, Any] | None = None,
-    probed: Move = works,
+    probed: Handler = works,
     first_token_s: float = math.inf,
 ) -> AsyncIterator[Scene]:
     """Start the engine for the scene, and close it at the end."""
-    async with bad_server(move, probed=probed) as server:
+    async with scripted_server(handler, probed=probed) as server:
         variable = "SOME_KEY" if key else ""
         specs = tuple(
             replace(spec, price=PRICE) for spec in on_server(server.url, api_key_env=variable, **(source or {}))

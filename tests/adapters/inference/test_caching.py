@@ -17,13 +17,24 @@ from chatbill.application.ports.engine import Chunk, ModelState, ModelStatus
 from chatbill.domain.chat.conversations import Role, Turn
 from chatbill.domain.shared.errors import GenerationFailed, ModelUnavailable
 from chatbill.domain.shared.ids import UserId
-from tests.adapters.inference.caching_scene import ALICE, BOB, MB, MINI, PRO, Counting, Time, asked, caching, written
+from tests.adapters.inference.caching_scene import (
+    ALICE,
+    BOB,
+    MB,
+    MINI,
+    PRO,
+    ManualTime,
+    RecordingEngine,
+    asked,
+    caching,
+    written,
+)
 from tests.kit.engines import ControlledEngine
 from tests.kit.support import CATALOGUE
 
 
 async def test_a_repeated_prompt_is_answered_from_the_cache_chunk_by_chunk() -> None:
-    inner = Counting()
+    inner = RecordingEngine()
     engine = caching(inner)
     first, first_cached = await written(engine, asked())
     generation = await engine.prepare(asked())
@@ -52,7 +63,7 @@ async def test_a_repeated_prompt_is_answered_from_the_cache_chunk_by_chunk() -> 
     ids="+".join,
 )
 async def test_a_change_of_any_setting_makes_it_another_prompt(change: dict[str, Any]) -> None:
-    inner = Counting()
+    inner = RecordingEngine()
     engine = caching(inner)
     await written(engine, asked())
 
@@ -63,7 +74,7 @@ async def test_a_change_of_any_setting_makes_it_another_prompt(change: dict[str,
 
 
 async def test_a_model_with_other_weights_is_asked_again() -> None:
-    inner, cache = Counting(), ReplyCache(max_bytes=MB, ttl_s=60)
+    inner, cache = RecordingEngine(), ReplyCache(max_bytes=MB, ttl_s=60)
     for identity in ("revision 1", "revision 2"):
         engine = CachingEngine(inner, cache, temperatures={}, identities={MINI: identity})
         assert not (await written(engine, asked()))[1]
@@ -85,7 +96,7 @@ async def test_a_model_with_other_weights_is_asked_again() -> None:
 async def test_only_replies_without_randomness_are_cached(
     request_fields: dict[str, Any], own: float | None, kept: bool
 ) -> None:
-    engine = caching(Counting(), temperatures={MINI: own})
+    engine = caching(RecordingEngine(), temperatures={MINI: own})
     request = replace(asked(), **request_fields)
     await written(engine, request)
 
@@ -93,7 +104,7 @@ async def test_only_replies_without_randomness_are_cached(
 
 
 async def test_a_probe_is_never_answered_from_the_cache_even_when_replies_are_shared() -> None:
-    engine = caching(Counting(), shared=True)
+    engine = caching(RecordingEngine(), shared=True)
     await written(engine, asked(owner=ALICE))
 
     assert (await written(engine, asked(owner=BOB)))[1]
@@ -103,7 +114,7 @@ async def test_a_probe_is_never_answered_from_the_cache_even_when_replies_are_sh
 @given(st.lists(st.tuples(st.sampled_from(["a", "b", "c"]), st.sampled_from([ALICE, BOB, UserId("carol")]))))
 def test_no_user_gets_the_reply_of_another(prompts: list[tuple[str, UserId]]) -> None:
     async def run() -> None:
-        engine = caching(Counting(), max_bytes=4_000)
+        engine = caching(RecordingEngine(), max_bytes=4_000)
         for text, owner in prompts:
             chunks, _ = await written(engine, asked(text, owner=owner))
             assert "".join(chunk.text for chunk in chunks) == f"{text} for {owner}"
@@ -112,8 +123,8 @@ def test_no_user_gets_the_reply_of_another(prompts: list[tuple[str, UserId]]) ->
 
 
 async def test_a_reply_expires() -> None:
-    time = Time()
-    engine = caching(Counting(), ttl_s=60, now=time)
+    time = ManualTime()
+    engine = caching(RecordingEngine(), ttl_s=60, now=time)
     await written(engine, asked())
     time.now = 59.9
     assert (await written(engine, asked()))[1]
@@ -123,7 +134,7 @@ async def test_a_reply_expires() -> None:
 
 @pytest.mark.parametrize("text", ["one [[fail:after:1]]", "one [[fail:before]]", "one [[oom]]"])
 async def test_a_failed_reply_is_not_cached(text: str) -> None:
-    inner = Counting()
+    inner = RecordingEngine()
     engine = caching(inner)
     for _ in range(2):
         with pytest.raises(GenerationFailed):
@@ -144,7 +155,7 @@ async def test_an_empty_reply_is_not_cached() -> None:
 
 
 async def test_a_stopped_reply_is_not_cached() -> None:
-    inner = Counting()
+    inner = RecordingEngine()
     engine = caching(inner)
     generation = await engine.prepare(asked())
     async for _ in generation.stream():
@@ -162,7 +173,7 @@ async def test_a_stopped_reply_is_not_cached() -> None:
 
 
 async def test_a_cached_reply_can_be_stopped() -> None:
-    engine = caching(Counting())
+    engine = caching(RecordingEngine())
     await written(engine, asked())
     generation = await engine.prepare(asked())
     chunks = []

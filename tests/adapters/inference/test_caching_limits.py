@@ -18,14 +18,14 @@ from chatbill.application.ports.engine import Chunk
 from chatbill.domain.billing.prices import Price, Usage
 from chatbill.domain.chat.catalogue import Catalogue
 from chatbill.domain.chat.interactions import Interaction
-from tests.adapters.inference.caching_scene import MINI, Time, caching
+from tests.adapters.inference.caching_scene import MINI, ManualTime, caching
 from tests.kit.support import CATALOGUE, World, world
 
 KEYS = st.sampled_from([b"a", b"b", b"c", b"d"])
 REPLIES = st.lists(st.text(max_size=400), max_size=4).map(
     lambda texts: CachedReply(chunks=tuple(Chunk(text, 1) for text in texts), prompt_tokens=1, completion_tokens=None)
 )
-MOVES = st.lists(
+OPERATIONS = st.lists(
     st.one_of(
         st.tuples(st.just("put"), KEYS, REPLIES),
         st.tuples(st.just("get"), KEYS),
@@ -34,13 +34,13 @@ MOVES = st.lists(
 )
 
 
-@given(MOVES, st.integers(0, 5_000))
-def test_a_cache_is_never_larger_or_older_than_allowed(moves: list[tuple[Any, ...]], max_bytes: int) -> None:
-    time = Time()
+@given(OPERATIONS, st.integers(0, 5_000))
+def test_a_cache_is_never_larger_or_older_than_allowed(operations: list[tuple[Any, ...]], max_bytes: int) -> None:
+    time = ManualTime()
     cache = ReplyCache(max_bytes=max_bytes, ttl_s=20, now=time)
     newest: dict[bytes, tuple[CachedReply, float]] = {}
-    for move in moves:
-        match move:
+    for operation in operations:
+        match operation:
             case ("put", key, reply):
                 cache.put(key, reply)
                 newest[key] = reply, time.now
@@ -54,14 +54,14 @@ def test_a_cache_is_never_larger_or_older_than_allowed(moves: list[tuple[Any, ..
             case (_, seconds):
                 time.now += seconds
             case _:
-                pytest.fail(f"no such move: {move}")
+                pytest.fail(f"no such operation: {operation}")
         assert 0 <= cache.size <= max_bytes
         assert (cache.size == 0) == (len(cache) == 0)
 
 
 def test_the_least_recently_used_reply_is_evicted_first() -> None:
     reply = CachedReply(chunks=(Chunk("x" * 1_000, 1),), prompt_tokens=1, completion_tokens=None)
-    cache = ReplyCache(max_bytes=reply.size * 2, ttl_s=60, now=Time())
+    cache = ReplyCache(max_bytes=reply.size * 2, ttl_s=60, now=ManualTime())
     cache.put(b"first", reply)
     cache.put(b"second", reply)
     cache.get(b"first")

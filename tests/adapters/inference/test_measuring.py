@@ -17,7 +17,7 @@ from chatbill.adapters.inference.transformers.measuring import CheckedModel, Mod
 from chatbill.adapters.inference.weights.library import ModelLibrary
 from chatbill.entrypoints.web.texts import render
 from tests.adapters.inference.fake_runtime import FakeRuntime, fake_specs
-from tests.adapters.inference.fake_servers import good_server, on_server
+from tests.adapters.inference.fake_servers import on_server, working_server
 
 BILLION = 1_000_000_000
 
@@ -109,7 +109,7 @@ async def server_checked(
 
 
 async def test_a_model_on_a_server_is_asked_and_measured_and_needs_nothing_of_this_machine(tmp_path: Path) -> None:
-    async with good_server() as server:
+    async with working_server() as server:
         works, found = await server_checked(tmp_path, server.url, api_key_env="SET_KEY")
 
         assert works
@@ -121,7 +121,7 @@ async def test_a_model_on_a_server_is_asked_and_measured_and_needs_nothing_of_th
 
 
 async def test_without_run_no_server_is_asked(tmp_path: Path) -> None:
-    async with good_server() as server:
+    async with working_server() as server:
         works, found = await server_checked(tmp_path, server.url, run=False)
 
         assert (works, found.speed, found.key) == (True, None, "none")
@@ -141,7 +141,7 @@ async def test_a_server_that_does_not_answer_is_a_fault(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("run", [True, False])
 async def test_missing_settings_of_a_server_show_without_a_request(tmp_path: Path, *, run: bool) -> None:
-    async with good_server() as server:
+    async with working_server() as server:
         without_key = await server_checked(tmp_path, server.url, run=run, api_key_env="OTHER_KEY")
         nowhere = await server_checked(tmp_path, server.url, run=run, tokenizer=tmp_path / "nope.json")
         assert server.bodies == []

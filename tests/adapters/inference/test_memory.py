@@ -1,4 +1,4 @@
-"""What a model needs is foretold from its files, and agrees with what it then takes."""
+"""The memory that a model needs is estimated from its files."""
 
 from __future__ import annotations
 

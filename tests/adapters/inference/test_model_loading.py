@@ -21,14 +21,14 @@ from tests.adapters.inference.model_scene import (
     NO_TEMPLATE,
     PRO,
     QUICK,
-    life,
+    model_scene,
     text,
 )
 
 
 async def test_a_model_that_failed_to_load_is_not_tried_again_too_soon(tmp_path: Path) -> None:
     runtime = FakeRuntime(broken={MINI: ValueError("bad luck"), PRO: NotLoadable(NO_TEMPLATE)})
-    async with life(tmp_path, runtime, limits=replace(QUICK, retry_s=60)) as here:
+    async with model_scene(tmp_path, runtime, limits=replace(QUICK, retry_s=60)) as here:
         for _ in range(3):
             with pytest.raises(ModelUnavailable, match="model_not_loaded"):
                 await here.ask()
@@ -41,7 +41,7 @@ async def test_a_model_that_failed_to_load_is_not_tried_again_too_soon(tmp_path:
 
 async def test_a_model_that_failed_to_load_is_loaded_once_the_cause_is_gone(tmp_path: Path) -> None:
     runtime = FakeRuntime(broken={MINI: ValueError("bad luck"), PRO: NotLoadable(NO_TEMPLATE)})
-    async with life(tmp_path, runtime) as here:
+    async with model_scene(tmp_path, runtime) as here:
         runtime.broken.clear()
         await here.until(lambda: here.status(MINI).state is ModelState.READY)
 
@@ -50,7 +50,7 @@ async def test_a_model_that_failed_to_load_is_loaded_once_the_cause_is_gone(tmp_
 
 
 async def test_loading_one_model_does_not_delay_the_other_and_its_own_requests_wait(tmp_path: Path) -> None:
-    async with life(tmp_path) as here:
+    async with model_scene(tmp_path) as here:
         here.runtime.hold.set()
         assert await asyncio.to_thread(here.engine._models[PRO].leave)
         waiting = [asyncio.create_task(here.ask(model=PRO)) for _ in range(3)]
@@ -65,7 +65,7 @@ async def test_loading_one_model_does_not_delay_the_other_and_its_own_requests_w
 
 async def test_a_request_waits_for_its_model_within_limits(tmp_path: Path) -> None:
     limits = replace(QUICK, load_wait_s=0.05)
-    async with life(tmp_path, lazy=True, limits=limits, slots=1, max_queued=1) as here:
+    async with model_scene(tmp_path, lazy=True, limits=limits, slots=1, max_queued=1) as here:
         here.runtime.hold.set()
         results = await asyncio.gather(*(here.ask() for _ in range(5)), return_exceptions=True)
         here.runtime.hold.clear()
@@ -80,7 +80,7 @@ async def test_a_request_waits_for_its_model_within_limits(tmp_path: Path) -> No
 
 async def test_a_model_that_hangs_while_loading_is_unavailable_until_that_ends(tmp_path: Path) -> None:
     limits = replace(QUICK, load_timeout_s=0.2)
-    async with life(tmp_path, limits=limits, start=False) as here:
+    async with model_scene(tmp_path, limits=limits, start=False) as here:
         here.runtime.hold.set()
         await asyncio.wait_for(here.engine.start(), timeout=5)
         given_up = here.status(MINI)
@@ -102,7 +102,7 @@ async def test_a_model_that_hangs_while_loading_is_unavailable_until_that_ends(t
 
 
 async def test_a_model_that_hangs_while_loading_does_not_delay_a_loaded_one(tmp_path: Path) -> None:
-    async with life(tmp_path, limits=replace(QUICK, load_timeout_s=0.2)) as here:
+    async with model_scene(tmp_path, limits=replace(QUICK, load_timeout_s=0.2)) as here:
         here.runtime.hold.set()
         assert await asyncio.to_thread(here.engine._models[PRO].leave)
         with pytest.raises(ModelUnavailable, match="model_load_stalled"):
@@ -115,7 +115,7 @@ async def test_a_model_that_hangs_while_loading_does_not_delay_a_loaded_one(tmp_
 
 @pytest.mark.parametrize("lazy", [True, False])
 async def test_a_model_without_files_is_not_offered_and_their_place_is_not_shown(tmp_path: Path, *, lazy: bool) -> None:
-    async with life(tmp_path, lazy=lazy, start=False) as here:
+    async with model_scene(tmp_path, lazy=lazy, start=False) as here:
         away = (tmp_path / "model").rename(tmp_path / "away")
         await here.engine.start()
         await here.until(lambda: here.status().state is ModelState.UNAVAILABLE)
@@ -141,7 +141,7 @@ async def test_a_lazy_model_without_files_is_not_offered_from_the_start(tmp_path
 
 
 async def test_an_engine_is_closed_while_a_model_is_stuck_and_another_loads(tmp_path: Path) -> None:
-    async with life(tmp_path, lazy=True) as here:
+    async with model_scene(tmp_path, lazy=True) as here:
         assert await here.ask() == "hello"
         here.fake().stuck.set()
         running = asyncio.create_task(here.ask("never written"))

@@ -25,14 +25,14 @@ from tests.adapters.inference.model_scene import (
     ROOM_FOR_BOTH,
     ROOM_FOR_ONE,
     asked,
-    life,
+    model_scene,
     text,
     until,
 )
 
 
 async def test_both_models_stay_loaded_while_they_fit(tmp_path: Path) -> None:
-    async with life(tmp_path, FakeRuntime(gpu_bytes=ROOM_FOR_BOTH)) as here:
+    async with model_scene(tmp_path, FakeRuntime(gpu_bytes=ROOM_FOR_BOTH)) as here:
         for model in (MINI, PRO, MINI, PRO):
             assert await here.ask(model=model) == "hello"
 
@@ -40,14 +40,14 @@ async def test_both_models_stay_loaded_while_they_fit(tmp_path: Path) -> None:
 
 
 async def test_where_only_one_model_fits_the_first_is_loaded_and_the_other_rests(tmp_path: Path) -> None:
-    async with life(tmp_path, FakeRuntime(gpu_bytes=ROOM_FOR_ONE)) as here:
+    async with model_scene(tmp_path, FakeRuntime(gpu_bytes=ROOM_FOR_ONE)) as here:
         assert here.runtime.loaded == [MINI]
         assert (here.status(MINI).state, here.status(PRO).state) == (ModelState.READY, ModelState.RESTING)
         assert all(status.available and status.healthy for status in here.engine.status().values())
 
 
 async def test_an_idle_model_is_unloaded_for_another_and_reloaded(tmp_path: Path) -> None:
-    async with life(tmp_path, FakeRuntime(gpu_bytes=ROOM_FOR_ONE)) as here:
+    async with model_scene(tmp_path, FakeRuntime(gpu_bytes=ROOM_FOR_ONE)) as here:
         assert await here.ask(model=PRO) == "hello"
         after_the_switch = here.runtime.gpu_bytes
         states = here.status(MINI).state, here.status(PRO).state
@@ -61,7 +61,7 @@ async def test_an_idle_model_is_unloaded_for_another_and_reloaded(tmp_path: Path
 
 
 async def test_a_request_during_another_load_is_not_refused_for_lack_of_memory(tmp_path: Path) -> None:
-    async with life(tmp_path, FakeRuntime(gpu_bytes=ROOM_FOR_ONE), lazy=True) as here:
+    async with model_scene(tmp_path, FakeRuntime(gpu_bytes=ROOM_FOR_ONE), lazy=True) as here:
         here.runtime.hold_full.set()
         first = asyncio.create_task(here.ask(model=MINI))
         await here.until(lambda: here.runtime.gpu_bytes == ROOM_FOR_ONE - 2 * GB)
@@ -73,7 +73,7 @@ async def test_a_request_during_another_load_is_not_refused_for_lack_of_memory(t
 
 
 async def test_a_busy_model_is_not_unloaded_and_requests_for_the_other_wait(tmp_path: Path) -> None:
-    async with life(tmp_path, FakeRuntime(gpu_bytes=ROOM_FOR_ONE)) as here:
+    async with model_scene(tmp_path, FakeRuntime(gpu_bytes=ROOM_FOR_ONE)) as here:
         here.fake().stuck.set()  # it is busy until told otherwise
         busy = asyncio.create_task(here.ask("long [[tokens:20]]"))
         await here.until(lambda: here.status(MINI).running == 1)
@@ -88,7 +88,7 @@ async def test_a_busy_model_is_not_unloaded_and_requests_for_the_other_wait(tmp_
 
 async def test_a_model_with_a_place_taken_is_not_unloaded(tmp_path: Path) -> None:
     limits = replace(QUICK, load_wait_s=0.2)
-    async with life(tmp_path, FakeRuntime(gpu_bytes=ROOM_FOR_ONE), limits=limits) as here:
+    async with model_scene(tmp_path, FakeRuntime(gpu_bytes=ROOM_FOR_ONE), limits=limits) as here:
         waiting = await here.engine.prepare(asked("not streamed yet"))
         with pytest.raises(ModelUnavailable):
             await here.ask(model=PRO)
@@ -99,7 +99,7 @@ async def test_a_model_with_a_place_taken_is_not_unloaded(tmp_path: Path) -> Non
 
 async def test_a_model_without_room_in_time_is_unavailable_and_can_be_asked_again(tmp_path: Path) -> None:
     limits = replace(QUICK, load_wait_s=3)
-    async with life(tmp_path, FakeRuntime(gpu_bytes=ROOM_FOR_ONE), limits=limits) as here:
+    async with model_scene(tmp_path, FakeRuntime(gpu_bytes=ROOM_FOR_ONE), limits=limits) as here:
         busy = asyncio.create_task(here.ask("long [[tokens:200]] [[pause:0.1]]"))
         await here.until(lambda: here.status(MINI).running == 1)
         with pytest.raises(ModelUnavailable, match=r"stage=room|model_no_room\(others=demo-mini"):
@@ -150,7 +150,7 @@ async def test_the_service_starts_with_the_small_model_when_the_large_one_does_n
 
 
 async def test_where_memory_is_short_fewer_replies_are_written_at_once(tmp_path: Path) -> None:
-    async with life(tmp_path, FakeRuntime(gpu_bytes=2_640_000_000), lazy=True) as here:
+    async with model_scene(tmp_path, FakeRuntime(gpu_bytes=2_640_000_000), lazy=True) as here:
         replies = await asyncio.gather(*(here.ask("a b c d e [[pause:0.01]]") for _ in range(8)))
 
         assert replies == ["a b c d e"] * 8

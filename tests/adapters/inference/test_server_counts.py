@@ -10,59 +10,59 @@ import structlog
 
 from chatbill.application.chat.events import Completed, Delta, Failed
 from chatbill.domain.billing.prices import Usage
-from tests.adapters.inference.fake_servers import Move, Wire, delta
-from tests.adapters.inference.server_moves import LIKELY_PROMPT, SAID
+from tests.adapters.inference.fake_servers import Connection, Handler, delta
+from tests.adapters.inference.server_handlers import LIKELY_PROMPT, SAID
 from tests.adapters.inference.server_scene import PRICE, events_of, scene
 
 
-async def no_usage(wire: Wire) -> None:
-    await wire.head()
-    await wire.say("one", " two", " three")
-    await wire.finish()
+async def no_usage(connection: Connection) -> None:
+    await connection.head()
+    await connection.say("one", " two", " three")
+    await connection.finish()
 
 
-async def usage_null(wire: Wire) -> None:
-    await wire.head()
-    await wire.say("one", " two", " three")
-    await wire.event({**delta(finish_reason="stop"), "usage": None})
-    await wire.event("[DONE]")
+async def usage_null(connection: Connection) -> None:
+    await connection.head()
+    await connection.say("one", " two", " three")
+    await connection.event({**delta(finish_reason="stop"), "usage": None})
+    await connection.event("[DONE]")
 
 
-async def usage_nonsense(wire: Wire) -> None:
-    await wire.head()
-    await wire.say("one", " two", " three")
-    await wire.event(delta(finish_reason="stop"))
-    await wire.event({"choices": [], "usage": {"prompt_tokens": -5, "completion_tokens": "many"}})
-    await wire.event("[DONE]")
+async def usage_nonsense(connection: Connection) -> None:
+    await connection.head()
+    await connection.say("one", " two", " three")
+    await connection.event(delta(finish_reason="stop"))
+    await connection.event({"choices": [], "usage": {"prompt_tokens": -5, "completion_tokens": "many"}})
+    await connection.event("[DONE]")
 
 
-async def silent_after_the_finish(wire: Wire) -> None:
-    await wire.head()
-    await wire.say("one", " two", " three")
-    await wire.event(delta(finish_reason="stop"))
-    await wire.left()
+async def silent_after_the_finish(connection: Connection) -> None:
+    await connection.head()
+    await connection.say("one", " two", " three")
+    await connection.event(delta(finish_reason="stop"))
+    await connection.left()
 
 
-async def reset_after_the_finish(wire: Wire) -> None:
-    await wire.head()
-    await wire.say("one", " two", " three")
-    await wire.event(delta(finish_reason="stop"))
+async def reset_after_the_finish(connection: Connection) -> None:
+    await connection.head()
+    await connection.say("one", " two", " three")
+    await connection.event(delta(finish_reason="stop"))
     await asyncio.sleep(0.05)
-    wire.reset()
+    connection.reset()
 
 
-async def done_without_a_finish(wire: Wire) -> None:
-    await wire.head()
-    await wire.say("one", " two", " three")
-    await wire.event("[DONE]")
+async def done_without_a_finish(connection: Connection) -> None:
+    await connection.head()
+    await connection.say("one", " two", " three")
+    await connection.event("[DONE]")
 
 
 @pytest.mark.parametrize(
-    "move",
+    "handler",
     [no_usage, usage_null, usage_nonsense, silent_after_the_finish, reset_after_the_finish, done_without_a_finish],
 )
-async def test_without_counts_of_the_server_the_parts_are_counted(move: Move) -> None:
-    async with scene(move) as here:
+async def test_without_counts_of_the_server_the_parts_are_counted(handler: Handler) -> None:
+    async with scene(handler) as here:
         end = await here.end()
 
         assert isinstance(end, Completed), end
@@ -71,10 +71,10 @@ async def test_without_counts_of_the_server_the_parts_are_counted(move: Move) ->
         assert end.interaction.credits_charged == PRICE.of(counted)
 
 
-async def lies_about_usage(wire: Wire) -> None:
-    await wire.head()
-    await wire.say("one", " two", " three")
-    await wire.finish(prompt_tokens=1_000_000, completion_tokens=1_000_000)
+async def lies_about_usage(connection: Connection) -> None:
+    await connection.head()
+    await connection.say("one", " two", " three")
+    await connection.finish(prompt_tokens=1_000_000, completion_tokens=1_000_000)
 
 
 async def test_counts_above_the_limits_cost_no_more_than_the_hold() -> None:
@@ -87,10 +87,10 @@ async def test_counts_above_the_limits_cost_no_more_than_the_hold() -> None:
         assert end.interaction.credits_charged == reply.accepted.held
 
 
-async def never_ends(wire: Wire) -> None:
-    await wire.head()
+async def never_ends(connection: Connection) -> None:
+    await connection.head()
     for _ in range(100_000):
-        await wire.say("word ")
+        await connection.say("word ")
         await asyncio.sleep(0)
 
 
@@ -104,13 +104,13 @@ async def test_a_reply_without_an_end_is_cut_off() -> None:
 
 
 async def test_a_reply_with_impossibly_long_tokens_fails_and_is_not_stored() -> None:
-    async def move(wire: Wire) -> None:
-        await wire.head()
+    async def handler(connection: Connection) -> None:
+        await connection.head()
         for _ in range(200):
-            await wire.say("x" * 900_000)
-        await wire.finish(prompt_tokens=12, completion_tokens=3)
+            await connection.say("x" * 900_000)
+        await connection.finish(prompt_tokens=12, completion_tokens=3)
 
-    async with scene(move) as here:
+    async with scene(handler) as here:
         with structlog.testing.capture_logs() as logs:
             end = await here.end(max_tokens=100)
 
@@ -123,22 +123,22 @@ async def test_a_reply_with_impossibly_long_tokens_fails_and_is_not_stored() -> 
 async def test_a_reply_of_long_tokens_is_complete() -> None:
     """A run of blanks can be one token."""
 
-    async def move(wire: Wire) -> None:
-        await wire.head()
-        await wire.say(*[" " * 128] * 512)
-        await wire.finish(prompt_tokens=12, completion_tokens=512)
+    async def handler(connection: Connection) -> None:
+        await connection.head()
+        await connection.say(*[" " * 128] * 512)
+        await connection.finish(prompt_tokens=12, completion_tokens=512)
 
-    async with scene(move) as here:
+    async with scene(handler) as here:
         end = await here.end(max_tokens=512)
 
     assert isinstance(end, Completed)
     assert len(end.interaction.reply) == 512 * 128
 
 
-async def more_parts_than_tokens(wire: Wire) -> None:
-    await wire.head()
-    await wire.say(*"abcdefgh")
-    await wire.finish(prompt_tokens=12, completion_tokens=3)
+async def more_parts_than_tokens(connection: Connection) -> None:
+    await connection.head()
+    await connection.say(*"abcdefgh")
+    await connection.finish(prompt_tokens=12, completion_tokens=3)
 
 
 async def test_the_count_of_a_server_that_splits_tokens_is_charged() -> None:
@@ -152,10 +152,10 @@ async def test_the_count_of_a_server_that_splits_tokens_is_charged() -> None:
         assert (await reply.finished()).interaction.usage == SAID
 
 
-async def fewer_parts_than_tokens(wire: Wire) -> None:
-    await wire.head()
-    await wire.say("one two three")
-    await wire.finish(prompt_tokens=12, completion_tokens=3)
+async def fewer_parts_than_tokens(connection: Connection) -> None:
+    await connection.head()
+    await connection.say("one two three")
+    await connection.finish(prompt_tokens=12, completion_tokens=3)
 
 
 async def test_tokens_that_arrive_together_are_counted_in_the_chunks() -> None:
@@ -168,15 +168,15 @@ async def test_tokens_that_arrive_together_are_counted_in_the_chunks() -> None:
 async def test_characters_cut_in_two_arrive_complete() -> None:
     line_separator = "\u2028"
 
-    async def move(wire: Wire) -> None:
-        await wire.head()
+    async def handler(connection: Connection) -> None:
+        await connection.head()
         text = f"naïve 😀{line_separator}日本語"
         for byte in f"data: {json.dumps(delta(content=text), ensure_ascii=False)}\n\n".encode():
-            await wire.raw(bytes([byte]))
+            await connection.raw(bytes([byte]))
             await asyncio.sleep(0)
-        await wire.finish(prompt_tokens=12, completion_tokens=3)
+        await connection.finish(prompt_tokens=12, completion_tokens=3)
 
-    async with scene(move) as here:
+    async with scene(handler) as here:
         assert (await here.end()).interaction.reply == f"naïve 😀{line_separator}日本語"
 
 
@@ -196,15 +196,15 @@ async def test_characters_cut_in_two_arrive_complete() -> None:
 async def test_halves_of_a_character_are_joined_or_replaced_in_the_stream_as_in_the_record(
     parts: list[str], text: str, max_tokens: int
 ) -> None:
-    async def move(wire: Wire) -> None:
-        await wire.head()
+    async def handler(connection: Connection) -> None:
+        await connection.head()
         for part in parts:
-            await wire.raw(f"data: {json.dumps(delta(content=part))}\n\n")
-        await wire.finish(prompt_tokens=12, completion_tokens=min(3, max_tokens))
+            await connection.raw(f"data: {json.dumps(delta(content=part))}\n\n")
+        await connection.finish(prompt_tokens=12, completion_tokens=min(3, max_tokens))
 
-    async with scene(move) as here:
+    async with scene(handler) as here:
         # A request for one token is a probe to this server.
-        here.server.probed = move
+        here.server.probed = handler
         events = await events_of(await here.send(max_tokens=max_tokens))
 
     deltas = [event for event in events if isinstance(event, Delta)]
@@ -214,11 +214,11 @@ async def test_halves_of_a_character_are_joined_or_replaced_in_the_stream_as_in_
 
 
 async def test_a_stop_string_is_found_whose_character_came_in_halves() -> None:
-    async def move(wire: Wire) -> None:
-        await wire.head()
+    async def handler(connection: Connection) -> None:
+        await connection.head()
         for part in ("a\ud83d", "\ude00b"):
-            await wire.raw(f"data: {json.dumps(delta(content=part))}\n\n")
-        await wire.finish(prompt_tokens=12, completion_tokens=3)
+            await connection.raw(f"data: {json.dumps(delta(content=part))}\n\n")
+        await connection.finish(prompt_tokens=12, completion_tokens=3)
 
-    async with scene(move) as here:
+    async with scene(handler) as here:
         assert (await here.end(stop=("\U0001f600",))).interaction.reply == "a"

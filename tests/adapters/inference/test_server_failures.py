@@ -9,145 +9,145 @@ import structlog
 
 from chatbill.application.chat.events import Failed
 from chatbill.domain.chat.interactions import Outcome
-from tests.adapters.inference.fake_servers import Move, Wire, delta
+from tests.adapters.inference.fake_servers import Connection, Handler, delta
 from tests.adapters.inference.server_scene import scene
 
 
-async def wrong_json(wire: Wire) -> None:
-    await wire.head()
-    await wire.say("one")
-    await wire.raw('data: {"choices": [{"delta": {"content": "tw\n\n')
+async def wrong_json(connection: Connection) -> None:
+    await connection.head()
+    await connection.say("one")
+    await connection.raw('data: {"choices": [{"delta": {"content": "tw\n\n')
 
 
-async def not_an_object(wire: Wire) -> None:
-    await wire.head()
-    await wire.event("[1, 2]")
+async def not_an_object(connection: Connection) -> None:
+    await connection.head()
+    await connection.event("[1, 2]")
 
 
-async def content_is_a_number(wire: Wire) -> None:
-    await wire.head()
-    await wire.event(delta(content=7))
+async def content_is_a_number(connection: Connection) -> None:
+    await connection.head()
+    await connection.event(delta(content=7))
 
 
-async def not_utf8(wire: Wire) -> None:
-    await wire.head()
-    await wire.raw(b'data: {"choices": [{"delta": {"content": "\xff\xfe"}}]}\n\n')
+async def not_utf8(connection: Connection) -> None:
+    await connection.head()
+    await connection.raw(b'data: {"choices": [{"delta": {"content": "\xff\xfe"}}]}\n\n')
 
 
-async def half_a_chunk(wire: Wire) -> None:
-    await wire.head()
-    await wire.say("one", " two")
-    await wire.raw('data: {"choices": [{"del')
+async def half_a_chunk(connection: Connection) -> None:
+    await connection.head()
+    await connection.say("one", " two")
+    await connection.raw('data: {"choices": [{"del')
 
 
-async def ends_in_the_middle(wire: Wire) -> None:
-    await wire.head()
-    await wire.say("one", " two", " three")
+async def ends_in_the_middle(connection: Connection) -> None:
+    await connection.head()
+    await connection.say("one", " two", " three")
 
 
-async def nothing_but_done(wire: Wire) -> None:
-    await wire.head()
-    await wire.event("[DONE]")
+async def nothing_but_done(connection: Connection) -> None:
+    await connection.head()
+    await connection.event("[DONE]")
 
 
-async def error_500_before(wire: Wire) -> None:
-    await wire.refuse(500, '{"error": {"message": "a secret of the server"}}')
+async def error_500_before(connection: Connection) -> None:
+    await connection.refuse(500, '{"error": {"message": "a secret of the server"}}')
 
 
-async def error_after_three_tokens(wire: Wire) -> None:
-    await wire.head()
-    await wire.say("one", " two", " three")
-    await wire.event({"error": {"message": "a secret of the server", "code": 500}})
+async def error_after_three_tokens(connection: Connection) -> None:
+    await connection.head()
+    await connection.say("one", " two", " three")
+    await connection.event({"error": {"message": "a secret of the server", "code": 500}})
 
 
-async def error_as_text(wire: Wire) -> None:
-    await wire.head()
-    await wire.say("one")
-    await wire.event({"error": "a secret of the server"})
+async def error_as_text(connection: Connection) -> None:
+    await connection.head()
+    await connection.say("one")
+    await connection.event({"error": "a secret of the server"})
 
 
-async def finish_reason_error(wire: Wire) -> None:
-    await wire.head()
-    await wire.say("one")
-    await wire.event(delta(finish_reason="error"))
+async def finish_reason_error(connection: Connection) -> None:
+    await connection.head()
+    await connection.say("one")
+    await connection.event(delta(finish_reason="error"))
 
 
-async def reset_after_three_tokens(wire: Wire) -> None:
-    await wire.head()
-    await wire.say("one", " two", " three")
+async def reset_after_three_tokens(connection: Connection) -> None:
+    await connection.head()
+    await connection.say("one", " two", " three")
     await asyncio.sleep(0.05)
-    wire.reset()
+    connection.reset()
 
 
-async def silent_from_the_start(wire: Wire) -> None:
-    await wire.left()
+async def silent_from_the_start(connection: Connection) -> None:
+    await connection.left()
 
 
-async def silent_after_the_headers(wire: Wire) -> None:
-    await wire.head()
-    await wire.event(delta(role="assistant"))
-    await wire.left()
+async def silent_after_the_headers(connection: Connection) -> None:
+    await connection.head()
+    await connection.event(delta(role="assistant"))
+    await connection.left()
 
 
-async def silent_after_two_tokens(wire: Wire) -> None:
-    await wire.head()
-    await wire.say("one", " two")
-    await wire.left()
+async def silent_after_two_tokens(connection: Connection) -> None:
+    await connection.head()
+    await connection.say("one", " two")
+    await connection.left()
 
 
-async def alive_but_dumb(wire: Wire) -> None:
-    await wire.head()
+async def alive_but_dumb(connection: Connection) -> None:
+    await connection.head()
     while True:
-        await wire.raw(": still here\n\n")
+        await connection.raw(": still here\n\n")
         await asyncio.sleep(0.05)
 
 
-async def content_length_too_long(wire: Wire) -> None:
-    await wire.head(200, "Content-Length: 100000")
-    await wire.say("one", " two")
+async def content_length_too_long(connection: Connection) -> None:
+    await connection.head(200, "Content-Length: 100000")
+    await connection.say("one", " two")
 
 
-async def content_length_too_short(wire: Wire) -> None:
-    await wire.head(200, "Content-Length: 40")
-    await wire.say("one", " two")
+async def content_length_too_short(connection: Connection) -> None:
+    await connection.head(200, "Content-Length: 40")
+    await connection.say("one", " two")
 
 
-async def not_really_gzip(wire: Wire) -> None:
-    await wire.head(200, "Content-Encoding: gzip")
-    await wire.say("one", " two")
+async def not_really_gzip(connection: Connection) -> None:
+    await connection.head(200, "Content-Encoding: gzip")
+    await connection.say("one", " two")
 
 
-async def a_page(wire: Wire) -> None:
-    await wire.raw("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close\r\n\r\n<h1>Welcome</h1>")
+async def a_page(connection: Connection) -> None:
+    await connection.raw("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close\r\n\r\n<h1>Welcome</h1>")
 
 
-async def a_redirect(wire: Wire) -> None:
-    await wire.refuse(307, "", "Location: http://127.0.0.1:9/elsewhere")
+async def a_redirect(connection: Connection) -> None:
+    await connection.refuse(307, "", "Location: http://127.0.0.1:9/elsewhere")
 
 
-async def not_http(wire: Wire) -> None:
-    await wire.raw("220 smtp.example.org ready\r\n")
+async def not_http(connection: Connection) -> None:
+    await connection.raw("220 smtp.example.org ready\r\n")
 
 
-async def an_endless_line(wire: Wire) -> None:
-    await wire.head()
-    await wire.raw("data: ")
+async def an_endless_line(connection: Connection) -> None:
+    await connection.head()
+    await connection.raw("data: ")
     while True:
-        await wire.raw("x" * 65_536)
+        await connection.raw("x" * 65_536)
         await asyncio.sleep(0)
 
 
-async def an_endless_event(wire: Wire) -> None:
-    await wire.head()
+async def an_endless_event(connection: Connection) -> None:
+    await connection.head()
     while True:
-        await wire.raw("data: " + "x" * 65_536 + "\n")
+        await connection.raw("data: " + "x" * 65_536 + "\n")
         await asyncio.sleep(0)
 
 
-async def many_headers(wire: Wire) -> None:
-    await wire.raw("HTTP/1.1 200 OK\r\n")
+async def many_headers(connection: Connection) -> None:
+    await connection.raw("HTTP/1.1 200 OK\r\n")
     while True:
-        await wire.raw("X-Header: " + "x" * 1_000 + "\r\n")
+        await connection.raw("X-Header: " + "x" * 1_000 + "\r\n")
         await asyncio.sleep(0)
 
 
@@ -180,9 +180,9 @@ BROKEN = [
 ]
 
 
-@pytest.mark.parametrize(("move", "cause"), BROKEN)
-async def test_a_broken_reply_is_free_and_its_error_does_not_mention_the_server(move: Move, cause: str) -> None:
-    async with scene(move) as here:
+@pytest.mark.parametrize(("handler", "cause"), BROKEN)
+async def test_a_broken_reply_is_free_and_its_error_does_not_mention_the_server(handler: Handler, cause: str) -> None:
+    async with scene(handler) as here:
         with structlog.testing.capture_logs() as logs:
             end = await here.end()
 

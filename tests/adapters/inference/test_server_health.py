@@ -15,15 +15,15 @@ from chatbill.domain.chat.conversations import Role, Turn
 from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import GenerationFailed, ModelUnavailable
 from tests.adapters.inference.fake_servers import (
-    BadServer,
-    Wire,
-    bad_server,
+    Connection,
+    ScriptedServer,
     delta,
     eventually,
     on_server,
+    scripted_server,
     works,
 )
-from tests.adapters.inference.server_moves import (
+from tests.adapters.inference.server_handlers import (
     BROKEN,
     NOT_SET_UP,
     PRO,
@@ -37,7 +37,7 @@ from tests.adapters.inference.server_scene import MINI, QUICK, scene
 
 
 async def test_a_model_is_ready_after_its_first_token() -> None:
-    async with bad_server() as server:
+    async with scripted_server() as server:
         engine = OpenAIEngine(on_server(server.url), timeouts=QUICK)
         assert {status.state for status in engine.status().values()} == {ModelState.LOADING}
         with pytest.raises(ModelUnavailable, match="model_server_not_answered"):
@@ -56,7 +56,7 @@ async def test_a_model_is_unavailable_until_its_server_is_reachable() -> None:
     engine = OpenAIEngine(on_server(f"http://127.0.0.1:{port}/v1"), timeouts=QUICK, probe_s=0.1)
     await engine.start()
     away = engine.status()[MINI]
-    bad = BadServer()
+    bad = ScriptedServer()
     server = await asyncio.start_server(bad.serve, "127.0.0.1", port)
     await eventually(lambda: engine.status()[MINI].state is ModelState.READY)
     await engine.close()
@@ -92,9 +92,9 @@ async def test_a_model_that_fails_while_idle_is_detected() -> None:
 
 
 async def test_a_silent_server_is_detected_long_before_the_timeout_of_a_reply() -> None:
-    timeouts = replace(QUICK, first_token_s=60, trial_s=0.3)
+    timeouts = replace(QUICK, first_token_s=60, probe_timeout_s=0.3)
     async with scene(probe_s=0.1, timeouts=timeouts) as here:
-        here.server.probed = Wire.left
+        here.server.probed = Connection.left
         await becomes(here, ModelState.UNAVAILABLE)
         reason = here.status.reason
 
@@ -155,16 +155,16 @@ async def test_an_unavailable_model_states_when_to_retry() -> None:
 
 
 async def test_a_model_that_is_not_offered_has_time_to_be_loaded() -> None:
-    async def loads(wire: Wire) -> None:
+    async def loads(connection: Connection) -> None:
         await asyncio.sleep(0.6)
-        await works(wire)
+        await works(connection)
 
-    async with scene(probe_s=5, timeouts=replace(QUICK, first_token_s=5, trial_s=0.1), probed=loads) as here:
+    async with scene(probe_s=5, timeouts=replace(QUICK, first_token_s=5, probe_timeout_s=0.1), probed=loads) as here:
         assert here.status.state is ModelState.READY
 
 
 async def test_an_offered_model_is_healthy_only_while_it_is_known_to_write() -> None:
-    async with scene(probe_s=0.1, timeouts=replace(QUICK, trial_s=0.2)) as here:
+    async with scene(probe_s=0.1, timeouts=replace(QUICK, probe_timeout_s=0.2)) as here:
         await asyncio.sleep(0.6)
         watched = here.status
         [remote] = here.engine._models.values()
@@ -204,10 +204,10 @@ async def test_without_an_interval_a_model_is_probed_only_after_a_failure() -> N
 
 
 async def test_failures_of_one_model_take_the_server_out_until_a_probe_works() -> None:
-    async with bad_server(refusing(500)) as server:
+    async with scripted_server(refusing(500)) as server:
         engine = OpenAIEngine(on_server(server.url), timeouts=QUICK, probe_s=30)
         await engine.start()
-        server.probed = Wire.left  # long enough to see what people's requests alone do
+        server.probed = Connection.left  # long enough to see what people's requests alone do
         request = GenerationRequest(model=MINI, turns=(Turn(Role.USER, "Hi"),), max_tokens=5)
         for _ in range(5):
             generation = await engine.prepare(request)

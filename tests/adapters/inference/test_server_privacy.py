@@ -9,53 +9,53 @@ import pytest
 import structlog
 
 from chatbill.application.chat.events import Failed
-from tests.adapters.inference.fake_servers import Move, Wire, eventually
+from tests.adapters.inference.fake_servers import Connection, Handler, eventually
 from tests.adapters.inference.server_scene import scene
 
 SECRET = "my boss is called Gudrun"
 
 
-async def quotes_in_a_refusal(wire: Wire) -> None:
-    await wire.refuse(400, json.dumps({"error": {"message": f"cannot read {SECRET!r}", "code": "odd_input"}}))
+async def quotes_in_a_refusal(connection: Connection) -> None:
+    await connection.refuse(400, json.dumps({"error": {"message": f"cannot read {SECRET!r}", "code": "odd_input"}}))
 
 
-async def quotes_in_detail(wire: Wire) -> None:
-    await wire.refuse(422, json.dumps({"detail": f"input: {SECRET}"}))
+async def quotes_in_detail(connection: Connection) -> None:
+    await connection.refuse(422, json.dumps({"detail": f"input: {SECRET}"}))
 
 
-async def quotes_in_a_page(wire: Wire) -> None:
-    await wire.refuse(500, f"<p>{SECRET}</p>")
+async def quotes_in_a_page(connection: Connection) -> None:
+    await connection.refuse(500, f"<p>{SECRET}</p>")
 
 
-async def quotes_as_a_code(wire: Wire) -> None:
-    await wire.refuse(404, json.dumps({"error": {"code": SECRET, "type": f"{SECRET}!", "message": ""}}))
+async def quotes_as_a_code(connection: Connection) -> None:
+    await connection.refuse(404, json.dumps({"error": {"code": SECRET, "type": f"{SECRET}!", "message": ""}}))
 
 
-async def quotes_in_the_stream(wire: Wire) -> None:
-    await wire.head()
-    await wire.event({"error": {"message": SECRET, "code": 500}})
+async def quotes_in_the_stream(connection: Connection) -> None:
+    await connection.head()
+    await connection.event({"error": {"message": SECRET, "code": 500}})
 
 
-async def quotes_in_nonsense(wire: Wire) -> None:
-    await wire.head()
-    await wire.event(f"{{oops: {SECRET}")
+async def quotes_in_nonsense(connection: Connection) -> None:
+    await connection.head()
+    await connection.event(f"{{oops: {SECRET}")
 
 
-async def quotes_in_a_list(wire: Wire) -> None:
-    await wire.head()
-    await wire.event(json.dumps([SECRET]))
+async def quotes_in_a_list(connection: Connection) -> None:
+    await connection.head()
+    await connection.event(json.dumps([SECRET]))
 
 
-async def quotes_before_any_http(wire: Wire) -> None:
-    await wire.raw(f"{SECRET}\r\n\r\n")
+async def quotes_before_any_http(connection: Connection) -> None:
+    await connection.raw(f"{SECRET}\r\n\r\n")
 
 
-async def quotes_as_a_header(wire: Wire) -> None:
-    await wire.raw(f"HTTP/1.1 200 OK\r\n{SECRET}\r\n\r\n")
+async def quotes_as_a_header(connection: Connection) -> None:
+    await connection.raw(f"HTTP/1.1 200 OK\r\n{SECRET}\r\n\r\n")
 
 
 @pytest.mark.parametrize(
-    ("move", "cause"),
+    ("handler", "cause"),
     [
         (quotes_in_a_refusal, "answered 400: odd_input, 48 characters"),
         (quotes_in_detail, "answered 422: 31 characters"),
@@ -68,8 +68,10 @@ async def quotes_as_a_header(wire: Wire) -> None:
         (quotes_as_a_header, "no answer: "),
     ],
 )
-async def test_the_text_of_a_user_is_never_logged(move: Move, cause: str, caplog: pytest.LogCaptureFixture) -> None:
-    async with scene(move) as here:
+async def test_the_text_of_a_user_is_never_logged(
+    handler: Handler, cause: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with scene(handler) as here:
         with structlog.testing.capture_logs() as logs:
             end = await here.end(SECRET)
 
@@ -80,12 +82,12 @@ async def test_the_text_of_a_user_is_never_logged(move: Move, cause: str, caplog
 
 
 async def test_the_answer_of_a_server_to_a_probe_is_logged_in_full() -> None:
-    async def move(wire: Wire) -> None:
-        await wire.refuse(404, json.dumps({"error": {"message": "no such model: demo-mini", "code": "unknown"}}))
+    async def handler(connection: Connection) -> None:
+        await connection.refuse(404, json.dumps({"error": {"message": "no such model: demo-mini", "code": "unknown"}}))
 
     with structlog.testing.capture_logs() as logs:
-        async with scene(move) as here:
-            here.server.probed = move
+        async with scene(handler) as here:
+            here.server.probed = handler
             await here.end()
             await eventually(lambda: any(log["event"] == "model_unavailable" for log in logs))
             await asyncio.sleep(1.2)

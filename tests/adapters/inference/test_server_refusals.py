@@ -12,8 +12,8 @@ from chatbill.application.ports.engine import ModelState
 from chatbill.domain.chat.conversations import Role, Turn
 from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import ModelUnavailable
-from tests.adapters.inference.fake_servers import Wire, eventually
-from tests.adapters.inference.server_moves import good
+from tests.adapters.inference.fake_servers import Connection, eventually
+from tests.adapters.inference.server_handlers import good
 from tests.adapters.inference.server_scene import scene
 
 
@@ -21,11 +21,11 @@ from tests.adapters.inference.server_scene import scene
 async def test_an_unknown_model_or_an_account_without_credit_makes_the_model_unavailable(
     status: int, code: str
 ) -> None:
-    async def move(wire: Wire) -> None:
+    async def handler(connection: Connection) -> None:
         words = '{"error": {"message": "no such thing as key s3cret-key here", "code": "CODE"}}'
-        await wire.refuse(status, words.replace("CODE", code))
+        await connection.refuse(status, words.replace("CODE", code))
 
-    async with scene(move, key="s3cret-key") as here:
+    async with scene(handler, key="s3cret-key") as here:
         with structlog.testing.capture_logs() as logs:
             end = await here.end()
         refused = here.status
@@ -44,13 +44,13 @@ async def test_an_unknown_model_or_an_account_without_credit_makes_the_model_una
 
 @pytest.mark.parametrize("status", [401, 403])
 async def test_a_refused_message_does_not_affect_other_messages(status: int) -> None:
-    async def move(wire: Wire) -> None:
-        if "flagged" in wire.body["messages"][-1]["content"]:
-            await wire.refuse(status, '{"error": {"message": "your input was flagged"}}')
+    async def handler(connection: Connection) -> None:
+        if "flagged" in connection.body["messages"][-1]["content"]:
+            await connection.refuse(status, '{"error": {"message": "your input was flagged"}}')
         else:
-            await good(wire)
+            await good(connection)
 
-    async with scene(move) as here:
+    async with scene(handler) as here:
         for _ in range(6):
             probes = here.server.probes
             end = await here.end("flagged")
@@ -65,12 +65,12 @@ async def test_a_refused_message_does_not_affect_other_messages(status: int) -> 
 
 @pytest.mark.parametrize("status", [401, 403])
 async def test_a_wrong_key_is_detected_by_a_probe(status: int) -> None:
-    async def move(wire: Wire) -> None:
-        await wire.refuse(status, '{"error": {"message": "no such thing as key s3cret-key here", "code": "why"}}')
+    async def handler(connection: Connection) -> None:
+        await connection.refuse(status, '{"error": {"message": "no such thing as key s3cret-key here", "code": "why"}}')
 
-    async with scene(move, key="s3cret-key") as here:
+    async with scene(handler, key="s3cret-key") as here:
         with structlog.testing.capture_logs() as logs:
-            here.server.probed = move
+            here.server.probed = handler
             await here.end()
             await eventually(lambda: here.status.state is ModelState.UNAVAILABLE)
         reason = here.status.reason
@@ -88,10 +88,10 @@ async def test_a_wrong_key_is_detected_by_a_probe(status: int) -> None:
 
 @pytest.mark.parametrize("status", [400, 422, 409])
 async def test_a_rejected_request_is_free_and_does_not_stop_other_requests(status: int) -> None:
-    async def move(wire: Wire) -> None:
-        await wire.refuse(status, '{"detail": [{"msg": "odd", "input": "what the person wrote"}]}')
+    async def handler(connection: Connection) -> None:
+        await connection.refuse(status, '{"detail": [{"msg": "odd", "input": "what the person wrote"}]}')
 
-    async with scene(move) as here:
+    async with scene(handler) as here:
         for _ in range(8):
             end = await here.end()
             assert isinstance(end, Failed)
@@ -111,18 +111,18 @@ async def test_a_rejected_request_is_free_and_does_not_stop_other_requests(statu
 async def test_a_model_without_a_system_role_gets_the_system_turn_in_the_first_user_turn(
     status: int, words: str
 ) -> None:
-    async def move(wire: Wire) -> None:
-        if any(message["role"] == "system" for message in wire.body["messages"]):
-            await wire.refuse(status, json.dumps({"error": {"message": words}}))
+    async def handler(connection: Connection) -> None:
+        if any(message["role"] == "system" for message in connection.body["messages"]):
+            await connection.refuse(status, json.dumps({"error": {"message": words}}))
             return
-        await good(wire)
+        await good(connection)
 
     said = (
         Turn(Role.SYSTEM, "Be brief."),
         Turn(Role.USER, "Hi"),
         Turn(Role.ASSISTANT, "Hello."),
     )
-    async with scene(move) as here:
+    async with scene(handler) as here:
         ends = [await here.end("And now?", history=said) for _ in range(2)]
         plain = await here.end("Hello there")
 
@@ -135,10 +135,10 @@ async def test_a_model_without_a_system_role_gets_the_system_turn_in_the_first_u
 
 @pytest.mark.parametrize("status", [400, 500])
 async def test_a_refusal_that_names_the_system_role_is_retried_only_once(status: int) -> None:
-    async def move(wire: Wire) -> None:
-        await wire.refuse(status, '{"error": {"message": "System role not supported, nor any other"}}')
+    async def handler(connection: Connection) -> None:
+        await connection.refuse(status, '{"error": {"message": "System role not supported, nor any other"}}')
 
-    async with scene(move) as here:
+    async with scene(handler) as here:
         end = await here.end("Hi", history=(Turn(Role.SYSTEM, "Be brief."),))
 
         assert isinstance(end, Failed)

@@ -24,15 +24,15 @@ from chatbill.domain.chat.conversations import Role, Turn
 from chatbill.domain.shared.errors import ModelUnavailable, Overloaded
 from chatbill.domain.shared.ids import ModelId
 from tests.adapters.inference.fake_servers import (
-    Wire,
-    bad_server,
+    Connection,
     delta,
     eventually,
-    good_server,
     on_server,
+    scripted_server,
+    working_server,
     works,
 )
-from tests.adapters.inference.server_moves import (
+from tests.adapters.inference.server_handlers import (
     NOT_SET_UP,
     PRO,
 )
@@ -44,15 +44,15 @@ async def test_no_more_requests_than_the_limit_are_sent_at_once_and_the_others_w
     most = now = 0
     go = asyncio.Event()
 
-    async def move(wire: Wire) -> None:
+    async def handler(connection: Connection) -> None:
         nonlocal most, now
         now += 1
         most = max(most, now)
         await go.wait()
         now -= 1
-        await works(wire)
+        await works(connection)
 
-    async with scene(move, source={"concurrency": 2}, max_queued=3) as here:
+    async with scene(handler, source={"concurrency": 2}, max_queued=3) as here:
         replies = [await here.send() for _ in range(5)]
         with pytest.raises(Overloaded):
             await here.send()
@@ -69,7 +69,7 @@ async def test_no_more_requests_than_the_limit_are_sent_at_once_and_the_others_w
 
 
 async def test_a_request_holds_the_given_settings_only() -> None:
-    async with bad_server() as server:
+    async with scripted_server() as server:
         [spec, _] = on_server(server.url)
         spec = replace(
             spec, served_as="org/Model", sampling=Sampling(temperature=0.5, top_p=0.9, repetition_penalty=1.1)
@@ -111,10 +111,10 @@ async def test_a_request_holds_the_given_settings_only() -> None:
     ],
 )
 async def test_a_deviation_of_a_server_is_learned_once(word: str, error: dict[str, Any]) -> None:
-    async def move(wire: Wire) -> None:
-        await (wire.refuse(400, json.dumps(error)) if word in wire.body else works(wire))
+    async def handler(connection: Connection) -> None:
+        await (connection.refuse(400, json.dumps(error)) if word in connection.body else works(connection))
 
-    async with scene(move, probed=move) as here:
+    async with scene(handler, probed=handler) as here:
         assert isinstance(await here.end(), Completed)
         assert isinstance(await here.end(), Completed)
 
@@ -127,15 +127,15 @@ async def test_a_deviation_of_a_server_is_learned_once(word: str, error: dict[st
 async def test_no_deviation_is_learned_from_a_refusal_that_quotes_a_user(status: int, words: str) -> None:
     """Otherwise one message could turn off the counting of tokens for all users."""
 
-    async def move(wire: Wire) -> None:
-        said = " ".join([wire.body["messages"][-1]["content"], *wire.body.get("stop", ())])
+    async def handler(connection: Connection) -> None:
+        said = " ".join([connection.body["messages"][-1]["content"], *connection.body.get("stop", ())])
         # A server that stumbles now and then, and quotes what it was sent.
         if words in said and len(here.server.asked) % 2:
-            await wire.refuse(status, json.dumps({"error": {"message": f"cannot read {said.lower()!r}"}}))
+            await connection.refuse(status, json.dumps({"error": {"message": f"cannot read {said.lower()!r}"}}))
             return
-        await works(wire)
+        await works(connection)
 
-    async with scene(move) as here:
+    async with scene(handler) as here:
         system = (Turn(Role.SYSTEM, "Be brief."), Turn(Role.USER, "Hi"), Turn(Role.ASSISTANT, "Hello."))
         for text in (f"What is {words}?", "Hello there"):
             await here.end(text, history=system)
@@ -148,14 +148,14 @@ async def test_no_deviation_is_learned_from_a_refusal_that_quotes_a_user(status:
 
 
 async def test_no_deviation_is_learned_that_does_not_help() -> None:
-    async def move(wire: Wire) -> None:
-        if "odd" in wire.body["messages"][-1]["content"]:
+    async def handler(connection: Connection) -> None:
+        if "odd" in connection.body["messages"][-1]["content"]:
             words = "neither stream_options nor max_completion_tokens, nor a system prompt"
-            await wire.refuse(400, json.dumps({"detail": words}))
+            await connection.refuse(400, json.dumps({"detail": words}))
         else:
-            await works(wire)
+            await works(connection)
 
-    async with scene(move) as here:
+    async with scene(handler) as here:
         history = (Turn(Role.SYSTEM, "Be brief."), Turn(Role.USER, "Hi"), Turn(Role.ASSISTANT, "Hello."))
         assert isinstance(await here.end("odd", history=history), Failed)
         refused = len(here.server.asked)
@@ -173,12 +173,12 @@ async def test_a_tokenizer_counts_where_the_server_does_not(tmp_path: Path) -> N
     file = tmp_path / "tokenizer.json"
     words.save(str(file))
 
-    async def move(wire: Wire) -> None:
-        await wire.head()
-        await wire.say("one two", " three four five")
-        await wire.event(delta(finish_reason="stop"))
+    async def handler(connection: Connection) -> None:
+        await connection.head()
+        await connection.say("one two", " three four five")
+        await connection.event(delta(finish_reason="stop"))
 
-    async with scene(move, source={"tokenizer": file}) as here:
+    async with scene(handler, source={"tokenizer": file}) as here:
         reply = await here.send("hello there " * 20, max_tokens=100)
         end = await reply.finished()
 
@@ -204,8 +204,8 @@ async def test_the_hold_covers_a_prompt_of_unusual_text() -> None:
 
 
 async def test_closing_the_engine_ends_running_and_waiting_replies() -> None:
-    async def silent(wire: Wire) -> None:
-        await wire.left()
+    async def silent(connection: Connection) -> None:
+        await connection.left()
 
     async with scene(silent, source={"concurrency": 1}, timeouts=QUICK.__class__()) as here:
         replies = [await here.send() for _ in range(3)]
@@ -217,7 +217,7 @@ async def test_closing_the_engine_ends_running_and_waiting_replies() -> None:
 
 
 async def test_local_and_remote_models_are_combined_in_one_engine() -> None:
-    async with good_server() as server:
+    async with working_server() as server:
         here, there = ScriptedEngine(CATALOGUE), OpenAIEngine(on_server(server.url)[1:])
         engine: Engine = RoutedEngine({PRO: there, MINI: here}, order=[MINI, PRO])
         await engine.start()

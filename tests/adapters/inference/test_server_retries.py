@@ -9,12 +9,12 @@ from chatbill.application.chat.events import Completed, Failed
 from chatbill.application.ports.engine import GenerationRequest
 from chatbill.domain.chat.conversations import Role, Turn
 from tests.adapters.inference.fake_servers import (
-    Move,
-    good_server,
+    Handler,
     on_server,
+    working_server,
     works,
 )
-from tests.adapters.inference.server_moves import (
+from tests.adapters.inference.server_handlers import (
     in_turn,
     refusing,
     reset_at_once,
@@ -32,7 +32,7 @@ from tests.adapters.inference.server_scene import MINI, QUICK, scene
         reset_at_once,
     ],
 )
-async def test_a_request_that_was_not_begun_is_retried(first: Move) -> None:
+async def test_a_request_that_was_not_begun_is_retried(first: Handler) -> None:
     async with scene(in_turn(first, works)) as here:
         end = await here.end()
 
@@ -67,7 +67,7 @@ async def test_a_long_retry_after_is_passed_on() -> None:
 
 
 async def test_consecutive_replies_use_one_connection() -> None:
-    async with good_server() as server:
+    async with working_server() as server:
         engine = OpenAIEngine(on_server(server.url)[:1])
         await engine.start()
         for _ in range(3):

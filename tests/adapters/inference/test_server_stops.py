@@ -6,22 +6,22 @@ import asyncio
 
 from chatbill.application.chat.events import Delta, Stopped
 from chatbill.domain.billing.prices import Usage
-from tests.adapters.inference.fake_servers import Wire, eventually
-from tests.adapters.inference.server_moves import LIKELY_PROMPT
+from tests.adapters.inference.fake_servers import Connection, eventually
+from tests.adapters.inference.server_handlers import LIKELY_PROMPT
 from tests.adapters.inference.server_scene import PRICE, QUICK, scene
 
 
 async def test_a_stopped_reply_closes_the_request_at_the_server() -> None:
     closed = asyncio.Event()
 
-    async def move(wire: Wire) -> None:
-        await wire.head()
-        await wire.say("one")
-        await wire.left()
+    async def handler(connection: Connection) -> None:
+        await connection.head()
+        await connection.say("one")
+        await connection.left()
         closed.set()
 
     patient = QUICK.__class__(first_token_s=30, between_tokens_s=30)
-    async with scene(move, timeouts=patient) as here:
+    async with scene(handler, timeouts=patient) as here:
         reply = await here.send()
         stream = aiter(reply)
         assert [await anext(stream) for _ in range(2)][1] == Delta("one", 1)
@@ -38,13 +38,13 @@ async def test_a_stopped_reply_closes_the_request_at_the_server() -> None:
 async def test_a_client_that_leaves_closes_the_request_at_the_server() -> None:
     closed = asyncio.Event()
 
-    async def move(wire: Wire) -> None:
-        await wire.head()
-        await wire.left()
+    async def handler(connection: Connection) -> None:
+        await connection.head()
+        await connection.left()
         closed.set()
 
     patient = QUICK.__class__(first_token_s=30, between_tokens_s=30)
-    async with scene(move, timeouts=patient) as here:
+    async with scene(handler, timeouts=patient) as here:
         reply = await here.send()
         await eventually(lambda: bool(here.server.asked))
         await reply.abandon()

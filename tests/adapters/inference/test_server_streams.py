@@ -11,105 +11,105 @@ import pytest
 from chatbill.application.chat.events import Completed, Delta, Failed
 from chatbill.application.ports.engine import ModelState
 from chatbill.domain.billing.prices import Usage
-from tests.adapters.inference.fake_servers import Move, Wire, delta, eventually
-from tests.adapters.inference.server_moves import SAID, good
+from tests.adapters.inference.fake_servers import Connection, Handler, delta, eventually
+from tests.adapters.inference.server_handlers import SAID, good
 from tests.adapters.inference.server_scene import PRICE, events_of, scene
 
 
-async def slow(wire: Wire) -> None:
-    await wire.head()
+async def slow(connection: Connection) -> None:
+    await connection.head()
     for word in ("one", " two", " three"):
         await asyncio.sleep(0.4)
-        await wire.say(word)
-    await wire.finish(prompt_tokens=12, completion_tokens=3)
+        await connection.say(word)
+    await connection.finish(prompt_tokens=12, completion_tokens=3)
 
 
-async def byte_by_byte(wire: Wire) -> None:
-    await wire.head()
+async def byte_by_byte(connection: Connection) -> None:
+    await connection.head()
     events = [delta(content="one"), delta(content=" two"), delta(content=" three"), delta(finish_reason="stop")]
     usage = {"choices": [], "usage": {"prompt_tokens": 12, "completion_tokens": 3}}
     for event in (*events, usage):
         for byte in f"data: {json.dumps(event)}\r\n\r\n".encode():
-            await wire.raw(bytes([byte]))
+            await connection.raw(bytes([byte]))
             await asyncio.sleep(0)
-    await wire.raw("data: [DONE]\r\n\r\n")
+    await connection.raw("data: [DONE]\r\n\r\n")
 
 
-def in_lines_that_end_with(end: str) -> Move:
-    async def move(wire: Wire) -> None:
-        await wire.head()
+def in_lines_that_end_with(end: str) -> Handler:
+    async def handler(connection: Connection) -> None:
+        await connection.head()
         events = [delta(content="one"), delta(content=" two"), delta(content=" three"), delta(finish_reason="stop")]
         usage = {"choices": [], "usage": {"prompt_tokens": 12, "completion_tokens": 3}}
         lines = [f"data: {json.dumps(event)}{end}{end}" for event in (*events, usage)]
         for character in f": hello{end}{''.join(lines)}data: [DONE]{end}{end}":
-            await wire.raw(character)
+            await connection.raw(character)
             await asyncio.sleep(0)
 
-    return move
+    return handler
 
 
-async def with_a_mark_of_byte_order(wire: Wire) -> None:
-    await wire.head()
+async def with_a_mark_of_byte_order(connection: Connection) -> None:
+    await connection.head()
     for byte in b"\xef\xbb\xbf":
-        await wire.raw(bytes([byte]))
+        await connection.raw(bytes([byte]))
         await asyncio.sleep(0.01)
-    await wire.say("one", " two", " three")
-    await wire.finish(prompt_tokens=12, completion_tokens=3)
+    await connection.say("one", " two", " three")
+    await connection.finish(prompt_tokens=12, completion_tokens=3)
 
 
-async def kept_alive(wire: Wire) -> None:
-    await wire.head()
+async def kept_alive(connection: Connection) -> None:
+    await connection.head()
     for word in ("one", " two", " three"):
-        await wire.raw(": keep-alive\n\n:\n\nevent: chunk\nid: 7\nretry: 10\n")
-        await wire.say(word)
-    await wire.finish(prompt_tokens=12, completion_tokens=3)
+        await connection.raw(": keep-alive\n\n:\n\nevent: chunk\nid: 7\nretry: 10\n")
+        await connection.say(word)
+    await connection.finish(prompt_tokens=12, completion_tokens=3)
 
 
-async def two_lines_of_data(wire: Wire) -> None:
-    await wire.head()
-    await wire.raw('data: {"choices":\ndata: [{"delta": {"content": "one two three"}}]}\n\n')
-    await wire.finish(prompt_tokens=12, completion_tokens=3)
+async def two_lines_of_data(connection: Connection) -> None:
+    await connection.head()
+    await connection.raw('data: {"choices":\ndata: [{"delta": {"content": "one two three"}}]}\n\n')
+    await connection.finish(prompt_tokens=12, completion_tokens=3)
 
 
-async def empty_choices(wire: Wire) -> None:
-    await wire.head()
-    await wire.event({"choices": []})
-    await wire.event({"choices": None, "usage": None})
-    await wire.event({"object": "something.else"})
-    await wire.event({"choices": [{"delta": None}]})
-    await wire.say("one", " two", " three")
-    await wire.finish(prompt_tokens=12, completion_tokens=3)
+async def empty_choices(connection: Connection) -> None:
+    await connection.head()
+    await connection.event({"choices": []})
+    await connection.event({"choices": None, "usage": None})
+    await connection.event({"object": "something.else"})
+    await connection.event({"choices": [{"delta": None}]})
+    await connection.say("one", " two", " three")
+    await connection.finish(prompt_tokens=12, completion_tokens=3)
 
 
-async def compressed(wire: Wire) -> None:
+async def compressed(connection: Connection) -> None:
     events = (delta(content="one"), delta(content=" two"), delta(content=" three"), delta(finish_reason="stop"))
     text = "".join(f"data: {json.dumps(event)}\n\n" for event in events)
     usage = {"choices": [], "usage": {"prompt_tokens": 12, "completion_tokens": 3}}
     body = gzip.compress(f"{text}data: {json.dumps(usage)}\n\ndata: [DONE]\n\n".encode())
-    await wire.head(200, "Content-Encoding: gzip", f"Content-Length: {len(body)}")
-    await wire.raw(body)
+    await connection.head(200, "Content-Encoding: gzip", f"Content-Length: {len(body)}")
+    await connection.raw(body)
 
 
-async def without_done(wire: Wire) -> None:
-    await wire.head()
-    await wire.say("one", " two", " three")
-    await wire.event({**delta(finish_reason="stop"), "usage": {"prompt_tokens": 12, "completion_tokens": 3}})
+async def without_done(connection: Connection) -> None:
+    await connection.head()
+    await connection.say("one", " two", " three")
+    await connection.event({**delta(finish_reason="stop"), "usage": {"prompt_tokens": 12, "completion_tokens": 3}})
 
 
-async def without_the_last_blank_line(wire: Wire) -> None:
-    await wire.head()
-    await wire.say("one", " two", " three")
+async def without_the_last_blank_line(connection: Connection) -> None:
+    await connection.head()
+    await connection.say("one", " two", " three")
     last = {**delta(finish_reason="stop"), "usage": {"prompt_tokens": 12, "completion_tokens": 3}}
-    await wire.raw(f"data: {json.dumps(last)}")
+    await connection.raw(f"data: {json.dumps(last)}")
 
 
-async def open_for_ever_after_the_end(wire: Wire) -> None:
-    await good(wire)
-    await wire.left()
+async def open_for_ever_after_the_end(connection: Connection) -> None:
+    await good(connection)
+    await connection.left()
 
 
 @pytest.mark.parametrize(
-    "move",
+    "handler",
     [
         good,
         slow,
@@ -125,8 +125,8 @@ async def open_for_ever_after_the_end(wire: Wire) -> None:
         open_for_ever_after_the_end,
     ],
 )
-async def test_unusual_but_complete_replies_are_charged_as_the_server_counted(move: Move) -> None:
-    async with scene(move) as here:
+async def test_unusual_but_complete_replies_are_charged_as_the_server_counted(handler: Handler) -> None:
+    async with scene(handler) as here:
         end = await here.end()
 
         assert isinstance(end, Completed), end
@@ -138,15 +138,15 @@ async def test_unusual_but_complete_replies_are_charged_as_the_server_counted(mo
 
 @pytest.mark.parametrize("field", ["reasoning_content", "reasoning"])
 async def test_a_long_reasoning_does_not_time_out(field: str) -> None:
-    async def move(wire: Wire) -> None:
-        await wire.head()
+    async def handler(connection: Connection) -> None:
+        await connection.head()
         for _ in range(8):
-            await wire.event(delta(**{field: "hm"}))
+            await connection.event(delta(**{field: "hm"}))
             await asyncio.sleep(0.1)
-        await wire.say("one", " two", " three")
-        await wire.finish(prompt_tokens=12, completion_tokens=11)
+        await connection.say("one", " two", " three")
+        await connection.finish(prompt_tokens=12, completion_tokens=11)
 
-    async with scene(move, first_token_s=0.3) as here:
+    async with scene(handler, first_token_s=0.3) as here:
         events = await events_of(await here.send())
 
     end = events[-1]
@@ -155,41 +155,41 @@ async def test_a_long_reasoning_does_not_time_out(field: str) -> None:
     assert (end.interaction.reply, end.interaction.usage.completion_tokens) == ("one two three", 11)
 
 
-async def wrote_nothing(wire: Wire) -> None:
-    await wire.head()
-    await wire.event(delta(role="assistant", content=""))
-    await wire.finish(prompt_tokens=12, completion_tokens=1)
+async def wrote_nothing(connection: Connection) -> None:
+    await connection.head()
+    await connection.event(delta(role="assistant", content=""))
+    await connection.finish(prompt_tokens=12, completion_tokens=1)
 
 
-async def only_thought(wire: Wire) -> None:
-    await wire.head()
-    await wire.event(delta(reasoning_content="hm"))
-    await wire.event(delta(finish_reason="length"))
-    await wire.event({"choices": [], "usage": {"prompt_tokens": 12, "completion_tokens": 30}})
-    await wire.event("[DONE]")
+async def only_thought(connection: Connection) -> None:
+    await connection.head()
+    await connection.event(delta(reasoning_content="hm"))
+    await connection.event(delta(finish_reason="length"))
+    await connection.event({"choices": [], "usage": {"prompt_tokens": 12, "completion_tokens": 30}})
+    await connection.event("[DONE]")
 
 
-@pytest.mark.parametrize("move", [wrote_nothing, only_thought])
-async def test_an_empty_reply_is_free_and_the_model_is_probed(move: Move) -> None:
-    async with scene(move) as here:
+@pytest.mark.parametrize("handler", [wrote_nothing, only_thought])
+async def test_an_empty_reply_is_free_and_the_model_is_probed(handler: Handler) -> None:
+    async with scene(handler) as here:
         probes = here.server.probes
         for _ in range(6):
             end = await here.end()
             assert isinstance(end, Failed)
             assert (end.code, end.interaction.credits_charged) == ("generation_failed", 0)
             assert "wrote nothing" in end.detail
-        if move is wrote_nothing:
+        if handler is wrote_nothing:
             await eventually(lambda: here.server.probes > probes)
         assert here.status.state is ModelState.READY
 
 
 async def test_a_model_that_writes_nothing_for_a_probe_is_unavailable() -> None:
-    async def move(wire: Wire) -> None:
-        await wire.head()
-        await wire.finish()
+    async def handler(connection: Connection) -> None:
+        await connection.head()
+        await connection.finish()
 
-    async with scene(move) as here:
-        here.server.probed = move
+    async with scene(handler) as here:
+        here.server.probed = handler
         assert isinstance(await here.end(), Failed)
         await eventually(lambda: here.status.state is ModelState.UNAVAILABLE)
 
@@ -209,15 +209,15 @@ async def test_a_reply_that_a_stop_string_ended_at_once_is_complete() -> None:
 async def test_the_finish_reason_of_a_server_decides_whether_a_reply_was_cut_off(
     reason: str | None, counted: int, cut_off: bool | None
 ) -> None:
-    async def move(wire: Wire) -> None:
-        await wire.head()
-        await wire.say("one", " two")
+    async def handler(connection: Connection) -> None:
+        await connection.head()
+        await connection.say("one", " two")
         if reason:
-            await wire.event(delta(finish_reason=reason))
-        await wire.event({"choices": [], "usage": {"prompt_tokens": 12, "completion_tokens": counted}})
-        await wire.event("[DONE]")
+            await connection.event(delta(finish_reason=reason))
+        await connection.event({"choices": [], "usage": {"prompt_tokens": 12, "completion_tokens": counted}})
+        await connection.event("[DONE]")
 
-    async with scene(move) as here:
+    async with scene(handler) as here:
         whole = await here.end(max_tokens=3)
         *_, streamed = await events_of(await here.send(max_tokens=3))
 

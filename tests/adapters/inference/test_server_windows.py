@@ -13,7 +13,7 @@ from chatbill.application.ports.engine import ModelState
 from chatbill.domain.billing.prices import Usage
 from chatbill.domain.chat.conversations import Role, Turn
 from chatbill.domain.shared.errors import TooLarge
-from tests.adapters.inference.fake_servers import Wire
+from tests.adapters.inference.fake_servers import Connection
 from tests.adapters.inference.server_scene import scene
 
 
@@ -27,10 +27,10 @@ from tests.adapters.inference.server_scene import scene
     ],
 )
 async def test_a_prompt_over_the_servers_window_is_too_large(status: int, error: dict[str, Any]) -> None:
-    async def move(wire: Wire) -> None:
-        await wire.refuse(status, json.dumps(error))
+    async def handler(connection: Connection) -> None:
+        await connection.refuse(status, json.dumps(error))
 
-    async with scene(move) as here:
+    async with scene(handler) as here:
         end = await here.end()
 
         assert isinstance(end, Failed)
@@ -38,24 +38,24 @@ async def test_a_prompt_over_the_servers_window_is_too_large(status: int, error:
         assert here.status.state is ModelState.READY
 
 
-class Dense:
+class OneTokenPerCharacter:
     """A server to which every letter is a token, and whose window is `room` of them."""
 
     def __init__(self, room: int) -> None:
         self.room = room
 
-    async def __call__(self, wire: Wire) -> None:
-        size = sum(len(message["content"]) for message in wire.body["messages"])
+    async def __call__(self, connection: Connection) -> None:
+        size = sum(len(message["content"]) for message in connection.body["messages"])
         if size > self.room:
-            await wire.refuse(400, '{"error": {"message": "The prompt is over the context window."}}')
+            await connection.refuse(400, '{"error": {"message": "The prompt is over the context window."}}')
             return
-        await wire.head()
-        await wire.say("x" * 40, "y" * 40)
-        await wire.finish(prompt_tokens=size, completion_tokens=2)
+        await connection.head()
+        await connection.say("x" * 40, "y" * 40)
+        await connection.finish(prompt_tokens=size, completion_tokens=2)
 
 
 async def test_a_conversation_with_more_tokens_than_estimated_continues_without_its_oldest_turns() -> None:
-    async with scene(Dense(300)) as here:
+    async with scene(OneTokenPerCharacter(300)) as here:
         first = await here.end("a" * 60)
         where = first.interaction.conversation_id
         ends = [await here.end(f"{number}" + "b" * 60, conversation_id=where) for number in range(8)]
@@ -69,7 +69,7 @@ async def test_a_conversation_with_more_tokens_than_estimated_continues_without_
 
 
 async def test_a_message_too_long_by_itself_is_refused_and_the_conversation_continues() -> None:
-    async with scene(Dense(300)) as here:
+    async with scene(OneTokenPerCharacter(300)) as here:
         first = await here.end("a" * 60)
         where = first.interaction.conversation_id
         long = await here.end("b" * 301, conversation_id=where)
@@ -86,17 +86,17 @@ async def test_a_message_too_long_by_itself_is_refused_and_the_conversation_cont
 
 
 async def test_a_message_that_is_too_long_by_estimate_only_is_sent_to_the_server() -> None:
-    async def move(wire: Wire) -> None:
-        size = sum(len(message["content"].split()) for message in wire.body["messages"])
+    async def handler(connection: Connection) -> None:
+        size = sum(len(message["content"].split()) for message in connection.body["messages"])
         if size > 1_500:
-            await wire.refuse(400, '{"error": {"message": "The prompt is over the context window."}}')
+            await connection.refuse(400, '{"error": {"message": "The prompt is over the context window."}}')
             return
-        await wire.head()
-        await wire.say("Well", " said.")
-        await wire.finish(prompt_tokens=size, completion_tokens=2)
+        await connection.head()
+        await connection.say("Well", " said.")
+        await connection.finish(prompt_tokens=size, completion_tokens=2)
 
     history = (Turn(Role.SYSTEM, "Be brief."), Turn(Role.USER, "Hi"), Turn(Role.ASSISTANT, "Hello."))
-    async with scene(move) as here:
+    async with scene(handler) as here:
         fits = await here.end("word " * 1_400, history=history)
         alone = here.server.asked[-1]["messages"]
         too_long = await here.end("word " * 1_600)
@@ -112,12 +112,12 @@ async def test_a_message_that_is_too_long_by_estimate_only_is_sent_to_the_server
     assert isinstance(too_long, Failed)
     assert (too_long.code, too_long.interaction.credits_charged, asked) == ("too_large", 0, 2)
     assert absurd_asked == 0
-    assert not re.search("takes [0-9]+ tokens", str(absurd.value)), "nobody counted them"
+    assert not re.search("takes [0-9]+ tokens", str(absurd.value)), "the estimate must not be shown"
 
 
 async def test_the_system_turn_is_kept_when_a_conversation_is_shortened() -> None:
     said = [Turn(role, "w" * 50) for _ in range(6) for role in (Role.USER, Role.ASSISTANT)]
-    async with scene(Dense(200)) as here:
+    async with scene(OneTokenPerCharacter(200)) as here:
         end = await here.end("And now?", history=(Turn(Role.SYSTEM, "Be brief."), *said))
         sizes = [len(asked["messages"]) for asked in here.server.asked]
 

@@ -225,11 +225,11 @@ def test_a_model_takes_the_memory_that_was_estimated(tmp_path: Path, kind: str, 
     if kind != "demo":
         make_tiny_gemma(folder, kind)
     spec = replace(load_catalogue("gemma")[0], weights=weights, source=FolderSource(folder=folder))
-    foretold = need_of(spec, folder, "RAM").weights_bytes
+    estimated = need_of(spec, folder, "RAM").weights_bytes
     loaded: Any = torch_runtime("cpu").load(spec, folder)
     taken = bytes_in_memory(loaded._model)
 
-    assert taken * 0.97 <= foretold <= taken * 1.03
+    assert taken * 0.97 <= estimated <= taken * 1.03
 
 
 @pytest.mark.parametrize("tokens", [40, 300, 900])
@@ -239,7 +239,7 @@ def test_a_reply_takes_at_most_the_memory_that_was_estimated(tmp_path: Path, wei
     spec = replace(
         load_catalogue("gemma")[0], weights=weights, source=FolderSource(folder=tmp_path), context_tokens=tokens
     )
-    foretold = need_of(spec, tmp_path, "RAM").reply_bytes
+    estimated = need_of(spec, tmp_path, "RAM").reply_bytes
     loaded: Any = torch_runtime("cpu").load(spec, tmp_path)
     prompt = [5 + number % 90 for number in range(tokens - 4)]
     writing = loaded.begin(asked("whatever", temperature=0.0), prompt, max_tokens=4)
@@ -248,7 +248,7 @@ def test_a_reply_takes_at_most_the_memory_that_was_estimated(tmp_path: Path, wei
         loaded.step([writing])
         most = max(most, writing.cache.size_bytes)
 
-    assert foretold / 2 <= most <= foretold
+    assert estimated / 2 <= most <= estimated
 
 
 def bytes_in_memory(model: Any) -> int:

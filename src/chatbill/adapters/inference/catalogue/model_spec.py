@@ -90,7 +90,7 @@ class Sampling:
 class ModelSpec:
     """One model of a catalogue file.
 
-    `parameters` is the number of weights, from which memory is foretold before anything is fetched; 0 when not known.
+    `parameters` is the number of weights, from which memory is estimated before it is fetched; 0 when unknown.
     `lazy` models are loaded by their first message instead of at start. `served_as` is its name on a server, "" where
     that is its id.
     """

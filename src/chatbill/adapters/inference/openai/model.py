@@ -49,7 +49,7 @@ class RemoteModel:
         max_pause_s = probe_s or _MAX_PAUSE_S
         intervals = ProbeIntervals(
             idle_s=probe_s,
-            answer_s=server.timeouts.trial_s,
+            answer_s=server.timeouts.probe_timeout_s,
             first_pause_s=min(_FIRST_PAUSE_S, max_pause_s),
             max_pause_s=max_pause_s,
         )
@@ -223,7 +223,7 @@ class RemoteModel:
     async def _probe(self) -> None:
         """Ask for one token; with it the model is ready, without it it is out."""
         # An offered model that has fallen silent must be found out soon; one that is out may be on its way into memory.
-        answer_s = self._server.timeouts.trial_s if self.status().state is ModelState.READY else None
+        answer_s = self._server.timeouts.probe_timeout_s if self.status().state is ModelState.READY else None
         try:
             async with asyncio.timeout(answer_s):
                 await self._ask_for_a_token()

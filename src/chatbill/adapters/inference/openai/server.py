@@ -57,8 +57,8 @@ _MAY_NAME_DEVIATION = _MISFIT | {500}
 class Timeouts:
     """How long a server may take, in seconds, and how often a request is tried while nothing was delivered.
 
-    A model that is offered has `trial_s` to answer a probe; one that is out may be on its way into memory and has
-    `first_token_s`.
+    A model that is offered has `probe_timeout_s` to answer a probe; one that is out, and may be on its way into memory,
+    has `first_token_s`.
 
     Before another try there is a pause: the server's Retry-After, if that is at most `max_retry_after_s`, or else a
     random time up to `backoff_s`, doubled each time.
@@ -66,7 +66,7 @@ class Timeouts:
 
     connect_s: float = 5.0
     first_token_s: float = 60.0
-    trial_s: float = 15.0
+    probe_timeout_s: float = 15.0
     between_tokens_s: float = 30.0
     whole_s: float = 120.0
     tries: int = 3

@@ -15,9 +15,9 @@ from chatbill.domain.shared.errors import InvalidRequest
 def encode_turns(tokenizer: PreTrainedTokenizerBase, turns: Sequence[Turn]) -> list[int]:
     """Return the prompt that asks the model for the next turn.
 
-    Control tokens come from the template alone: what people wrote is encoded as plain text, so nobody can end their
-    own turn and speak as the model by typing its markers. Where a template knows no turn of the system, it becomes the
-    beginning of the person's first, as the templates of Gemma 3 do by themselves.
+    Control tokens come from the template alone: messages are encoded as plain text, so no user can end a turn and write
+    as the model by typing its markers. Where a template has no system role, the system turn becomes the beginning of
+    the first user turn, as the templates of Gemma 3 do by themselves.
     """
     try:
         try:

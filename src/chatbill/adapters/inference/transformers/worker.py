@@ -66,7 +66,7 @@ class Worker:
         self._unanswered: set[Job] = set()
         self._refusal = ""
         self._abandoned = False
-        # A daemon, so that a process that was told to end does not wait for a download.
+        # A daemon, so that a process that ends does not wait for a download.
         self._thread = threading.Thread(target=self._run, name=f"model-{name}", daemon=True)
 
     @property

@@ -10,8 +10,8 @@ from chatbill.domain.billing.prices import Usage
 from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.ids import ModelId
 from tests.adapters.inference.fake_servers import (
-    Move,
-    Wire,
+    Connection,
+    Handler,
     delta,
     eventually,
 )
@@ -22,36 +22,36 @@ LIKELY_PROMPT = 3 + 4 + 3
 """What "Hello there" is likely to be: a token for four bytes, four around the message, three around them all."""
 
 
-async def good(wire: Wire) -> None:
-    await wire.head()
-    await wire.event(delta(role="assistant", content=""))
-    await wire.say("one", " two", " three")
-    await wire.finish(prompt_tokens=12, completion_tokens=3)
+async def good(connection: Connection) -> None:
+    await connection.head()
+    await connection.event(delta(role="assistant", content=""))
+    await connection.say("one", " two", " three")
+    await connection.finish(prompt_tokens=12, completion_tokens=3)
 
 
 PRO = ModelId("demo-pro")
 BROKEN, NOT_SET_UP = Description("model_server_broken"), Description("model_not_set_up")
 
 
-def in_turn(*moves: Move) -> Move:
-    """The first move for the first request, and so on; the last one from then on."""
-    left = list(moves)
+def in_turn(*handlers: Handler) -> Handler:
+    """The first handler for the first request, and so on; the last one from then on."""
+    left = list(handlers)
 
-    async def move(wire: Wire) -> None:
-        await (left.pop(0) if len(left) > 1 else left[0])(wire)
+    async def handler(connection: Connection) -> None:
+        await (left.pop(0) if len(left) > 1 else left[0])(connection)
 
-    return move
-
-
-def refusing(status: int, body: str = "{}", *headers: str) -> Move:
-    async def move(wire: Wire) -> None:
-        await wire.refuse(status, body, *headers)
-
-    return move
+    return handler
 
 
-async def reset_at_once(wire: Wire) -> None:
-    wire.reset()
+def refusing(status: int, body: str = "{}", *headers: str) -> Handler:
+    async def handler(connection: Connection) -> None:
+        await connection.refuse(status, body, *headers)
+
+    return handler
+
+
+async def reset_at_once(connection: Connection) -> None:
+    connection.reset()
 
 
 async def becomes(here: Scene, state: ModelState) -> None:
@@ -63,10 +63,10 @@ def free_port() -> int:
         return int(sock.getsockname()[1])
 
 
-def answering(*events: dict[str, Any] | str) -> Move:
-    async def move(wire: Wire) -> None:
-        await wire.head()
+def answering(*events: dict[str, Any] | str) -> Handler:
+    async def handler(connection: Connection) -> None:
+        await connection.head()
         for event in (*events, "[DONE]"):
-            await wire.event(event)
+            await connection.event(event)
 
-    return move
+    return handler
