@@ -78,7 +78,7 @@ def test_a_price_names_every_part(price: Price, words: str) -> None:
 def test_a_model_is_offered_with_its_price_and_with_the_reason_when_it_cannot_answer() -> None:
     ready = ModelOffer(CATALOGUE[MINI], ModelStatus(state=ModelState.READY))
     absent = ModelOffer(
-        CATALOGUE[PRO], ModelStatus(state=ModelState.UNAVAILABLE, reason=Description("model_not_set_up"))
+        CATALOGUE[PRO], ModelStatus(state=ModelState.UNAVAILABLE, reason=Description("model_service_stopping"))
     )
     assert rendering.model_label(ready) == "Demo mini · 1 credit"
     assert rendering.model_label(absent) == "Demo pro · 3 credits — not available: the service is stopping"
