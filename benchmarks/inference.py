@@ -1,4 +1,4 @@
-"""How fast are replies written here? `python benchmarks/inference.py [ROUNDS]`.
+"""Measure how fast replies are written on this machine: `python benchmarks/inference.py [ROUNDS]`.
 
 The demo model in bfloat16 through the public engine, as a message would use it, beside what the same libraries do
 without the engine: a plain `generate`, a loop by hand over a static cache, and Transformers' own continuous batching.
@@ -33,8 +33,8 @@ from chatbill.domain.chat.conversations import Role, Turn
 
 TOKENS = 64
 STREAMS = 8
-NEWCOMERS_A_ROUND = 3
-HEROES = ("fox", "bear", "whale", "robot", "queen", "sailor", "spider", "teacher")
+JOINING_A_ROUND = 3
+SUBJECTS = ("fox", "bear", "whale", "robot", "queen", "sailor", "spider", "teacher")
 QUESTION = "What is the capital of France? Answer in one sentence."
 
 
@@ -48,7 +48,7 @@ class Mark:
     at_most: bool = False
 
     def line(self, rounds: Sequence[dict[str, float]]) -> str:
-        """A line of the table."""
+        """Return a line of the table."""
         ratios = [self.ratio(figures) for figures in rounds]
         middle = median(ratios)
         met = middle <= self.bound if self.at_most else middle >= self.bound
@@ -65,8 +65,8 @@ MARKS = (
     Mark(words="8 streams / one stream", ratio=lambda its: its["eight"] / its["one"], bound=1.3),
     Mark(words="8 streams / generate_batch of 8", ratio=lambda its: its["eight"] / its["batch"], bound=1.0),
     Mark(
-        words="first token of a newcomer to 7 / alone",
-        ratio=lambda its: its["newcomer"] / its["first"],
+        words="first token of a reply that joins 7 / alone",
+        ratio=lambda its: its["joining"] / its["first"],
         bound=3.0,
         at_most=True,
     ),
@@ -74,7 +74,7 @@ MARKS = (
 
 
 class References:
-    """The same weights without the engine."""
+    """Runs the same weights without the engine."""
 
     def __init__(self, folder: Path) -> None:
         import torch  # noqa: PLC0415 - after `torch_runtime`, which sets what must be set before
@@ -87,11 +87,11 @@ class References:
 
     @property
     def weight_bytes(self) -> int:
-        """What one token has to read: every weight once; the embedding table is the output layer too."""
+        """Return the bytes that one token reads: every weight once; the embedding is the output layer too."""
         return sum(weight.nbytes for weight in self._model.parameters())
 
     def bandwidth(self) -> float:
-        """Bytes a second of a matrix-vector product in float32, the matrix far larger than any cache; best of 5."""
+        """Return bytes a second of a matrix-vector product in float32, far larger than any cache; best of 5."""
         torch = self._torch
         matrix, vector = torch.ones(8_192, 8_192), torch.ones(8_192)
         times = []
@@ -102,8 +102,8 @@ class References:
         return float(matrix.nbytes / min(times))
 
     def generate(self) -> float:
-        """Tokens a second of the call that everybody knows."""
-        prompt = self._torch.tensor([self._prompt(HEROES[0])])
+        """Return tokens a second of `generate`."""
+        prompt = self._torch.tensor([self._prompt(SUBJECTS[0])])
         started = time.perf_counter()
         output = self._model.generate(
             prompt, attention_mask=self._torch.ones_like(prompt), max_new_tokens=TOKENS, do_sample=False
@@ -111,9 +111,9 @@ class References:
         return float((output.shape[1] - prompt.shape[1]) / (time.perf_counter() - started))
 
     def static(self) -> float:
-        """Tokens a second of the shortest loop that one can write."""
+        """Return tokens a second of the shortest possible loop."""
         torch = self._torch
-        prompt = self._prompt(HEROES[0])
+        prompt = self._prompt(SUBJECTS[0])
         started = time.perf_counter()
         with torch.inference_mode():
             cache = self._library.StaticCache(config=self._model.config, max_cache_len=len(prompt) + TOKENS)
@@ -131,11 +131,11 @@ class References:
         return TOKENS / (time.perf_counter() - started)
 
     def generate_batch(self) -> float:
-        """Its manager is kept between rounds, and its memory is bounded, since it takes most of what is free else."""
+        """Return tokens a second of continuous batching, with one manager for all rounds and with bounded memory."""
         library = self._library
         started = time.perf_counter()
         outputs = self._model.generate_batch(
-            inputs=[self._prompt(hero) for hero in HEROES],
+            inputs=[self._prompt(hero) for hero in SUBJECTS],
             generation_config=library.GenerationConfig(
                 max_new_tokens=TOKENS, do_sample=False, eos_token_id=2, pad_token_id=2
             ),
@@ -156,22 +156,22 @@ class References:
 
 
 class Streams:
-    """The public engine."""
+    """Runs the public engine."""
 
     def __init__(self, engine: TransformersEngine, spec: ModelSpec) -> None:
         self._engine = engine
         self._model = spec.id
 
     async def speed(self, count: int) -> float:
-        """Tokens a second of that many replies, asked for at once."""
+        """Return tokens a second of this many replies, requested at once."""
         started = time.perf_counter()
-        written = await asyncio.gather(*(self._write(story(hero)) for hero in HEROES[:count]))
+        written = await asyncio.gather(*(self._write(story(hero)) for hero in SUBJECTS[:count]))
         return sum(written) / (time.perf_counter() - started)
 
     async def first_token(self) -> float:
-        """Seconds from the request to its first piece."""
+        """Return seconds from the request to its first chunk."""
         times = []
-        for _ in range(NEWCOMERS_A_ROUND):
+        for _ in range(JOINING_A_ROUND):
             generation = await self._engine.prepare(self._request(QUESTION))
             started = time.perf_counter()
             async for _ in generation.stream():
@@ -181,8 +181,8 @@ class Streams:
         return median(times)
 
     async def first_token_among(self, others: int) -> float:
-        """The same while others are being answered."""
-        running = [asyncio.create_task(self._write(story(hero), tokens=400)) for hero in HEROES[:others]]
+        """Return the same while other replies are being written."""
+        running = [asyncio.create_task(self._write(story(hero), tokens=400)) for hero in SUBJECTS[:others]]
         await self._until(lambda running: running == others)
         await asyncio.sleep(1)
         seconds = await self.first_token()
@@ -199,7 +199,7 @@ class Streams:
 
     async def _write(self, text: str, *, tokens: int = TOKENS) -> int:
         generation = await self._engine.prepare(self._request(text, tokens=tokens))
-        return sum([piece.tokens async for piece in generation.stream()])
+        return sum([chunk.tokens async for chunk in generation.stream()])
 
     def _request(self, text: str, *, tokens: int = TOKENS) -> GenerationRequest:
         return GenerationRequest(model=self._model, turns=(Turn(Role.USER, text),), max_tokens=tokens, temperature=0.0)
@@ -217,7 +217,7 @@ async def one_round(streams: Streams, references: References) -> dict[str, float
         "eight": await streams.speed(STREAMS),
         "batch": await asyncio.to_thread(references.generate_batch),
         "first": await streams.first_token(),
-        "newcomer": await streams.first_token_among(STREAMS - 1),
+        "joining": await streams.first_token_among(STREAMS - 1),
     }
 
 
@@ -229,7 +229,7 @@ async def main(count: int) -> None:
     await engine.start()
     references = References(library.folder(spec))
     streams = Streams(engine, spec)
-    await one_round(streams, references)  # warms all of them up
+    await one_round(streams, references)  # warms up all of them
     rounds, bandwidths = [], []
     for _ in range(count):
         bandwidths.append(references.bandwidth())
@@ -258,13 +258,13 @@ def show(rounds: Sequence[dict[str, float]], *, bandwidth: float, weight_bytes: 
         print(f"{words:<40} {figures[name]:7.1f} tokens/s")
     print(f"{'llama.cpp, the same model in 4 bits':<40} {llama_cpp}")
     print(f"{'first token, alone':<40} {figures['first'] * 1e3:7.0f} ms")
-    print(f"{'first token, beside 7 others':<40} {figures['newcomer'] * 1e3:7.0f} ms")
+    print(f"{'first token, beside 7 others':<40} {figures['joining'] * 1e3:7.0f} ms")
     print()
     print("\n".join(mark.line(rounds) for mark in MARKS))
 
 
 def llama(spec: ModelSpec, count: int) -> str:
-    """Not a peer: it reads a quarter of the bytes. Installing it means compiling it, so often it is not there."""
+    """Return tokens a second of llama.cpp with 4-bit weights; it is optional, because it must be compiled."""
     if importlib.util.find_spec("llama_cpp") is None:
         return "not run here: llama-cpp-python is not installed"
     import llama_cpp  # noqa: PLC0415
@@ -279,7 +279,7 @@ def llama(spec: ModelSpec, count: int) -> str:
 
 
 def _llama_speed(model: Any) -> float:
-    asked = [{"role": "user", "content": story(HEROES[0])}]
+    asked = [{"role": "user", "content": story(SUBJECTS[0])}]
     model.reset()
     started = time.perf_counter()
     answer = model.create_chat_completion(asked, max_tokens=TOKENS, temperature=0.0)

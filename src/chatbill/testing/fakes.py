@@ -14,6 +14,7 @@ from chatbill.application.ports.passwords import Verified
 from chatbill.application.ports.rate_limits import Limit
 from chatbill.application.ports.tokens import Claims
 from chatbill.domain.chat.catalogue import Catalogue
+from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import ModelUnavailable, TokenExpired, Unauthenticated
 from chatbill.domain.shared.ids import ModelId, SessionId, UserId
 
@@ -103,7 +104,7 @@ class InstantEngine:
     async def prepare(self, request: GenerationRequest) -> Generation:
         """Return a place at once. Raises `ModelUnavailable` for a model that is not in the catalogue."""
         if request.model not in self._catalogue:
-            raise ModelUnavailable(request.model, "it does not exist")
+            raise ModelUnavailable(request.model, Description("model_unknown"))
         return _InstantGeneration(request)
 
     async def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Models that tests load are many, and together larger than the memory of most machines."""
+"""Frees the models of each module, which together are larger than the memory of most machines."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from chatbill.adapters.inference.availability.heap import return_freed_memory
 
 
 @pytest.fixture(scope="module", autouse=True)
-def what_a_module_keeps_goes_with_it(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Empties the `@cache` of a module's own functions, and gives the memory back, when its last test is over."""
+def free_what_a_module_cached(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Empty the `@cache` of a module's own functions, and return the memory, after its last test."""
     yield
     for kept in vars(request.module).values():
         if hasattr(kept, "cache_clear") and kept.__module__ == request.module.__name__:

@@ -1,4 +1,4 @@
-"""Holding the tokens that a model writes, alone and in company, against a plain `generate`."""
+"""Compare the tokens that a model writes, alone and in a batch, with a plain `generate`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Asked:
 
 
 def write_together(model: LocalModel, asked: Sequence[Asked]) -> list[list[int]]:
-    """The token ids of each reply, written in one batch."""
+    """Return the token ids of each reply, written in one batch."""
     writings: dict[int, Any] = {}
     tokens: dict[int, list[int]] = {}
     step = 0
@@ -50,11 +50,11 @@ def write_together(model: LocalModel, asked: Sequence[Asked]) -> list[list[int]]
 
 
 def plain_greedy(weights: Any, ask: Asked, *, end_tokens: frozenset[int]) -> list[int]:
-    """What `generate` writes when it has the model to itself."""
+    """Return what `generate` writes with the model alone."""
     import torch  # noqa: PLC0415 - slow, and only for tests with models
 
     prompt = torch.tensor([ask.prompt])
-    # The checkpoint's own defaults out of the way: only the tokens count here.
+    # Without the checkpoint's own defaults: only the tokens matter here.
     output = weights.generate(
         prompt,
         attention_mask=torch.ones_like(prompt),
@@ -71,7 +71,7 @@ def plain_greedy(weights: Any, ask: Asked, *, end_tokens: frozenset[int]) -> lis
 def assert_same_but_for_a_near_tie(
     weights: Any, ask: Asked, expected: Sequence[int], written: Sequence[int], *, in_bfloat16: Any = None
 ) -> None:
-    """Both are equal, or where they part the two logits are closer than bfloat16 resolves.
+    """Check that both are equal, or that the two logits where they differ are closer than bfloat16 resolves.
 
     After that the texts differ, so nothing more can be compared. `weights` in float32 settles how close they are. What
     bfloat16 resolves is the step between its numbers at the size of the logits; or, where the same plain model is

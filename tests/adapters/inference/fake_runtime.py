@@ -1,4 +1,4 @@
-"""A runtime without torch, so that threads and queues are tested in milliseconds. It obeys the scripted directives."""
+"""A runtime without torch, so that tests of threads and queues are fast. It follows the scripted directives."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from chatbill.adapters.inference.catalogue.model_spec import FolderSource, ModelSpec
 from chatbill.adapters.inference.chunks import ChunkBuilder
 from chatbill.adapters.inference.scripted import Script
-from chatbill.adapters.inference.transformers.runtime import Device, LocalModel, Writing
+from chatbill.adapters.inference.transformers.runtime import Decoding, Device, LocalModel
 from chatbill.application.ports.engine import Chunk, GenerationRequest
 from chatbill.domain.billing.prices import Price
 from chatbill.domain.chat.catalogue import Tier
@@ -21,17 +21,17 @@ from chatbill.domain.chat.conversations import Turn
 from chatbill.domain.shared.ids import ModelId
 
 
-class FakeWriting:
-    """Writes words of the last message, one a step, no sooner than its directives say."""
+class FakeDecoding:
+    """Writes words of the last message, one a step, with the waits of its directives."""
 
     def __init__(self, request: GenerationRequest, max_tokens: int) -> None:
         self.reading = True
         self.ended = self.cut_off = False
         self.error: Exception | None = None
-        self.model_is_well = "[[own:fault]]" in request.turns[-1].text
+        self.model_works = "[[own:fault]]" in request.turns[-1].text
         self.tokens = 0
         self._script = Script.of(request.turns[-1].text)
-        self._pieces = ChunkBuilder(request.stop)
+        self._chunks = ChunkBuilder(request.stop)
         self._words = self._script.reply(max_tokens)
         self._max_tokens = max_tokens
         self._new: list[Chunk] = []
@@ -48,18 +48,18 @@ class FakeWriting:
         self._not_before = time.monotonic() + self._script.sleep_s
 
     def write(self) -> None:
-        if self._script.fail_after == self.tokens or self.model_is_well:
+        if self._script.fail_after == self.tokens or self.model_works:
             self.error, self.ended = ValueError("a secret detail of the machine"), True
             return
-        if piece := self._pieces.push(self._words[self.tokens]):
-            self._new.append(piece)
+        if chunk := self._chunks.push(self._words[self.tokens]):
+            self._new.append(chunk)
         self.tokens += 1
         self._not_before = time.monotonic() + self._script.pause_s
         whole = self.tokens == len(self._words) and self._script.fail_after != self.tokens
-        if whole or self._pieces.stopped:
+        if whole or self._chunks.stopped:
             self.ended = True
-            self.cut_off = self.tokens == self._max_tokens and not self._pieces.stopped
-            if rest := self._pieces.finish():
+            self.cut_off = self.tokens == self._max_tokens and not self._chunks.stopped
+            if rest := self._chunks.finish():
                 self._new.append(rest)
 
     def take(self) -> Sequence[Chunk]:
@@ -68,7 +68,7 @@ class FakeWriting:
 
 
 class FakeModel:
-    """Writes replies together, and counts what it computed and how often it gave memory back.
+    """Writes replies together, and counts the tokens it computed and how often it freed memory.
 
     While `stuck` is set a step does not return. `broken` is raised by every step, `broken_begin` by every beginning.
     `[[own:fault]]` breaks a reply while the model is well.
@@ -85,20 +85,20 @@ class FakeModel:
     def encode(self, turns: Sequence[Turn]) -> Sequence[int]:
         return [len(word) for turn in turns for word in turn.text.split()]
 
-    def begin(self, request: GenerationRequest, prompt: Sequence[int], *, max_tokens: int) -> FakeWriting:
+    def begin(self, request: GenerationRequest, prompt: Sequence[int], *, max_tokens: int) -> FakeDecoding:
         if self.broken_begin:
             raise self.broken_begin
         if "[[begin:fails]]" in request.turns[-1].text:
             raise ValueError("a secret detail of the beginning")
-        return FakeWriting(request, max_tokens)
+        return FakeDecoding(request, max_tokens)
 
-    def step(self, writings: Sequence[Writing]) -> None:
+    def step(self, decodings: Sequence[Decoding]) -> None:
         while self.stuck.is_set():
             time.sleep(0.002)
         if self.broken:
             raise self.broken
-        replies = [writing for writing in writings if isinstance(writing, FakeWriting)]
-        assert len(replies) == len(writings)
+        replies = [decoding for decoding in decodings if isinstance(decoding, FakeDecoding)]
+        assert len(replies) == len(decodings)
         self.widest = max(self.widest, len(replies))
         if newcomer := next((reply for reply in replies if reply.reading), None):
             newcomer.read()
@@ -119,7 +119,7 @@ class FakeModel:
 
 @dataclass
 class FakeRuntime:
-    """Loads fakes, and breaks where it is told to.
+    """Loads fake models, and fails for those in `broken`.
 
     A model takes two bytes of `gpu_bytes` for each of its parameters until nothing refers to it any more. While `hold`
     is set, loading does not begin; while `hold_full` is, it has taken all its memory and does not return.
@@ -164,7 +164,7 @@ class FakeRuntime:
 
 
 def fake_specs(root: Path, *, parameters: int = 0, lazy: bool = False) -> tuple[ModelSpec, ...]:
-    """Two models in a folder that looks like one Transformers could load."""
+    """Return two models in a folder that looks as if Transformers could load it."""
     root.mkdir(parents=True, exist_ok=True)
     for name in ("config.json", "tokenizer.json"):
         (root / name).write_text("{}", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Servers that speak OpenAI's API, on real sockets: one that behaves, and one whose every byte a test decides."""
+"""Servers with OpenAI's API on real sockets: one that works, and one whose every byte a test decides."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ class _Uvicorn(uvicorn.Server):
 
 
 @dataclass
-class GoodServer:
-    """Answers as the scripted engine does, a word a token, and counts them. `url` is where."""
+class WorkingServer:
+    """Answers as the scripted engine does, a word a token, and counts them."""
 
     url: str = ""
     written: int = 0
-    """Tokens of all replies so far."""
+    """The tokens of all replies so far."""
     bodies: list[dict[str, Any]] = field(default_factory=list)
     left: int = 0
-    """Requests whose asker left before the end."""
+    """Requests whose client left before the end."""
     connections: set[tuple[str, int]] = field(default_factory=set)
-    """Where requests for more than one token came from."""
+    """The addresses from which requests for more than one token came."""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """The ASGI application."""
+        """Answer one request, as an ASGI application."""
         body = b""
         while True:
             message = await receive()
@@ -82,14 +82,14 @@ class GoodServer:
             usage = {"prompt_tokens": prompt, "completion_tokens": len(words), "total_tokens": prompt + len(words)}
             await say({"object": "chat.completion.chunk", "choices": [], "usage": usage})
         await say("[DONE]")
-        await asyncio.sleep(0.02)  # over a network the end of a response often comes by itself
+        await asyncio.sleep(0.02)  # over a network the end of a response often arrives separately
         await send({"type": "http.response.body", "body": b""})
 
 
 @contextlib.asynccontextmanager
-async def good_server() -> AsyncIterator[GoodServer]:
-    """A server that behaves, in this loop, on a free port."""
-    app = GoodServer()
+async def working_server() -> AsyncIterator[WorkingServer]:
+    """Run a server that works, in this loop, on a free port."""
+    app = WorkingServer()
     with socket.create_server(("127.0.0.1", 0)) as sock:
         app.url = f"http://127.0.0.1:{sock.getsockname()[1]}/v1"
         server = _Uvicorn(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", ws="none"))
@@ -102,8 +102,8 @@ async def good_server() -> AsyncIterator[GoodServer]:
             await serving
 
 
-class Wire:
-    """One connection of a server that does what a test says, from the moment the request was read."""
+class Connection:
+    """One connection of a test server, after its request was read."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, body: dict[str, Any]) -> None:
         self.body = body
@@ -111,40 +111,40 @@ class Wire:
         self._writer = writer
 
     async def raw(self, data: bytes | str) -> None:
-        """These bytes."""
+        """Send these bytes."""
         self._writer.write(data.encode() if isinstance(data, str) else data)
         await self._writer.drain()
 
     async def head(self, status: int = 200, *lines: str) -> None:
-        """A status line and headers; without a length, so the body ends with the connection."""
+        """Send a status line and headers; without a length, so the body ends with the connection."""
         kind = "text/event-stream" if status == 200 else "application/json"
         given = "\r\n".join((f"HTTP/1.1 {status} Whatever", f"Content-Type: {kind}", "Connection: close", *lines))
         await self.raw(f"{given}\r\n\r\n")
 
     async def refuse(self, status: int, body: str, *lines: str) -> None:
-        """A whole answer that is not a stream."""
+        """Send a complete response that is not a stream."""
         await self.head(status, f"Content-Length: {len(body.encode())}", *lines)
         await self.raw(body)
 
     async def say(self, *texts: str) -> None:
-        """A chunk for each text."""
+        """Send a chunk for each text."""
         for text in texts:
             await self.event(delta(content=text))
 
     async def event(self, event: dict[str, Any] | str) -> None:
-        """One event."""
+        """Send one event."""
         data = event if isinstance(event, str) else json.dumps(event, ensure_ascii=False)
         await self.raw(f"data: {data}\n\n")
 
     async def finish(self, **usage: int) -> None:
-        """What a good server says at the end; a usage if there is one."""
+        """Send the end of a reply, with a usage if there is one."""
         await self.event(delta(finish_reason="stop"))
         if usage:
             await self.event({"choices": [], "usage": usage})
         await self.event("[DONE]")
 
     async def left(self) -> None:
-        """Return when the other side has closed the connection."""
+        """Return when the client has closed the connection."""
         with contextlib.suppress(ConnectionError):
             while await self._reader.read(1_024):
                 pass
@@ -157,28 +157,28 @@ class Wire:
         transport.abort()
 
 
-Move = Callable[[Wire], Awaitable[None]]
+Handler = Callable[[Connection], Awaitable[None]]
 
 
-async def works(wire: Wire) -> None:
-    """What a probe needs."""
-    await wire.head()
-    await wire.say("ok")
-    await wire.finish(prompt_tokens=8, completion_tokens=1)
+async def works(connection: Connection) -> None:
+    """Answer with one token, which suffices for a probe."""
+    await connection.head()
+    await connection.say("ok")
+    await connection.finish(prompt_tokens=8, completion_tokens=1)
 
 
 @dataclass
-class BadServer:
-    """Does `move` with each request for more than one token, and `probed` with each probe."""
+class ScriptedServer:
+    """Does `handler` with each request for more than one token, and `probed` with each probe."""
 
-    move: Move = works
-    probed: Move = works
+    handler: Handler = works
+    probed: Handler = works
     url: str = ""
     asked: list[dict[str, Any]] = field(default_factory=list)
     probes: int = 0
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection, one request."""
+        """Serve one connection with one request."""
         try:
             head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
             length = int(head.partition("content-length:")[2].split()[0])
@@ -188,7 +188,7 @@ class BadServer:
                 self.probes += 1
             else:
                 self.asked.append({**body, "head": head})
-            await (self.probed if is_probe else self.move)(Wire(reader, writer, body))
+            await (self.probed if is_probe else self.handler)(Connection(reader, writer, body))
         except (ConnectionError, asyncio.IncompleteReadError):
             pass
         finally:
@@ -196,9 +196,9 @@ class BadServer:
 
 
 @contextlib.asynccontextmanager
-async def bad_server(move: Move = works, *, probed: Move = works) -> AsyncIterator[BadServer]:
-    """A server that does what it is told, on a free port; what still runs at the end is cancelled."""
-    bad = BadServer(move=move, probed=probed)
+async def scripted_server(handler: Handler = works, *, probed: Handler = works) -> AsyncIterator[ScriptedServer]:
+    """Run a server that follows its handlers, on a free port; connections that are open at the end are cancelled."""
+    bad = ScriptedServer(handler=handler, probed=probed)
     running: set[asyncio.Task[None]] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -222,14 +222,14 @@ async def bad_server(move: Move = works, *, probed: Move = works) -> AsyncIterat
 
 
 async def eventually(holds: Callable[[], bool]) -> None:
-    """Wait for something to become true, ten seconds at most."""
+    """Wait until `holds()` is true, at most ten seconds."""
     async with asyncio.timeout(10):
-        while not holds():  # noqa: ASYNC110 - what is waited for knows of no event
+        while not holds():  # noqa: ASYNC110 - there is no event to wait for
             await asyncio.sleep(0.01)
 
 
 def delta(*, finish_reason: str | None = None, **fields: Any) -> dict[str, Any]:
-    """A chunk as servers send it."""
+    """Return a chunk as servers send it."""
     return {
         "id": "chatcmpl-1",
         "object": "chat.completion.chunk",
@@ -240,6 +240,6 @@ def delta(*, finish_reason: str | None = None, **fields: Any) -> dict[str, Any]:
 def on_server(
     url: str, *, concurrency: int = 32, tokenizer: Path | None = None, api_key_env: str = ""
 ) -> tuple[ModelSpec, ...]:
-    """The demo's models as they were on this server."""
+    """Return the demo's models as models of this server."""
     source = ServerSource(url=url, concurrency=concurrency, tokenizer=tokenizer, api_key_env=api_key_env)
     return tuple(replace(spec, source=source) for spec in load_catalogue("demo"))

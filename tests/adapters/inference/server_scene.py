@@ -1,4 +1,4 @@
-"""A person, a wallet, and an engine whose models are on a server that a test decides about."""
+"""A user, a wallet, and an engine with a model on a test server."""
 
 from __future__ import annotations
 
@@ -17,39 +17,39 @@ from chatbill.application.chat.replies import Reply
 from chatbill.application.ports.engine import ModelStatus
 from chatbill.domain.billing.prices import Price
 from chatbill.domain.shared.ids import ModelId
-from tests.adapters.inference.fake_servers import BadServer, Move, bad_server, on_server, works
+from tests.adapters.inference.fake_servers import Handler, ScriptedServer, on_server, scripted_server, works
 from tests.kit.support import World, world
 
 MINI = ModelId("demo-mini")
 QUICK = Timeouts(connect_s=0.5, first_token_s=1, between_tokens_s=1, whole_s=10, backoff_s=0.01, max_retry_after_s=1)
 PRICE = Price(per_reply=1, per_1k_prompt_tokens=100, per_1k_completion_tokens=500)
-"""A hundredth of a credit hides no token."""
+"""Each token shows in the price."""
 
 
 @dataclass
 class Scene:
-    """Alice has 10,000 credits and asks the model of a server."""
+    """Alice has 10,000 credits and sends messages to the model of a server."""
 
-    server: BadServer
+    server: ScriptedServer
     engine: OpenAIEngine
     world: World
     alice: Principal
 
     async def send(self, text: str = "Hello there", **more: Any) -> Reply:
-        """Her message, accepted."""
+        """Send her message, and return the reply once it is accepted."""
         reply = await self.world.use_cases.chat.send_message(self.alice, Message(model=MINI, text=text, **more))
         assert isinstance(reply, Reply)
         return reply
 
     async def end(self, text: str = "Hello there", **more: Any) -> End:
-        """The end of her message, once nothing is held and the books agree."""
+        """Return the end of her message, once nothing is held and the ledger agrees."""
         reply = await self.send(text, **more)
         end = await reply.finished()
         await self.check(end)
         return end
 
     async def check(self, end: End) -> None:
-        """Charged as the end says, nothing held, and the proof holds."""
+        """Check that nothing is held and that the ledger agrees."""
         wallet = await self.world.use_cases.billing.read_balance(self.alice)
         assert wallet.held == 0
         differences: list[object] = []
@@ -58,24 +58,24 @@ class Scene:
 
     @property
     def status(self) -> ModelStatus:
-        """How the model stands."""
+        """Return the status of the model."""
         return self.engine.status()[MINI]
 
 
 @contextlib.asynccontextmanager
 async def scene(
-    move: Move = works,
+    handler: Handler = works,
     *,
     timeouts: Timeouts = QUICK,
     probe_s: float = 30,
     max_queued: int = 10,
     key: str | None = None,
     source: dict[str, Any] | None = None,
-    probed: Move = works,
+    probed: Handler = works,
     first_token_s: float = math.inf,
 ) -> AsyncIterator[Scene]:
-    """The scene once the engine is started, and closed at the end."""
-    async with bad_server(move, probed=probed) as server:
+    """Start the engine for the scene, and close it at the end."""
+    async with scripted_server(handler, probed=probed) as server:
         variable = "SOME_KEY" if key else ""
         specs = tuple(
             replace(spec, price=PRICE) for spec in on_server(server.url, api_key_env=variable, **(source or {}))
@@ -95,5 +95,5 @@ async def scene(
 
 
 async def events_of(reply: Reply) -> list[Event]:
-    """All of them."""
+    """Return all events of the reply."""
     return [event async for event in reply]

@@ -119,7 +119,7 @@ def test_the_sliding_window_matters_in_these_tests(tiny: dict[str, Path], kind: 
 
 
 @pytest.mark.slow
-def test_in_bfloat16_replies_part_from_generate_at_near_ties_only() -> None:
+def test_in_bfloat16_replies_differ_from_generate_at_near_ties_only() -> None:
     folder = demo_model_folder()
     asked = asks(24)
     written = write_together(loaded(folder, Weights.BF16), asked)
@@ -130,7 +130,7 @@ def test_in_bfloat16_replies_part_from_generate_at_near_ties_only() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_in_8_bits_a_batch_is_written_whole(tiny: dict[str, Path], kind: str) -> None:
+def test_in_8_bits_a_batch_is_written_completely(tiny: dict[str, Path], kind: str) -> None:
     asked = asks(12)
     written = write_together(loaded(tiny[kind], Weights.INT8), asked)
 

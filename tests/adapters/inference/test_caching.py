@@ -1,97 +1,44 @@
-"""Repeated prompts: what is kept, for whom, for how long, and how much of it."""
+"""Repeated prompts: which replies are cached, and for which requests."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatbill.adapters.inference.caching.engine import Answer, AnswerCache, CachingEngine
+from chatbill.adapters.inference.caching.engine import CachingEngine, ReplyCache
 from chatbill.adapters.inference.scripted import ScriptedEngine
-from chatbill.application.accounts.principal import Principal
-from chatbill.application.chat.events import Completed, Delta
-from chatbill.application.chat.messages import Message
-from chatbill.application.ports.engine import Chunk, Generation, GenerationRequest, ModelState, ModelStatus
-from chatbill.domain.billing.prices import Price, Usage
-from chatbill.domain.chat.catalogue import Catalogue
+from chatbill.application.ports.engine import Chunk, ModelState, ModelStatus
 from chatbill.domain.chat.conversations import Role, Turn
-from chatbill.domain.chat.interactions import Interaction
 from chatbill.domain.shared.errors import GenerationFailed, ModelUnavailable
-from chatbill.domain.shared.ids import ModelId, UserId
+from chatbill.domain.shared.ids import UserId
+from tests.adapters.inference.caching_scene import (
+    ALICE,
+    BOB,
+    MB,
+    MINI,
+    PRO,
+    ManualTime,
+    RecordingEngine,
+    asked,
+    caching,
+    written,
+)
 from tests.kit.engines import ControlledEngine
-from tests.kit.support import CATALOGUE, World, world
-
-MINI, PRO = ModelId("demo-mini"), ModelId("demo-pro")
-ALICE, BOB = UserId("alice"), UserId("bob")
-MB = 1_000_000
+from tests.kit.support import CATALOGUE
 
 
-@dataclass
-class Time:
-    now: float = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@dataclass
-class Counting(ScriptedEngine):
-    """Writes for whom it writes, and counts how often."""
-
-    asked: list[GenerationRequest] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        super().__init__(CATALOGUE)
-
-    async def prepare(self, request: GenerationRequest) -> Generation:
-        self.asked.append(request)
-        own = Turn(Role.USER, f"{request.turns[-1].text} for {request.owner}")
-        return await super().prepare(replace(request, turns=(*request.turns[:-1], own)))
-
-
-def caching(
-    engine: Any,
-    *,
-    max_bytes: int = MB,
-    ttl_s: float = 60,
-    shared: bool = False,
-    temperatures: Mapping[ModelId, float | None] | None = None,
-    now: Time | None = None,
-) -> CachingEngine:
-    cache = AnswerCache(max_bytes=max_bytes, ttl_s=ttl_s, now=now or Time())
-    return CachingEngine(engine, cache, temperatures=temperatures or {}, identities={}, shared=shared)
-
-
-def asked(text: str = "one two three", owner: UserId | None = ALICE, **changes: Any) -> GenerationRequest:
-    fields: dict[str, Any] = {
-        "model": MINI,
-        "turns": (Turn(Role.USER, text),),
-        "max_tokens": 20,
-        "temperature": 0.0,
-        "owner": owner,
-    }
-    return GenerationRequest(**fields | changes)
-
-
-async def written(engine: CachingEngine, request: GenerationRequest) -> tuple[list[Chunk], bool]:
-    generation = await engine.prepare(request)
-    pieces = [piece async for piece in generation.stream()]
-    await generation.close()
-    return pieces, generation.cached
-
-
-async def test_a_repeated_prompt_is_answered_from_memory_piece_by_piece() -> None:
-    inner = Counting()
+async def test_a_repeated_prompt_is_answered_from_the_cache_chunk_by_chunk() -> None:
+    inner = RecordingEngine()
     engine = caching(inner)
     first, first_cached = await written(engine, asked())
     generation = await engine.prepare(asked())
-    second = [piece async for piece in generation.stream()]
+    second = [chunk async for chunk in generation.stream()]
 
     assert (first_cached, generation.cached) == (False, True)
     assert first == second
@@ -115,8 +62,8 @@ async def test_a_repeated_prompt_is_answered_from_memory_piece_by_piece() -> Non
     ],
     ids="+".join,
 )
-async def test_whatever_shapes_the_words_is_another_prompt(change: dict[str, Any]) -> None:
-    inner = Counting()
+async def test_a_change_of_any_setting_makes_it_another_prompt(change: dict[str, Any]) -> None:
+    inner = RecordingEngine()
     engine = caching(inner)
     await written(engine, asked())
 
@@ -126,8 +73,8 @@ async def test_whatever_shapes_the_words_is_another_prompt(change: dict[str, Any
     assert (cached, repeated, len(inner.asked)) == (False, True, 2)
 
 
-async def test_a_model_that_changed_its_weights_is_asked_anew() -> None:
-    inner, cache = Counting(), AnswerCache(max_bytes=MB, ttl_s=60)
+async def test_a_model_with_other_weights_is_asked_again() -> None:
+    inner, cache = RecordingEngine(), ReplyCache(max_bytes=MB, ttl_s=60)
     for identity in ("revision 1", "revision 2"):
         engine = CachingEngine(inner, cache, temperatures={}, identities={MINI: identity})
         assert not (await written(engine, asked()))[1]
@@ -146,18 +93,18 @@ async def test_a_model_that_changed_its_weights_is_asked_anew() -> None:
         ({"temperature": 0.0, "owner": None}, None, False),
     ],
 )
-async def test_only_what_could_not_come_out_otherwise_is_kept(
+async def test_only_replies_without_randomness_are_cached(
     request_fields: dict[str, Any], own: float | None, kept: bool
 ) -> None:
-    engine = caching(Counting(), temperatures={MINI: own})
+    engine = caching(RecordingEngine(), temperatures={MINI: own})
     request = replace(asked(), **request_fields)
     await written(engine, request)
 
     assert (await written(engine, request))[1] is kept
 
 
-async def test_a_probe_is_never_answered_from_memory_even_when_answers_are_shared() -> None:
-    engine = caching(Counting(), shared=True)
+async def test_a_probe_is_never_answered_from_the_cache_even_when_replies_are_shared() -> None:
+    engine = caching(RecordingEngine(), shared=True)
     await written(engine, asked(owner=ALICE))
 
     assert (await written(engine, asked(owner=BOB)))[1]
@@ -165,19 +112,19 @@ async def test_a_probe_is_never_answered_from_memory_even_when_answers_are_share
 
 
 @given(st.lists(st.tuples(st.sampled_from(["a", "b", "c"]), st.sampled_from([ALICE, BOB, UserId("carol")]))))
-def test_nobody_ever_gets_the_answer_of_another(prompts: list[tuple[str, UserId]]) -> None:
+def test_no_user_gets_the_reply_of_another(prompts: list[tuple[str, UserId]]) -> None:
     async def run() -> None:
-        engine = caching(Counting(), max_bytes=4_000)
+        engine = caching(RecordingEngine(), max_bytes=4_000)
         for text, owner in prompts:
-            pieces, _ = await written(engine, asked(text, owner=owner))
-            assert "".join(piece.text for piece in pieces) == f"{text} for {owner}"
+            chunks, _ = await written(engine, asked(text, owner=owner))
+            assert "".join(chunk.text for chunk in chunks) == f"{text} for {owner}"
 
     asyncio.run(run())
 
 
-async def test_an_answer_is_forgotten_when_its_time_is_over() -> None:
-    time = Time()
-    engine = caching(Counting(), ttl_s=60, now=time)
+async def test_a_reply_expires() -> None:
+    time = ManualTime()
+    engine = caching(RecordingEngine(), ttl_s=60, now=time)
     await written(engine, asked())
     time.now = 59.9
     assert (await written(engine, asked()))[1]
@@ -186,8 +133,8 @@ async def test_an_answer_is_forgotten_when_its_time_is_over() -> None:
 
 
 @pytest.mark.parametrize("text", ["one [[fail:after:1]]", "one [[fail:before]]", "one [[oom]]"])
-async def test_a_reply_that_broke_is_not_kept(text: str) -> None:
-    inner = Counting()
+async def test_a_failed_reply_is_not_cached(text: str) -> None:
+    inner = RecordingEngine()
     engine = caching(inner)
     for _ in range(2):
         with pytest.raises(GenerationFailed):
@@ -196,7 +143,7 @@ async def test_a_reply_that_broke_is_not_kept(text: str) -> None:
     assert len(inner.asked) == 2
 
 
-async def test_a_reply_without_a_word_is_not_kept() -> None:
+async def test_an_empty_reply_is_not_cached() -> None:
     engine = ControlledEngine(CATALOGUE)
     cached = caching(engine)
     for _ in range(2):
@@ -204,11 +151,11 @@ async def test_a_reply_without_a_word_is_not_kept() -> None:
         assert not generation.cached
         engine.last.say("")
         engine.last.end()
-        assert [piece async for piece in generation.stream()] == [Chunk("", 1)]
+        assert [chunk async for chunk in generation.stream()] == [Chunk("", 1)]
 
 
-async def test_a_reply_that_was_stopped_is_not_kept() -> None:
-    inner = Counting()
+async def test_a_stopped_reply_is_not_cached() -> None:
+    inner = RecordingEngine()
     engine = caching(inner)
     generation = await engine.prepare(asked())
     async for _ in generation.stream():
@@ -225,19 +172,19 @@ async def test_a_reply_that_was_stopped_is_not_kept() -> None:
     assert all(status.running == 0 for status in engine.status().values())
 
 
-async def test_a_repeated_answer_can_be_stopped() -> None:
-    engine = caching(Counting())
+async def test_a_cached_reply_can_be_stopped() -> None:
+    engine = caching(RecordingEngine())
     await written(engine, asked())
     generation = await engine.prepare(asked())
-    pieces = []
-    async for piece in generation.stream():
-        pieces.append(piece)
+    chunks = []
+    async for chunk in generation.stream():
+        chunks.append(chunk)
         await generation.close()
 
-    assert len(pieces) == 1
+    assert len(chunks) == 1
 
 
-async def test_a_model_that_is_not_available_repeats_nothing() -> None:
+async def test_cached_replies_of_an_unavailable_model_are_not_returned() -> None:
     inner = ScriptedEngine(CATALOGUE)
     engine = caching(inner)
     await written(engine, asked())
@@ -247,7 +194,7 @@ async def test_a_model_that_is_not_available_repeats_nothing() -> None:
         await engine.prepare(asked())
 
 
-async def test_a_repeated_answer_needs_no_place_in_the_queue() -> None:
+async def test_a_cached_reply_needs_no_place_in_the_queue() -> None:
     engine = caching(ScriptedEngine(CATALOGUE, max_places=1))
     await written(engine, asked())
     taken = await engine.prepare(asked("another"))
@@ -256,21 +203,21 @@ async def test_a_repeated_answer_needs_no_place_in_the_queue() -> None:
     await taken.close()
 
 
-async def test_what_a_server_counted_is_charged_again() -> None:
+async def test_the_counts_of_a_server_are_charged_again() -> None:
     inner = ControlledEngine(CATALOGUE)
     engine = caching(inner)
     generation = await engine.prepare(asked())
     inner.last.say("one two", tokens=2)
     inner.last.end()
     inner.last.prompt_tokens, inner.last.completion_tokens = 4, 1
-    _ = [piece async for piece in generation.stream()]
+    _ = [chunk async for chunk in generation.stream()]
 
     repeated = await engine.prepare(asked())
     assert repeated.cached
     assert (repeated.prompt_tokens, repeated.completion_tokens) == (4, 1)
 
 
-async def test_an_engine_behind_the_cache_is_started_told_and_closed() -> None:
+async def test_the_engine_behind_the_cache_is_started_asked_and_closed() -> None:
     inner = ScriptedEngine(CATALOGUE)
     engine = caching(inner)
     await engine.start()
@@ -280,101 +227,3 @@ async def test_an_engine_behind_the_cache_is_started_told_and_closed() -> None:
     assert engine.name == "scripted"
     assert ready == ModelStatus(state=ModelState.READY)
     assert engine.status()[MINI].state is ModelState.UNAVAILABLE
-
-
-KEYS = st.sampled_from([b"a", b"b", b"c", b"d"])
-ANSWERS = st.lists(st.text(max_size=400), max_size=4).map(
-    lambda texts: Answer(pieces=tuple(Chunk(text, 1) for text in texts), prompt_tokens=1, completion_tokens=None)
-)
-MOVES = st.lists(
-    st.one_of(
-        st.tuples(st.just("put"), KEYS, ANSWERS),
-        st.tuples(st.just("get"), KEYS),
-        st.tuples(st.just("wait"), st.floats(0, 30)),
-    )
-)
-
-
-@given(MOVES, st.integers(0, 5_000))
-def test_a_cache_is_never_larger_or_older_than_allowed(moves: list[tuple[Any, ...]], max_bytes: int) -> None:
-    time = Time()
-    cache = AnswerCache(max_bytes=max_bytes, ttl_s=20, now=time)
-    newest: dict[bytes, tuple[Answer, float]] = {}
-    for move in moves:
-        match move:
-            case ("put", key, answer):
-                cache.put(key, answer)
-                newest[key] = answer, time.now
-                assert (cache.get(key) == answer) == (answer.size <= max_bytes)
-            case ("get", key):
-                found = cache.get(key)
-                if found is not None:
-                    answer, at = newest[key]
-                    assert found == answer
-                    assert time.now < at + 20
-            case (_, seconds):
-                time.now += seconds
-            case _:
-                pytest.fail(f"no such move: {move}")
-        assert 0 <= cache.size <= max_bytes
-        assert (cache.size == 0) == (len(cache) == 0)
-
-
-def test_what_was_wanted_lately_stays() -> None:
-    answer = Answer(pieces=(Chunk("x" * 1_000, 1),), prompt_tokens=1, completion_tokens=None)
-    cache = AnswerCache(max_bytes=answer.size * 2, ttl_s=60, now=Time())
-    cache.put(b"first", answer)
-    cache.put(b"second", answer)
-    cache.get(b"first")
-    cache.put(b"third", answer)
-
-    assert [cache.get(key) is not None for key in (b"first", b"second", b"third")] == [True, False, True]
-
-
-BY_TOKEN = Catalogue(
-    tuple(
-        replace(model, price=Price(per_reply=3, per_1k_prompt_tokens=100, per_1k_completion_tokens=500))
-        for model in CATALOGUE.values()
-    )
-)
-
-
-async def sent(here: World, alice: Principal) -> Interaction:
-    reply = await here.use_cases.chat.send_message(alice, Message(model=MINI, text="one two three", temperature=0))
-    events = [event async for event in reply]
-    assert sum(isinstance(event, Delta) for event in events) == 3
-    end = events[-1]
-    assert isinstance(end, Completed)
-    return end.interaction
-
-
-@pytest.mark.parametrize(
-    ("percent", "charged", "price"),
-    [
-        (100, 3 + 2, Price(per_reply=3, per_1k_prompt_tokens=100, per_1k_completion_tokens=500)),
-        (50, 2 + 1, Price(per_reply=2, per_1k_prompt_tokens=50, per_1k_completion_tokens=250)),
-        (0, 0, Price(per_reply=0)),
-    ],
-)
-async def test_a_repeated_answer_has_a_price_of_its_own_and_the_books_agree(
-    percent: int, charged: int, price: Price
-) -> None:
-    here = world(
-        engine=caching(ScriptedEngine(BY_TOKEN)),
-        catalogue=BY_TOKEN,
-        welcome_credits=1_000,
-        cached_price_percent=percent,
-    )
-    alice = await here.person()
-    first, second = [await sent(here, alice) for _ in range(2)]
-    history = await here.use_cases.chat.list_history(alice)
-    differences: list[object] = []
-    verdict = await here.use_cases.audit.verify_ledger(differences.append)
-
-    assert (first.cached, second.cached) == (False, True)
-    assert (first.reply, first.usage) == (second.reply, second.usage)
-    assert second.usage == Usage(prompt_tokens=3, completion_tokens=3)
-    assert (first.credits_charged, second.credits_charged) == (3 + 2, charged)
-    assert (second.price, second.held >= charged) == (price, True)
-    assert [item.cached for item in history.items] == [True, False]
-    assert verdict.agrees, differences

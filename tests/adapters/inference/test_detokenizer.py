@@ -16,7 +16,7 @@ def decode(tokens: Sequence[int]) -> str:
 
 
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="\N{REPLACEMENT CHARACTER}")))
-def test_characters_are_never_split_and_the_parts_make_the_whole(text: str) -> None:
+def test_characters_are_never_split_and_the_parts_add_up(text: str) -> None:
     detokenizer = Detokenizer(decode)
     parts = [detokenizer.push(byte) for byte in text.encode()]
 
@@ -26,7 +26,7 @@ def test_characters_are_never_split_and_the_parts_make_the_whole(text: str) -> N
 
 
 @given(st.binary(max_size=40))
-def test_bytes_that_are_no_text_neither_break_it_nor_are_held_for_ever(data: bytes) -> None:
+def test_invalid_bytes_are_replaced_after_a_short_wait(data: bytes) -> None:
     detokenizer = Detokenizer(decode)
     for byte in data:
         detokenizer.push(byte)

@@ -9,16 +9,19 @@ from pathlib import Path
 import pytest
 
 from chatbill.adapters.inference.transformers import TransformersEngine
-from chatbill.adapters.inference.transformers.health import LifeBounds
+from chatbill.adapters.inference.transformers.limits import ModelLimits
 from chatbill.adapters.inference.transformers.runtime import NotLoadable
 from chatbill.adapters.inference.weights.fetch import Progress
 from chatbill.adapters.inference.weights.library import ModelLibrary
 from chatbill.application.ports.engine import GenerationRequest, ModelState
 from chatbill.domain.chat.conversations import Role, Turn
+from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import GenerationFailed, ModelUnavailable, OutOfMemory, Overloaded
 from chatbill.domain.shared.ids import ModelId
+from chatbill.entrypoints.web.texts import render
 from tests.adapters.inference.fake_runtime import FakeRuntime, fake_specs
 
+NO_TEMPLATE = Description("model_without_chat_template")
 MINI, PRO = ModelId("demo-mini"), ModelId("demo-pro")
 
 
@@ -39,10 +42,10 @@ async def started(
 
 async def reply(engine: TransformersEngine, request: GenerationRequest) -> str:
     generation = await engine.prepare(request)
-    return "".join([piece.text async for piece in generation.stream()])
+    return "".join([chunk.text async for chunk in generation.stream()])
 
 
-async def test_a_reply_that_fails_tells_no_secrets_and_the_model_goes_on(tmp_path: Path) -> None:
+async def test_the_error_of_a_reply_shows_no_details_and_the_model_continues(tmp_path: Path) -> None:
     runtime = FakeRuntime()
     engine = await started(tmp_path, runtime)
     with pytest.raises(GenerationFailed) as failed:
@@ -54,7 +57,7 @@ async def test_a_reply_that_fails_tells_no_secrets_and_the_model_goes_on(tmp_pat
     await engine.close()
 
 
-async def test_out_of_memory_gives_memory_back_and_the_model_goes_on(tmp_path: Path) -> None:
+async def test_running_out_of_memory_frees_memory_and_the_model_continues(tmp_path: Path) -> None:
     runtime = FakeRuntime()
     engine = await started(tmp_path, runtime)
     with pytest.raises(OutOfMemory):
@@ -80,7 +83,7 @@ async def test_a_closed_generation_is_not_computed_any_further(tmp_path: Path) -
     await engine.close()
 
 
-async def test_one_closed_while_it_waits_is_never_computed(tmp_path: Path) -> None:
+async def test_a_generation_closed_while_it_waits_is_never_computed(tmp_path: Path) -> None:
     runtime = FakeRuntime()
     engine = await started(tmp_path, runtime, slots=1)
     first = asyncio.create_task(reply(engine, asked("first [[sleep:0.2]]")))
@@ -98,7 +101,7 @@ async def test_one_closed_while_it_waits_is_never_computed(tmp_path: Path) -> No
     await engine.close()
 
 
-async def test_closing_the_engine_fails_what_runs_and_what_waits(tmp_path: Path) -> None:
+async def test_closing_the_engine_fails_running_and_waiting_replies(tmp_path: Path) -> None:
     engine = await started(tmp_path, FakeRuntime())
     generations = [await engine.prepare(asked("a [[tokens:100]] [[pause:0.02]]")) for _ in range(3)]
     readings = [asyncio.create_task(_read(generation.stream())) for generation in generations]
@@ -113,21 +116,21 @@ async def test_closing_the_engine_fails_what_runs_and_what_waits(tmp_path: Path)
     await engine.close()
 
 
-async def test_a_model_that_cannot_be_loaded_leaves_the_other_alone(tmp_path: Path) -> None:
-    engine = await started(tmp_path, FakeRuntime(broken={PRO: NotLoadable("its tokenizer has no chat template")}))
+async def test_a_model_that_cannot_be_loaded_does_not_affect_the_other(tmp_path: Path) -> None:
+    engine = await started(tmp_path, FakeRuntime(broken={PRO: NotLoadable(NO_TEMPLATE)}))
 
     assert engine.status()[PRO].state is ModelState.UNAVAILABLE
-    assert engine.status()[PRO].reason == "its tokenizer has no chat template"
-    with pytest.raises(ModelUnavailable, match="no chat template"):
+    assert engine.status()[PRO].reason == NO_TEMPLATE
+    with pytest.raises(ModelUnavailable, match="model_without_chat_template"):
         await engine.prepare(asked("hello", model=PRO))
     assert await reply(engine, asked("hello")) == "hello"
     await engine.close()
 
 
-async def test_an_unforeseen_error_while_loading_stays_in_the_log(tmp_path: Path) -> None:
+async def test_the_text_of_an_unexpected_load_error_stays_in_the_log(tmp_path: Path) -> None:
     engine = await started(tmp_path, FakeRuntime(broken={MINI: ValueError("/a/private/path")}))
 
-    assert engine.status()[MINI].reason == "it could not be loaded (ValueError); the log has the cause"
+    assert engine.status()[MINI].reason == Description.of("model_not_loaded", error="ValueError")
     await engine.close()
 
 
@@ -137,7 +140,8 @@ async def test_a_model_that_does_not_fit_is_not_loaded_and_says_why(tmp_path: Pa
 
     status = engine.status()[PRO]
     assert status.state is ModelState.UNAVAILABLE
-    assert "and 1.0 GB are free" in status.reason
+    assert status.reason
+    assert "and 1.0 GB are free" in render(status.reason)
     assert runtime.models == {}
     await engine.close()
 
@@ -169,21 +173,21 @@ async def test_progress_is_reported_for_each_model(tmp_path: Path) -> None:
     assert sorted(seen) == [(MINI, "load"), (MINI, "ready"), (PRO, "load"), (PRO, "ready")]
 
 
-async def test_giving_up_waiting_for_the_start_leaves_the_loading_alone(tmp_path: Path) -> None:
+async def test_cancelling_the_wait_for_the_start_does_not_stop_the_loading(tmp_path: Path) -> None:
     go_on = threading.Event()
 
     def slow_runtime() -> FakeRuntime:
         go_on.wait(5)
         return FakeRuntime()
 
-    bounds = LifeBounds(load_wait_s=0.05)
+    limits = ModelLimits(load_wait_s=0.05)
     engine = TransformersEngine(
-        fake_specs(tmp_path / "model"), ModelLibrary(tmp_path), runtime=slow_runtime, bounds=bounds
+        fake_specs(tmp_path / "model"), ModelLibrary(tmp_path), runtime=slow_runtime, limits=limits
     )
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(engine.start(), timeout=0.05)
     while_loading = engine.status()[MINI]
-    with pytest.raises(ModelUnavailable, match="it is being loaded"):
+    with pytest.raises(ModelUnavailable, match="model_still_loading"):
         await engine.prepare(asked("too early"))
     go_on.set()
     await engine.start()
@@ -201,10 +205,10 @@ async def test_an_engine_that_never_started_can_be_closed(tmp_path: Path) -> Non
 
 
 async def _read(stream: object) -> list[str]:
-    return [piece.text async for piece in stream]  # type: ignore[attr-defined]
+    return [chunk.text async for chunk in stream]  # type: ignore[attr-defined]
 
 
-async def test_a_newcomer_joins_those_who_are_being_answered(tmp_path: Path) -> None:
+async def test_a_new_reply_joins_the_running_batch(tmp_path: Path) -> None:
     runtime = FakeRuntime()
     engine = await started(tmp_path, runtime)
     first = (await engine.prepare(asked("long [[tokens:100]] [[pause:0.01]]"))).stream()
@@ -217,7 +221,7 @@ async def test_a_newcomer_joins_those_who_are_being_answered(tmp_path: Path) -> 
     await engine.close()
 
 
-async def test_no_more_are_written_together_than_there_are_slots(tmp_path: Path) -> None:
+async def test_no_more_replies_are_written_together_than_there_are_slots(tmp_path: Path) -> None:
     runtime = FakeRuntime()
     engine = await started(tmp_path, runtime, slots=3)
     replies = await asyncio.gather(*(reply(engine, asked(f"reply {n} [[pause:0.01]]")) for n in range(10)))
@@ -228,7 +232,7 @@ async def test_no_more_are_written_together_than_there_are_slots(tmp_path: Path)
 
 
 @pytest.mark.parametrize("directive", ["[[fail:after:2]]", "[[begin:fails]]", "[[oom]]"])
-async def test_what_breaks_one_reply_leaves_its_company_alone(tmp_path: Path, directive: str) -> None:
+async def test_the_failure_of_one_reply_does_not_affect_its_batch(tmp_path: Path, directive: str) -> None:
     engine = await started(tmp_path, FakeRuntime(), slots=4)
     company = [asyncio.create_task(reply(engine, asked("all is well [[tokens:30]] [[pause:0.01]]"))) for _ in range(3)]
     await asyncio.sleep(0.1)
@@ -239,7 +243,7 @@ async def test_what_breaks_one_reply_leaves_its_company_alone(tmp_path: Path, di
     await engine.close()
 
 
-async def test_a_step_that_breaks_fails_those_in_it_and_the_model_goes_on(tmp_path: Path) -> None:
+async def test_a_failed_step_fails_its_replies_and_the_model_continues(tmp_path: Path) -> None:
     runtime = FakeRuntime()
     engine = await started(tmp_path, runtime, slots=3)
     running = [asyncio.create_task(reply(engine, asked("a [[tokens:100]] [[pause:0.01]]"))) for _ in range(3)]

@@ -25,7 +25,7 @@ print(before, held_mb())
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells how much memory a process has")
-def test_what_was_freed_between_survivors_goes_back_to_the_system() -> None:
+def test_memory_freed_between_live_blocks_returns_to_the_system() -> None:
     done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True, timeout=60)
     before, after = map(int, done.stdout.split())
 

@@ -12,8 +12,8 @@ import pytest
     ("module", "absent"),
     [
         ("scripted", "pydantic, torch, transformers, structlog, huggingface_hub"),
-        ("specs", "torch, transformers, huggingface_hub"),
-        ("library", "torch, transformers, huggingface_hub"),
+        ("catalogue.files", "torch, transformers, huggingface_hub"),
+        ("weights.library", "torch, transformers, huggingface_hub"),
         ("openai", "torch, transformers, huggingface_hub, openai"),
         ("transformers", "torch, transformers, huggingface_hub"),
     ],

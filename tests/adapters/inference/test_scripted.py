@@ -15,26 +15,26 @@ from chatbill.domain.shared.ids import ModelId
 
 
 async def written(text: str, *, max_tokens: int = 100) -> tuple[list[Chunk], GenerationFailed | None]:
-    """The pieces of the reply, and the error that ended it, if any."""
+    """The chunks of the reply, and the error that ended it, if any."""
     engine = ScriptedEngine(domain_catalogue(load_catalogue("demo")))
     turns = (Turn(Role.USER, "[[oom]] in an old message means nothing"), Turn(Role.ASSISTANT, "ok"))
     request = GenerationRequest(
         model=ModelId("demo-mini"), turns=(*turns, Turn(Role.USER, text)), max_tokens=max_tokens
     )
     generation = await engine.prepare(request)
-    pieces: list[Chunk] = []
+    chunks: list[Chunk] = []
     try:
-        async for piece in generation.stream():
-            pieces.append(piece)  # noqa: PERF401 - kept also when the next one fails
+        async for chunk in generation.stream():
+            chunks.append(chunk)  # noqa: PERF401 - kept also when the next one fails
     except GenerationFailed as error:
-        return pieces, error
-    return pieces, None
+        return chunks, error
+    return chunks, None
 
 
 async def test_it_answers_with_the_words_of_the_prompt() -> None:
-    pieces, error = await written("hello dear world")
+    chunks, error = await written("hello dear world")
 
-    assert pieces == [Chunk("hello", 1), Chunk(" dear", 1), Chunk(" world", 1)]
+    assert chunks == [Chunk("hello", 1), Chunk(" dear", 1), Chunk(" world", 1)]
     assert error is None
 
 
@@ -57,20 +57,20 @@ async def test_sleep_comes_before_the_first_token_and_pause_between_tokens() -> 
 
 @pytest.mark.parametrize(("directive", "tokens"), [("[[fail:before]]", 0), ("[[fail:after:3]]", 3)])
 async def test_fail_breaks_the_reply(directive: str, tokens: int) -> None:
-    pieces, error = await written(f"one {directive}")
+    chunks, error = await written(f"one {directive}")
 
-    assert len(pieces) == tokens
+    assert len(chunks) == tokens
     assert type(error) is GenerationFailed
 
 
 async def test_oom_runs_out_of_memory() -> None:
-    pieces, error = await written("one [[oom]]")
+    chunks, error = await written("one [[oom]]")
 
-    assert pieces == []
+    assert chunks == []
     assert isinstance(error, OutOfMemory)
 
 
-async def test_what_is_not_a_directive_is_text() -> None:
-    pieces, _ = await written("[[sleep:long]] [[tokens:-1]] [[other]]")
+async def test_text_that_is_not_a_directive_stays_text() -> None:
+    chunks, _ = await written("[[sleep:long]] [[tokens:-1]] [[other]]")
 
-    assert "".join(piece.text for piece in pieces) == "[[sleep:long]] [[tokens:-1]] [[other]]"
+    assert "".join(chunk.text for chunk in chunks) == "[[sleep:long]] [[tokens:-1]] [[other]]"

@@ -63,7 +63,7 @@ def test_gemma_is_the_1b_and_the_12b_in_int8() -> None:
     assert (pro.source.repository, pro.weights, pro.price.per_reply) == ("google/gemma-3-12b-it", Weights.INT8, 3)
 
 
-def test_a_file_of_ones_own_is_read_and_its_folders_are_beside_it(tmp_path: Path) -> None:
+def test_a_catalogue_file_is_read_and_its_folders_are_relative_to_it(tmp_path: Path) -> None:
     (model,) = load_catalogue(written(tmp_path, OWN))
 
     assert model.source == FolderSource(folder=tmp_path / "weights" / "mine")
@@ -98,7 +98,7 @@ def test_a_file_of_ones_own_is_read_and_its_folders_are_beside_it(tmp_path: Path
         ("lazy = true", "lazy = [", "not_toml"),
     ],
 )
-def test_a_mistake_is_told_with_file_and_field(tmp_path: Path, find: str, put: str, told: str) -> None:
+def test_a_mistake_is_reported_with_file_and_field(tmp_path: Path, find: str, put: str, told: str) -> None:
     file = written(tmp_path, OWN.replace(find, put, 1))
 
     with pytest.raises(InvalidRequest, match=told) as refused:
@@ -156,7 +156,7 @@ def test_the_example_for_operators_is_a_catalogue(tmp_path: Path) -> None:
         ("api_key_env", "api_key", "api_key"),
     ],
 )
-def test_a_key_never_stands_in_the_file(tmp_path: Path, find: str, put: str, told: str) -> None:
+def test_a_key_is_not_accepted_in_the_file(tmp_path: Path, find: str, put: str, told: str) -> None:
     with pytest.raises(InvalidRequest, match=rf"models\[0\]\.source.*\.{told}"):
         load_catalogue(written(tmp_path, ON_SERVER.replace(find, put)))
 
@@ -164,7 +164,7 @@ def test_a_key_never_stands_in_the_file(tmp_path: Path, find: str, put: str, tol
 @pytest.mark.parametrize(
     "url", ["http://gpu:99999/v1", "http://[::1/v1", "http://gpu:x/v1", "http://:80/v1", "https://"]
 )
-def test_an_address_at_which_no_server_can_be_is_refused(tmp_path: Path, url: str) -> None:
+def test_an_impossible_address_is_refused(tmp_path: Path, url: str) -> None:
     with pytest.raises(InvalidRequest, match=r"models\[0\]\.source.*\.url"):
         load_catalogue(written(tmp_path, ON_SERVER.replace("http://gpu.internal:8001/v1", url)))
 
@@ -173,7 +173,7 @@ def test_an_address_at_which_no_server_can_be_is_refused(tmp_path: Path, url: st
     "url",
     ["http://gpu:8001", "https://a.example/v1/", "http://[::1]:65535/v1", "http://10.0.0.1:1/v1", "http://ü_1.de/v1"],
 )
-def test_an_address_at_which_one_could_be_is_taken_and_can_be_asked(tmp_path: Path, url: str) -> None:
+def test_a_possible_address_is_accepted_and_can_be_asked(tmp_path: Path, url: str) -> None:
     (spec,) = load_catalogue(written(tmp_path, ON_SERVER.replace("http://gpu.internal:8001/v1", url)))
 
     assert isinstance(spec.source, ServerSource)
@@ -200,14 +200,14 @@ def test_prices_are_settings() -> None:
         domain_catalogue(load_catalogue("demo"), {ModelId("other"): Price(per_reply=1)})
 
 
-def test_a_whole_number_will_do_where_a_fraction_may_stand(tmp_path: Path) -> None:
+def test_a_whole_number_is_accepted_for_a_fraction(tmp_path: Path) -> None:
     (model,) = load_catalogue(written(tmp_path, OWN + "sampling = { temperature = 1, top_p = 0.5, top_k = 40 }\n"))
 
     assert model.sampling == Sampling(temperature=1.0, top_p=0.5, top_k=40)
 
 
 @pytest.mark.parametrize("part", ["per_reply", "per_1k_prompt_tokens", "per_1k_completion_tokens"])
-def test_no_reply_can_cost_more_than_a_wallet_can_own(part: str) -> None:
+def test_no_reply_can_cost_more_than_a_wallet_can_hold(part: str) -> None:
     for credits_, allowed in ((MAX_CREDITS // 10, True), (MAX_CREDITS, part == "per_reply")):
         specs = [replace(load_catalogue("demo")[0], context_tokens=4_000, max_reply_tokens=2_000)]
         price = Price(**{"per_reply": 0} | {part: credits_})

@@ -27,7 +27,7 @@ def conversation(sizes: list[int]) -> list[Turn]:
 
 
 @given(sizes=st.lists(st.integers(0, 9), min_size=1, max_size=30), budget=st.integers(0, 120))
-def test_the_longest_end_that_fits_and_begins_with_the_person_is_kept(sizes: list[int], budget: int) -> None:
+def test_the_newest_turns_that_fit_and_begin_with_the_user_are_kept(sizes: list[int], budget: int) -> None:
     turns = conversation(sizes)
     possible = [words(turns[start:]) for start, turn in enumerate(turns) if turn.role is Role.USER]
     fitting = [end for end in possible if len(end) <= budget]
@@ -39,7 +39,7 @@ def test_the_longest_end_that_fits_and_begins_with_the_person_is_kept(sizes: lis
             fit_window(turns, encode=words, budget=budget)
 
 
-def test_the_work_follows_the_window_and_not_the_conversation() -> None:
+def test_the_cost_grows_with_the_window_and_not_with_the_conversation() -> None:
     read = 0
 
     def counting(turns: Sequence[Turn]) -> list[str]:
@@ -52,7 +52,7 @@ def test_the_work_follows_the_window_and_not_the_conversation() -> None:
     assert read < 200
 
 
-def test_what_the_system_says_is_kept_whatever_else_is_left_out() -> None:
+def test_the_system_turn_is_kept_when_other_turns_are_left_out() -> None:
     turns = [Turn(Role.SYSTEM, "be brief"), *conversation([3, 3, 3])]
     assert fit_window(turns, encode=words, budget=5) == ["be", "brief", "2.0", "2.1", "2.2"]
     assert fit_window(turns, encode=words, budget=11) == words(turns)

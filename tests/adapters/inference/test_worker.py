@@ -10,13 +10,17 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 
 from chatbill.adapters.inference.transformers.generation import ThreadedGeneration
+from chatbill.adapters.inference.transformers.limits import ModelLimits
 from chatbill.adapters.inference.transformers.runtime import LocalModel
 from chatbill.adapters.inference.transformers.worker import Worker
 from chatbill.application.ports.engine import GenerationRequest
 from chatbill.domain.chat.conversations import Role, Turn
+from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import GenerationFailed
 from chatbill.domain.shared.ids import ModelId
 from tests.adapters.inference.fake_runtime import FakeModel
+
+STUCK, SLOW = Description("stuck"), Description("slow")
 
 
 @pytest.fixture
@@ -35,16 +39,18 @@ async def worker(model: FakeModel) -> AsyncIterator[Worker]:
 
 
 def made(loading: Callable[[], LocalModel]) -> Worker:
-    return Worker("demo", loading=loading, explain=str, slots=2)
+    return Worker(
+        "demo", loading=loading, explain=lambda error: Description(str(error)), health=ModelLimits().health(), slots=2
+    )
 
 
 def asked(worker: Worker, text: str) -> ThreadedGeneration:
     request = GenerationRequest(model=ModelId("demo"), turns=(Turn(Role.USER, text),), max_tokens=100)
-    return ThreadedGeneration(request, [1], max_tokens=100, submit=worker.submit, give_back=lambda: None)
+    return ThreadedGeneration(request, [1], max_tokens=100, submit=worker.submit, give_back=lambda _: None)
 
 
 async def reply(generation: ThreadedGeneration) -> str:
-    return "".join([piece.text async for piece in generation.stream()])
+    return "".join([chunk.text async for chunk in generation.stream()])
 
 
 async def until(true: Callable[[], bool]) -> None:
@@ -53,7 +59,7 @@ async def until(true: Callable[[], bool]) -> None:
             await asyncio.sleep(0.005)
 
 
-async def test_every_step_is_a_sign_of_life_and_work_for_an_idle_thread_too(worker: Worker, model: FakeModel) -> None:
+async def test_every_step_is_progress_and_so_is_work_for_an_idle_thread(worker: Worker, model: FakeModel) -> None:
     loaded_at = worker.beat_at
     await asyncio.sleep(0.02)
     assert (worker.beat_at, worker.busy) == (loaded_at, False)
@@ -76,22 +82,20 @@ async def test_failures_in_a_row_are_counted_until_a_reply_works(worker: Worker)
     for failures in (1, 2):
         with pytest.raises(GenerationFailed):
             await reply(asked(worker, "a [[fail:before]]"))
-        assert worker.failures == failures
+        assert worker.health.breaker.failures == failures
 
     await reply(asked(worker, "works"))
-    assert worker.failures == 0
+    assert worker.health.breaker.failures == 0
 
 
 @pytest.mark.parametrize("directive", ["[[own:fault]]", "[[begin:fails]]"])
-async def test_what_a_request_may_have_caused_itself_is_not_counted_but_raises_a_doubt(
-    worker: Worker, directive: str
-) -> None:
+async def test_a_failure_that_its_request_may_have_caused_asks_for_a_probe(worker: Worker, directive: str) -> None:
     with pytest.raises(GenerationFailed):
         await reply(asked(worker, f"a {directive}"))
-    assert (worker.failures, worker.doubted) == (0, True)
+    assert (worker.health.breaker.failures, worker.health.is_doubted) == (0, True)
 
     await reply(asked(worker, "works"))
-    assert (worker.failures, worker.doubted) == (0, False)
+    assert (worker.health.breaker.failures, worker.health.is_doubted) == (0, False)
 
 
 async def test_a_step_that_fails_for_two_replies_counts_once(worker: Worker, model: FakeModel) -> None:
@@ -101,11 +105,11 @@ async def test_a_step_that_fails_for_two_replies_counts_once(worker: Worker, mod
     model.broken = ValueError("broken")
     assert {type(result) for result in await asyncio.gather(*both, return_exceptions=True)} == {GenerationFailed}
 
-    assert worker.failures == 1
+    assert worker.health.breaker.failures == 1
     model.broken = None
 
 
-async def test_a_reply_that_is_left_is_neither_a_failure_nor_computed_any_further(worker: Worker) -> None:
+async def test_a_closed_reply_is_not_a_failure_and_not_computed_further(worker: Worker) -> None:
     generation = asked(worker, "a [[tokens:100]] [[pause:0.01]]")
     stream = generation.stream()
     for _ in range(3):
@@ -117,10 +121,10 @@ async def test_a_reply_that_is_left_is_neither_a_failure_nor_computed_any_furthe
 
     assert left_at <= generation.tokens_computed <= left_at + 2
     assert worker.tokens_written == generation.tokens_computed
-    assert (worker.failures, worker.running) == (0, 0)
+    assert (worker.health.breaker.failures, worker.running) == (0, 0)
 
 
-async def test_those_who_left_the_queue_do_not_pile_up_in_it(worker: Worker, model: FakeModel) -> None:
+async def test_cancelled_replies_do_not_stay_in_the_queue(worker: Worker, model: FakeModel) -> None:
     model.stuck.set()
     writing = [asyncio.create_task(reply(asked(worker, "a [[tokens:3]]"))) for _ in range(2)]
     await until(lambda: worker.running == 2)
@@ -137,25 +141,25 @@ async def test_those_who_left_the_queue_do_not_pile_up_in_it(worker: Worker, mod
     assert await asyncio.gather(*writing, waits) == ["a a a", "a a a", "waits"]
 
 
-async def test_a_stuck_thread_is_given_up_at_once_and_ends_when_it_can(worker: Worker, model: FakeModel) -> None:
+async def test_a_stuck_thread_is_abandoned_at_once_and_ends_later(worker: Worker, model: FakeModel) -> None:
     model.stuck.set()
     replies = [asyncio.create_task(reply(asked(worker, f"number {n}"))) for n in range(4)]
     await until(lambda: worker.running == 2)
     await asyncio.sleep(0.02)
-    worker.abandon("it was stuck")
+    worker.abandon(STUCK)
     results = await asyncio.wait_for(asyncio.gather(*replies, return_exceptions=True), timeout=1)
 
     assert {type(result) for result in results} == {GenerationFailed}
-    assert (worker.model, worker.reason, worker.running, worker.busy) == (None, "it was stuck", 0, False)
+    assert (worker.model, worker.reason, worker.running, worker.busy) == (None, STUCK, 0, False)
     with pytest.raises(GenerationFailed):
         await reply(asked(worker, "too late"))
     assert model.freed == 0
     model.stuck.clear()
     await until(lambda: model.freed == 1)
-    assert worker.reason == "it was stuck"
+    assert worker.reason == STUCK
 
 
-async def test_a_thread_that_is_stuck_in_loading_is_given_up_too(model: FakeModel) -> None:
+async def test_a_thread_stuck_in_loading_is_abandoned_too(model: FakeModel) -> None:
     go_on = threading.Event()
 
     def slow() -> LocalModel:
@@ -164,13 +168,13 @@ async def test_a_thread_that_is_stuck_in_loading_is_given_up_too(model: FakeMode
 
     worker = made(slow)
     worker.start()
-    worker.abandon("loading took too long")
+    worker.abandon(SLOW)
     await asyncio.wait_for(worker.wait_until_settled(), timeout=1)
 
-    assert (worker.model, worker.reason) == (None, "loading took too long")
+    assert (worker.model, worker.reason) == (None, SLOW)
     go_on.set()
     await until(lambda: model.freed == 1)
-    assert (worker.model, worker.reason) == (None, "loading took too long")
+    assert (worker.model, worker.reason) == (None, SLOW)
 
 
 async def test_closing_a_thread_that_is_stuck_fails_its_replies_in_time(worker: Worker, model: FakeModel) -> None:

@@ -12,7 +12,7 @@ WINDOW = 8
 
 
 def make_tiny(folder: Path, kind: str) -> None:
-    """Save one. Its weights are wide, so that its choices are clear and no two prompts go the same way."""
+    """Save a checkpoint. Its weights are wide, so that its choices are clear and differ between prompts."""
     import torch  # noqa: PLC0415 - slow, and only for tests with models
     import transformers  # noqa: PLC0415
 

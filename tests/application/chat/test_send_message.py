@@ -484,7 +484,7 @@ async def test_what_breaks_a_rule_is_refused_before_any_work(message: Message, e
     assert here.engine.generations == []
 
 
-@pytest.mark.parametrize("refusal", [Overloaded(), ModelUnavailable("demo-mini", "too little memory")])
+@pytest.mark.parametrize("refusal", [Overloaded(), ModelUnavailable("demo-mini", Description("model_not_set_up"))])
 async def test_an_engine_that_refuses_costs_nothing(refusal: ChatbillError) -> None:
     here = await scene()
     here.engine.refusal = refusal

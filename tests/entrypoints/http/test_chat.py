@@ -7,7 +7,7 @@ import asyncio
 import httpx
 import pytest
 
-from chatbill.adapters.inference.caching.engine import AnswerCache, CachingEngine
+from chatbill.adapters.inference.caching.engine import CachingEngine, ReplyCache
 from chatbill.adapters.inference.scripted import ScriptedEngine
 from tests.entrypoints.http.support import Api, api, eventually, say, stream
 from tests.kit.support import CATALOGUE, PRO
@@ -35,7 +35,7 @@ async def test_a_reply_comes_with_its_cost_and_the_balance_after_it(alice: httpx
 
 async def test_a_cached_reply_is_marked_in_reply_stream_and_history() -> None:
     engine = CachingEngine(
-        ScriptedEngine(CATALOGUE), AnswerCache(max_bytes=100_000, ttl_s=60), temperatures={}, identities={}
+        ScriptedEngine(CATALOGUE), ReplyCache(max_bytes=100_000, ttl_s=60), temperatures={}, identities={}
     )
     async with api(engine=engine, cached_price_percent=0) as service:
         alice, bob = await service.person(), await service.person("bob")

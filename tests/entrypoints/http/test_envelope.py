@@ -14,6 +14,7 @@ import pytest
 from chatbill.adapters.memory import MemoryStore
 from chatbill.application.ports.rate_limits import Limit
 from chatbill.application.ports.store import Snapshot, StoreUnavailable, Transaction
+from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import ChatbillError, ModelUnavailable, Overloaded, RateLimited
 from chatbill.entrypoints.http import HttpConfig
 from chatbill.entrypoints.web.problem_kinds import KINDS
@@ -197,8 +198,8 @@ async def test_a_reached_limit_is_answered_with_retry_after() -> None:
     ("error", "retry_after"),
     [
         (Overloaded(retry_after_s=3_600), "3600"),
-        (ModelUnavailable("demo-mini", "try again in a moment", retry_after_s=5), "5"),
-        (ModelUnavailable("demo-mini", "it is not set up correctly"), None),
+        (ModelUnavailable("demo-mini", Description("model_server_busy"), retry_after_s=5), "5"),
+        (ModelUnavailable("demo-mini", Description("model_not_set_up")), None),
     ],
 )
 async def test_a_temporary_failure_is_answered_with_retry_after(

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from chatbill.adapters.inference.caching.engine import AnswerCache, CachingEngine
+from chatbill.adapters.inference.caching.engine import CachingEngine, ReplyCache
 from chatbill.adapters.inference.scripted import ScriptedEngine
 from tests.entrypoints.http.openai_support import HELLO, SYSTEM, ask, chunks
 from tests.entrypoints.http.support import api, eventually
@@ -49,7 +49,7 @@ async def test_a_reply_has_the_format_of_openai(alice: httpx.AsyncClient) -> Non
 
 
 async def test_a_cached_reply_is_marked_in_both_forms() -> None:
-    cache = AnswerCache(max_bytes=1_000_000, ttl_s=60)
+    cache = ReplyCache(max_bytes=1_000_000, ttl_s=60)
     engine = CachingEngine(ScriptedEngine(CATALOGUE), cache, temperatures={}, identities={})
     async with api(engine=engine, cached_price_percent=0) as service:
         alice = await service.person()

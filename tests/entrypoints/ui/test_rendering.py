@@ -77,9 +77,11 @@ def test_a_price_shows_every_part(price: Price, text: str) -> None:
 
 def test_a_model_is_shown_with_its_price_and_why_it_is_not_available() -> None:
     ready = ModelOffer(CATALOGUE[MINI], ModelStatus(state=ModelState.READY))
-    absent = ModelOffer(CATALOGUE[PRO], ModelStatus(state=ModelState.UNAVAILABLE, reason="too little memory"))
+    absent = ModelOffer(
+        CATALOGUE[PRO], ModelStatus(state=ModelState.UNAVAILABLE, reason=Description("model_service_stopping"))
+    )
     assert rendering.model_label(ready) == "Demo mini · 1 credit"
-    assert rendering.model_label(absent) == "Demo pro · 3 credits — not available: too little memory"
+    assert rendering.model_label(absent) == "Demo pro · 3 credits — not available: the service is stopping"
 
 
 def test_a_username_is_escaped() -> None:

@@ -176,7 +176,10 @@ def test_credits_are_written_with_their_plural(amount: int, text: str) -> None:
             "No whole reply within 30 s; nothing was charged. Try again or ask for less.",
         ),
         (KeyNameTaken(), "You have an API key of this name. Choose another name, or revoke that key first."),
-        (ModelUnavailable("demo-mini", "it is away"), "demo-mini is not available: it is away"),
+        (
+            ModelUnavailable("demo-mini", Description.of("text", text="it is away")),
+            "demo-mini is not available: it is away",
+        ),
         (
             ModelUnavailable("demo-mini", Description("service_stopping")),
             "demo-mini is not available: the service is stopping; try again in a moment",

@@ -1,4 +1,4 @@
-"""Making pieces out of tokens: a reply ends at a stop string, and every token is counted exactly once."""
+"""Make chunks of tokens: a reply ends at a stop string, and every token is counted exactly once."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from chatbill.application.ports.engine import Chunk
 class StopFilter:
     """Passes text on, up to the first of the stop strings.
 
-    Text that may be the beginning of a stop string is held back until it is known not to be one, so a person never
-    sees a part of a stop string.
+    Text that may be the beginning of a stop string is held back until it is known not to be one, so no part of a stop
+    string is ever shown.
     """
 
     def __init__(self, stops: tuple[str, ...]) -> None:
@@ -23,7 +23,7 @@ class StopFilter:
         return bool(self._held)
 
     def push(self, text: str) -> str:
-        """What can be shown of the reply once `text` was added. Sets `stopped` when a stop string is complete."""
+        """Add `text`, and return what can be shown. Sets `stopped` when a stop string is complete."""
         if self.stopped:
             return ""
         if not self._stops:
@@ -39,15 +39,15 @@ class StopFilter:
         return text
 
     def flush(self) -> str:
-        """What was held back, once it is known that nothing follows."""
+        """Return the text that was held back, when no text follows."""
         held, self._held = self._held, ""
         return held
 
 
 class ChunkBuilder:
-    """Turns the text of one token after the other into pieces whose tokens add up to the tokens written.
+    """Turns the text of one token after the other into chunks whose tokens add up to the tokens written.
 
-    While a part of the text is held back, the last token waits with it: so the piece that shows the rest, even
+    While a part of the text is held back, the last token waits with it: so the chunk that shows the rest, even
     after the reply has ended, still has a token of its own.
     """
 
@@ -69,21 +69,21 @@ class ChunkBuilder:
         return self._take(self._tokens - waiting)
 
     def finish(self, text: str = "") -> Chunk | None:
-        """The rest of the reply, with `text` as its last part, when there is any."""
+        """Return the rest of the reply, with `text` as its last part, if there is any."""
         self._text += self._filter.push(text) + self._filter.flush()
         return self._take(self._tokens)
 
     def _take(self, tokens: int) -> Chunk | None:
         if tokens < 1:
             return None
-        piece = Chunk(self._text, tokens)
+        chunk = Chunk(self._text, tokens)
         self._text = ""
         self._tokens -= tokens
-        return piece
+        return chunk
 
 
 def _overlap(text: str, stop: str) -> int:
-    """Length of the longest end of `text` that is a proper beginning of `stop`."""
+    """Return the length of the longest end of `text` that is a proper beginning of `stop`."""
     return next(
         (size for size in range(min(len(text), len(stop) - 1), 0, -1) if stop.startswith(text[-size:])),
         0,

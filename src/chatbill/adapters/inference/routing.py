@@ -1,10 +1,11 @@
-"""One engine made of several, each with models of its own."""
+"""Combine several engines, each with models of its own, into one."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
 
+from chatbill.adapters.inference.availability.model_availability import UNKNOWN
 from chatbill.application.ports.engine import Engine, Generation, GenerationRequest, ModelStatus
 from chatbill.domain.shared.errors import ModelUnavailable
 from chatbill.domain.shared.ids import ModelId
@@ -20,23 +21,23 @@ class RoutedEngine:
         self.name = "+".join(engine.name for engine in self._engines)
 
     def status(self) -> Mapping[ModelId, ModelStatus]:
-        """What each engine says of its own."""
+        """Return what each engine says of its models."""
         statuses = {model: status for engine in self._engines for model, status in engine.status().items()}
         return {model: statuses[model] for model in self._order if model in statuses}
 
     async def start(self) -> None:
-        """All at once, so that a model on a server need not wait for one that is being loaded here."""
+        """Start all engines at once: a model on a server need not wait for one that is loaded here."""
         await asyncio.gather(*(engine.start() for engine in self._engines))
 
     async def prepare(self, request: GenerationRequest) -> Generation:
-        """A place at the engine that has the model."""
+        """Return a place at the engine that has the model."""
         engine = self._of.get(request.model)
         if engine is None:
-            raise ModelUnavailable(request.model, "no engine has it")
+            raise ModelUnavailable(request.model, UNKNOWN)
         return await engine.prepare(request)
 
     async def close(self) -> None:
-        """Close all, also where one cannot be closed cleanly; what went wrong first is raised then."""
+        """Close all engines, even where closing one fails; then raise the first error."""
         results = await asyncio.gather(*(engine.close() for engine in self._engines), return_exceptions=True)
         for result in results:
             if isinstance(result, BaseException):

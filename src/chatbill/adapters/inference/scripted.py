@@ -1,4 +1,4 @@
-"""The deterministic test engine: it answers with words of the prompt and does what the last message tells it.
+"""The deterministic test engine: it answers with words of the prompt and follows directives in the last message.
 
 Directives, anywhere in the last message:
 
@@ -9,7 +9,7 @@ Directives, anywhere in the last message:
     [[fail:after:N]]    break after N tokens
     [[oom]]             run out of memory before the first token
 
-A token is a word. What is written depends on nothing but the request.
+A token is a word. The reply depends on the request alone.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle, islice
 
+from chatbill.adapters.inference.availability.model_availability import STOPPING, UNKNOWN
 from chatbill.adapters.inference.chunks import ChunkBuilder
 from chatbill.adapters.inference.window import fit_window
 from chatbill.application.ports.engine import Chunk, Generation, GenerationRequest, ModelState, ModelStatus
@@ -37,7 +38,7 @@ _CLOSED = "engine_stopping"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Script:
-    """What one message tells the engine to do. Times in seconds; `fail_after` and `tokens` in tokens."""
+    """The directives of one message. Times in seconds; `fail_after` and `tokens` in tokens."""
 
     words: tuple[str, ...]
     sleep_s: float = 0.0
@@ -48,7 +49,7 @@ class Script:
 
     @classmethod
     def of(cls, message: str) -> Script:
-        """Read the directives of a message; what is not a directive gives the words of the reply."""
+        """Parse the directives of a message; the rest of it gives the words of the reply."""
         waits = {"sleep": 0.0, "pause": 0.0}
         tokens: int | None = None
         fail_after: int | None = None
@@ -72,14 +73,14 @@ class Script:
         )
 
     def reply(self, max_tokens: int) -> Sequence[str]:
-        """The tokens of the reply: the words of the message, again and again until there are enough."""
+        """Return the tokens of the reply: the words of the message, repeated until there are enough."""
         wanted = len(self.words) if self.tokens is None else self.tokens
         count = min(max(wanted, self.fail_after or 0), max_tokens)
         return [word if index == 0 else f" {word}" for index, word in enumerate(islice(cycle(self.words), count))]
 
 
 class ScriptedEngine:
-    """An engine without a model, for tests of everything around it.
+    """An engine without a model, for tests.
 
     `max_places` requests (at least 1) can hold a place at once, over all models; one more is `Overloaded`. All of
     them are written at the same time.
@@ -94,28 +95,25 @@ class ScriptedEngine:
         self._closed = False
 
     def status(self) -> Mapping[ModelId, ModelStatus]:
-        """Every model is ready until the engine is closed."""
+        """Return that every model is ready, until the engine is closed."""
         running = dict.fromkeys(self._catalogue, 0)
         for generation in self._open:
             running[generation.model] += 1
         if self._closed:
-            return {
-                model: ModelStatus(state=ModelState.UNAVAILABLE, reason="the service is stopping")
-                for model in self._catalogue
-            }
+            return {model: ModelStatus(state=ModelState.UNAVAILABLE, reason=STOPPING) for model in self._catalogue}
         return {model: ModelStatus(state=ModelState.READY, running=count) for model, count in running.items()}
 
     async def start(self) -> None:
-        """Nothing to load."""
+        """Open the engine again; there is nothing to load."""
         self._closed = False
 
     async def prepare(self, request: GenerationRequest) -> Generation:
         """Take one of the places; the window is the model's own, counted in words."""
         if self._closed:
-            raise ModelUnavailable(request.model, "the service is stopping")
+            raise ModelUnavailable(request.model, STOPPING)
         model = self._catalogue.get(request.model)
         if model is None:
-            raise ModelUnavailable(request.model, "this engine does not have it")
+            raise ModelUnavailable(request.model, UNKNOWN)
         if len(self._open) >= self._max_places:
             raise Overloaded
         room = min(request.max_tokens, model.max_reply_tokens)
@@ -149,7 +147,7 @@ class _ScriptedGeneration:
         self.model = request.model
         self._script = Script.of(request.turns[-1].text)
         self._max_tokens = max_tokens
-        self._pieces = ChunkBuilder(request.stop)
+        self._chunks = ChunkBuilder(request.stop)
         self._prompt_tokens = prompt_tokens
         self._places = places
         self._ended = asyncio.Event()
@@ -157,11 +155,11 @@ class _ScriptedGeneration:
 
     @property
     def prompt_tokens(self) -> int:
-        """Words of the conversation that fitted."""
+        """Return the number of words of the conversation that fitted."""
         return self._prompt_tokens
 
     async def stream(self) -> AsyncIterator[Chunk]:
-        """One piece a word."""
+        """Yield one chunk a word."""
         try:
             await self._wait(self._script.sleep_s)
             if self._script.out_of_memory and not self._ended.is_set():
@@ -173,16 +171,16 @@ class _ScriptedGeneration:
                 self._check(written)
                 if self._ended.is_set():
                     return
-                if piece := self._pieces.push(token):
-                    yield piece
-                if self._pieces.stopped:
+                if chunk := self._chunks.push(token):
+                    yield chunk
+                if self._chunks.stopped:
                     self.cut_off = False
                     return
             self._check(len(tokens))
             if self._ended.is_set():
                 return
-            if piece := self._pieces.finish():
-                yield piece
+            if chunk := self._chunks.finish():
+                yield chunk
         finally:
             self._places.discard(self)
 

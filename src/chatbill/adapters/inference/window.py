@@ -1,4 +1,4 @@
-"""Fitting a conversation into a context window by leaving out its oldest turns."""
+"""Fit a conversation into a context window by leaving out its oldest turns."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from chatbill.domain.chat.conversations import Role, Turn
 from chatbill.domain.shared.errors import TooLarge
 
 Encoded = TypeVar("Encoded", bound=Sized)
-"""What a prompt became; its length is in tokens."""
+"""An encoded prompt; its length is in tokens."""
 
 
 def fit_window(turns: Sequence[Turn], *, encode: Callable[[Sequence[Turn]], Encoded], budget: int) -> Encoded:
-    """The encoding of the longest end of the conversation that takes at most `budget` tokens.
+    """Return the encoding of the newest turns that take at most `budget` tokens.
 
-    What is kept begins with a message of the person, so that the turns still alternate; a turn of the system before
-    them is always kept. The search grows from the newest message, so its cost follows the window and not the length of
+    They begin with a message of the user, so that the turns still alternate; a turn of the system before them is always
+    kept. The search grows from the newest message, so its cost follows the window and not the length of
     the conversation. Raises `TooLarge` when the last message alone is over the budget.
     """
     system = tuple(turns[:1]) if turns[0].role is Role.SYSTEM else ()

@@ -8,7 +8,7 @@ from chatbill.application.chat.list_models import ListModels
 from chatbill.application.maintenance.write_check import WriteCheck
 from chatbill.domain.shared.descriptions import Description
 
-SILENT = "It has not written a token for too long; the service's log has the cause."
+SILENT = Description("model_silent")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,8 +21,8 @@ class Readiness:
 
     trouble: Description | None
     models: dict[str, bool]
-    unhealthy: dict[str, str] = field(default_factory=dict)
-    unavailable: dict[str, str] = field(default_factory=dict)
+    unhealthy: dict[str, Description] = field(default_factory=dict)
+    unavailable: dict[str, Description] = field(default_factory=dict)
 
     @property
     def store(self) -> bool:
@@ -50,5 +50,5 @@ class CheckReadiness:
             trouble=trouble,
             models={model: offer.available for model, offer in offers},
             unhealthy={model: offer.status.reason or SILENT for model, offer in offers if not offer.status.healthy},
-            unavailable={model: offer.status.reason for model, offer in offers if not offer.available},
+            unavailable={model: offer.status.reason or SILENT for model, offer in offers if not offer.available},
         )

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from chatbill.application.ports.engine import Engine, ModelState, ModelStatus
 from chatbill.domain.chat.catalogue import Catalogue, Model
+from chatbill.domain.shared.descriptions import Description
 
-UNKNOWN = ModelStatus(state=ModelState.UNAVAILABLE, reason="the engine does not know this model")
+UNKNOWN = ModelStatus(state=ModelState.UNAVAILABLE, reason=Description("model_unknown"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from datetime import timedelta
 from chatbill.application.accounts.principal import Principal
 from chatbill.application.accounts.spending_caps import Payer
 from chatbill.application.chat.acceptance import accept
+from chatbill.application.chat.checked_generation import CheckedGeneration
 from chatbill.application.chat.messages import Message, ReplyBounds
 from chatbill.application.chat.replay import Replay
 from chatbill.application.chat.replies import Replies, Reply, StopReason
@@ -81,7 +82,7 @@ class SendMessage:
     async def _accepted(
         self, principal: Principal, message: Message, model: Model, request: GenerationRequest
     ) -> Reply | Replay:
-        generation = await self.engine.prepare(request)
+        generation = CheckedGeneration(await self.engine.prepare(request), request, engine=self.engine.name)
         try:
             interaction = self._interaction(principal, message, model, generation, request)
             accepted = await self._accept(Payer.of(principal), interaction, message)

@@ -1,4 +1,4 @@
-"""The engine port: whatever turns a conversation into the next reply."""
+"""The engine port: it turns a conversation into the next reply."""
 
 from __future__ import annotations
 
@@ -8,21 +8,22 @@ from enum import StrEnum
 from typing import Protocol
 
 from chatbill.domain.chat.conversations import Turn
+from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.ids import ModelId, UserId
 
 GREEDY_BELOW = 1e-5
-"""Temperatures below are greedy: they pick the likeliest token all the same, and scores divided by them overflow."""
+"""Temperatures below are greedy: they pick the likeliest token as well, and scores divided by them overflow."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GenerationRequest:
-    """What to write and within which bounds.
+    """A conversation, and the limits and settings of the reply to it.
 
-    `turns` alternate between the person and the model, oldest first, and end with the person's message. Before them
-    can stand one turn of the system, which says what the model shall be.
-    `max_tokens` (at least 1) bounds the reply. `temperature` 0, as all below `GREEDY_BELOW`, means greedy; None
+    `turns` alternate between the user and the model, oldest first, and end with the user's message. One turn of the
+    system, with instructions for the model, may precede them.
+    `max_tokens` (at least 1) limits the reply. A `temperature` below `GREEDY_BELOW`, such as 0, means greedy; None
     means the model's own default.
-    `owner` is whose request it is: an answer that is kept is given again to them alone, or to nobody where it is None.
+    `owner` is the user whose request it is: a cached reply is returned to its owner alone, and never where it is None.
     """
 
     model: ModelId
@@ -37,10 +38,10 @@ class GenerationRequest:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """The next part of a reply: text, and the number of tokens that made it (at least 1).
+    """The next part of a reply: text, and its number of tokens (at least 1).
 
-    Text can be empty where a token completes no character, and one piece can carry several tokens. A piece without
-    text and tokens, `THINKING`, is no part of the reply: it says that the model writes what nobody is shown.
+    The text can be empty where a token completes no character, and one chunk can hold several tokens. A chunk without
+    text and tokens, `THINKING`, is no part of the reply: it says that the model writes text that is not shown.
     """
 
     text: str
@@ -48,24 +49,24 @@ class Chunk:
 
 
 THINKING = Chunk("", 0)
-"""Comes before the reply, once at most: from then on nobody waits for a first token, only for the whole reply."""
+"""Sent at most once, before the reply: it ends the wait for a first token, and the wait for the whole reply goes on."""
 
 
 class Generation(Protocol):
-    """A place in the queue of one model, and the reply that will be written in it."""
+    """A place in the queue of one model, and the reply that will be written there."""
 
     @property
     def prompt_tokens(self) -> int:
-        """Tokens of the prompt that will be read, after trimming to the window; known before anything is written.
+        """Return the tokens of the prompt, trimmed to the window; known before anything is written.
 
-        At first this is the most it can be, since the hold is made of it. An engine that only learns the count from
-        its server says another number once it knows, never a larger one than at first; the last one is charged.
+        At first this is the largest possible count, because the hold is made of it. An engine that learns the count
+        from its server returns that later, never more than at first; the last value is charged.
         """
         ...
 
     @property
     def completion_tokens(self) -> int | None:
-        """Tokens of the whole reply where the engine was told them, once it is whole; else None, and the pieces count.
+        """Return the tokens of the complete reply if the engine learned them; None if the chunks must be counted.
 
         Never more than `max_tokens`.
         """
@@ -73,23 +74,23 @@ class Generation(Protocol):
 
     @property
     def cut_off(self) -> bool | None:
-        """Whether the reply ended for want of tokens and not by itself; known at its end.
+        """Return whether the limit of tokens ended the reply; known at its end.
 
-        None where nobody can tell: then it did if it has as many tokens as it may have.
+        None where that is unknown: then it did if the reply has as many tokens as are allowed.
         """
         ...
 
     @property
     def cached(self) -> bool:
-        """True when nothing will be computed, because this reply was written before. Known before anything is said."""
+        """True when the reply comes from a cache and is not computed. Known before the first chunk."""
         ...
 
     def stream(self) -> AsyncIterator[Chunk]:
         """Write the reply; call it once.
 
-        Ends when the model is done or `max_tokens` are written. Raises `GenerationFailed` (`OutOfMemory` among
-        them) when the engine breaks, after any number of pieces; before the first one also what only a server could
-        tell: `ModelUnavailable`, or `TooLarge` for a prompt that was not foreseen to be too long.
+        Ends when the model is done or `max_tokens` are written. Raises `GenerationFailed` (such as `OutOfMemory`) when
+        the engine fails, after any number of chunks; before the first one also `ModelUnavailable`, or `TooLarge` for a
+        prompt that only a server found too long.
         """
         ...
 
@@ -99,7 +100,7 @@ class Generation(Protocol):
 
 
 class ModelState(StrEnum):
-    """Where a model stands. One that rests is not in memory, and a message brings it there."""
+    """The state of a model. A resting one is not in memory, and the next message loads it."""
 
     LOADING = "loading"
     READY = "ready"
@@ -109,49 +110,49 @@ class ModelState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelStatus:
-    """Whether a model can answer now; `reason` says why not, in words for a person ("" when it can).
+    """Whether a model can answer now; `reason` says why not (None when it can).
 
     `running` replies are being written and `queued` ones wait; both are numbers of requests. `healthy` is False while
-    a model that is offered has not lately been seen to write a token, and while one that broke cannot be had again. A
-    model that was never offered, for want of memory or of files, is not unhealthy.
+    a model that is offered has not written a token for too long, and while one that broke cannot be loaded again. A
+    model that was never offered, for lack of memory or of files, is not unhealthy.
     """
 
     state: ModelState
-    reason: str = ""
+    reason: Description | None = None
     running: int = 0
     queued: int = 0
     healthy: bool = True
 
     @property
     def available(self) -> bool:
-        """True when a message would be taken now."""
+        """True when a message would be accepted now."""
         return self.state in {ModelState.READY, ModelState.RESTING}
 
 
 class Engine(Protocol):
-    """Models that answer. One engine serves every model of the catalogue."""
+    """Runs or reaches the models of the catalogue, all of them through one engine."""
 
     @property
     def name(self) -> str:
-        """A short word for logs and the status page, such as "transformers"."""
+        """Return a short word for logs and the status page, such as "transformers"."""
         ...
 
     def status(self) -> Mapping[ModelId, ModelStatus]:
-        """How each model stands now. Returns at once."""
+        """Return the present status of each model, at once."""
         ...
 
     async def start(self) -> None:
-        """Make the models ready. Returns when each is ready or known to be unavailable; never raises for one model."""
+        """Make the models ready; return when each is ready or known to be unavailable. Never raises for one model."""
         ...
 
     async def prepare(self, request: GenerationRequest) -> Generation:
         """Take a place in the queue and fit the conversation into the window, oldest turns left out first.
 
-        Nothing is computed yet but the token count. Raises `ModelUnavailable`, `Overloaded` when the queue is full,
+        Only the tokens of the prompt are counted yet. Raises `ModelUnavailable`, `Overloaded` when the queue is full,
         and `TooLarge` when the last message alone does not fit.
         """
         ...
 
     async def close(self) -> None:
-        """Stop all generations and give all memory back. Safe to call again."""
+        """Stop all generations and free all memory. Safe to call again."""
         ...

@@ -209,13 +209,13 @@ class ModelUnavailable(ChatbillError):
 
     code = "model_unavailable"
 
-    def __init__(self, model: str, reason: str | Description, *, retry_after_s: int | None = None) -> None:
+    def __init__(self, model: str, reason: Description, *, retry_after_s: int | None = None) -> None:
         self.model = model
         self.reason = reason
         self.retry_after_s = retry_after_s
-        told = reason.dumps() if isinstance(reason, Description) else reason
         super().__init__(
-            f"{model} is not available: {reason}", description=Description.of(self.code, model=model, reason=told)
+            f"{model} is not available: {reason}",
+            description=Description.of(self.code, model=model, reason=reason.dumps()),
         )
 
 

@@ -15,6 +15,7 @@ from chatbill.domain.billing.prices import Price
 from chatbill.domain.shared.errors import ChatbillError
 from chatbill.entrypoints.cli.progress import LoadingProgress
 from chatbill.entrypoints.cli.wiring import settings_from
+from chatbill.entrypoints.web.texts import render
 
 MB = 1_000_000
 
@@ -79,7 +80,7 @@ def check(catalogue: str | None, *, no_run: bool, as_json: bool) -> None:
     """
     container = Container(settings=settings_from(models=catalogue))
     report = _print_json if as_json else _print_text
-    works = asyncio.run(container.model_check()(run=not no_run, tell=lambda checked: report(checked.figures())))
+    works = asyncio.run(container.model_check()(run=not no_run, tell=lambda checked: report(checked.figures(render))))
     sys.exit(0 if works else 1)
 
 

@@ -15,6 +15,7 @@ from chatbill.entrypoints.cli.progress import LoadingProgress
 from chatbill.entrypoints.cli.wiring import open_container, settings_from
 from chatbill.entrypoints.web.serving import Mode, Service, bind
 from chatbill.entrypoints.web.serving import serve as run_service
+from chatbill.entrypoints.web.texts import render
 from chatbill.entrypoints.web.timers import timers
 from chatbill.settings import Settings
 
@@ -59,7 +60,8 @@ async def _serve(create_service: CreateService, settings: Settings, sock: socket
 def _log_unavailable_models(container: Container) -> None:
     for offer in container.use_cases().chat.list_models():
         if not offer.available:
-            _log.warning("a model is not available", model=offer.model.id, reason=offer.status.reason)
+            reason = offer.status.reason
+            _log.warning("a model is not available", model=offer.model.id, reason=reason and render(reason))
 
 
 def _ready_message(sock: socket.socket, mode: Mode) -> str:

@@ -65,7 +65,9 @@ def price_text(price: Price) -> str:
 def model_label(offer: ModelOffer) -> str:
     """Return text such as "Demo mini · 1 credit", and why the model is not available."""
     label = f"{offer.model.name} · {price_text(offer.model.price)}"
-    return label if offer.available else f"{label} — not available: {offer.status.reason}"
+    if offer.available or not (reason := offer.status.reason):
+        return label
+    return f"{label} — not available: {render(reason)}"
 
 
 def conversation_choices(conversations: Iterable[Conversation]) -> list[tuple[str, str]]:

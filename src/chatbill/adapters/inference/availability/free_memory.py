@@ -1,4 +1,4 @@
-"""How much RAM this process can still take: of the machine, or of its control groups where that is less."""
+"""Measure the RAM that this process can still take: of the machine, or of its control groups if that is less."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _UNLIMITED = 1 << 60
 
 
 def free_ram_bytes(*, groups: Path = _GROUPS, membership: Path = _MEMBERSHIP) -> int:
-    """In bytes. Files that the system only caches count as free, since it gives them up when memory is asked for."""
+    """Return the free RAM in bytes. Cached files count as free, because the system drops them when memory is needed."""
     free: int = psutil.virtual_memory().available
     return max(0, min([free, *_left_in_groups(groups, membership)]))
 
 
 def _left_in_groups(groups: Path, membership: Path) -> Iterator[int]:
-    """What each control group above this process still allows; version 2 and version 1."""
+    """Yield what each control group above this process still allows; version 2 and version 1."""
     try:
         lines = membership.read_text(encoding="ascii").splitlines()
     except (OSError, ValueError):
@@ -37,7 +37,7 @@ def _left_in_groups(groups: Path, membership: Path) -> Iterator[int]:
 
 
 def _upwards(root: Path, path: str) -> Iterator[Path]:
-    """The folder of a group and of every group above it. In a container its own group may be shown as the root."""
+    """Yield the folder of a group and of every group above it. In a container its own group may be the root."""
     folder = root / path.strip("/")
     while folder != root:
         yield folder

@@ -1,4 +1,4 @@
-"""Memory that was freed, but that the C library keeps for later: given back to the system."""
+"""Return memory to the system that was freed but is kept by the C library."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def return_freed_memory() -> None:
     """Collect what nothing refers to, and hand all free pages of the heap to the system; takes some milliseconds.
 
     glibc keeps what was freed below a block that is still used. After a model in 8 bits has come or gone, which passes
-    through many pieces of all sizes, that was seen to be twice the model. Other C libraries need no telling.
+    through many chunks of all sizes, that was seen to be twice the model. Other C libraries need no telling.
     """
     gc.collect()
     if trim := _malloc_trim():

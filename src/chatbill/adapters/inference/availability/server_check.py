@@ -1,4 +1,4 @@
-"""What a model on a server is like from here: is it set up, does it answer, and how fast does it write?"""
+"""Check a model on a server: whether it is set up, whether it answers, and how fast it writes."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from chatbill.adapters.inference.availability.speed import Speed, measured
 from chatbill.adapters.inference.catalogue.model_spec import ModelSpec, ServerSource
 from chatbill.adapters.inference.openai.counting import TokenCounter
 from chatbill.application.ports.engine import Engine
+from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import ChatbillError
-
-_NO_TIME = "its server did not write some words within {limit_s:g} s"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,29 +28,33 @@ class ServerCheck:
     limit_s: float = 120.0
 
     def key_of(self, source: ServerSource) -> str:
-        """What is known of its key, in words."""
+        """Return whether its key is set, for people."""
         if not source.api_key_env:
             return "none"
         return f"{source.api_key_env} is {'set' if self.has_key(source.api_key_env) else 'not set'}"
 
-    async def trouble(self, source: ServerSource) -> str:
-        """What is wrong that shows without asking the server."""
+    async def fault(self, source: ServerSource) -> Description | None:
+        """Return what is wrong, as far as that shows without asking the server."""
         if source.api_key_env not in {"", self.optional_key} and not self.has_key(source.api_key_env):
-            return f"{source.api_key_env} is not set; the catalogue names it as `api_key_env`"
+            return _text(f"{source.api_key_env} is not set; the catalogue names it as `api_key_env`")
         try:
             await asyncio.to_thread(TokenCounter(source.tokenizer).load)
         except (OSError, ValueError) as error:
-            return str(error)
-        return ""
+            return _text(str(error))
+        return None
 
     async def run(self, spec: ModelSpec) -> Speed:
-        """Have it write some words. Raises `ChatbillError` where it does not; the log has what the server said."""
+        """Have it write some words. Raises `ChatbillError` where it fails; the log has what the server said."""
         engine = self.engine(spec)
         try:
             async with asyncio.timeout(self.limit_s):
                 await engine.start()
                 return await measured(engine, spec)
         except TimeoutError:
-            raise ChatbillError(_NO_TIME.format(limit_s=self.limit_s)) from None
+            raise ChatbillError(f"its server did not write some words within {self.limit_s:g} s") from None
         finally:
             await engine.close()
+
+
+def _text(text: str) -> Description:
+    return Description.of("text", text=text)

@@ -1,4 +1,4 @@
-"""How fast a model writes, seen from an engine that has it."""
+"""Measure how fast a model writes, through its engine."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TOKENS = 48
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Speed:
-    """How fast a model writes one reply. `how` says whether that was seen or is only reckoned.
+    """How fast a model writes one reply. `how` says whether that was measured or estimated.
 
     An estimate is the most that the machine's memory allows, by reading all weights once for each token; most models
     stay below. Times in seconds, 0 where not measured.
@@ -30,19 +30,19 @@ class Speed:
 
 
 async def measured(engine: Engine, spec: ModelSpec) -> Speed:
-    """Have it write some tokens. Raises what the engine raises, and `GenerationFailed` where it writes nothing."""
+    """Have it write some tokens. Raises the engine's errors, and `GenerationFailed` if it writes nothing."""
     tokens = min(_TOKENS, spec.max_reply_tokens)
     started = time.monotonic()
     generation = await engine.prepare(
         GenerationRequest(model=spec.id, turns=(_QUESTION,), max_tokens=tokens, temperature=0.0)
     )
     asked = time.monotonic()
-    seen = [(time.monotonic(), piece.tokens) async for piece in generation.stream()]
+    seen = [(time.monotonic(), chunk.tokens) async for chunk in generation.stream()]
     if not seen:
         raise GenerationFailed("nothing_written")
     (first, first_tokens), last = seen[0], seen[-1][0]
     whole = generation.completion_tokens or sum(tokens for _, tokens in seen)
-    # Some servers send a reply in one go, and then all there is to measure is the whole of it.
+    # Some servers send a reply in one part; then only the whole of it can be measured.
     counted, took_s = (whole - first_tokens, last - first) if whole > first_tokens else (whole, last - asked)
     return Speed(
         how="measured",

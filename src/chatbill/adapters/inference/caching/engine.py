@@ -1,4 +1,4 @@
-"""Repeated prompts: an answer that can only come out the same is kept for a while and given again."""
+"""Cache the replies that a repeated request would compute again word for word."""
 
 from __future__ import annotations
 
@@ -22,99 +22,98 @@ from chatbill.application.ports.engine import (
 )
 from chatbill.domain.shared.ids import ModelId
 
-_ANSWER_BYTES, _PIECE_BYTES = 800, 120
-"""What Python takes for an answer and for each of its pieces, beside the texts; rather too much than too little."""
+_REPLY_BYTES, _CHUNK_BYTES = 800, 120
+"""Upper estimates of the memory of a reply and of each of its chunks, without their texts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """A whole reply as it was written, with the counts it was charged by."""
+class CachedReply:
+    """A complete reply as it was written, with the counts by which it was charged."""
 
-    pieces: tuple[Chunk, ...]
+    chunks: tuple[Chunk, ...]
     prompt_tokens: int
     completion_tokens: int | None
     cut_off: bool | None = None
 
     @property
     def size(self) -> int:
-        """Bytes of memory that it takes, about."""
-        return _ANSWER_BYTES + sum(_PIECE_BYTES + sys.getsizeof(piece.text) for piece in self.pieces)
+        """Return its memory in bytes, estimated."""
+        return _REPLY_BYTES + sum(_CHUNK_BYTES + sys.getsizeof(chunk.text) for chunk in self.chunks)
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
-    answer: Answer
+class _Entry:
+    reply: CachedReply
     size: int
     expires_at: float
 
 
-class AnswerCache:
-    """Answers by key, `max_bytes` of them at most, each for `ttl_s` seconds of `now`.
+class ReplyCache:
+    """Replies by key, at most `max_bytes` together, each for `ttl_s` seconds of `now`.
 
-    Where room is needed the one that was wanted least lately goes first. Those whose time is over go at the next call.
+    The least recently used reply is evicted first. Expired replies are evicted by the next call.
     """
 
     def __init__(self, *, max_bytes: int, ttl_s: float, now: Callable[[], float] = time.monotonic) -> None:
         self.max_bytes = max_bytes
         self._ttl_s = ttl_s
         self._now = now
-        self._kept: OrderedDict[bytes, _Kept] = OrderedDict()
-        # All live equally long, so in the order in which they came is the order in which they go.
+        self._entries: OrderedDict[bytes, _Entry] = OrderedDict()
+        # All replies live equally long, so they expire in the order of their insertion.
         self._by_age: OrderedDict[bytes, None] = OrderedDict()
         self.size = 0
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self._entries)
 
-    def get(self, key: bytes) -> Answer | None:
-        """The answer, if it is still here."""
+    def get(self, key: bytes) -> CachedReply | None:
+        """Return the reply; None if it was not cached, or was evicted."""
         self._forget_old()
-        kept = self._kept.get(key)
-        if kept is None:
+        entry = self._entries.get(key)
+        if entry is None:
             return None
-        self._kept.move_to_end(key)
-        return kept.answer
+        self._entries.move_to_end(key)
+        return entry.reply
 
-    def put(self, key: bytes, answer: Answer) -> None:
-        """Keep it, unless it alone is too large."""
+    def put(self, key: bytes, reply: CachedReply) -> None:
+        """Cache the reply, unless it alone is too large."""
         self._forget_old()
         self._drop(key)
-        size = answer.size
+        size = reply.size
         if size > self.max_bytes:
             return
         while self.size + size > self.max_bytes:
-            self._drop(next(iter(self._kept)))
-        self._kept[key] = _Kept(answer, size, self._now() + self._ttl_s)
+            self._drop(next(iter(self._entries)))
+        self._entries[key] = _Entry(reply, size, self._now() + self._ttl_s)
         self._by_age[key] = None
         self.size += size
 
     def _forget_old(self) -> None:
         now = self._now()
-        while self._by_age and self._kept[oldest := next(iter(self._by_age))].expires_at <= now:
+        while self._by_age and self._entries[oldest := next(iter(self._by_age))].expires_at <= now:
             self._drop(oldest)
 
     def _drop(self, key: bytes) -> None:
-        if kept := self._kept.pop(key, None):
+        if entry := self._entries.pop(key, None):
             del self._by_age[key]
-            self.size -= kept.size
+            self.size -= entry.size
 
 
 class CachingEngine:
-    """Another engine, asked only for what it has not written before.
+    """Another engine with a cache of its replies in front of it.
 
-    What is kept: whole replies that could not have come out otherwise, because the temperature is 0 or there is a
-    seed. `temperatures` are the models' own, for requests that say nothing; a model that is not in it, or stands there
-    with None, must be asked for 0. None is what a catalogue says that leaves it to the checkpoint: whether that is
-    greedy is known only once it is loaded, and on another server never, so its answers are written anew.
+    Cached are complete replies that could not have come out differently, because the temperature is 0 or there is a
+    seed. `temperatures` are the models' own, for requests without one; for a model that is absent, or has None, the
+    request itself must ask for 0. A catalogue that leaves the temperature to the checkpoint gives None.
 
-    An answer is given again for the same request alone, by the same owner alone unless `shared`. `identities` say of
-    each model what else its words depend on. Two equal requests at the same time are both computed.
+    A reply is returned for an equal request of the same owner, or of any owner if `shared`. `identities` hold, for each
+    model, what else its replies depend on. Two equal requests at the same time are both computed.
     """
 
     def __init__(
         self,
         engine: Engine,
-        cache: AnswerCache,
+        cache: ReplyCache,
         *,
         temperatures: Mapping[ModelId, float | None],
         identities: Mapping[ModelId, str],
@@ -128,7 +127,7 @@ class CachingEngine:
         self.name = engine.name
 
     def status(self) -> Mapping[ModelId, ModelStatus]:
-        """As the engine says."""
+        """Return what the engine says."""
         return self._engine.status()
 
     async def start(self) -> None:
@@ -136,18 +135,18 @@ class CachingEngine:
         await self._engine.start()
 
     async def prepare(self, request: GenerationRequest) -> Generation:
-        """The kept answer, which needs no place in the queue; or a place, and the answer is kept once it is whole.
+        """Return the cached reply, which needs no place in the queue; or a generation that is cached once complete.
 
-        A model that is not available answers nothing, so that the two can be told apart.
+        While a model is not available its cached replies are not returned either.
         """
         key = self._key(request)
         if key is None:
             return await self._engine.prepare(request)
-        answer = self._cache.get(key)
-        if answer is not None and self._is_ready(request.model):
-            return _Repeated(answer)
+        reply = self._cache.get(key)
+        if reply is not None and self._is_ready(request.model):
+            return _CachedGeneration(reply)
         generation = await self._engine.prepare(request)
-        return _Remembered(generation, self._cache.max_bytes, lambda whole: self._cache.put(key, whole))
+        return _RecordedGeneration(generation, self._cache.max_bytes, lambda whole: self._cache.put(key, whole))
 
     async def close(self) -> None:
         """Close the engine."""
@@ -158,12 +157,12 @@ class CachingEngine:
         return status is not None and status.state is ModelState.READY
 
     def _key(self, request: GenerationRequest) -> bytes | None:
-        """What an answer is found by; None where it is not to be kept."""
+        """Return the key of the reply; None where it must not be cached."""
         temperature = request.temperature
         if temperature is None:
             temperature = self._temperatures.get(request.model)
         greedy = temperature is not None and temperature < GREEDY_BELOW
-        # What nobody owns is asked to find out whether the model works, which no kept answer can tell.
+        # A request without an owner finds out whether the model works, which a cached reply cannot show.
         if request.owner is None or not (greedy or request.seed is not None):
             return None
         owner = "" if self._shared else request.owner
@@ -175,37 +174,37 @@ class CachingEngine:
         return hashlib.sha256(json.dumps(shape).encode()).digest()
 
 
-class _Repeated:
-    """A kept answer, piece by piece."""
+class _CachedGeneration:
+    """A cached reply, chunk by chunk."""
 
     cached = True
 
-    def __init__(self, answer: Answer) -> None:
-        self.prompt_tokens = answer.prompt_tokens
-        self.completion_tokens = answer.completion_tokens
-        self.cut_off = answer.cut_off
-        self._pieces = answer.pieces
+    def __init__(self, reply: CachedReply) -> None:
+        self.prompt_tokens = reply.prompt_tokens
+        self.completion_tokens = reply.completion_tokens
+        self.cut_off = reply.cut_off
+        self._chunks = reply.chunks
         self._closed = False
 
     async def stream(self) -> AsyncIterator[Chunk]:
-        """As it was written, but faster."""
-        for piece in self._pieces:
+        """Yield the chunks without the waits between them."""
+        for chunk in self._chunks:
             await asyncio.sleep(0)
             if self._closed:
                 return
-            yield piece
+            yield chunk
 
     async def close(self) -> None:
-        """Nothing runs."""
+        """End the stream."""
         self._closed = True
 
 
-class _Remembered:
-    """A reply that is kept once it is whole."""
+class _RecordedGeneration:
+    """A reply that is cached once it is complete."""
 
     cached = False
 
-    def __init__(self, generation: Generation, max_bytes: int, keep: Callable[[Answer], None]) -> None:
+    def __init__(self, generation: Generation, max_bytes: int, keep: Callable[[CachedReply], None]) -> None:
         self._generation = generation
         self._max_bytes = max_bytes
         self._keep = keep
@@ -213,39 +212,39 @@ class _Remembered:
 
     @property
     def prompt_tokens(self) -> int:
-        """As the engine counts."""
+        """Return the engine's count."""
         return self._generation.prompt_tokens
 
     @property
     def completion_tokens(self) -> int | None:
-        """As the engine counts."""
+        """Return the engine's count."""
         return self._generation.completion_tokens
 
     @property
     def cut_off(self) -> bool | None:
-        """As the engine says."""
+        """Return what the engine says."""
         return self._generation.cut_off
 
     async def stream(self) -> AsyncIterator[Chunk]:
-        """As the engine writes; a reply that is too long to be kept is not collected."""
-        pieces: list[Chunk] = []
-        size = _ANSWER_BYTES
-        async for piece in self._generation.stream():
-            size += _PIECE_BYTES + sys.getsizeof(piece.text)
+        """Yield the engine's chunks; a reply that is too large for the cache is not collected."""
+        chunks: list[Chunk] = []
+        size = _REPLY_BYTES
+        async for chunk in self._generation.stream():
+            size += _CHUNK_BYTES + sys.getsizeof(chunk.text)
             if size <= self._max_bytes:
-                pieces.append(piece)
-            yield piece
-        # Closed earlier, it only looks as if it were whole; and who is told to ask again is not to get nothing again.
-        if not self._closed and size <= self._max_bytes and any(piece.text for piece in pieces):
-            answer = Answer(
-                pieces=tuple(pieces),
+                chunks.append(chunk)
+            yield chunk
+        # A generation that was closed early is incomplete, and a repeated request must not get an empty reply again.
+        if not self._closed and size <= self._max_bytes and any(chunk.text for chunk in chunks):
+            reply = CachedReply(
+                chunks=tuple(chunks),
                 prompt_tokens=self.prompt_tokens,
                 completion_tokens=self.completion_tokens,
                 cut_off=self.cut_off,
             )
-            self._keep(answer)
+            self._keep(reply)
 
     async def close(self) -> None:
-        """Close it at the engine."""
+        """Close the engine's generation."""
         self._closed = True
         await self._generation.close()

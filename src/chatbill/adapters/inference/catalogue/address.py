@@ -1,4 +1,4 @@
-"""Addresses of servers as people write them in catalogues and settings."""
+"""Check addresses of servers in catalogues and settings."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ _WORDS: Final = "must be the address of a server, as in http://host:8001/v1"
 
 
 def checked_address(url: str) -> str:
-    """The address as it came, if something could be asked there. Raises `ValueError` that says what is wrong."""
+    """Return the address unchanged if a server can have it. Raises `ValueError` that says what is wrong."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port
     except ValueError as error:
-        # Of the port, or of an IPv6 address: its brackets do not close, or what they hold is none.
+        # From the port, or from an IPv6 address whose brackets do not close or hold another text.
         raise ValueError(f"{_WORDS}; {str(error).rstrip('.').lower()}") from None
     if parts.scheme not in {"http", "https"} or not _HOST.fullmatch(host):
         raise ValueError(f"{_WORDS}; this has no such host")

@@ -1,4 +1,4 @@
-"""Reading catalogue files: TOML that people write, checked field by field."""
+"""Read catalogue files: TOML, checked field by field."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ BUILT_IN = ("demo", "gemma")
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64)]
 Words = Annotated[str, StringConstraints(min_length=1)]
-# Strict, or `true` and "1" would be prices of 1.
+# Strict, because otherwise `true` and "1" would be prices of 1.
 Credits = Annotated[int, Field(strict=True, ge=0, le=MAX_CREDITS)]
 Tokens = Annotated[int, Field(strict=True, ge=1, le=100_000_000)]
 Amount = Annotated[int, Field(strict=True, ge=0, le=10**15)]
@@ -52,7 +52,7 @@ Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 
 
 class _Strict(BaseModel):
-    # A misspelt field is an error with its name, never a setting that silently does nothing.
+    # A misspelt field is an error that names it, not a setting without effect.
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
@@ -81,7 +81,7 @@ class FolderSection(_Strict):
 
 class ServerSection(_Strict):
     kind: Literal["server"]
-    # Whoever reads the file or `models list` must not learn a password.
+    # The file and the output of `models list` must not contain a password.
     url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s@?#]+$"), AfterValidator(checked_address)]
     api_key_env: Annotated[str, StringConstraints(pattern=r"^([A-Za-z_][A-Za-z0-9_]*)?$")] = ""
     tokenizer: Path | None = None
@@ -101,7 +101,7 @@ class SamplingSection(_Strict):
     temperature: Number | None = Field(default=None, ge=0, le=2)
     top_p: Number | None = Field(default=None, gt=0, le=1)
     top_k: Tokens | None = None
-    # Scores are divided by it; what is far from 1 leaves no language, and at last no numbers.
+    # Scores are divided by it; values far from 1 destroy the language and then the numbers.
     repetition_penalty: Number | None = Field(default=None, ge=0.1, le=10)
 
 
@@ -132,7 +132,7 @@ class CatalogueFile(_Strict):
 
 
 def load_catalogue(name_or_path: str | Path) -> tuple[ModelSpec, ...]:
-    """The models of a built-in catalogue ("demo", "gemma") or of a TOML file, in the order of the file.
+    """Return the models of a built-in catalogue ("demo", "gemma") or of a TOML file, in the order of the file.
 
     Folders in it are relative to the file. Raises `InvalidRequest` that names the file, the field and what to do.
     """
@@ -178,7 +178,7 @@ def _parse(text: str, *, file: str, base: Path) -> tuple[ModelSpec, ...]:
 
 
 def _field(location: tuple[int | str, ...]) -> str:
-    """`("models", 0, "price", "per_reply")` as people write it: `models[0].price.per_reply`."""
+    """Return the name of a field: `models[0].price.per_reply` for `("models", 0, "price", "per_reply")`."""
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).removeprefix(".")
 
 

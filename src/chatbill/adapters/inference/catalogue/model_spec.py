@@ -1,4 +1,4 @@
-"""What the engine knows of each model: where its weights come from and how it is run."""
+"""Models as the engines see them: where their weights come from and how they are run."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class FolderSource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerSource:
-    """A server that speaks OpenAI's API and has the model; `url` ends before `/chat/completions`.
+    """A server that has OpenAI's API and has the model; `url` ends before `/chat/completions`.
 
     `api_key_env` names the environment variable that holds the key, "" for none. `tokenizer` is a tokenizer.json to
     count by where the server has not. At most `concurrency` requests are sent at once.
@@ -75,7 +75,7 @@ Source: TypeAlias = WheelSource | HubSource | FolderSource | ServerSource
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sampling:
-    """How the next token is picked where a request does not say.
+    """How the next token is picked where a request has no settings of its own.
 
     None leaves it to the checkpoint's own generation_config.json. `temperature` 0 is greedy.
     """
@@ -90,7 +90,7 @@ class Sampling:
 class ModelSpec:
     """One model of a catalogue file.
 
-    `parameters` is the number of weights, from which memory is foretold before anything is fetched; 0 when not known.
+    `parameters` is the number of weights, from which memory is estimated before it is fetched; 0 when unknown.
     `lazy` models are loaded by their first message instead of at start. `served_as` is its name on a server, "" where
     that is its id.
     """
@@ -111,12 +111,12 @@ class ModelSpec:
 
     @property
     def served_name(self) -> str:
-        """What a server calls it."""
+        """Return its name on a server."""
         return self.served_as or self.id
 
 
 def domain_catalogue(specs: Iterable[ModelSpec], prices: Mapping[ModelId, Price] | None = None) -> Catalogue:
-    """What people are offered; `prices` replaces the price of the models it names.
+    """Return the catalogue of the domain; `prices` replaces the prices of the models it names.
 
     Raises `InvalidRequest` when it names a model that is not in the catalogue, and for a price that no wallet could
     ever hold for the longest reply.

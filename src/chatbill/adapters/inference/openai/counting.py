@@ -1,4 +1,4 @@
-"""Counting tokens where the server has not said its own counts, or not yet."""
+"""Count tokens before, or without, the server's own counts."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from tokenizers import Tokenizer
 from chatbill.domain.chat.conversations import Turn
 
 _TURN_TOKENS, _MOST_TURN_TOKENS = 4, 8
-"""What a chat template puts around each message: usually, and at most."""
+"""Tokens that a chat template puts around each message: usually, and at most."""
 _TEMPLATE_TOKENS, _MOST_TEMPLATE_TOKENS = 3, 32
-"""What it puts around them all; some bring a system message of their own."""
+"""Tokens that it puts around all messages; some add a system message of their own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PromptSize:
-    """How long the prompt of these turns is, in tokens: at least, at most, by what it takes of the window, likeliest.
+    """The size of a prompt in tokens: at least, at most, as reserved of the window, and as is most likely.
 
-    Its length is what it takes of the window.
+    `len` returns what is reserved of the window.
     """
 
     turns: tuple[Turn, ...]
@@ -35,11 +35,11 @@ class PromptSize:
 
 
 class TokenCounter:
-    """Counts by a tokenizer.json where there is one; else by the bytes of the text in UTF-8.
+    """Counts with a tokenizer.json where there is one; otherwise from the bytes of the text in UTF-8.
 
-    No tokenizer in use makes more tokens than bytes, so that is the most. In a window two bytes are taken for a
-    token, which is safe for nearly all text; the likeliest is four, as in English. Hindi, Thai and others whose letters
-    take three bytes come to eight or ten, so no writing has more than sixteen.
+    No tokenizer in use makes more tokens than bytes, which is the upper bound. The window reserves a token for two
+    bytes, which suffices for nearly all text; four bytes, as in English, are most likely. Scripts whose letters take
+    three bytes, such as Hindi and Thai, come to eight or ten, so sixteen bytes a token is the lower bound.
     """
 
     def __init__(self, tokenizer: Path | None) -> None:
@@ -47,20 +47,20 @@ class TokenCounter:
 
     @property
     def is_exact(self) -> bool:
-        """True where a tokenizer counts."""
+        """True where there is a tokenizer."""
         return self._file is not None
 
     def load(self) -> None:
-        """Read the tokenizer, which takes up to seconds; raises `OSError` or `ValueError` when it cannot be read."""
+        """Read the tokenizer, which takes up to seconds. Raises `OSError` or `ValueError` if that fails."""
         if self._file is None:
             return
         try:
             _ = self._tokenizer
-        except Exception as error:  # the library raises nothing more special
+        except Exception as error:  # the library raises no more specific class
             raise ValueError(f"{self._file} is not a tokenizer that can be read: {error}") from error
 
     def prompt(self, turns: Sequence[Turn]) -> PromptSize:
-        """The size of the prompt that a server will make of these turns."""
+        """Return the size of the prompt that a server makes of these turns."""
         margin = len(turns) * _MOST_TURN_TOKENS + _MOST_TEMPLATE_TOKENS
         likely_margin = len(turns) * _TURN_TOKENS + _TEMPLATE_TOKENS
         if self._file is not None:
@@ -78,7 +78,7 @@ class TokenCounter:
         )
 
     def reply(self, text: str) -> int:
-        """Tokens of a part of a reply as it came: at least 1, and 1 where no tokenizer can say better."""
+        """Return the tokens of one part of a reply: at least 1, and 1 without a tokenizer."""
         return max(1, self._tokens(text)) if self._file is not None else 1
 
     @cached_property

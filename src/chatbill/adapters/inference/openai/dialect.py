@@ -1,4 +1,4 @@
-"""How the models of one server like to be asked, learnt where they refuse what others take."""
+"""How the models of one server deviate from OpenAI's API, learned from what they refuse."""
 
 from __future__ import annotations
 
@@ -7,65 +7,65 @@ from enum import Enum, auto
 from typing import Any
 
 
-class Quirk(Enum):
-    """What one model wants otherwise than most."""
+class Deviation(Enum):
+    """One way in which a model must be asked differently."""
 
     NO_USAGE = auto()  # it cannot be asked to count
-    COMPLETION_LENGTH = auto()  # it calls max_tokens otherwise
-    NO_SYSTEM = auto()  # its chat template knows no turn of the system
+    COMPLETION_LENGTH = auto()  # it has another name for max_tokens
+    NO_SYSTEM = auto()  # its chat template has no turn of the system
 
 
-_WORDS = {
-    Quirk.NO_USAGE: re.compile(r"stream_options", re.IGNORECASE),
-    Quirk.COMPLETION_LENGTH: re.compile(r"max_completion_tokens", re.IGNORECASE),
-    Quirk.NO_SYSTEM: re.compile(
+_PATTERNS = {
+    Deviation.NO_USAGE: re.compile(r"stream_options", re.IGNORECASE),
+    Deviation.COMPLETION_LENGTH: re.compile(r"max_completion_tokens", re.IGNORECASE),
+    Deviation.NO_SYSTEM: re.compile(
         r"system.{0,3}(role|turn|message|prompt)|roles must alternate", re.IGNORECASE | re.DOTALL
     ),
 }
-"""How servers tell of each when they refuse a request."""
+"""What servers write about each of them when they refuse a request."""
 
-Quirks = frozenset[Quirk]
+Deviations = frozenset[Deviation]
 
 
 class Dialect:
-    """What was learnt of each model of a server; it stays. Nothing is known at first, and most need nothing."""
+    """The known deviations of each model of a server."""
 
     def __init__(self) -> None:
-        self._learnt: dict[str, Quirks] = {}
+        self._known: dict[str, Deviations] = {}
 
-    def of(self, wished: dict[str, Any]) -> Quirks:
-        """How the model of this request is to be asked, as far as is known."""
-        return self._learnt.get(wished["model"], frozenset())
+    def of(self, body: dict[str, Any]) -> Deviations:
+        """Return the known deviations of the model that this request asks for."""
+        return self._known.get(body["model"], frozenset())
 
-    def worked(self, wished: dict[str, Any], quirks: Quirks) -> None:
-        """Remember how this request was taken in the end.
+    def accepted(self, body: dict[str, Any], deviations: Deviations) -> None:
+        """Remember with which deviations this request was accepted.
 
-        A refusal can quote what it refuses, so what the person's own words may have brought up is not remembered:
-        else anybody could have everybody's requests written otherwise.
+        A refusal can quote what it refuses, so a deviation that the user's own text names is not remembered: one user
+        could change the requests of all others.
         """
-        known = self.of(wished)
-        if quirks == known:
+        known = self.of(body)
+        if deviations == known:
             return
-        own = "\n".join([*(message["content"] for message in wished["messages"]), *wished.get("stop", ())])
-        self._learnt[wished["model"]] = known | {quirk for quirk in quirks if not _WORDS[quirk].search(own)}
+        own = "\n".join([*(message["content"] for message in body["messages"]), *body.get("stop", ())])
+        self._known[body["model"]] = known | {found for found in deviations if not _PATTERNS[found].search(own)}
 
 
-def body_of(wished: dict[str, Any], max_tokens: int, quirks: Quirks) -> dict[str, Any]:
-    """The request as a model with these quirks takes it."""
-    usage = {} if Quirk.NO_USAGE in quirks else {"stream_options": {"include_usage": True}}
-    length = "max_completion_tokens" if Quirk.COMPLETION_LENGTH in quirks else "max_tokens"
-    messages = wished["messages"]
-    if Quirk.NO_SYSTEM in quirks and _has_system(messages):
-        messages = _folded(messages)
-    return {**wished, **usage, "messages": messages, length: max_tokens, "stream": True}
+def body_of(body: dict[str, Any], max_tokens: int, deviations: Deviations) -> dict[str, Any]:
+    """Return the request as a model with these deviations accepts it."""
+    usage = {} if Deviation.NO_USAGE in deviations else {"stream_options": {"include_usage": True}}
+    length = "max_completion_tokens" if Deviation.COMPLETION_LENGTH in deviations else "max_tokens"
+    messages = body["messages"]
+    if Deviation.NO_SYSTEM in deviations and _has_system(messages):
+        messages = _without_system(messages)
+    return {**body, **usage, "messages": messages, length: max_tokens, "stream": True}
 
 
-def hint(words: str, wished: dict[str, Any], quirks: Quirks) -> Quirk | None:
-    """What may help where the server refused with these words; None where nothing new does."""
-    for quirk in Quirk:
-        applies = quirk is not Quirk.NO_SYSTEM or _has_system(wished["messages"])
-        if quirk not in quirks and applies and _WORDS[quirk].search(words):
-            return quirk
+def deviation_named(refusal: str, body: dict[str, Any], deviations: Deviations) -> Deviation | None:
+    """Return the next deviation to try, from the text of a refusal; None where it names no other one."""
+    for deviation in Deviation:
+        applies = deviation is not Deviation.NO_SYSTEM or _has_system(body["messages"])
+        if deviation not in deviations and applies and _PATTERNS[deviation].search(refusal):
+            return deviation
     return None
 
 
@@ -73,7 +73,7 @@ def _has_system(messages: list[dict[str, str]]) -> bool:
     return messages[0]["role"] == "system"
 
 
-def _folded(messages: list[dict[str, str]]) -> list[dict[str, str]]:
-    """What the system says becomes the beginning of the person's first message."""
+def _without_system(messages: list[dict[str, str]]) -> list[dict[str, str]]:
+    """Return the messages with the text of the system at the beginning of the first one of the user."""
     system, first, *others = messages
     return [{**first, "content": f"{system['content']}\n\n{first['content']}"}, *others]

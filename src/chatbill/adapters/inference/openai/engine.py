@@ -1,4 +1,4 @@
-"""The engine whose models run on other servers, one or many."""
+"""The engine for models on other servers."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 
+from chatbill.adapters.inference.availability.model_availability import UNKNOWN
 from chatbill.adapters.inference.catalogue.model_spec import ModelSpec, ServerSource
 from chatbill.adapters.inference.openai.model import RemoteModel
 from chatbill.adapters.inference.openai.server import Server, Timeouts
@@ -15,9 +16,9 @@ from chatbill.domain.shared.ids import ModelId
 
 
 class OpenAIEngine:
-    """Answers with models of servers that speak OpenAI's API; every spec has a `ServerSource`.
+    """Answers with models of servers that have OpenAI's API; every spec has a `ServerSource`.
 
-    `key` finds the key that a source names. At most `max_queued` requests wait for a model; one more is `Overloaded`.
+    `key` returns the key that a source names. At most `max_queued` requests wait for a model; one more is `Overloaded`.
     Models that wrote nothing for `probe_s` seconds (0: never) are asked for one token. Belongs to one event loop.
     """
 
@@ -48,18 +49,18 @@ class OpenAIEngine:
         }
 
     def status(self) -> Mapping[ModelId, ModelStatus]:
-        """Each model as its server lately showed itself."""
+        """Return how each model stands, by its latest replies and probes."""
         return {model: remote.status() for model, remote in self._models.items()}
 
     async def start(self) -> None:
-        """Ask each model for a first token."""
+        """Probe each model."""
         await asyncio.gather(*(remote.start() for remote in self._models.values()))
 
     async def prepare(self, request: GenerationRequest) -> Generation:
-        """Fit the prompt into the window; nothing is sent yet."""
+        """Take a place, and fit the prompt into the window; no request is sent yet."""
         remote = self._models.get(request.model)
         if remote is None:
-            raise ModelUnavailable(request.model, "this engine does not have it")
+            raise ModelUnavailable(request.model, UNKNOWN)
         return await remote.prepare(request)
 
     async def close(self) -> None:

@@ -1,31 +1,26 @@
-"""One reply of a server on its way to the person."""
+"""The reply of a server to one request."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import TypeAlias
 
+from chatbill.adapters.inference.generation import BufferedGeneration, Item
 from chatbill.adapters.inference.openai.counting import PromptSize
 from chatbill.application.ports.engine import Chunk, GenerationRequest
 from chatbill.domain.shared.errors import ChatbillError, GenerationFailed
 
-Item: TypeAlias = Chunk | ChatbillError | None
-"""A piece of the reply, the error that ended it, or None when it is whole."""
-
 _MAX_AHEAD = 64
-"""Pieces read from the server before anybody took them."""
+"""Chunks that are read from the server before the reader takes them."""
 
 
-class RemoteGeneration:
-    """A place among those a server may be asked for at once.
+class RemoteGeneration(BufferedGeneration):
+    """One of the requests that a server may be sent at once.
 
-    Reading from the server is a task of its own, so that `close` can end it, and with it the request there, at any
-    moment. `read` does it: it gives each piece to `pass_on` and what was counted to `counted`.
+    `read` reads from the server in a task of its own, so that `close` can end it, and with it the request there, at
+    any moment. It gives each chunk to `pass_on` and what was counted to `counted`.
     """
-
-    cached = False
 
     def __init__(
         self,
@@ -33,70 +28,40 @@ class RemoteGeneration:
         prompt: PromptSize,
         *,
         max_tokens: int,
-        most_prompt_tokens: int,
+        max_prompt_tokens: int,
         read: Callable[[RemoteGeneration], Awaitable[None]],
-        give_back: Callable[[RemoteGeneration], None],
+        give_back: Callable[[BufferedGeneration], None],
     ) -> None:
-        self.request = request
+        super().__init__(request, max_tokens=max_tokens, give_back=give_back, max_ahead=_MAX_AHEAD)
         self.prompt = prompt
-        self.max_tokens = max_tokens
-        self.prompt_tokens = self._most_prompt_tokens = most_prompt_tokens
-        self.completion_tokens: int | None = None
-        self.cut_off: bool | None = None
+        self.prompt_tokens = self._max_prompt_tokens = max_prompt_tokens
         self._read = read
-        self._give_back = give_back
-        self._closed = False
         self._reading: asyncio.Task[None] | None = None
-        self._items: asyncio.Queue[Item] = asyncio.Queue(_MAX_AHEAD)
 
-    async def stream(self) -> AsyncIterator[Chunk]:
-        """Ask the server, and pass its pieces on as they come."""
-        try:
-            if not self._closed:
-                # From here on the hold is made, and what is charged should be likely rather than the most.
-                self.counted(self.prompt.likely, None)
-                self._reading = asyncio.create_task(self._run())
-            while not (self._closed and self._items.empty()):
-                item = await self._items.get()
-                if isinstance(item, ChatbillError):
-                    raise item
-                if item is None or self._closed:
-                    return
-                yield item
-        finally:
-            await self.close()
+    async def pass_on(self, chunk: Chunk) -> None:
+        """Give a chunk to the reader; waits while the queue is full."""
+        await self._items.put(chunk)
 
-    async def close(self) -> None:
-        """End the request at the server, wake the reader, and give the place back."""
-        await self.end(None)
+    def fitted(self, prompt: PromptSize) -> None:
+        """Set the prompt that will be read, once it is known."""
+        self.prompt = prompt
+        self.prompt_tokens = self._max_prompt_tokens = min(self._max_prompt_tokens, prompt.most)
 
-    async def end(self, error: ChatbillError | None) -> None:
-        """Close it; a reader that waits gets the error, if there is one."""
-        if self._closed:
-            return
-        self._closed = True
-        self._give_back(self)
+    def counted(self, prompt_tokens: int | None, completion_tokens: int | None) -> None:
+        """Set what the server, or a tokenizer, counted, at most what was held for."""
+        if prompt_tokens is not None:
+            self.prompt_tokens = min(self._max_prompt_tokens, prompt_tokens)
+        self.completion_tokens = completion_tokens
+
+    def _begin(self) -> None:
+        # The hold is made by now; what is charged should be the likely count rather than the largest possible one.
+        self.counted(self.prompt.likely, None)
+        self._reading = asyncio.create_task(self._run())
+
+    async def _stop(self) -> None:
         if self._reading is not None and self._reading is not asyncio.current_task():
             self._reading.cancel()
             await asyncio.wait({self._reading})
-        while not self._items.empty():
-            self._items.get_nowait()
-        self._items.put_nowait(error)
-
-    async def pass_on(self, piece: Chunk) -> None:
-        """Give a piece to the reader; waits while it lags behind."""
-        await self._items.put(piece)
-
-    def fitted(self, prompt: PromptSize) -> None:
-        """Set what will be read, once that is known."""
-        self.prompt = prompt
-        self.prompt_tokens = self._most_prompt_tokens = min(self._most_prompt_tokens, prompt.most)
-
-    def counted(self, prompt_tokens: int | None, completion_tokens: int | None) -> None:
-        """Note what the server, or a tokenizer, counted. What was held for is never passed."""
-        if prompt_tokens is not None:
-            self.prompt_tokens = min(self._most_prompt_tokens, prompt_tokens)
-        self.completion_tokens = completion_tokens
 
     async def _run(self) -> None:
         end: Item = None
@@ -104,7 +69,7 @@ class RemoteGeneration:
             await self._read(self)
         except ChatbillError as error:
             end = error
-        except Exception as error:  # noqa: BLE001 - whatever broke, the reader must hear an end
+        except Exception as error:  # noqa: BLE001 - the reader must get an end for every error
             end = GenerationFailed()
             end.__cause__ = error
         with suppress(asyncio.CancelledError):

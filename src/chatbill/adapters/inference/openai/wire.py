@@ -1,4 +1,4 @@
-"""Reading the answer of a server: bytes to events, events to chunks, every size bounded."""
+"""Read the response of a server: bytes to events, events to chunks, with a limit on every size."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from chatbill.adapters.inference.openai.errors import Kind, ServerError
+from chatbill.adapters.inference.openai.errors import ErrorKind, ServerError
 from chatbill.domain.chat.interactions import storable
 
 MAX_EVENT_BYTES = 1 << 20
-"""Far more than a token takes; a server that sends more at once is not sending tokens."""
-MAX_WORDS = 300
-"""Characters that are kept of what a server says of an error."""
+"""Far more than a token takes: a server that sends more at once is not sending tokens."""
+MAX_MESSAGE_CHARS = 300
+"""SurrogateJoiner that are kept of what a server says of an error."""
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerChunk:
-    """What one event says. `text` is the next part of the reply, `thought` is True for text that is not shown.
+    """The content of one event. `text` is the next part of the reply; `thought` is True for text that is not shown.
 
-    `finished` and `done` are the server's two ways to say that the reply is whole, and `cut_off` whether that is so
-    because it may have no more tokens, where it says so. The counts are its own, in tokens.
+    `finished` and `done` are the server's two ways to mark the reply as complete; `cut_off` is True where the limit of
+    tokens ended it, and None where the server does not say. The counts are the server's, in tokens.
     """
 
     text: str = ""
@@ -38,11 +38,10 @@ class ServerChunk:
 
 
 class EventReader:
-    """Takes bytes as they come, cut anywhere, and gives the data of each server-sent event once it is complete.
+    """Parses server-sent events from bytes that may be cut anywhere, and returns the data of each complete event.
 
-    Lines end at LF, CR or CRLF, and a mark of byte order before them all means nothing. Text is decoded by whole
-    events, so a character may be cut in two. Comments, which keep connections open, and fields other than `data` are
-    left out.
+    Lines end at LF, CR or CRLF; a byte order mark at the start is skipped. Each event is decoded as a whole, so a
+    character may be cut in two. Comments, which keep connections open, and fields other than `data` are skipped.
     """
 
     def __init__(self) -> None:
@@ -53,7 +52,7 @@ class EventReader:
         self._size = 0
 
     def push(self, received: bytes) -> Iterator[str]:
-        """The events that these bytes complete."""
+        """Yield the events that these bytes complete."""
         self._rest += received
         if not self._begun:
             if len(self._rest) < len(BOM_UTF8) and BOM_UTF8.startswith(self._rest):
@@ -71,7 +70,7 @@ class EventReader:
         self._check(len(self._rest))
 
     def finish(self) -> Iterator[str]:
-        """The last event, where the server left out the empty line after it."""
+        """Yield the last event, if the server left out the empty line after it."""
         yield from self._line(bytes(self._rest))
         yield from self._line(b"")
 
@@ -85,15 +84,15 @@ class EventReader:
             try:
                 yield event.decode()
             except UnicodeDecodeError:
-                raise ServerError(Kind.BROKEN, "an event is not UTF-8") from None
+                raise ServerError(ErrorKind.BROKEN, "an event is not UTF-8") from None
 
     def _check(self, size: int) -> None:
         if size > MAX_EVENT_BYTES:
-            raise ServerError(Kind.BROKEN, f"an event is longer than {MAX_EVENT_BYTES} bytes")
+            raise ServerError(ErrorKind.BROKEN, f"an event is longer than {MAX_EVENT_BYTES} bytes")
 
 
 def read_chunk(event: str) -> ServerChunk:
-    """What an event says; raises `ServerError` for an error in it, and for what is not a chunk."""
+    """Return the content of an event. Raises `ServerError` for an error in it, and for an event that is no chunk."""
     if event.strip() == "[DONE]":
         return ServerChunk(done=True)
     try:
@@ -103,16 +102,16 @@ def read_chunk(event: str) -> ServerChunk:
     if not isinstance(body, dict):
         raise _odd(event, "is not an object")
     if body.get("error"):
-        said = said_in(body)
-        raise ServerError(Kind.BROKEN, f"error in the stream: {said}", words=f"error in the stream: {said.words}")
+        said = server_message(body)
+        raise ServerError(ErrorKind.BROKEN, f"error in the stream: {said}", details=f"error in the stream: {said.text}")
     choice, usage = _first(body.get("choices")), _object(body.get("usage"))
     delta = _object(choice.get("delta"))
     text, thought = delta.get("content"), delta.get("reasoning_content") or delta.get("reasoning")
     if text is not None and not isinstance(text, str):
-        raise ServerError(Kind.BROKEN, "the content of a delta is not text")
+        raise ServerError(ErrorKind.BROKEN, "the content of a delta is not text")
     finish = choice.get("finish_reason")
     if finish == "error":
-        raise ServerError(Kind.BROKEN, "the server ended the reply with an error")
+        raise ServerError(ErrorKind.BROKEN, "the server ended the reply with an error")
     return ServerChunk(
         text=text or "",
         thought=bool(thought),
@@ -124,38 +123,40 @@ def read_chunk(event: str) -> ServerChunk:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """What a server says went wrong, short. `words` may quote what a person wrote, the `names` of errors do not.
+class ServerMessage:
+    """A server's error message, shortened. `text` may quote what a user wrote; the `names` of errors do not.
 
-    As text it is what may be logged of it.
+    `str` returns the part that may be logged.
     """
 
-    words: str
+    text: str
     names: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         names = f"{' '.join(self.names)}, " if self.names else ""
-        return f"{names}{len(self.words)} characters"
+        return f"{names}{len(self.text)} characters"
 
 
-def said_in(body: Any) -> Said:
-    """What a server says went wrong, from the shapes that servers give it."""
+def server_message(body: Any) -> ServerMessage:
+    """Return the message in an error body, in any of the shapes that servers use."""
     error = body.get("error", body) if isinstance(body, dict) else body
     if isinstance(error, dict):
         parts = {name: error.get(name) for name in ("code", "type", "param", "message", "detail")}
-        told = {name: str(part) for name, part in parts.items() if isinstance(part, str | int) and part}
-        names = tuple(part for name, part in told.items() if name in {"code", "type"} and _NAME.fullmatch(part))
-        return Said(_short(" ".join(told.values())), names)
-    return Said(_short(error) if isinstance(error, str) else "no words")
+        given = {name: str(part) for name, part in parts.items() if isinstance(part, str | int) and part}
+        names = tuple(part for name, part in given.items() if name in {"code", "type"} and _NAME.fullmatch(part))
+        return ServerMessage(_short(" ".join(given.values())), names)
+    return ServerMessage(_short(error) if isinstance(error, str) else "no message")
 
 
-def _short(words: str) -> str:
-    return storable(words[:MAX_WORDS])
+def _short(text: str) -> str:
+    return storable(text[:MAX_MESSAGE_CHARS])
 
 
 def _odd(event: str, what: str) -> ServerError:
     return ServerError(
-        Kind.BROKEN, f"an event of {len(event)} characters {what}", words=f"an event {what}: {storable(event[:80])!r}"
+        ErrorKind.BROKEN,
+        f"an event of {len(event)} characters {what}",
+        details=f"an event {what}: {storable(event[:80])!r}",
     )
 
 
@@ -168,5 +169,5 @@ def _object(value: Any) -> dict[str, Any]:
 
 
 def _count(value: Any) -> int | None:
-    """A count that can be true; servers that do not count say 0, or null."""
+    """Return a count if it is plausible; servers that do not count send 0, or null."""
     return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None

@@ -12,16 +12,17 @@ from transformers import AttentionInterface
 
 from chatbill.adapters.inference.transformers.cache import RowCache
 from chatbill.adapters.inference.transformers.runtime import NotLoadable
+from chatbill.domain.shared.descriptions import Description
 
 ROWS = "chatbill_rows"
-"""The name under which Transformers finds it. A model that uses it builds no masks."""
+"""The name under which Transformers finds this attention. A model that uses it builds no masks."""
 
-# Ways in which some models change their attention, and which are not done here.
+# Ways in which some models change their attention, and which are not supported here.
 _NOT_DONE = ("softcap", "s_aux", "position_bias")
 
 
 @dataclass(slots=True)
-class Part:
+class BatchSlice:
     """The tokens of one reply within a step: `start` to `end` of all the tokens that the model reads in it."""
 
     cache: RowCache
@@ -37,14 +38,14 @@ def attend(
     value: torch.Tensor,
     attention_mask: torch.Tensor | None,  # noqa: ARG001 - of the interface; there is none
     *,
-    parts: Sequence[Part],
+    parts: Sequence[BatchSlice],
     scaling: float | None = None,
     sliding_window: int | None = None,
     **more: Any,
 ) -> tuple[torch.Tensor, None]:
     """Transformers' attention interface. `query` is 1 by heads by tokens by size, the result 1 by tokens by heads..."""
     if any(more.get(name) is not None for name in _NOT_DONE):
-        raise NotLoadable("its kind of attention is not supported")
+        raise NotLoadable(Description("model_attention_unsupported"))
     outputs = []
     for part in parts:
         rows = slice(part.start, part.end)
@@ -61,7 +62,7 @@ AttentionInterface.register(ROWS, attend)
 
 
 def _attend_one(query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, scale: float | None) -> torch.Tensor:
-    # One token sees all there is, so its heads can take the place of tokens: keys need not be repeated for them.
+    # One token sees all keys, so its heads can take the place of tokens: keys need not be repeated for them.
     packed = query.reshape(1, keys.shape[1], -1, query.shape[3])
     output = scaled_dot_product_attention(packed, keys, values, scale=scale)
     return output.reshape(1, 1, query.shape[1], values.shape[3])
@@ -82,8 +83,8 @@ def _attend_many(
     return output.transpose(1, 2)
 
 
-def _mask(part: Part, seen: int, window: int | None, device: torch.device) -> torch.Tensor | None:
-    """Which of the `seen` keys each token looks at; None where that is simply those before it."""
+def _mask(part: BatchSlice, seen: int, window: int | None, device: torch.device) -> torch.Tensor | None:
+    """Return which of the `seen` keys each token looks at; None where those are all keys before it."""
     tokens = part.end - part.start
     if seen == tokens and (window is None or tokens <= window):
         return None

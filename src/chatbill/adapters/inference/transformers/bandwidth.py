@@ -1,4 +1,4 @@
-"""How fast this machine reads its memory: what a model that reads all its weights for each token cannot outrun."""
+"""Measure how fast this machine reads its memory: a model reads all its weights for each token."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _ROUNDS = 5
 
 
 def memory_bandwidth(device: Device) -> float:
-    """Bytes a second, from the best of some products of a matrix of 256 MB with a vector; takes about a second."""
+    """Return bytes a second: the best of some products of a 256 MB matrix with a vector; takes about a second."""
     import torch  # noqa: PLC0415 - takes seconds, and the command line asks for this module early
 
     matrix = torch.ones((_ROWS, _COLUMNS), dtype=torch.float32, device=device)

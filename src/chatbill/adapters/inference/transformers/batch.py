@@ -1,4 +1,4 @@
-"""The replies that one model writes together: who joins, who leaves, and whom a failure concerns."""
+"""The replies that one model writes together: which join, which leave, and which ones a failure ends."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from dataclasses import dataclass
 import structlog
 
 from chatbill.adapters.inference.transformers.generation import Job
-from chatbill.adapters.inference.transformers.runtime import LocalModel, Writing
+from chatbill.adapters.inference.transformers.runtime import Decoding, LocalModel
 from chatbill.domain.shared.errors import GenerationFailed, OutOfMemory
 
 _log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
-    """A reply that left the batch: whole, or with the failure that its reader is to be told. Time in seconds.
+class EndedReply:
+    """A reply that left the batch: complete, or with the failure for its reader. Time in seconds.
 
-    `alone` is True of a failure that only this reply saw, and that its own request may have caused; never of a trial.
+    `alone` is True for a failure of this reply only, which its own request may have caused; never for a probe.
     """
 
     generation: Job
@@ -29,106 +29,102 @@ class Ended:
 
 
 class Batch:
-    """Up to `slots` replies in the making. Only the thread of the model may touch it, as the model itself."""
+    """Up to `slots` replies that are being written. Only the thread of the model may use it, like the model."""
 
     def __init__(self, model: LocalModel, *, slots: int, name: str) -> None:
         self.tokens_written = 0
         self._model = model
         self._slots = slots
         self._name = name
-        self._seats: list[_Seat] = []
+        self._rows: list[_BatchRow] = []
 
     def __len__(self) -> int:
-        return len(self._seats)
+        return len(self._rows)
 
     @property
     def has_room(self) -> bool:
         """True while another reply can join."""
-        return len(self._seats) < self._slots
+        return len(self._rows) < self._slots
 
     def add(self, generation: Job) -> None:
-        """Let a reply join; it is begun by the next step."""
-        self._seats.append(_Seat(generation))
+        """Add a reply; the next step begins it."""
+        self._rows.append(_BatchRow(generation))
 
     def drop_cancelled(self) -> Sequence[Job]:
-        """Take out those whom nobody waits for any more."""
-        gone = [seat.generation for seat in self._seats if seat.generation.cancelled]
+        """Take out and return the cancelled replies."""
+        gone = [row.job for row in self._rows if row.job.cancelled]
         if gone:
-            self._seats = [seat for seat in self._seats if not seat.generation.cancelled]
+            self._rows = [row for row in self._rows if not row.job.cancelled]
         return gone
 
-    def clear(self) -> None:
-        """Take out all."""
-        self._seats.clear()
-
-    def step(self) -> Sequence[Ended]:
-        """One token more for each, or a part of a newcomer's prompt. Pieces are delivered; endings are returned."""
+    def step(self) -> Sequence[EndedReply]:
+        """Write one token of each reply, or read a part of a prompt; deliver chunks and return ended replies."""
         ended = [*self._begin()]
         try:
-            self._model.step([seat.writing for seat in self._seats if seat.writing])
+            self._model.step([row.decoding for row in self._rows if row.decoding])
         except Exception as error:  # noqa: BLE001 - replies fail, the model stays
             ended += self._fail(self._blamed(), error)
         else:
             ended += self._deliver()
         if any(one.failure for one in ended):
-            # Not earlier: the traceback, gone by now, kept the replies' tensors alive.
+            # Only now, because the traceback, which is gone by now, kept the replies' tensors alive.
             self._model.free_memory()
         return ended
 
-    def _begin(self) -> Sequence[Ended]:
-        ended: list[Ended] = []
-        for seat in [seat for seat in self._seats if seat.writing is None]:
-            job = seat.generation
+    def _begin(self) -> Sequence[EndedReply]:
+        ended: list[EndedReply] = []
+        for row in [row for row in self._rows if row.decoding is None]:
+            job = row.job
             try:
-                seat.writing = self._model.begin(job.request, job.prompt, max_tokens=job.max_tokens)
+                row.decoding = self._model.begin(job.request, job.prompt, max_tokens=job.max_tokens)
             except Exception as error:  # noqa: BLE001 - this reply fails, the others go on
-                ended += self._fail([seat], error, alone=True)
+                ended += self._fail([row], error, alone=True)
         return ended
 
-    def _deliver(self) -> Sequence[Ended]:
-        ended: list[Ended] = []
-        for seat in list(self._seats):
-            writing, job = seat.writing, seat.generation
-            if writing is None:
+    def _deliver(self) -> Sequence[EndedReply]:
+        ended: list[EndedReply] = []
+        for row in list(self._rows):
+            decoding, job = row.decoding, row.job
+            if decoding is None:
                 continue
-            self.tokens_written += writing.tokens - job.tokens_computed
-            job.tokens_computed = writing.tokens
-            if writing.error:
-                ended += self._fail([seat], writing.error, alone=writing.model_is_well)
+            self.tokens_written += decoding.tokens - job.tokens_computed
+            job.tokens_computed = decoding.tokens
+            if decoding.error:
+                ended += self._fail([row], decoding.error, alone=decoding.model_works)
                 continue
-            for piece in writing.take():
-                job.deliver(piece)
-            if writing.ended:
-                job.cut_off = writing.cut_off
-                self._seats.remove(seat)
-                ended.append(Ended(job, None, seat.age_s))
+            for chunk in decoding.take():
+                job.deliver(chunk)
+            if decoding.ended:
+                job.cut_off = decoding.cut_off
+                self._rows.remove(row)
+                ended.append(EndedReply(job, None, row.age_s))
         return ended
 
-    def _blamed(self) -> Sequence[_Seat]:
-        """Who leaves when a step failed: the newcomer whose prompt it read beside the others; without one, all."""
-        reading = [seat for seat in self._seats if seat.writing and seat.writing.reading]
-        return reading[:1] or list(self._seats)
+    def _blamed(self) -> Sequence[_BatchRow]:
+        """Return the replies that a failed step ends: the one whose prompt was being read; without one, all."""
+        reading = [row for row in self._rows if row.decoding and row.decoding.reading]
+        return reading[:1] or list(self._rows)
 
-    def _fail(self, seats: Sequence[_Seat], error: Exception, *, alone: bool = False) -> Sequence[Ended]:
-        # The cause is for the log alone. It can name files and hold parts of prompts.
-        _log.error("generation_failed", model=self._name, replies=len(seats), exc_info=error)
-        self._seats = [seat for seat in self._seats if seat not in seats]
+    def _fail(self, rows: Sequence[_BatchRow], error: Exception, *, alone: bool = False) -> Sequence[EndedReply]:
+        # The cause is for the log alone, because it can hold names of files and parts of prompts.
+        _log.error("generation_failed", model=self._name, replies=len(rows), exc_info=error)
+        self._rows = [row for row in self._rows if row not in rows]
         short = self._model.is_out_of_memory(error)
         return [
-            Ended(
-                seat.generation,
+            EndedReply(
+                row.job,
                 OutOfMemory() if short else GenerationFailed(),
-                seat.age_s,
-                alone=alone and not short and not seat.generation.is_trial,
+                row.age_s,
+                alone=alone and not short and not row.job.is_probe,
             )
-            for seat in seats
+            for row in rows
         ]
 
 
-class _Seat:
-    def __init__(self, generation: Job) -> None:
-        self.generation = generation
-        self.writing: Writing | None = None
+class _BatchRow:
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.decoding: Decoding | None = None
         self._since = time.monotonic()
 
     @property

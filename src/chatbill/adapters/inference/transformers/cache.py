@@ -1,4 +1,4 @@
-"""What a model has read of one reply: keys and values of each layer, in memory that grows with the reply."""
+"""The keys and values of one reply, in memory that grows with it."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ class RowCache:
         self._layers = [_Layer() for _ in range(layers)]
 
     def append(self, layer: int, keys: torch.Tensor, values: torch.Tensor, *, window: int | None) -> KeysValues:
-        """Keep these of one layer (1, heads, tokens, size); gives all that they may look at, themselves included.
+        """Append keys and values of one layer (1, heads, tokens, size); return all that they may look at.
 
         Of a layer with a sliding `window` (in tokens) only what the window still reaches is kept.
         """
         return self._layers[layer].append(keys, values, at=self.length, window=window, limit=self._limit)
 
     def advance(self, tokens: int) -> None:
-        """Count what was appended to all layers."""
+        """Count the tokens that were appended to all layers."""
         self.length += tokens
 
     @property
     def layers_in_use(self) -> int:
-        """Layers that keep anything; fewer than there are means that the model keeps its state in another way."""
+        """Return how many layers hold keys; fewer than the model has means that it keeps its state in another way."""
         return sum(layer.memory is not None for layer in self._layers)
 
     @property
     def size_bytes(self) -> int:
-        """Memory that is held."""
+        """Return the memory in use."""
         return sum(part.nbytes for layer in self._layers for part in layer.memory or ())
 
 
@@ -67,7 +67,7 @@ class _Layer:
         return memory[0][:, :, start - kept : end], memory[1][:, :, start - kept : end]
 
     def _move(self, keys: torch.Tensor, values: torch.Tensor, *, kept: int, at: int, limit: int) -> KeysValues:
-        """Take what is still looked at to new memory, with room for half as much again."""
+        """Move the keys that are still used to new memory, with room for half as many more."""
         needed = kept + keys.shape[2]
         room = min(needed + needed // 2 + _BLOCK_TOKENS, limit - (at - kept))
         new_keys, new_values = (part.new_empty((*part.shape[:2], room, part.shape[3])) for part in (keys, values))

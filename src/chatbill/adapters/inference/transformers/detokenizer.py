@@ -1,4 +1,4 @@
-"""Token ids to text, one at a time, without ever splitting a character."""
+"""Convert token ids to text, one at a time, without splitting a character."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _LONGEST_WAIT_TOKENS = 8
 
 
 class Detokenizer:
-    """Gives the text that each token adds to a reply.
+    """Returns the text that each token adds to a reply.
 
     What a token adds depends on those before it (a tokenizer may strip or join blanks), so a short run of tokens is
     decoded with and without the newest one, and the difference is what is new. The run starts afresh with each text
@@ -28,17 +28,17 @@ class Detokenizer:
         return bool(self._waiting)
 
     def push(self, token: int) -> str:
-        """The text that is complete with this token; "" while a character is not."""
+        """Return the text that this token completes; "" while a character is incomplete."""
         self._waiting.append(token)
         text = self._new_text()
-        # No character is longer than 4 bytes, so a longer wait is for bytes that are simply wrong.
+        # No character is longer than 4 bytes, so more bytes than that are invalid.
         if text.endswith(_UNFINISHED) and len(self._waiting) < _LONGEST_WAIT_TOKENS:
             return ""
         self._context, self._waiting = self._waiting, []
         return text
 
     def flush(self) -> str:
-        """What is left when no token follows: wrong bytes as replacement characters."""
+        """Return the rest when no token follows, with invalid bytes as replacement characters."""
         text = self._new_text()
         self._context, self._waiting = [], []
         return text

@@ -8,12 +8,14 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import TypeAlias
 
+import structlog
+
+from chatbill.adapters.inference.availability.model_availability import UNKNOWN
 from chatbill.adapters.inference.catalogue.model_spec import ModelSpec
-from chatbill.adapters.inference.transformers.health import LifeBounds
+from chatbill.adapters.inference.transformers.limits import ModelLimits
 from chatbill.adapters.inference.transformers.memory_manager import MemoryManager
 from chatbill.adapters.inference.transformers.runtime import Device, Runtime
 from chatbill.adapters.inference.transformers.served_model import ServedModel
-from chatbill.adapters.inference.transformers.watchdog import Watchdog
 from chatbill.adapters.inference.transformers.worker import Worker
 from chatbill.adapters.inference.weights.fetch import Progress
 from chatbill.adapters.inference.weights.library import ModelLibrary
@@ -21,11 +23,13 @@ from chatbill.application.ports.engine import Generation, GenerationRequest, Mod
 from chatbill.domain.shared.errors import ModelUnavailable
 from chatbill.domain.shared.ids import ModelId
 
+_log = structlog.get_logger(__name__)
+
 ModelReport: TypeAlias = Callable[[ModelId, Progress], None]
 
 
 def torch_runtime(device: Device | None = None) -> Runtime:
-    """Import torch and Transformers, which takes seconds; so engines do it on a model's thread."""
+    """Import torch and Transformers, which takes seconds and is therefore done on a model's thread."""
     from chatbill.adapters.inference.transformers.loading import TorchRuntime  # noqa: PLC0415 - see above
 
     return TorchRuntime(device)
@@ -35,8 +39,8 @@ class TransformersEngine:
     """Answers with models loaded by Transformers.
 
     Each model writes up to `slots` replies together (at least 1), fewer where memory is short, and lets at most
-    `max_queued` others wait; one more is `Overloaded`. Models share the memory: all stay that fit, and idle ones leave
-    for one that is asked for. `report` hears of the progress of each model, on other threads than the caller's.
+    `max_queued` others wait; one more is `Overloaded`. Models share the memory: those that fit stay loaded, and idle
+    ones are unloaded for one that is needed. `report` gets the progress of each model, on other threads.
     """
 
     name = "transformers"
@@ -49,30 +53,31 @@ class TransformersEngine:
         runtime: Callable[[], Runtime] = torch_runtime,
         slots: int = 8,
         max_queued: int = 100,
-        bounds: LifeBounds | None = None,
+        limits: ModelLimits | None = None,
         report: ModelReport = lambda _model, _progress: None,
     ) -> None:
-        bounds = bounds or LifeBounds()
-        residency = MemoryManager(library, slots=slots)
-        made_once = _Once(runtime)
+        limits = limits or ModelLimits()
+        memory = MemoryManager(library, slots=slots)
+        made_once = _LazyRuntime(runtime)
         self._models = {
             spec.id: ServedModel(
                 spec,
                 library,
-                residency,
+                memory,
                 runtime=made_once,
-                bounds=bounds,
+                limits=limits,
                 slots=slots,
                 max_queued=max_queued,
                 report=partial(report, spec.id),
             )
             for spec in specs
         }
-        residency.residents = tuple(self._models.values())
-        self._watchdog = Watchdog(self._look, every_s=bounds.look_every_s)
+        memory.models = tuple(self._models.values())
+        self._check_interval_s = limits.check_interval_s
+        self._closed = threading.Event()
 
     def status(self) -> Mapping[ModelId, ModelStatus]:
-        """Each model as it stands."""
+        """Return the status of each model."""
         return {model: served.status() for model, served in self._models.items()}
 
     async def start(self) -> None:
@@ -81,29 +86,34 @@ class TransformersEngine:
         for served in self._models.values():
             if not served.spec.lazy:
                 workers.append(served.begin(after=workers[-1] if workers else None))
-        # A model can hang while it is loaded, too.
-        self._watchdog.start()
+        # It runs from here on, because a model can hang while it is loaded, too.
+        threading.Thread(target=self._watch, name="model-watchdog", daemon=True).start()
         await asyncio.gather(*(worker.wait_until_settled() for worker in workers))
 
     async def prepare(self, request: GenerationRequest) -> Generation:
         """Count the prompt with the model's own tokenizer. A model that is not in memory is loaded here."""
         served = self._models.get(request.model)
         if served is None:
-            raise ModelUnavailable(request.model, "this engine does not have it")
+            raise ModelUnavailable(request.model, UNKNOWN)
         return await served.prepare(request)
 
     async def close(self) -> None:
         """Stop all threads and free all memory, within some seconds."""
-        self._watchdog.stop()
+        self._closed.set()
         await asyncio.gather(*(asyncio.to_thread(served.close) for served in self._models.values()))
 
-    def _look(self) -> None:
-        for served in self._models.values():
-            served.look()
+    def _watch(self) -> None:
+        """Check every model at intervals; no check waits for a model."""
+        while not self._closed.wait(self._check_interval_s):
+            for served in self._models.values():
+                try:
+                    served.check()
+                except Exception:  # noqa: BLE001 - no error may end the checks
+                    _log.exception("watchdog_failed", model=served.spec.id)
 
 
-class _Once:
-    """The runtime, made by the first thread that needs it."""
+class _LazyRuntime:
+    """Makes the runtime on the first thread that needs it."""
 
     def __init__(self, make: Callable[[], Runtime]) -> None:
         self._make = make

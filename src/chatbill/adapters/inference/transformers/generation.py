@@ -1,53 +1,41 @@
-"""One reply on its way: the bridge between the event loop that reads it and the thread that writes it."""
+"""One reply between the event loop that reads it and the thread that writes it."""
 
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections.abc import AsyncIterator, Callable, Sequence
-from typing import Protocol, TypeAlias
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
-from chatbill.application.ports.engine import Chunk, GenerationRequest
-from chatbill.domain.shared.errors import GenerationFailed
-
-Item: TypeAlias = Chunk | GenerationFailed | None
-"""A piece of the reply, the error that ended it, or None when it is whole."""
+from chatbill.adapters.inference.availability.model_availability import probe_request
+from chatbill.adapters.inference.generation import BufferedGeneration, Item
+from chatbill.application.ports.engine import GenerationRequest
+from chatbill.domain.shared.ids import ModelId
 
 
-class Job(Protocol):
-    """What a model's thread needs of a reply that it is to write. It is called from that thread alone."""
+class Probe:
+    """One token, written through the same queue and batch as any reply, and read by no one."""
 
-    request: GenerationRequest
-    prompt: Sequence[int]
-    max_tokens: int
-    tokens_computed: int
-    cut_off: bool | None
+    cancelled = False
+    is_probe = True
 
-    @property
-    def is_trial(self) -> bool:
-        """True where nobody reads it, and only whether the model works is of interest."""
-        ...
-
-    @property
-    def cancelled(self) -> bool:
-        """True once nobody waits for the reply."""
-        ...
+    def __init__(self, model: ModelId, prompt: Sequence[int]) -> None:
+        self.request = probe_request(model)
+        self.prompt = prompt
+        self.max_tokens = self.request.max_tokens
+        self.tokens_computed = 0
+        self.cut_off: bool | None = None
 
     def deliver(self, item: Item) -> None:
-        """Take a piece, or the end."""
-        ...
+        """Drop it; the worker records how the probe ended."""
 
 
-class ThreadedGeneration:
-    """A place in a model's queue. `stream` and `close` are for the event loop, the rest for the model's thread.
+class ThreadedGeneration(BufferedGeneration):
+    """A place in a model's queue. `stream` and `close` are for the event loop, the rest is for the model's thread.
 
-    `tokens_computed` is how many tokens of the reply the model has computed, whoever has read them.
+    `tokens_computed` counts the tokens that the model has computed, read or not.
     """
 
-    completion_tokens: int | None = None
-    cut_off: bool | None = None
-    cached = False
-    is_trial = False
+    is_probe = False
 
     def __init__(
         self,
@@ -56,54 +44,35 @@ class ThreadedGeneration:
         *,
         max_tokens: int,
         submit: Callable[[ThreadedGeneration], None],
-        give_back: Callable[[], None],
+        give_back: Callable[[BufferedGeneration], None],
     ) -> None:
-        self.request = request
+        # The queue needs no limit of its own: it never holds more than `max_tokens` chunks.
+        super().__init__(request, max_tokens=max_tokens, give_back=give_back)
         self.prompt = prompt
-        self.max_tokens = max_tokens
         self.tokens_computed = 0
         self._submit = submit
-        self._give_back = give_back
-        self._cancelled = threading.Event()
         self._loop = asyncio.get_running_loop()
-        # No bound of its own: it never holds more than `max_tokens` pieces.
-        self._items: asyncio.Queue[Item] = asyncio.Queue()
 
     @property
     def prompt_tokens(self) -> int:
-        """Tokens that the model will read, control tokens of its template included."""
+        """Return the tokens that the model will read, including the control tokens of its template."""
         return len(self.prompt)
 
     @property
     def cancelled(self) -> bool:
-        """True once nobody waits for the reply; the thread looks here between two tokens."""
-        return self._cancelled.is_set()
-
-    async def stream(self) -> AsyncIterator[Chunk]:
-        """Queue for the model, and pass its pieces on as they come."""
-        try:
-            if not self.cancelled:
-                self._submit(self)
-            while not self.cancelled:
-                item = await self._items.get()
-                if isinstance(item, GenerationFailed):
-                    raise item
-                if item is None or self.cancelled:
-                    return
-                yield item
-        finally:
-            await self.close()
-
-    async def close(self) -> None:
-        """Tell the thread to stop, wake the reader, and give the place back."""
-        if not self.cancelled:
-            self._cancelled.set()
-            self._items.put_nowait(None)
-            self._give_back()
+        """True once the reply is not wanted any more; the thread looks here between two tokens."""
+        return self._closed
 
     def deliver(self, item: Item) -> None:
         """Hand an item to the event loop, from any thread."""
         try:
             self._loop.call_soon_threadsafe(self._items.put_nowait, item)
         except RuntimeError:
-            self._cancelled.set()  # the loop is closed: nobody will ever read this
+            self._closed = True  # the loop is closed, so there is no reader
+
+    def _begin(self) -> None:
+        self._submit(self)
+
+
+Job: TypeAlias = ThreadedGeneration | Probe
+"""What a model's thread writes. Only that thread calls `deliver`, sets `cut_off` and counts `tokens_computed`."""

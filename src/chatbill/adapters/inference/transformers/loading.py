@@ -1,4 +1,4 @@
-"""Bringing a model folder into memory, quietly and without touching the network."""
+"""Load a model folder into memory, without output and without the network."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-# Both are read when the libraries are imported, so they come first. The hub's client must not call home. Threads that
-# wait for each other inside one operation give way soon instead of spinning: with a second model or a busy web server
+# Both are read when the libraries are imported, so they come first. The hub's client sends no telemetry. Threads that
+# wait for each other inside one operation yield soon instead of spinning: with a second model or a busy web server
 # on the same two cores, spinning was seen to cost up to half of the tokens per second, and hardly helps without.
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
@@ -26,16 +26,17 @@ from chatbill.adapters.inference.transformers.runtime import Device, NotLoadable
 from chatbill.adapters.inference.transformers.sampling import sampling_of
 from chatbill.application.ports.engine import GenerationRequest
 from chatbill.domain.chat.conversations import Role, Turn
+from chatbill.domain.shared.descriptions import Description
 
 _WARM_UP = Turn(Role.USER, "Hi")
 
-# Parts of the libraries have no types; through these names they may be called all the same.
+# Parts of the libraries have no types; these names allow calls to them.
 _transformers: Any = transformers
 _transformers_logging: Any = transformers_logging
 
 
 class TorchRuntime:
-    """Runs models with torch, on the first CUDA device when there is one and none was asked for."""
+    """Runs models with torch, on the given device, or else on the first CUDA device if there is one."""
 
     def __init__(self, device: Device | None) -> None:
         self._device: Device = device or ("cuda" if torch.cuda.is_available() else "cpu")
@@ -46,18 +47,18 @@ class TorchRuntime:
 
     @property
     def device(self) -> Device:
-        """Where its models run."""
+        """Return the device of its models."""
         return self._device
 
     def free_gpu_bytes(self) -> int | None:
-        """As the driver tells it, and what torch keeps for later use."""
+        """Return the memory that the driver reports as free, and what torch keeps for later use."""
         if self._device == "cpu":
             return None
         kept = torch.cuda.memory_reserved() - torch.cuda.memory_allocated()
         return int(torch.cuda.mem_get_info()[0]) + kept
 
     def free_memory(self) -> None:
-        """Only a GPU's memory is kept for later use."""
+        """Free the memory of a GPU that torch keeps for later use."""
         if self._device == "cuda":
             torch.cuda.empty_cache()
 
@@ -65,7 +66,7 @@ class TorchRuntime:
         """Load weights and tokenizer from the folder alone, and write one token."""
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         if not tokenizer.chat_template:
-            raise NotLoadable("its tokenizer has no chat template, so it is not a chat model")
+            raise NotLoadable(Description("model_without_chat_template"))
         weights: Any = AutoModelForCausalLM.from_pretrained(
             folder,
             local_files_only=True,
@@ -91,13 +92,13 @@ class TorchRuntime:
 
 
 def _write_one_token(spec: ModelSpec, model: TransformersModel) -> None:
-    """The first token costs more than any later one, and shows whether the model runs at all."""
+    """Write the first token, which is slower than later ones and shows whether the model runs."""
     request = GenerationRequest(model=spec.id, turns=(_WARM_UP,), max_tokens=1)
-    writing = model.begin(request, model.encode(request.turns), max_tokens=1)
-    while not writing.ended:
-        model.step([writing])
-    if writing.error:
-        raise writing.error
+    decoding = model.begin(request, model.encode(request.turns), max_tokens=1)
+    while not decoding.ended:
+        model.step([decoding])
+    if decoding.error:
+        raise decoding.error
 
 
 def _end_tokens(*ids: int | list[int] | None) -> frozenset[int]:

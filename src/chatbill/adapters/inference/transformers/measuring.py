@@ -1,4 +1,4 @@
-"""What each model of a catalogue would be like on this machine: does it fit, and how fast does it write?"""
+"""Check each model of a catalogue on this machine: whether it fits, and how fast it writes."""
 
 from __future__ import annotations
 
@@ -12,26 +12,27 @@ from chatbill.adapters.inference.availability.speed import Speed, measured
 from chatbill.adapters.inference.catalogue.model_spec import HubSource, ModelSpec, ServerSource
 from chatbill.adapters.inference.transformers.bandwidth import memory_bandwidth
 from chatbill.adapters.inference.transformers.engine import TransformersEngine, torch_runtime
-from chatbill.adapters.inference.transformers.health import LifeBounds
+from chatbill.adapters.inference.transformers.limits import ModelLimits
 from chatbill.adapters.inference.transformers.runtime import Device, Runtime
 from chatbill.adapters.inference.weights.library import ModelFiles, ModelLibrary
+from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import ChatbillError
 
 _LOAD_LIMIT_S = 1_800.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Checked:
-    """One model: its files, whether it fits, and its speed where that was asked for. `trouble` says what is wrong.
+class CheckedModel:
+    """One model: its files, whether it fits, and its speed where that was asked for.
 
-    `key` says of a model on a server whether there is a key for it.
+    `fault` says why it cannot be used. `key` says of a model on a server whether there is a key for it.
     """
 
     spec: ModelSpec
     files: ModelFiles
     fit: Fit
     speed: Speed | None = None
-    trouble: str = ""
+    fault: Description | None = None
     key: str = ""
 
     @property
@@ -39,8 +40,8 @@ class Checked:
         """True where the files are behind a licence that has to be accepted with an account."""
         return isinstance(self.spec.source, HubSource) and self.spec.source.gated
 
-    def figures(self) -> dict[str, Any]:
-        """All of it for machines. Sizes in bytes."""
+    def figures(self, text: Callable[[Description], str]) -> dict[str, Any]:
+        """Return all of it for machines, with descriptions as `text` renders them. Sizes in bytes."""
         return {
             "id": self.spec.id,
             "source": self.files.source,
@@ -57,15 +58,15 @@ class Checked:
             "free_bytes": self.fit.free_bytes,
             "fits": self.fit.fits,
             "replies_at_once": self.fit.slots,
-            "words": self.fit.words,
+            "words": text(self.fit.description),
             "speed": asdict(self.speed) if self.speed else None,
-            "trouble": self.trouble or None,
+            "trouble": text(self.fault) if self.fault else None,
         }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelCheck:
-    """Look at each model, and unless told otherwise load it alone, or ask its server, to have it write some tokens."""
+    """Check each model; with `run` it is loaded alone, or its server is asked, and it writes some tokens."""
 
     specs: Iterable[ModelSpec]
     library: ModelLibrary
@@ -74,8 +75,8 @@ class ModelCheck:
     runtime: Callable[[], Runtime] = torch_runtime
     bandwidth: Callable[[Device], float] = memory_bandwidth
 
-    async def __call__(self, *, run: bool, tell: Callable[[Checked], None]) -> bool:
-        """Tell of every model in the order of the catalogue; True when one fits and all that were run could be."""
+    async def __call__(self, *, run: bool, tell: Callable[[CheckedModel], None]) -> bool:
+        """Pass every model to `tell`, in the order of the catalogue; True when one fits and none has a fault."""
         specs = tuple(self.specs)
         files = {spec.id: self.library.status(spec) for spec in specs}
         runtime = None if all(found.elsewhere for found in files.values()) else self.runtime()
@@ -83,50 +84,50 @@ class ModelCheck:
         for spec in specs:
             free = runtime.free_gpu_bytes() if runtime else None
             fit = self.library.fits(spec, free_gpu_bytes=free, slots=self.slots)
-            checked = Checked(spec=spec, files=files[spec.id], fit=fit, trouble=_what_is_wrong(files[spec.id]))
+            checked = CheckedModel(spec=spec, files=files[spec.id], fit=fit, fault=_file_fault(files[spec.id]))
             if isinstance(spec.source, ServerSource):
                 checked = await self._on_server(checked, spec.source, run=run)
-            elif run and runtime and not checked.trouble:
+            elif run and runtime and not checked.fault:
                 checked = await self._with_speed(checked, runtime)
             tell(checked)
-            fits, works = fits or checked.fit.fits, works and not checked.trouble
+            fits, works = fits or checked.fit.fits, works and not checked.fault
         return fits and works
 
-    async def _on_server(self, checked: Checked, source: ServerSource, *, run: bool) -> Checked:
-        trouble = await self.servers.trouble(source)
-        checked = replace(checked, key=self.servers.key_of(source), trouble=trouble)
-        if trouble or not run:
+    async def _on_server(self, checked: CheckedModel, source: ServerSource, *, run: bool) -> CheckedModel:
+        fault = await self.servers.fault(source)
+        checked = replace(checked, key=self.servers.key_of(source), fault=fault)
+        if fault or not run:
             return checked
         try:
             return replace(checked, speed=await self.servers.run(checked.spec))
         except ChatbillError as error:
-            return replace(checked, trouble=str(error))
+            return replace(checked, fault=error.description)
 
-    async def _with_speed(self, checked: Checked, runtime: Runtime) -> Checked:
+    async def _with_speed(self, checked: CheckedModel, runtime: Runtime) -> CheckedModel:
         if not checked.files.fetched:
             weights = checked.fit.need.weights_bytes
-            reckoned = Speed(how="estimate", tokens_per_s=self.bandwidth(runtime.device) / weights) if weights else None
-            return replace(checked, speed=reckoned)
+            estimate = Speed(how="estimate", tokens_per_s=self.bandwidth(runtime.device) / weights) if weights else None
+            return replace(checked, speed=estimate)
         if not checked.fit.fits:
             return checked
         try:
             return replace(checked, speed=await self._measured(checked.spec, runtime))
         except ChatbillError as error:
-            return replace(checked, trouble=str(error))
+            return replace(checked, fault=error.description)
 
     async def _measured(self, spec: ModelSpec, runtime: Runtime) -> Speed:
         """Raises `ModelUnavailable` or `GenerationFailed`."""
-        bounds = LifeBounds(load_wait_s=_LOAD_LIMIT_S, probe_interval_s=0)
+        limits = ModelLimits(load_wait_s=_LOAD_LIMIT_S, probe_interval_s=0)
         specs = (replace(spec, lazy=True),)
-        engine = TransformersEngine(specs, self.library, runtime=lambda: runtime, slots=1, bounds=bounds)
+        engine = TransformersEngine(specs, self.library, runtime=lambda: runtime, slots=1, limits=limits)
         try:
             return await measured(engine, spec)
         finally:
             await engine.close()
 
 
-def _what_is_wrong(files: ModelFiles) -> str:
+def _file_fault(files: ModelFiles) -> Description | None:
     if not files.fault:
-        return ""
+        return None
     again = "; `chatbill models pull` fetches it again" if files.download_bytes else ""
-    return f"{files.folder} holds no model that can be loaded: {files.fault}{again}"
+    return Description.of("text", text=f"{files.folder} holds no model that can be loaded: {files.fault}{again}")

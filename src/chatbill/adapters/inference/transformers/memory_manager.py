@@ -1,4 +1,4 @@
-"""Which models are in memory: they come in one at a time, and idle ones, the longest unused first, leave for them."""
+"""Manage which models are in memory: they are loaded one at a time, and the longest idle ones leave for them."""
 
 from __future__ import annotations
 
@@ -13,44 +13,33 @@ import structlog
 
 from chatbill.adapters.inference.availability.memory import Fit
 from chatbill.adapters.inference.catalogue.model_spec import ModelSpec
-from chatbill.adapters.inference.transformers.runtime import Runtime
+from chatbill.adapters.inference.transformers.runtime import LoadError, Runtime
 from chatbill.adapters.inference.weights.library import ModelLibrary
-from chatbill.domain.shared.ids import ModelId
+from chatbill.domain.shared.descriptions import Description
 
 _POLL_S = 0.05
 
 _log = structlog.get_logger(__name__)
 
 
-class DoesNotFit(Exception):
-    """The machine has too little memory for the model, whatever else leaves; the text has the figures."""
+class DoesNotFit(LoadError):
+    """The machine has too little memory for the model, even without other models."""
 
 
-class NoRoom(Exception):
-    """The model would fit if others were not in memory, and those cannot leave now; the text says which."""
+class NoRoom(LoadError):
+    """The model would fit if others were not in memory, and those cannot leave now."""
 
 
-class NoTurn(Exception):
-    """Another model has been on its way into memory for too long; the text says so."""
+class NoTurn(LoadError):
+    """Another model takes too long to load."""
 
 
 class LoadedModel(Protocol):
-    """A model as others see it that want its room."""
+    """A model as the others see it. `last_used_at` is of `time.monotonic`; `fit` is None unless it is in memory."""
 
-    @property
-    def id(self) -> ModelId:
-        """Its name."""
-        ...
-
-    @property
-    def last_used_at(self) -> float:
-        """When it was last asked for or finished a reply, by `time.monotonic`."""
-        ...
-
-    @property
-    def fit(self) -> Fit | None:
-        """What it takes; None unless it is in memory."""
-        ...
+    spec: ModelSpec
+    last_used_at: float
+    fit: Fit | None
 
     def leave(self) -> bool:
         """Free its memory and return True; False, changing nothing, while it has replies or is not in memory."""
@@ -64,7 +53,7 @@ class MemoryManager:
         self._library = library
         self._slots = slots
         self._turn = threading.Lock()
-        self.residents: Sequence[LoadedModel] = ()
+        self.models: Sequence[LoadedModel] = ()
 
     @contextmanager
     def turn(self, *, wait_s: float) -> Iterator[None]:
@@ -74,16 +63,16 @@ class MemoryManager:
         to one only. Fetching needs no turn.
         """
         if not self._turn.acquire(timeout=wait_s):
-            raise NoTurn("another model has been on its way into memory for too long; the service's log says which")
+            raise NoTurn(Description("model_waits_for_another"))
         try:
             yield
         finally:
             self._turn.release()
 
     def check(self, spec: ModelSpec, runtime: Runtime) -> None:
-        """Raise `DoesNotFit` when the model would not fit even if all others left. For who has no turn; never waits.
+        """Raise `DoesNotFit` when the model would not fit even if all others left. Needs no turn and never waits.
 
-        While a model is on its way in nobody knows how much of its memory it has taken, so nothing is raised then.
+        While a model is being loaded the memory that it has taken by then is unknown, so nothing is raised then.
         """
         if self._turn.acquire(blocking=False):
             try:
@@ -92,7 +81,7 @@ class MemoryManager:
                 self._turn.release()
 
     def make_room(self, spec: ModelSpec, runtime: Runtime, *, wait_s: float) -> Fit:
-        """How the model fits now, once idle models have left where that was needed. For the thread whose turn it is.
+        """Return how the model fits, once idle models have left if needed. For the thread whose turn it is.
 
         Waits up to `wait_s` seconds for a busy model to become idle; with 0, none is asked to leave. Raises `NoRoom`
         and `DoesNotFit`.
@@ -103,27 +92,27 @@ class MemoryManager:
             if fit.fits:
                 return fit
             self._check(spec, runtime)
-            others = sorted(self._others(spec), key=lambda resident: resident.last_used_at)
+            others = sorted(self._others(spec), key=lambda model: model.last_used_at)
             if wait_s and (left := next((other for other in others if other.leave()), None)):
                 gc.collect()
                 runtime.free_memory()
-                _log.info("model_left", model=left.id, to_make_room_for=spec.id)
+                _log.info("model_left", model=left.spec.id, to_make_room_for=spec.id)
             elif time.monotonic() >= deadline:
-                names = " and ".join(other.id for other in others)
-                raise NoRoom(f"there is no room for it beside {names}; it {fit.words}")
+                names = " and ".join(other.spec.id for other in others)
+                raise NoRoom(Description("model_no_room", {"others": names, **fit.description.params}))
             else:
                 time.sleep(_POLL_S)
 
     def free_bytes(self, spec: ModelSpec, runtime: Runtime) -> int:
-        """Memory that is free, whatever is promised of it."""
+        """Return the free memory, without regard to what is promised of it."""
         return self._library.fits(spec, free_gpu_bytes=runtime.free_gpu_bytes()).free_bytes
 
     def _check(self, spec: ModelSpec, runtime: Runtime) -> None:
         if not (fit := self._alone(spec, runtime)).fits:
-            raise DoesNotFit(fit.words)
+            raise DoesNotFit(fit.description)
 
     def _others(self, spec: ModelSpec) -> list[LoadedModel]:
-        return [resident for resident in self.residents if resident.id != spec.id and resident.fit]
+        return [model for model in self.models if model.spec.id != spec.id and model.fit]
 
     def _beside_others(self, spec: ModelSpec, runtime: Runtime) -> Fit:
         # What replies of the others may still take. What they take already is counted twice, which is safe.

@@ -10,14 +10,15 @@ import torch
 from transformers import PreTrainedTokenizerBase
 
 from chatbill.adapters.inference.catalogue.model_spec import Sampling
-from chatbill.adapters.inference.transformers.attention import Part
+from chatbill.adapters.inference.transformers.attention import BatchSlice
 from chatbill.adapters.inference.transformers.cache import RowCache
+from chatbill.adapters.inference.transformers.decoding import ReplyDecoding
 from chatbill.adapters.inference.transformers.prompts import encode_turns
-from chatbill.adapters.inference.transformers.reply import Reply
-from chatbill.adapters.inference.transformers.runtime import Device, NotLoadable, Writing
+from chatbill.adapters.inference.transformers.runtime import Decoding, Device, NotLoadable
 from chatbill.adapters.inference.transformers.sampling import Sampler, requested
 from chatbill.application.ports.engine import GenerationRequest
 from chatbill.domain.chat.conversations import Turn
+from chatbill.domain.shared.descriptions import Description
 
 _READ_ALONE = {"cpu": 256, "cuda": 4_096}
 """Tokens of prompts that one step reads: a stop is heard only between two steps."""
@@ -52,12 +53,12 @@ class TransformersModel:
         self._sampling = sampling
 
     def encode(self, turns: Sequence[Turn]) -> Sequence[int]:
-        """By the model's own chat template."""
+        """Encode them by the model's own chat template."""
         return encode_turns(self._tokenizer, turns)
 
-    def begin(self, request: GenerationRequest, prompt: Sequence[int], *, max_tokens: int) -> Reply:
-        """A reply with a cache of its own, empty yet."""
-        return Reply(
+    def begin(self, request: GenerationRequest, prompt: Sequence[int], *, max_tokens: int) -> ReplyDecoding:
+        """Return a decoding with an empty cache of its own."""
+        return ReplyDecoding(
             prompt,
             max_tokens=max_tokens,
             sampler=Sampler(requested(self._sampling, request), seed=request.seed, device=self._device),
@@ -68,25 +69,25 @@ class TransformersModel:
         )
 
     @torch.inference_mode()
-    def step(self, writings: Sequence[Writing]) -> None:
-        """One pass of the model over all that these replies have to read next.
+    def step(self, decodings: Sequence[Decoding]) -> None:
+        """Run the model once over all that these replies have to read next.
 
-        Newcomers read at the same time as the others write, in the order in which they came and a bounded number of
+        New replies read at the same time as the others write, in the order in which they came and a bounded number of
         tokens at a time.
         """
-        replies = [writing for writing in writings if isinstance(writing, Reply)]
+        replies = [decoding for decoding in decodings if isinstance(decoding, ReplyDecoding)]
         busy = any(not reply.reading for reply in replies)
         budget = (_READ_IN_COMPANY if busy else _READ_ALONE)[self._device]
         tokens: list[int] = []
         positions: list[int] = []
-        parts: list[Part] = []
-        taking_part: list[Reply] = []
+        parts: list[BatchSlice] = []
+        taking_part: list[ReplyDecoding] = []
         for reply in replies:
             unread = reply.unread(budget)
             if reply.reading:
                 budget -= len(unread)
             if unread:
-                parts.append(Part(reply.cache, len(tokens), len(tokens) + len(unread)))
+                parts.append(BatchSlice(reply.cache, len(tokens), len(tokens) + len(unread)))
                 positions += range(reply.cache.length, reply.cache.length + len(unread))
                 tokens += unread
                 taking_part.append(reply)
@@ -103,13 +104,13 @@ class TransformersModel:
         return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
 
     def free_memory(self) -> None:
-        """Collect caches that nothing refers to any more, and give their memory back to the device."""
+        """Collect unused caches, and return their memory to the device."""
         gc.collect()
         if self._device == "cuda":
             torch.cuda.empty_cache()
 
-    def _forward(self, tokens: Sequence[int], positions: Sequence[int], parts: Sequence[Part]) -> torch.Tensor:
-        """The logits (replies by vocabulary) after the last token of each part."""
+    def _forward(self, tokens: Sequence[int], positions: Sequence[int], parts: Sequence[BatchSlice]) -> torch.Tensor:
+        """Return the logits (replies by vocabulary) after the last token of each part."""
         output = self._model(
             input_ids=torch.tensor([tokens], device=self._device),
             position_ids=torch.tensor([positions], device=self._device),
@@ -118,7 +119,7 @@ class TransformersModel:
             parts=parts,
         )
         if any(part.cache.layers_in_use < self._layers for part in parts):
-            raise NotLoadable("not all of its layers keep keys and values")
+            raise NotLoadable(Description("model_layers_unsupported"))
         return cast("torch.Tensor", output.logits[0])
 
     def _decode(self, tokens: Sequence[int]) -> str:

@@ -1,4 +1,4 @@
-"""The way of one model into memory: fetched, given room, and loaded; or why not, and when that is tried again."""
+"""Load one model: fetch it, make room, and load it; or record why not, and when to try again."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import structlog
 
 from chatbill.adapters.inference.availability.memory import Fit
 from chatbill.adapters.inference.catalogue.model_spec import ModelSpec
-from chatbill.adapters.inference.transformers.health import LifeBounds
-from chatbill.adapters.inference.transformers.loading_progress import watching_load, words_of
-from chatbill.adapters.inference.transformers.memory_manager import DoesNotFit, MemoryManager, NoRoom, NoTurn
-from chatbill.adapters.inference.transformers.runtime import LocalModel, NotLoadable, Runtime
-from chatbill.adapters.inference.weights.fetch import ModelNotFetched, Progress
+from chatbill.adapters.inference.transformers.limits import ModelLimits
+from chatbill.adapters.inference.transformers.memory_manager import DoesNotFit, MemoryManager, NoRoom
+from chatbill.adapters.inference.transformers.runtime import LoadError, LocalModel, NotLoadable, Runtime
+from chatbill.adapters.inference.weights.fetch import ModelNotFetched, Progress, watching
 from chatbill.adapters.inference.weights.library import ModelLibrary
+from chatbill.domain.shared.descriptions import Description, Param
 
-_POLL_S = 0.02
+_POLL_S, _REPORT_S = 0.02, 0.5
 _MOST_RETRIES = 4
 """Pauses between attempts to load double up to 16 times the first."""
 
@@ -28,25 +28,25 @@ _log = structlog.get_logger(__name__)
 class ModelLoader:
     """Brings a model into memory, as often as it takes, but never twice at once.
 
-    `load` and `explain` are for the model's thread; the rest is for anybody and returns at once.
+    `load` and `explain` are for the model's thread; the rest may be called from any thread and returns at once.
     """
 
     def __init__(
         self,
         spec: ModelSpec,
         library: ModelLibrary,
-        residency: MemoryManager,
+        memory: MemoryManager,
         *,
         runtime: Callable[[], Runtime],
-        bounds: LifeBounds,
+        limits: ModelLimits,
         slots: int,
         report: Callable[[Progress], None],
     ) -> None:
         self._spec = spec
         self._library = library
-        self._residency = residency
+        self._memory = memory
         self._runtime = runtime
-        self._bounds = bounds
+        self._limits = limits
         self._slots = slots
         self._report = report
         self._lock = threading.Lock()
@@ -57,13 +57,17 @@ class ModelLoader:
         self._retry_at = 0.0
 
     @property
-    def words(self) -> str:
-        """How far it is, for people."""
-        return words_of(self._progress)
+    def progress(self) -> dict[str, Param]:
+        """Return the stage of loading and, where it is known, the percentage, as parameters of a description."""
+        progress = self._progress or Progress("load")
+        params: dict[str, Param] = {"stage": progress.stage}
+        if progress.total_bytes and progress.stage in {"download", "load"}:
+            params["percent"] = 100 * progress.done_bytes // progress.total_bytes
+        return params
 
     @property
     def wants_room(self) -> bool:
-        """True where it only lacks the room that another model takes now."""
+        """True where it only lacks the memory that another model takes now."""
         return isinstance(self._problem, NoRoom)
 
     @property
@@ -73,13 +77,13 @@ class ModelLoader:
 
     @property
     def is_stalled(self) -> bool:
-        """True where it has not got further for too long, and not because it waits for another model."""
+        """True where it made no progress for too long, and not because it waits for another model."""
         with self._lock:
             waits = self._progress is not None and self._progress.stage == "turn"
-            return not waits and time.monotonic() - self._moved_at > self._bounds.load_timeout_s
+            return not waits and time.monotonic() - self._moved_at > self._limits.load_timeout_s
 
     def begin(self) -> None:
-        """Forget how it went the last time."""
+        """Forget the result of the last attempt."""
         with self._lock:
             self._progress = self._problem = None
             self._moved_at = time.monotonic()
@@ -89,41 +93,43 @@ class ModelLoader:
         *,
         wait_for_room_s: float,
         after: Callable[[], bool],
-        arrived: Callable[[LocalModel, Fit], None],
+        loaded: Callable[[LocalModel, Fit], None],
     ) -> LocalModel:
         """Fetch, wait until `after` is true and for this model's turn, make room, load.
 
-        `arrived` is called before the next model's turn, which counts on what this one takes.
+        `loaded` is called before the next model's turn, which relies on the memory that this one takes.
         """
         runtime = self._runtime()
-        self._residency.check(self._spec, runtime)  # before tens of gigabytes are fetched for nothing
-        folder = self._library.ensure(self._spec, self._tell)
+        self._memory.check(self._spec, runtime)  # before tens of gigabytes are fetched for nothing
+        folder = self._library.ensure(self._spec, self._publish)
         self._note(Progress("turn"))
         while not after():
             time.sleep(_POLL_S)
-        with self._residency.turn(wait_s=self._bounds.load_timeout_s):
+        with self._memory.turn(wait_s=self._limits.load_timeout_s):
             self._note(Progress("room"))
-            fit = self._residency.make_room(self._spec, runtime, wait_s=wait_for_room_s)
-            self._tell(Progress("load"))
-            free = lambda: self._residency.free_bytes(self._spec, runtime)  # noqa: E731 - read beside its one use
-            with watching_load(free, fit.need.weights_bytes, self._tell):
+            fit = self._memory.make_room(self._spec, runtime, wait_s=wait_for_room_s)
+            self._publish(Progress("load"))
+            with watching(self._load_measure(fit, runtime), self._publish, every_s=_REPORT_S):
                 model = runtime.load(self._spec, folder)
             if fit.slots < self._slots:
                 _log.warning(
-                    "model_writes_fewer_replies_at_once", model=self._spec.id, slots=fit.slots, reason=fit.words
+                    "model_writes_fewer_replies_at_once",
+                    model=self._spec.id,
+                    slots=fit.slots,
+                    reason=str(fit.description),
                 )
-            arrived(model, fit)
+            loaded(model, fit)
             self._attempts = 0
-        self._tell(Progress("ready"))
+        self._publish(Progress("ready"))
         return model
 
     def missing(self) -> ModelNotFetched | None:
-        """What makes it useless to try, as far as a look at its folder tells."""
+        """Return why an attempt would fail, as far as its folder tells."""
         return self._library.missing(self._spec)
 
-    def explain(self, error: Exception) -> str:
-        """Why it is not available, for people; from now on it is known when it may be tried again."""
-        pause = self._bounds.retry_s
+    def explain(self, error: Exception) -> Description:
+        """Record that an attempt failed, and when the next one may start; return why, for people."""
+        pause = self._limits.retry_s
         if isinstance(error, NotLoadable):
             pause = math.inf
         elif not isinstance(error, DoesNotFit):
@@ -131,41 +137,52 @@ class ModelLoader:
         with self._lock:
             self._problem, self._retry_at = error, time.monotonic() + pause
             self._attempts += 1
-        return _words(error)
+        return _reason(error)
 
     def should_be_tried(self) -> bool:
-        """Whether it is time to try again what went wrong, unasked."""
+        """True where the next attempt may start without a request for it."""
         if self.wants_room or not self.is_due:
             return False
         if isinstance(self._problem, DoesNotFit) and not self._would_fit():
             with self._lock:
-                self._retry_at = time.monotonic() + self._bounds.retry_s
+                self._retry_at = time.monotonic() + self._limits.retry_s
             return False
         return True
 
+    def _load_measure(self, fit: Fit, runtime: Runtime) -> Callable[[], Progress]:
+        """Return a measure of how much of the model is loaded: how much less memory is free than before.
+
+        Other processes take and free memory too, so the figure is for display and no decision may depend on it.
+        """
+        total, before = fit.need.weights_bytes, self._memory.free_bytes(self._spec, runtime)
+
+        def measure() -> Progress:
+            taken = before - self._memory.free_bytes(self._spec, runtime)
+            return Progress("load", min(max(0, taken), int(total * 0.99)), total)
+
+        return measure
+
     def _would_fit(self) -> bool:
         try:
-            self._residency.check(self._spec, self._runtime())
+            self._memory.check(self._spec, self._runtime())
         except DoesNotFit:
             return False
         return True
 
-    def _tell(self, progress: Progress) -> None:
+    def _publish(self, progress: Progress) -> None:
         self._note(progress)
         self._report(progress)
 
     def _note(self, progress: Progress) -> None:
         with self._lock:
             before, self._progress = self._progress, progress
-            # How much memory a load has taken is a guess that other processes move too, so it proves no life.
+            # How much memory a load has taken is an estimate that other processes change too, so it shows no progress.
             if before is None or progress.stage != before.stage or (progress != before and progress.stage != "load"):
                 self._moved_at = time.monotonic()
 
 
-def _words(error: Exception) -> str:
-    """Why a model is not available, for people; an error that nobody foresaw stays in the log."""
-    if isinstance(error, ModelNotFetched):
-        return error.told
-    if isinstance(error, NotLoadable | DoesNotFit | NoRoom | NoTurn):
-        return str(error)
-    return f"it could not be loaded ({type(error).__name__}); the log has the cause"
+def _reason(error: Exception) -> Description:
+    """Return why a model is not available, for people; the text of an unexpected error stays in the log."""
+    if isinstance(error, ModelNotFetched | LoadError):
+        return error.reason
+    return Description.of("model_not_loaded", error=type(error).__name__)

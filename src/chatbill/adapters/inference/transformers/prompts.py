@@ -1,4 +1,4 @@
-"""Conversations to token ids by the model's own chat template."""
+"""Convert conversations to token ids by the model's own chat template."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from chatbill.domain.shared.errors import InvalidRequest
 
 
 def encode_turns(tokenizer: PreTrainedTokenizerBase, turns: Sequence[Turn]) -> list[int]:
-    """The prompt that asks the model for the next turn.
+    """Return the prompt that asks the model for the next turn.
 
-    Control tokens come from the template alone: what people wrote is encoded as plain text, so nobody can end their
-    own turn and speak as the model by typing its markers. Where a template knows no turn of the system, it becomes the
-    beginning of the person's first, as the templates of Gemma 3 do by themselves.
+    Control tokens come from the template alone: messages are encoded as plain text, so no user can end a turn and write
+    as the model by typing its markers. Where a template has no system role, the system turn becomes the beginning of
+    the first user turn, as the templates of Gemma 3 do by themselves.
     """
     try:
         try:
@@ -27,7 +27,7 @@ def encode_turns(tokenizer: PreTrainedTokenizerBase, turns: Sequence[Turn]) -> l
                 raise
             ids = _applied(tokenizer, _folded(turns))
     except ValueError as error:
-        # Only a tokenizer that makes a control token out of plain text comes here; better no answer than a forged turn.
+        # Raised only where a tokenizer makes a control token out of plain text, which could forge a turn.
         raise InvalidRequest.of("message", "unreadable_markers") from error
     return [int(token) for token in ids]
 

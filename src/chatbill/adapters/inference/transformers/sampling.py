@@ -1,4 +1,4 @@
-"""Picking the next token: greedy, or by chance within temperature, top-k and top-p."""
+"""Pick the next token: greedy, or at random within temperature, top-k and top-p."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from chatbill.application.ports.engine import GREEDY_BELOW, GenerationRequest
 
 
 def sampling_of(generation_config: Any, preferred: Sampling) -> Sampling:
-    """A model's defaults: those of the catalogue, then those of the checkpoint, then greedy."""
+    """Return a model's defaults: those of the catalogue, then those of the checkpoint, then greedy."""
     if generation_config.do_sample:
         own = Sampling(
             temperature=_or(generation_config.temperature, 1.0),
@@ -38,7 +38,7 @@ def sampling_of(generation_config: Any, preferred: Sampling) -> Sampling:
 
 
 def requested(defaults: Sampling, request: GenerationRequest) -> Sampling:
-    """The defaults with what the request asks for."""
+    """Return the defaults, overridden by the request."""
     return replace(
         defaults,
         temperature=_or(request.temperature, defaults.temperature),
@@ -72,7 +72,7 @@ class Sampler:
                 self._steps.append(TopPLogitsWarper(sampling.top_p))
 
     def pick(self, tokens: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
-        """The next token as a tensor of 1 by 1. `tokens` (1 by N) is the reply so far, `logits` is 1 by vocabulary."""
+        """Return the next token (1 by 1). `tokens` (1 by N) is the reply so far, `logits` is 1 by vocabulary."""
         scores = self._steps(cast("torch.LongTensor", tokens), cast("torch.FloatTensor", logits.float()))
         if self._greedy:
             return scores.argmax(dim=-1, keepdim=True)

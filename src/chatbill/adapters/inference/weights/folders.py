@@ -1,4 +1,4 @@
-"""Whether a folder holds a model that Transformers could load: by its names, its sizes and its headers alone."""
+"""Check whether a folder holds a model that Transformers can load, by names, sizes and headers alone."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ NEEDED = "config.json, *.safetensors and the tokenizer's files"
 
 
 def fault_of(folder: Path) -> str:
-    """What is known to keep the folder from being loaded, in words for whoever runs the service; "" for nothing."""
+    """Return why the folder cannot be loaded, as text for the operator of the service; "" if no cause is known."""
     if not folder.is_dir():
         return "there is no such folder"
     if not (folder / "config.json").is_file():
@@ -53,7 +53,7 @@ def _fault_of_file(file: Path) -> str:
 
 @lru_cache(maxsize=256)
 def _declared_bytes(file: Path, size: int, changed_ns: int) -> int:  # noqa: ARG001 - a file that changed is read again
-    """How long the file says it is: 8 bytes with the length of its header, the header, and its tensors."""
+    """Return the length that the file states: 8 bytes with the length of its header, the header, and its tensors."""
     with file.open("rb") as stream:
         (length,) = struct.unpack("<Q", stream.read(8))
         header = json.loads(stream.read(min(length, size)))

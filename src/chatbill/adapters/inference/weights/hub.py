@@ -1,4 +1,4 @@
-"""Getting a model's repository from the Hugging Face hub."""
+"""Download a model's repository from the Hugging Face hub."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, OfflineModeIs
 from huggingface_hub.utils.tqdm import disable_progress_bars
 
 from chatbill.adapters.inference.catalogue.model_spec import HubSource
-from chatbill.adapters.inference.weights.fetch import NOT_FETCHED, ModelNotFetched, Report, watching
+from chatbill.adapters.inference.weights.fetch import ModelNotFetched, Report, watching_folder
 
 _HUB_FILES = ["*.json", "*.safetensors", "*.jinja", "tokenizer.model"]
 
@@ -22,32 +22,28 @@ def fetch_hub_repository(source: HubSource, folder: Path, report: Report, *, by_
     disable_progress_bars()
     name = source.repository
     try:
-        with watching(folder, "download", source.download_bytes, report):
+        with watching_folder(folder, source.download_bytes, report):
             snapshot_download(name, revision=source.revision, local_dir=folder, allow_patterns=_HUB_FILES)
     except GatedRepoError as error:
         raise ModelNotFetched(
             f"{name} asks for its licence to be accepted: sign in at https://huggingface.co/{name}, accept it, make a "
             f"read token at https://huggingface.co/settings/tokens and set it as HF_TOKEN. {by_hand}",
-            told=NOT_FETCHED,
         ) from error
     except RepositoryNotFoundError as error:
         raise ModelNotFetched(
             f"the hub has no repository {name} that this account may read. Check the name, and set HF_TOKEN if it is "
             f"private or gated. {by_hand}",
-            told=NOT_FETCHED,
         ) from error
     except OfflineModeIsEnabled as error:
         words = f"{name} is not here and HF_HUB_OFFLINE forbids fetching it. {by_hand}"
-        raise ModelNotFetched(words, told=NOT_FETCHED) from error
+        raise ModelNotFetched(words) from error
     except (HfHubHTTPError, OSError) as error:
         reason = str(error).strip().splitlines()[:1] or [type(error).__name__]
         raise ModelNotFetched(
             f"{name} could not be downloaded from the hub ({reason[0]}). Check the network, HF_ENDPOINT and HF_TOKEN; "
             f"the next try continues where this one ended. {by_hand}",
-            told=NOT_FETCHED,
         ) from error
     except Exception as error:  # the hub's HTTP client raises errors of its own that derive from nothing common
         raise ModelNotFetched(
             f"{name} could not be downloaded from the hub ({type(error).__name__}). Check the network. {by_hand}",
-            told=NOT_FETCHED,
         ) from error

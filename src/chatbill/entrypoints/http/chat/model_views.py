@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from chatbill.application.chat.list_models import ModelOffer
 from chatbill.domain.billing.prices import Price
+from chatbill.entrypoints.web.texts import render
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +50,7 @@ class ModelView:
             tier=model.tier.value,
             price=PriceView.of(model.price),
             available=offer.available,
-            reason=offer.status.reason or None,
+            reason=render(offer.status.reason) if offer.status.reason else None,
             context_tokens=model.context_tokens,
             max_reply_tokens=model.max_reply_tokens,
         )
@@ -82,7 +83,7 @@ class ModelStatusView:
             id=offer.model.id,
             state=status.state.value,
             available=offer.available,
-            reason=status.reason or None,
+            reason=render(status.reason) if status.reason else None,
             running=status.running,
             queued=status.queued,
         )

@@ -34,8 +34,8 @@ class ReadinessView:
         """Return the view of the readiness."""
         why = {} if readiness.trouble is None else {"database": render(readiness.trouble)}
         if not any(readiness.models.values()):
-            why["model"] = "; ".join(f"{model}: {reason}" for model, reason in readiness.unavailable.items())
-        why |= readiness.unhealthy
+            why["model"] = "; ".join(f"{model}: {render(reason)}" for model, reason in readiness.unavailable.items())
+        why |= {model: render(reason) for model, reason in readiness.unhealthy.items()}
         return cls(ready=readiness.ready, database=readiness.store, models=readiness.models, missing=list(why), why=why)
 
 

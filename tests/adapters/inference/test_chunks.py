@@ -14,33 +14,33 @@ texts = st.text(alphabet="ab ", max_size=6)
 def test_the_text_ends_before_the_first_stop_string_and_every_token_counts_once(
     tokens: list[str], stops: list[str]
 ) -> None:
-    maker, pieces, read = ChunkBuilder(tuple(stops)), [], 0
+    maker, chunks, read = ChunkBuilder(tuple(stops)), [], 0
     for token in tokens:
         read += 1
-        pieces.append(maker.push(token))
+        chunks.append(maker.push(token))
         if maker.stopped:
             break
-    pieces.append(maker.finish())
+    chunks.append(maker.finish())
 
     whole = "".join(tokens)
     ends = [whole.index(stop) for stop in stops if stop and stop in whole]
-    assert "".join(piece.text for piece in pieces if piece) == whole[: min(ends, default=None)]
-    assert sum(piece.tokens for piece in pieces if piece) == read
-    assert all(piece.tokens >= 1 for piece in pieces if piece)
+    assert "".join(chunk.text for chunk in chunks if chunk) == whole[: min(ends, default=None)]
+    assert sum(chunk.tokens for chunk in chunks if chunk) == read
+    assert all(chunk.tokens >= 1 for chunk in chunks if chunk)
 
 
 def test_no_part_of_a_stop_string_is_shown() -> None:
     maker = ChunkBuilder(("END",))
     shown = [maker.push(token) for token in ("one E", "N", "D two")]
 
-    assert "".join(piece.text for piece in shown if piece) == "one "
+    assert "".join(chunk.text for chunk in shown if chunk) == "one "
     assert maker.stopped
 
 
-def test_without_stop_strings_each_token_is_a_piece() -> None:
+def test_without_stop_strings_each_token_is_a_chunk() -> None:
     maker = ChunkBuilder(())
 
-    assert [piece and piece.text for piece in (maker.push("a"), maker.push(""), maker.finish())] == ["a", "", None]
+    assert [chunk and chunk.text for chunk in (maker.push("a"), maker.push(""), maker.finish())] == ["a", "", None]
 
 
 def test_a_token_that_completes_no_character_waits_for_the_one_that_does() -> None:

@@ -1,4 +1,4 @@
-"""One reply in the making: what of its prompt is read, what is written, and the pieces that it has become."""
+"""The decoding of one reply: how far its prompt is read, what is written, and its chunks."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from chatbill.adapters.inference.transformers.sampling import Sampler
 from chatbill.application.ports.engine import Chunk
 
 
-class Reply:
-    """A reply of at most `max_tokens` to a prompt of at least one token; a `Writing` for `TransformersModel`.
+class ReplyDecoding:
+    """A reply of at most `max_tokens` to a prompt of at least one token; a `Decoding` for `TransformersModel`.
 
     `cache` holds what the model has read of it.
     """
@@ -33,14 +33,14 @@ class Reply:
         self.cache = cache
         self.ended = self.cut_off = False
         self.error: Exception | None = None
-        self.model_is_well = True
+        self.model_works = True
         self.tokens = 0
         self._prompt = prompt
         self._written = torch.empty((1, max_tokens), dtype=torch.long, device=sampler.device)
         self._last = 0
         self._sampler = sampler
         self._text = Detokenizer(decode)
-        self._pieces = ChunkBuilder(stop)
+        self._chunks = ChunkBuilder(stop)
         self._end_tokens = end_tokens
         self._new: list[Chunk] = []
 
@@ -51,25 +51,25 @@ class Reply:
 
     @property
     def written(self) -> torch.Tensor:
-        """The token ids of the reply so far (1 by N), without the one that ends it."""
+        """Return the token ids of the reply so far (1 by N), without the one that ends it."""
         return self._written[:, : self.tokens]
 
     def unread(self, limit: int) -> Sequence[int]:
-        """What the model reads next, at most `limit` tokens of it: a part of the prompt, or the last token written."""
+        """Return at most `limit` tokens that the model reads next: a part of the prompt, or the last token written."""
         if self.reading:
             return self._prompt[self.cache.length : self.cache.length + limit]
         return (self._last,)
 
     def write(self, logits: torch.Tensor) -> None:
-        """Pick the next token from its logits (1 by vocabulary); what breaks here is this reply's own error."""
+        """Pick the next token from its logits (1 by vocabulary); an error here is of this reply alone."""
         try:
             self._write(logits)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the other replies of the batch go on
+        except Exception as error:  # noqa: BLE001 - the other replies of the batch go on
             self.error, self.ended = error, True
-            self.model_is_well = _are_finite(logits)
+            self.model_works = _are_finite(logits)
 
     def take(self) -> Sequence[Chunk]:
-        """The pieces that were written since the last call, oldest first."""
+        """Return the chunks that were written since the last call, oldest first."""
         new, self._new = self._new, []
         return new
 
@@ -79,20 +79,20 @@ class Reply:
         if self._last not in self._end_tokens:
             self._written[:, self.tokens] = following[:, 0]
             self.tokens += 1
-            if piece := self._pieces.push(self._text.push(self._last), incomplete=self._text.incomplete):
-                self._new.append(piece)
-            if self.tokens < self._written.shape[1] and not self._pieces.stopped:
+            if chunk := self._chunks.push(self._text.push(self._last), incomplete=self._text.incomplete):
+                self._new.append(chunk)
+            if self.tokens < self._written.shape[1] and not self._chunks.stopped:
                 return
             self.cut_off = True
         self.ended = True
-        if rest := self._pieces.finish(self._text.flush()):
+        if rest := self._chunks.finish(self._text.flush()):
             self._new.append(rest)
-        self.cut_off = self.cut_off and not self._pieces.stopped
+        self.cut_off = self.cut_off and not self._chunks.stopped
 
 
 def _are_finite(logits: torch.Tensor) -> bool:
     try:
-        # One number tells: a maximum loses neither infinity nor NaN, and -inf only rules a token out.
+        # The maximum suffices: it keeps infinity and NaN, and -inf only rules a token out.
         return bool(torch.isfinite(logits.amax()))
     except RuntimeError:
         return False

@@ -1,0 +1,82 @@
+"""Check what an engine writes against its port, so that a broken engine fails its reply and not the accounts."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from chatbill.application.ports.engine import Chunk, Generation, GenerationRequest
+from chatbill.domain.shared.errors import GenerationFailed
+
+
+class EngineContractViolation(Exception):
+    """An engine wrote or counted what its port excludes; the text names the engine and is for the log."""
+
+
+class CheckedGeneration:
+    """Pass a generation on, and raise `GenerationFailed` from its stream where the engine breaks its port.
+
+    Checked after each chunk and at the end: a chunk is text with a count of at least 0 tokens; the chunks, and
+    `completion_tokens`, have at most `max_tokens` tokens; `prompt_tokens` stays between 0 and its first value.
+    """
+
+    def __init__(self, generation: Generation, request: GenerationRequest, *, engine: str) -> None:
+        self._generation = generation
+        self._max_tokens = request.max_tokens
+        self._engine = engine
+        self._max_prompt_tokens = max(0, generation.prompt_tokens)
+
+    @property
+    def prompt_tokens(self) -> int:
+        """Return the engine's count, moved into the range that the port allows."""
+        return min(max(0, self._generation.prompt_tokens), self._max_prompt_tokens)
+
+    @property
+    def completion_tokens(self) -> int | None:
+        """Return the engine's count; within its range once the stream has ended without an error."""
+        return self._generation.completion_tokens
+
+    @property
+    def cut_off(self) -> bool | None:
+        """Return what the engine says."""
+        return self._generation.cut_off
+
+    @property
+    def cached(self) -> bool:
+        """Return what the engine says."""
+        return self._generation.cached
+
+    async def stream(self) -> AsyncIterator[Chunk]:
+        """Yield the engine's chunks; raise `GenerationFailed` instead of passing on one that breaks the port."""
+        written = 0
+        self._check_counts()
+        async for chunk in self._generation.stream():
+            if not _is_text(chunk):
+                raise self._failed(f"wrote a chunk that is not text: {type(chunk).__name__}")
+            if chunk.tokens < 0:
+                raise self._failed(f"wrote a chunk of {chunk.tokens} tokens")
+            written += chunk.tokens
+            if written > self._max_tokens:
+                raise self._failed(f"wrote {written} tokens of at most {self._max_tokens}")
+            self._check_counts()
+            yield chunk
+        self._check_counts()
+
+    async def close(self) -> None:
+        """Close the engine's generation."""
+        await self._generation.close()
+
+    def _check_counts(self) -> None:
+        prompt, completion = self._generation.prompt_tokens, self._generation.completion_tokens
+        if not 0 <= prompt <= self._max_prompt_tokens:
+            raise self._failed(f"counted {prompt} prompt tokens of at most {self._max_prompt_tokens}")
+        if completion is not None and not 0 <= completion <= self._max_tokens:
+            raise self._failed(f"counted {completion} completion tokens of at most {self._max_tokens}")
+
+    def _failed(self, fault: str) -> GenerationFailed:
+        error = GenerationFailed()
+        error.__cause__ = EngineContractViolation(f"the engine {self._engine} {fault}")
+        return error
+
+
+def _is_text(chunk: object) -> bool:
+    return isinstance(chunk, Chunk) and isinstance(chunk.text, str)
