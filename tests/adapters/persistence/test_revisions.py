@@ -44,7 +44,9 @@ def run(url: str) -> Run:
 
 def tables(run: Run, url: str) -> set[str]:
     where = (
-        "sqlite_master WHERE type = 'table'" if url.startswith("sqlite") else "pg_tables WHERE schemaname = 'public'"
+        "sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+        if url.startswith("sqlite")
+        else "pg_tables WHERE schemaname = 'public'"
     )
     return set(run(f"SELECT {'name' if url.startswith('sqlite') else 'tablename'} FROM {where}"))  # noqa: S608
 

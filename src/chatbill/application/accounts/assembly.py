@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from chatbill.application.accounts.authenticate import Authenticate
 from chatbill.application.accounts.authenticate_key import AuthenticateKey
 from chatbill.application.accounts.change_password import ChangePassword
@@ -11,7 +13,7 @@ from chatbill.application.accounts.read_account import ReadAccount
 from chatbill.application.accounts.refresh import Refresh
 from chatbill.application.accounts.register import Register
 from chatbill.application.accounts.revoke_api_key import RevokeApiKey
-from chatbill.application.accounts.sign_in import SignIn, TokenLifetimes
+from chatbill.application.accounts.sign_in import SignIn
 from chatbill.application.accounts.sign_out import SignOut
 from chatbill.application.accounts.update_account import UpdateAccount
 from chatbill.application.policy import Policy
@@ -25,18 +27,6 @@ class AccountUseCases:
         store, clock, new_id = ports.store, ports.clock, ports.new_id
         passwords, tokens, rate_limits = ports.passwords, ports.tokens, ports.rate_limits
         failures = policy.sign_in_failures
-
-        def sign_in(lifetimes: TokenLifetimes) -> SignIn:
-            return SignIn(
-                store=store,
-                passwords=passwords,
-                tokens=tokens,
-                rate_limits=rate_limits,
-                clock=clock,
-                new_id=new_id,
-                failures=failures,
-                lifetimes=lifetimes,
-            )
 
         self.authenticate = Authenticate(store=store, tokens=tokens, clock=clock)
         self.authenticate_key = AuthenticateKey(store=store, tokens=tokens, clock=clock)
@@ -60,8 +50,17 @@ class AccountUseCases:
             is_open=policy.registration_open,
         )
         self.revoke_api_key = RevokeApiKey(store=store, clock=clock)
-        self.sign_in = sign_in(policy.lifetimes)
+        self.sign_in = SignIn(
+            store=store,
+            passwords=passwords,
+            tokens=tokens,
+            rate_limits=rate_limits,
+            clock=clock,
+            new_id=new_id,
+            failures=failures,
+            lifetimes=policy.lifetimes,
+        )
         # A browser keeps one token, as long as the sign-in lasts; signing out kills it in the store.
-        self.web_sign_in = sign_in(policy.web_lifetimes)
+        self.web_sign_in = replace(self.sign_in, lifetimes=policy.web_lifetimes)
         self.sign_out = SignOut(store=store, clock=clock)
         self.update_account = UpdateAccount(store=store)

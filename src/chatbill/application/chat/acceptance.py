@@ -39,14 +39,10 @@ def accept(
     wallet = tx.wallets.lock(payer.wallet_id)
     promise: Promise | InsufficientCredits
     months = []
+    hold_id, subject, purpose = interaction.hold_id, interaction.subject, interaction.purpose
     try:
         promise = wallet.hold(
-            interaction.hold_id,
-            interaction.held,
-            subject=interaction.subject,
-            purpose=interaction.purpose,
-            at=now,
-            expires_at=expires_at,
+            hold_id, interaction.held, subject=subject, purpose=purpose, at=now, expires_at=expires_at
         )
         months = [cap.reserve(tx, interaction.held, at=now) for cap in payer.caps]
     except InsufficientCredits as refusal:
