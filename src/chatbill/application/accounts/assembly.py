@@ -26,12 +26,11 @@ class AccountUseCases:
     def __init__(self, ports: PortProvider, policy: Policy) -> None:
         store, clock, new_id = ports.store, ports.clock, ports.new_id
         passwords, tokens, rate_limits = ports.passwords, ports.tokens, ports.rate_limits
-        failures = policy.sign_in_failures
 
         self.authenticate = Authenticate(store=store, tokens=tokens, clock=clock)
         self.authenticate_key = AuthenticateKey(store=store, tokens=tokens, clock=clock)
         self.change_password = ChangePassword(
-            store=store, passwords=passwords, rate_limits=rate_limits, clock=clock, failures=failures
+            store=store, passwords=passwords, rate_limits=rate_limits, clock=clock, failures=policy.sign_in_failures
         )
         self.create_api_key = CreateApiKey(
             store=store, tokens=tokens, rate_limits=rate_limits, clock=clock, new_id=new_id, limit=policy.api_keys
@@ -57,7 +56,7 @@ class AccountUseCases:
             rate_limits=rate_limits,
             clock=clock,
             new_id=new_id,
-            failures=failures,
+            failures=policy.sign_in_failures,
             lifetimes=policy.lifetimes,
         )
         # A browser keeps one token, as long as the sign-in lasts; signing out kills it in the store.
