@@ -607,7 +607,7 @@ class TestBooks:
         await store.write(lambda tx: add_running(tx, "of-bob", user_id=BOB, wallet_id=WalletId("wallet-bob")))
 
         def query(snapshot: Snapshot) -> tuple[list[Any], ...]:
-            books = snapshot.books
+            books = snapshot.audit
             return list(books.wallets()), list(books.entries()), list(books.settlements()), list(books.unheld())
 
         wallets, entries, settlements, unheld = await store.read(query)

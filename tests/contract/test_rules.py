@@ -33,10 +33,10 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 def everything(snapshot: Snapshot) -> list[Any]:
     """Every row that an act can have changed or added."""
     return [
-        list(snapshot.books.wallets()),
-        list(snapshot.books.owners()),
-        list(snapshot.books.entries()),
-        list(snapshot.books.settlements()),
+        list(snapshot.audit.wallets()),
+        list(snapshot.audit.owners()),
+        list(snapshot.audit.entries()),
+        list(snapshot.audit.settlements()),
         [snapshot.users.get(UserId(name)) for name in ("alice", "bob", "new")],
         [snapshot.holds.get(HoldId(name)) for name in ("hold-first", "hold-second", "spare", "new")],
         [snapshot.payments.get(PaymentId(name)) for name in ("pending", "failed", "paid", "returned", "new")],

@@ -109,12 +109,12 @@ def transfer(tx: Transaction, *, giver: WalletId, taker: WalletId, amount: int, 
 
 def total(snapshot: Snapshot) -> int:
     """Everybody's credits."""
-    return sum(wallet.posted for wallet in snapshot.books.wallets())
+    return sum(wallet.posted for wallet in snapshot.audit.wallets())
 
 
 def audited(snapshot: Snapshot) -> list[str]:
     """What the audit finds in the midst of it."""
-    found_ = audit_store(snapshot.books, now=tomorrow(), tally=Tally())
+    found_ = audit_store(snapshot.audit, now=tomorrow(), tally=Tally())
     return [f"{each.rule}: {each.subject} {each.detail}" for each in found_]
 
 
@@ -187,7 +187,7 @@ async def at_the_end(store: Store, counts: list[Count]) -> list[str]:
     problems = await differences(store)
     if (seen := await store.read(total)) != TOTAL:
         problems.append(f"in the end the total is {seen}, not {TOTAL}")
-    entries = await store.read(lambda snapshot: sum(1 for _ in snapshot.books.entries()))
+    entries = await store.read(lambda snapshot: sum(1 for _ in snapshot.audit.entries()))
     await store.close()
     kept = (entries - len(WALLETS)) // 2
     answered, unknown = sum(count.transfers for count in counts), sum(count.trouble for count in counts)

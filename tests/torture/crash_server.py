@@ -135,7 +135,7 @@ async def back(store: Store) -> float:
     while True:
         try:
             await store.write(lambda tx: None)
-            await store.read(lambda snapshot: next(snapshot.books.wallets(), None))
+            await store.read(lambda snapshot: next(snapshot.audit.wallets(), None))
         except StoreUnavailable:
             assert time.monotonic() - began < BACK_WITHIN_S, "the store did not come back"
             await asyncio.sleep(0.05)

@@ -132,7 +132,7 @@ async def outcome(case: Case, use_cases: Any, scene: Scene) -> str:
 
 def money(snapshot: Snapshot) -> Counter[str]:
     """Everything that is credits, counted: wallets, entries by kind and amount, holds and requests by their end."""
-    books = snapshot.books
+    books = snapshot.audit
     found: Counter[str] = Counter()
     for wallet in books.wallets():
         found[f"wallet with {wallet.posted}, {wallet.held} held"] += 1

@@ -84,7 +84,7 @@ def race(task: Task, *, attempts: int, keys: int) -> Outcomes:
 
     async def look() -> tuple[list[str], int]:
         found = await differences(store)
-        charges = await store.read(lambda snapshot: sum(1 for each in snapshot.books.entries() if _is_charge(each)))
+        charges = await store.read(lambda snapshot: sum(1 for each in snapshot.audit.entries() if _is_charge(each)))
         await store.close()
         return found, charges
 

@@ -52,7 +52,7 @@ def kept(snapshot: Snapshot, told: InteractionId) -> Interaction | None:
 
 
 def entries(snapshot: Snapshot) -> list[LedgerEntry]:
-    return [entry for entry in snapshot.books.entries() if isinstance(entry, LedgerEntry)]
+    return [entry for entry in snapshot.audit.entries() if isinstance(entry, LedgerEntry)]
 
 
 @pytest.mark.slow

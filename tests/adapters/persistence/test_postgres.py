@@ -163,7 +163,7 @@ async def test_a_scan_of_everything_may_take_its_time(url: str) -> None:
 
     def slowly(snapshot: Snapshot) -> int:
         read = 0
-        for _ in snapshot.books.wallets():
+        for _ in snapshot.audit.wallets():
             time.sleep(0.6)
             read += 1
         return read
@@ -500,7 +500,7 @@ async def test_a_scan_of_all_entries_takes_little_memory(store: PostgresStore, u
 
     def count(snapshot: Snapshot) -> int:
         tracemalloc.start()
-        entries = sum(1 for _ in snapshot.books.entries())
+        entries = sum(1 for _ in snapshot.audit.entries())
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         assert peak < 4_000_000, peak
@@ -513,7 +513,7 @@ async def test_a_scan_left_unfinished_harms_no_later_transaction(store: Postgres
     left: list[Any] = []
 
     def query(snapshot: Snapshot) -> None:
-        entries = snapshot.books.entries()
+        entries = snapshot.audit.entries()
         left.append(entries)
         next(entries)
         raise LookupError

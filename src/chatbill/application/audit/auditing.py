@@ -14,8 +14,8 @@ from chatbill.domain.audit.rows import AuditInput
 T = TypeVar("T")
 
 
-def audit_store(books: AuditReader, *, now: datetime, tally: Tally) -> Iterator[Difference]:
-    """Every difference in the books of one snapshot, as it is found; `tally` is filled on the way.
+def audit_store(reader: AuditReader, *, now: datetime, tally: Tally) -> Iterator[Difference]:
+    """Yield every difference in the rows of one snapshot, as it is found; `tally` is filled on the way.
 
     Closing the iterator early also closes the cursors of the database.
     """
@@ -26,15 +26,15 @@ def audit_store(books: AuditReader, *, now: datetime, tally: Tally) -> Iterator[
 
         yield from audit(
             AuditInput(
-                wallets=kept(books.wallets()),
-                owners=kept(books.owners()),
-                entries=kept(books.entries()),
-                settlements=kept(books.settlements()),
-                unheld=kept(books.unheld()),
-                purchases=kept(books.purchases()),
-                key_uses=kept(books.key_uses()),
-                dangling=kept(books.dangling()),
-                missing_rules=kept(books.missing_rules()),
+                wallets=kept(reader.wallets()),
+                owners=kept(reader.owners()),
+                entries=kept(reader.entries()),
+                settlements=kept(reader.settlements()),
+                unheld=kept(reader.unheld()),
+                purchases=kept(reader.purchases()),
+                key_uses=kept(reader.key_uses()),
+                dangling=kept(reader.dangling()),
+                missing_rules=kept(reader.missing_rules()),
             ),
             now=now,
             tally=tally,

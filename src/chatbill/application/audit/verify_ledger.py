@@ -39,7 +39,7 @@ class VerifyLedger:
 
         def query(snapshot: Snapshot) -> Verdict:
             tally, differences = Tally(), 0
-            for difference in audit_store(snapshot.books, now=overdue, tally=tally):
+            for difference in audit_store(snapshot.audit, now=overdue, tally=tally):
                 differences += 1
                 report(difference)
             return Verdict(tally, differences)

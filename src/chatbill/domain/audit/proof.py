@@ -46,7 +46,7 @@ RULES = {
 
 @dataclass(slots=True)
 class Tally:
-    """What the audit has seen so far: how many of each, and the credits on either side of the books.
+    """What the audit has seen so far: how many of each, and the credits on either side of the found.
 
     `refunded` is in credits. `owned` is what all wallets say they own; `house` is each house account, derived from
     the entries.
@@ -64,11 +64,11 @@ class Tally:
     house: Counter[HouseAccount] = field(default_factory=Counter)
 
 
-def audit(books: AuditInput, *, now: datetime, tally: Tally) -> Iterator[Difference]:
+def audit(rows: AuditInput, *, now: datetime, tally: Tally) -> Iterator[Difference]:
     """Every difference in the books, as it is found. `tally` is filled on the way."""
-    entries_of, owners_of = _Groups(books.entries), _Groups(books.owners)
-    settlements_of = _Groups(books.settlements)
-    for wallet in books.wallets:
+    entries_of, owners_of = _Groups(rows.entries), _Groups(rows.owners)
+    settlements_of = _Groups(rows.settlements)
+    for wallet in rows.wallets:
         tally.wallets += 1
         tally.owned += wallet.posted
         charges, refunded = tally.charges, tally.refunded
@@ -85,16 +85,16 @@ def audit(books: AuditInput, *, now: datetime, tally: Tally) -> Iterator[Differe
         yield from _settle(wallet, owners, settlements_of.take(wallet.id), (charges, refunded), now, tally)
     yield from entries_of.strangers(None)
     yield from settlements_of.strangers(None)
-    yield from _purchased(books.purchases, tally)
-    for use in books.key_uses:
+    yield from _purchased(rows.purchases, tally)
+    for use in rows.key_uses:
         yield from (_unread(use),) if isinstance(use, UnreadableRow) else used(use)
-    for interaction_id in books.unheld:
+    for interaction_id in rows.unheld:
         yield Difference("price", f"interaction {interaction_id}", "has no hold")
-    for row in books.dangling:
+    for row in rows.dangling:
         yield Difference("reference", called(row.table, row.row_id), f"its {row.column} names nothing that exists")
     if total := tally.owned + sum(tally.house.values()):
         yield Difference("zero_sum", "all accounts", f"they sum to {total}")
-    for missing in books.missing_rules:
+    for missing in rows.missing_rules:
         yield Difference("rules", "the database", f"lacks {missing}")
 
 

@@ -40,7 +40,7 @@ class MemoryTransaction:
         self.idempotency = MemoryIdempotency(tables)
         self.outbox = MemoryOutbox(tables)
         self.write_checks = MemoryWriteChecks()
-        self.books = MemoryAuditReader(tables)
+        self.audit = MemoryAuditReader(tables)
 
     def commit(self) -> None:
         """Keep the changes of every table."""

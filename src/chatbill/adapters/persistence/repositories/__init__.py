@@ -36,4 +36,4 @@ class SqlTransaction:
         self.idempotency = SqlIdempotency(connection)
         self.outbox = SqlOutbox(connection)
         self.write_checks = SqlWriteChecks(connection)
-        self.books = SqlAuditReader(connection)
+        self.audit = SqlAuditReader(connection)

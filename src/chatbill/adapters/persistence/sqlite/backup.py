@@ -131,7 +131,7 @@ def _differences(driver: ModuleType, copy: Path, tally: Tally, prefix: str) -> l
     database = sqlite_database(driver, Prefix(prefix))
     connection = connect_to_read(database, Place(copy), busy_timeout_s=BUSY_TIMEOUT_S)
     with closing(connection.raw):
-        found = audit_store(SqlTransaction(connection).books, now=_BEGINNING, tally=tally)
+        found = audit_store(SqlTransaction(connection).audit, now=_BEGINNING, tally=tally)
         return [f"{difference.subject}: {difference.detail}" for difference in islice(found, SHOWN)]
 
 
