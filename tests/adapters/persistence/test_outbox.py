@@ -6,10 +6,12 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator
 
+import psycopg
 import pytest
 import pytest_asyncio
 
 from chatbill.adapters.persistence import open_store
+from chatbill.adapters.persistence.sql import schema
 from chatbill.application.ports.store import Store, Transaction
 from chatbill.domain.billing.events import BillingEvent, EventKind
 from chatbill.domain.shared.errors import InvalidRequest
@@ -70,3 +72,23 @@ async def test_old_events_are_forgotten_and_the_rest_keeps_its_positions(store: 
 async def test_a_position_that_no_event_has_is_refused(store: Store, position: str) -> None:
     with pytest.raises(InvalidRequest):
         await seen(store, position)
+
+
+@pytest.mark.parametrize("prefix", ["", "shop_"])
+async def test_events_of_a_dump_from_another_server_are_seen_after_an_upgrade(prefix: str) -> None:
+    url = shared().fresh(prefix)
+    store = open_store(url, prefix=prefix)
+    await store.write(add_person)
+    with psycopg.connect(url) as there:
+        there.execute(
+            f"INSERT INTO {prefix}outbox (transaction_id, kind, wallet_id, amount, at)"  # noqa: S608 - our own words
+            f" VALUES (9000000000000000000, 'adjusted', '{PURSE}', 7, now())"
+        )
+    (first,), _ = await seen(store, None)
+    schema.upgrade(url, prefix=prefix)
+    assert (await seen(store, None))[0] == [first, 7]
+    await store.write(lambda tx: tx.outbox.add(event(8)))
+    assert (await seen(store, None))[0] == [first, 7, 8]
+    with psycopg.connect(url) as there, pytest.raises(psycopg.Error, match="an event never changes"):
+        there.execute(f"UPDATE {prefix}outbox SET amount = 1")  # noqa: S608 - our own words
+    await store.close()
