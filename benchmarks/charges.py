@@ -16,13 +16,13 @@ from datetime import UTC, datetime, timedelta
 from statistics import median
 
 from chatbill.adapters.system import SystemClock, Uuid7Ids
-from chatbill.application.accounts.principal import Principal
 from chatbill.application.accounts.spending_caps import Payer
 from chatbill.application.audit.verify_ledger import VerifyLedger
 from chatbill.application.billing.postings import keep_posting
 from chatbill.application.chat.acceptance import accept
 from chatbill.application.chat.settlement import Ending, PendingInteraction, record_end, settle
 from chatbill.application.ports.store import Store, Transaction
+from chatbill.application.shared.principal import Principal
 from chatbill.domain.accounts.users import User, UserRole
 from chatbill.domain.audit.proof import Difference
 from chatbill.domain.billing.ledger import Cause

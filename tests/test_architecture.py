@@ -41,6 +41,8 @@ def test_the_contracts_are_complete() -> None:
     contracts = read_configuration(str(ROOT / "pyproject.toml"))["contracts_options"]
     assert {contract["id"] for contract in contracts} == {
         "layers",
+        "domain",
+        "application",
         "container",
         "entrypoints",
         "web",

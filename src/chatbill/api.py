@@ -8,9 +8,8 @@ public too.
 from chatbill.adapters.memory import MemoryStore
 from chatbill.adapters.payments.sandbox import SandboxPayments
 from chatbill.adapters.system import SystemClock, Uuid7Ids
-from chatbill.application.accounts.principal import Principal
 from chatbill.application.accounts.register import Account, Registration
-from chatbill.application.accounts.sign_in import Credentials, SignedIn, TokenLifetimes
+from chatbill.application.accounts.sign_in import Credentials, SignedIn
 from chatbill.application.administration.admin_action import AdminAction
 from chatbill.application.assembly import UseCases, assemble
 from chatbill.application.audit.verify_ledger import Verdict, VerifyLedger
@@ -18,7 +17,7 @@ from chatbill.application.billing.charges import Charge, Charges
 from chatbill.application.billing.place_order import Order, Receipt
 from chatbill.application.billing.postings import keep_hold, keep_posting, settle_hold
 from chatbill.application.chat.events import Accepted, Completed, Delta, Failed, Stopped
-from chatbill.application.chat.messages import Message, ReplyBounds
+from chatbill.application.chat.messages import Message
 from chatbill.application.maintenance.expire_holds import ExpireHolds
 from chatbill.application.policy import Policy
 from chatbill.application.ports.billing import BillingStore, BillingTransaction
@@ -37,6 +36,8 @@ from chatbill.application.ports.provider import Ports
 from chatbill.application.ports.rate_limits import Limit, RateLimits
 from chatbill.application.ports.store import Snapshot, Store, StoreUnavailable, Transaction
 from chatbill.application.ports.tokens import Tokens
+from chatbill.application.shared.bounds import ReplyBounds, TokenLifetimes
+from chatbill.application.shared.principal import Principal
 from chatbill.domain.billing.events import BillingEvent, EventKind, RecordedEvent
 from chatbill.domain.billing.holds import MAX_HOLD_S, Hold, HoldState
 from chatbill.domain.billing.ledger import MAX_CREDITS, Cause, EntryKind, LedgerEntry

@@ -11,12 +11,11 @@ from dependency_injector.containers import DynamicContainer
 
 from chatbill.adapters.payments.sandbox import SandboxPayments
 from chatbill.adapters.system import SystemClock, Uuid7Ids
-from chatbill.application.accounts.sign_in import TokenLifetimes
 from chatbill.application.assembly import assemble
-from chatbill.application.chat.messages import ReplyBounds
 from chatbill.application.policy import Policy
 from chatbill.application.ports.rate_limits import Limit
 from chatbill.application.ports.store import Store
+from chatbill.application.shared.bounds import ReplyBounds, TokenLifetimes
 from chatbill.domain.audit.proof import Tally
 from chatbill.domain.chat.catalogue import Catalogue
 from chatbill.engines import build_engine, server_check, specs_of

@@ -9,11 +9,11 @@ from datetime import datetime
 from typing import Any
 
 from chatbill.application.accounts.create_api_key import IssuedKey
-from chatbill.application.accounts.principal import Principal
 from chatbill.application.billing.charges import Charge
 from chatbill.application.chat.messages import Message
 from chatbill.application.chat.replies import Reply
 from chatbill.application.ports.store import Snapshot
+from chatbill.application.shared.principal import Principal
 from chatbill.domain.shared.errors import ChatbillError
 from chatbill.domain.shared.ids import ConversationId, PaymentId
 from tests.kit.ledger_model import Asked, ToldEngine, Writing

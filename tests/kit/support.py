@@ -8,11 +8,9 @@ from decimal import Decimal
 
 from chatbill.adapters.memory import MemoryStore
 from chatbill.adapters.payments.sandbox import SandboxPayments
-from chatbill.application.accounts.principal import Principal
 from chatbill.application.accounts.register import Registration
-from chatbill.application.accounts.sign_in import Credentials, TokenLifetimes
+from chatbill.application.accounts.sign_in import Credentials
 from chatbill.application.assembly import UseCases, assemble
-from chatbill.application.chat.messages import ReplyBounds
 from chatbill.application.policy import Policy
 from chatbill.application.ports.engine import Engine
 from chatbill.application.ports.passwords import Passwords
@@ -21,6 +19,8 @@ from chatbill.application.ports.provider import Ports
 from chatbill.application.ports.rate_limits import Limit, RateLimits
 from chatbill.application.ports.store import Store
 from chatbill.application.ports.tokens import Tokens
+from chatbill.application.shared.bounds import ReplyBounds, TokenLifetimes
+from chatbill.application.shared.principal import Principal
 from chatbill.domain.billing.payments import Money, Package, PriceList
 from chatbill.domain.billing.prices import Price
 from chatbill.domain.chat.catalogue import Catalogue, Model, Tier

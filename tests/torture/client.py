@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
-from chatbill.application.accounts.principal import Principal
 from chatbill.application.assembly import UseCases
 from chatbill.application.billing.place_order import Order
 from chatbill.application.chat.events import Completed
 from chatbill.application.chat.messages import Message
 from chatbill.application.ports.store import StoreUnavailable
+from chatbill.application.shared.principal import Principal
 from chatbill.domain.accounts.users import UserRole
 from chatbill.domain.chat.interactions import Outcome
 from chatbill.domain.shared.errors import RequestInProgress

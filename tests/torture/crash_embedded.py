@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from chatbill.application.accounts.principal import Principal
+from chatbill.application.shared.principal import Principal
 from tests.torture.bench import Figures, Task
 from tests.torture.books import problems
 from tests.torture.client import Journal, to_text

@@ -12,8 +12,8 @@ from typing import Any
 
 import psutil
 
-from chatbill.application.accounts.principal import Principal
 from chatbill.application.ports.store import Store, StoreUnavailable
+from chatbill.application.shared.principal import Principal
 from tests.torture.bench import Figures, Task
 from tests.torture.books import problems
 from tests.torture.client import Client, Journal

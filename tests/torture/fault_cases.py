@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from chatbill.adapters.system import SystemClock
 from chatbill.application.accounts.change_password import PasswordChange
-from chatbill.application.accounts.principal import Principal
 from chatbill.application.accounts.register import Registration
 from chatbill.application.accounts.sign_in import Credentials, SignedIn
 from chatbill.application.administration.admin_action import AdminAction
@@ -17,6 +16,7 @@ from chatbill.application.chat.events import Completed
 from chatbill.application.chat.messages import Message
 from chatbill.application.chat.replies import Reply
 from chatbill.application.ports.clock import Clock
+from chatbill.application.shared.principal import Principal
 from chatbill.domain.chat.interactions import Interaction
 from tests.kit.support import MINI, PASSWORD
 from tests.torture.service import tomorrow

@@ -10,8 +10,8 @@ from hypothesis import seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule, run_state_machine_as_test
 
-from chatbill.application.accounts.principal import Principal
 from chatbill.application.administration.admin_action import AdminAction
+from chatbill.application.shared.principal import Principal
 from chatbill.domain.accounts.users import UserRole
 from tests.kit.ledger_sides import Question, Running, Side
 from tests.test_state_machine import ANY, BOUNDED, KEYS, AuditInput

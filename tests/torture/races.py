@@ -8,10 +8,10 @@ import subprocess
 import sys
 from collections import Counter
 
-from chatbill.application.accounts.principal import Principal
 from chatbill.application.chat.events import Completed
 from chatbill.application.chat.messages import Message
 from chatbill.application.ports.store import Store
+from chatbill.application.shared.principal import Principal
 from chatbill.domain.audit.rows import UnreadableRow
 from chatbill.domain.billing.ledger import EntryKind, LedgerEntry
 from chatbill.domain.shared.errors import ChatbillError

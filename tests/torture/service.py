@@ -7,12 +7,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from chatbill.adapters.system import SystemClock, Uuid7Ids
-from chatbill.application.accounts.principal import Principal
 from chatbill.application.accounts.register import Registration
 from chatbill.application.accounts.sign_in import Credentials
 from chatbill.application.assembly import UseCases, assemble
 from chatbill.application.ports.clock import Clock
 from chatbill.application.ports.store import Store
+from chatbill.application.shared.principal import Principal
 from chatbill.domain.accounts.users import UserRole
 from tests.kit.support import PASSWORD, world
 

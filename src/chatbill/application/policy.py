@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from chatbill.application.accounts.sign_in import TokenLifetimes
-from chatbill.application.chat.messages import ReplyBounds
 from chatbill.application.ports.rate_limits import Limit
+from chatbill.application.shared.bounds import ReplyBounds, TokenLifetimes
 from chatbill.domain.billing.payments import Money, PriceList
 
 DAY_S = 86_400

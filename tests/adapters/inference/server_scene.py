@@ -10,11 +10,11 @@ from typing import Any
 
 from chatbill.adapters.inference.catalogue.model_spec import domain_catalogue
 from chatbill.adapters.inference.openai import OpenAIEngine, Timeouts
-from chatbill.application.accounts.principal import Principal
 from chatbill.application.chat.events import End, Event
 from chatbill.application.chat.messages import Message
 from chatbill.application.chat.replies import Reply
 from chatbill.application.ports.engine import ModelStatus
+from chatbill.application.shared.principal import Principal
 from chatbill.domain.billing.prices import Price
 from chatbill.domain.shared.ids import ModelId
 from tests.adapters.inference.fake_servers import Handler, ScriptedServer, on_server, scripted_server, works

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from chatbill.adapters.inference.caching.engine import CachedReply, ReplyCache
 from chatbill.adapters.inference.scripted import ScriptedEngine
-from chatbill.application.accounts.principal import Principal
 from chatbill.application.chat.events import Completed, Delta
 from chatbill.application.chat.messages import Message
 from chatbill.application.ports.engine import Chunk
+from chatbill.application.shared.principal import Principal
 from chatbill.domain.billing.prices import Price, Usage
 from chatbill.domain.chat.catalogue import Catalogue
 from chatbill.domain.chat.interactions import Interaction

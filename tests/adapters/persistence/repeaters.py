@@ -11,11 +11,11 @@ from dataclasses import replace
 
 from chatbill.adapters.persistence import open_store
 from chatbill.adapters.system import Uuid7Ids
-from chatbill.application.accounts.principal import Principal
 from chatbill.application.assembly import assemble
 from chatbill.application.billing.place_order import Order
 from chatbill.application.chat.messages import Message
 from chatbill.application.ports.store import Store
+from chatbill.application.shared.principal import Principal
 from chatbill.domain.shared.errors import RequestInProgress
 from tests.kit.support import MINI, world
 

@@ -14,10 +14,10 @@ from secrets import token_hex
 
 from chatbill.adapters.persistence import SqliteStore
 from chatbill.adapters.system import Uuid7Ids
-from chatbill.application.accounts.principal import Principal
 from chatbill.application.chat.events import Completed
 from chatbill.application.chat.messages import Message
 from chatbill.application.chat.send_message import SendMessage
+from chatbill.application.shared.principal import Principal
 from tests.kit.support import MINI, world
 
 TALKERS = 8

@@ -19,9 +19,9 @@ import pytest_asyncio
 from chatbill.adapters.persistence import SqliteStore, open_store, sqlite_url
 from chatbill.adapters.persistence.sqlite import driver as sqlite_driver
 from chatbill.adapters.persistence.sqlite.place import Place
-from chatbill.application.maintenance.write_check import WriteCheck
 from chatbill.application.ports.repositories.interactions import HistoryFilter
 from chatbill.application.ports.store import StoreUnavailable, Transaction
+from chatbill.application.shared.write_check import WriteCheck
 from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import InvariantViolation
 from chatbill.testing import CountingIds

@@ -15,7 +15,6 @@ import pytest_asyncio
 from chatbill.adapters.memory import MemoryStore
 from chatbill.application.accounts.change_password import PasswordChange
 from chatbill.application.accounts.create_api_key import IssuedKey, NewApiKey
-from chatbill.application.accounts.principal import Principal
 from chatbill.application.accounts.register import Registration
 from chatbill.application.accounts.sign_in import Credentials
 from chatbill.application.administration.admin_action import AdminAction
@@ -24,6 +23,7 @@ from chatbill.application.chat.messages import Message
 from chatbill.application.chat.replay import Replay
 from chatbill.application.chat.replies import Reply
 from chatbill.application.ports.store import Transaction
+from chatbill.application.shared.principal import Principal
 from chatbill.domain.accounts.api_keys import MAX_KEYS, KeyNameTaken, TooManyKeys
 from chatbill.domain.accounts.users import UserRole
 from chatbill.domain.audit.proof import Difference

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from chatbill.application.accounts.principal import Principal
 from chatbill.application.administration.adjust_credits import AdjustCredits
 from chatbill.application.administration.admin_action import AdminAction
 from chatbill.application.administration.refund import Refund
 from chatbill.application.chat.messages import Message
 from chatbill.application.chat.send_message import SendMessage
+from chatbill.application.shared.principal import Principal
 from chatbill.domain.accounts.users import UserRole
 from chatbill.domain.billing.ledger import EntryKind
 from chatbill.domain.billing.subjects import INTERACTION, Subject

@@ -10,11 +10,11 @@ import pytest
 import pytest_asyncio
 
 from chatbill.application.accounts.create_api_key import IssuedKey, NewApiKey
-from chatbill.application.accounts.principal import Principal
 from chatbill.application.accounts.register import Registration
 from chatbill.application.administration.admin_action import AdminAction
 from chatbill.application.administration.list_keys_of_user import KeyRecord
 from chatbill.application.administration.revoke_keys import WhichKeys
+from chatbill.application.shared.principal import Principal
 from chatbill.domain.accounts.users import UserRole
 from chatbill.domain.shared.errors import Forbidden, InvalidRequest, NotFound, Unauthenticated
 from chatbill.domain.shared.ids import ApiKeyId

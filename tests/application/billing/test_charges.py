@@ -8,9 +8,9 @@ from dataclasses import replace
 
 import pytest
 
-from chatbill.application.accounts.principal import Principal
 from chatbill.application.billing.charges import Charge
 from chatbill.application.ports.store import StoreUnavailable
+from chatbill.application.shared.principal import Principal
 from chatbill.domain.billing.holds import HoldState
 from chatbill.domain.billing.ledger import EntryKind
 from chatbill.domain.billing.subjects import Subject

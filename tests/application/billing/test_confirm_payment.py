@@ -7,9 +7,9 @@ from decimal import Decimal
 
 import pytest
 
-from chatbill.application.accounts.principal import Principal
 from chatbill.application.billing.place_order import Order
 from chatbill.application.ports.payments import Checkout
+from chatbill.application.shared.principal import Principal
 from chatbill.domain.billing.ledger import EntryKind
 from chatbill.domain.billing.payments import Money, Payment, PaymentEvent, PaymentStatus
 from chatbill.domain.billing.subjects import PAYMENT, Subject

@@ -7,10 +7,10 @@ from datetime import timedelta
 
 import pytest
 
-from chatbill.application.accounts.principal import Principal
 from chatbill.application.administration.admin_action import AdminAction
 from chatbill.application.billing.place_order import Order
 from chatbill.application.chat.messages import Message
+from chatbill.application.shared.principal import Principal
 from chatbill.domain.accounts.users import UserRole
 from chatbill.domain.billing.events import EventKind, RecordedEvent
 from chatbill.domain.billing.payments import PaymentEvent, PaymentStatus

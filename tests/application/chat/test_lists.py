@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatbill.application.accounts.principal import Principal
 from chatbill.application.chat.messages import Message
 from chatbill.application.ports.repositories.interactions import HistoryFilter
 from chatbill.application.shared.paging import decode_position, decode_version
+from chatbill.application.shared.principal import Principal
 from chatbill.domain.shared.errors import Conflict, InvalidRequest, NotFound
 from chatbill.domain.shared.ids import ConversationId, InteractionId
 from tests.kit.engines import ControlledEngine

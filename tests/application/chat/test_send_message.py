@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import pytest
 
-from chatbill.application.accounts.principal import Principal
 from chatbill.application.chat.events import Accepted, Completed, Delta, End, Event, Failed, Stopped
 from chatbill.application.chat.messages import Message
 from chatbill.application.chat.replay import Replay
 from chatbill.application.chat.replies import Reply, StopReason
 from chatbill.application.shared.paging import MAX_PAGE
+from chatbill.application.shared.principal import Principal
 from chatbill.domain.billing.prices import Price, Usage
 from chatbill.domain.billing.subjects import USER, Owner
 from chatbill.domain.billing.wallets import Wallet

@@ -10,11 +10,11 @@ from typing import TypeVar
 import pytest
 
 from chatbill.adapters.memory import MemoryStore
-from chatbill.application.accounts.principal import Principal
 from chatbill.application.chat.events import Accepted, Completed, Stopped
 from chatbill.application.chat.messages import Message
 from chatbill.application.chat.replies import Reply
 from chatbill.application.ports.store import Snapshot, Transaction
+from chatbill.application.shared.principal import Principal
 from chatbill.domain.chat.interactions import Outcome
 from chatbill.domain.shared.errors import NotFound
 from chatbill.domain.shared.ids import InteractionId

@@ -10,8 +10,8 @@ from typing import TypeVar
 import pytest
 
 from chatbill.adapters.memory import MemoryStore
-from chatbill.application.maintenance.write_check import WriteCheck
 from chatbill.application.ports.store import Snapshot, StoreUnavailable, Transaction
+from chatbill.application.shared.write_check import WriteCheck
 from chatbill.domain.shared.descriptions import Description
 from chatbill.testing import CountingIds
 

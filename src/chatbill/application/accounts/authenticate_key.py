@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, replace
 
-from chatbill.application.accounts.principal import Principal
 from chatbill.application.ports.clock import Clock
 from chatbill.application.ports.store import Snapshot, Store, StoreUnavailable, Transaction
 from chatbill.application.ports.tokens import Tokens
+from chatbill.application.shared.principal import Principal
 from chatbill.domain.accounts.api_keys import ApiKey, key_parts
 from chatbill.domain.accounts.users import UserRole
 from chatbill.domain.shared.errors import Unauthenticated

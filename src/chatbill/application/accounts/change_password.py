@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from chatbill.application.accounts.principal import Principal, require_sign_in
 from chatbill.application.ports.clock import Clock
 from chatbill.application.ports.passwords import Passwords
 from chatbill.application.ports.rate_limits import Limit, RateLimits
 from chatbill.application.ports.store import Store, Transaction
+from chatbill.application.shared.principal import Principal, require_sign_in
 from chatbill.domain.accounts.sessions import SessionEnd
 from chatbill.domain.accounts.users import checked_password
 from chatbill.domain.shared.errors import InvalidCredentials, NotFound

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from chatbill.application.accounts.principal import Principal, require_sign_in
 from chatbill.application.ports.clock import Clock, NewId
 from chatbill.application.ports.rate_limits import Limit, RateLimits
 from chatbill.application.ports.store import Store, Transaction
 from chatbill.application.ports.tokens import Tokens
+from chatbill.application.shared.principal import Principal, require_sign_in
 from chatbill.domain.accounts.api_keys import MAX_KEYS, ApiKey, KeyNameTaken, KeyParts, TooManyKeys, checked_terms
 from chatbill.domain.shared.errors import Unauthenticated
 from chatbill.domain.shared.ids import ApiKeyId

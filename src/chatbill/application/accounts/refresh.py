@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from chatbill.application.accounts.sign_in import SignedIn, TokenLifetimes, signed_in
+from chatbill.application.accounts.sign_in import SignedIn, signed_in
 from chatbill.application.ports.clock import Clock
 from chatbill.application.ports.store import Store, Transaction
 from chatbill.application.ports.tokens import Tokens
+from chatbill.application.shared.bounds import TokenLifetimes
 from chatbill.domain.accounts.sessions import RefreshToken, Session, SessionEnd
 from chatbill.domain.accounts.users import User
 from chatbill.domain.shared.errors import TokenExpired, Unauthenticated

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from chatbill.application.accounts.principal import Principal
 from chatbill.application.ports.clock import Clock, NewId
 from chatbill.application.ports.passwords import Passwords
 from chatbill.application.ports.rate_limits import Limit, RateLimits
 from chatbill.application.ports.store import Store, Transaction
 from chatbill.application.ports.tokens import Claims, Tokens
+from chatbill.application.shared.bounds import TokenLifetimes
+from chatbill.application.shared.principal import Principal
 from chatbill.domain.accounts.sessions import RefreshToken, Session
 from chatbill.domain.accounts.users import User, name_key
 from chatbill.domain.shared.errors import Forbidden, InvalidCredentials
@@ -35,14 +36,6 @@ class SignedIn:
     expires_in_s: int
     session_expires_at: datetime
     principal: Principal
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TokenLifetimes:
-    """The lifetimes of tokens, in seconds. A session ends with its last refresh token."""
-
-    access_s: int
-    refresh_s: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from chatbill.application.accounts.principal import Principal, require_sign_in
 from chatbill.application.ports.clock import Clock
 from chatbill.application.ports.store import Store, Transaction
+from chatbill.application.shared.principal import Principal, require_sign_in
 from chatbill.domain.accounts.sessions import SessionEnd
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from chatbill.application.accounts.principal import Principal
 from chatbill.application.ports.store import Transaction
+from chatbill.application.shared.principal import Principal
 from chatbill.domain.accounts.api_keys import KeyMonth, month_start
 from chatbill.domain.shared.errors import Unauthenticated
 from chatbill.domain.shared.ids import ApiKeyId, WalletId

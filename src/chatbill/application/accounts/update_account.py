@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from chatbill.application.accounts.principal import Principal, require_sign_in
 from chatbill.application.accounts.register import Account
 from chatbill.application.ports.store import Store, Transaction
+from chatbill.application.shared.principal import Principal, require_sign_in
 from chatbill.domain.accounts.users import checked_names
 from chatbill.domain.shared.errors import NotFound
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from chatbill.application.accounts.principal import Principal
 from chatbill.application.administration.admin_action import AdminAction, once, require_admin
 from chatbill.application.billing.postings import keep_posting
 from chatbill.application.ports.clock import Clock, NewId
 from chatbill.application.ports.store import Store, Transaction
+from chatbill.application.shared.principal import Principal
 from chatbill.domain.billing.ledger import Cause, LedgerEntry
 from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import NotFound

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from chatbill.application.accounts.principal import Principal
 from chatbill.application.ports.store import Transaction
+from chatbill.application.shared.principal import Principal
 from chatbill.domain.accounts.users import UserRole
 from chatbill.domain.billing.ledger import LedgerEntry
 from chatbill.domain.shared.errors import Forbidden, InvalidRequest, InvariantViolation

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from chatbill.application.accounts.principal import Principal
 from chatbill.application.administration.admin_action import AdminAction, require_admin
 from chatbill.application.ports.clock import Clock
 from chatbill.application.ports.store import Store, Transaction
+from chatbill.application.shared.principal import Principal
 from chatbill.domain.accounts.api_keys import PREFIX, ApiKey
 from chatbill.domain.accounts.users import User, name_key
 from chatbill.domain.shared.errors import NotFound

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from chatbill.application.accounts.principal import Principal, require_sign_in
 from chatbill.application.billing.confirm_payment import ConfirmPayment
 from chatbill.application.ports.clock import Clock, NewId
 from chatbill.application.ports.payments import PaymentProvider
 from chatbill.application.ports.store import Store, Transaction
+from chatbill.application.shared.principal import Principal, require_sign_in
 from chatbill.domain.billing.payments import Package, Payment, PaymentStatus, PriceList
 from chatbill.domain.shared.errors import InvalidRequest, InvariantViolation
 from chatbill.domain.shared.idempotency import IdempotencyRecord, checked_key, fingerprint_of

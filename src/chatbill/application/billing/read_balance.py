@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from chatbill.application.accounts.principal import Principal
 from chatbill.application.ports.store import Store
+from chatbill.application.shared.principal import Principal
 from chatbill.domain.billing.wallets import Wallet
 from chatbill.domain.shared.errors import NotFound
 

@@ -13,9 +13,9 @@ from chatbill.application.chat.rename_conversation import RenameConversation
 from chatbill.application.chat.replies import Replies
 from chatbill.application.chat.send_message import SendMessage
 from chatbill.application.chat.stop_message import StopMessage
-from chatbill.application.maintenance.write_check import WriteCheck
 from chatbill.application.policy import Policy
 from chatbill.application.ports.provider import PortProvider
+from chatbill.application.shared.write_check import WriteCheck
 
 
 class ChatUseCases:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from chatbill.application.chat.list_models import ListModels
-from chatbill.application.maintenance.write_check import WriteCheck
+from chatbill.application.shared.write_check import WriteCheck
 from chatbill.domain.shared.descriptions import Description
 
 SILENT = Description("model_silent")

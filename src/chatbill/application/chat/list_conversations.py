@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from chatbill.application.accounts.principal import Principal
 from chatbill.application.ports.store import Store
 from chatbill.application.shared.paging import (
     DEFAULT_PAGE,
@@ -14,6 +13,7 @@ from chatbill.application.shared.paging import (
     encode_position,
     page_of,
 )
+from chatbill.application.shared.principal import Principal
 from chatbill.domain.chat.conversations import Conversation
 
 

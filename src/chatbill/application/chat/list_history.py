@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from chatbill.application.accounts.principal import Principal
 from chatbill.application.ports.repositories.interactions import HistoryFilter
 from chatbill.application.ports.store import Store
 from chatbill.application.shared.paging import (
@@ -15,6 +14,7 @@ from chatbill.application.shared.paging import (
     encode_position,
     page_of,
 )
+from chatbill.application.shared.principal import Principal
 from chatbill.domain.chat.interactions import Interaction
 
 NO_FILTER = HistoryFilter()

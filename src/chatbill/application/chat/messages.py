@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
-from chatbill.application.ports.rate_limits import Limit
 from chatbill.domain.chat.conversations import Turn, checked_history, checked_message, checked_text
 from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import FieldError, InvalidRequest
@@ -87,20 +85,3 @@ class Message:
             raise InvalidRequest(*errors)
         for stop in self.stop:
             checked_text("stop", stop, max_chars=MAX_STOP_CHARS)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReplyBounds:
-    """Limits on every reply.
-
-    A reply may take `deadline_s` seconds, waiting included, and `first_token_s` of them until its first token; its hold
-    lives `grace_s` longer. `max_message_chars` and `max_reply_tokens` bound what goes in and what comes out. `rate`
-    bounds how often one person may ask.
-    """
-
-    deadline_s: float
-    grace_s: float
-    max_message_chars: int
-    max_reply_tokens: int
-    rate: Limit
-    first_token_s: float = math.inf

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from chatbill.application.accounts.principal import Principal
 from chatbill.application.ports.store import Snapshot, Store
 from chatbill.application.shared.paging import MAX_PAGE, Page, checked_limit, decode_position, encode_position, page_of
+from chatbill.application.shared.principal import Principal
 from chatbill.domain.chat.conversations import Conversation
 from chatbill.domain.chat.interactions import Interaction
 from chatbill.domain.shared.errors import NotFound

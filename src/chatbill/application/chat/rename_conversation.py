@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from chatbill.application.accounts.principal import Principal
 from chatbill.application.ports.clock import Clock
 from chatbill.application.ports.store import Store, Transaction
+from chatbill.application.shared.principal import Principal
 from chatbill.domain.chat.conversations import Conversation, checked_title
 from chatbill.domain.shared.errors import NotFound
 from chatbill.domain.shared.ids import ConversationId

@@ -6,11 +6,10 @@ import asyncio
 from dataclasses import dataclass
 from datetime import timedelta
 
-from chatbill.application.accounts.principal import Principal
 from chatbill.application.accounts.spending_caps import Payer
 from chatbill.application.chat.acceptance import accept
 from chatbill.application.chat.checked_generation import CheckedGeneration
-from chatbill.application.chat.messages import Message, ReplyBounds
+from chatbill.application.chat.messages import Message
 from chatbill.application.chat.replay import Replay
 from chatbill.application.chat.replies import Replies, Reply, StopReason
 from chatbill.application.chat.settlement import Ending, PendingInteraction, settle
@@ -18,6 +17,8 @@ from chatbill.application.ports.clock import Clock, NewId
 from chatbill.application.ports.engine import GREEDY_BELOW, Engine, Generation, GenerationRequest
 from chatbill.application.ports.rate_limits import RateLimits
 from chatbill.application.ports.store import Snapshot, Store, StoreUnavailable
+from chatbill.application.shared.bounds import ReplyBounds
+from chatbill.application.shared.principal import Principal
 from chatbill.domain.billing.prices import Usage
 from chatbill.domain.chat.catalogue import Catalogue, Model
 from chatbill.domain.chat.conversations import Role, Turn, merged_turns

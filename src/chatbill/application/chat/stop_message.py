@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from chatbill.application.accounts.principal import Principal
 from chatbill.application.chat.replies import Replies
 from chatbill.application.ports.clock import Clock
 from chatbill.application.ports.store import Store
+from chatbill.application.shared.principal import Principal
 from chatbill.domain.shared.errors import NotFound
 from chatbill.domain.shared.ids import InteractionId
 

@@ -8,8 +8,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from chatbill.application.accounts.principal import Principal
 from chatbill.application.assembly import UseCases
+from chatbill.application.shared.principal import Principal
 from chatbill.domain.shared.errors import Unauthenticated
 from chatbill.entrypoints.ui.config import WebConfig
 from chatbill.entrypoints.ui.pages import chat_page, sign_in_page

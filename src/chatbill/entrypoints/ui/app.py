@@ -11,8 +11,8 @@ from starlette.responses import RedirectResponse
 from starlette.routing import Mount
 from starlette.types import ASGIApp
 
-from chatbill.application.accounts.sign_in import TokenLifetimes
 from chatbill.application.assembly import UseCases
+from chatbill.application.shared.bounds import TokenLifetimes
 from chatbill.entrypoints.ui.access import AccessMiddleware
 from chatbill.entrypoints.ui.config import WebConfig
 from chatbill.entrypoints.ui.envelope import WebEnvelope

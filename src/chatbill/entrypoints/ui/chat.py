@@ -9,12 +9,12 @@ from contextlib import aclosing
 
 import gradio as gr
 
-from chatbill.application.accounts.principal import Principal
 from chatbill.application.assembly import UseCases
 from chatbill.application.chat.events import Accepted, Delta, Failed
 from chatbill.application.chat.messages import Message
 from chatbill.application.chat.replay import Replay
 from chatbill.application.chat.replies import Reply
+from chatbill.application.shared.principal import Principal
 from chatbill.domain.shared.errors import ChatbillError
 from chatbill.domain.shared.ids import ConversationId, InteractionId
 from chatbill.entrypoints.ui import rendering

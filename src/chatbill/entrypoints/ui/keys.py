@@ -13,8 +13,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from chatbill.application.accounts.create_api_key import NewApiKey
-from chatbill.application.accounts.principal import Principal
 from chatbill.application.assembly import UseCases
+from chatbill.application.shared.principal import Principal
 from chatbill.domain.shared.errors import ChatbillError, InvalidRequest, NotFound
 from chatbill.domain.shared.ids import ApiKeyId
 from chatbill.entrypoints.ui.session import error_response, text_fields, token_of

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import gradio as gr
 
-from chatbill.application.accounts.principal import Principal
 from chatbill.application.assembly import UseCases
 from chatbill.application.chat.list_models import ModelOffer
 from chatbill.application.shared.paging import MAX_PAGE
+from chatbill.application.shared.principal import Principal
 from chatbill.domain.chat.interactions import Outcome
 from chatbill.domain.shared.errors import Unauthenticated
 from chatbill.domain.shared.ids import ConversationId, ModelId

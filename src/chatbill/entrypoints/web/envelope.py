@@ -12,7 +12,7 @@ from litestar.enums import ScopeType
 from litestar.serialization import encode_json
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
-from chatbill.application.accounts.principal import Principal
+from chatbill.application.shared.principal import Principal
 from chatbill.entrypoints.web.problems import PROBLEM_DETAILS, ErrorFormat, problem_of
 from chatbill.entrypoints.web.request_ids import HEADER, assign_request_id
 

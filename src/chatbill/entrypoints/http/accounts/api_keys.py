@@ -5,8 +5,8 @@ from __future__ import annotations
 from litestar import Controller, delete, get, post
 from litestar.params import FromPath, JSONBody
 
-from chatbill.application.accounts.principal import Principal
 from chatbill.application.assembly import UseCases
+from chatbill.application.shared.principal import Principal
 from chatbill.domain.shared.errors import NotFound
 from chatbill.domain.shared.ids import ApiKeyId
 from chatbill.entrypoints.http.accounts.bodies import ApiKeyBody

@@ -5,8 +5,8 @@ from __future__ import annotations
 from litestar import Controller, get, patch, post
 from litestar.params import JSONBody
 
-from chatbill.application.accounts.principal import Principal
 from chatbill.application.assembly import UseCases
+from chatbill.application.shared.principal import Principal
 from chatbill.entrypoints.http.accounts.bodies import AccountBody, PasswordBody
 from chatbill.entrypoints.http.accounts.views import AccountView
 from chatbill.entrypoints.http.documentation import examples

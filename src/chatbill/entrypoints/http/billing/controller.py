@@ -7,9 +7,9 @@ from typing import Annotated
 from litestar import Controller, Response, get, post
 from litestar.params import JSONBody, QueryParameter
 
-from chatbill.application.accounts.principal import Principal
 from chatbill.application.assembly import UseCases
 from chatbill.application.shared.paging import DEFAULT_PAGE
+from chatbill.application.shared.principal import Principal
 from chatbill.domain.billing.ledger import EntryKind
 from chatbill.domain.billing.payments import PaymentStatus
 from chatbill.domain.shared.errors import InvalidRequest

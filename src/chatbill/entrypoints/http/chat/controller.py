@@ -6,9 +6,9 @@ from litestar import Controller, Response, get, post
 from litestar.params import FromPath, JSONBody
 from litestar.response.base import ASGIResponse
 
-from chatbill.application.accounts.principal import Principal
 from chatbill.application.assembly import UseCases
 from chatbill.application.chat.events import Failed
+from chatbill.application.shared.principal import Principal
 from chatbill.domain.shared.errors import NotFound
 from chatbill.domain.shared.ids import InteractionId
 from chatbill.entrypoints.http.chat.bodies import MessageBody

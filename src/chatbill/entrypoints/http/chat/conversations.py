@@ -7,10 +7,10 @@ from typing import Annotated
 from litestar import Controller, delete, get, patch
 from litestar.params import FromPath, JSONBody, QueryParameter
 
-from chatbill.application.accounts.principal import Principal
 from chatbill.application.assembly import UseCases
 from chatbill.application.ports.repositories.interactions import HistoryFilter
 from chatbill.application.shared.paging import DEFAULT_PAGE, MAX_PAGE
+from chatbill.application.shared.principal import Principal
 from chatbill.domain.shared.errors import InvalidRequest, NotFound
 from chatbill.domain.shared.ids import ConversationId, ModelId
 from chatbill.entrypoints.http.chat.bodies import TitleBody

@@ -6,10 +6,10 @@ from litestar import Controller, Response, get, post
 from litestar.params import FromPath, JSONBody
 from litestar.response.base import ASGIResponse
 
-from chatbill.application.accounts.principal import Principal
 from chatbill.application.assembly import UseCases
 from chatbill.application.chat.events import Failed
 from chatbill.application.chat.list_models import ModelOffer
+from chatbill.application.shared.principal import Principal
 from chatbill.domain.shared.errors import NotFound, ReasonedError
 from chatbill.entrypoints.http.documentation import examples
 from chatbill.entrypoints.http.documentation.responses import MESSAGE_PROBLEMS, streaming

@@ -9,8 +9,8 @@ from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 from litestar.types import Guard
 
-from chatbill.application.accounts.principal import Principal
 from chatbill.application.assembly import UseCases
+from chatbill.application.shared.principal import Principal
 from chatbill.domain.accounts.api_keys import looks_like_key
 from chatbill.domain.shared.errors import Unauthenticated
 from chatbill.entrypoints.http.shared.requests import JsonRequest

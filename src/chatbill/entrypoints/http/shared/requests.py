@@ -11,7 +11,7 @@ from litestar.exceptions import InternalServerException, SerializationException
 from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 from litestar.serialization import decode_json
 
-from chatbill.application.accounts.principal import Principal
+from chatbill.application.shared.principal import Principal
 from chatbill.domain.shared.errors import TooLarge
 from chatbill.entrypoints.web.problems import ClientLeft, MalformedRequest, UnsupportedMediaType
 

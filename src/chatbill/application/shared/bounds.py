@@ -1,0 +1,33 @@
+"""Bounds of sign-ins and replies, which the policy of a deployment sets."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from chatbill.application.ports.rate_limits import Limit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenLifetimes:
+    """The lifetimes of tokens, in seconds. A session ends with its last refresh token."""
+
+    access_s: int
+    refresh_s: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplyBounds:
+    """Limits on every reply.
+
+    A reply may take `deadline_s` seconds, waiting included, and `first_token_s` of them until its first token; its hold
+    lives `grace_s` longer. `max_message_chars` and `max_reply_tokens` bound what goes in and what comes out. `rate`
+    bounds how often one person may ask.
+    """
+
+    deadline_s: float
+    grace_s: float
+    max_message_chars: int
+    max_reply_tokens: int
+    rate: Limit
+    first_token_s: float = math.inf
