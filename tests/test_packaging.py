@@ -93,22 +93,21 @@ sys.meta_path.insert(0, Missing())
 from datetime import UTC, datetime, timedelta
 from chatbill.adapters.persistence import open_store
 from chatbill.adapters.persistence.sql import schema
-from chatbill.domain.billing.ledger import Cause
-from chatbill.domain.billing.wallets import Wallet
-from chatbill.domain.shared.ids import EntryId, HoldId, WalletId
+from chatbill.api import Cause, Description, EntryId, HoldId, Owner, Subject, Wallet, WalletId
+from chatbill.api import keep_hold, keep_posting, settle_hold
 
 now = datetime(2026, 1, 1, tzinfo=UTC)
 
 def charge(tx):
-    wallet = Wallet(id=WalletId("w"))
+    wallet = Wallet(id=WalletId("w"), owner=Owner("customer", "ann"))
     tx.wallets.add(wallet)
-    tx.ledger.append(wallet.grant(10, entry_id=EntryId("e-1"), at=now, cause=Cause(description="Welcome")))
-    hold = wallet.hold(HoldId("h"), 5, at=now, expires_at=now + timedelta(minutes=1))
-    tx.holds.add(hold)
-    cause = Cause(description="A picture", hold_id=hold.id)
-    tx.ledger.append(wallet.capture(hold, 3, entry_id=EntryId("e-2"), at=now, cause=cause))
-    tx.holds.save(hold)
-    tx.wallets.save(wallet)
+    welcome = Cause(description=Description.of("welcome"))
+    posting = wallet.grant(10, entry_id=EntryId("e-1"), at=now, cause=welcome)
+    keep_posting(tx, posting)
+    subject, purpose, later = Subject("picture", "p"), Description.of("picture"), now + timedelta(minutes=1)
+    promise = posting.wallet.hold(HoldId("h"), 5, subject=subject, purpose=purpose, at=now, expires_at=later)
+    hold = keep_hold(tx, promise)
+    settle_hold(tx, promise.wallet, hold, 3, entry_id=EntryId("e-2"), at=now)
 
 async def main():
     store = open_store(sys.argv[1])

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import re
+import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -27,7 +29,9 @@ LINES_OF_A_STORE = 80
 
 def page() -> dict[str, Any]:
     """What the examples of the page define."""
-    defined: dict[str, Any] = {"__name__": "page"}
+    # SQLAlchemy looks up the annotations of a class in its module.
+    module = sys.modules["page"] = ModuleType("page")
+    defined: dict[str, Any] = vars(module)
     for block in re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL):
         exec(block, defined)  # noqa: S102 - our own examples
     return defined

@@ -203,7 +203,7 @@ MUTANTS = (
     ),
     Mutant(
         "a wallet is saved over entries that it has not seen",
-        (Edit(SQL_WALLETS, ', wallets.c.version <= bindparam("newest")', ', bindparam("newest") >= 0'),),
+        (Edit(SQL_WALLETS, 'wallets.c.version <= bindparam("newest"),', 'bindparam("newest") >= 0,'),),
         (f"{T_SQLITE}::test_a_wallet_is_not_saved_over_entries_it_has_not_seen",),
     ),
     Mutant(
@@ -263,7 +263,7 @@ MUTANTS = (
     ),
     Mutant(
         "the audit does not miss a rule that the database has lost",
-        (Edit(SQL_BOOKS, "sorted(expected(dialect) - found)", "sorted(expected(dialect) & set())"),),
+        (Edit(SQL_BOOKS, "self._connection.prefix) - found)", "self._connection.prefix) & set())"),),
         (f"{T_SQL_AUDIT}::test_a_rule_that_the_database_has_lost_is_named",),
     ),
 )  # fmt: skip

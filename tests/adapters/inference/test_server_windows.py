@@ -102,7 +102,7 @@ async def test_a_message_that_is_too_long_by_estimate_only_is_sent_to_the_server
         alone = here.server.asked[-1]["messages"]
         too_long = await here.end("word " * 1_600)
         asked = len(here.server.asked)
-        with pytest.raises(TooLarge, match="1536 tokens") as absurd:
+        with pytest.raises(TooLarge, match=r"prompt_far_too_long\(max=1536\)") as absurd:
             await here.send("\U0001f980" * 4 * 1_537)
         absurd_asked = len(here.server.asked) - asked
 
