@@ -14,6 +14,7 @@ from chatbill.domain.billing.ledger import MAX_CREDITS, Cause, EntryKind, Ledger
 from chatbill.domain.billing.payments import Payment, PaymentStatus
 from chatbill.domain.billing.prices import Usage
 from chatbill.domain.billing.subjects import PAYMENT, Subject
+from chatbill.domain.billing.wallets import Posting
 from chatbill.domain.chat.interactions import Interaction, Outcome
 from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.idempotency import IdempotencyRecord
@@ -69,7 +70,7 @@ def fill(tx: Transaction) -> None:
     cause = Cause(description=SORRY, subject=hold.subject, hold_id=hold.id, author=BOB)
     refund = wallet.refund(hold, 2, entry_id=EntryId("refund"), at=later(3), cause=cause)
     tx.holds.save_refund(refund.hold)
-    keep_posting(tx, refund)
+    keep_posting(tx, Posting(refund.wallet, refund.entry))
     made = refund.wallet.hold(
         HoldId("spare"), 1, subject=CAPTION, purpose=Description.of("caption"), at=NOON, expires_at=TERM
     )

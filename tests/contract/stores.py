@@ -236,5 +236,5 @@ def charge(tx: Transaction, name: str = "first", amount: int = 4, *, reply: str 
     )
     tx.interactions.save(ended)
     tx.holds.save(captured.hold)
-    keep_posting(tx, captured)
+    keep_posting(tx, Posting(captured.wallet, captured.entry))
     return captured

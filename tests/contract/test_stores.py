@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import AsyncIterator, Callable
 from dataclasses import FrozenInstanceError
@@ -16,10 +17,12 @@ from chatbill.application.billing.postings import keep_hold, keep_posting
 from chatbill.application.ports.store import Snapshot, Store, StoreUnavailable, Transaction
 from chatbill.domain.accounts.api_keys import ApiKey
 from chatbill.domain.accounts.sessions import Session
+from chatbill.domain.billing.ledger import Cause
 from chatbill.domain.billing.wallets import Wallet
 from chatbill.domain.chat.conversations import Conversation
-from chatbill.domain.shared.errors import InsufficientCredits, InvariantViolation
-from chatbill.domain.shared.ids import ApiKeyId, ConversationId, SessionId, WalletId
+from chatbill.domain.shared.descriptions import Description
+from chatbill.domain.shared.errors import ChatbillError, InsufficientCredits, InvariantViolation
+from chatbill.domain.shared.ids import ApiKeyId, ConversationId, EntryId, SessionId, WalletId
 from tests.contract.stores import (
     ALICE,
     EVERY_STORE,
@@ -274,3 +277,25 @@ async def test_a_closed_store_refuses_and_may_be_closed_again(store: Store) -> N
 async def test_it_serves_several_event_loops_one_after_the_other(store: Store) -> None:
     await store.write(add_person)
     assert await asyncio.to_thread(asyncio.run, purse(store)) == await purse(store)
+
+
+async def test_a_refused_id_leaves_nothing_of_its_posting_or_hold_behind(store: Store) -> None:
+    """An application that catches the refusal, because it means that the work was done before, goes on."""
+    await store.write(add_person)
+    await store.write(add_running)
+
+    def work(tx: Transaction) -> None:
+        wallet = tx.wallets.lock(PURSE)
+        again = wallet.grant(
+            7, entry_id=EntryId("wallet-alice-1"), at=NOON, cause=Cause(description=Description("again"))
+        )
+        with contextlib.suppress(InvariantViolation):
+            keep_posting(tx, again)
+        with contextlib.suppress(InvariantViolation):
+            keep_hold(tx, promise(wallet, interaction("first")))
+
+    # PostgreSQL gives the whole transaction up after a refusal, which keeps nothing either.
+    with contextlib.suppress(ChatbillError):
+        await store.write(work)
+    kept = await purse(store)
+    assert (kept.posted, kept.held) == (100, 5)

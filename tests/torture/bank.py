@@ -109,7 +109,7 @@ def transfer(tx: Transaction, *, giver: WalletId, taker: WalletId, amount: int, 
 
 def total(snapshot: Snapshot) -> int:
     """Everybody's credits."""
-    return sum(wallet.posted for wallet in snapshot.audit.wallets())
+    return sum(wallet.posted for wallet in snapshot.audit.wallets() if isinstance(wallet, Wallet))
 
 
 def audited(snapshot: Snapshot) -> list[str]:

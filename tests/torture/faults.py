@@ -17,6 +17,7 @@ from chatbill.application.ports.store import Snapshot, Store, StoreUnavailable
 from chatbill.domain.accounts.users import UserRole
 from chatbill.domain.audit.rows import Settlement
 from chatbill.domain.billing.ledger import LedgerEntry
+from chatbill.domain.billing.wallets import Wallet
 from chatbill.domain.shared.errors import ChatbillError
 from tests.kit.engines import ControlledEngine
 from tests.kit.support import CATALOGUE, MINI, PASSWORD
@@ -135,6 +136,7 @@ def money(snapshot: Snapshot) -> Counter[str]:
     books = snapshot.audit
     found: Counter[str] = Counter()
     for wallet in books.wallets():
+        assert isinstance(wallet, Wallet)
         found[f"wallet with {wallet.posted}, {wallet.held} held"] += 1
     for entry in books.entries():
         assert isinstance(entry, LedgerEntry)

@@ -221,7 +221,7 @@ MUTANTS = (
         (
             Edit(SETTLEMENT, "min(due_for(interaction.price, ending.outcome, ending.usage), hold.amount)",
                  "due_for(interaction.price, ending.outcome, ending.usage)"),
-            Edit(WALLETS, "if not 0 < amount <= hold.amount:", "if not 0 < amount:"),
+            Edit(WALLETS, "if type(amount) is not int or not 0 < amount <= hold.amount:", "if not 0 < amount:"),
         ),
         (f"{T_WALLETS}::test_a_capture_outside_of_the_hold_is_a_bug",),
     ),

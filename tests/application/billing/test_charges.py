@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -234,4 +235,85 @@ async def test_charges_at_once_never_promise_more_than_the_wallet_owns() -> None
     done = await asyncio.gather(*(work() for _ in range(30)))
     assert 0 < sum(done) <= 10
     assert await balance(here, alice) == (100 - 10 * sum(done), 0)
+    await assert_books_agree(here)
+
+
+@pytest.mark.parametrize("cost", [1.5, None, "3"])
+async def test_a_cost_that_is_no_whole_number_is_refused_and_costs_nothing(cost: Any) -> None:
+    here = world()
+    alice = await here.person()
+    with pytest.raises(InvalidRequest, match="out_of_range"):
+        async with charge(here, alice) as caption:
+            caption.cost = cost
+    assert await balance(here, alice) == (100, 0)
+    with pytest.raises(InvariantViolation):
+        async with charge(here, alice, most=1.5):  # type: ignore[arg-type]
+            pytest.fail("the work began")
+    assert await balance(here, alice) == (100, 0)
+
+
+@pytest.mark.parametrize("kind", ["interaction", "payment"])
+async def test_a_kind_that_chatbill_uses_itself_is_refused_before_the_work(kind: str) -> None:
+    here = world()
+    alice = await here.person()
+    with pytest.raises(InvalidRequest, match="reserved_kind"):
+        async with here.use_cases.billing.charges.hold(alice.wallet_id, 1, WORDS, Subject(kind, "1"), ttl_s=60):
+            pytest.fail("the work began")
+    assert await balance(here, alice) == (100, 0)
+
+
+async def test_an_error_of_the_work_is_not_replaced_by_one_of_the_release() -> None:
+    store = FailingStore()
+    here = world(store=store)
+    alice = await here.person()
+
+    async def swept() -> None:
+        async with charge(here, alice):
+            here.clock.advance(61)
+            assert await here.use_cases.maintenance.expire_holds() == 1
+            raise LookupError
+
+    async def without_a_store() -> None:
+        async with charge(here, alice):
+            store.failures = 3
+            raise LookupError
+
+    for work in (swept, without_a_store):
+        with pytest.raises(LookupError):
+            await work()
+    here.clock.advance(61)
+    assert await here.use_cases.maintenance.expire_holds() == 1
+    await assert_books_agree(here)
+
+
+async def test_a_caller_that_is_cancelled_while_the_hold_is_taken_leaves_none() -> None:
+    here = world()
+    alice = await here.person()
+
+    async def work() -> None:
+        async with charge(here, alice):
+            await asyncio.sleep(60)
+
+    for turns in range(6):
+        task = asyncio.create_task(work())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert await balance(here, alice) == (100, 0)
+    await assert_books_agree(here)
+
+
+async def test_settling_again_at_the_same_moment_is_told() -> None:
+    here = world()
+    alice = await here.person()
+    charges = here.use_cases.billing.charges
+    block = charge(here, alice)
+    caption = await block.__aenter__()
+    await charges.settle(caption.hold, 4)
+    for cost in (4, 0):
+        with pytest.raises(AlreadySettled):
+            await charges.settle(caption.hold, cost)
+    assert await balance(here, alice) == (96, 0)
     await assert_books_agree(here)

@@ -321,3 +321,10 @@ def test_an_entry_by_hand_without_a_reason_is_a_difference() -> None:
     kept = entry(1, EntryKind.ADJUSTMENT, ANN, 10, 10, backwards=True)
     silent = replace(kept, cause=replace(kept.cause, description=Description.of("by_hand", reason=" ")))
     assert differences([purse(ANN, posted=10, version=1)], [silent], []) == ["cause"]
+
+
+def test_an_unreadable_wallet_is_named_and_the_rest_is_read() -> None:
+    broken = UnreadableRow(table="wallets", row_id="w-0", detail="no owner", wallet_id=WalletId("w-0"))
+    rich = Wallet(id=WalletId("w-1"), owner=Owner("customer", "ann"), posted=999, version=0)
+    found = audit(AuditInput(wallets=[broken, rich]), now=NOW, tally=Tally())
+    assert [difference.rule for difference in found] == ["readable", "replay", "zero_sum"]

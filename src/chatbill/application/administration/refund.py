@@ -10,6 +10,7 @@ from chatbill.application.ports.clock import Clock, NewId
 from chatbill.application.ports.store import Store, Transaction
 from chatbill.application.shared.principal import Principal
 from chatbill.domain.billing.ledger import Cause, LedgerEntry
+from chatbill.domain.billing.wallets import Posting
 from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import Conflict, NotFound
 from chatbill.domain.shared.ids import EntryId, InteractionId
@@ -50,6 +51,6 @@ class Refund:
             given = hold.refundable if amount is None else amount
             refund = wallet.refund(hold, given, entry_id=entry_id, at=now, cause=cause)
             tx.holds.save_refund(refund.hold)
-            return keep_posting(tx, refund)
+            return keep_posting(tx, Posting(refund.wallet, refund.entry))
 
         return await self.store.write(work)

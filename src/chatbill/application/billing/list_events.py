@@ -12,7 +12,11 @@ MAX_EVENTS = 1_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListEvents:
-    """The events of all wallets, in the order in which their transactions were kept. It checks no permission."""
+    """Lists the events of all wallets, in the same order for all readers. It checks no permission.
+
+    The order is that in which transactions began to write, so events of one wallet may be in another order than its
+    entries.
+    """
 
     store: Store
 

@@ -11,21 +11,22 @@ from chatbill.application.ports.billing import BillingTransaction
 from chatbill.domain.billing.events import BillingEvent
 from chatbill.domain.billing.holds import Hold
 from chatbill.domain.billing.ledger import LedgerEntry
-from chatbill.domain.billing.wallets import Capture, Posting, Promise, Wallet
+from chatbill.domain.billing.wallets import Posting, Promise, Wallet
 from chatbill.domain.shared.ids import EntryId
 
 
 def keep_hold(tx: BillingTransaction, promise: Promise) -> Hold:
     """Keep a new hold and the wallet that promised it."""
-    tx.wallets.save(promise.wallet)
+    # First what a store may refuse, such as an id that was used before: a caller may catch that and go on.
     tx.holds.add(promise.hold)
+    tx.wallets.save(promise.wallet)
     return promise.hold
 
 
-def keep_posting(tx: BillingTransaction, posting: Posting | Capture) -> LedgerEntry:
-    """Keep an entry, the wallet as it left it, and its event."""
-    tx.wallets.save(posting.wallet)
+def keep_posting(tx: BillingTransaction, posting: Posting) -> LedgerEntry:
+    """Keep an entry, the wallet as it left it, and its event. A charge is kept by `settle_hold`, with its hold."""
     tx.ledger.append(posting.entry)
+    tx.wallets.save(posting.wallet)
     tx.outbox.add(BillingEvent.of(posting.entry))
     return posting.entry
 
@@ -40,7 +41,7 @@ def settle_hold(
     if cost:
         capture = wallet.capture(hold, cost, entry_id=entry_id, at=at)
         tx.holds.save(capture.hold)
-        return keep_posting(tx, capture)
+        return keep_posting(tx, Posting(capture.wallet, capture.entry))
     released = wallet.release(hold, at=at)
     tx.holds.save(released.hold)
     tx.wallets.save(released.wallet)

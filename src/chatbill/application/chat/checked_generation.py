@@ -15,25 +15,29 @@ class EngineContractViolation(Exception):
 class CheckedGeneration:
     """Pass a generation on, and raise `GenerationFailed` from its stream where the engine breaks its port.
 
-    Checked after each chunk and at the end: a chunk is text with a count of at least 0 tokens; the chunks, and
-    `completion_tokens`, have at most `max_tokens` tokens; `prompt_tokens` stays between 0 and its first value.
+    Checked after each chunk and at the end: counts are whole numbers from 0; a chunk is text with a count; the chunks,
+    and `completion_tokens`, have at most `max_tokens` tokens; `prompt_tokens` stays between 0 and its first
+    value; `completion_tokens` does not shrink once it is told. What was checked last is what counts.
     """
 
     def __init__(self, generation: Generation, request: GenerationRequest, *, engine: str) -> None:
         self._generation = generation
         self._max_tokens = request.max_tokens
         self._engine = engine
-        self._max_prompt_tokens = max(0, generation.prompt_tokens)
+        # A first count that is none holds nothing, and fails the reply at its beginning.
+        first = generation.prompt_tokens
+        self._max_prompt_tokens = self._prompt_tokens = first if _is_count(first) else 0
+        self._completion_tokens: int | None = None
 
     @property
     def prompt_tokens(self) -> int:
-        """Return the engine's count, moved into the range that the port allows."""
-        return min(max(0, self._generation.prompt_tokens), self._max_prompt_tokens)
+        """Return the engine's count as it was checked last."""
+        return self._prompt_tokens
 
     @property
     def completion_tokens(self) -> int | None:
-        """Return the engine's count; within its range once the stream has ended without an error."""
-        return self._generation.completion_tokens
+        """Return the engine's count as it was checked last; None while the engine has told none."""
+        return self._completion_tokens
 
     @property
     def cut_off(self) -> bool | None:
@@ -52,8 +56,8 @@ class CheckedGeneration:
         async for chunk in self._generation.stream():
             if not _is_text(chunk):
                 raise self._failed(f"wrote a chunk that is not text: {type(chunk).__name__}")
-            if chunk.tokens < 0:
-                raise self._failed(f"wrote a chunk of {chunk.tokens} tokens")
+            if not _is_count(chunk.tokens):
+                raise self._failed(f"wrote a chunk of {chunk.tokens!r} tokens")
             written += chunk.tokens
             if written > self._max_tokens:
                 raise self._failed(f"wrote {written} tokens of at most {self._max_tokens}")
@@ -67,15 +71,22 @@ class CheckedGeneration:
 
     def _check_counts(self) -> None:
         prompt, completion = self._generation.prompt_tokens, self._generation.completion_tokens
-        if not 0 <= prompt <= self._max_prompt_tokens:
-            raise self._failed(f"counted {prompt} prompt tokens of at most {self._max_prompt_tokens}")
-        if completion is not None and not 0 <= completion <= self._max_tokens:
-            raise self._failed(f"counted {completion} completion tokens of at most {self._max_tokens}")
+        if not _is_count(prompt) or prompt > self._max_prompt_tokens:
+            raise self._failed(f"counted {prompt!r} prompt tokens of at most {self._max_prompt_tokens}")
+        if completion is not None and not (_is_count(completion) and completion <= self._max_tokens):
+            raise self._failed(f"counted {completion!r} completion tokens of at most {self._max_tokens}")
+        if (completion or 0) < (self._completion_tokens or 0):
+            raise self._failed(f"counted {completion} completion tokens after {self._completion_tokens}")
+        self._prompt_tokens, self._completion_tokens = prompt, completion
 
     def _failed(self, fault: str) -> GenerationFailed:
         error = GenerationFailed()
         error.__cause__ = EngineContractViolation(f"the engine {self._engine} {fault}")
         return error
+
+
+def _is_count(number: object) -> bool:
+    return type(number) is int and number >= 0
 
 
 def _is_text(chunk: object) -> bool:

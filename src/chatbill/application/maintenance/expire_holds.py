@@ -13,7 +13,7 @@ from chatbill.application.ports.billing import BillingStore, BillingTransaction
 from chatbill.application.ports.clock import Clock, NewId
 from chatbill.domain.billing.holds import Hold
 from chatbill.domain.shared.errors import AlreadySettled, InvariantViolation, NotFound
-from chatbill.domain.shared.ids import EntryId
+from chatbill.domain.shared.ids import EntryId, HoldId
 
 _log = logging.getLogger(__name__)
 
@@ -50,16 +50,21 @@ class ExpireHolds:
         With `even_early`, release every hold: for books that nothing works on, such as a copy.
         """
         released = 0
+        left: set[HoldId] = set()  # they stay due, and must not hide the holds behind them
         for _ in range(MAX_BATCHES):
-            due = await self._due(_EVER if even_early else self.clock())
-            for hold in due:
-                released += await self._release(hold)
-            if len(due) < BATCH:
+            due = await self._due(_EVER if even_early else self.clock(), BATCH + len(left))
+            new = [hold for hold in due if hold.id not in left]
+            for hold in new:
+                if await self._release(hold):
+                    released += 1
+                else:
+                    left.add(hold.id)
+            if len(new) < BATCH:
                 break
         return released
 
-    async def _due(self, now: datetime) -> list[Hold]:
-        return await self.store.write(lambda tx: tx.holds.due(now, BATCH))
+    async def _due(self, now: datetime, limit: int) -> list[Hold]:
+        return await self.store.write(lambda tx: tx.holds.due(now, limit))
 
     async def _release(self, hold: Hold) -> bool:
         now, entry_id = self.clock(), EntryId(self.new_id())

@@ -70,6 +70,9 @@ def audit(rows: AuditInput, *, now: datetime, tally: Tally) -> Iterator[Differen
     settlements_of = _Groups(rows.settlements)
     for wallet in rows.wallets:
         tally.wallets += 1
+        if isinstance(wallet, UnreadableRow):
+            yield _unread(wallet)
+            continue
         tally.owned += wallet.posted
         charges, refunded = tally.charges, tally.refunded
         owners_of.skip(wallet.id)

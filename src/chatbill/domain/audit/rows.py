@@ -147,7 +147,7 @@ class AuditInput:
     and `missing_rules` what the database was made to forbid and does not forbid any more.
     """
 
-    wallets: Iterable[Wallet]
+    wallets: Iterable[Wallet | UnreadableRow]
     owners: Iterable[Ownership] = ()
     entries: Iterable[LedgerEntry | UnreadableRow] = ()
     settlements: Iterable[Settlement | UnreadableRow] = ()

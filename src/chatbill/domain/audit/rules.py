@@ -20,13 +20,13 @@ _NOTHING = timedelta()
 _BY_HAND = (False, False, False, True)
 _RETURNED = (False, False, True, False)
 CAUSES = {
-    EntryKind.GRANT: ((False, False, False, False),),
+    EntryKind.GRANT: ((False, False, False, False), (False, True, False, False)),
     EntryKind.TOP_UP: ((False, False, True, False),),
     EntryKind.CHARGE: ((True, True, False, False),),
     EntryKind.REFUND: ((True, True, False, True),),
     EntryKind.ADJUSTMENT: (_BY_HAND, _RETURNED),
 }
-"""Whether an entry of each kind names a hold, a subject of that hold, a payment, an author; one of these."""
+"""Whether an entry of each kind names a hold, a subject other than a payment, a payment, an author; one of these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +70,13 @@ def misfit(entry: LedgerEntry) -> str | None:
         return f"a {entry.kind} names {expected}; this one {_named(found)}"
     if cause.author is not None and not str(cause.description.params.get("reason") or "").strip():
         return "was made by hand, without a reason"
+    if is_payment and entry.kind is EntryKind.ADJUSTMENT and entry.signed_amount > 0:
+        return "gives credits for a payment that was returned"
     return None
 
 
 def _named(causes: tuple[bool, ...]) -> str:
-    names = ("a hold", "its subject", "a payment", "an author")
+    names = ("a hold", "a subject", "a payment", "an author")
     return " and ".join(name for name, is_named in zip(names, causes, strict=True) if is_named) or "nothing"
 
 
@@ -143,6 +145,8 @@ def settled(settlement: Settlement, now: datetime) -> Iterator[Difference]:
         yield Difference("refund", subject, detail)
     if settlement.charges == 1 and settlement.charge_of != settlement.subject:
         yield Difference("cause", subject, f"is of {settlement.subject}; its charge is of {settlement.charge_of}")
+    if settlement.charges == 1 and settlement.charged_at != settlement.settled_at:
+        yield Difference("moments", subject, f"ended at {settlement.settled_at}; its charge {settlement.charged_at}")
     is_interaction = settlement.subject.kind == INTERACTION
     if settlement.interactions != int(is_interaction):
         yield Difference("price", subject, f"was made for {settlement.interactions or 'no'} interactions")

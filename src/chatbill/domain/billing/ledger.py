@@ -80,7 +80,7 @@ class LedgerEntry:
     cause: Cause
 
     def __post_init__(self) -> None:
-        if not 0 < self.amount <= MAX_CREDITS:
+        if type(self.amount) is not int or not 0 < self.amount <= MAX_CREDITS:
             raise InvariantViolation(f"entry {self.id}: {self.amount} is not an amount that can move")
         if self.debit == self.credit:
             raise InvariantViolation(f"entry {self.id} moves credits from an account to itself")

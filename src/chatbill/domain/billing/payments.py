@@ -113,9 +113,19 @@ class Payment:
     refunded_at: datetime | None = None
 
     def is_changed_by(self, event: PaymentEvent) -> bool:
-        """Return whether the event says something new. Raises `Conflict` for other money than was asked for."""
+        """Return whether the event says something new. Raises `Conflict`.
+
+        That is for other money than was asked for, and for a refund before its confirmation, which has to come again.
+        """
         if event.price is not None and event.price != self.price:
-            raise Conflict("other_money", asked=str(self.price), paid=str(event.price))
+            raise Conflict(
+                "other_money",
+                asked=f"{self.price.amount} {self.price.currency}",
+                paid=f"{event.price.amount} {event.price.currency}",
+            )
+        if event.status is PaymentStatus.REFUNDED and self.confirmed_at is None:
+            # Its confirmation is still on the way: the provider has to say this again after it.
+            raise Conflict("refund_before_confirmation")
         return self.may_become(event.status)
 
     def may_become(self, status: PaymentStatus) -> bool:

@@ -10,6 +10,8 @@ from chatbill.domain.shared.errors import InvariantViolation
 INTERACTION: Final = "interaction"
 PAYMENT: Final = "payment"
 USER: Final = "user"
+RESERVED: Final = frozenset({INTERACTION, PAYMENT})
+"""Kinds of subjects that stand for things of chatbill itself."""
 
 MAX_KIND_CHARS = 32
 MAX_ID_CHARS = 64
@@ -29,12 +31,18 @@ class _Reference:
 
 
 class Subject(_Reference):
-    """The thing that credits are held or moved for: an interaction, a payment, or a thing of an embedding app."""
+    """The thing that credits are held or moved for: an interaction, a payment, or a thing of an embedding application.
+
+    `kind` has 1 to 32 characters, `id` 1 to 64. The kinds `interaction` and `payment` are reserved.
+    """
 
     __slots__ = ()
 
 
 class Owner(_Reference):
-    """The person, organization or other party whose credits a wallet keeps."""
+    """The person, organization or other party whose credits a wallet keeps.
+
+    `kind` has 1 to 32 characters, `id` 1 to 64. The kind `user` is reserved for users of chatbill.
+    """
 
     __slots__ = ()

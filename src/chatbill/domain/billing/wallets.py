@@ -52,7 +52,7 @@ class Wallet:
 
         Raises `InsufficientCredits`.
         """
-        if amount < 0:
+        if type(amount) is not int or amount < 0:
             raise InvariantViolation(f"wallet {self.id} cannot hold {amount}")
         if not timedelta() <= expires_at - at <= _LONGEST:
             raise InvariantViolation(f"hold {hold_id} cannot last from {at} to {expires_at}")
@@ -71,7 +71,7 @@ class Wallet:
 
     def capture(self, hold: Hold, amount: int, *, entry_id: EntryId, at: datetime) -> Capture:
         """Turn a pending hold into a charge of `amount` credits, from 1 to what is held; the rest is free again."""
-        if not 0 < amount <= hold.amount:
+        if type(amount) is not int or not 0 < amount <= hold.amount:
             raise InvariantViolation(f"hold {hold.id} of {hold.amount} cannot be captured for {amount}")
         freed = self._without(hold)
         cause = Cause(description=hold.purpose, subject=hold.subject, hold_id=hold.id)

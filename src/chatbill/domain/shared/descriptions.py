@@ -23,7 +23,9 @@ class Description:
 
     def dumps(self) -> str:
         """The form in which a store keeps it: a JSON object with `code` beside the parameters."""
-        return json.dumps({"code": self.code, **self.params}, ensure_ascii=False, separators=(",", ":"))
+        text = json.dumps({"code": self.code, **self.params}, ensure_ascii=False, separators=(",", ":"))
+        # No database keeps NUL or a lone surrogate in text.
+        return text.replace("\\u0000", "\ufffd").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
     @classmethod
     def loads(cls, text: str) -> Description:

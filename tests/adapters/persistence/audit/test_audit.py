@@ -19,6 +19,7 @@ from chatbill.domain.audit.proof import RULES, Difference
 from chatbill.domain.billing.ledger import Cause
 from chatbill.domain.billing.prices import Usage
 from chatbill.domain.billing.subjects import PAYMENT, Subject
+from chatbill.domain.billing.wallets import Posting
 from chatbill.domain.chat.interactions import Outcome
 from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.ids import EntryId, HoldId, InteractionId, PaymentId, UserId
@@ -242,7 +243,7 @@ def fill(tx: Transaction) -> None:
     assert hold
     cause = replace(by_bob, subject=hold.subject, hold_id=hold.id)
     refund = alice.refund(hold, 2, entry_id=EntryId("refund"), at=later(3), cause=cause)
-    keep_posting(tx, refund)
+    keep_posting(tx, Posting(refund.wallet, refund.entry))
     tx.holds.save_refund(refund.hold)
     for name, at in (("paid", later(4)), ("returned", later(5))):
         buy(tx, name, at)

@@ -9,6 +9,8 @@ from chatbill.adapters.memory.rules import require_row
 from chatbill.domain.billing.events import BillingEvent, RecordedEvent
 from chatbill.domain.shared.errors import InvalidRequest
 
+MAX_DIGITS = 18
+
 
 class MemoryOutbox:
     """Events, numbered from 1. A number is not given again, even after its event was forgotten."""
@@ -23,7 +25,7 @@ class MemoryOutbox:
         self._tables.events.put(self._last, event)
 
     def after(self, position: str | None, limit: int) -> list[RecordedEvent]:
-        if position is not None and not (position.isascii() and position.isdigit()):
+        if position is not None and not (position.isascii() and position.isdigit() and len(position) <= MAX_DIGITS):
             raise InvalidRequest.of("after", "unknown_position")
         seen = int(position or 0)
         events = [(number, event) for number, event in self._tables.events.items() if number > seen]

@@ -47,9 +47,9 @@ class SqlAuditReader:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def wallets(self) -> Generator[Wallet, None, None]:
+    def wallets(self) -> Generator[Wallet | UnreadableRow, None, None]:
         with self._scanned(sql.WALLETS) as rows:
-            yield from map(WALLETS.read, rows)
+            yield from _readable(rows, WALLETS.read, _unreadable_wallet)
 
     def owners(self) -> Generator[Ownership, None, None]:
         with self._scanned(sql.OWNERS) as rows:
@@ -132,6 +132,10 @@ def _entry(row: Row) -> LedgerEntry:
     values = list(row)
     values[_CREATED_AT] = _moment(values[_CREATED_AT])
     return ENTRIES.read(values)
+
+
+def _unreadable_wallet(row: Row, why: str) -> UnreadableRow:
+    return UnreadableRow(table="wallets", row_id=row[0], detail=why, wallet_id=row[0])
 
 
 def _unreadable_entry(row: Row, why: str) -> UnreadableRow:

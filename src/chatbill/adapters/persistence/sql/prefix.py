@@ -21,6 +21,12 @@ MAX_CHARS = 16
 """With it, the longest of our names has fewer than the 63 characters that PostgreSQL allows."""
 
 _ALLOWED = re.compile(rf"[a-z][a-z0-9_]{{0,{MAX_CHARS - 2}}}_")
+_OWN_WORDS = (
+    *metadata.tables,
+    *(column.name for table in metadata.tables.values() for column in table.c),
+    *("pk_", "fk_", "uq_", "ix_", "ck_", "old_"),
+)
+"""A prefix that begins like one of these could not be told from it."""
 _COLUMNS = frozenset(column.name for table in metadata.tables.values() for column in table.c)
 # Text in quotes and comments stay as they are. Every name of ours begins with the name of a table, after the kind of
 # a constraint or index if there is one, or with the name of the product. What follows a colon or `%(` is a parameter.
@@ -46,6 +52,9 @@ class Prefix:
                 f"A prefix of table names must be up to {MAX_CHARS} lower-case letters, digits and underscores, "
                 f"with a letter first and an underscore last, as in chatbill_; it is {self.text!r}."
             )
+
+        if self.text and any(name.startswith(self.text) or self.text.startswith(f"{name}_") for name in _OWN_WORDS):
+            raise ValueError(f"The prefix {self.text!r} is a beginning of chatbill's own names; choose another one.")
 
     def of(self, name: str) -> str:
         """The name with the prefix. A name that begins with the prefix already is returned as it is."""

@@ -19,7 +19,7 @@ class AuditReader(Protocol):
     Close a stream that is left before its end. A row that makes no sense comes as `UnreadableRow`.
     """
 
-    def wallets(self) -> Generator[Wallet, None, None]:
+    def wallets(self) -> Generator[Wallet | UnreadableRow, None, None]:
         """All wallets by id."""
         ...
 

@@ -72,6 +72,7 @@ ERRORS: dict[str, Template] = {
     "idempotency_mismatch": "This Idempotency-Key came before with another request. Use a new key.",
     "key_name_taken": "You have an API key of this name. Choose another name, or revoke that key first.",
     "too_many_keys": "You have {max} API keys, which is the most. Revoke one first.",
+    "refund_before_confirmation": "The payment is not confirmed yet. Send the refund again later.",
     "other_money": "The payment is of {asked}, and the provider says {paid}.",
     "reply_being_written": "A reply is being written in this conversation. Stop it first, then delete.",
     "nothing_to_refund": "Nothing is left to refund: this was not charged, or was given back already.",

@@ -43,6 +43,7 @@ FIELDS: dict[str, Template] = {
     "lone_surrogates": "must be valid Unicode, without lone surrogates",
     "not_unicode": "must be valid Unicode text: {cause}",
     "unknown_cursor": "is not one that this list gave; leave it out to start from the newest",
+    "reserved_kind": "must not be of the kind {kind}, which chatbill uses itself",
     "unknown_position": "is not a position that this list gave",
     # Bodies
     "connection_closed": "was closed",
