@@ -14,6 +14,7 @@ from chatbill.application.administration.admin_action import AdminAction
 from chatbill.application.assembly import UseCases, assemble
 from chatbill.application.audit.verify_ledger import Verdict, VerifyLedger
 from chatbill.application.billing.charges import Charge, Charges
+from chatbill.application.billing.list_events import ListEvents
 from chatbill.application.billing.place_order import Order, Receipt
 from chatbill.application.billing.postings import keep_hold, keep_posting, settle_hold
 from chatbill.application.chat.events import Accepted, Completed, Delta, Failed, Stopped
@@ -23,6 +24,8 @@ from chatbill.application.policy import Policy
 from chatbill.application.ports.billing import BillingStore, BillingTransaction
 from chatbill.application.ports.clock import Clock, NewId
 from chatbill.application.ports.engine import (
+    GREEDY_BELOW,
+    THINKING,
     Chunk,
     Engine,
     Generation,
@@ -38,6 +41,8 @@ from chatbill.application.ports.store import Snapshot, Store, StoreUnavailable, 
 from chatbill.application.ports.tokens import Tokens
 from chatbill.application.shared.bounds import ReplyBounds, TokenLifetimes
 from chatbill.application.shared.principal import Principal
+from chatbill.domain.accounts.users import UserRole
+from chatbill.domain.audit.proof import Difference, Tally
 from chatbill.domain.billing.events import BillingEvent, EventKind, RecordedEvent
 from chatbill.domain.billing.holds import MAX_HOLD_S, Hold, HoldState
 from chatbill.domain.billing.ledger import MAX_CREDITS, Cause, EntryKind, LedgerEntry
@@ -46,13 +51,16 @@ from chatbill.domain.billing.prices import Price, Usage
 from chatbill.domain.billing.subjects import Owner, Subject
 from chatbill.domain.billing.wallets import Capture, Posting, Promise, Wallet
 from chatbill.domain.chat.catalogue import Catalogue, Model, Tier
+from chatbill.domain.chat.conversations import Role, Turn
 from chatbill.domain.chat.interactions import Interaction, Outcome
 from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import (
+    AlreadySettled,
     ChatbillError,
     Conflict,
     Forbidden,
     GenerationFailed,
+    IdempotencyMismatch,
     InsufficientCredits,
     InvalidRequest,
     InvariantViolation,
@@ -60,17 +68,34 @@ from chatbill.domain.shared.errors import (
     NotFound,
     Overloaded,
     RateLimited,
+    TokenExpired,
+    TooLarge,
     Unauthenticated,
 )
 from chatbill.domain.shared.idempotency import IdempotencyRecord
-from chatbill.domain.shared.ids import EntryId, HoldId, InteractionId, ModelId, PaymentId, UserId, WalletId
+from chatbill.domain.shared.ids import (
+    ApiKeyId,
+    ConversationId,
+    EntryId,
+    HoldId,
+    InteractionId,
+    ModelId,
+    PaymentId,
+    SessionId,
+    UserId,
+    WalletId,
+)
 
 __all__ = [
+    "GREEDY_BELOW",
     "MAX_CREDITS",
     "MAX_HOLD_S",
+    "THINKING",
     "Accepted",
     "Account",
     "AdminAction",
+    "AlreadySettled",
+    "ApiKeyId",
     "BillingEvent",
     "BillingStore",
     "BillingTransaction",
@@ -85,9 +110,11 @@ __all__ = [
     "Clock",
     "Completed",
     "Conflict",
+    "ConversationId",
     "Credentials",
     "Delta",
     "Description",
+    "Difference",
     "Engine",
     "EntryId",
     "EntryKind",
@@ -101,6 +128,7 @@ __all__ = [
     "Hold",
     "HoldId",
     "HoldState",
+    "IdempotencyMismatch",
     "IdempotencyRecord",
     "InsufficientCredits",
     "Interaction",
@@ -109,6 +137,7 @@ __all__ = [
     "InvariantViolation",
     "LedgerEntry",
     "Limit",
+    "ListEvents",
     "MemoryStore",
     "Message",
     "Model",
@@ -143,7 +172,9 @@ __all__ = [
     "RecordedEvent",
     "Registration",
     "ReplyBounds",
+    "Role",
     "SandboxPayments",
+    "SessionId",
     "SignedIn",
     "Snapshot",
     "Stopped",
@@ -151,14 +182,19 @@ __all__ = [
     "StoreUnavailable",
     "Subject",
     "SystemClock",
+    "Tally",
     "Tier",
+    "TokenExpired",
     "TokenLifetimes",
     "Tokens",
+    "TooLarge",
     "Transaction",
+    "Turn",
     "Unauthenticated",
     "Usage",
     "UseCases",
     "UserId",
+    "UserRole",
     "Uuid7Ids",
     "Verdict",
     "VerifyLedger",

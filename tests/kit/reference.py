@@ -10,6 +10,7 @@ import inspect
 import sys
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
+from functools import cached_property
 from typing import Any
 
 from chatbill import api
@@ -31,7 +32,13 @@ def entry(name: str) -> Iterator[str]:
     thing = getattr(api, name)
     yield f"## `{name}`\n"
     if not (inspect.isclass(thing) or callable(thing)) or type(thing).__name__ == "NewType":
-        value = "an id: a `str` of its own type" if callable(thing) else f"`{thing:,}`"
+        value = (
+            "an id: a `str` of its own type"
+            if callable(thing)
+            else f"`{thing:,}`"
+            if isinstance(thing, int)
+            else f"`{thing!r}`"
+        )
         yield f"{value}\n"
         return
     if not inspect.isclass(thing):
@@ -53,11 +60,13 @@ def members(thing: type[Any]) -> Iterator[str]:
         if name.startswith("_") and name != "__call__":
             continue
         target = member.__func__ if isinstance(member, (classmethod, staticmethod)) else member
-        if inspect.isfunction(target) and inspect.getdoc(target):
-            first = (inspect.getdoc(target) or "").partition("\n")[0]
-            yield f"- `{signature(name, target)}`: {first}"
-        elif isinstance(member, property) and inspect.getdoc(member):
-            yield f"- `{name}`: {inspect.getdoc(member)}"
+        text = " ".join((inspect.getdoc(member) or "").split())
+        if inspect.isfunction(target):
+            yield f"- `{signature(name, target)}`" + (f": {text}" if text else "")
+        elif isinstance(member, (property, cached_property)):
+            getter = member.fget if isinstance(member, property) else member.func
+            of = inspect.signature(getter).return_annotation if getter else ""
+            yield f"- `{name}: {of}`" + (f": {text}" if text else "")
     yield ""
 
 

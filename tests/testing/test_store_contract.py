@@ -14,6 +14,7 @@ import pytest
 import pytest_asyncio
 
 from chatbill.application.ports.billing import BillingStore, BillingTransaction
+from chatbill.application.ports.engine import Engine
 from chatbill.application.ports.store import Store
 from chatbill.domain.shared.ids import UserId
 from chatbill.testing.billing_machine import BillingMachine
@@ -55,6 +56,13 @@ class TestTheStoreOfTheDocumentation(StoreContract):
     def store(self) -> BillingStore:
         store: BillingStore = page()["DictionaryStore"]()
         return store
+
+
+class TestTheEngineOfTheDocumentation(EngineContract):
+    @pytest.fixture
+    def engine(self) -> Engine:
+        engine: Engine = page()["ShoutingEngine"]()
+        return engine
 
 
 class TestTheInstantEngine(EngineContract):
