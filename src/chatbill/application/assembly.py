@@ -46,12 +46,12 @@ class UseCases:
 
     @cached_property
     def maintenance(self) -> MaintenanceUseCases:
-        """What runs by itself beside the requests."""
+        """Return the use cases that run in the background."""
         return MaintenanceUseCases(self._ports)
 
     @cached_property
     def audit(self) -> AuditUseCases:
-        """The proof of the books."""
+        """Return the use cases of the audit."""
         return AuditUseCases(self._ports, self._policy)
 
 

@@ -63,7 +63,7 @@ class BillingMachine(RuleBasedStateMachine):
 
     @property
     def held(self) -> int:
-        """What plain arithmetic says is held."""
+        """Return the held credits by plain arithmetic."""
         return sum(each.hold.amount for each in self.running)
 
     @initialize(amount=st.integers(1, 50))

@@ -23,7 +23,7 @@ class PlainPasswords:
     """Passwords by a salted but fast hash: never for real people."""
 
     async def hash(self, password: str) -> str:
-        """A salted SHA-256."""
+        """Return a salted SHA-256."""
         salt = secrets.token_hex(8)
         return f"plain${salt}${self._digest(salt, password)}"
 
@@ -79,11 +79,11 @@ class PlainTokens:
 class FreeRateLimits:
     """No limits at all."""
 
-    async def hit(self, limit: Limit, who: str) -> None:
-        """Let it pass."""
+    async def hit(self, limit: Limit, key: str) -> None:
+        """Do nothing: every action is allowed."""
 
-    async def forget(self, limit: Limit, who: str) -> None:
-        """There is nothing to forget."""
+    async def forget(self, limit: Limit, key: str) -> None:
+        """Do nothing: no action is counted."""
 
 
 class InstantEngine:
@@ -95,7 +95,7 @@ class InstantEngine:
         self._catalogue = catalogue
 
     def status(self) -> Mapping[ModelId, ModelStatus]:
-        """Every model is ready."""
+        """Report every model as ready."""
         return {model: ModelStatus(state=ModelState.READY) for model in self._catalogue}
 
     async def start(self) -> None:
@@ -121,7 +121,7 @@ class _InstantGeneration:
         self.prompt_tokens = sum(len(turn.text.split()) for turn in request.turns)
 
     async def stream(self) -> AsyncIterator[Chunk]:
-        """The words, one by one."""
+        """Yield the words, one by one."""
         for number, word in enumerate(self._words):
             await asyncio.sleep(0)
             yield Chunk(word if number == 0 else f" {word}", 1)

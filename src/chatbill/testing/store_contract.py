@@ -67,7 +67,7 @@ async def purse(store: BillingStore) -> Wallet | None:
 
 
 class StoreContract:
-    """What a store promises: all or nothing, alone, and no rule of the books broken."""
+    """Tests the promises of a store: atomic and isolated transactions, and no broken rule of billing."""
 
     def prepare_user(self, tx: BillingTransaction, user_id: UserId) -> None:
         """Keep the user whom an idempotency key belongs to, where the store has users; override it there."""

@@ -1,4 +1,4 @@
-"""Verify the ledger: prove that the books agree with themselves, or name every difference."""
+"""Verify the ledger: check that the accounting records are consistent, or name every difference."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Verdict:
 
     @property
     def agrees(self) -> bool:
-        """True when the books agree."""
+        """True when the ledger is consistent."""
         return self.differences == 0
 
 

@@ -34,7 +34,7 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """The next piece of the reply, and the tokens that made it."""
+    """The next chunk of the reply, and the tokens that it took."""
 
     text: str
     tokens: int

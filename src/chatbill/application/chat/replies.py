@@ -77,7 +77,7 @@ class Reply:
         self._stop: asyncio.Future[StopReason] = asyncio.get_running_loop().create_future()
         self._text: list[str] = []
         self._tokens = 0
-        self._taken_pieces = 0
+        self._taken_chunks = 0
         self._taken_tokens = 0
         self._loop = asyncio.get_running_loop()
         self._started = self._loop.time()
@@ -89,7 +89,7 @@ class Reply:
         while True:
             event = await self._events.get()
             if isinstance(event, Delta):
-                self._taken_pieces += 1
+                self._taken_chunks += 1
                 self._taken_tokens += event.tokens
             yield event
             if not isinstance(event, Delta):
@@ -161,16 +161,16 @@ class Reply:
             await self._close_generation()
 
     async def _collect(self) -> None:
-        async for piece in self._generation.stream():
+        async for chunk in self._generation.stream():
             if not self._begun.done():
                 self._begun.set_result(None)
-            if piece == THINKING:
+            if chunk == THINKING:
                 continue
             # What is streamed is what will be stored; and what cannot be stored may not be sent either.
-            text = storable(piece.text)
+            text = storable(chunk.text)
             self._text.append(text)
-            self._tokens += piece.tokens
-            self._events.put_nowait(Delta(text, piece.tokens))
+            self._tokens += chunk.tokens
+            self._events.put_nowait(Delta(text, chunk.tokens))
 
     async def _close_generation(self) -> None:
         try:
@@ -197,7 +197,7 @@ class Reply:
             return self._ending(Outcome.INTERRUPTED, INTERRUPTED.error)
         if reason is StopReason.LOST_CONNECTION:
             # What was written but never taken was not delivered.
-            self._text = self._text[: self._taken_pieces]
+            self._text = self._text[: self._taken_chunks]
             self._tokens = self._taken_tokens
         return self._ending(Outcome.STOPPED)
 

@@ -1,4 +1,4 @@
-"""How a request ends in the books: one function that completes, stops, fails and expires them all."""
+"""Settle requests: one function records that a request completed, was stopped, failed or expired."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ class Clock(Protocol):
     """What time it is."""
 
     def __call__(self) -> datetime:
-        """The present moment, with the UTC time zone, to the microsecond."""
+        """Return the present moment, with the UTC time zone, to the microsecond."""
         ...
 
 
@@ -18,5 +18,5 @@ class NewId(Protocol):
     """Where ids come from."""
 
     def __call__(self) -> str:
-        """A fresh id of 1 to 64 characters; ids made later sort after ids made earlier."""
+        """Return a new id of 1 to 64 characters; ids made later sort after ids made earlier."""
         ...

@@ -21,7 +21,7 @@ class PaymentProvider(Protocol):
 
     @property
     def name(self) -> str:
-        """A short word that is stored with each payment."""
+        """Return a short word that is stored with each payment."""
         ...
 
     async def collect(self, payment: Payment) -> Checkout:

@@ -50,7 +50,7 @@ COUNTERPART = {
 
 
 def wallet_account(wallet_id: WalletId) -> str:
-    """The ledger's name for a wallet."""
+    """Return the ledger's name for a wallet."""
     return f"wallet:{wallet_id}"
 
 
@@ -87,5 +87,5 @@ class LedgerEntry:
 
     @property
     def signed_amount(self) -> int:
-        """The amount as the wallet sees it: positive when credits came in."""
+        """Return the amount from the wallet's side: positive when credits came in."""
         return self.amount if self.credit == wallet_account(self.wallet_id) else -self.amount

@@ -46,7 +46,7 @@ class PriceList:
     max_credits: int = 1_000_000
 
     def package(self, package_id: str) -> Package:
-        """The package with this id, or `InvalidRequest` with the ids that exist."""
+        """Return the package with this id. Raises `InvalidRequest`, which names the ids that exist."""
         for package in self.packages:
             if package.id == package_id:
                 return package
@@ -54,7 +54,7 @@ class PriceList:
         raise InvalidRequest.of("package", "unknown_package", known=known)
 
     def amount(self, credits_wanted: int) -> Package:
-        """A package made to measure, without a bonus."""
+        """Return a package of this many credits, without a bonus."""
         if not self.min_credits <= credits_wanted <= self.max_credits:
             raise InvalidRequest.of("amount", "credits_out_of_range", min=self.min_credits, max=self.max_credits)
         exact = self.unit_price.amount * credits_wanted

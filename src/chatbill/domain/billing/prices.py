@@ -34,7 +34,7 @@ class Price:
             raise InvariantViolation("a price cannot be negative")
 
     def percent(self, part: int) -> Price:
-        """So many percent of this price (0 to 100), each of its parts rounded up to a whole credit."""
+        """Return `part` percent of this price (0 to 100), with each component rounded up to a whole credit."""
         return Price(
             per_reply=-(-self.per_reply * part // 100),
             per_1k_prompt_tokens=-(-self.per_1k_prompt_tokens * part // 100),
@@ -42,7 +42,7 @@ class Price:
         )
 
     def of(self, usage: Usage) -> int:
-        """The exact price of a reply with this usage, in credits. Never falls when usage grows."""
+        """Return the exact price of a reply with this usage, in credits. Never falls when usage grows."""
         scaled = (
             usage.prompt_tokens * self.per_1k_prompt_tokens + usage.completion_tokens * self.per_1k_completion_tokens
         )

@@ -67,12 +67,12 @@ class Interaction:
 
     @property
     def subject(self) -> Subject:
-        """What its hold and its entries are for."""
+        """Return the subject of its hold and its entries."""
         return Subject(INTERACTION, self.id)
 
     @property
     def purpose(self) -> Description:
-        """What its hold and its charge are called."""
+        """Return the description of its hold and its charge."""
         return Description.of("reply", model=self.model)
 
     def ended(

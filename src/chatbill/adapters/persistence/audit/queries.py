@@ -31,18 +31,18 @@ _RETURNED = ("adjustment", ledger_entries.c.author.is_(None))
 
 
 def raw(column: Column[Any]) -> ColumnElement[Any]:
-    """The column, or the text of its moment."""
+    """Return the column, or the text of its moment."""
     return cast(column, Text) if isinstance(column.type, UtcDateTime) else column
 
 
 def _total(amount: ColumnElement[Any]) -> ColumnElement[Any]:
-    """The sum. What no amount can be counts for nothing: SQLite would end the audit with an overflow."""
+    """Return the sum. Values that are no valid amount are left out, because SQLite would stop with an overflow."""
     believable = amount.between(literal_column(str(-MAX_CREDITS)), literal_column(str(MAX_CREDITS)))
     return func.coalesce(func.sum(case((believable, amount), else_=_ZERO)), _ZERO)
 
 
 def _of_refunds() -> ScalarSelect[int]:
-    """What was given back of each hold's subject."""
+    """Return the credits that were refunded for each hold's subject."""
     entries = ledger_entries.c
     same = or_(
         and_(holds.c.subject_kind == literal_column(f"'{INTERACTION}'"), entries.interaction_id == holds.c.subject_id),

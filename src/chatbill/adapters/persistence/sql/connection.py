@@ -68,7 +68,7 @@ class Connection:
 
     @property
     def prefix(self) -> Prefix:
-        """What the names of the database's tables, triggers and constraints begin with."""
+        """Return the prefix of the names of the database's tables, triggers and constraints."""
         return self._database.prefix
 
     def close(self) -> None:

@@ -48,19 +48,19 @@ class Prefix:
             )
 
     def of(self, name: str) -> str:
-        """The name with the prefix. A name that begins with the prefix already is returned as it is."""
+        """Return the name with the prefix. A name that begins with the prefix already is returned as it is."""
         return name if name.startswith(self.text) else f"{self.text}{name}"
 
     def applied(self, sql: str) -> str:
-        """The statement with the prefix at each of chatbill's names."""
+        """Return the statement with the prefix at each of chatbill's names."""
         return _PARTS.sub(self._replaced, sql) if self.text else sql
 
     def owns(self, table: str) -> bool:
-        """Whether this is the name of one of chatbill's tables in the database."""
+        """Return whether this is the name of one of chatbill's tables in the database."""
         return table in self.tables()
 
     def tables(self) -> frozenset[str]:
-        """The names of all of chatbill's tables in the database."""
+        """Return the names of all of chatbill's tables in the database."""
         return frozenset(map(self.of, (*metadata.tables, VERSION_TABLE)))
 
     def metadata(self) -> MetaData:

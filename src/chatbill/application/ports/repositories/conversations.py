@@ -15,7 +15,7 @@ from chatbill.domain.shared.ids import (
 
 class ConversationReader(Protocol):
     def get(self, conversation_id: ConversationId) -> Conversation | None:
-        """The conversation, unless it was deleted."""
+        """Return the conversation, unless it was deleted."""
         ...
 
     def of_user(self, user_id: UserId, *, after: Position | None, limit: int) -> list[Conversation]:
@@ -25,7 +25,7 @@ class ConversationReader(Protocol):
 
 class ConversationRepository(ConversationReader, Protocol):
     def lock(self, conversation_id: ConversationId) -> Conversation | None:
-        """As `get`, and no other transaction changes it until this one ends."""
+        """Return the same as `get`, and prevent changes by other transactions until this one ends."""
         ...
 
     def touch(self, conversation_id: ConversationId, user_id: UserId, *, at: datetime) -> None:

@@ -31,18 +31,18 @@ class InteractionReader(Protocol):
     def get(self, interaction_id: InteractionId) -> Interaction | None: ...
 
     def turns(self, conversation_id: ConversationId, *, limit: int) -> list[Turn]:
-        """What was said, oldest first: prompt and reply of the last `limit` interactions that left a reply.
+        """Return prompt and reply of the last `limit` interactions that have a reply, oldest first.
 
         Only completed and stopped ones count, and only those with a reply that is not empty.
         """
         ...
 
     def is_running_in(self, conversation_id: ConversationId) -> bool:
-        """Whether a reply is being written in this conversation."""
+        """Return whether a reply is being written in this conversation."""
         ...
 
     def asked_to_stop(self, among: Sequence[InteractionId]) -> list[InteractionId]:
-        """Those of these interactions that are still running and were asked to stop, in any order."""
+        """Return those of these interactions that are still running and were asked to stop, in any order."""
         ...
 
     def of_conversation(

@@ -116,7 +116,7 @@ class BillingController(Controller):
         limit: PageLimit = DEFAULT_PAGE,
         cursor: Cursor = None,
     ) -> TransactionsView:
-        """Every transaction of your wallet, with the balance after it."""
+        """List every transaction of your wallet, with the balance after it."""
         page = await use_cases.billing.list_transactions(
             principal, kind=_kind(kind), period=checked_period(start, end), limit=limit, cursor=cursor
         )

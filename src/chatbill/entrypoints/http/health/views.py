@@ -32,7 +32,7 @@ class ReadinessView:
     @classmethod
     def of(cls, readiness: Readiness) -> ReadinessView:
         """Return the view of the readiness."""
-        why = {} if readiness.trouble is None else {"database": render(readiness.trouble)}
+        why = {} if readiness.problem is None else {"database": render(readiness.problem)}
         if not any(readiness.models.values()):
             why["model"] = "; ".join(f"{model}: {render(reason)}" for model, reason in readiness.unavailable.items())
         why |= {model: render(reason) for model, reason in readiness.unhealthy.items()}
