@@ -17,7 +17,7 @@ class ManualClock:
         return self.now
 
     def advance(self, seconds: float) -> None:
-        """Move on by so many seconds."""
+        """Move on by this many seconds."""
         self.now += timedelta(seconds=seconds)
 
 

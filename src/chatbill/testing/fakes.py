@@ -45,7 +45,7 @@ class PlainTokens:
         self._key = secrets.token_bytes(32)
 
     def sign(self, claims: Claims, *, now: datetime) -> str:
-        """Claims as JSON, with a keyed digest."""
+        """Return the claims as JSON, with a keyed digest."""
         body = json.dumps([claims.user_id, claims.session_id, claims.expires_at.isoformat(), now.isoformat()])
         encoded = body.encode().hex()
         return f"{encoded}.{self._mac(encoded)}"
@@ -65,11 +65,11 @@ class PlainTokens:
         return claims
 
     def new_secret(self) -> str:
-        """256 random bits."""
+        """Return 256 random bits."""
         return secrets.token_urlsafe(32)
 
     def digest(self, secret: str) -> str:
-        """SHA-256, in hex."""
+        """Return the SHA-256, in hex."""
         return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
     def _mac(self, text: str) -> str:
@@ -99,7 +99,7 @@ class InstantEngine:
         return {model: ModelStatus(state=ModelState.READY) for model in self._catalogue}
 
     async def start(self) -> None:
-        """Nothing to make ready."""
+        """Do nothing: no model is loaded."""
 
     async def prepare(self, request: GenerationRequest) -> Generation:
         """Return a place at once. Raises `ModelUnavailable` for a model that is not in the catalogue."""
@@ -108,7 +108,7 @@ class InstantEngine:
         return _InstantGeneration(request)
 
     async def close(self) -> None:
-        """Nothing to give back."""
+        """Do nothing: no resource is held."""
 
 
 class _InstantGeneration:
@@ -127,4 +127,4 @@ class _InstantGeneration:
             yield Chunk(word if number == 0 else f" {word}", 1)
 
     async def close(self) -> None:
-        """Nothing runs."""
+        """Do nothing: no work runs."""

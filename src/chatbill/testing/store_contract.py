@@ -46,7 +46,7 @@ def give(tx: BillingTransaction, wallet: Wallet, amount: int) -> Wallet:
 
 
 def take_hold(tx: BillingTransaction, name: str = "job", amount: int = 5, *, ttl_s: float = 60) -> Hold:
-    """Keep a hold for the thing of this name."""
+    """Keep a hold for the subject of this name."""
     expires_at = NOON + timedelta(seconds=ttl_s)
     wallet = tx.wallets.lock(PURSE)
     subject, purpose = Subject("thing", name), Description.of("thing")

@@ -30,7 +30,7 @@ def health(*, idle_s: float = 30, first_pause_s: float = 60, shared: CircuitBrea
 def test_failures_in_a_row_take_a_model_out_until_it_works() -> None:
     model = health()
     faults = []
-    for report in (model.failed, model.failed, model.works):
+    for report in (model.record_failure, model.record_failure, model.record_success):
         report()
         faults.append((model.fault, round(model.probe_in_s)))
 

@@ -17,7 +17,7 @@ from chatbill.domain.shared.errors import RateLimited
 
 
 class MovingWindowRateLimits:
-    """At no moment more than `times` hits within the last `window_s` seconds.
+    """Allows at most `times` hits within any `window_s` seconds.
 
     Without a `storage` the counts live in this process; any asynchronous storage of the `limits` package shares
     them between processes. `now` is the storage's clock, in seconds since 1970.
@@ -48,5 +48,5 @@ def _item(limit: Limit) -> RateLimitItem:
 
 
 def _digest(key: str) -> str:
-    # Of one length whatever is sent, and no name or address is written to a shared storage.
+    # A digest has a fixed length and keeps names and addresses out of a shared storage.
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()

@@ -14,7 +14,7 @@ from chatbill.domain.audit.proof import Difference, Tally
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What was read, and how many differences there are."""
+    """The result of an audit: totals of the rows, and the number of differences."""
 
     tally: Tally
     differences: int

@@ -50,7 +50,7 @@ class Completed:
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """The reply was stopped; it is charged for what was delivered, and stored."""
+    """The reply was stopped; the delivered part is charged and stored."""
 
     interaction: Interaction
 

@@ -84,7 +84,7 @@ class Reply:
         self._task = asyncio.create_task(self._write(), name=f"reply {interaction.id}")
 
     async def __aiter__(self) -> AsyncIterator[Event]:
-        """`Accepted`, then each `Delta` as it is written, then one end."""
+        """Yield `Accepted`, then each `Delta` when it is written, then one final event."""
         yield self.accepted
         while True:
             event = await self._events.get()
@@ -284,7 +284,7 @@ class Replies:
     def _give_place_back(self, user_id: UserId) -> None:
         self._of_user[user_id] -= 1
         if not self._of_user[user_id]:
-            del self._of_user[user_id]  # or every user who ever wrote would be kept
+            del self._of_user[user_id]  # or the dictionary would grow with every user
 
     async def _wait(self, timeout_s: float) -> None:
         waits = [asyncio.ensure_future(reply.finished()) for reply in self._running.values()]

@@ -25,7 +25,7 @@ class PendingInteraction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
-    """How a request ended, and what was delivered by then. `error` says why when there is no whole reply."""
+    """The end of a request and the part of the reply that was delivered. `error` is set if it is not complete."""
 
     outcome: Outcome
     reply: str = ""

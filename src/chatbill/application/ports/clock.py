@@ -7,7 +7,7 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """What time it is."""
+    """Returns the present time."""
 
     def __call__(self) -> datetime:
         """Return the present moment, with the UTC time zone, to the microsecond."""
@@ -15,7 +15,7 @@ class Clock(Protocol):
 
 
 class NewId(Protocol):
-    """Where ids come from."""
+    """Makes new ids."""
 
     def __call__(self) -> str:
         """Return a new id of 1 to 64 characters; ids made later sort after ids made earlier."""

@@ -10,7 +10,7 @@ from chatbill.domain.billing.payments import Payment, PaymentEvent
 
 @dataclass(frozen=True, slots=True)
 class Checkout:
-    """What became of the attempt: an event that is known at once, or the address where the person pays."""
+    """The result of starting a payment: an event that is known at once, or the address where the person pays."""
 
     event: PaymentEvent | None = None
     url: str | None = None

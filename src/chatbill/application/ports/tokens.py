@@ -11,7 +11,7 @@ from chatbill.domain.shared.ids import SessionId, UserId
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claims:
-    """What an access token says: its user and session. Rights are read from the store, never from a token."""
+    """The content of an access token: its user and session. Rights are read from the store, never from a token."""
 
     user_id: UserId
     session_id: SessionId

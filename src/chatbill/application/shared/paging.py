@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
-    """Some items, and the cursor that gets the next ones (None at the end)."""
+    """One page of a list, and the cursor of the next page (None at the end)."""
 
     items: list[T]
     next_cursor: str | None

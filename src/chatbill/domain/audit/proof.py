@@ -1,7 +1,7 @@
 """The audit of the accounting records: every rule that wallets, holds, entries and interactions must obey together.
 
-The audit reads everything once, in order, and keeps one wallet in mind at a time, so it needs the same memory
-for a thousand entries as for a billion. A row that cannot be read is a difference like any other.
+The audit reads all rows once, in order, and holds one wallet in memory at a time, so its use of memory does not grow
+with the number of entries. A row that cannot be read is a difference like any other.
 """
 
 from __future__ import annotations
@@ -46,10 +46,10 @@ RULES = {
 
 @dataclass(slots=True)
 class Tally:
-    """What the audit has seen so far: how many of each, and the credits on either side of the found.
+    """Counts of the rows that the audit has read, and totals of their credits.
 
-    `refunded` is in credits. `owned` is what all wallets say they own; `house` is each house account, derived from
-    the entries.
+    `refunded` is in credits. `owned` is the sum of the wallets' balances; `house` has the balance of each house
+    account, computed from the entries.
     """
 
     wallets: int = 0

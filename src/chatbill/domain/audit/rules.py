@@ -170,7 +170,7 @@ def _priced(settlement: Settlement) -> Iterator[Difference]:
 
 
 def _dated(settlement: Settlement) -> Iterator[Difference]:
-    """Hold and interaction begin in one transaction, with one time; so they end, and the charge with them.
+    """Compare the times of a hold, its interaction and its charge: one transaction begins them, and one ends them.
 
     The order of other times is not checked, because clocks can be wrong.
     """

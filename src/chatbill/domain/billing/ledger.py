@@ -21,7 +21,7 @@ MAX_CREDITS = 10**15
 
 
 class EntryKind(StrEnum):
-    """Why credits moved."""
+    """The kinds of movements of credits."""
 
     GRANT = "grant"
     TOP_UP = "top_up"
@@ -56,7 +56,7 @@ def wallet_account(wallet_id: WalletId) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cause:
-    """Why credits moved: a description for people, what it concerns, and the administrator who did it by hand."""
+    """The reason of a movement: a description for people, its subject, and the administrator who made it, if any."""
 
     description: Description
     subject: Subject | None = None

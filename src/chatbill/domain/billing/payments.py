@@ -32,13 +32,13 @@ class Package:
 
     @property
     def total(self) -> int:
-        """Credits that arrive in the wallet."""
+        """Return the credits that arrive in the wallet."""
         return self.credits + self.bonus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PriceList:
-    """Everything that can be bought: packages, or any number of credits within bounds at `unit_price` each."""
+    """The offers: packages, or any number of credits within bounds at `unit_price` each."""
 
     packages: tuple[Package, ...]
     unit_price: Money
@@ -63,7 +63,7 @@ class PriceList:
 
 
 class PaymentStatus(StrEnum):
-    """Where a purchase stands."""
+    """The states of a purchase."""
 
     PENDING = "pending"
     CONFIRMED = "confirmed"
@@ -82,7 +82,7 @@ _NEXT = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentEvent:
-    """What a provider says of a payment: the status that it has reached there, and the money, where it names it.
+    """A provider's report about a payment: its status there, and the amount of money if given.
 
     The same event may come again, and events may come late.
     """

@@ -19,7 +19,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Price:
-    """What a reply costs, in whole credits.
+    """The price of a reply, in whole credits.
 
     `per_reply` is due for every reply that is charged at all; the two token parts are credits for each
     1,000 tokens. The token parts are added first and rounded up once, so a price never loses a fraction.

@@ -17,7 +17,7 @@ REPLY_LOST = Description("reply_lost")
 
 
 class Outcome(StrEnum):
-    """How a request ended; `RUNNING` until it does."""
+    """The result of a request; `RUNNING` until it ends."""
 
     RUNNING = "running"
     COMPLETED = "completed"
@@ -29,7 +29,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interaction:
-    """One request to a model: what was asked, what came back, what it cost, how it ended.
+    """One request to a model: its prompt, reply, cost and outcome.
 
     `price` is frozen when the request is accepted, and `held` is the most it can cost, in credits.
     `processing_time_ms` runs from acceptance to the end. `error_code` is the stable code of the error that ended it,

@@ -26,8 +26,8 @@ def fetch_hub_repository(source: HubSource, folder: Path, report: Report, *, by_
             snapshot_download(name, revision=source.revision, local_dir=folder, allow_patterns=_HUB_FILES)
     except GatedRepoError as error:
         raise ModelNotFetched(
-            f"{name} requires that its licence is accepted: sign in at https://huggingface.co/{name}, accept it, create "
-            f"a read token at https://huggingface.co/settings/tokens and set it as HF_TOKEN. {by_hand}",
+            f"the licence of {name} must be accepted: sign in at https://huggingface.co/{name}, accept it, "
+            f"create a read token at https://huggingface.co/settings/tokens and set it as HF_TOKEN. {by_hand}",
         ) from error
     except RepositoryNotFoundError as error:
         raise ModelNotFetched(

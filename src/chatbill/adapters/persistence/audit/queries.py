@@ -57,7 +57,7 @@ def _of_refunds() -> ScalarSelect[int]:
 def _of_payment(
     aggregate: ColumnElement[Any] | FunctionElement[Any], kind: str = "top_up", *where: ColumnElement[bool]
 ) -> ScalarSelect[Any]:
-    """Something about the entries of each payment and its wallet: those that credited it, unless others are named."""
+    """Select a value from the entries of each payment and its wallet, by default those that credited it."""
     own = (ledger_entries.c.payment_id == payments.c.id, ledger_entries.c.wallet_id == payments.c.wallet_id)
     of_kind = ledger_entries.c.kind == literal_column(f"'{kind}'")
     return select(aggregate).where(*own, of_kind, *where).scalar_subquery()
@@ -140,7 +140,7 @@ PURCHASES = Statement(
 
 
 def _of_key(counted: ColumnElement[Any], *where: ColumnElement[bool]) -> ScalarSelect[int]:
-    """Something about the interactions of an API key."""
+    """Select a value from the interactions of an API key."""
     return select(_total(counted)).where(*where).scalar_subquery()
 
 

@@ -72,7 +72,7 @@ class Connection:
         return self._database.prefix
 
     def close(self) -> None:
-        """Close the connection, whatever state it is in."""
+        """Close the connection in any state."""
         with contextlib.suppress(Exception):
             self.raw.close()
 

@@ -32,7 +32,7 @@ _PARTS = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Prefix:
-    """What chatbill's names begin with; "" changes nothing.
+    """The prefix of chatbill's names in a database; "" means no prefix.
 
     Raises `ValueError` for a prefix that is not up to 16 lower-case letters, digits and underscores, with a letter
     first and an underscore last.
@@ -64,7 +64,7 @@ class Prefix:
         return frozenset(map(self.of, (*metadata.tables, VERSION_TABLE)))
 
     def metadata(self) -> MetaData:
-        """Tables, columns, references and indexes as they are named in the database, for a comparison with it."""
+        """Return tables, columns, references and indexes with their names in the database, for a comparison."""
         if not self.text:
             return metadata
         made = MetaData()

@@ -14,7 +14,7 @@ from chatbill.domain.shared.ids import (
 
 
 class AuditReader(Protocol):
-    """Everything the audit reads, streamed in the order it asks for; text sorts by code point.
+    """Streams all rows that the audit needs, in the order that it needs; text sorts by code point.
 
     Close a stream that is left before its end. A row that makes no sense comes as `UnreadableRow`.
     """
@@ -36,7 +36,7 @@ class AuditReader(Protocol):
         ...
 
     def unheld(self) -> Generator[InteractionId, None, None]:
-        """Interactions whose hold does not exist."""
+        """Return the interactions whose hold does not exist."""
         ...
 
     def purchases(self) -> Generator[Purchase | UnreadableRow, None, None]:
@@ -48,7 +48,7 @@ class AuditReader(Protocol):
         ...
 
     def dangling(self) -> Generator[DanglingReference, None, None]:
-        """Rows that refer to rows that do not exist; of interactions without a hold, `unheld` tells."""
+        """Return rows that refer to missing rows, except interactions without a hold; see `unheld`."""
         ...
 
     def missing_rules(self) -> Generator[str, None, None]:

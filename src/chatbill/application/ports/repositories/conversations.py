@@ -19,7 +19,7 @@ class ConversationReader(Protocol):
         ...
 
     def of_user(self, user_id: UserId, *, after: Position | None, limit: int) -> list[Conversation]:
-        """Conversations that were not deleted, the one updated last first, past the position `after`."""
+        """Return conversations that were not deleted, the one updated last first, past the position `after`."""
         ...
 
 
@@ -29,7 +29,7 @@ class ConversationRepository(ConversationReader, Protocol):
         ...
 
     def touch(self, conversation_id: ConversationId, user_id: UserId, *, at: datetime) -> None:
-        """Note that this person said something in it. Raises `NotFound` if it was deleted or is another user's."""
+        """Record that this person sent a message in it. Raises `NotFound` if it was deleted or is another user's."""
         ...
 
     def add(self, conversation: Conversation) -> None: ...

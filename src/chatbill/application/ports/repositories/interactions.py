@@ -20,7 +20,7 @@ from chatbill.domain.shared.ids import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryFilter:
-    """Which interactions to show. `text` is looked for in prompt and reply, in any letter case."""
+    """Selects the interactions of a list. `text` is looked for in prompt and reply, in any letter case."""
 
     model: ModelId | None = None
     period: Period = Period()
@@ -48,13 +48,13 @@ class InteractionReader(Protocol):
     def of_conversation(
         self, conversation_id: ConversationId, *, after: Position | None, limit: int
     ) -> list[Interaction]:
-        """Interactions of a conversation, newest first, past the position `after`."""
+        """Return interactions of a conversation, newest first, past the position `after`."""
         ...
 
     def history(
         self, user_id: UserId, filters: HistoryFilter, *, after: Position | None, limit: int
     ) -> list[Interaction]:
-        """Interactions of a user in conversations that were not deleted, newest first, past the position `after`."""
+        """Return a user's interactions in conversations that were not deleted, newest first, past `after`."""
         ...
 
 
@@ -66,7 +66,7 @@ class InteractionRepository(InteractionReader, Protocol):
         ...
 
     def ask_to_stop(self, interaction_id: InteractionId, *, at: datetime) -> None:
-        """Let the process that writes this reply know that it shall stop.
+        """Request that the process that writes this reply stops it.
 
         Nothing happens where that was asked before, or where the interaction is not running.
         """

@@ -56,7 +56,7 @@ class ConversationController(Controller):
         limit: PageLimit = DEFAULT_PAGE,
         cursor: Cursor = None,
     ) -> ConversationsView:
-        """Your conversations."""
+        """List your conversations."""
         page = await use_cases.chat.list_conversations(principal, limit=limit, cursor=cursor)
         return ConversationsView.of(page)
 
@@ -151,7 +151,7 @@ class ConversationController(Controller):
         limit: PageLimit = DEFAULT_PAGE,
         cursor: Cursor = None,
     ) -> HistoryView:
-        """Your messages of all conversations, with their replies and charges."""
+        """List your messages of all conversations, with their replies and charges."""
         filters = HistoryFilter(
             model=_known_model(use_cases, model), period=checked_period(start, end), text=checked_text("q", text)
         )

@@ -17,7 +17,7 @@ class HealthView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadinessView:
-    """Which parts work, and which ones are missing before the service is ready.
+    """The state of each part, and the parts that are missing before the service is ready.
 
     `missing` has `database`, `model` if none is available, and each model that should work and does not. `why` says
     what is wrong with each of them.
