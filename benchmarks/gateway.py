@@ -208,7 +208,7 @@ def prove_the_books(folder: Path) -> None:
         check=True,
         timeout=600,
     ).stdout
-    print(said.splitlines()[0], "The books agree.")
+    print(said.splitlines()[0], "The ledger is consistent.")
 
 
 @contextmanager

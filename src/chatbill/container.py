@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 def _database(settings: Settings) -> str:
-    """The address of the database, once it is known that there is a store for it."""
+    """Return the address of the database. Raises an error if no store exists for it."""
     from chatbill.adapters.persistence import check_address  # noqa: PLC0415
 
     try:
@@ -70,13 +70,13 @@ class Schema:
         schema.check(self.url, prefix=self.prefix)
 
     def current(self) -> str | None:
-        """Its revision; None where there is no schema yet."""
+        """Return its revision; None if there is no schema yet."""
         from chatbill.adapters.persistence.sql import schema  # noqa: PLC0415
 
         return schema.current(self.url, prefix=self.prefix)
 
     def head(self) -> str:
-        """The revision that this version wants."""
+        """Return the revision that this version needs."""
         from chatbill.adapters.persistence.sql import schema  # noqa: PLC0415
 
         return schema.head()
@@ -96,7 +96,7 @@ class Backups:
         return backup.backup(self.url, target, force=force, prefix=self.prefix)
 
     def restore(self, source: Path, *, force: bool) -> Tally:
-        """Put a copy in the database's place once its books are proved. Raises `StoreUnavailable`."""
+        """Put a copy in the database's place once the copy's ledger is verified. Raises `StoreUnavailable`."""
         from chatbill.adapters.persistence.sqlite import backup  # noqa: PLC0415
 
         return backup.restore(self.url, source, force=force, prefix=self.prefix)

@@ -42,7 +42,7 @@ def test_verify_names_the_rules_that_hold(operator: Service) -> None:
     done = operator.run("ledger", "verify")
     assert done.returncode == 0
     assert "proved: the sum over all accounts is zero" in done.stdout
-    assert "The books agree." in done.stdout
+    assert "The ledger is consistent." in done.stdout
 
 
 def test_verify_does_not_make_a_missing_database(operator: Service) -> None:

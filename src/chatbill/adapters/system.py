@@ -18,7 +18,7 @@ class SystemClock:
     """The time of this machine, in UTC."""
 
     def __call__(self) -> datetime:
-        """The present moment, to the microsecond."""
+        """Return the present moment, to the microsecond."""
         return datetime.now(UTC)
 
 
@@ -35,7 +35,7 @@ class Uuid7Ids:
         self._lock = threading.Lock()
 
     def __call__(self) -> str:
-        """A fresh id."""
+        """Return a new id."""
         fresh = self._now_ns() // 1_000_000 << TAIL_BITS | secrets.randbits(TAIL_BITS)
         with self._lock:
             value = fresh if fresh > self._last else self._last + 1 + secrets.randbits(32)

@@ -26,32 +26,32 @@ class UseCases:
 
     @cached_property
     def accounts(self) -> AccountUseCases:
-        """Registration, signing in, API keys."""
+        """Return the use cases of registration, signing in, API keys."""
         return AccountUseCases(self._ports, self._policy)
 
     @cached_property
     def billing(self) -> BillingUseCases:
-        """Balance, orders, payments, events, and charges for work of any kind."""
+        """Return the use cases of balance, orders, payments, events, and charges for work of any kind."""
         return BillingUseCases(self._ports, self._policy)
 
     @cached_property
     def chat(self) -> ChatUseCases:
-        """Messages, conversations, the history, the models."""
+        """Return the use cases of messages, conversations, the history, the models."""
         return ChatUseCases(self._ports, self._policy)
 
     @cached_property
     def administration(self) -> AdministrationUseCases:
-        """Credits moved by hand, and API keys of other people."""
+        """Return the use cases of adjustments by hand, and of API keys of other people."""
         return AdministrationUseCases(self._ports, self._policy)
 
     @cached_property
     def maintenance(self) -> MaintenanceUseCases:
-        """What runs by itself beside the requests."""
+        """Return the use cases that run in the background."""
         return MaintenanceUseCases(self._ports)
 
     @cached_property
     def audit(self) -> AuditUseCases:
-        """The proof of the books."""
+        """Return the use cases of the audit."""
         return AuditUseCases(self._ports, self._policy)
 
 

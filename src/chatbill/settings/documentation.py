@@ -25,9 +25,9 @@ BOUNDS = {
 PAGE_HEAD = """\
 # Settings
 
-Set them in the environment or in a file `.env` in the folder where chatbill starts; the environment goes first, and
-options of the command line go before both. A variable that is set to nothing counts as not set. A wrong value stops
-the start with a message that names the variable and what is allowed.
+Set them in the environment, or in a file `.env` in the folder where chatbill starts. The environment overrides the
+file, and options of the command line override both. An empty variable counts as not set. If a value is not allowed,
+chatbill does not start; the message names the variable and the allowed values.
 
 <!-- Written by `python -m chatbill.settings`; change the descriptions in the code instead. -->
 
@@ -35,7 +35,7 @@ the start with a message that names the variable and what is allowed.
 |---|---|---|---|
 """
 EXAMPLE_HEAD = """\
-# Every setting of chatbill with its default. Copy this file to .env and take the # from the lines you change.
+# Every setting of chatbill with its default. Copy this file to .env and remove the # from the lines you change.
 # Written by `python -m chatbill.settings --example`; docs/settings.md is the same as a page.
 """
 

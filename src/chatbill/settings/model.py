@@ -70,7 +70,7 @@ class Settings(BaseSettings):
     # Storage
     data_dir: Annotated[Path, AfterValidator(_home)] = Field(
         default_factory=lambda: user_data_path("chatbill", appauthor=False),
-        description="Folder for the database, the models and the signing key. Not set: your folder for such data.",
+        description="Folder for the database, the models and the signing key. Not set: the user's data folder.",
     )
     database_url: Annotated[SecretStr | None, AfterValidator(_database)] = Field(
         default=None, description=f"SQLite or PostgreSQL. Not set: the file `{SQLITE_FILE}` in the data folder."
@@ -80,8 +80,8 @@ class Settings(BaseSettings):
         default="",
         # As `chatbill.adapters.persistence.sql.prefix`, which a test compares.
         pattern=r"^([a-z][a-z0-9_]{0,14}_)?$",
-        description="What the names of chatbill's tables begin with, such as `chatbill_`, where an app has tables in "
-        "the same database. Choose it before the first start.",
+        description="Prefix of the names of chatbill's tables, such as `chatbill_`, for a database that an application "
+        "also uses. Choose it before the first start.",
     )
 
     # Models
@@ -100,22 +100,22 @@ class Settings(BaseSettings):
     engine_url: Annotated[str, Field(pattern=r"^https?://\S+$"), AfterValidator(checked_address)] | None = Field(
         default=None, description="Base address of the server for the `openai` engine, as in `http://host:8001/v1`."
     )
-    engine_api_key: SecretStr | None = Field(default=None, description="Key for that server, if it wants one.")
+    engine_api_key: SecretStr | None = Field(default=None, description="API key for that server, if it requires one.")
     engine_concurrency: int = Field(
         default=32, ge=1, le=10_000, description="Requests that are sent to that server at once, for each model."
     )
     engine_silence_s: Seconds = Field(
-        default=30, description="Longest silence of a model's server between two tokens, in seconds."
+        default=30, description="Longest time between two tokens of a model's server, in seconds."
     )
     generation_timeout_s: Seconds = Field(default=120, description="Longest time one reply may take, in seconds.")
     first_token_timeout_s: Seconds = Field(
         default=60,
-        description="Longest time until a reply's first token, the wait in the queue included, in seconds.",
+        description="Longest time until a reply's first token, including the wait in the queue, in seconds.",
     )
     max_reply_tokens: int = Field(default=512, ge=1, le=131_072, description="Longest reply, in tokens.")
     max_message_chars: int = Field(default=32_000, ge=1, le=1_000_000, description="Longest message, in characters.")
     batch_size: int = Field(
-        default=8, ge=1, le=256, description="Replies that one model writes together; more of them wait."
+        default=8, ge=1, le=256, description="Replies that one model writes at the same time; further replies wait."
     )
     lazy_models: bool = Field(
         default=False, description="Whether models are loaded by their first message instead of at start."
@@ -126,16 +126,17 @@ class Settings(BaseSettings):
     )
     load_timeout_s: Seconds = Field(
         default=1_800,
-        description="A model whose loading makes no progress for this long is not loaded, in seconds.",
+        description="Longest time without progress while a model is loaded, in seconds; after it, loading fails.",
     )
     probe_interval_s: Grace = Field(
         default=30,
-        description="A model, here or on a server, that wrote nothing for this long is asked for one token, to see "
-        "that it works, in seconds; 0: never.",
+        description="Time without a token after which a model, local or on a server, is tested by a request for one "
+        "token, in seconds; 0: never.",
     )
     stuck_after_s: Seconds = Field(
         default=120,
-        description="A model that works and makes no progress for this long is stopped and loaded again, in seconds.",
+        description="Longest time without progress while a local model writes replies, in seconds; after it, the model "
+        "is stopped and loaded again.",
     )
     queue_size: int = Field(
         default=100, ge=0, le=100_000, description="Requests that may wait for a model before others are refused."
@@ -154,7 +155,7 @@ class Settings(BaseSettings):
 
     # Credits and money
     cached_price_percent: int = Field(
-        default=100, ge=0, le=100, description="What an answer to a repeated prompt costs, in percent of the price."
+        default=100, ge=0, le=100, description="Price of an answer to a repeated prompt, in percent of the full price."
     )
     welcome_credits: int = Field(default=100, ge=0, le=1_000_000_000, description="Credits of a new account.")
     hold_grace_s: Grace = Field(
@@ -170,42 +171,42 @@ class Settings(BaseSettings):
         '`[{"id": "small", "credits": 100, "bonus": 0, "price": {"amount": "4.99", "currency": "USD"}}]`.',
     )
     credit_price: Amount = Field(
-        default=Decimal("0.05"), decimal_places=6, description="Price of one credit for an amount of one's own."
+        default=Decimal("0.05"), decimal_places=6, description="Price of one credit, for a top-up without a package."
     )
-    currency: Currency = Field(default="USD", description="Currency of that price (ISO 4217).")
+    currency: Currency = Field(default="USD", description="Currency of the price of a credit (ISO 4217).")
     max_top_up_credits: int = Field(
-        default=1_000_000, ge=1, le=1_000_000_000, description="Most credits that one top-up of one's own may buy."
+        default=1_000_000, ge=1, le=1_000_000_000, description="Most credits in one top-up without a package."
     )
 
     max_debt_credits: int = Field(
         default=0,
         ge=0,
         le=1_000_000_000,
-        description="How far below zero an administrator may take a wallet, in credits; 0 allows no debt.",
+        description="Largest debt that an administrator's adjustment may leave in a wallet, in credits; 0: no debt.",
     )
 
     # Sign-in and limits
     secret_key: Annotated[SecretStr, Field(min_length=32)] | None = Field(
         default=None,
-        description="Signs access tokens; at least 32 characters. Not set: one is made and kept in the data folder.",
+        description="Key that signs access tokens; 32 characters or more. Not set: a key is made in the data folder.",
     )
-    access_token_s: int = Field(default=3_600, ge=1, le=86_400, description="Life of an access token, in seconds.")
+    access_token_s: int = Field(default=3_600, ge=1, le=86_400, description="Lifetime of an access token, in seconds.")
     refresh_token_s: int = Field(
         default=2_592_000,
         ge=1,
         le=31_536_000,
-        description="Life of a sign-in, in seconds; after it a user must sign in again.",
+        description="Lifetime of a sign-in, in seconds; after it, the user must sign in again.",
     )
     registration_open: bool = Field(default=True, description="Whether new accounts may be registered.")
     sign_in_failures: Times = Field(
         default=10, description="Failed sign-ins allowed to one name from one address in five minutes; 0: no limit."
     )
-    messages_per_minute: Times = Field(default=600, description="Messages one user may send a minute; 0: no limit.")
+    messages_per_minute: Times = Field(default=600, description="Messages of one user per minute; 0: no limit.")
     replies_per_user: Times = Field(
-        default=256, description="Replies of one user that may be waited for and written at once; 0: no limit."
+        default=256, description="Most unfinished replies of one user at the same time; 0: no limit."
     )
     registrations_per_hour: Times = Field(
-        default=1_000, description="Accounts that may be made from one address an hour; 0: no limit."
+        default=1_000, description="Accounts that may be registered from one address per hour; 0: no limit."
     )
 
     # Serving
@@ -213,7 +214,7 @@ class Settings(BaseSettings):
     port: int = Field(default=8000, ge=0, le=65_535, description="Port to listen on; 0 picks a free one.")
     trusted_proxies: Networks = Field(
         default=(),
-        description="Reverse proxies whose `X-Forwarded-*` headers are believed: addresses or networks, by comma.",
+        description="Reverse proxies whose `X-Forwarded-*` headers are trusted: addresses or networks, with commas.",
     )
     cors_origins: Origins = Field(
         default=(), description="Web pages of other origins that may call the API, as in `https://shop.example`."

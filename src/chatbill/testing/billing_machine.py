@@ -63,7 +63,7 @@ class BillingMachine(RuleBasedStateMachine):
 
     @property
     def held(self) -> int:
-        """What plain arithmetic says is held."""
+        """Return the held credits by plain arithmetic."""
         return sum(each.hold.amount for each in self.running)
 
     @initialize(amount=st.integers(1, 50))
@@ -113,7 +113,7 @@ class BillingMachine(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([1, TTL_S - 1, TTL_S]))
     def wait_and_sweep(self, seconds: int) -> None:
-        """Let time pass, and release what is over."""
+        """Advance the clock, and release expired holds."""
         self.clock.advance(seconds)
         self.now += seconds
         left = [each for each in self.running if each.ends_at > self.now]
@@ -122,7 +122,7 @@ class BillingMachine(RuleBasedStateMachine):
 
     @invariant()
     def the_wallet_is_what_arithmetic_says(self) -> None:
-        """Compare."""
+        """Compare the wallet with the arithmetic."""
         wallet = self.runner.run(self.store.write(lambda tx: tx.wallets.get(PURSE)))
         if wallet is not None:
             assert (wallet.posted, wallet.held) == (self.posted, self.held)

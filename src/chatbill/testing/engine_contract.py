@@ -22,7 +22,7 @@ TIMEOUT_S = 60.0
 
 
 class EngineContract:
-    """What an engine promises: counted tokens, bounded replies, places that come back."""
+    """Tests the promises of an engine: counted tokens, bounded replies, places that are given back."""
 
     def request(
         self, engine: Engine, *, text: str = "Tell me a story of a fox.", max_tokens: int = 8

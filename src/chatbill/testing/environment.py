@@ -13,11 +13,11 @@ class ManualClock:
         self.now = start
 
     def __call__(self) -> datetime:
-        """The moment it was moved to."""
+        """Return the moment to which it was moved."""
         return self.now
 
     def advance(self, seconds: float) -> None:
-        """Move on by so many seconds."""
+        """Move on by this many seconds."""
         self.now += timedelta(seconds=seconds)
 
 
@@ -29,5 +29,5 @@ class CountingIds:
         self._numbers = itertools.count(1)
 
     def __call__(self) -> str:
-        """The next id."""
+        """Return the next id."""
         return f"{self._prefix}-{next(self._numbers):012d}"

@@ -23,7 +23,7 @@ class PlainPasswords:
     """Passwords by a salted but fast hash: never for real people."""
 
     async def hash(self, password: str) -> str:
-        """A salted SHA-256."""
+        """Return a salted SHA-256."""
         salt = secrets.token_hex(8)
         return f"plain${salt}${self._digest(salt, password)}"
 
@@ -45,7 +45,7 @@ class PlainTokens:
         self._key = secrets.token_bytes(32)
 
     def sign(self, claims: Claims, *, now: datetime) -> str:
-        """Claims as JSON, with a keyed digest."""
+        """Return the claims as JSON, with a keyed digest."""
         body = json.dumps([claims.user_id, claims.session_id, claims.expires_at.isoformat(), now.isoformat()])
         encoded = body.encode().hex()
         return f"{encoded}.{self._mac(encoded)}"
@@ -65,11 +65,11 @@ class PlainTokens:
         return claims
 
     def new_secret(self) -> str:
-        """256 random bits."""
+        """Return 256 random bits."""
         return secrets.token_urlsafe(32)
 
     def digest(self, secret: str) -> str:
-        """SHA-256, in hex."""
+        """Return the SHA-256, in hex."""
         return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
     def _mac(self, text: str) -> str:
@@ -79,11 +79,11 @@ class PlainTokens:
 class FreeRateLimits:
     """No limits at all."""
 
-    async def hit(self, limit: Limit, who: str) -> None:
-        """Let it pass."""
+    async def hit(self, limit: Limit, key: str) -> None:
+        """Do nothing: every action is allowed."""
 
-    async def forget(self, limit: Limit, who: str) -> None:
-        """There is nothing to forget."""
+    async def forget(self, limit: Limit, key: str) -> None:
+        """Do nothing: no action is counted."""
 
 
 class InstantEngine:
@@ -95,11 +95,11 @@ class InstantEngine:
         self._catalogue = catalogue
 
     def status(self) -> Mapping[ModelId, ModelStatus]:
-        """Every model is ready."""
+        """Report every model as ready."""
         return {model: ModelStatus(state=ModelState.READY) for model in self._catalogue}
 
     async def start(self) -> None:
-        """Nothing to make ready."""
+        """Do nothing: no model is loaded."""
 
     async def prepare(self, request: GenerationRequest) -> Generation:
         """Return a place at once. Raises `ModelUnavailable` for a model that is not in the catalogue."""
@@ -108,7 +108,7 @@ class InstantEngine:
         return _InstantGeneration(request)
 
     async def close(self) -> None:
-        """Nothing to give back."""
+        """Do nothing: no resource is held."""
 
 
 class _InstantGeneration:
@@ -121,10 +121,10 @@ class _InstantGeneration:
         self.prompt_tokens = sum(len(turn.text.split()) for turn in request.turns)
 
     async def stream(self) -> AsyncIterator[Chunk]:
-        """The words, one by one."""
+        """Yield the words, one by one."""
         for number, word in enumerate(self._words):
             await asyncio.sleep(0)
             yield Chunk(word if number == 0 else f" {word}", 1)
 
     async def close(self) -> None:
-        """Nothing runs."""
+        """Do nothing: no work runs."""

@@ -46,7 +46,7 @@ def give(tx: BillingTransaction, wallet: Wallet, amount: int) -> Wallet:
 
 
 def take_hold(tx: BillingTransaction, name: str = "job", amount: int = 5, *, ttl_s: float = 60) -> Hold:
-    """Keep a hold for the thing of this name."""
+    """Keep a hold for the subject of this name."""
     expires_at = NOON + timedelta(seconds=ttl_s)
     wallet = tx.wallets.lock(PURSE)
     subject, purpose = Subject("thing", name), Description.of("thing")
@@ -67,7 +67,7 @@ async def purse(store: BillingStore) -> Wallet | None:
 
 
 class StoreContract:
-    """What a store promises: all or nothing, alone, and no rule of the books broken."""
+    """Tests the promises of a store: atomic and isolated transactions, and no broken rule of billing."""
 
     def prepare_user(self, tx: BillingTransaction, user_id: UserId) -> None:
         """Keep the user whom an idempotency key belongs to, where the store has users; override it there."""

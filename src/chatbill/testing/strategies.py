@@ -10,29 +10,29 @@ from chatbill.domain.shared.descriptions import Description
 
 
 def amounts(max_value: int = 1_000) -> st.SearchStrategy[int]:
-    """Whole credits from 1."""
+    """Return whole credits from 1."""
     return st.integers(1, max_value)
 
 
 def usages(max_tokens: int = 5_000) -> st.SearchStrategy[Usage]:
-    """Tokens read and written by a reply."""
+    """Return tokens read and written by a reply."""
     tokens = st.integers(0, max_tokens)
     return st.builds(Usage, prompt_tokens=tokens, completion_tokens=tokens)
 
 
 def prices(max_credits: int = 50) -> st.SearchStrategy[Price]:
-    """Prices with and without token parts."""
+    """Return prices with and without token parts."""
     part = st.integers(0, max_credits)
     return st.builds(Price, per_reply=part, per_1k_prompt_tokens=part, per_1k_completion_tokens=part)
 
 
 def descriptions() -> st.SearchStrategy[Description]:
-    """Codes with parameters of every type."""
+    """Return codes with parameters of every type."""
     word = st.text("abcdefghij_", min_size=1, max_size=12)
     value = st.one_of(st.none(), st.booleans(), st.integers(), st.text(max_size=20))
     return st.builds(Description, word, st.dictionaries(word.filter(lambda name: name != "code"), value, max_size=3))
 
 
 def subjects() -> st.SearchStrategy[Subject]:
-    """Things of any kind."""
+    """Return subjects of any kind."""
     return st.builds(Subject, st.sampled_from(["caption", "report", "call"]), st.uuids().map(str))

@@ -30,7 +30,7 @@ def health(*, idle_s: float = 30, first_pause_s: float = 60, shared: CircuitBrea
 def test_failures_in_a_row_take_a_model_out_until_it_works() -> None:
     model = health()
     faults = []
-    for report in (model.failed, model.failed, model.works):
+    for report in (model.record_failure, model.record_failure, model.record_success):
         report()
         faults.append((model.fault, round(model.probe_in_s)))
 
@@ -41,8 +41,8 @@ def test_failures_in_a_row_take_a_model_out_until_it_works() -> None:
 def test_a_reply_that_works_resets_the_count() -> None:
     model = health()
     for _ in range(3):
-        model.failed()
-        model.works()
+        model.record_failure()
+        model.record_success()
 
     assert model.fault is None
 
@@ -50,10 +50,10 @@ def test_a_reply_that_works_resets_the_count() -> None:
 def test_models_of_one_server_share_its_breaker() -> None:
     shared = breaker()
     first, second = health(shared=shared), health(shared=shared)
-    first.failed()
-    first.failed()
+    first.record_failure()
+    first.record_failure()
     assert second.fault
-    first.works()
+    first.record_success()
     assert second.fault is None
 
 
@@ -73,15 +73,15 @@ def test_pauses_between_probes_double_up_to_their_limit() -> None:
 def test_replies_that_fail_together_do_not_lengthen_the_pause() -> None:
     model = health()
     for _ in range(20):
-        model.failed()
+        model.record_failure()
 
     assert model.probe_in_s <= 60
 
 
 def test_a_doubted_model_is_probed_at_once_and_only_once_when_it_is_out() -> None:
     model = health()
-    model.works()
-    model.doubt()
+    model.record_success()
+    model.request_probe()
     assert model.probe_in_s == 0
     model.take_out(BROKEN)
     assert model.probe_in_s > 59
@@ -96,7 +96,7 @@ def test_without_an_interval_an_idle_model_is_never_probed_and_counts_as_working
 def test_a_model_is_known_to_write_only_after_a_token() -> None:
     model = health()
     assert not model.is_known_to_write
-    model.wrote()
+    model.record_token()
     assert model.is_known_to_write
 
 

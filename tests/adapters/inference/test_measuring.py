@@ -134,7 +134,7 @@ async def test_a_server_that_does_not_answer_is_a_fault(tmp_path: Path) -> None:
         slow = await server_checked(tmp_path, f"http://127.0.0.1:{port}/v1", limit_s=0.2)
     closed = await server_checked(tmp_path, f"http://127.0.0.1:{port}/v1")
 
-    assert (slow[0], text(slow[1])) == (False, "its server did not write some words within 0.2 s")
+    assert (slow[0], text(slow[1])) == (False, "its server did not complete a short reply within 0.2 s")
     assert not closed[0]
     assert "its server cannot be reached" in text(closed[1])
 

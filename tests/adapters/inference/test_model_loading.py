@@ -52,7 +52,7 @@ async def test_a_model_that_failed_to_load_is_loaded_once_the_cause_is_gone(tmp_
 async def test_loading_one_model_does_not_delay_the_other_and_its_own_requests_wait(tmp_path: Path) -> None:
     async with model_scene(tmp_path) as here:
         here.runtime.hold.set()
-        assert await asyncio.to_thread(here.engine._models[PRO].leave)
+        assert await asyncio.to_thread(here.engine._models[PRO].unload)
         waiting = [asyncio.create_task(here.ask(model=PRO)) for _ in range(3)]
         await here.until(lambda: here.status(PRO).state is ModelState.LOADING)
         await here.until(lambda: here.reason(PRO).startswith("it is being loaded"))
@@ -104,7 +104,7 @@ async def test_a_model_that_hangs_while_loading_is_unavailable_until_that_ends(t
 async def test_a_model_that_hangs_while_loading_does_not_delay_a_loaded_one(tmp_path: Path) -> None:
     async with model_scene(tmp_path, limits=replace(QUICK, load_timeout_s=0.2)) as here:
         here.runtime.hold.set()
-        assert await asyncio.to_thread(here.engine._models[PRO].leave)
+        assert await asyncio.to_thread(here.engine._models[PRO].unload)
         with pytest.raises(ModelUnavailable, match="model_load_stalled"):
             await here.ask(model=PRO)
 

@@ -38,7 +38,7 @@ async def test_an_unknown_model_or_an_account_without_credit_makes_the_model_una
     assert refused.state is ModelState.UNAVAILABLE
     assert refused.reason == Description("model_not_set_up")
     assert "no such thing" not in f"{render(end.description)} {refused.reason}"
-    causes = [log["cause"] for log in logs if log["event"] == "model_server_trouble"]
+    causes = [log["cause"] for log in logs if log["event"] == "model_server_problem"]
     assert causes == [f"answered {status}: {code}, {len(code) + 32} characters"]
     assert here.server.asked[0]["head"].count("authorization: bearer s3cret-key") == 1
 

@@ -60,21 +60,21 @@ async def until(true: Callable[[], bool]) -> None:
 
 
 async def test_every_step_is_progress_and_so_is_work_for_an_idle_thread(worker: Worker, model: FakeModel) -> None:
-    loaded_at = worker.beat_at
+    loaded_at = worker.last_progress_at
     await asyncio.sleep(0.02)
-    assert (worker.beat_at, worker.busy) == (loaded_at, False)
+    assert (worker.last_progress_at, worker.busy) == (loaded_at, False)
 
     model.stuck.set()
     stuck = asyncio.create_task(reply(asked(worker, "hello")))
     await until(lambda: worker.busy)
-    asked_at = worker.beat_at
+    asked_at = worker.last_progress_at
     assert loaded_at < asked_at <= time.monotonic()
     await asyncio.sleep(0.05)
-    assert worker.beat_at == asked_at
+    assert worker.last_progress_at == asked_at
 
     model.stuck.clear()
     assert await stuck == "hello"
-    assert worker.beat_at > asked_at
+    assert worker.last_progress_at > asked_at
     await until(lambda: not worker.busy)
 
 
@@ -92,10 +92,10 @@ async def test_failures_in_a_row_are_counted_until_a_reply_works(worker: Worker)
 async def test_a_failure_that_its_request_may_have_caused_asks_for_a_probe(worker: Worker, directive: str) -> None:
     with pytest.raises(GenerationFailed):
         await reply(asked(worker, f"a {directive}"))
-    assert (worker.health.breaker.failures, worker.health.is_doubted) == (0, True)
+    assert (worker.health.breaker.failures, worker.health.probe_requested) == (0, True)
 
     await reply(asked(worker, "works"))
-    assert (worker.health.breaker.failures, worker.health.is_doubted) == (0, False)
+    assert (worker.health.breaker.failures, worker.health.probe_requested) == (0, False)
 
 
 async def test_a_step_that_fails_for_two_replies_counts_once(worker: Worker, model: FakeModel) -> None:

@@ -165,7 +165,7 @@ def tampered(copy: Path, *statements: str) -> None:
 @pytest.mark.parametrize(
     ("sql", "words"),
     [
-        ("UPDATE wallets SET posted = posted + 7", r"do not agree(.|\n)*wallet-alice"),
+        ("UPDATE wallets SET posted = posted + 7", r"is not consistent(.|\n)*wallet-alice"),
         ("UPDATE chatbill_version SET version_num = '9999'", "made by a newer chatbill"),
         ("DROP TABLE chatbill_version", "no backup of chatbill"),
         ("DELETE FROM wallets", "refers to nothing"),

@@ -143,11 +143,11 @@ async def test_a_conversation_goes_on_with_what_was_said() -> None:
     ("error", "code"),
     [(OutOfMemory(), "generation_failed"), (RuntimeError("secret internals"), "generation_failed")],
 )
-@pytest.mark.parametrize("pieces", [0, 3])
-async def test_a_failure_is_never_charged_whatever_was_delivered(error: Exception, code: str, pieces: int) -> None:
+@pytest.mark.parametrize("chunks", [0, 3])
+async def test_a_failure_is_never_charged_whatever_was_delivered(error: Exception, code: str, chunks: int) -> None:
     here = await scene()
     reply = await here.send()
-    for _ in range(pieces):
+    for _ in range(chunks):
         here.engine.last.say("word ")
     here.engine.last.fail(error)
     end = (await events_of(reply))[-1]
@@ -174,11 +174,11 @@ async def test_a_passed_deadline_is_never_charged_and_stops_the_computing() -> N
     await here.assert_books_agree()
 
 
-@pytest.mark.parametrize("pieces", [[], [("", 1)], [("", 0), ("", 7)]])
-async def test_a_reply_without_a_word_is_a_failure_and_free(pieces: list[tuple[str, int]]) -> None:
+@pytest.mark.parametrize("chunks", [[], [("", 1)], [("", 0), ("", 7)]])
+async def test_a_reply_without_a_word_is_a_failure_and_free(chunks: list[tuple[str, int]]) -> None:
     here = await scene()
     reply = await here.send(model=TOKEN_PRICED)
-    for text, tokens in pieces:
+    for text, tokens in chunks:
         here.engine.last.say(text, tokens=tokens)
     here.engine.last.completion_tokens = 7
     here.engine.last.end()

@@ -19,13 +19,13 @@ T = TypeVar("T")
 FULL = StoreUnavailable("/var/lib/x: no space", advice=Description("disk_full"))
 
 
-class TroubledStore(MemoryStore):
+class FailingStore(MemoryStore):
     """Counts what it is asked, and fails or hangs when told to."""
 
     def __init__(self) -> None:
         super().__init__()
         self.writes = 0
-        self.trouble: StoreUnavailable | None = None
+        self.problem: StoreUnavailable | None = None
         self.unreadable: StoreUnavailable | None = None
         self.hangs = False
 
@@ -33,8 +33,8 @@ class TroubledStore(MemoryStore):
         self.writes += 1
         if self.hangs:
             await asyncio.sleep(60)
-        if self.trouble:
-            raise self.trouble
+        if self.problem:
+            raise self.problem
         return await super().write(work)
 
     async def read(self, query: Callable[[Snapshot], T]) -> T:
@@ -44,7 +44,7 @@ class TroubledStore(MemoryStore):
 
 
 async def test_one_small_write_serves_everybody_who_asks_for_a_while() -> None:
-    store = TroubledStore()
+    store = FailingStore()
     check = WriteCheck(store, CountingIds(), every_s=0.2)
     assert await asyncio.gather(*(check() for _ in range(50))) == [None] * 50
     assert await check() is None
@@ -54,13 +54,13 @@ async def test_one_small_write_serves_everybody_who_asks_for_a_while() -> None:
     assert store.writes == 2
 
 
-async def test_trouble_is_not_tried_more_often_either_and_is_over_when_a_write_works() -> None:
-    store = TroubledStore()
+async def test_a_problem_is_not_checked_more_often_and_ends_when_a_write_works() -> None:
+    store = FailingStore()
     check = WriteCheck(store, CountingIds(), every_s=0.2)
-    store.trouble = FULL
+    store.problem = FULL
     assert [await check() for _ in range(20)] == [Description("disk_full")] * 20
     assert store.writes == 1
-    store.trouble = None
+    store.problem = None
     assert await check() == Description("disk_full")
     await asyncio.sleep(0.25)
     assert await check() is None
@@ -68,7 +68,7 @@ async def test_trouble_is_not_tried_more_often_either_and_is_over_when_a_write_w
 
 
 async def test_what_cannot_be_read_is_seen_at_once_and_not_written_to() -> None:
-    store = TroubledStore()
+    store = FailingStore()
     check = WriteCheck(store, CountingIds())
     assert await check() is None
     store.unreadable = StoreUnavailable("postgresql://alice:secret@db is down")
@@ -79,7 +79,7 @@ async def test_what_cannot_be_read_is_seen_at_once_and_not_written_to() -> None:
 
 
 async def test_a_write_that_hangs_is_given_up_and_asked_for_once() -> None:
-    store = TroubledStore()
+    store = FailingStore()
     store.hangs = True
     check = WriteCheck(store, CountingIds(), timeout_s=0.1)
     answers = await asyncio.wait_for(asyncio.gather(check(), check()), 1)
@@ -88,7 +88,7 @@ async def test_a_write_that_hangs_is_given_up_and_asked_for_once() -> None:
 
 
 async def test_one_who_does_not_wait_takes_nothing_from_the_others() -> None:
-    store = TroubledStore()
+    store = FailingStore()
     store.hangs = True
     check = WriteCheck(store, CountingIds(), timeout_s=0.1)
     with pytest.raises(TimeoutError):
@@ -97,14 +97,14 @@ async def test_one_who_does_not_wait_takes_nothing_from_the_others() -> None:
     assert store.writes == 1
 
 
-async def test_the_log_tells_when_trouble_begins_and_ends_and_quotes_it(caplog: pytest.LogCaptureFixture) -> None:
+async def test_the_log_tells_when_a_problem_begins_and_ends_and_quotes_it(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    store = TroubledStore()
+    store = FailingStore()
     check = WriteCheck(store, CountingIds(), every_s=0)
-    store.trouble = FULL
+    store.problem = FULL
     for _ in range(3):
         await check()
-    store.trouble = None
+    store.problem = None
     for _ in range(3):
         await check()
     assert [record.getMessage() for record in caplog.records] == [

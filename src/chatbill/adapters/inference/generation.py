@@ -1,4 +1,4 @@
-"""The reply to one request, on its way from what writes it to its reader."""
+"""Buffer one reply between its writer and its reader."""
 
 from __future__ import annotations
 

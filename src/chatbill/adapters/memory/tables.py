@@ -55,11 +55,11 @@ class Table(Generic[K, V]):
         self._changed[key] = None
 
     def rows(self) -> Iterator[V]:
-        """All rows, in the order in which they were first kept."""
+        """Return all rows, in the order in which they were first kept."""
         return (row for _, row in self.items())
 
     def items(self) -> Iterator[tuple[K, V]]:
-        """All keys and rows, in the order in which they were first kept."""
+        """Return all keys and rows, in the order in which they were first kept."""
         for key, row in self._kept.items():
             if key not in self._changed:
                 yield key, _copy(row)

@@ -7,7 +7,7 @@ from chatbill.domain.billing.payments import Payment, PaymentEvent, PaymentStatu
 
 
 class SandboxPayments:
-    """For trials, and for operators who give credits away."""
+    """Confirms every payment and takes no money: for trials, and for operators that give credits away."""
 
     name = "sandbox"
 

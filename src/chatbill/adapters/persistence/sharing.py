@@ -156,7 +156,7 @@ def _require_one_library(driver: Any) -> None:
 
 
 class _TupleCursors:
-    """A driver's connection whose cursors give tuples, whatever rows the app has asked it for."""
+    """A driver's connection whose cursors return tuples, even if the app has set another row type."""
 
     def __init__(self, raw: Any, row_factory: Any) -> None:
         self.raw = raw

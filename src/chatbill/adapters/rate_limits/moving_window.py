@@ -17,7 +17,7 @@ from chatbill.domain.shared.errors import RateLimited
 
 
 class MovingWindowRateLimits:
-    """At no moment more than `times` hits within the last `window_s` seconds.
+    """Allows at most `times` hits within any `window_s` seconds.
 
     Without a `storage` the counts live in this process; any asynchronous storage of the `limits` package shares
     them between processes. `now` is the storage's clock, in seconds since 1970.
@@ -27,18 +27,18 @@ class MovingWindowRateLimits:
         self._limiter = MovingWindowRateLimiter(BoundedMemoryStorage(now=now) if storage is None else storage)
         self._now = now
 
-    async def hit(self, limit: Limit, who: str) -> None:
+    async def hit(self, limit: Limit, key: str) -> None:
         """Count one more, or raise `RateLimited`; a refused hit is not counted."""
-        if limit.times > 0 and not await self._limiter.hit(_item(limit), _key(who)):
-            await self._refuse(limit, who)
+        if limit.times > 0 and not await self._limiter.hit(_item(limit), _digest(key)):
+            await self._refuse(limit, key)
 
-    async def forget(self, limit: Limit, who: str) -> None:
-        """Forget every hit of this subject."""
+    async def forget(self, limit: Limit, key: str) -> None:
+        """Delete all counted hits of this key."""
         if limit.times > 0:
-            await self._limiter.clear(_item(limit), _key(who))
+            await self._limiter.clear(_item(limit), _digest(key))
 
-    async def _refuse(self, limit: Limit, who: str) -> None:
-        stats = await self._limiter.get_window_stats(_item(limit), _key(who))
+    async def _refuse(self, limit: Limit, key: str) -> None:
+        stats = await self._limiter.get_window_stats(_item(limit), _digest(key))
         # A hit exactly one window old still counts, so the wait ends in the second after.
         raise RateLimited(retry_after_s=math.floor(stats.reset_time - self._now()) + 1)
 
@@ -47,6 +47,6 @@ def _item(limit: Limit) -> RateLimitItem:
     return RateLimitItemPerSecond(limit.times, limit.window_s, namespace=f"chatbill/{limit.name}")
 
 
-def _key(who: str) -> str:
-    # Of one length whatever is sent, and no name or address is written to a shared storage.
-    return hashlib.sha256(who.encode("utf-8", "surrogatepass")).hexdigest()
+def _digest(key: str) -> str:
+    # A digest has a fixed length and keeps names and addresses out of a shared storage.
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()

@@ -12,7 +12,7 @@ from limits.aio.storage import MovingWindowSupport, Storage
 
 
 class BoundedMemoryStorage(Storage, MovingWindowSupport):
-    """A moving-window storage for the `limits` package that forgets what no longer counts as it goes.
+    """A moving-window storage for the `limits` package that deletes expired hits at each call.
 
     The package's own memory storage looks at every key again after every hit, which at 10,000 keys keeps a core
     busy. Here a hit drops at most two keys that were quiet for a whole window, so keys leave faster than they come.
@@ -55,13 +55,13 @@ class BoundedMemoryStorage(Storage, MovingWindowSupport):
             return (hits[0] if hits else now), len(hits)
 
     async def clear(self, key: str) -> None:
-        """Forget one key."""
+        """Delete one key."""
         with self._lock:
             for window in self._windows.values():
                 window.pop(key, None)
 
     async def reset(self) -> int | None:
-        """Forget everything; returns how many keys there were."""
+        """Delete all keys; return their number."""
         with self._lock:
             count = len(self)
             self._windows.clear()

@@ -59,7 +59,7 @@ class CreateApiKey:
             id=ApiKeyId(self.new_id()),
             user_id=principal.user_id,
             name=name,
-            # A fast hash is right here: of 256 random bits nobody finds the one that fits, however fast they guess,
+            # A fast hash is enough: 256 random bits cannot be guessed at any speed,
             # and the digest is made for every request. Slow hashes are for what people think up.
             digest=self.tokens.digest(secret),
             monthly_cap=order.monthly_cap,

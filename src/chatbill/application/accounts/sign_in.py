@@ -99,7 +99,7 @@ class SignIn:
 def signed_in(
     tokens: Tokens, lifetimes: TokenLifetimes, user: User, session: Session, secret: str, *, now: datetime
 ) -> SignedIn:
-    """The pair of tokens for a live session whose newest refresh token is `secret`."""
+    """Return the pair of tokens for a live session whose newest refresh token is `secret`."""
     expires_at = min(now + timedelta(seconds=lifetimes.access_s), session.expires_at)
     claims = Claims(user_id=user.id, session_id=session.id, expires_at=expires_at)
     return SignedIn(

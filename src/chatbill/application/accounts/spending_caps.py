@@ -39,7 +39,7 @@ class KeyCap:
 
 @dataclass(frozen=True, slots=True)
 class Payer:
-    """The wallet that pays for a request, and the caps that bound what it may spend."""
+    """The wallet that pays for a request, and the caps on its spending."""
 
     wallet_id: WalletId
     caps: tuple[KeyCap, ...] = ()

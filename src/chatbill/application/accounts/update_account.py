@@ -13,7 +13,7 @@ from chatbill.domain.shared.errors import NotFound
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountChange:
-    """What shall change; None leaves it as it is."""
+    """The new values of an account; None leaves a value unchanged."""
 
     username: str | None = None
     email: str | None = None

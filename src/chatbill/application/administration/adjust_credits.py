@@ -28,10 +28,10 @@ class AdjustCredits:
     new_id: NewId
     max_debt: int = 0
 
-    async def __call__(self, principal: Principal, user_id: UserId, amount: int, order: AdminAction) -> LedgerEntry:
-        """The entry that moves `amount` credits, from the wallet where it is negative."""
+    async def __call__(self, principal: Principal, user_id: UserId, amount: int, action: AdminAction) -> LedgerEntry:
+        """Move `amount` credits to the wallet, or from it if negative, and return the entry."""
         require_admin(principal)
-        reason = order.checked_reason()
+        reason = action.checked_reason()
         now, entry_id = self.clock(), EntryId(self.new_id())
 
         def work(tx: Transaction) -> LedgerEntry:
@@ -39,7 +39,7 @@ class AdjustCredits:
             if user is None:
                 raise NotFound("user")
             wallet = tx.wallets.lock(user.wallet_id)
-            if earlier := once(tx, principal, order, "adjust_credits", entry_id, now, target=user_id, amount=amount):
+            if earlier := once(tx, principal, action, "adjust_credits", entry_id, now, target=user_id, amount=amount):
                 return earlier
             cause = Cause(description=Description.of("by_hand", reason=reason), author=principal.user_id)
             return keep_posting(

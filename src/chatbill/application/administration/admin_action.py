@@ -41,7 +41,7 @@ def require_admin(principal: Principal) -> None:
 def once(
     tx: Transaction,
     principal: Principal,
-    order: AdminAction,
+    action: AdminAction,
     operation: str,
     entry_id: EntryId,
     now: datetime,
@@ -51,12 +51,12 @@ def once(
 
     Raises `IdempotencyMismatch` where the key came with another action.
     """
-    if order.idempotency_key is None:
+    if action.idempotency_key is None:
         return None
     record = IdempotencyRecord(
         user_id=principal.user_id,
-        key=order.idempotency_key,
-        fingerprint=fingerprint_of(operation, reason=order.reason, **fields),
+        key=action.idempotency_key,
+        fingerprint=fingerprint_of(operation, reason=action.reason, **fields),
         created_at=now,
         subject_id=entry_id,
     )

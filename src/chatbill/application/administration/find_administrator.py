@@ -21,7 +21,7 @@ class FindAdministrator:
     store: Store
 
     async def __call__(self, login: str) -> Principal:
-        """Look them up."""
+        """Return the principal of the administrator."""
 
         def query(snapshot: Snapshot) -> User | None:
             return snapshot.users.by_login(name_key(login))

@@ -29,11 +29,11 @@ class Refund:
     new_id: NewId
 
     async def __call__(
-        self, principal: Principal, interaction_id: InteractionId, order: AdminAction, amount: int | None = None
+        self, principal: Principal, interaction_id: InteractionId, action: AdminAction, amount: int | None = None
     ) -> LedgerEntry:
-        """The entry that gives the credits back."""
+        """Give the credits back and return the entry."""
         require_admin(principal)
-        reason = order.checked_reason()
+        reason = action.checked_reason()
         now, entry_id = self.clock(), EntryId(self.new_id())
 
         def work(tx: Transaction) -> LedgerEntry:
@@ -41,7 +41,7 @@ class Refund:
             if interaction is None:
                 raise NotFound("interaction")
             wallet = tx.wallets.lock(interaction.wallet_id)
-            if earlier := once(tx, principal, order, "refund", entry_id, now, target=interaction_id, amount=amount):
+            if earlier := once(tx, principal, action, "refund", entry_id, now, target=interaction_id, amount=amount):
                 return earlier
             hold = tx.holds.get(interaction.hold_id)
             if hold is None or hold.refundable == 0:

@@ -17,7 +17,7 @@ from chatbill.domain.shared.ids import ApiKeyId
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WhichKeys:
-    """These keys and, where `owner` is given, all that this username or e-mail address has now."""
+    """The keys to revoke: those of `ids`, and all keys of the user whose username or e-mail address is `owner`."""
 
     ids: tuple[ApiKeyId, ...] = ()
     owner: str | None = None
@@ -25,7 +25,7 @@ class WhichKeys:
 
 @dataclass(frozen=True, slots=True)
 class RevokedKey:
-    """A key that is revoked now, whose it is, and whether it was revoked before."""
+    """A revoked key, the username of its owner, and whether it was revoked before."""
 
     key: ApiKey
     owner: str
@@ -34,7 +34,7 @@ class RevokedKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RevokeKeys:
-    """End keys by hand, all or none; the reason and the administrator stay with each.
+    """Revoke all of the keys or none, and record the reason and the administrator with each.
 
     A key that was revoked before is left as it is. Replies that a key asked for are finished. Raises `Forbidden`,
     `InvalidRequest`, and `NotFound` for the first key or person that does not exist.
@@ -43,10 +43,10 @@ class RevokeKeys:
     store: Store
     clock: Clock
 
-    async def __call__(self, principal: Principal, which: WhichKeys, order: AdminAction) -> list[RevokedKey]:
-        """End them."""
+    async def __call__(self, principal: Principal, which: WhichKeys, action: AdminAction) -> list[RevokedKey]:
+        """Revoke the keys and return them."""
         require_admin(principal)
-        reason = order.checked_reason()
+        reason = action.checked_reason()
         now = self.clock()
 
         def revoked(tx: Transaction, key_id: ApiKeyId) -> RevokedKey:
@@ -62,7 +62,7 @@ class RevokeKeys:
 
         def work(tx: Transaction) -> list[RevokedKey]:
             ids = {*which.ids, *_ids_of(tx, which.owner)}
-            # In one order, so that two who do this at once do not wait for each other for ever.
+            # Sorted, so that two administrators who do this at once do not deadlock.
             return [revoked(tx, key_id) for key_id in sorted(ids)]
 
         return await self.store.write(work)

@@ -8,7 +8,7 @@ from chatbill.application.ports.provider import PortProvider
 
 
 class AuditUseCases:
-    """The proof of the books."""
+    """The use cases of the audit."""
 
     def __init__(self, ports: PortProvider, policy: Policy) -> None:
         self.verify_ledger = VerifyLedger(

@@ -1,4 +1,4 @@
-"""Verify the ledger: prove that the books agree with themselves, or name every difference."""
+"""Verify the ledger: check that the accounting records are consistent, or name every difference."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from chatbill.domain.audit.proof import Difference, Tally
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What was read, and how many differences there are."""
+    """The result of an audit: totals of the rows, and the number of differences."""
 
     tally: Tally
     differences: int
 
     @property
     def agrees(self) -> bool:
-        """True when the books agree."""
+        """True when the ledger is consistent."""
         return self.differences == 0
 
 

@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Charge:
-    """A hold while its work runs. Set `cost` to what is due, from 0 to the hold's amount, which it is at first.
+    """A hold while its work runs. Set `cost` to the credits due, from 0 to the hold's amount (the default).
 
     `entry` is the charge once the block has ended, and None where nothing was due.
     """

@@ -14,5 +14,5 @@ class ListPackages:
     prices: PriceList
 
     def __call__(self) -> PriceList:
-        """Packages, and the bounds and unit price of an amount of one's own."""
+        """Return the packages, and the bounds and unit price of a top-up without a package."""
         return self.prices

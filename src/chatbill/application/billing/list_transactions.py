@@ -33,7 +33,7 @@ class ListTransactions:
         limit: int = DEFAULT_PAGE,
         cursor: str | None = None,
     ) -> Page[LedgerEntry]:
-        """One page of entries."""
+        """Return one page of entries."""
         limit, below = checked_limit(limit), decode_version(cursor)
         rows = await self.store.read(
             lambda snapshot: snapshot.ledger.of_wallet(

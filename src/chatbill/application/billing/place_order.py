@@ -17,7 +17,7 @@ from chatbill.domain.shared.ids import PaymentId
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What to buy: a package, or an amount of credits; exactly one of the two."""
+    """A request to buy credits: a package, or an amount of credits; exactly one of the two."""
 
     package: str | None = None
     amount: int | None = None
@@ -54,7 +54,7 @@ class PlaceOrder:
     new_id: NewId
 
     async def __call__(self, principal: Principal, order: Order) -> Receipt:
-        """Record the order and ask for the money."""
+        """Record the order and start its payment."""
         require_sign_in(principal)
         payment = await self._record(principal, order, self._package(order))
         if payment.status is not PaymentStatus.PENDING:

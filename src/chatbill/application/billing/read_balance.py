@@ -17,7 +17,7 @@ class ReadBalance:
     store: Store
 
     async def __call__(self, principal: Principal) -> Wallet:
-        """A copy of the wallet; raises `NotFound` if the account is gone."""
+        """Return a copy of the wallet; raises `NotFound` if the account is gone."""
         wallet = await self.store.read(lambda snapshot: snapshot.wallets.get(principal.wallet_id))
         if wallet is None:
             raise NotFound("wallet")

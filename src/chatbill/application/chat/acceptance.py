@@ -1,4 +1,4 @@
-"""How a request enters the books: its price is held, it is recorded, and its key is remembered, all at once."""
+"""Accept requests: hold the price, record the request and remember its key, in one transaction."""
 
 from __future__ import annotations
 

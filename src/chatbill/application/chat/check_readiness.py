@@ -13,13 +13,14 @@ SILENT = Description("model_silent")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Readiness:
-    """What works. Ready means that a message sent now would be taken.
+    """The state of the store and the models. Ready means that a message would be accepted now.
 
-    `trouble` says what is wrong with the store and what to do, None if it works; `models` which can be asked now, and
-    `unhealthy` why those do not work that should. `unavailable` says why those cannot be asked that cannot.
+    `problem` describes what is wrong with the store and what to do; None if it works. `models` has True for each model
+    that can be asked now. `unhealthy` gives the reason of each model that fails, `unavailable` that of
+    each model that cannot be asked.
     """
 
-    trouble: Description | None
+    problem: Description | None
     models: dict[str, bool]
     unhealthy: dict[str, Description] = field(default_factory=dict)
     unavailable: dict[str, Description] = field(default_factory=dict)
@@ -27,7 +28,7 @@ class Readiness:
     @property
     def store(self) -> bool:
         """True when the store works."""
-        return self.trouble is None
+        return self.problem is None
 
     @property
     def ready(self) -> bool:
@@ -37,17 +38,17 @@ class Readiness:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckReadiness:
-    """Ask the store to keep something, and every model how it stands."""
+    """Checks the store by a small write, and the state of every model."""
 
     write_check: WriteCheck
     list_models: ListModels
 
     async def __call__(self) -> Readiness:
-        """What works now."""
-        trouble = await self.write_check()
+        """Return which parts work now."""
+        problem = await self.write_check()
         offers = [(str(offer.model.id), offer) for offer in self.list_models()]
         return Readiness(
-            trouble=trouble,
+            problem=problem,
             models={model: offer.available for model, offer in offers},
             unhealthy={model: offer.status.reason or SILENT for model, offer in offers if not offer.status.healthy},
             unavailable={model: offer.status.reason or SILENT for model, offer in offers if not offer.available},

@@ -9,7 +9,7 @@ from chatbill.domain.shared.errors import GenerationFailed
 
 
 class EngineContractViolation(Exception):
-    """An engine wrote or counted what its port excludes; the text names the engine and is for the log."""
+    """Raised when an engine breaks the rules of its port; the text names the engine and is for the log."""
 
 
 class CheckedGeneration:

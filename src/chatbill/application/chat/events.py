@@ -34,7 +34,7 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """The next piece of the reply, and the tokens that made it."""
+    """The next chunk of the reply, and the tokens that it took."""
 
     text: str
     tokens: int
@@ -50,7 +50,7 @@ class Completed:
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """The reply was stopped; it is charged for what was delivered, and stored."""
+    """The reply was stopped; the delivered part is charged and stored."""
 
     interaction: Interaction
 

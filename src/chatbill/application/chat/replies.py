@@ -77,19 +77,19 @@ class Reply:
         self._stop: asyncio.Future[StopReason] = asyncio.get_running_loop().create_future()
         self._text: list[str] = []
         self._tokens = 0
-        self._taken_pieces = 0
+        self._taken_chunks = 0
         self._taken_tokens = 0
         self._loop = asyncio.get_running_loop()
         self._started = self._loop.time()
         self._task = asyncio.create_task(self._write(), name=f"reply {interaction.id}")
 
     async def __aiter__(self) -> AsyncIterator[Event]:
-        """`Accepted`, then each `Delta` as it is written, then one end."""
+        """Yield `Accepted`, then each `Delta` when it is written, then one final event."""
         yield self.accepted
         while True:
             event = await self._events.get()
             if isinstance(event, Delta):
-                self._taken_pieces += 1
+                self._taken_chunks += 1
                 self._taken_tokens += event.tokens
             yield event
             if not isinstance(event, Delta):
@@ -161,16 +161,16 @@ class Reply:
             await self._close_generation()
 
     async def _collect(self) -> None:
-        async for piece in self._generation.stream():
+        async for chunk in self._generation.stream():
             if not self._begun.done():
                 self._begun.set_result(None)
-            if piece == THINKING:
+            if chunk == THINKING:
                 continue
             # What is streamed is what will be stored; and what cannot be stored may not be sent either.
-            text = storable(piece.text)
+            text = storable(chunk.text)
             self._text.append(text)
-            self._tokens += piece.tokens
-            self._events.put_nowait(Delta(text, piece.tokens))
+            self._tokens += chunk.tokens
+            self._events.put_nowait(Delta(text, chunk.tokens))
 
     async def _close_generation(self) -> None:
         try:
@@ -197,7 +197,7 @@ class Reply:
             return self._ending(Outcome.INTERRUPTED, INTERRUPTED.error)
         if reason is StopReason.LOST_CONNECTION:
             # What was written but never taken was not delivered.
-            self._text = self._text[: self._taken_pieces]
+            self._text = self._text[: self._taken_chunks]
             self._tokens = self._taken_tokens
         return self._ending(Outcome.STOPPED)
 
@@ -284,7 +284,7 @@ class Replies:
     def _give_place_back(self, user_id: UserId) -> None:
         self._of_user[user_id] -= 1
         if not self._of_user[user_id]:
-            del self._of_user[user_id]  # or every user who ever wrote would be kept
+            del self._of_user[user_id]  # or the dictionary would grow with every user
 
     async def _wait(self, timeout_s: float) -> None:
         waits = [asyncio.ensure_future(reply.finished()) for reply in self._running.values()]

@@ -1,4 +1,4 @@
-"""How a request ends in the books: one function that completes, stops, fails and expires them all."""
+"""Settle requests: one function records that a request completed, was stopped, failed or expired."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class PendingInteraction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
-    """How a request ended, and what was delivered by then. `error` says why when there is no whole reply."""
+    """The end of a request and the part of the reply that was delivered. `error` is set if it is not complete."""
 
     outcome: Outcome
     reply: str = ""

@@ -11,7 +11,7 @@ from chatbill.domain.billing.subjects import INTERACTION
 
 
 class MaintenanceUseCases:
-    """What runs by itself beside the requests."""
+    """The use cases that run in the background."""
 
     def __init__(self, ports: PortProvider) -> None:
         store, clock, new_id = ports.store, ports.clock, ports.new_id

@@ -47,7 +47,7 @@ class ExpireHolds:
     async def __call__(self, *, even_early: bool = False) -> int:
         """Release what is due, at most `MAX_BATCHES` times `BATCH`; return how many holds were released.
 
-        With `even_early`, release every hold: for books that nothing works on, such as a copy.
+        With `even_early`, release every hold: for a database that no service uses, such as a copy.
         """
         released = 0
         left: set[HoldId] = set()  # they stay due, and must not hide the holds behind them

@@ -61,7 +61,7 @@ class BillingOutbox(Protocol):
 
 
 class BillingTransaction(Protocol):
-    """What a charge reads and changes; changes are kept together or not at all."""
+    """The repositories that a charge needs, in one atomic transaction."""
 
     @property
     def wallets(self) -> BillingWallets: ...

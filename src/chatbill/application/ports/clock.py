@@ -7,16 +7,16 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """What time it is."""
+    """Returns the present time."""
 
     def __call__(self) -> datetime:
-        """The present moment, with the UTC time zone, to the microsecond."""
+        """Return the present moment, with the UTC time zone, to the microsecond."""
         ...
 
 
 class NewId(Protocol):
-    """Where ids come from."""
+    """Makes new ids."""
 
     def __call__(self) -> str:
-        """A fresh id of 1 to 64 characters; ids made later sort after ids made earlier."""
+        """Return a new id of 1 to 64 characters; ids made later sort after ids made earlier."""
         ...

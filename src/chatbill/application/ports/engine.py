@@ -110,7 +110,7 @@ class ModelState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelStatus:
-    """Whether a model can answer now; `reason` says why not (None when it can).
+    """The state of a model; `reason` says why it cannot answer (None when it can).
 
     `running` replies are being written and `queued` ones wait; both are numbers of requests. `healthy` is False while
     a model that is offered has not written a token for too long, and while one that broke cannot be loaded again. A

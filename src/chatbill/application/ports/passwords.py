@@ -18,9 +18,9 @@ class Passwords(Protocol):
     """Hash and check passwords away from the event loop, a bounded number at a time."""
 
     async def hash(self, password: str) -> str:
-        """A salted hash that names its own algorithm and parameters."""
+        """Return a salted hash that names its own algorithm and parameters."""
         ...
 
     async def verify(self, password: str, stored: str | None) -> Verified:
-        """Does the password fit the stored hash? None takes as long as a wrong password and is never ok."""
+        """Return whether the password matches the stored hash. None never matches, and takes as long."""
         ...

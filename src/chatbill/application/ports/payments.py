@@ -10,7 +10,7 @@ from chatbill.domain.billing.payments import Payment, PaymentEvent
 
 @dataclass(frozen=True, slots=True)
 class Checkout:
-    """What became of the attempt: an event that is known at once, or the address where the person pays."""
+    """The result of starting a payment: an event that is known at once, or the address where the person pays."""
 
     event: PaymentEvent | None = None
     url: str | None = None
@@ -21,7 +21,7 @@ class PaymentProvider(Protocol):
 
     @property
     def name(self) -> str:
-        """A short word that is stored with each payment."""
+        """Return a short word that is stored with each payment."""
         ...
 
     async def collect(self, payment: Payment) -> Checkout:

@@ -16,12 +16,12 @@ class Limit:
 
 
 class RateLimits(Protocol):
-    """Count actions atomically, by limit and actor."""
+    """Counts actions atomically, by limit and key, such as a user or an address."""
 
-    async def hit(self, limit: Limit, who: str) -> None:
-        """Count one more, or raise `RateLimited` when that would be too many; a refused hit is not counted."""
+    async def hit(self, limit: Limit, key: str) -> None:
+        """Count one action of `key`, or raise `RateLimited` if the limit is reached; then it is not counted."""
         ...
 
-    async def forget(self, limit: Limit, who: str) -> None:
-        """Forget every hit of this one."""
+    async def forget(self, limit: Limit, key: str) -> None:
+        """Delete all counted actions of `key`."""
         ...

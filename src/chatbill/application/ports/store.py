@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 class StoreUnavailable(ChatbillError):
-    """The store did not answer, or could not keep what it was given. Nothing or everything of the work was kept.
+    """Raised when the store did not answer or could not write. The work was then stored completely or not at all.
 
     `cause` is for operators and logs: it may quote the database. `advice` describes what is wrong and what to do, and
     may be shown to any person; None if unknown.
@@ -43,7 +43,7 @@ class StoreUnavailable(ChatbillError):
 
 
 class Snapshot(Protocol):
-    """Everything, as it was at one moment."""
+    """All repositories, for reading, as of one moment."""
 
     @property
     def users(self) -> UserReader: ...
@@ -72,7 +72,7 @@ class Snapshot(Protocol):
 
 
 class Transaction(Protocol):
-    """Everything, to read and to change; changes are kept together or not at all."""
+    """All repositories, for reading and writing, in one atomic transaction."""
 
     @property
     def users(self) -> UserRepository: ...
@@ -101,7 +101,7 @@ class Transaction(Protocol):
 
 
 class Store(Protocol):
-    """Where everything is kept."""
+    """Runs transactions on the stored data."""
 
     async def write(self, work: Callable[[Transaction], T]) -> T:
         """Run `work` atomically and durably, and return what it returns once that is on disk.
@@ -117,5 +117,5 @@ class Store(Protocol):
         ...
 
     async def close(self) -> None:
-        """Finish the work under way and let go of every resource. Safe to call again."""
+        """Finish the running work and release all resources. Safe to call again."""
         ...

@@ -11,7 +11,7 @@ from chatbill.domain.shared.ids import SessionId, UserId
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claims:
-    """What an access token says: its user and session. Rights are read from the store, never from a token."""
+    """The content of an access token: its user and session. Rights are read from the store, never from a token."""
 
     user_id: UserId
     session_id: SessionId
@@ -22,17 +22,17 @@ class Tokens(Protocol):
     """Sign and read access tokens; make and digest opaque secrets."""
 
     def sign(self, claims: Claims, *, now: datetime) -> str:
-        """An access token with these claims, good from `now` until `claims.expires_at`."""
+        """Return an access token with these claims, valid from `now` until `claims.expires_at`."""
         ...
 
     def read(self, token: str, *, now: datetime) -> Claims:
-        """What the token says. Raises `TokenExpired`, or `Unauthenticated` for anything forged or malformed."""
+        """Return the claims of the token. Raises `TokenExpired`, or `Unauthenticated` if it is forged or malformed."""
         ...
 
     def new_secret(self) -> str:
-        """An opaque secret of at least 256 random bits, safe in a URL."""
+        """Return an opaque secret of at least 256 random bits, safe in a URL."""
         ...
 
     def digest(self, secret: str) -> str:
-        """What the store keeps of a secret: a one-way digest, the same for the same secret."""
+        """Return the one-way digest of a secret that the store keeps; equal secrets have equal digests."""
         ...

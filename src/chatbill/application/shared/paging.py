@@ -21,33 +21,33 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
-    """Some items, and the cursor that gets the next ones (None at the end)."""
+    """One page of a list, and the cursor of the next page (None at the end)."""
 
     items: list[T]
     next_cursor: str | None
 
 
 def checked_limit(limit: int) -> int:
-    """The number of items asked for, 1 to 100."""
+    """Return the number of items asked for, 1 to 100."""
     if not 1 <= limit <= MAX_PAGE:
         raise InvalidRequest.of("limit", "out_of_range", min=1, max=MAX_PAGE)
     return limit
 
 
 def page_of(rows: list[T], limit: int, cursor_of: Callable[[T], str]) -> Page[T]:
-    """The page from at most `limit + 1` rows: the extra row only tells that there is more."""
+    """Return the page from at most `limit + 1` rows: the extra row only shows that there are more."""
     more = len(rows) > limit
     items = rows[:limit]
     return Page(items, cursor_of(items[-1]) if more and items else None)
 
 
 def encode_position(at: datetime, item_id: str) -> str:
-    """A cursor for a list sorted by time and id."""
+    """Return a cursor for a list sorted by time and id."""
     return base64.urlsafe_b64encode(f"{at.isoformat()}|{item_id}".encode()).decode().rstrip("=")
 
 
 def decode_position(cursor: str | None) -> Position | None:
-    """The place that a cursor stands for; raises `InvalidRequest` for one that was not made here."""
+    """Return the place that a cursor stands for; raises `InvalidRequest` for one that was not made here."""
     if cursor is None:
         return None
     try:
@@ -64,12 +64,12 @@ def decode_position(cursor: str | None) -> Position | None:
 
 
 def encode_version(version: int) -> str:
-    """A cursor for a list numbered from 1."""
+    """Return a cursor for a list numbered from 1."""
     return str(version)
 
 
 def decode_version(cursor: str | None) -> int | None:
-    """The number that a cursor stands for; raises `InvalidRequest` for one that was not made here."""
+    """Return the number that a cursor stands for; raises `InvalidRequest` for one that was not made here."""
     if cursor is None:
         return None
     if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= MAX_DIGITS):
@@ -78,5 +78,5 @@ def decode_version(cursor: str | None) -> int | None:
 
 
 def bad_cursor() -> InvalidRequest:
-    """The error for a cursor that was not made here."""
+    """Return the error for a cursor that was not made here."""
     return InvalidRequest.of("cursor", "unknown_cursor")

@@ -40,8 +40,8 @@ class WriteCheck:
 
     async def __call__(self) -> Description | None:
         """Return what is wrong with the store and what to do, None if it works."""
-        if trouble := await self._trouble_of(self._store.read(lambda snapshot: snapshot.users.get(UserId("nobody")))):
-            return trouble
+        if problem := await self._problem_of(self._store.read(lambda snapshot: snapshot.users.get(UserId("nobody")))):
+            return problem
         if self._writing is None:
             if time.monotonic() - self._wrote_at < self._every_s:
                 return self._found
@@ -52,7 +52,7 @@ class WriteCheck:
     async def _write(self) -> Description | None:
         check_id = self._new_id()
         try:
-            self._found = await self._trouble_of(self._store.write(lambda tx: tx.write_checks.write(check_id)))
+            self._found = await self._problem_of(self._store.write(lambda tx: tx.write_checks.write(check_id)))
             if self._found is None and self._logged:
                 self._logged = False
                 _log.info("the database can be used again")
@@ -60,7 +60,7 @@ class WriteCheck:
         finally:
             self._wrote_at, self._writing = time.monotonic(), None
 
-    async def _trouble_of(self, asking: Awaitable[object]) -> Description | None:
+    async def _problem_of(self, asking: Awaitable[object]) -> Description | None:
         try:
             await asyncio.wait_for(asking, self._timeout_s)
         except TimeoutError:

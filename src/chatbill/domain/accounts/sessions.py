@@ -41,7 +41,7 @@ class Session:
 
 @dataclass(slots=True, kw_only=True)
 class RefreshToken:
-    """What is stored of a refresh token: its digest, and when it was exchanged."""
+    """The stored form of a refresh token: its digest, and when it was exchanged."""
 
     digest: str
     session_id: SessionId

@@ -1,7 +1,7 @@
-"""The proof of the books: every rule that wallets, holds, entries and interactions must obey together.
+"""The audit of the accounting records: every rule that wallets, holds, entries and interactions must obey together.
 
-The audit reads everything once, in order, and keeps one wallet in mind at a time, so it needs the same memory
-for a thousand entries as for a billion. A row that cannot be read is a difference like any other.
+The audit reads all rows once, in order, and holds one wallet in memory at a time, so its use of memory does not grow
+with the number of entries. A row that cannot be read is a difference like any other.
 """
 
 from __future__ import annotations
@@ -46,10 +46,10 @@ RULES = {
 
 @dataclass(slots=True)
 class Tally:
-    """What the audit has seen so far: how many of each, and the credits on either side of the found.
+    """Counts of the rows that the audit has read, and totals of their credits.
 
-    `refunded` is in credits. `owned` is what all wallets say they own; `house` is each house account, derived from
-    the entries.
+    `refunded` is in credits. `owned` is the sum of the wallets' balances; `house` has the balance of each house
+    account, computed from the entries.
     """
 
     wallets: int = 0
@@ -65,7 +65,7 @@ class Tally:
 
 
 def audit(rows: AuditInput, *, now: datetime, tally: Tally) -> Iterator[Difference]:
-    """Every difference in the books, as it is found. `tally` is filled on the way."""
+    """Yield each difference in the records when it is found, and fill `tally`."""
     entries_of, owners_of = _Groups(rows.entries), _Groups(rows.owners)
     settlements_of = _Groups(rows.settlements)
     for wallet in rows.wallets:
@@ -155,7 +155,7 @@ def _settle(
     now: datetime,
     tally: Tally,
 ) -> Iterator[Difference]:
-    """The holds of a wallet; `found` are the charges among its entries, and the credits refunded."""
+    """Compare the holds of a wallet; `found` are the charges among its entries, and the credits refunded."""
     (charges, refunded), held = found, 0
     for settlement in settlements:
         tally.holds += 1
@@ -214,7 +214,7 @@ class _Groups(Generic[Row]):
         self._current = next(self._groups, None)
 
     def take(self, wallet_id: WalletId) -> Iterator[Row]:
-        """The rows of this wallet, if it is its turn."""
+        """Return the next rows if they belong to this wallet."""
         if self._current is not None and self._current[0] == wallet_id:
             yield from self._current[1]
             self._current = next(self._groups, None)
@@ -225,7 +225,7 @@ class _Groups(Generic[Row]):
             self._current = next(self._groups, None)
 
     def strangers(self, before: WalletId | None) -> Iterator[Difference]:
-        """A difference for each wallet id that has rows but does not exist, up to `before` or to the end."""
+        """Yield a difference for each wallet id that has rows but does not exist, up to `before` or to the end."""
         while self._current is not None and (before is None or self._current[0] < before):
             wallet_id, rows = self._current
             yield Difference(

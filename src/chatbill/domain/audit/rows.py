@@ -1,7 +1,7 @@
-"""What the audit reads, row by row, as it is found: rows that contradict each other are its business, not theirs.
+"""The rows that the audit reads. They are not validated, because the audit reports rows that contradict each other.
 
-There is one such row for every hold and every entry ever made, so those that are made for the audit alone are not
-frozen: it takes twice as long to make one that is.
+There is one row for every hold and every entry, so the classes that only the audit uses are not frozen: making a frozen
+object takes twice as long.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _NONE = WalletId("")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnreadableRow:
-    """A row that says what no program could have written, such as a kind of entry that does not exist.
+    """A row with a value that no program writes, such as an unknown kind of entry.
 
     It belongs to `wallet_id`, if to any. `wallet_version` and `balance_after` are those of an entry.
     """
@@ -39,7 +39,7 @@ class UnreadableRow:
 
 @dataclass(frozen=True, slots=True)
 class Ownership:
-    """Whose wallet it is."""
+    """A wallet and its user."""
 
     wallet_id: WalletId
     user_id: UserId
@@ -47,7 +47,7 @@ class Ownership:
 
 @dataclass(slots=True, kw_only=True)
 class Settlement:
-    """A hold beside what became of it: its interaction where its subject is one, and the entries that name it.
+    """A hold with the entries that name it, and with its interaction if its subject is one.
 
     There are `charges` charges worth `charged` credits, of the hold's own wallet, and refunds of its subject worth
     `given_back`. `paid_by` is the wallet of the interaction, `promised` what that says was held for it, and
@@ -113,7 +113,7 @@ class Purchase:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyUsage:
-    """What an API key is said to have `used`, beside what its interactions hold or were charged (`found`), in credits.
+    """The recorded usage of an API key (`used`) and the sum over its interactions (`found`), in credits.
 
     `month` and `month_ends` are the first moments of a month and of the next one; None stands for all time. `cap` is
     the month's own, `key_cap` that of its key. `by_others` is how many of its interactions are not its owner's.
@@ -140,7 +140,7 @@ class DanglingReference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditInput:
-    """Everything that the audit reads, in the order in which it must come.
+    """All rows that the audit reads, in the required order.
 
     `wallets` are sorted by id, `owners` by wallet, `entries` by wallet and version, `settlements` by wallet.
     `purchases` are all payments, `key_uses` all API keys and their months. `unheld` are interactions without a hold,

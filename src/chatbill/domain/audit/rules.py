@@ -1,4 +1,4 @@
-"""The rules of the books that concern one row and what stands beside it."""
+"""The rules of the audit that concern one row and its related rows."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ CAUSES = {
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One place where the books disagree: which rule, about what, and both sides of it."""
+    """One difference in the records: the broken rule, the row, and the two values that differ."""
 
     rule: str
     subject: str
@@ -39,12 +39,12 @@ class Difference:
 
 
 def called(table: str, row_id: str) -> str:
-    """What a row is called where nothing but its table is known."""
+    """Return the name of a row of which only the table is known."""
     return f"row {row_id} of {table}"
 
 
 def ways(kind: EntryKind, wallet: str) -> tuple[tuple[str, str], ...]:
-    """From which account to which an entry of this kind may move credits."""
+    """Return the pairs of accounts between which an entry of this kind may move credits."""
     house = COUNTERPART[kind]
     match kind:
         case EntryKind.CHARGE:
@@ -56,7 +56,7 @@ def ways(kind: EntryKind, wallet: str) -> tuple[tuple[str, str], ...]:
 
 
 def misfit(entry: LedgerEntry) -> str | None:
-    """What is wrong with what an entry names as its cause."""
+    """Return what is wrong with the cause of an entry."""
     cause = entry.cause
     is_payment = cause.subject is not None and cause.subject.kind == PAYMENT
     found = (
@@ -81,7 +81,7 @@ def _named(causes: tuple[bool, ...]) -> str:
 
 
 def purchased(bought: Purchase) -> Iterator[Difference]:
-    """A payment against the entries that credited it."""
+    """Compare a payment with the entries that credited it."""
     subject = f"payment {bought.payment_id}"
     if bought.own_wallet != bought.wallet_id:
         yield Difference("owner", subject, f"is for wallet {bought.wallet_id}; its user's is {bought.own_wallet}")
@@ -108,7 +108,7 @@ def purchased(bought: Purchase) -> Iterator[Difference]:
 
 
 def used(use: KeyUsage) -> Iterator[Difference]:
-    """An API key, or one of its months, against its interactions."""
+    """Compare an API key, or one of its months, with its interactions."""
     when = f" in {use.month:%Y-%m}" if use.month else ""
     subject = f"API key {use.api_key_id}"
     if use.used != use.found:
@@ -127,7 +127,7 @@ def used(use: KeyUsage) -> Iterator[Difference]:
 
 
 def settled(settlement: Settlement, now: datetime) -> Iterator[Difference]:
-    """A hold against its charge and its refunds, and then against its interaction."""
+    """Compare a hold with its charge and its refunds, and then with its interaction."""
     subject = f"hold {settlement.hold_id}"
     expected = int(settlement.state is HoldState.CAPTURED)
     if settlement.state is HoldState.PENDING and settlement.expires_at <= now:
@@ -174,7 +174,7 @@ def _priced(settlement: Settlement) -> Iterator[Difference]:
 
 
 def _dated(settlement: Settlement) -> Iterator[Difference]:
-    """Hold and interaction begin in one transaction, with one time; so they end, and the charge with them.
+    """Compare the times of a hold, its interaction and its charge: one transaction begins them, and one ends them.
 
     The order of other times is not checked, because clocks can be wrong.
     """

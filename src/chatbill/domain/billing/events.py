@@ -13,7 +13,7 @@ from chatbill.domain.shared.ids import EntryId, HoldId, WalletId
 
 
 class EventKind(StrEnum):
-    """What happened to a wallet."""
+    """The kinds of changes of a wallet."""
 
     GRANTED = "granted"
     TOPPED_UP = "topped_up"
@@ -34,7 +34,7 @@ _KIND_OF = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BillingEvent:
-    """A movement of `amount` credits as the wallet sees it, or the release of a hold (`amount` is what was free again).
+    """A movement of `amount` credits as the wallet sees it, or the release of a hold (`amount` is what became free).
 
     `entry_id` names the ledger entry, which a release does not have.
     """

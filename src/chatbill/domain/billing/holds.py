@@ -49,5 +49,5 @@ class Hold:
 
     @property
     def refundable(self) -> int:
-        """Credits that can still be given back."""
+        """Return the credits that can still be given back."""
         return self.captured - self.refunded

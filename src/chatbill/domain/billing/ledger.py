@@ -21,7 +21,7 @@ MAX_CREDITS = 10**15
 
 
 class EntryKind(StrEnum):
-    """Why credits moved."""
+    """The kinds of movements of credits."""
 
     GRANT = "grant"
     TOP_UP = "top_up"
@@ -50,13 +50,13 @@ COUNTERPART = {
 
 
 def wallet_account(wallet_id: WalletId) -> str:
-    """The ledger's name for a wallet."""
+    """Return the ledger's name for a wallet."""
     return f"wallet:{wallet_id}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cause:
-    """Why credits moved: a description for people, what it concerns, and the administrator who did it by hand."""
+    """The reason of a movement: a description for people, its subject, and the administrator who made it, if any."""
 
     description: Description
     subject: Subject | None = None
@@ -87,5 +87,5 @@ class LedgerEntry:
 
     @property
     def signed_amount(self) -> int:
-        """The amount as the wallet sees it: positive when credits came in."""
+        """Return the amount from the wallet's side: positive when credits came in."""
         return self.amount if self.credit == wallet_account(self.wallet_id) else -self.amount

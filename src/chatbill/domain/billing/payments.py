@@ -32,13 +32,13 @@ class Package:
 
     @property
     def total(self) -> int:
-        """Credits that arrive in the wallet."""
+        """Return the credits that arrive in the wallet."""
         return self.credits + self.bonus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PriceList:
-    """Everything that can be bought: packages, or any number of credits within bounds at `unit_price` each."""
+    """The offers: packages, or any number of credits within bounds at `unit_price` each."""
 
     packages: tuple[Package, ...]
     unit_price: Money
@@ -46,7 +46,7 @@ class PriceList:
     max_credits: int = 1_000_000
 
     def package(self, package_id: str) -> Package:
-        """The package with this id, or `InvalidRequest` with the ids that exist."""
+        """Return the package with this id. Raises `InvalidRequest`, which names the ids that exist."""
         for package in self.packages:
             if package.id == package_id:
                 return package
@@ -54,7 +54,7 @@ class PriceList:
         raise InvalidRequest.of("package", "unknown_package", known=known)
 
     def amount(self, credits_wanted: int) -> Package:
-        """A package made to measure, without a bonus."""
+        """Return a package of this many credits, without a bonus."""
         if not self.min_credits <= credits_wanted <= self.max_credits:
             raise InvalidRequest.of("amount", "credits_out_of_range", min=self.min_credits, max=self.max_credits)
         exact = self.unit_price.amount * credits_wanted
@@ -63,7 +63,7 @@ class PriceList:
 
 
 class PaymentStatus(StrEnum):
-    """Where a purchase stands."""
+    """The states of a purchase."""
 
     PENDING = "pending"
     CONFIRMED = "confirmed"
@@ -82,7 +82,7 @@ _NEXT = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentEvent:
-    """What a provider says of a payment: the status that it has reached there, and the money, where it names it.
+    """A provider's report about a payment: its status there, and the amount of money if given.
 
     The same event may come again, and events may come late.
     """

@@ -19,7 +19,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Price:
-    """What a reply costs, in whole credits.
+    """The price of a reply, in whole credits.
 
     `per_reply` is due for every reply that is charged at all; the two token parts are credits for each
     1,000 tokens. The token parts are added first and rounded up once, so a price never loses a fraction.
@@ -34,7 +34,7 @@ class Price:
             raise InvariantViolation("a price cannot be negative")
 
     def percent(self, part: int) -> Price:
-        """So many percent of this price (0 to 100), each of its parts rounded up to a whole credit."""
+        """Return `part` percent of this price (0 to 100), with each component rounded up to a whole credit."""
         return Price(
             per_reply=-(-self.per_reply * part // 100),
             per_1k_prompt_tokens=-(-self.per_1k_prompt_tokens * part // 100),
@@ -42,7 +42,7 @@ class Price:
         )
 
     def of(self, usage: Usage) -> int:
-        """The exact price of a reply with this usage, in credits. Never falls when usage grows."""
+        """Return the exact price of a reply with this usage, in credits. Never falls when usage grows."""
         scaled = (
             usage.prompt_tokens * self.per_1k_prompt_tokens + usage.completion_tokens * self.per_1k_completion_tokens
         )

@@ -20,7 +20,7 @@ _LONGEST = timedelta(seconds=MAX_HOLD_S)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wallet:
-    """Credits that can be spent. `posted` is owned, `held` is promised to running work.
+    """Return the credits that can be spent. `posted` is owned, `held` is promised to running work.
 
     `version` counts the ledger entries of this wallet. `overdraft` is how far below zero its balance was allowed to
     fall; it cannot be spent.
@@ -35,7 +35,7 @@ class Wallet:
 
     @property
     def available(self) -> int:
-        """Credits that can still be promised."""
+        """Return the credits that can still be promised."""
         return self.posted - self.held
 
     def hold(

@@ -17,7 +17,7 @@ REPLY_LOST = Description("reply_lost")
 
 
 class Outcome(StrEnum):
-    """How a request ended; `RUNNING` until it does."""
+    """The result of a request; `RUNNING` until it ends."""
 
     RUNNING = "running"
     COMPLETED = "completed"
@@ -29,7 +29,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interaction:
-    """One request to a model: what was asked, what came back, what it cost, how it ended.
+    """One request to a model: its prompt, reply, cost and outcome.
 
     `price` is frozen when the request is accepted, and `held` is the most it can cost, in credits.
     `processing_time_ms` runs from acceptance to the end. `error_code` is the stable code of the error that ended it,
@@ -67,12 +67,12 @@ class Interaction:
 
     @property
     def subject(self) -> Subject:
-        """What its hold and its entries are for."""
+        """Return the subject of its hold and its entries."""
         return Subject(INTERACTION, self.id)
 
     @property
     def purpose(self) -> Description:
-        """What its hold and its charge are called."""
+        """Return the description of its hold and its charge."""
         return Description.of("reply", model=self.model)
 
     def ended(

@@ -18,18 +18,18 @@ class Description:
 
     @classmethod
     def of(cls, code: str, **params: Param) -> Description:
-        """The description with these parameters."""
+        """Return the description with these parameters."""
         return cls(code, params)
 
     def dumps(self) -> str:
-        """The form in which a store keeps it: a JSON object with `code` beside the parameters."""
+        """Return the stored form: a JSON object with `code` beside the parameters."""
         text = json.dumps({"code": self.code, **self.params}, ensure_ascii=False, separators=(",", ":"))
         # No database keeps NUL or a lone surrogate in text.
         return text.replace("\\u0000", "\ufffd").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
     @classmethod
     def loads(cls, text: str) -> Description:
-        """The description that `dumps` wrote. Raises `ValueError` for other text."""
+        """Return the description that `dumps` wrote. Raises `ValueError` for other text."""
         loaded = json.loads(text)
         if not isinstance(loaded, dict) or not isinstance(code := loaded.pop("code", None), str):
             raise ValueError(f"{text!r} is no description")  # noqa: TRY004 - the text has the wrong value

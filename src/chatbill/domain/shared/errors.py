@@ -244,7 +244,7 @@ class OutOfMemory(GenerationFailed):
 
 
 class GenerationTimeout(ReasonedError):
-    """The deadline passed before `what` was there: the `reply`, or its `first_word`. `after_s` is in seconds."""
+    """Raised when the deadline passed before `what` came: the `reply`, or its `first_word`. `after_s` is in seconds."""
 
     code = "generation_timeout"
 

@@ -36,7 +36,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdempotencyRecord:
-    """The result of the first request with this key: the id of what it made (`subject_id`), or its refusal."""
+    """The result of the first request with this key: the id of what was made (`subject_id`), or its refusal."""
 
     user_id: UserId
     key: str

@@ -14,7 +14,7 @@ from chatbill.entrypoints.web.texts import credits_text
 
 @click.group()
 def admin() -> None:
-    """Accounts of administrators."""
+    """Manage accounts of administrators."""
 
 
 @admin.command()

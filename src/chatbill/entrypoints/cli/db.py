@@ -13,7 +13,7 @@ from chatbill.entrypoints.cli.wiring import run, settings_from
 
 @click.group()
 def db() -> None:
-    """The schema of the database, backup and restore."""
+    """Manage the schema of the database, backup and restore."""
 
 
 @db.command()
@@ -39,14 +39,14 @@ def current() -> None:
 def backup(file: Path, force: bool) -> None:  # noqa: FBT001 - click passes a flag
     """Copy the database at one moment to FILE. A running service goes on meanwhile.
 
-    Exit code 0: the copy was made and its books agree; 1: there is no copy, or one that could not be restored.
+    Exit code 0: the copy was made and its ledger is consistent; 1: there is no copy, or one that could not be restored.
     """
     copy = Container(settings=settings_from()).backups().make(file, force=force)
     click.echo(
         f"The database was copied to {file} ({copy.size:,} bytes). It holds everything that users wrote: keep it safe."
     )
     if copy.doubts:
-        message = "\n  ".join(("The books in it do NOT agree, so `chatbill db restore` would refuse it:", *copy.doubts))
+        message = "\n  ".join(("Its ledger is NOT consistent, so `chatbill db restore` would refuse it:", *copy.doubts))
         click.echo(f"chatbill: {message}", err=True)
         sys.exit(1)
 
@@ -55,13 +55,13 @@ def backup(file: Path, force: bool) -> None:  # noqa: FBT001 - click passes a fl
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--force", is_flag=True, help="Replace a database that exists, for good.")
 def restore(file: Path, force: bool) -> None:  # noqa: FBT001 - click passes a flag
-    """Verify the books of the copy in FILE, and replace the database with it. The service must be stopped."""
+    """Verify the ledger of the copy in FILE, and replace the database with it. The service must be stopped."""
     settings = settings_from()
     tally = Container(settings=settings).backups().restore(file, force=force)
     # No process continues the replies that were running when the copy was made.
     ended = run(settings, lambda container: container.use_cases().maintenance.expire_holds(even_early=True))
     click.echo(
         f"The database was restored from {file}: {tally.wallets} wallets, {tally.entries} entries, "
-        f"{tally.charges} charges. Its books agree. Replies that were unfinished in the copy and are now ended, free: "
-        f"{ended}. API keys and sign-ins are as they were then: what was revoked since works again."
+        f"{tally.charges} charges. Its ledger is consistent. Replies that were unfinished in the copy and "
+        f"are now ended, free: {ended}. API keys and sign-ins are as they were then: revoked ones are valid again."
     )

@@ -26,7 +26,7 @@ _as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON 
 
 @click.group()
 def keys() -> None:
-    """API keys of all users, for operators. Users make and revoke their own keys in the page."""
+    """Manage API keys of all users, for operators. Users make and revoke their own keys in the page."""
 
 
 @keys.command("list")

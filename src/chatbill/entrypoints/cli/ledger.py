@@ -37,9 +37,9 @@ def sweep() -> None:
     "--json", "as_json", is_flag=True, help="Print one JSON object for each difference, then one with the verdict."
 )
 def verify(as_json: bool) -> None:  # noqa: FBT001 - click passes a flag
-    """Verify that the books agree with themselves.
+    """Verify that the accounting records are consistent.
 
-    Exit code 0: they agree; 1: they do not agree, and every difference is printed; 2: they could not be read.
+    Exit code 0: they are; 1: they are not, and every difference is printed; 2: they could not be read.
     """
     report = _report_json if as_json else _report_text
     try:
@@ -86,6 +86,6 @@ def _summary(verdict: Verdict) -> str:
     accounts = ", ".join(f"{account} {amount:+d}" for account, amount in sorted(tally.house.items()))
     sums = f"Credits: wallets {tally.owned:+d}{', ' if accounts else ''}{accounts}."
     if not verdict.agrees:
-        return f"{read}\n{sums}\nThe books do NOT agree: {verdict.differences} differences, each named above."
+        return f"{read}\n{sums}\nThe ledger is NOT consistent: {verdict.differences} differences, each named above."
     proved = "\n".join(f"  proved: {words}" for words in RULES.values())
-    return f"{read}\n{sums}\n{proved}\nThe books agree."
+    return f"{read}\n{sums}\n{proved}\nThe ledger is consistent."

@@ -20,7 +20,7 @@ from chatbill.entrypoints.web.texts import render
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="chatbill")
 def chatbill() -> None:
-    """Chat with language models, paid by prepaid credits whose books always agree."""
+    """Chat with language models, paid by prepaid credits with an audited ledger."""
 
 
 for command in (serve, models, admin, keys, ledger, db):

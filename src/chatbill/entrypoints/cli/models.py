@@ -28,7 +28,7 @@ _catalogue_option = click.option(
 
 @click.group()
 def models() -> None:
-    """Sources, sizes, memory and speed of models."""
+    """Show sources, sizes, memory and speed of models."""
 
 
 @models.command("list")

@@ -11,7 +11,7 @@ TYPE_PREFIX: Final = "urn:chatbill:problem:"
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What all problems with one code share. `detail` is shown where the error has no detail for clients."""
+    """The properties of all problems with one code. `detail` is shown where the error has no detail for clients."""
 
     status: int
     title: str

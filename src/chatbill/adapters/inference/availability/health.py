@@ -12,7 +12,7 @@ from chatbill.domain.shared.descriptions import Description
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Why a model is out, and after how many seconds another request may succeed (None: unknown)."""
+    """The reason why requests are refused, and the seconds after which one may succeed (None: unknown)."""
 
     reason: Description
     retry_after_s: int | None = None
@@ -37,10 +37,10 @@ class CircuitBreaker:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeIntervals:
-    """When a model is probed, in seconds.
+    """The intervals between probes of a model, in seconds.
 
-    A model that wrote no token for `idle_s` is probed (0: never) and has `answer_s` more to write one. A model that is
-    out is probed after `first_pause_s`, then after twice as long each time, up to `max_pause_s`.
+    A model that wrote no token for `idle_s` is probed (0: never) and has `answer_s` more to write one. A model that
+    refuses requests is probed after `first_pause_s`, then after twice as long each time, up to `max_pause_s`.
     """
 
     idle_s: float
@@ -57,8 +57,8 @@ class Health:
 
     def __init__(self, intervals: ProbeIntervals, breaker: CircuitBreaker) -> None:
         self.breaker = breaker
-        self.is_doubted = False
-        self.wrote_at: float | None = None
+        self.probe_requested = False
+        self.last_token_at: float | None = None
         self._intervals = intervals
         self._fault: Fault | None = None
         self._pause_s = intervals.first_pause_s
@@ -66,7 +66,7 @@ class Health:
 
     @property
     def fault(self) -> Fault | None:
-        """Return why the model is out: requests are refused until it has written a token."""
+        """Return why requests are refused, which lasts until the model has written a token."""
         return self._fault or self.breaker.fault
 
     @property
@@ -78,29 +78,29 @@ class Health:
     @property
     def probe_in_s(self) -> float:
         """Return the seconds until the next probe is due: 0 now, infinity never."""
-        if self.is_doubted:
+        if self.probe_requested:
             return 0.0
         if self.fault:
             return max(0.0, self._next_probe_at - time.monotonic())
         return max(0.0, self._intervals.idle_s - self._silent_s()) if self._intervals.idle_s else math.inf
 
-    def wrote(self) -> None:
-        """Record a token."""
-        self.wrote_at = time.monotonic()
+    def record_token(self) -> None:
+        """Record that the model wrote a token."""
+        self.last_token_at = time.monotonic()
 
-    def works(self) -> None:
-        """Record that the model works: it is in again, and earlier failures are forgotten."""
-        self.wrote()
+    def record_success(self) -> None:
+        """Record that the model works: requests are accepted again, and earlier failures no longer count."""
+        self.record_token()
         self.breaker.failures = 0
-        self._fault, self.is_doubted = None, False
+        self._fault, self.probe_requested = None, False
         self._pause_s, self._next_probe_at = self._intervals.first_pause_s, 0.0
 
-    def doubt(self) -> None:
-        """Ask for a probe, after a failure that its own request may have caused."""
-        self.is_doubted = True
+    def request_probe(self) -> None:
+        """Request a probe, after a failure that its own request may have caused."""
+        self.probe_requested = True
 
-    def failed(self) -> None:
-        """Count a failure of the model; it is out once its breaker is open."""
+    def record_failure(self) -> None:
+        """Count a failure of the model; once the breaker is open, requests are refused."""
         self.breaker.failures += 1
         if self.fault:
             self._schedule_probe()
@@ -111,11 +111,11 @@ class Health:
         self._schedule_probe()
 
     def _schedule_probe(self) -> None:
-        self.is_doubted = False
+        self.probe_requested = False
         now = time.monotonic()
         if now >= self._next_probe_at:  # replies that fail together must not add up to a long pause
             self._next_probe_at = now + self._pause_s
             self._pause_s = min(2 * self._pause_s, self._intervals.max_pause_s)
 
     def _silent_s(self) -> float:
-        return math.inf if self.wrote_at is None else time.monotonic() - self.wrote_at
+        return math.inf if self.last_token_at is None else time.monotonic() - self.last_token_at

@@ -33,10 +33,10 @@ _LEAST_CONTEXT_TOKENS = 512
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Need:
-    """What a model takes, in bytes. `known` is False where it is only estimated from the catalogue.
+    """The memory that a model needs, in bytes. `known` is False if it is only estimated from the catalogue.
 
-    Loading is over before the first reply is written, so what it takes on top of the weights and what replies take are
-    never needed both.
+    The extra memory for loading and the memory for replies are never needed at the same time, because loading ends
+    before the first reply begins.
     """
 
     known: bool
@@ -51,13 +51,13 @@ class Need:
         return self.weights_bytes + max(self.loading_bytes, self.running(slots))
 
     def running(self, slots: int) -> int:
-        """Return what replies take, beside the weights."""
+        """Return the memory that replies need in addition to the weights."""
         return self.working_bytes + slots * self.reply_bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fit:
-    """Whether a model fits in memory, with the figures in bytes, and described for people.
+    """The result of a check whether a model fits in memory: figures in bytes, and a description for people.
 
     `slots` is how many replies can be written at once: as many as were asked for, or fewer where only those fit;
     0 where the model does not fit.

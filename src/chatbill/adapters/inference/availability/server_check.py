@@ -16,10 +16,10 @@ from chatbill.domain.shared.errors import ChatbillError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerCheck:
-    """Looks at a model on a server, through `engine`, which is made for this one model.
+    """Checks a model on a server, with an engine that `engine` makes for this model alone.
 
-    `has_key` tells whether the variable is set that a source names for its key; `optional_key` is one that need not be.
-    A server has `limit_s` seconds.
+    `has_key` returns whether an environment variable is set; the variable `optional_key` may be missing. The server
+    must answer within `limit_s` seconds.
     """
 
     engine: Callable[[ModelSpec], Engine]
@@ -28,33 +28,33 @@ class ServerCheck:
     limit_s: float = 120.0
 
     def key_of(self, source: ServerSource) -> str:
-        """Return whether its key is set, for people."""
+        """Return whether the key of the source is set, as text for people."""
         if not source.api_key_env:
             return "none"
         return f"{source.api_key_env} is {'set' if self.has_key(source.api_key_env) else 'not set'}"
 
     async def fault(self, source: ServerSource) -> Description | None:
-        """Return what is wrong, as far as that shows without asking the server."""
+        """Return what is wrong with the settings of the source; sends no request."""
         if source.api_key_env not in {"", self.optional_key} and not self.has_key(source.api_key_env):
-            return _text(f"{source.api_key_env} is not set; the catalogue names it as `api_key_env`")
+            return _description(f"{source.api_key_env} is not set; the catalogue names it as `api_key_env`")
         try:
             await asyncio.to_thread(TokenCounter(source.tokenizer).load)
         except (OSError, ValueError) as error:
-            return _text(str(error))
+            return _description(str(error))
         return None
 
     async def run(self, spec: ModelSpec) -> Speed:
-        """Have it write some words. Raises `ChatbillError` where it fails; the log has what the server said."""
+        """Measure the speed of a short reply. Raises `ChatbillError` if it fails; the log has the server's message."""
         engine = self.engine(spec)
         try:
             async with asyncio.timeout(self.limit_s):
                 await engine.start()
                 return await measured(engine, spec)
         except TimeoutError:
-            raise ChatbillError(f"its server did not write some words within {self.limit_s:g} s") from None
+            raise ChatbillError(f"its server did not complete a short reply within {self.limit_s:g} s") from None
         finally:
             await engine.close()
 
 
-def _text(text: str) -> Description:
+def _description(text: str) -> Description:
     return Description.of("text", text=text)

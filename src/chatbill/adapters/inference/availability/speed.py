@@ -17,7 +17,7 @@ _TOKENS = 48
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Speed:
-    """How fast a model writes one reply. `how` says whether that was measured or estimated.
+    """The speed at which a model writes one reply. `how` says whether it was measured or estimated.
 
     An estimate is the most that the machine's memory allows, by reading all weights once for each token; most models
     stay below. Times in seconds, 0 where not measured.
@@ -30,7 +30,7 @@ class Speed:
 
 
 async def measured(engine: Engine, spec: ModelSpec) -> Speed:
-    """Have it write some tokens. Raises the engine's errors, and `GenerationFailed` if it writes nothing."""
+    """Measure a reply of some tokens. Raises the engine's errors, and `GenerationFailed` if no token comes."""
     tokens = min(_TOKENS, spec.max_reply_tokens)
     started = time.monotonic()
     generation = await engine.prepare(

@@ -58,10 +58,10 @@ class FolderSource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerSource:
-    """A server that has OpenAI's API and has the model; `url` ends before `/chat/completions`.
+    """A server that offers the model by OpenAI's API; `url` ends before `/chat/completions`.
 
-    `api_key_env` names the environment variable that holds the key, "" for none. `tokenizer` is a tokenizer.json to
-    count by where the server has not. At most `concurrency` requests are sent at once.
+    `api_key_env` names the environment variable that holds the key, "" for none. `tokenizer` is the
+    tokenizer.json that counts tokens if the server does not. At most `concurrency` requests are sent at once.
     """
 
     url: str
@@ -75,9 +75,9 @@ Source: TypeAlias = WheelSource | HubSource | FolderSource | ServerSource
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sampling:
-    """How the next token is picked where a request has no settings of its own.
+    """The sampling settings of a model, for requests without settings of their own.
 
-    None leaves it to the checkpoint's own generation_config.json. `temperature` 0 is greedy.
+    None means the value in the checkpoint's generation_config.json. `temperature` 0 is greedy.
     """
 
     temperature: float | None = None
@@ -116,10 +116,10 @@ class ModelSpec:
 
 
 def domain_catalogue(specs: Iterable[ModelSpec], prices: Mapping[ModelId, Price] | None = None) -> Catalogue:
-    """Return the catalogue of the domain; `prices` replaces the prices of the models it names.
+    """Return the domain's catalogue, with the prices of `prices` in place of the catalogue's own.
 
-    Raises `InvalidRequest` when it names a model that is not in the catalogue, and for a price that no wallet could
-    ever hold for the longest reply.
+    Raises `InvalidRequest` if `prices` has a model that is not in the catalogue, or if the longest reply would cost
+    more than `MAX_CREDITS`.
     """
     specs = tuple(specs)
     prices = dict(prices or {})

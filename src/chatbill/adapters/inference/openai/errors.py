@@ -12,7 +12,7 @@ from chatbill.domain.shared.ids import ModelId
 
 
 class ErrorKind(Enum):
-    """What an error of a server means for the model."""
+    """The kinds of server errors, by their meaning for the model."""
 
     UNREACHABLE = auto()  # no connection: counts against the server
     BROKEN = auto()  # an error of its own, silence, or an answer that makes no sense: counts against the server

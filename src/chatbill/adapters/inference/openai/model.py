@@ -64,7 +64,7 @@ class RemoteModel:
 
     def status(self) -> ModelStatus:
         """Return how it stands now."""
-        if self._health.wrote_at is None:
+        if self._health.last_token_at is None:
             return self._availability.status(ModelState.LOADING, _NOT_ANSWERED, running=self._running)
         return self._availability.status(running=self._running)
 
@@ -152,7 +152,7 @@ class RemoteModel:
         async with aclosing(self._server.chunks(body, max_tokens=generation.max_tokens)) as chunks:
             async for chunk in chunks:
                 if chunk.text or chunk.thought:
-                    self._works()
+                    self._record_success()
                 if chunk.thought and not thinking:
                     thinking = True
                     await generation.pass_on(THINKING)
@@ -166,7 +166,7 @@ class RemoteModel:
                 prompt_tokens = chunk.prompt_tokens or prompt_tokens
                 completion_tokens = chunk.completion_tokens or completion_tokens
         if not (thinking or usage.has_text):
-            self._doubt()
+            self._request_probe()
         rest, whole = usage.finish(None if usage.ended else completion_tokens)
         if usage.stopped:
             generation.cut_off = False
@@ -189,25 +189,25 @@ class RemoteModel:
             **{name: value for name, value in options.items() if value is not None},
         }
 
-    def _works(self) -> None:
+    def _record_success(self) -> None:
         if self._health.fault:
             _log.info("model_ready", model=self.spec.id, server=self._server.url.host)
-        self._health.works()
+        self._health.record_success()
         self._logged = None
 
     def _note(self, error: ServerError) -> None:
         """Record what the failure of a user's request says about the model."""
-        self._log("model_server_trouble", error)
+        self._log("model_server_problem", error)
         if error.counts:
-            self._health.failed()
+            self._health.record_failure()
         if error.kind is ErrorKind.SET_UP:
             self._health.take_out(error.fault)
             self._changed.set()
         if error.needs_probe:
-            self._doubt()
+            self._request_probe()
 
-    def _doubt(self) -> None:
-        self._health.doubt()
+    def _request_probe(self) -> None:
+        self._health.request_probe()
         self._changed.set()
 
     async def _watch(self) -> None:
@@ -235,7 +235,7 @@ class RemoteModel:
             _log.exception("probe_failed", model=self.spec.id)
             self._take_out(ServerError(ErrorKind.BROKEN, type(error).__name__))
         else:
-            self._works()
+            self._record_success()
 
     async def _ask_for_a_token(self) -> None:
         """Return with the first token. A server can end a reply in good order in which a model wrote nothing."""

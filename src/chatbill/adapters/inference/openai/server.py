@@ -55,7 +55,7 @@ _MAY_NAME_DEVIATION = _MISFIT | {500}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeouts:
-    """How long a server may take, in seconds, and how often a request is tried while nothing was delivered.
+    """The time limits of a server, in seconds, and the number of attempts while nothing was delivered.
 
     A model that is offered has `probe_timeout_s` to answer a probe; one that is out, and may be on its way into memory,
     has `first_token_s`.

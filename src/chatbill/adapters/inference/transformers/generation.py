@@ -13,7 +13,7 @@ from chatbill.domain.shared.ids import ModelId
 
 
 class Probe:
-    """One token, written through the same queue and batch as any reply, and read by no one."""
+    """A test of the model: a reply of one token that uses the same queue and batch as others and has no reader."""
 
     cancelled = False
     is_probe = True

@@ -1,4 +1,4 @@
-"""Manage which models are in memory: they are loaded one at a time, and the longest idle ones leave for them."""
+"""Manage which models are in memory: load one at a time, and unload the longest idle ones to make room."""
 
 from __future__ import annotations
 
@@ -23,68 +23,68 @@ _log = structlog.get_logger(__name__)
 
 
 class DoesNotFit(LoadError):
-    """The machine has too little memory for the model, even without other models."""
+    """Raised when the machine has too little memory for the model, even without other models."""
 
 
 class NoRoom(LoadError):
-    """The model would fit if others were not in memory, and those cannot leave now."""
+    """Raised when the model would fit without the others in memory, and those cannot be unloaded now."""
 
 
-class NoTurn(LoadError):
-    """Another model takes too long to load."""
+class LoadTimeout(LoadError):
+    """Raised when the loading of another model takes too long."""
 
 
 class LoadedModel(Protocol):
-    """A model as the others see it. `last_used_at` is of `time.monotonic`; `fit` is None unless it is in memory."""
+    """A model that may be unloaded. `last_used_at` is of `time.monotonic`; `fit` is None unless it is in memory."""
 
     spec: ModelSpec
     last_used_at: float
     fit: Fit | None
 
-    def leave(self) -> bool:
-        """Free its memory and return True; False, changing nothing, while it has replies or is not in memory."""
+    def unload(self) -> bool:
+        """Free its memory and return True; return False and do nothing while it has replies or is not in memory."""
         ...
 
 
 class MemoryManager:
-    """The models that share one device. Its methods are for the threads of models, which they may keep waiting."""
+    """Manages the memory of one device that several models share. Its methods may block the thread of a model."""
 
     def __init__(self, library: ModelLibrary, *, slots: int) -> None:
         self._library = library
         self._slots = slots
-        self._turn = threading.Lock()
+        self._load_lock = threading.Lock()
         self.models: Sequence[LoadedModel] = ()
 
     @contextmanager
-    def turn(self, *, wait_s: float) -> Iterator[None]:
-        """Only one model is loaded at a time; raises `NoTurn` where another takes longer than `wait_s` seconds.
+    def load_lock(self, *, wait_s: float) -> Iterator[None]:
+        """Hold the lock for loading; raise `LoadTimeout` if it is not free within `wait_s` seconds.
 
-        Loading sets torch's default type for the whole process for a moment, and memory that is free can be promised
-        to one only. Fetching needs no turn.
+        Only one model may load at a time, because loading changes torch's default type for the whole process, and free
+        memory must not be promised twice. Downloads do not need the lock.
         """
-        if not self._turn.acquire(timeout=wait_s):
-            raise NoTurn(Description("model_waits_for_another"))
+        if not self._load_lock.acquire(timeout=wait_s):
+            raise LoadTimeout(Description("model_waits_for_another"))
         try:
             yield
         finally:
-            self._turn.release()
+            self._load_lock.release()
 
     def check(self, spec: ModelSpec, runtime: Runtime) -> None:
-        """Raise `DoesNotFit` when the model would not fit even if all others left. Needs no turn and never waits.
+        """Raise `DoesNotFit` if the model would not fit even without the others. Needs no lock and never waits.
 
-        While a model is being loaded the memory that it has taken by then is unknown, so nothing is raised then.
+        While another model is being loaded its use of memory is unknown, so nothing is raised then.
         """
-        if self._turn.acquire(blocking=False):
+        if self._load_lock.acquire(blocking=False):
             try:
                 self._check(spec, runtime)
             finally:
-                self._turn.release()
+                self._load_lock.release()
 
     def make_room(self, spec: ModelSpec, runtime: Runtime, *, wait_s: float) -> Fit:
-        """Return how the model fits, once idle models have left if needed. For the thread whose turn it is.
+        """Unload idle models as needed and return how the model fits. The caller must hold `load_lock`.
 
-        Waits up to `wait_s` seconds for a busy model to become idle; with 0, none is asked to leave. Raises `NoRoom`
-        and `DoesNotFit`.
+        Waits up to `wait_s` seconds for a busy model to become idle; with 0, no model is unloaded. Raises `NoRoom` and
+        `DoesNotFit`.
         """
         deadline = time.monotonic() + wait_s
         while True:
@@ -93,10 +93,10 @@ class MemoryManager:
                 return fit
             self._check(spec, runtime)
             others = sorted(self._others(spec), key=lambda model: model.last_used_at)
-            if wait_s and (left := next((other for other in others if other.leave()), None)):
+            if wait_s and (unloaded := next((other for other in others if other.unload()), None)):
                 gc.collect()
                 runtime.free_memory()
-                _log.info("model_left", model=left.spec.id, to_make_room_for=spec.id)
+                _log.info("model_unloaded", model=unloaded.spec.id, to_make_room_for=spec.id)
             elif time.monotonic() >= deadline:
                 names = " and ".join(other.spec.id for other in others)
                 raise NoRoom(Description("model_no_room", {"others": names, **fit.description.params}))
@@ -104,7 +104,7 @@ class MemoryManager:
                 time.sleep(_POLL_S)
 
     def free_bytes(self, spec: ModelSpec, runtime: Runtime) -> int:
-        """Return the free memory, without regard to what is promised of it."""
+        """Return the free memory, including memory that is reserved for replies."""
         return self._library.fits(spec, free_gpu_bytes=runtime.free_gpu_bytes()).free_bytes
 
     def _check(self, spec: ModelSpec, runtime: Runtime) -> None:
@@ -115,13 +115,13 @@ class MemoryManager:
         return [model for model in self.models if model.spec.id != spec.id and model.fit]
 
     def _beside_others(self, spec: ModelSpec, runtime: Runtime) -> Fit:
-        # What replies of the others may still take. What they take already is counted twice, which is safe.
-        promised = sum(other.fit.need.running(other.fit.slots) for other in self._others(spec) if other.fit)
+        # The memory that replies of the others may need. The part in use already is counted twice, which is safe.
+        reserved = sum(other.fit.need.running(other.fit.slots) for other in self._others(spec) if other.fit)
         free = runtime.free_gpu_bytes()
-        return self._library.fits(spec, free_gpu_bytes=free, promised_bytes=promised, slots=self._slots)
+        return self._library.fits(spec, free_gpu_bytes=free, promised_bytes=reserved, slots=self._slots)
 
     def _alone(self, spec: ModelSpec, runtime: Runtime) -> Fit:
-        """As if all others had left and given back their weights."""
-        given_back = sum(other.fit.need.weights_bytes for other in self._others(spec) if other.fit)
+        """Return how it would fit if all other models were unloaded."""
+        freed = sum(other.fit.need.weights_bytes for other in self._others(spec) if other.fit)
         free = runtime.free_gpu_bytes()
-        return self._library.fits(spec, free_gpu_bytes=free, promised_bytes=-given_back, slots=self._slots)
+        return self._library.fits(spec, free_gpu_bytes=free, promised_bytes=-freed, slots=self._slots)

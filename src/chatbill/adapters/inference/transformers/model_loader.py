@@ -26,7 +26,7 @@ _log = structlog.get_logger(__name__)
 
 
 class ModelLoader:
-    """Brings a model into memory, as often as it takes, but never twice at once.
+    """Loads a model, and again after a failure, but never twice at once.
 
     `load` and `explain` are for the model's thread; the rest may be called from any thread and returns at once.
     """
@@ -95,9 +95,9 @@ class ModelLoader:
         after: Callable[[], bool],
         loaded: Callable[[LocalModel, Fit], None],
     ) -> LocalModel:
-        """Fetch, wait until `after` is true and for this model's turn, make room, load.
+        """Fetch the model, wait until `after` is true and no other model loads, make room, and load it.
 
-        `loaded` is called before the next model's turn, which relies on the memory that this one takes.
+        `loaded` is called before the next model may load, because that one depends on the memory that this one takes.
         """
         runtime = self._runtime()
         self._memory.check(self._spec, runtime)  # before tens of gigabytes are fetched for nothing
@@ -105,7 +105,7 @@ class ModelLoader:
         self._note(Progress("turn"))
         while not after():
             time.sleep(_POLL_S)
-        with self._memory.turn(wait_s=self._limits.load_timeout_s):
+        with self._memory.load_lock(wait_s=self._limits.load_timeout_s):
             self._note(Progress("room"))
             fit = self._memory.make_room(self._spec, runtime, wait_s=wait_for_room_s)
             self._publish(Progress("load"))

@@ -1,4 +1,4 @@
-"""One model of this machine through its life: loaded, available, unloaded, reloaded, and replaced when it is stuck."""
+"""Serve one local model: load it, answer requests, unload it, reload it, and replace its thread when it is stuck."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ _log = structlog.get_logger(__name__)
 class ServedModel:
     """One model, loaded when it is needed and unloaded when another one needs its memory.
 
-    `prepare` is for event loops, `check` for the watchdog, `leave` for the threads of other models. One lock, held for
-    moments only, guards what they share. A request takes its place before it waits for anything, and a model with a
-    place taken is never unloaded.
+    `prepare` is for event loops, `check` for the watchdog, `unload` for the threads of other models. One lock guards
+    their shared state and is held only briefly. A request takes a place in the queue first, and a
+    model with a taken place is never unloaded.
     """
 
     def __init__(
@@ -61,14 +61,14 @@ class ServedModel:
         self._lock = threading.Lock()
         self._worker: Worker | None = None
         self._probe_prompt: tuple[int, ...] = ()
-        self._lost = False
+        self._was_lost = False
         self._missing: Description | None = None
         self._look_for_files()
         # One thread, because two must not use a tokenizer at once; not the loop's, because a long prompt takes long.
         self._tokenizing = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"tokenize-{spec.id}")
 
     def status(self) -> ModelStatus:
-        """Return how it stands now."""
+        """Return its present state."""
         with self._lock:
             worker = self._worker
         state, reason = ModelState.READY, None
@@ -79,10 +79,10 @@ class ServedModel:
             state, reason = ModelState.LOADING, Description("model_loading", self._loader.progress)
         elif not worker.model:
             state, reason = ModelState.UNAVAILABLE, worker.reason
-        return self._availability.status(state, reason, running=worker.running, lost=self._lost)
+        return self._availability.status(state, reason, running=worker.running, lost=self._was_lost)
 
     def begin(self, *, after: Worker | None = None) -> Worker:
-        """Load it at the start, unless that was begun before, once the attempt of `after` has ended."""
+        """Start to load it, unless that was done before; wait until the attempt of `after` has ended."""
         with self._lock:
             return self._worker or self._load(wait_for_room_s=0.0, after=after)
 
@@ -104,7 +104,7 @@ class ServedModel:
         )
 
     def check(self) -> None:
-        """Load, probe or replace the model if that is due; returns at once."""
+        """Load, probe or replace the model if that is due, and return at once."""
         with self._lock:
             worker = self._worker
             if self._availability.closed:
@@ -119,13 +119,13 @@ class ServedModel:
                 after_s = self._limits.load_timeout_s
                 worker.abandon(Description("model_load_stalled", {"after_s": after_s, **self._loader.progress}))
         elif worker.busy:
-            # Its own tokens tell more than a probe would, which could only delay them.
-            if time.monotonic() - worker.beat_at > self._limits.stuck_after_s:
+            # The tokens of its replies show more than a probe, which would delay them.
+            if time.monotonic() - worker.last_progress_at > self._limits.stuck_after_s:
                 self._replace(worker)
         elif not worker.health.probe_in_s:
             worker.submit(Probe(self.spec.id, self._probe_prompt))
 
-    def leave(self) -> bool:
+    def unload(self) -> bool:
         """Unload the model and return True; False while it has replies or is not in memory."""
         with self._lock:
             worker = self._worker
@@ -145,7 +145,7 @@ class ServedModel:
         self._tokenizing.shutdown(wait=False, cancel_futures=True)
 
     def _take(self, place: object) -> Worker:
-        """Take a place in the queue; a model that is not in memory is loaded from now on."""
+        """Take a place in the queue, and start to load the model if it is not in memory."""
         with self._lock:
             worker = self._worker
             if worker and worker.settled and not worker.model and not self._availability.closed:
@@ -158,7 +158,7 @@ class ServedModel:
             return worker or self._load(wait_for_room_s=self._limits.load_wait_s)
 
     def _look_for_files(self) -> None:
-        """Record whether its files are there, so that a request could load it."""
+        """Record whether its files exist, so that a request can load it."""
         missing = self._loader.missing()
         if missing and not self._missing:
             _log.warning("model_unavailable", model=self.spec.id, reason=str(missing))
@@ -187,7 +187,7 @@ class ServedModel:
         return min(request.max_tokens, self.spec.max_reply_tokens)
 
     def _load(self, *, wait_for_room_s: float, after: Worker | None = None) -> Worker:
-        """Start a worker that loads it; the lock is held."""
+        """Start a worker that loads the model. The caller holds the lock."""
         self._loader.begin()
         worker = Worker(
             self.spec.id,
@@ -205,27 +205,27 @@ class ServedModel:
         return worker
 
     def _loaded(self, worker: Worker, model: LocalModel, fit: Fit) -> None:
-        """Record that it is in memory, unless it was abandoned by now; on the worker's thread."""
+        """Record that the model is in memory, unless its thread was abandoned. Runs on the worker's thread."""
         probe_prompt = tuple(model.encode(probe_request(self.spec.id).turns))
         with self._lock:
             if worker.settled:
                 return
             worker.slots, self._probe_prompt = fit.slots, probe_prompt
-            worker.health.wrote()
+            worker.health.record_token()
             self.fit, self._availability.health = fit, worker.health
-            self._lost = False
+            self._was_lost = False
 
     def _explain(self, error: Exception) -> Description:
-        """Return why it is not available, for people; on the worker's thread."""
+        """Return why the model is not available, for people. Runs on the worker's thread."""
         cause = self._loader.explain(error)
         with self._lock:
-            return Description("model_not_reloaded", {"cause": cause.code, **cause.params}) if self._lost else cause
+            return Description("model_not_reloaded", {"cause": cause.code, **cause.params}) if self._was_lost else cause
 
     def _retry_if_due(self, worker: Worker) -> None:
-        """Try again what could not be loaded, once no part of the last attempt runs any more; the lock is held."""
+        """Load the model again after a failure, once the last attempt has ended. The caller holds the lock."""
         if worker.is_stuck or not self._loader.should_be_tried():
             return
-        if self.spec.lazy and not self._lost:
+        if self.spec.lazy and not self._was_lost:
             self._worker = None
         else:
             self._load(wait_for_room_s=0.0)
@@ -235,6 +235,6 @@ class ServedModel:
         with self._lock:
             if self._availability.closed or self._worker is not worker:
                 return
-            self._lost, self.fit = True, None
+            self._was_lost, self.fit = True, None
             self._load(wait_for_room_s=self._limits.load_wait_s)
         worker.abandon(Description.of("model_stuck", after_s=self._limits.stuck_after_s))

@@ -1,4 +1,4 @@
-"""The thread of one model: it loads the model, writes replies on it, and frees it."""
+"""Run one model on a thread of its own: load it, write replies, and free it."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ _STUCK = "engine_stuck"
 
 
 class Worker:
-    """Loads a model on a thread of its own and writes up to `slots` replies together on it; others wait their turn.
+    """Loads a model on a thread of its own and writes up to `slots` replies at once; other replies wait in a queue.
 
     `loading` runs on that thread; an error of it makes the model unavailable, for the reason that `explain` returns.
     `model` is None unless the model can write now; `reason` then says why. `mean_reply_s` is a running mean.
 
-    For the watchdog: `beat_at` (of `time.monotonic`) is the time of the last progress: a finished load or step, or work
-    that reached the thread while it was idle; `health` records tokens, replies and failures, where a failure that its
-    own request may have caused is not counted before a probe has shown whether the model works; `tokens_written`
-    counts all tokens computed. `slots` may be lowered while the model is loaded, not later.
+    For the watchdog: `last_progress_at` (of `time.monotonic`) is the time when a load or a step ended, or when work
+    reached the idle thread. `health` records tokens, replies and failures. A failure that its own request may have
+    caused does not count; it requests a probe. `tokens_written` counts all computed tokens. `slots` may be lowered
+    while the model is being loaded, not later.
     """
 
     def __init__(
@@ -54,17 +54,17 @@ class Worker:
         self.slots = slots
         self.running = 0
         self.mean_reply_s = 2.0
-        self.beat_at = time.monotonic()
+        self.last_progress_at = time.monotonic()
         self.tokens_written = 0
         self._name = name
         self._loading = loading
         self._explain = explain
         self._settled: Future[None] = Future()
-        # Guards what follows. The thread holds it for moments, never while it computes.
+        # Guards the attributes below. The thread holds it briefly, never while it computes.
         self._change = threading.Condition()
         self._waiting: deque[Job] = deque()
         self._unanswered: set[Job] = set()
-        self._refusal = ""
+        self._closed_reason = ""
         self._abandoned = False
         # A daemon, so that a process that ends does not wait for a download.
         self._thread = threading.Thread(target=self._run, name=f"model-{name}", daemon=True)
@@ -76,7 +76,7 @@ class Worker:
 
     @property
     def busy(self) -> bool:
-        """True while replies are being written or wait: only then does an old `beat_at` mean that it is stuck."""
+        """True while replies are written or wait; only then does an old `last_progress_at` mean that it is stuck."""
         return bool(self._unanswered)
 
     @property
@@ -91,7 +91,7 @@ class Worker:
 
     def start(self) -> None:
         """Begin to load; call it once."""
-        self.beat_at = time.monotonic()
+        self.last_progress_at = time.monotonic()
         self._thread.start()
 
     async def wait_until_settled(self) -> None:
@@ -101,25 +101,25 @@ class Worker:
     def submit(self, generation: Job) -> None:
         """Write this reply as soon as there is a slot, in the order of the calls."""
         with self._change:
-            if not self._refusal:
+            if not self._closed_reason:
                 if not self._unanswered:
-                    self.beat_at = time.monotonic()
+                    self.last_progress_at = time.monotonic()
                 # Cancelled replies have given their places back, so they must not pile up here.
-                self._forget(*(waiting for waiting in self._waiting if waiting.cancelled))
+                self._remove(*(waiting for waiting in self._waiting if waiting.cancelled))
                 self._waiting.append(generation)
                 self._unanswered.add(generation)
                 self._change.notify()
                 return
-        generation.deliver(GenerationFailed(self._refusal))
+        generation.deliver(GenerationFailed(self._closed_reason))
 
     def close(self, *, wait_s: float) -> None:
         """Stop within two tokens, fail all replies and free the model; wait at most `wait_s` seconds for that."""
         with self._change:
-            self._refusal = self._refusal or _STOPPED
+            self._closed_reason = self._closed_reason or _STOPPED
             self._change.notify()
         if self._thread.ident is not None:
             self._thread.join(timeout=wait_s)
-        self._give_up(STOPPING, _STOPPED)
+        self._fail_all(STOPPING, _STOPPED)
 
     def abandon(self, reason: Description) -> None:
         """Fail all replies of a thread that is stuck, and refuse new ones.
@@ -128,20 +128,20 @@ class Worker:
         """
         _log.error("model_abandoned", model=self._name, reason=str(reason))
         self._abandoned = True
-        self._give_up(reason, _STUCK)
+        self._fail_all(reason, _STUCK)
 
-    def _give_up(self, reason: Description | None, words: str) -> None:
+    def _fail_all(self, reason: Description | None, words: str) -> None:
         with self._change:
-            self._refusal = self._refusal or words
+            self._closed_reason = self._closed_reason or words
             self.model, self.reason, self.running = None, reason, 0
             unanswered = list(self._unanswered)
-            self._forget(*unanswered)
+            self._remove(*unanswered)
             self._change.notify()
         for generation in unanswered:
             generation.deliver(GenerationFailed(words))
         self._settle()
 
-    def _forget(self, *generations: Job) -> None:
+    def _remove(self, *generations: Job) -> None:
         for generation in generations:
             self._unanswered.discard(generation)
             with suppress(ValueError):
@@ -156,34 +156,34 @@ class Worker:
         model = self._load()
         self._settle()
         if model is None:
-            self._give_up(self.reason, _STOPPED)
+            self._fail_all(self.reason, _STOPPED)
             return
         batch = Batch(model, slots=self.slots, name=self._name)
-        while self._let_in(batch):
-            self._account(batch, batch.step())
-        self._give_up(self.reason or STOPPING, _STOPPED)
+        while self._fill_slots(batch):
+            self._record_step(batch, batch.step())
+        self._fail_all(self.reason or STOPPING, _STOPPED)
         model.free_memory()
         # No reference to the model may remain, or its memory could not be freed.
         del batch, model
         return_freed_memory()
 
-    def _account(self, batch: Batch, ended: Sequence[EndedReply]) -> None:
-        """Record what happened before the readers learn that their replies have ended."""
-        self.beat_at = time.monotonic()
+    def _record_step(self, batch: Batch, ended: Sequence[EndedReply]) -> None:
+        """Record the results of a step before the readers learn that their replies have ended."""
+        self.last_progress_at = time.monotonic()
         if batch.tokens_written != self.tokens_written:
             self.tokens_written = batch.tokens_written
-            self.health.wrote()
+            self.health.record_token()
         if any(one.failure is None for one in ended):
-            self.health.works()
+            self.health.record_success()
         elif any(not one.alone for one in ended):
-            self.health.failed()
+            self.health.record_failure()
         elif ended:
-            self.health.doubt()
+            self.health.request_probe()
         for one in ended:
             self.mean_reply_s += 0.2 * (one.took_s - self.mean_reply_s)
         with self._change:
-            self._forget(*(one.generation for one in ended))
-            self.running = 0 if self._refusal else len(batch)
+            self._remove(*(one.generation for one in ended))
+            self.running = 0 if self._closed_reason else len(batch)
         for one in ended:
             one.generation.deliver(one.failure)
 
@@ -195,21 +195,21 @@ class Worker:
             reason = self._explain(error)
             _log.warning("model_unavailable", model=self._name, reason=str(reason), exc_info=error)
             with self._change:
-                self.reason = self.reason if self._refusal else reason
+                self.reason = self.reason if self._closed_reason else reason
             return None
         with self._change:
-            self.beat_at = time.monotonic()
-            if not self._refusal:
+            self.last_progress_at = time.monotonic()
+            if not self._closed_reason:
                 self.model, self.reason = model, None
-                self.health.works()
+                self.health.record_success()
         _log.info("model_ready", model=self._name, seconds=round(time.monotonic() - started, 2))
         return model
 
-    def _let_in(self, batch: Batch) -> bool:
-        """Fill free slots, and sleep while there is nothing to write. Return False when the thread has to end."""
+    def _fill_slots(self, batch: Batch) -> bool:
+        """Fill free slots, and wait while there is nothing to write. Return False when the thread has to end."""
         with self._change:
-            while not self._refusal:
-                self._forget(*batch.drop_cancelled())
+            while not self._closed_reason:
+                self._remove(*batch.drop_cancelled())
                 while self._waiting and batch.has_room:
                     generation = self._waiting.popleft()
                     if generation.cancelled:

@@ -26,7 +26,7 @@ NOT_FETCHED = Description("model_not_fetched")
 
 
 class ModelNotFetched(ChatbillError):
-    """The files of a model cannot be had; the text says why and what to do, to the operator of the service.
+    """Raised when the files of a model are missing; the text tells the operator the reason and what to do.
 
     `reason` is what users may read of it: it holds no paths of this machine.
     """
@@ -40,7 +40,7 @@ class ModelNotFetched(ChatbillError):
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a model has come. `stage` is "wait", "download", "check", "unpack", "convert", "load" or "ready".
+    """The progress of loading a model. `stage` is "wait", "download", "check", "unpack", "convert", "load" or "ready".
 
     `total_bytes` is 0 where it is not known; then only the stage means something.
     """

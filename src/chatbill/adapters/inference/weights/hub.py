@@ -15,9 +15,9 @@ _HUB_FILES = ["*.json", "*.safetensors", "*.jinja", "tokenizer.model"]
 
 
 def fetch_hub_repository(source: HubSource, folder: Path, report: Report, *, by_hand: str) -> None:
-    """Download a repository into `folder`; what an earlier try has left there is used again.
+    """Download a repository into `folder`, and continue an earlier download that is not complete.
 
-    Errors end with `by_hand`, which says how to do without the network.
+    Raises `ModelNotFetched`. Its message ends with `by_hand`, the instructions for a machine without network.
     """
     disable_progress_bars()
     name = source.repository
@@ -26,8 +26,8 @@ def fetch_hub_repository(source: HubSource, folder: Path, report: Report, *, by_
             snapshot_download(name, revision=source.revision, local_dir=folder, allow_patterns=_HUB_FILES)
     except GatedRepoError as error:
         raise ModelNotFetched(
-            f"{name} asks for its licence to be accepted: sign in at https://huggingface.co/{name}, accept it, make a "
-            f"read token at https://huggingface.co/settings/tokens and set it as HF_TOKEN. {by_hand}",
+            f"the licence of {name} must be accepted: sign in at https://huggingface.co/{name}, accept it, "
+            f"create a read token at https://huggingface.co/settings/tokens and set it as HF_TOKEN. {by_hand}",
         ) from error
     except RepositoryNotFoundError as error:
         raise ModelNotFetched(
@@ -35,15 +35,15 @@ def fetch_hub_repository(source: HubSource, folder: Path, report: Report, *, by_
             f"private or gated. {by_hand}",
         ) from error
     except OfflineModeIsEnabled as error:
-        words = f"{name} is not here and HF_HUB_OFFLINE forbids fetching it. {by_hand}"
-        raise ModelNotFetched(words) from error
+        message = f"{name} is not on this machine and HF_HUB_OFFLINE forbids its download. {by_hand}"
+        raise ModelNotFetched(message) from error
     except (HfHubHTTPError, OSError) as error:
         reason = str(error).strip().splitlines()[:1] or [type(error).__name__]
         raise ModelNotFetched(
             f"{name} could not be downloaded from the hub ({reason[0]}). Check the network, HF_ENDPOINT and HF_TOKEN; "
-            f"the next try continues where this one ended. {by_hand}",
+            f"the next attempt continues this download. {by_hand}",
         ) from error
-    except Exception as error:  # the hub's HTTP client raises errors of its own that derive from nothing common
+    except Exception as error:  # the hub's HTTP client raises errors that share no base class
         raise ModelNotFetched(
             f"{name} could not be downloaded from the hub ({type(error).__name__}). Check the network. {by_hand}",
         ) from error

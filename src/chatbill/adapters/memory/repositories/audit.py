@@ -20,7 +20,7 @@ from chatbill.domain.shared.ids import (
 
 
 class MemoryAuditReader:
-    """What the audit reads."""
+    """Reads the rows for the audit from memory."""
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables

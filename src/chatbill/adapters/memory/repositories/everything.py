@@ -47,5 +47,5 @@ class Tables:
         self.keys.insert((rule, value), row_id)
 
     def each(self) -> Iterator[Table[Any, Any]]:
-        """All tables."""
+        """Return all tables."""
         yield from vars(self).values()

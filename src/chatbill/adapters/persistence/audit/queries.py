@@ -31,18 +31,18 @@ _RETURNED = ("adjustment", ledger_entries.c.author.is_(None))
 
 
 def raw(column: Column[Any]) -> ColumnElement[Any]:
-    """The column, or the text of its moment."""
+    """Return the column, or the text of its moment."""
     return cast(column, Text) if isinstance(column.type, UtcDateTime) else column
 
 
 def _total(amount: ColumnElement[Any]) -> ColumnElement[Any]:
-    """The sum. What no amount can be counts for nothing: SQLite would end the audit with an overflow."""
+    """Return the sum. Values that are no valid amount are left out, because SQLite would stop with an overflow."""
     believable = amount.between(literal_column(str(-MAX_CREDITS)), literal_column(str(MAX_CREDITS)))
     return func.coalesce(func.sum(case((believable, amount), else_=_ZERO)), _ZERO)
 
 
 def _of_refunds() -> ScalarSelect[int]:
-    """What was given back of each hold's subject."""
+    """Return the credits that were refunded for each hold's subject."""
     entries = ledger_entries.c
     same = or_(
         and_(holds.c.subject_kind == literal_column(f"'{INTERACTION}'"), entries.interaction_id == holds.c.subject_id),
@@ -57,7 +57,7 @@ def _of_refunds() -> ScalarSelect[int]:
 def _of_payment(
     aggregate: ColumnElement[Any] | FunctionElement[Any], kind: str = "top_up", *where: ColumnElement[bool]
 ) -> ScalarSelect[Any]:
-    """Something about the entries of each payment and its wallet: those that credited it, unless others are named."""
+    """Select a value from the entries of each payment and its wallet, by default those that credited it."""
     own = (ledger_entries.c.payment_id == payments.c.id, ledger_entries.c.wallet_id == payments.c.wallet_id)
     of_kind = ledger_entries.c.kind == literal_column(f"'{kind}'")
     return select(aggregate).where(*own, of_kind, *where).scalar_subquery()
@@ -140,7 +140,7 @@ PURCHASES = Statement(
 
 
 def _of_key(counted: ColumnElement[Any], *where: ColumnElement[bool]) -> ScalarSelect[int]:
-    """Something about the interactions of an API key."""
+    """Select a value from the interactions of an API key."""
     return select(_total(counted)).where(*where).scalar_subquery()
 
 

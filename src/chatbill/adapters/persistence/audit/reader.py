@@ -42,7 +42,7 @@ _MOMENTS = [name for name in sql.SETTLED if name.endswith("_at")]
 
 
 class SqlAuditReader:
-    """The books, streamed."""
+    """Streams the rows that an audit compares."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -117,7 +117,7 @@ def _unreadable(table: str) -> Callable[[Row, str], UnreadableRow]:
 
 @lru_cache(maxsize=16)
 def _moment(text: str) -> datetime:
-    """The moment that a database keeps as this text, or that PostgreSQL shows so. Raises `ValueError`."""
+    """Return the moment that this text of a database stands for. Raises `ValueError`."""
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         raise ValueError(f"{text!r} says no time zone")

@@ -16,7 +16,7 @@ _SPACE: ColumnElement[str] = literal_column("' '")
 
 
 def _statements() -> list[tuple[str, list[str], Statement]]:
-    """Table, columns that refer to another, and the query that gives a row's key and which of them name nothing."""
+    """Return each table, its columns that refer to others, and the query for rows that refer to missing ones."""
     found = []
     for table in metadata.sorted_tables:
         # Interactions without a hold break a rule of their own.

@@ -55,7 +55,7 @@ class PostgresConnection(Connection):
         return bool(self.raw.closed)
 
     def close(self) -> None:
-        """Close the connection, whatever state it is in."""
+        """Close the connection in any state."""
         super().close()
         # Only now, because leaving the mode asks an open connection for its last results.
         with contextlib.suppress(self._errors):

@@ -76,7 +76,7 @@ def connect_for_store(database: Database, address: URL, timeouts: Timeouts) -> P
     raw.answer_within_s = timeouts.answer_within_s
     raw.prepare_threshold = 0
     raw.prepared_max = PREPARED_STATEMENTS
-    # One type for all numbers, so that a statement is prepared once whatever the size of its numbers.
+    # One type for all numbers, so that a statement is prepared once for numbers of every size.
     raw.adapters.register_dumper(int, importlib.import_module("psycopg.types.numeric").Int8Dumper)
     try:
         _keep_prepared_after_rollback(raw)

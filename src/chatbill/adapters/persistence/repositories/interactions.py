@@ -73,7 +73,7 @@ def _of_conversation(filters: frozenset[str]) -> Statement:
 
 @cache
 def _history(filters: frozenset[str]) -> Statement:
-    """Interactions of a user, by the filters that are named.
+    """Select interactions of a user, by the filters that are named.
 
     Deleted conversations are looked up row by row, so that the user's index gives the order and a page costs the same
     for any number of interactions.

@@ -69,7 +69,7 @@ _GET = Statement(all_of(ledger_entries, equals(ledger_entries.c.id)))
 
 @cache
 def _of_wallet(filters: frozenset[str]) -> Statement:
-    """Entries of a wallet, newest first, by the filters that are named."""
+    """Select entries of a wallet, newest first, by the filters that are named."""
     entries = ledger_entries.c
     query = all_of(ledger_entries, equals(entries.wallet_id))
     if "kind" in filters:

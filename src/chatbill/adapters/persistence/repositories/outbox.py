@@ -28,7 +28,7 @@ _ADD = Statement(
 
 
 def _after(*columns: str) -> Statement:
-    """Events past a position, each with the two numbers that make its own.
+    """Select events past a position, each with the two numbers that make its own.
 
     A transaction may be kept after one that began later, and its events have positions from before. So events are
     sorted by transaction, and shown once no older transaction runs any more.

@@ -68,11 +68,11 @@ class Connection:
 
     @property
     def prefix(self) -> Prefix:
-        """What the names of the database's tables, triggers and constraints begin with."""
+        """Return the prefix of the names of the database's tables, triggers and constraints."""
         return self._database.prefix
 
     def close(self) -> None:
-        """Close the connection, whatever state it is in."""
+        """Close the connection in any state."""
         with contextlib.suppress(Exception):
             self.raw.close()
 

@@ -38,7 +38,7 @@ _PARTS = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Prefix:
-    """What chatbill's names begin with; "" changes nothing.
+    """The prefix of chatbill's names in a database; "" means no prefix.
 
     Raises `ValueError` for a prefix that is not up to 16 lower-case letters, digits and underscores, with a letter
     first and an underscore last.
@@ -57,23 +57,23 @@ class Prefix:
             raise ValueError(f"The prefix {self.text!r} is a beginning of chatbill's own names; choose another one.")
 
     def of(self, name: str) -> str:
-        """The name with the prefix. A name that begins with the prefix already is returned as it is."""
+        """Return the name with the prefix. A name that begins with the prefix already is returned as it is."""
         return name if name.startswith(self.text) else f"{self.text}{name}"
 
     def applied(self, sql: str) -> str:
-        """The statement with the prefix at each of chatbill's names."""
+        """Return the statement with the prefix at each of chatbill's names."""
         return _PARTS.sub(self._replaced, sql) if self.text else sql
 
     def owns(self, table: str) -> bool:
-        """Whether this is the name of one of chatbill's tables in the database."""
+        """Return whether this is the name of one of chatbill's tables in the database."""
         return table in self.tables()
 
     def tables(self) -> frozenset[str]:
-        """The names of all of chatbill's tables in the database."""
+        """Return the names of all of chatbill's tables in the database."""
         return frozenset(map(self.of, (*metadata.tables, VERSION_TABLE)))
 
     def metadata(self) -> MetaData:
-        """Tables, columns, references and indexes as they are named in the database, for a comparison with it."""
+        """Return tables, columns, references and indexes with their names in the database, for a comparison."""
         if not self.text:
             return metadata
         made = MetaData()

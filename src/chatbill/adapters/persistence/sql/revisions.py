@@ -18,7 +18,7 @@ _SINCE_0001 = frozenset({"wallets", "ledger_entries"})
 
 
 class SchemaMismatch(StoreUnavailable):
-    """The database does not have the schema that this program needs. The message says what to do."""
+    """Raised when the database lacks the schema that this program needs. The message says what to do."""
 
 
 def revision_of(connection: Connection, prefix: Prefix) -> str | None:

@@ -184,7 +184,7 @@ def _connected(url: str, prefix: Prefix, *, to_write: bool) -> Iterator[Connecti
 
 
 def _prefix_statements(connection: Connection, prefix: Prefix) -> None:
-    """Let every statement on this connection have the prefix. The migrations know of none."""
+    """Let every statement on this connection have the prefix. The migrations are written without one."""
 
     def rewritten(
         _connection: Connection,

@@ -28,7 +28,7 @@ MAX_CREDITS = 1_000_000_000_000_000
 
 
 def _table(name: str, *items: Column[Any] | CheckConstraint | Index, with_rowid: bool = True, **options: Any) -> Table:
-    """Small rows that are found by their key alone do without SQLite's row numbers, which saves a tree of pages."""
+    """Make a table. Small rows that are found by key only have no row numbers in SQLite, which saves a B-tree."""
     return Table(name, metadata, *items, sqlite_strict=True, sqlite_with_rowid=with_rowid, **options)
 
 

@@ -63,19 +63,19 @@ class UtcDateTime(TypeDecorator[datetime]):
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        """Text, or PostgreSQL's own type."""
+        """Use text, or PostgreSQL's own type."""
         return dialect.type_descriptor(TIMESTAMP(timezone=True) if dialect.name == "postgresql" else Text())
 
     def bind_processor(self, dialect: Dialect) -> Callable[[datetime | None], Any]:
-        """The conversion itself: a charge has ten moments, and SQLAlchemy's way to it costs as much as the rest."""
+        """Return the conversion itself: a charge has ten moments, and SQLAlchemy's wrapper would double their cost."""
         return _moment if dialect.name == "postgresql" else _text
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
-        """In UTC."""
+        """Convert the moment to UTC."""
         return self.bind_processor(dialect)(value)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:  # noqa: ARG002
-        """An aware moment in UTC."""
+        """Return an aware moment in UTC."""
         if value is None:
             return None
         moment: datetime = value if isinstance(value, datetime) else datetime.fromisoformat(value)

@@ -79,9 +79,9 @@ def backup(url: str, target: Path, *, force: bool = False, prefix: str = "") -> 
 def restore(url: str, source: Path, *, force: bool = False, prefix: str = "") -> Tally:
     """Replace the database by the copy in the file `source`; return the totals of its audit.
 
-    The copy must be sound, of a revision that this program knows (an older one is brought up to date) and have books
-    that agree. Holds that were pending still are; see `ExpireHolds`. A database that exists is replaced with `force`
-    alone, and never while another process has it open. Raises `BackupRefused` and `StoreUnavailable`.
+    The copy must be sound, of a revision that this program knows (an older one is brought up to date) and have a
+    consistent ledger. Holds that were pending stay pending; see `ExpireHolds`. A database that exists is replaced only
+    with `force`, and never while another process has it open. Raises `BackupRefused` and `StoreUnavailable`.
     """
     path = _sqlite_file(url, _HOW_TO_RESTORE)
     if not source.is_file():
@@ -112,7 +112,7 @@ def _proved(driver: ModuleType, copy: Path, source: Path, prefix: str) -> Tally:
     schema.upgrade(sqlite_url(copy), prefix=prefix)
     tally = Tally()
     if told := _differences(driver, copy, tally, prefix):
-        raise BackupRefused("\n  ".join([f"The books in {source} do not agree, so it was not restored:", *told]))
+        raise BackupRefused("\n  ".join([f"The ledger in {source} is not consistent, so it was not restored:", *told]))
     # Back into one file.
     with closing(driver.connect(copy)) as raw:
         raw.execute("PRAGMA journal_mode = DELETE").fetchall()
@@ -122,7 +122,7 @@ def _proved(driver: ModuleType, copy: Path, source: Path, prefix: str) -> Tally:
 def _doubts(driver: ModuleType, copy: Path, prefix: str) -> list[str]:
     at = schema.current(sqlite_url(copy), prefix=prefix)
     if at != schema.head():
-        return [f"its schema is at {at or 'no revision'} and not at {schema.head()}, so its books were not read"]
+        return [f"its schema is at {at or 'no revision'} and not at {schema.head()}, so its ledger was not read"]
     return _differences(driver, copy, Tally(), prefix)
 
 

@@ -51,7 +51,7 @@ class Job(Generic[S, T]):
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
-        """The event loop of the caller."""
+        """Return the event loop of the caller."""
         return self._future.get_loop()
 
     @property

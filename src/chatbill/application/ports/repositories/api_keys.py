@@ -16,15 +16,15 @@ class ApiKeyReader(Protocol):
     def get(self, key_id: ApiKeyId) -> ApiKey | None: ...
 
     def of_user(self, user_id: UserId) -> list[ApiKey]:
-        """The keys of a user that were not revoked, by id."""
+        """Return the keys of a user that were not revoked, by id."""
         ...
 
     def ever_of_user(self, user_id: UserId) -> list[ApiKey]:
-        """All keys that a user ever had, by id. May read every key there is: for operators."""
+        """Return all keys that a user ever had, by id. May read every key that exists: for operators only."""
         ...
 
     def month(self, key_id: ApiKeyId, starts_at: datetime) -> KeyMonth | None:
-        """What the key used in the month that starts so; None where it used nothing."""
+        """Return the key's usage in the month that starts then; None if it used nothing."""
         ...
 
 
@@ -32,7 +32,7 @@ class ApiKeyRepository(ApiKeyReader, Protocol):
     """Keys and their months. Lock the wallet that pays before counting in a month: its lock guards months too."""
 
     def lock(self, key_id: ApiKeyId) -> ApiKey | None:
-        """As `get`, and no other transaction changes it until this one ends."""
+        """Return the same as `get`, and prevent changes by other transactions until this one ends."""
         ...
 
     def add(self, key: ApiKey) -> None:

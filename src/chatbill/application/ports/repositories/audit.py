@@ -14,43 +14,43 @@ from chatbill.domain.shared.ids import (
 
 
 class AuditReader(Protocol):
-    """Everything the audit reads, streamed in the order it asks for; text sorts by code point.
+    """Streams all rows that the audit needs, in the order that it needs; text sorts by code point.
 
     Close a stream that is left before its end. A row that makes no sense comes as `UnreadableRow`.
     """
 
     def wallets(self) -> Generator[Wallet | UnreadableRow, None, None]:
-        """All wallets by id."""
+        """Return all wallets by id."""
         ...
 
     def owners(self) -> Generator[Ownership, None, None]:
-        """The wallets of all users by wallet."""
+        """Return the wallets of all users by wallet."""
         ...
 
     def entries(self) -> Generator[LedgerEntry | UnreadableRow, None, None]:
-        """All entries by wallet and version."""
+        """Return all entries by wallet and version."""
         ...
 
     def settlements(self) -> Generator[Settlement | UnreadableRow, None, None]:
-        """All holds by wallet, each with its charges and its interaction."""
+        """Return all holds by wallet, each with its charges and its interaction."""
         ...
 
     def unheld(self) -> Generator[InteractionId, None, None]:
-        """Interactions whose hold does not exist."""
+        """Return the interactions whose hold does not exist."""
         ...
 
     def purchases(self) -> Generator[Purchase | UnreadableRow, None, None]:
-        """All payments, each with the entries that credited it to its own wallet."""
+        """Return all payments, each with the entries that credited it to its own wallet."""
         ...
 
     def key_uses(self) -> Generator[KeyUsage | UnreadableRow, None, None]:
-        """All API keys, each for all time and for each of its months."""
+        """Return all API keys, each for all time and for each of its months."""
         ...
 
     def dangling(self) -> Generator[DanglingReference, None, None]:
-        """Rows that refer to rows that do not exist; of interactions without a hold, `unheld` tells."""
+        """Return rows that refer to missing rows, except interactions without a hold; see `unheld`."""
         ...
 
     def missing_rules(self) -> Generator[str, None, None]:
-        """What the database was made to forbid and does not forbid any more, such as "the trigger holds_stay"."""
+        """Return the rules that are missing from the database, such as "the trigger holds_stay"."""
         ...

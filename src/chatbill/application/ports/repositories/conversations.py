@@ -15,21 +15,21 @@ from chatbill.domain.shared.ids import (
 
 class ConversationReader(Protocol):
     def get(self, conversation_id: ConversationId) -> Conversation | None:
-        """The conversation, unless it was deleted."""
+        """Return the conversation, unless it was deleted."""
         ...
 
     def of_user(self, user_id: UserId, *, after: Position | None, limit: int) -> list[Conversation]:
-        """Conversations that were not deleted, the one updated last first, past the position `after`."""
+        """Return conversations that were not deleted, the one updated last first, past the position `after`."""
         ...
 
 
 class ConversationRepository(ConversationReader, Protocol):
     def lock(self, conversation_id: ConversationId) -> Conversation | None:
-        """As `get`, and no other transaction changes it until this one ends."""
+        """Return the same as `get`, and prevent changes by other transactions until this one ends."""
         ...
 
     def touch(self, conversation_id: ConversationId, user_id: UserId, *, at: datetime) -> None:
-        """Note that this person said something in it. Raises `NotFound` if it was deleted or is another user's."""
+        """Record that this person sent a message in it. Raises `NotFound` if it was deleted or is another user's."""
         ...
 
     def add(self, conversation: Conversation) -> None: ...

@@ -20,7 +20,7 @@ from chatbill.domain.shared.ids import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryFilter:
-    """Which interactions to show. `text` is looked for in prompt and reply, in any letter case."""
+    """Selects the interactions of a list. `text` is looked for in prompt and reply, in any letter case."""
 
     model: ModelId | None = None
     period: Period = Period()
@@ -31,30 +31,30 @@ class InteractionReader(Protocol):
     def get(self, interaction_id: InteractionId) -> Interaction | None: ...
 
     def turns(self, conversation_id: ConversationId, *, limit: int) -> list[Turn]:
-        """What was said, oldest first: prompt and reply of the last `limit` interactions that left a reply.
+        """Return prompt and reply of the last `limit` interactions that have a reply, oldest first.
 
         Only completed and stopped ones count, and only those with a reply that is not empty.
         """
         ...
 
     def is_running_in(self, conversation_id: ConversationId) -> bool:
-        """Whether a reply is being written in this conversation."""
+        """Return whether a reply is being written in this conversation."""
         ...
 
     def asked_to_stop(self, among: Sequence[InteractionId]) -> list[InteractionId]:
-        """Those of these interactions that are still running and were asked to stop, in any order."""
+        """Return those of these interactions that are still running and were asked to stop, in any order."""
         ...
 
     def of_conversation(
         self, conversation_id: ConversationId, *, after: Position | None, limit: int
     ) -> list[Interaction]:
-        """Interactions of a conversation, newest first, past the position `after`."""
+        """Return interactions of a conversation, newest first, past the position `after`."""
         ...
 
     def history(
         self, user_id: UserId, filters: HistoryFilter, *, after: Position | None, limit: int
     ) -> list[Interaction]:
-        """Interactions of a user in conversations that were not deleted, newest first, past the position `after`."""
+        """Return a user's interactions in conversations that were not deleted, newest first, past `after`."""
         ...
 
 
@@ -66,7 +66,7 @@ class InteractionRepository(InteractionReader, Protocol):
         ...
 
     def ask_to_stop(self, interaction_id: InteractionId, *, at: datetime) -> None:
-        """Let the process that writes this reply know that it shall stop.
+        """Request that the process that writes this reply stops it.
 
         Nothing happens where that was asked before, or where the interaction is not running.
         """

@@ -24,7 +24,7 @@ class LedgerReader(Protocol):
         below_version: int | None = None,
         limit: int,
     ) -> list[LedgerEntry]:
-        """Entries of a wallet, newest first, with a version under `below_version`."""
+        """Return entries of a wallet, newest first, with a version under `below_version`."""
         ...
 
 

@@ -16,7 +16,7 @@ class PaymentReader(Protocol):
 
 class PaymentRepository(PaymentReader, Protocol):
     def lock(self, payment_id: PaymentId) -> Payment | None:
-        """As `get`, and no other transaction changes it until this one ends."""
+        """Return the same as `get`, and prevent changes by other transactions until this one ends."""
         ...
 
     def add(self, payment: Payment) -> None: ...

@@ -19,14 +19,14 @@ class SessionReader(Protocol):
 
 class SessionRepository(SessionReader, Protocol):
     def lock(self, session_id: SessionId) -> Session | None:
-        """As `get`, and no other transaction changes it or its tokens until this one ends."""
+        """Return the same as `get`, and prevent changes of it and its tokens by others until this transaction ends."""
         ...
 
     def add(self, session: Session) -> None: ...
     def save(self, session: Session) -> None: ...
 
     def live_of(self, user_id: UserId) -> list[Session]:
-        """The sessions of this user that have not been ended."""
+        """Return the sessions of this user that have not been ended."""
         ...
 
     def add_token(self, token: RefreshToken) -> None: ...

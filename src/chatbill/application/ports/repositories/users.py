@@ -14,13 +14,13 @@ class UserReader(Protocol):
     def get(self, user_id: UserId) -> User | None: ...
 
     def by_login(self, key: str) -> User | None:
-        """The user whose username or e-mail address has this key (see `users.name_key`)."""
+        """Return the user whose username or e-mail address has this key (see `users.name_key`)."""
         ...
 
 
 class UserRepository(UserReader, Protocol):
     def lock(self, user_id: UserId) -> User | None:
-        """As `get`, and no other transaction changes it until this one ends."""
+        """Return the same as `get`, and prevent changes by other transactions until this one ends."""
         ...
 
     def add(self, user: User) -> None:

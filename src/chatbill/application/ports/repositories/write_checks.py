@@ -7,7 +7,7 @@ from typing import Protocol
 
 class WriteChecks(Protocol):
     def write(self, check_id: str) -> None:
-        """Write about as much as a charge does, and take it back, so that only the commit of it is of interest.
+        """Write about as much as a charge and undo it, so that only the commit matters.
 
         Raises `StoreUnavailable` where a process that opens the store anew would not find what is kept now.
         """

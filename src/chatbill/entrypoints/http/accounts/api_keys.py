@@ -36,7 +36,7 @@ class ApiKeyController(Controller):
         ),
     )
     async def list_api_keys(self, use_cases: Injected[UseCases], principal: Injected[Principal]) -> list[ApiKeyView]:
-        """Your keys, and the credits that each used this month (UTC). Their secrets are not stored."""
+        """List your keys, and the credits that each used this month (UTC). Their secrets are not stored."""
         return [ApiKeyView.of(state) for state in await use_cases.accounts.list_api_keys(principal)]
 
     @post(

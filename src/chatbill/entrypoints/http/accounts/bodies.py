@@ -31,7 +31,7 @@ class RegisterBody(Body):
 
 
 class AccountBody(Body):
-    """What shall change of an account."""
+    """The new values of an account."""
 
     username: Line | None = Field(
         default=None, description="3 to 32 letters, digits, dots, dashes and underscores.", examples=["ada.l"]

@@ -27,7 +27,7 @@ class AccountController(Controller):
         responses=documented(200, AccountView, "The account as it is now.", examples.ACCOUNT, signed_in=True),
     )
     async def read_account(self, use_cases: Injected[UseCases], principal: Injected[Principal]) -> AccountView:
-        """The account behind the access token, with its balance in credits."""
+        """Return the account behind the access token, with its balance in credits."""
         return AccountView.of(await use_cases.accounts.read_account(principal))
 
     @patch(

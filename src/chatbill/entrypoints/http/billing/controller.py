@@ -43,7 +43,7 @@ class BillingController(Controller):
         responses=documented(200, BalanceView, "The wallet as it is now.", examples.BALANCE, signed_in=True),
     )
     async def read_balance(self, use_cases: Injected[UseCases], principal: Injected[Principal]) -> BalanceView:
-        """Credits owned, credits held for running replies, and credits available."""
+        """Return the credits owned, the credits held for running replies, and the credits available."""
         return BalanceView.of(await use_cases.billing.read_balance(principal))
 
     @get(
@@ -53,7 +53,7 @@ class BillingController(Controller):
         responses=documented(200, list[PackageView], "Packages on sale.", [examples.PACKAGE], signed_in=True),
     )
     async def list_packages(self, use_cases: Injected[UseCases]) -> list[PackageView]:
-        """Packages of credits, with their bonus and price."""
+        """List the packages of credits, with their bonus and price."""
         return [PackageView.of(package) for package in use_cases.billing.list_packages().packages]
 
     @post(
@@ -116,7 +116,7 @@ class BillingController(Controller):
         limit: PageLimit = DEFAULT_PAGE,
         cursor: Cursor = None,
     ) -> TransactionsView:
-        """Every transaction of your wallet, with the balance after it."""
+        """List every transaction of your wallet, with the balance after it."""
         page = await use_cases.billing.list_transactions(
             principal, kind=_kind(kind), period=checked_period(start, end), limit=limit, cursor=cursor
         )

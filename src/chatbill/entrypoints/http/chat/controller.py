@@ -41,7 +41,7 @@ class ChatController(Controller):
         responses=documented(200, list[ModelView], "Every model on offer.", [examples.MODEL], signed_in=True),
     )
     async def list_models(self, use_cases: Injected[UseCases]) -> list[ModelView]:
-        """Every model, its price in credits, and whether it is available."""
+        """List every model, its price in credits, and whether it is available."""
         return [ModelView.of(offer) for offer in use_cases.chat.list_models()]
 
     @get(
@@ -53,7 +53,7 @@ class ChatController(Controller):
         ),
     )
     async def read_status(self, use_cases: Injected[UseCases], config: Injected[HttpConfig]) -> ChatStatusView:
-        """The engine, how many requests run and wait, and the state of each model."""
+        """Return the engine, how many requests run and wait, and the state of each model."""
         return ChatStatusView.of(config.engine, use_cases.chat.list_models())
 
     @post(

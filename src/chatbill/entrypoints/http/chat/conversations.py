@@ -56,7 +56,7 @@ class ConversationController(Controller):
         limit: PageLimit = DEFAULT_PAGE,
         cursor: Cursor = None,
     ) -> ConversationsView:
-        """Your conversations."""
+        """List your conversations."""
         page = await use_cases.chat.list_conversations(principal, limit=limit, cursor=cursor)
         return ConversationsView.of(page)
 
@@ -81,7 +81,7 @@ class ConversationController(Controller):
         limit: PageLimit = MAX_PAGE,
         cursor: Cursor = None,
     ) -> ThreadView:
-        """One conversation. `next_cursor` gets earlier messages."""
+        """Return one conversation. `next_cursor` gets earlier messages."""
         thread = await use_cases.chat.read_conversation(principal, _id(conversation_id), limit=limit, cursor=cursor)
         return ThreadView.of(thread)
 
@@ -116,7 +116,7 @@ class ConversationController(Controller):
         summary="Delete a conversation",
         responses=documented_empty(
             204,
-            "Its texts are erased; its figures stay in the books.",
+            "Its texts are erased; its figures stay in the ledger.",
             signed_in=True,
             problems=("not_found", "conflict"),
         ),
@@ -151,7 +151,7 @@ class ConversationController(Controller):
         limit: PageLimit = DEFAULT_PAGE,
         cursor: Cursor = None,
     ) -> HistoryView:
-        """Your messages of all conversations, with their replies and charges."""
+        """List your messages of all conversations, with their replies and charges."""
         filters = HistoryFilter(
             model=_known_model(use_cases, model), period=checked_period(start, end), text=checked_text("q", text)
         )

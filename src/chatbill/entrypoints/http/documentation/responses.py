@@ -38,7 +38,7 @@ MESSAGE_PROBLEMS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldFault:
-    """A field that is not valid, and what to change."""
+    """A field that is not valid, and the rule that it breaks."""
 
     field: str
     message: str

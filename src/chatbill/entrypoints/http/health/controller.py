@@ -35,7 +35,7 @@ class HealthController(Controller):
         | {503: returned(ReadinessView, "Something is missing.", examples.NOT_READY)},
     )
     async def read_readiness(self, use_cases: Injected[UseCases]) -> Response[ReadinessView]:
-        """Ready means that, not long ago, the database stored a small write and each model on offer wrote a token.
+        """Return whether the database stored a small write and each model wrote a token not long ago.
 
         A model that does not fit in memory is not required while another one is available. A resting model, which
         the next message loads, counts as available.

@@ -17,7 +17,7 @@ class HealthView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadinessView:
-    """Which parts work, and which ones are missing before the service is ready.
+    """The state of each part, and the parts that are missing before the service is ready.
 
     `missing` has `database`, `model` if none is available, and each model that should work and does not. `why` says
     what is wrong with each of them.
@@ -32,7 +32,7 @@ class ReadinessView:
     @classmethod
     def of(cls, readiness: Readiness) -> ReadinessView:
         """Return the view of the readiness."""
-        why = {} if readiness.trouble is None else {"database": render(readiness.trouble)}
+        why = {} if readiness.problem is None else {"database": render(readiness.problem)}
         if not any(readiness.models.values()):
             why["model"] = "; ".join(f"{model}: {render(reason)}" for model, reason in readiness.unavailable.items())
         why |= {model: render(reason) for model, reason in readiness.unhealthy.items()}

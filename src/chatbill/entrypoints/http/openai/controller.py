@@ -50,7 +50,7 @@ class OpenAIController(Controller):
         responses=documented_openai(OpenAIModelsView, "Every model on offer.", examples.OPENAI_MODELS),
     )
     async def list_models(self, use_cases: Injected[UseCases]) -> OpenAIModelsView:
-        """Every model in the format of OpenAI, with its price in credits."""
+        """List every model in the format of OpenAI, with its price in credits."""
         return OpenAIModelsView(data=[OpenAIModelView.of(offer) for offer in use_cases.chat.list_models()])
 
     @get(
@@ -60,7 +60,7 @@ class OpenAIController(Controller):
         responses=documented_openai(OpenAIModelView, "The model.", examples.OPENAI_MODEL, "model_not_found"),
     )
     async def read_model(self, model: FromPath[str], use_cases: Injected[UseCases]) -> OpenAIModelView:
-        """One model in the format of OpenAI."""
+        """Return one model in the format of OpenAI."""
         return OpenAIModelView.of(_offer(use_cases, model))
 
     @post(
