@@ -24,7 +24,7 @@ from chatbill.domain.shared.ids import (
     PaymentId,
     SessionId,
 )
-from tests.contract.stores import (
+from tests.kit.stores import (
     ALICE,
     BOB,
     NOON,

@@ -63,7 +63,7 @@ from tests.contract.rule_acts import (
     wallet,
     wallet_with,
 )
-from tests.contract.stores import (
+from tests.kit.stores import (
     ALICE,
     BOB,
     NOON,

@@ -15,7 +15,7 @@ from chatbill.application.ports.store import Store, Transaction
 from chatbill.domain.accounts.api_keys import ApiKey, KeyMonth, month_start
 from chatbill.domain.shared.errors import InvariantViolation
 from chatbill.domain.shared.ids import ApiKeyId, UserId
-from tests.contract.stores import (
+from tests.kit.stores import (
     ALICE,
     BOB,
     EVERY_STORE,

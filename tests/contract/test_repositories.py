@@ -38,7 +38,7 @@ from chatbill.domain.shared.ids import (
     UserId,
     WalletId,
 )
-from tests.contract.stores import (
+from tests.kit.stores import (
     ALICE,
     BOB,
     EVERY_STORE,

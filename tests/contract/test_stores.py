@@ -20,7 +20,7 @@ from chatbill.domain.billing.wallets import Wallet
 from chatbill.domain.chat.conversations import Conversation
 from chatbill.domain.shared.errors import InsufficientCredits, InvariantViolation
 from chatbill.domain.shared.ids import ApiKeyId, ConversationId, SessionId, WalletId
-from tests.contract.stores import (
+from tests.kit.stores import (
     ALICE,
     EVERY_STORE,
     NOON,

@@ -37,7 +37,7 @@ T_WALLETS = "tests/domain/billing/test_wallets.py"
 T_CREDITS = "tests/domain/billing/test_prices.py"
 T_STORES = "tests/contract/test_stores.py"
 T_REPOSITORIES = "tests/contract/test_repositories.py"
-T_SQLITE = "tests/adapters/persistence/test_sqlite.py"
+T_SQLITE = "tests/adapters/persistence/sqlite/test_store.py"
 T_FAULTS = "tests/torture/test_faults.py"
 
 MUTANTS = (

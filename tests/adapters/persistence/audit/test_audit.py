@@ -22,7 +22,8 @@ from chatbill.domain.billing.subjects import PAYMENT, Subject
 from chatbill.domain.chat.interactions import Outcome
 from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.ids import EntryId, HoldId, InteractionId, PaymentId, UserId
-from tests.contract.stores import (
+from tests.kit.postgres import shared
+from tests.kit.stores import (
     NOON,
     PURSE,
     add_person,
@@ -33,7 +34,6 @@ from tests.contract.stores import (
     later,
     payment,
 )
-from tests.kit.postgres import shared
 
 UNHELD = (
     "(id, conversation_id, user_id, wallet_id, hold_id, model, price_per_reply, price_per_1k_prompt_tokens,"
