@@ -20,12 +20,10 @@ from chatbill.domain.billing.wallets import Wallet
 from chatbill.domain.chat.conversations import Conversation
 from chatbill.domain.shared.errors import InsufficientCredits, InvariantViolation
 from chatbill.domain.shared.ids import ApiKeyId, ConversationId, SessionId, WalletId
-from tests.kit.stores import (
+from tests.kit.rows import (
     ALICE,
-    EVERY_STORE,
     NOON,
     PURSE,
-    STORES,
     TALK,
     add_person,
     add_running,
@@ -40,6 +38,7 @@ from tests.kit.stores import (
     promise,
     session,
 )
+from tests.kit.stores import EVERY_STORE, STORES
 
 
 @pytest_asyncio.fixture(params=EVERY_STORE)

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -17,6 +17,7 @@ from litestar import Litestar
 from chatbill.adapters.inference.scripted import ScriptedEngine
 from chatbill.entrypoints.http import HttpConfig, create_app
 from tests.kit.support import CATALOGUE, PASSWORD, World, world
+from tests.kit.waiting import eventually
 
 Event = tuple[str, dict[str, Any]]
 
@@ -119,10 +120,3 @@ async def events_of(response: httpx.Response) -> AsyncIterator[Event]:
             name = line.removeprefix("event: ")
         elif line.startswith("data: "):
             yield name, json.loads(line.removeprefix("data: "))
-
-
-async def eventually(holds: Callable[[], bool]) -> None:
-    """Wait until the condition is true."""
-    async with asyncio.timeout(5):
-        while not holds():  # noqa: ASYNC110 - there is no event to wait for
-            await asyncio.sleep(0.01)

@@ -20,8 +20,9 @@ from chatbill.entrypoints.http import HttpConfig
 from chatbill.entrypoints.web.problem_kinds import KINDS
 from chatbill.entrypoints.web.problems import problem_of
 from tests.kit.engines import ControlledEngine
-from tests.kit.http import Api, api, eventually, say
+from tests.kit.http import Api, api, say
 from tests.kit.support import CATALOGUE, PASSWORD
+from tests.kit.waiting import eventually
 
 T = TypeVar("T")
 

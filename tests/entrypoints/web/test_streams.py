@@ -11,8 +11,9 @@ import pytest
 
 from chatbill.entrypoints.http import HttpConfig
 from tests.kit.engines import ControlledEngine
-from tests.kit.http import api, events_of, eventually, say, served, stream
+from tests.kit.http import api, events_of, say, served, stream
 from tests.kit.support import CATALOGUE
+from tests.kit.waiting import eventually
 
 STREAM = {"Accept": "text/event-stream"}
 

@@ -16,6 +16,7 @@ import uvicorn
 from chatbill.adapters.inference.catalogue.files import load_catalogue
 from chatbill.adapters.inference.catalogue.model_spec import ModelSpec, ServerSource
 from chatbill.adapters.inference.scripted import Script
+from tests.kit.waiting import eventually
 
 
 class _Uvicorn(uvicorn.Server):
@@ -219,13 +220,6 @@ async def scripted_server(handler: Handler = works, *, probed: Handler = works) 
             task.cancel()
         if running:
             await asyncio.wait(running)
-
-
-async def eventually(holds: Callable[[], bool]) -> None:
-    """Wait until `holds()` is true, at most ten seconds."""
-    async with asyncio.timeout(10):
-        while not holds():  # noqa: ASYNC110 - there is no event to wait for
-            await asyncio.sleep(0.01)
 
 
 def delta(*, finish_reason: str | None = None, **fields: Any) -> dict[str, Any]:

@@ -9,13 +9,9 @@ from chatbill.application.ports.engine import ModelState
 from chatbill.domain.billing.prices import Usage
 from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.ids import ModelId
-from tests.adapters.inference.openai.fake_servers import (
-    Connection,
-    Handler,
-    delta,
-    eventually,
-)
+from tests.adapters.inference.openai.fake_servers import Connection, Handler, delta
 from tests.adapters.inference.openai.scene import Scene
+from tests.kit.waiting import eventually
 
 SAID = Usage(prompt_tokens=12, completion_tokens=3)
 LIKELY_PROMPT = 3 + 4 + 3

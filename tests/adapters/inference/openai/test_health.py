@@ -18,7 +18,6 @@ from tests.adapters.inference.openai.fake_servers import (
     Connection,
     ScriptedServer,
     delta,
-    eventually,
     on_server,
     scripted_server,
     works,
@@ -34,6 +33,7 @@ from tests.adapters.inference.openai.handlers import (
     refusing,
 )
 from tests.adapters.inference.openai.scene import MINI, QUICK, scene
+from tests.kit.waiting import eventually
 
 
 async def test_a_model_is_ready_after_its_first_token() -> None:

@@ -9,8 +9,9 @@ import pytest
 import structlog
 
 from chatbill.application.chat.events import Failed
-from tests.adapters.inference.openai.fake_servers import Connection, Handler, eventually
+from tests.adapters.inference.openai.fake_servers import Connection, Handler
 from tests.adapters.inference.openai.scene import scene
+from tests.kit.waiting import eventually
 
 SECRET = "my boss is called Gudrun"
 

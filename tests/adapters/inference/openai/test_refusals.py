@@ -13,9 +13,10 @@ from chatbill.domain.chat.conversations import Role, Turn
 from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import ModelUnavailable
 from chatbill.entrypoints.web.texts import render
-from tests.adapters.inference.openai.fake_servers import Connection, eventually
+from tests.adapters.inference.openai.fake_servers import Connection
 from tests.adapters.inference.openai.handlers import good
 from tests.adapters.inference.openai.scene import scene
+from tests.kit.waiting import eventually
 
 
 @pytest.mark.parametrize(("status", "code"), [(402, "why"), (404, "why"), (429, "insufficient_quota")])

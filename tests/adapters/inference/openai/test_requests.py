@@ -27,7 +27,6 @@ from chatbill.entrypoints.web.texts import render
 from tests.adapters.inference.openai.fake_servers import (
     Connection,
     delta,
-    eventually,
     on_server,
     scripted_server,
     working_server,
@@ -39,6 +38,7 @@ from tests.adapters.inference.openai.handlers import (
 )
 from tests.adapters.inference.openai.scene import MINI, QUICK, scene
 from tests.kit.support import CATALOGUE
+from tests.kit.waiting import eventually
 
 
 async def test_no_more_requests_than_the_limit_are_sent_at_once_and_the_others_wait() -> None:

@@ -6,9 +6,10 @@ import asyncio
 
 from chatbill.application.chat.events import Delta, Stopped
 from chatbill.domain.billing.prices import Usage
-from tests.adapters.inference.openai.fake_servers import Connection, eventually
+from tests.adapters.inference.openai.fake_servers import Connection
 from tests.adapters.inference.openai.handlers import LIKELY_PROMPT
 from tests.adapters.inference.openai.scene import PRICE, QUICK, scene
+from tests.kit.waiting import eventually
 
 
 async def test_a_stopped_reply_closes_the_request_at_the_server() -> None:

@@ -12,9 +12,10 @@ from chatbill.application.chat.events import Completed, Delta, Failed
 from chatbill.application.ports.engine import ModelState
 from chatbill.domain.billing.prices import Usage
 from chatbill.entrypoints.web.texts import render
-from tests.adapters.inference.openai.fake_servers import Connection, Handler, delta, eventually
+from tests.adapters.inference.openai.fake_servers import Connection, Handler, delta
 from tests.adapters.inference.openai.handlers import SAID, good
 from tests.adapters.inference.openai.scene import PRICE, events_of, scene
+from tests.kit.waiting import eventually
 
 
 async def slow(connection: Connection) -> None:

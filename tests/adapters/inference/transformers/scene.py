@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,19 +46,9 @@ class ModelScene:
         generation = await self.engine.prepare(asked(text, model))
         return "".join([chunk.text async for chunk in generation.stream()])
 
-    async def until(self, true: Callable[[], bool], *, within_s: float = 5.0) -> None:
-        await until(true, within_s=within_s)
-
 
 def text(status: ModelStatus) -> str:
     return render(status.reason) if status.reason else ""
-
-
-async def until(true: Callable[[], bool], *, within_s: float = 5.0) -> None:
-    deadline = time.monotonic() + within_s
-    while not true():
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.005)
 
 
 def asked(text: str, model: ModelId = MINI) -> GenerationRequest:

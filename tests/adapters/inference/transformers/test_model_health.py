@@ -20,6 +20,7 @@ from tests.adapters.inference.transformers.scene import (
     model_scene,
     text,
 )
+from tests.kit.waiting import eventually
 
 
 async def test_a_model_that_keeps_failing_is_taken_out_until_a_probe_works(tmp_path: Path) -> None:
@@ -31,9 +32,9 @@ async def test_a_model_that_keeps_failing_is_taken_out_until_a_probe_works(tmp_p
         out = here.status()
         with pytest.raises(ModelUnavailable, match="model_failed_repeatedly\\(failures=3"):
             await here.ask()
-        await here.until(lambda: "4 times" in here.reason())  # a probe failed
+        await eventually(lambda: "4 times" in here.reason())  # a probe failed
         here.fake().broken = None
-        await here.until(lambda: here.status().state is ModelState.READY)
+        await eventually(lambda: here.status().state is ModelState.READY)
 
         assert (out.state, out.available) == (ModelState.UNAVAILABLE, False)
         assert await here.ask() == "hello"
@@ -63,9 +64,9 @@ async def test_a_model_that_fails_its_probes_is_taken_out(tmp_path: Path) -> Non
         with pytest.raises(GenerationFailed):
             await here.ask()
 
-        await here.until(lambda: here.status().state is ModelState.UNAVAILABLE)
+        await eventually(lambda: here.status().state is ModelState.UNAVAILABLE)
         here.fake().broken_begin = None
-        await here.until(lambda: here.status().state is ModelState.READY)
+        await eventually(lambda: here.status().state is ModelState.READY)
         assert await here.ask() == "hello"
 
 
@@ -81,7 +82,7 @@ async def test_a_reply_that_works_resets_the_count_of_failures(tmp_path: Path) -
 async def test_an_idle_model_is_probed_and_stays_healthy(tmp_path: Path) -> None:
     limits = replace(QUICK, probe_interval_s=0.05, stuck_after_s=0.5)
     async with model_scene(tmp_path, limits=limits) as here:
-        await here.until(lambda: here.fake(MINI).computed >= 3 and here.fake(PRO).computed >= 3)
+        await eventually(lambda: here.fake(MINI).computed >= 3 and here.fake(PRO).computed >= 3)
 
         assert all(status.healthy for status in here.engine.status().values())
 
@@ -113,7 +114,7 @@ async def test_a_stuck_model_fails_its_replies_at_once_and_is_replaced(tmp_path:
         started = time.monotonic()
         results = await asyncio.gather(*(here.ask(f"reply {n}") for n in range(10)), return_exceptions=True)
         took_s = time.monotonic() - started
-        await here.until(lambda: here.status().state is ModelState.READY)
+        await eventually(lambda: here.status().state is ModelState.READY)
 
         assert [type(result) for result in results] == [GenerationFailed] * 10
         assert took_s < 2
@@ -124,7 +125,7 @@ async def test_a_stuck_model_fails_its_replies_at_once_and_is_replaced(tmp_path:
         old.stuck.clear()
         del old
         # What the stuck thread held is given back when its call returns.
-        await here.until(lambda: here.runtime.gpu_bytes == 6 * GB)
+        await eventually(lambda: here.runtime.gpu_bytes == 6 * GB)
 
 
 async def test_a_stuck_model_is_unhealthy_until_it_can_be_replaced(tmp_path: Path) -> None:
@@ -134,11 +135,11 @@ async def test_a_stuck_model_is_unhealthy_until_it_can_be_replaced(tmp_path: Pat
         old.stuck.set()
         with pytest.raises(GenerationFailed):
             await here.ask()
-        await here.until(lambda: here.status().state is ModelState.UNAVAILABLE)
+        await eventually(lambda: here.status().state is ModelState.UNAVAILABLE)
         lost = here.status()
         old.stuck.clear()
         del old
-        await here.until(lambda: here.status().state is ModelState.READY)
+        await eventually(lambda: here.status().state is ModelState.READY)
 
         assert text(lost).startswith("it stopped answering and could not be loaded again: needs about 2.")
         assert not lost.healthy
@@ -151,8 +152,8 @@ async def test_a_stuck_probe_is_detected(tmp_path: Path) -> None:
     async with model_scene(tmp_path, limits=limits) as here:
         old = here.fake()
         old.stuck.set()
-        await here.until(lambda: here.runtime.loaded.count(MINI) == 2)
-        await here.until(lambda: here.status().state is ModelState.READY)
+        await eventually(lambda: here.runtime.loaded.count(MINI) == 2)
+        await eventually(lambda: here.status().state is ModelState.READY)
 
         assert here.fake() is not old
         old.stuck.clear()

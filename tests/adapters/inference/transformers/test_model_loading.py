@@ -24,6 +24,7 @@ from tests.adapters.inference.transformers.scene import (
     model_scene,
     text,
 )
+from tests.kit.waiting import eventually
 
 
 async def test_a_model_that_failed_to_load_is_not_tried_again_too_soon(tmp_path: Path) -> None:
@@ -43,7 +44,7 @@ async def test_a_model_that_failed_to_load_is_loaded_once_the_cause_is_gone(tmp_
     runtime = FakeRuntime(broken={MINI: ValueError("bad luck"), PRO: NotLoadable(NO_TEMPLATE)})
     async with model_scene(tmp_path, runtime) as here:
         runtime.broken.clear()
-        await here.until(lambda: here.status(MINI).state is ModelState.READY)
+        await eventually(lambda: here.status(MINI).state is ModelState.READY)
 
         assert await here.ask() == "hello"
         assert here.reason(PRO) == "its tokenizer has no chat template, so it is not a chat model"
@@ -54,8 +55,8 @@ async def test_loading_one_model_does_not_delay_the_other_and_its_own_requests_w
         here.runtime.hold.set()
         assert await asyncio.to_thread(here.engine._models[PRO].leave)
         waiting = [asyncio.create_task(here.ask(model=PRO)) for _ in range(3)]
-        await here.until(lambda: here.status(PRO).state is ModelState.LOADING)
-        await here.until(lambda: here.reason(PRO).startswith("it is being loaded"))
+        await eventually(lambda: here.status(PRO).state is ModelState.LOADING)
+        await eventually(lambda: here.reason(PRO).startswith("it is being loaded"))
 
         assert await here.ask(model=MINI) == "hello"
         assert here.status(PRO).queued == 3
@@ -69,7 +70,7 @@ async def test_a_request_waits_for_its_model_within_limits(tmp_path: Path) -> No
         here.runtime.hold.set()
         results = await asyncio.gather(*(here.ask() for _ in range(5)), return_exceptions=True)
         here.runtime.hold.clear()
-        await here.until(lambda: here.status().state is ModelState.READY)
+        await eventually(lambda: here.status().state is ModelState.READY)
 
         kinds = [type(result) for result in results]
         assert (kinds.count(ModelUnavailable), kinds.count(Overloaded)) == (2, 3)
@@ -85,7 +86,7 @@ async def test_a_model_that_hangs_while_loading_is_unavailable_until_that_ends(t
         await asyncio.wait_for(here.engine.start(), timeout=5)
         given_up = here.status(MINI)
         # It is tried again and again, and waits for its turn each time.
-        await here.until(lambda: "another model has been on its way" in here.reason(PRO))
+        await eventually(lambda: "another model has been on its way" in here.reason(PRO))
         for model in (MINI, PRO):
             with pytest.raises(ModelUnavailable):
                 await here.ask(model=model)
@@ -93,7 +94,7 @@ async def test_a_model_that_hangs_while_loading_is_unavailable_until_that_ends(t
         threads = [thread.name for thread in threading.enumerate() if thread.name == f"model-{MINI}"]
         here.runtime.hold.clear()
         for model in (MINI, PRO):
-            await here.until(lambda model=model: here.status(model).state is ModelState.READY)  # type: ignore[misc]
+            await eventually(lambda model=model: here.status(model).state is ModelState.READY)  # type: ignore[misc]
 
         assert given_up.state is ModelState.UNAVAILABLE
         assert "has not got further for 0.2 s (it is being loaded" in text(given_up)
@@ -110,7 +111,7 @@ async def test_a_model_that_hangs_while_loading_does_not_delay_a_loaded_one(tmp_
 
         assert await here.ask(model=MINI) == "hello"
         here.runtime.hold.clear()
-        await here.until(lambda: here.status(PRO).state is ModelState.READY)
+        await eventually(lambda: here.status(PRO).state is ModelState.READY)
 
 
 @pytest.mark.parametrize("lazy", [True, False])
@@ -118,7 +119,7 @@ async def test_a_model_without_files_is_not_offered_and_their_place_is_not_shown
     async with model_scene(tmp_path, lazy=lazy, start=False) as here:
         away = (tmp_path / "model").rename(tmp_path / "away")
         await here.engine.start()
-        await here.until(lambda: here.status().state is ModelState.UNAVAILABLE)
+        await eventually(lambda: here.status().state is ModelState.UNAVAILABLE)
         status = here.status()
         with pytest.raises(ModelUnavailable) as refused:
             await here.ask()
@@ -126,7 +127,7 @@ async def test_a_model_without_files_is_not_offered_and_their_place_is_not_shown
         assert (status.available, text(status)) == (False, "its files are not where the service looks for them")
         assert str(tmp_path) not in str(refused.value)
         away.rename(tmp_path / "model")
-        await here.until(lambda: here.status().available)
+        await eventually(lambda: here.status().available)
         assert await here.ask() == "hello"
 
 
@@ -145,10 +146,10 @@ async def test_an_engine_is_closed_while_a_model_is_stuck_and_another_loads(tmp_
         assert await here.ask() == "hello"
         here.fake().stuck.set()
         running = asyncio.create_task(here.ask("never written"))
-        await here.until(lambda: here.status().running == 1)
+        await eventually(lambda: here.status().running == 1)
         here.runtime.hold.set()
         loading = asyncio.create_task(here.ask(model=PRO))
-        await here.until(lambda: here.status(PRO).state is ModelState.LOADING)
+        await eventually(lambda: here.status(PRO).state is ModelState.LOADING)
         here.fake().stuck.clear()
         here.runtime.hold.clear()
         await here.engine.close()

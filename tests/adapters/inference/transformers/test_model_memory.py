@@ -27,8 +27,8 @@ from tests.adapters.inference.transformers.scene import (
     asked,
     model_scene,
     text,
-    until,
 )
+from tests.kit.waiting import eventually
 
 
 async def test_both_models_stay_loaded_while_they_fit(tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ async def test_a_request_during_another_load_is_not_refused_for_lack_of_memory(t
     async with model_scene(tmp_path, FakeRuntime(gpu_bytes=ROOM_FOR_ONE), lazy=True) as here:
         here.runtime.hold_full.set()
         first = asyncio.create_task(here.ask(model=MINI))
-        await here.until(lambda: here.runtime.gpu_bytes == ROOM_FOR_ONE - 2 * GB)
+        await eventually(lambda: here.runtime.gpu_bytes == ROOM_FOR_ONE - 2 * GB)
         second = asyncio.create_task(here.ask(model=PRO))
         await asyncio.wait([second], timeout=0.1)
         here.runtime.hold_full.clear()
@@ -76,9 +76,9 @@ async def test_a_busy_model_is_not_unloaded_and_requests_for_the_other_wait(tmp_
     async with model_scene(tmp_path, FakeRuntime(gpu_bytes=ROOM_FOR_ONE)) as here:
         here.fake().stuck.set()  # it is busy until told otherwise
         busy = asyncio.create_task(here.ask("long [[tokens:20]]"))
-        await here.until(lambda: here.status(MINI).running == 1)
+        await eventually(lambda: here.status(MINI).running == 1)
         other = asyncio.create_task(here.ask(model=PRO))
-        await here.until(lambda: "make room" in here.reason(PRO))
+        await eventually(lambda: "make room" in here.reason(PRO))
         here.fake().stuck.clear()
 
         assert len((await busy).split()) == 20
@@ -101,12 +101,12 @@ async def test_a_model_without_room_in_time_is_unavailable_and_can_be_asked_agai
     limits = replace(QUICK, load_wait_s=3)
     async with model_scene(tmp_path, FakeRuntime(gpu_bytes=ROOM_FOR_ONE), limits=limits) as here:
         busy = asyncio.create_task(here.ask("long [[tokens:200]] [[pause:0.1]]"))
-        await here.until(lambda: here.status(MINI).running == 1)
+        await eventually(lambda: here.status(MINI).running == 1)
         with pytest.raises(ModelUnavailable, match=r"stage=room|model_no_room\(others=demo-mini"):
             await here.ask(model=PRO)
-        await here.until(lambda: here.status(PRO).state is ModelState.RESTING)
+        await eventually(lambda: here.status(PRO).state is ModelState.RESTING)
         busy.cancel()
-        await here.until(lambda: here.status(MINI).running == 0)
+        await eventually(lambda: here.status(MINI).running == 0)
 
         # On a busy machine making room alone can take longer than so short a wait; the next request finds it made.
         answer = ""
@@ -140,7 +140,7 @@ async def test_the_service_starts_with_the_small_model_when_the_large_one_does_n
     await engine.start()
     short = engine.status()[PRO]
     machine.gpu_bytes = 44 * GB
-    await until(lambda: engine.status()[PRO].state is ModelState.READY)
+    await eventually(lambda: engine.status()[PRO].state is ModelState.READY)
 
     assert (short.state, short.available, short.healthy) == (ModelState.UNAVAILABLE, False, True)
     # It may have looked while the other was being loaded.

@@ -19,6 +19,7 @@ from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import GenerationFailed
 from chatbill.domain.shared.ids import ModelId
 from tests.adapters.inference.transformers.fake_runtime import FakeModel
+from tests.kit.waiting import eventually
 
 STUCK, SLOW = Description("stuck"), Description("slow")
 
@@ -53,12 +54,6 @@ async def reply(generation: ThreadedGeneration) -> str:
     return "".join([chunk.text async for chunk in generation.stream()])
 
 
-async def until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not true():  # noqa: ASYNC110 - what is waited for happens on a thread
-            await asyncio.sleep(0.005)
-
-
 async def test_every_step_is_progress_and_so_is_work_for_an_idle_thread(worker: Worker, model: FakeModel) -> None:
     loaded_at = worker.beat_at
     await asyncio.sleep(0.02)
@@ -66,7 +61,7 @@ async def test_every_step_is_progress_and_so_is_work_for_an_idle_thread(worker: 
 
     model.stuck.set()
     stuck = asyncio.create_task(reply(asked(worker, "hello")))
-    await until(lambda: worker.busy)
+    await eventually(lambda: worker.busy)
     asked_at = worker.beat_at
     assert loaded_at < asked_at <= time.monotonic()
     await asyncio.sleep(0.05)
@@ -75,7 +70,7 @@ async def test_every_step_is_progress_and_so_is_work_for_an_idle_thread(worker: 
     model.stuck.clear()
     assert await stuck == "hello"
     assert worker.beat_at > asked_at
-    await until(lambda: not worker.busy)
+    await eventually(lambda: not worker.busy)
 
 
 async def test_failures_in_a_row_are_counted_until_a_reply_works(worker: Worker) -> None:
@@ -100,7 +95,7 @@ async def test_a_failure_that_its_request_may_have_caused_asks_for_a_probe(worke
 
 async def test_a_step_that_fails_for_two_replies_counts_once(worker: Worker, model: FakeModel) -> None:
     both = [asyncio.create_task(reply(asked(worker, "a [[tokens:100]] [[pause:0.01]]"))) for _ in range(2)]
-    await until(lambda: worker.running == 2)
+    await eventually(lambda: worker.running == 2)
     await asyncio.sleep(0.05)
     model.broken = ValueError("broken")
     assert {type(result) for result in await asyncio.gather(*both, return_exceptions=True)} == {GenerationFailed}
@@ -116,7 +111,7 @@ async def test_a_closed_reply_is_not_a_failure_and_not_computed_further(worker: 
         await anext(stream)
     left_at = generation.tokens_computed
     await generation.close()
-    await until(lambda: not worker.busy)
+    await eventually(lambda: not worker.busy)
     await asyncio.sleep(0.1)
 
     assert left_at <= generation.tokens_computed <= left_at + 2
@@ -127,7 +122,7 @@ async def test_a_closed_reply_is_not_a_failure_and_not_computed_further(worker: 
 async def test_cancelled_replies_do_not_stay_in_the_queue(worker: Worker, model: FakeModel) -> None:
     model.stuck.set()
     writing = [asyncio.create_task(reply(asked(worker, "a [[tokens:3]]"))) for _ in range(2)]
-    await until(lambda: worker.running == 2)
+    await eventually(lambda: worker.running == 2)
     for _ in range(50):
         left = asyncio.create_task(reply(asked(worker, "never read")))
         await asyncio.sleep(0)
@@ -144,7 +139,7 @@ async def test_cancelled_replies_do_not_stay_in_the_queue(worker: Worker, model:
 async def test_a_stuck_thread_is_abandoned_at_once_and_ends_later(worker: Worker, model: FakeModel) -> None:
     model.stuck.set()
     replies = [asyncio.create_task(reply(asked(worker, f"number {n}"))) for n in range(4)]
-    await until(lambda: worker.running == 2)
+    await eventually(lambda: worker.running == 2)
     await asyncio.sleep(0.02)
     worker.abandon(STUCK)
     results = await asyncio.wait_for(asyncio.gather(*replies, return_exceptions=True), timeout=1)
@@ -155,7 +150,7 @@ async def test_a_stuck_thread_is_abandoned_at_once_and_ends_later(worker: Worker
         await reply(asked(worker, "too late"))
     assert model.freed == 0
     model.stuck.clear()
-    await until(lambda: model.freed == 1)
+    await eventually(lambda: model.freed == 1)
     assert worker.reason == STUCK
 
 
@@ -173,14 +168,14 @@ async def test_a_thread_stuck_in_loading_is_abandoned_too(model: FakeModel) -> N
 
     assert (worker.model, worker.reason) == (None, SLOW)
     go_on.set()
-    await until(lambda: model.freed == 1)
+    await eventually(lambda: model.freed == 1)
     assert (worker.model, worker.reason) == (None, SLOW)
 
 
 async def test_closing_a_thread_that_is_stuck_fails_its_replies_in_time(worker: Worker, model: FakeModel) -> None:
     model.stuck.set()
     running = asyncio.create_task(reply(asked(worker, "a")))
-    await until(lambda: worker.running == 1)
+    await eventually(lambda: worker.running == 1)
     await asyncio.to_thread(worker.close, wait_s=0.05)
 
     with pytest.raises(GenerationFailed):

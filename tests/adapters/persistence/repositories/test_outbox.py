@@ -16,7 +16,7 @@ from chatbill.application.ports.store import Store, Transaction
 from chatbill.domain.billing.events import BillingEvent, EventKind
 from chatbill.domain.shared.errors import InvalidRequest
 from tests.kit.postgres import shared
-from tests.kit.stores import NOON, PURSE, add_person, later
+from tests.kit.rows import NOON, PURSE, add_person, later
 
 pytestmark = pytest.mark.postgres
 WAIT_S = 30

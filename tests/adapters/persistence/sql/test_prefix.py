@@ -18,7 +18,7 @@ from chatbill.domain.audit.proof import Difference
 from chatbill.domain.shared.errors import UsernameTaken
 from chatbill.settings.model import Settings
 from tests.kit.postgres import shared
-from tests.kit.stores import add_person, add_running, charge, user
+from tests.kit.rows import add_person, add_running, charge, user
 from tests.kit.support import world
 
 SHOP = Prefix("shop_")

@@ -21,7 +21,8 @@ from chatbill.application.audit.verify_ledger import Verdict, VerifyLedger
 from chatbill.application.ports.store import Store, StoreUnavailable, Transaction
 from chatbill.domain.audit.proof import Difference
 from tests.kit.postgres import shared
-from tests.kit.stores import PURSE, add_person, add_running, charge, fresh_database, later
+from tests.kit.rows import PURSE, add_person, add_running, charge, later
+from tests.kit.stores import fresh_database
 
 POSTGRES = "postgresql+psycopg://alice:s3cret@db.example/books"
 

@@ -6,10 +6,8 @@ import asyncio
 import logging
 import shutil
 import sqlite3
-import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +18,15 @@ from chatbill.adapters.persistence import SqliteStore, open_store, sqlite_url
 from chatbill.adapters.persistence.sqlite import driver as sqlite_driver
 from chatbill.adapters.persistence.sqlite.place import Place
 from chatbill.application.ports.repositories.interactions import HistoryFilter
-from chatbill.application.ports.store import StoreUnavailable, Transaction
+from chatbill.application.ports.store import StoreUnavailable
 from chatbill.application.shared.write_check import WriteCheck
 from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import InvariantViolation
 from chatbill.testing import CountingIds
-from tests.kit.stores import ALICE, PURSE, TALK, add_person, add_running, fresh_database, later, new_wallet
+from tests.kit.held import held, hold_one
+from tests.kit.rows import ALICE, PURSE, TALK, add_person, add_running, later, new_wallet
+from tests.kit.stores import fresh_database
+from tests.kit.waiting import Gate
 
 
 def connect(path: Path, **options: Any) -> Any:
@@ -47,35 +48,12 @@ async def store(path: Path) -> AsyncIterator[SqliteStore]:
     await opened.close()
 
 
-class Gate:
-    """Work that waits until the test opens it, so that later work has to queue."""
-
-    def __init__(self) -> None:
-        self.entered, self.open = threading.Event(), threading.Event()
-
-    def __call__(self, _: object) -> None:
-        self.entered.set()
-        self.open.wait(timeout=5)
-
-
-async def held(store: SqliteStore) -> int:
-    wallet = await store.read(lambda snapshot: snapshot.wallets.get(PURSE))
-    assert wallet is not None
-    return wallet.held
-
-
-def grow(tx: Transaction) -> int:
-    wallet = tx.wallets.lock(PURSE)
-    tx.wallets.save(replace(wallet, held=wallet.held + 1))
-    return wallet.held + 1
-
-
 async def test_an_answer_comes_after_the_commit_that_it_rests_on(store: SqliteStore, path: Path) -> None:
     """Work that is done waits for the end of its batch, here held up by the work behind it."""
     before, behind = Gate(), Gate()
     first = asyncio.create_task(store.write(before))
     await asyncio.to_thread(before.entered.wait)
-    answer = asyncio.create_task(store.write(grow))
+    answer = asyncio.create_task(store.write(hold_one))
     last = asyncio.create_task(store.write(behind))
     await asyncio.sleep(0)
     before.open.set()
@@ -93,7 +71,7 @@ async def test_writes_that_wait_together_share_a_commit(store: SqliteStore, path
     gate = Gate()
     first = asyncio.create_task(store.write(gate))
     await asyncio.to_thread(gate.entered.wait)
-    waiting = [asyncio.create_task(store.write(grow)) for _ in range(40)]
+    waiting = [asyncio.create_task(store.write(hold_one)) for _ in range(40)]
     await asyncio.sleep(0)
     other = connect(path)
     before = other.execute("PRAGMA data_version").fetchone()
@@ -111,7 +89,7 @@ async def test_a_caller_cancelled_while_waiting_is_skipped(store: SqliteStore) -
     gate = Gate()
     first = asyncio.create_task(store.write(gate))
     await asyncio.to_thread(gate.entered.wait)
-    second = asyncio.create_task(store.write(grow))
+    second = asyncio.create_task(store.write(hold_one))
     await asyncio.sleep(0)
     second.cancel()
     gate.open.set()
@@ -123,7 +101,7 @@ async def test_a_job_that_waits_too_long_is_refused(store: SqliteStore) -> None:
     gate = Gate()
     first = asyncio.create_task(store.write(gate))
     await asyncio.to_thread(gate.entered.wait)
-    second = asyncio.create_task(store.write(grow))
+    second = asyncio.create_task(store.write(hold_one))
     await asyncio.sleep(0.6)
     gate.open.set()
     await first
@@ -157,7 +135,7 @@ async def test_readers_do_not_wait_for_the_writer_nor_it_for_them(store: SqliteS
     assert await asyncio.wait_for(held(store), timeout=1) == 0
     writing.open.set()
     await writer
-    assert await asyncio.wait_for(store.write(grow), timeout=1) == 1
+    assert await asyncio.wait_for(store.write(hold_one), timeout=1) == 1
     reading.open.set()
     await reader
 
@@ -166,16 +144,16 @@ async def test_a_lock_of_another_process_is_waited_for_and_then_reported(store: 
     other = connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(StoreUnavailable, match="database_locked"):
-        await store.write(grow)
+        await store.write(hold_one)
     assert await held(store) == 0
     other.execute("COMMIT")
     other.close()
-    assert await store.write(grow) == 1
+    assert await store.write(hold_one) == 1
 
 
 async def test_two_stores_on_one_file_take_turns(store: SqliteStore, path: Path) -> None:
     other = SqliteStore(path)
-    await asyncio.gather(*(each.write(grow) for _ in range(20) for each in (store, other)))
+    await asyncio.gather(*(each.write(hold_one) for _ in range(20) for each in (store, other)))
     assert await held(store) == await held(other) == 40
     await other.close()
 
@@ -259,21 +237,21 @@ async def test_a_small_write_notices_that_the_file_is_another_one(store: SqliteS
 
 async def test_work_that_hides_a_database_failure_fails_all_the_same(store: SqliteStore) -> None:
     def work(tx: Any) -> str:
-        grow(tx)
+        hold_one(tx)
         tx.wallets._connection.raw.execute("ROLLBACK")
         return "all is well"
 
     with pytest.raises(StoreUnavailable):
         await store.write(work)
     assert await held(store) == 0
-    assert await store.write(grow) == 1
+    assert await store.write(hold_one) == 1
 
 
 async def test_a_file_that_is_not_a_database_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "diary.sqlite3"
     path.write_bytes(b"Dear diary, " * 1_000)
     store = SqliteStore(path)
-    for attempt in (store.write(grow), store.read(lambda snapshot: snapshot.wallets.get(PURSE))):
+    for attempt in (store.write(hold_one), store.read(lambda snapshot: snapshot.wallets.get(PURSE))):
         with pytest.raises(StoreUnavailable, match="not_a_database") as caught:
             await attempt
         assert caught.value.__cause__ is not None
@@ -283,7 +261,7 @@ async def test_a_file_that_is_not_a_database_is_reported(tmp_path: Path) -> None
 async def test_a_database_without_tables_says_what_to_run(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "new" / "empty.sqlite3")
     with pytest.raises(StoreUnavailable, match="no_tables"):
-        await store.write(grow)
+        await store.write(hold_one)
     assert (tmp_path / "new" / "empty.sqlite3").stat().st_mode & 0o777 == 0o600
     await store.close()
 
@@ -292,7 +270,7 @@ async def test_a_folder_that_cannot_be_created_is_reported(tmp_path: Path) -> No
     (tmp_path / "file").touch()
     store = SqliteStore(tmp_path / "file" / "chatbill.sqlite3")
     with pytest.raises(StoreUnavailable, match="file"):
-        await store.write(grow)
+        await store.write(hold_one)
     await store.close()
 
 
@@ -313,11 +291,11 @@ async def test_a_wallet_is_not_saved_over_entries_it_has_not_seen(store: SqliteS
 async def test_a_value_of_the_wrong_type_is_a_bug_and_not_a_failure_of_the_database(store: SqliteStore) -> None:
     with pytest.raises(InvariantViolation, match="does not understand"):
         await store.write(lambda tx: tx.wallets.lock(object()))  # type: ignore[arg-type]
-    assert await store.write(grow) == 1
+    assert await store.write(hold_one) == 1
 
 
 async def test_closing_finishes_the_accepted_jobs(store: SqliteStore, path: Path) -> None:
-    waiting = [asyncio.create_task(store.write(grow)) for _ in range(30)]
+    waiting = [asyncio.create_task(store.write(hold_one)) for _ in range(30)]
     await asyncio.sleep(0)
     await store.close()
     assert await asyncio.gather(*waiting) == list(range(1, 31))

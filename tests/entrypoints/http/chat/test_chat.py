@@ -9,8 +9,9 @@ import pytest
 
 from chatbill.adapters.inference.caching.engine import CachingEngine, ReplyCache
 from chatbill.adapters.inference.scripted import ScriptedEngine
-from tests.kit.http import Api, api, eventually, say, stream
+from tests.kit.http import Api, api, say, stream
 from tests.kit.support import CATALOGUE, PRO
+from tests.kit.waiting import eventually
 
 
 async def test_a_reply_comes_with_its_cost_and_the_balance_after_it(alice: httpx.AsyncClient) -> None:

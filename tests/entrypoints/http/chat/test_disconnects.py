@@ -12,7 +12,8 @@ from chatbill.application.chat.events import Accepted, Delta
 from chatbill.application.chat.messages import Message
 from chatbill.entrypoints.http.chat.events import ChatbillEvents
 from chatbill.entrypoints.web.event_stream import ReplyStream
-from tests.kit.http import Api, api, eventually, say, served, stream
+from tests.kit.http import Api, api, say, served, stream
+from tests.kit.waiting import eventually
 
 NO_SCOPE: Any = {}
 LONG = "a [[tokens:200]] [[pause:0.05]]"

@@ -12,8 +12,9 @@ from chatbill.adapters.inference.caching.engine import CachingEngine, ReplyCache
 from chatbill.adapters.inference.scripted import ScriptedEngine
 from tests.entrypoints.http.openai.requests import HELLO, SYSTEM, ask, chunks
 from tests.kit.engines import ControlledEngine
-from tests.kit.http import api, eventually
+from tests.kit.http import api
 from tests.kit.support import CATALOGUE
+from tests.kit.waiting import eventually
 
 
 async def test_a_reply_has_the_format_of_openai(alice: httpx.AsyncClient) -> None:

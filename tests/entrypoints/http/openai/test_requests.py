@@ -13,8 +13,9 @@ from chatbill.domain.chat.conversations import Role, Turn
 from chatbill.domain.shared.errors import TooLarge
 from tests.entrypoints.http.openai.requests import HELLO, SYSTEM, ask, chunks, completion
 from tests.kit.engines import ControlledEngine
-from tests.kit.http import api, eventually, served
+from tests.kit.http import api, served
 from tests.kit.support import CATALOGUE
+from tests.kit.waiting import eventually
 
 
 class TestRequests:
