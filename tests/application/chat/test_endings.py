@@ -223,6 +223,7 @@ async def test_a_stopping_service_lets_replies_finish_and_ends_the_rest_unpaid()
 async def test_a_hold_that_outlives_its_reply_is_swept_and_the_late_reply_is_free() -> None:
     here = await scene()
     reply = await here.send()
+    late = here.engine.last
     here.world.clock.advance(9)
     assert await here.world.use_cases.maintenance.expire_holds() == 0
     here.world.clock.advance(1)
@@ -230,8 +231,8 @@ async def test_a_hold_that_outlives_its_reply_is_swept_and_the_late_reply_is_fre
     await here.send()
     assert await here.world.use_cases.maintenance.expire_holds(even_early=True) == 1
     assert (await here.wallet()).available == 100
-    here.engine.last.say("late")
-    here.engine.last.end()
+    late.say("late")
+    late.end()
     end = await reply.finished()
     assert isinstance(end, Failed)
     assert (end.code, end.interaction.outcome) == ("interrupted", Outcome.INTERRUPTED)

@@ -61,7 +61,7 @@ async def test_a_refused_message_does_not_affect_other_messages(status: int) -> 
             assert "in other words" in render(end.description)
             assert here.status.state is ModelState.READY
             assert isinstance(await here.end(), Completed)
-            await eventually(lambda probes=probes: here.server.probes > probes)  # type: ignore[misc]
+            await eventually(lambda probes=probes: here.server.probes > probes)
         assert here.status.state is ModelState.READY
 
 

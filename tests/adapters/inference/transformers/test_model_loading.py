@@ -94,7 +94,7 @@ async def test_a_model_that_hangs_while_loading_is_unavailable_until_that_ends(t
         threads = [thread.name for thread in threading.enumerate() if thread.name == f"model-{MINI}"]
         here.runtime.hold.clear()
         for model in (MINI, PRO):
-            await eventually(lambda model=model: here.status(model).state is ModelState.READY)  # type: ignore[misc]
+            await eventually(lambda model=model: here.status(model).state is ModelState.READY)
 
         assert given_up.state is ModelState.UNAVAILABLE
         assert "has not got further for 0.2 s (it is being loaded" in text(given_up)
