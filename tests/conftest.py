@@ -1,4 +1,4 @@
-"""The Hypothesis profiles and the order of the test files. On CI each run has the same examples, so a failure repeats."""
+"""Hypothesis profiles and the order of the test files. On CI each run has the same examples, so a failure repeats."""
 
 from __future__ import annotations
 
