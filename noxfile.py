@@ -21,7 +21,7 @@ ROOT = Path(__file__).parent
 ENVIRONMENT = ROOT / ".nox" / "everything"
 BIN = ENVIRONMENT / ("Scripts" if os.name == "nt" else "bin")
 
-# In the order of the files: what is slow and comes last would else run alone.
+# In the order of tests/conftest.py, the longest files first: a slow file that came last would run alone.
 IN_PARALLEL = ["-n", str(min(4, os.cpu_count() or 1)), "--dist", "loadfile", "--no-loadscope-reorder"]
 
 STORES_BRING = {

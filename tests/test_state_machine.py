@@ -27,9 +27,9 @@ from chatbill.domain.billing.subjects import Subject
 from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import GenerationFailed, InvariantViolation
 from chatbill.testing import ManualClock
-from tests.contract.stores import STORES
 from tests.kit.ledger_model import CATALOGUE, FLAT, METERED, START, Asked, BooksModel, Key, Purchase, ToldEngine, broken
 from tests.kit.ledger_sides import Question, Running, Side, code_of, expected_again
+from tests.kit.stores import STORES
 from tests.kit.support import world
 
 T = TypeVar("T")

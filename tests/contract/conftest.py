@@ -14,8 +14,8 @@ from chatbill.adapters.inference.scripted import ScriptedEngine
 from chatbill.adapters.inference.transformers import TransformersEngine
 from chatbill.adapters.inference.weights.library import ModelLibrary
 from chatbill.application.ports.engine import Engine
-from tests.adapters.inference.fake_runtime import FakeRuntime, fake_specs
-from tests.adapters.inference.fake_servers import on_server, working_server
+from tests.adapters.inference.openai.fake_servers import on_server, working_server
+from tests.adapters.inference.transformers.fake_runtime import FakeRuntime, fake_specs
 from tests.contract.engines import (
     ENGINES,
     PLACES,

@@ -18,14 +18,8 @@ from chatbill.domain.billing.wallets import Posting
 from chatbill.domain.chat.interactions import Interaction, Outcome
 from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.idempotency import IdempotencyRecord
-from chatbill.domain.shared.ids import (
-    ApiKeyId,
-    EntryId,
-    HoldId,
-    PaymentId,
-    SessionId,
-)
-from tests.contract.stores import (
+from chatbill.domain.shared.ids import ApiKeyId, EntryId, HoldId, PaymentId, SessionId
+from tests.kit.rows import (
     ALICE,
     BOB,
     NOON,

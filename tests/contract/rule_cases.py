@@ -63,18 +63,7 @@ from tests.contract.rule_acts import (
     wallet,
     wallet_with,
 )
-from tests.contract.stores import (
-    ALICE,
-    BOB,
-    NOON,
-    PURSE,
-    api_key,
-    conversation,
-    later,
-    new_wallet,
-    session,
-    user,
-)
+from tests.kit.rows import ALICE, BOB, NOON, PURSE, api_key, conversation, later, new_wallet, session, user
 
 REFUSED: dict[str, tuple[Act, ...]] = {
     "wallets_posted_in_bounds": (wallet_with(lambda each: {"posted": TOO_MUCH, "version": each.version + 1}),),
@@ -331,6 +320,7 @@ _TABLES = (
     *("api_key_months", "api_keys", "holds", "idempotency_keys", "interactions", "ledger_entries", "payments"),
     *("users", "wallets"),
 )
+
 OUT_OF_REACH = frozenset(
     {
         # No repository deletes a row of the books, or empties a table.

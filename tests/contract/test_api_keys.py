@@ -15,19 +15,8 @@ from chatbill.application.ports.store import Store, Transaction
 from chatbill.domain.accounts.api_keys import ApiKey, KeyMonth, month_start
 from chatbill.domain.shared.errors import InvariantViolation
 from chatbill.domain.shared.ids import ApiKeyId, UserId
-from tests.contract.stores import (
-    ALICE,
-    BOB,
-    EVERY_STORE,
-    NOON,
-    STORES,
-    add_person,
-    add_running,
-    api_key,
-    charge,
-    interaction,
-    later,
-)
+from tests.kit.rows import ALICE, BOB, NOON, add_person, add_running, api_key, charge, interaction, later
+from tests.kit.stores import EVERY_STORE, STORES
 
 CI = ApiKeyId("ci")
 JANUARY = month_start(NOON)

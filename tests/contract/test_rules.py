@@ -19,7 +19,8 @@ from chatbill.domain.shared.errors import ChatbillError, EmailTaken, InvariantVi
 from chatbill.domain.shared.ids import ApiKeyId, HoldId, PaymentId, SessionId, UserId
 from tests.contract.rule_acts import CI, JANUARY, Act, both, fill
 from tests.contract.rule_cases import KEPT, OUT_OF_REACH, REFUSED, Look
-from tests.contract.stores import ALICE, BOB, EVERY_STORE, STORES, new_wallet, user
+from tests.kit.rows import ALICE, BOB, new_wallet, user
+from tests.kit.stores import EVERY_STORE, STORES
 
 
 @pytest_asyncio.fixture(params=EVERY_STORE)

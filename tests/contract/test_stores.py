@@ -23,12 +23,10 @@ from chatbill.domain.chat.conversations import Conversation
 from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import ChatbillError, InsufficientCredits, InvariantViolation
 from chatbill.domain.shared.ids import ApiKeyId, ConversationId, EntryId, SessionId, WalletId
-from tests.contract.stores import (
+from tests.kit.rows import (
     ALICE,
-    EVERY_STORE,
     NOON,
     PURSE,
-    STORES,
     TALK,
     add_person,
     add_running,
@@ -43,6 +41,7 @@ from tests.contract.stores import (
     promise,
     session,
 )
+from tests.kit.stores import EVERY_STORE, STORES
 
 
 @pytest_asyncio.fixture(params=EVERY_STORE)

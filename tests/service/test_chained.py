@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.kit.waiting import eventually
 from tests.service.process import Service, events
 
 pytestmark = pytest.mark.slow
@@ -55,12 +56,6 @@ class Chain:
             sent = [row for row in history["items"] if row["prompt"] != "Hi"]
             found.append((balance["balance"], balance["held"], sent))
         return found
-
-
-async def until(holds: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(20):
-        while not await holds():  # noqa: ASYNC110 - the condition is in another process
-            await asyncio.sleep(0.05)
 
 
 @asynccontextmanager
@@ -134,7 +129,7 @@ async def test_a_stop_at_the_front_stops_the_reply_at_the_back(tmp_path: Path) -
         async def settled() -> bool:
             return all(not held for _, held, _ in await both.books())
 
-        await until(settled)
+        await eventually(settled, within_s=20, every_s=0.05)
         (credits_, _, (row,)), (credits_back, _, (row_behind,)) = await both.books()
 
     assert events(lines)[-1][1]["outcome"] == row["outcome"] == row_behind["outcome"] == "stopped"
@@ -178,7 +173,7 @@ async def test_without_credits_at_the_back_the_model_is_unavailable_until_credit
             async def works() -> bool:
                 return (await both.ask("four")).status_code == 200
 
-            await until(works)
+            await eventually(works, within_s=20, every_s=0.05)
 
     assert paid.status_code == 200
     for response in (refused, streamed):
@@ -201,7 +196,7 @@ async def test_a_revoked_key_makes_the_models_unavailable_free_of_charge(tmp_pat
             answer = await both.ask("two")
             return (answer.status_code, answer.json()["code"]) == (503, "model_unavailable")
 
-        await until(is_out)  # a probe has been rejected too
+        await eventually(is_out, within_s=20, every_s=0.05)  # a probe has been rejected too
         (credits_, held, _), _ = await both.books()
 
     assert (refused.status_code, refused.json()["code"]) == (502, "generation_failed")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from tests.adapters.inference.fake_servers import scripted_server, working_server
+from tests.adapters.inference.openai.fake_servers import scripted_server, working_server
 from tests.service.process import Service
 
 CATALOGUE = """

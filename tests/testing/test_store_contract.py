@@ -21,7 +21,8 @@ from chatbill.testing.billing_machine import BillingMachine
 from chatbill.testing.engine_contract import EngineContract
 from chatbill.testing.fakes import InstantEngine
 from chatbill.testing.store_contract import StoreContract
-from tests.contract.stores import EVERY_STORE, STORES, new_wallet, user
+from tests.kit.rows import new_wallet, user
+from tests.kit.stores import EVERY_STORE, STORES
 from tests.kit.support import CATALOGUE
 
 PAGE = Path(__file__).parents[2] / "docs" / "embedding.md"

@@ -16,7 +16,7 @@ from chatbill.domain.billing.prices import Usage
 from chatbill.domain.chat.interactions import Outcome
 from chatbill.domain.shared.errors import GenerationFailed
 from chatbill.domain.shared.ids import EntryId
-from tests.contract.stores import add_running, interaction
+from tests.kit.rows import add_running, interaction
 from tests.kit.support import MINI
 from tests.torture.bench import Task
 from tests.torture.books import differences

@@ -29,6 +29,8 @@ SQL_BOOKS = "src/chatbill/adapters/persistence/audit/reader.py"
 T_AUDIT = "tests/domain/audit/test_audit.py"
 T_SQL_AUDIT = "tests/adapters/persistence/audit/test_audit.py"
 T_SEND = "tests/application/chat/test_send_message.py"
+T_ENDINGS = "tests/application/chat/test_endings.py"
+T_IDEMPOTENCY = "tests/application/chat/test_idempotency.py"
 T_API_KEYS = "tests/application/accounts/test_api_keys.py::TestCaps"
 T_ORDERS = "tests/application/billing/test_place_order.py"
 T_CONFIRM = "tests/application/billing/test_confirm_payment.py"
@@ -36,8 +38,8 @@ T_HAND = "tests/application/administration/test_admin_action.py"
 T_WALLETS = "tests/domain/billing/test_wallets.py"
 T_CREDITS = "tests/domain/billing/test_prices.py"
 T_STORES = "tests/contract/test_stores.py"
-T_REPOSITORIES = "tests/contract/test_repositories.py"
-T_SQLITE = "tests/adapters/persistence/test_sqlite.py"
+T_REPOSITORIES = "tests/contract/repositories/test_billing.py"
+T_SQLITE = "tests/adapters/persistence/sqlite/test_store.py"
 T_FAULTS = "tests/torture/test_faults.py"
 
 MUTANTS = (
@@ -57,7 +59,7 @@ MUTANTS = (
             Edit(SQL_INTERACTIONS, "where=(equals(_I.id), _RUNNING)", "where=(equals(_I.id),)"),
             Edit(MEMORY, "if stored is None or not stored.is_running:", "if stored is None:"),
         ),
-        (f"{T_SEND}::test_capture_sweep_and_stop_racing_have_one_winner",),
+        (f"{T_ENDINGS}::test_capture_sweep_and_stop_racing_have_one_winner",),
     ),
     Mutant(
         "the charge and the reply are kept in two transactions",
@@ -131,7 +133,7 @@ MUTANTS = (
     Mutant(
         "a failed reply is charged",
         (Edit(CHAT, "if outcome is Outcome.COMPLETED or (", "if outcome in (Outcome.COMPLETED, Outcome.FAILED) or ("),),
-        (f"{T_SEND}::test_a_failure_is_never_charged_whatever_was_delivered",),
+        (f"{T_ENDINGS}::test_a_failure_is_never_charged_whatever_was_delivered",),
     ),
     Mutant(
         "a reply that timed out is charged",
@@ -142,17 +144,17 @@ MUTANTS = (
                 "if outcome in (Outcome.COMPLETED, Outcome.TIMED_OUT) or (",
             ),
         ),
-        (f"{T_SEND}::test_a_passed_deadline_is_never_charged_and_stops_the_computing",),
+        (f"{T_ENDINGS}::test_a_passed_deadline_is_never_charged_and_stops_the_computing",),
     ),
     Mutant(
         "a reply stopped before its first token is charged",
         (Edit(CHAT, "usage.completion_tokens > 0", "usage.completion_tokens >= 0"),),
-        (f"{T_SEND}::test_a_stop_before_the_first_token_costs_nothing",),
+        (f"{T_ENDINGS}::test_a_stop_before_the_first_token_costs_nothing",),
     ),
     Mutant(
         "a lost connection is charged for what was never taken",
         (Edit(REPLIES, "            self._tokens = self._taken_tokens\n", ""),),
-        (f"{T_SEND}::test_a_lost_connection_costs_what_was_taken_not_what_was_written",),
+        (f"{T_ENDINGS}::test_a_lost_connection_costs_what_was_taken_not_what_was_written",),
     ),
     Mutant(
         "a price is rounded down",
@@ -188,7 +190,7 @@ MUTANTS = (
     Mutant(
         "a key is good for any request",
         (Edit(KEYS, "if fingerprint != self.fingerprint:", "if False:"),),
-        (f"{T_SEND}::test_the_same_key_with_another_message_is_refused",),
+        (f"{T_IDEMPOTENCY}::test_the_same_key_with_another_message_is_refused",),
     ),
     Mutant(
         "a payment is confirmed again",
@@ -209,7 +211,7 @@ MUTANTS = (
     Mutant(
         "the release is forgotten where nothing is due",
         (Edit(POSTINGS, "    tx.wallets.save(released.wallet)\n", ""),),
-        (f"{T_SEND}::test_a_failure_is_never_charged_whatever_was_delivered",),
+        (f"{T_ENDINGS}::test_a_failure_is_never_charged_whatever_was_delivered",),
     ),
     Mutant(
         "an entry says the balance before it, not after it",
@@ -233,7 +235,7 @@ MUTANTS = (
     Mutant(
         "a hold ends before the reply that it pays for may",
         (Edit(SEND, "seconds=self.bounds.deadline_s + self.bounds.grace_s", "seconds=self.bounds.grace_s - 1"),),
-        (f"{T_SEND}::test_a_hold_that_outlives_its_reply_is_swept_and_the_late_reply_is_free", T_SEND),
+        (f"{T_ENDINGS}::test_a_hold_that_outlives_its_reply_is_swept_and_the_late_reply_is_free", T_ENDINGS),
     ),
     Mutant(
         "the cap of an API key is not looked at",

@@ -29,7 +29,7 @@ from chatbill.domain.chat.catalogue import Catalogue
 from chatbill.domain.chat.interactions import Interaction, Outcome
 from chatbill.domain.shared.errors import AlreadySettled, ChatbillError, InvariantViolation
 from chatbill.domain.shared.ids import EntryId
-from tests.contract.stores import fresh_database
+from tests.kit.stores import fresh_database
 from tests.kit.support import CATALOGUE, MINI
 from tests.torture.books import differences, sweep
 from tests.torture.service import NEW_ID, person, service, tomorrow

@@ -9,7 +9,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from chatbill.adapters.persistence import open_store, prepare_engine, sqlite_module
 from chatbill.domain.audit.proof import Difference
-from tests.contract.stores import PURSE
+from tests.kit.rows import PURSE
 from tests.kit.support import world
 
 PREFIX = "chatbill_"

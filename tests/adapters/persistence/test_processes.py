@@ -16,8 +16,9 @@ from chatbill.application.ports.store import Snapshot, Store
 from chatbill.domain.audit.proof import Difference
 from chatbill.domain.billing.ledger import EntryKind
 from tests.adapters.persistence.repeaters import ask_and_pay
-from tests.contract.stores import NOON, PURSE, add_person, fresh_database
 from tests.kit.postgres import shared
+from tests.kit.rows import NOON, PURSE, add_person
+from tests.kit.stores import fresh_database
 
 ROOT = Path(__file__).parents[3]
 

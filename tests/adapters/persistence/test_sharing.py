@@ -27,8 +27,8 @@ from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import EmailTaken, InsufficientCredits, InvariantViolation
 from chatbill.domain.shared.ids import EntryId
 from tests.adapters.persistence.apps import PREFIX, App, Base, Customer, Picture, app_engine
-from tests.contract.stores import PURSE, add_person, add_running, charge, later, new_wallet, user
 from tests.kit.postgres import shared
+from tests.kit.rows import PURSE, add_person, add_running, charge, later, new_wallet, user
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])

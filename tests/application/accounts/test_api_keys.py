@@ -39,8 +39,8 @@ from chatbill.domain.shared.errors import (
 )
 from chatbill.domain.shared.ids import ApiKeyId, ModelId
 from chatbill.testing import ManualClock
-from tests.contract.stores import EVERY_STORE, STORES
 from tests.kit.engines import ControlledEngine
+from tests.kit.stores import EVERY_STORE, STORES
 from tests.kit.support import CATALOGUE, PASSWORD, World, world
 
 BY_TOKEN = Model(

@@ -14,7 +14,7 @@ from chatbill.application.accounts.sign_in import Credentials
 from chatbill.application.accounts.update_account import AccountChange
 from chatbill.domain.shared.errors import EmailTaken, Forbidden, InvalidRequest, UsernameTaken
 from chatbill.domain.shared.ids import ApiKeyId
-from tests.contract.stores import EVERY_STORE, STORES
+from tests.kit.stores import EVERY_STORE, STORES
 from tests.kit.support import PASSWORD, World, world
 
 

@@ -18,7 +18,7 @@ from chatbill.application.shared.principal import Principal
 from chatbill.domain.accounts.users import UserRole
 from chatbill.domain.shared.errors import Forbidden, InvalidRequest, NotFound, Unauthenticated
 from chatbill.domain.shared.ids import ApiKeyId
-from tests.contract.stores import EVERY_STORE, STORES
+from tests.kit.stores import EVERY_STORE, STORES
 from tests.kit.support import PASSWORD, World, world
 
 LEAKED = AdminAction(reason="It was in a public repository")

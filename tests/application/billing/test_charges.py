@@ -24,7 +24,7 @@ from chatbill.domain.shared.errors import (
     NotFound,
 )
 from chatbill.domain.shared.ids import WalletId
-from tests.application.billing.scene import FailingStore, assert_books_agree
+from tests.kit.billing import FailingStore, assert_books_agree
 from tests.kit.support import World, world
 
 CAPTION = Subject("caption", "1")

@@ -16,7 +16,7 @@ from chatbill.domain.billing.subjects import PAYMENT, Subject
 from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import Conflict, NotFound
 from chatbill.domain.shared.ids import PaymentId
-from tests.application.billing.scene import assert_books_agree
+from tests.kit.billing import assert_books_agree
 from tests.kit.support import World, world
 
 CONFIRMED, FAILED, REFUNDED = PaymentStatus.CONFIRMED, PaymentStatus.FAILED, PaymentStatus.REFUNDED

@@ -23,18 +23,9 @@ from chatbill.domain.billing.wallets import Posting
 from chatbill.domain.chat.interactions import Outcome
 from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.ids import EntryId, HoldId, InteractionId, PaymentId, UserId
-from tests.contract.stores import (
-    NOON,
-    PURSE,
-    add_person,
-    add_running,
-    api_key,
-    charge,
-    fresh_database,
-    later,
-    payment,
-)
 from tests.kit.postgres import shared
+from tests.kit.rows import NOON, PURSE, add_person, add_running, api_key, charge, later, payment
+from tests.kit.stores import fresh_database
 
 UNHELD = (
     "(id, conversation_id, user_id, wallet_id, hold_id, model, price_per_reply, price_per_1k_prompt_tokens,"
@@ -43,6 +34,7 @@ UNHELD = (
     " SELECT 'new', conversation_id, user_id, wallet_id, 'no-hold', model, 0, 0, 0, 0, created_at, outcome, 0, 0, 0,"
     " '', '' FROM interactions LIMIT 1"
 )
+
 TAMPERING = [
     ("zero_sum", "UPDATE ledger_entries SET credit = 'house:payments' WHERE kind = 'charge'"),
     ("replay", "UPDATE ledger_entries SET balance_after = 99 WHERE kind = 'grant' AND wallet_id = 'wallet-alice'"),

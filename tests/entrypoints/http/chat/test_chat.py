@@ -1,0 +1,193 @@
+"""Messages over HTTP, answered with the whole reply."""
+
+from __future__ import annotations
+
+import asyncio
+
+import httpx
+import pytest
+
+from chatbill.adapters.inference.caching.engine import CachingEngine, ReplyCache
+from chatbill.adapters.inference.scripted import ScriptedEngine
+from tests.kit.http import Api, api, say, stream
+from tests.kit.support import CATALOGUE, PRO
+from tests.kit.waiting import eventually
+
+
+async def test_a_reply_comes_with_its_cost_and_the_balance_after_it(alice: httpx.AsyncClient) -> None:
+    response = await alice.post("/chat/message", json=say("good morning"))
+    assert response.status_code == 200
+    reply = response.json()
+    assert reply.pop("id")
+    assert reply.pop("conversation_id")
+    assert reply == {
+        "model": "demo-mini",
+        "reply": "good morning",
+        "outcome": "completed",
+        "usage": {"prompt_tokens": 2, "completion_tokens": 2},
+        "credits_charged": 1,
+        "balance": 99,
+        "processing_time_ms": 0,
+        "cached": False,
+    }
+    second = await alice.post("/chat/message", json=say("and to you", model=PRO))
+    assert (second.json()["credits_charged"], second.json()["balance"]) == (3, 96)
+
+
+async def test_a_cached_reply_is_marked_in_reply_stream_and_history() -> None:
+    engine = CachingEngine(
+        ScriptedEngine(CATALOGUE), ReplyCache(max_bytes=100_000, ttl_s=60), temperatures={}, identities={}
+    )
+    async with api(engine=engine, cached_price_percent=0) as service:
+        alice, bob = await service.person(), await service.person("bob")
+        body = say("one two", temperature=0)
+        fresh, repeated = [(await alice.post("/chat/message", json=body)).json() for _ in range(2)]
+        async with stream(alice, body) as events:
+            streamed = [event async for event in events]
+        other = (await bob.post("/chat/message", json=body)).json()
+        history = (await alice.get("/chat/history")).json()["items"]
+
+    assert [(reply["cached"], reply["credits_charged"], reply["balance"]) for reply in (fresh, repeated)] == [
+        (False, 1, 99),
+        (True, 0, 99),
+    ]
+    assert (repeated["reply"], repeated["usage"]) == (fresh["reply"], fresh["usage"])
+    assert [name for name, _ in streamed] == ["accepted", "delta", "delta", "done"]
+    assert streamed[-1][1]["cached"] is True
+    assert [item["cached"] for item in history] == [True, True, False]
+    assert other["cached"] is False
+
+
+async def test_a_conversation_is_continued(alice: httpx.AsyncClient) -> None:
+    first = (await alice.post("/chat/message", json=say("one two"))).json()
+    second = (await alice.post("/chat/message", json=say("three", conversation_id=first["conversation_id"]))).json()
+    assert second["conversation_id"] == first["conversation_id"]
+    assert second["usage"]["prompt_tokens"] == 5
+
+
+@pytest.mark.parametrize(
+    ("directive", "status", "code", "outcome"),
+    [
+        ("[[fail:before]]", 502, "generation_failed", "failed"),
+        ("[[fail:after:3]]", 502, "generation_failed", "failed"),
+        ("[[oom]]", 502, "generation_failed", "failed"),
+        ("[[sleep:9]]", 504, "generation_timeout", "timed_out"),
+    ],
+)
+async def test_a_failed_reply_costs_nothing_and_is_recorded(
+    directive: str, status: int, code: str, outcome: str
+) -> None:
+    async with api(deadline_s=1) as service:
+        alice = await service.person()
+        response = await alice.post("/chat/message", json=say(f"a b c d {directive}"))
+        assert (response.status_code, response.json()["code"]) == (status, code)
+        assert response.headers["content-type"] == "application/problem+json"
+        assert response.json()["credits_charged"] == 0
+        [item] = (await alice.get("/chat/history")).json()["items"]
+        assert (item["id"], item["outcome"]) == (response.json()["interaction_id"], outcome)
+        assert item["error_code"] == code
+        assert (await alice.get("/billing/balance")).json() == {"balance": 100, "held": 0, "available": 100}
+
+
+async def test_a_stop_ends_the_reply_with_the_text_so_far(service: Api, alice: httpx.AsyncClient) -> None:
+    sending = asyncio.create_task(alice.post("/chat/message", json=say("a b [[tokens:100]] [[pause:0.05]]")))
+    await eventually(lambda: len(service.world.use_cases.chat.replies) == 1)
+    await asyncio.sleep(0.15)
+    [item] = (await alice.get("/chat/history")).json()["items"]
+    assert item["outcome"] == "running"
+    stopped = await alice.post(f"/chat/interactions/{item['id']}/stop")
+    assert (stopped.status_code, stopped.json()) == (202, {"id": item["id"], "status": "stopping"})
+    reply = await sending
+    assert (reply.status_code, reply.json()["outcome"]) == (200, "stopped")
+    assert reply.json()["credits_charged"] == 1
+    assert 1 <= reply.json()["usage"]["completion_tokens"] < 100
+    again = await alice.post(f"/chat/interactions/{item['id']}/stop")
+    assert again.status_code == 202
+
+
+async def test_too_few_credits_are_reported_with_their_figures() -> None:
+    async with api(welcome_credits=2) as service:
+        alice = await service.person()
+        response = await alice.post("/chat/message", json=say("hello", model=PRO))
+        problem = response.json()
+        assert (response.status_code, problem["code"]) == (402, "insufficient_credits")
+        assert (problem["required"], problem["available"]) == (3, 2)
+
+
+async def test_a_full_queue_is_answered_with_retry_after() -> None:
+    async with api(engine=ScriptedEngine(CATALOGUE, max_places=0)) as service:
+        alice = await service.person()
+        response = await alice.post("/chat/message", json=say("hello"))
+        assert (response.status_code, response.json()["code"]) == (503, "overloaded")
+        assert response.headers["retry-after"] == "1"
+
+
+async def test_a_model_of_a_closed_engine_is_unavailable(service: Api, alice: httpx.AsyncClient) -> None:
+    await service.world.engine.close()
+    response = await alice.post("/chat/message", json=say("hello"))
+    assert (response.status_code, response.json()["code"]) == (503, "model_unavailable")
+    models = (await alice.get("/chat/models")).json()
+    assert [(model["available"], model["reason"]) for model in models] == [(False, "the service is stopping")] * 2
+
+
+async def test_models_show_their_prices(alice: httpx.AsyncClient) -> None:
+    mini, pro = (await alice.get("/chat/models")).json()
+    assert (mini["id"], mini["tier"], mini["price"]["per_reply"]) == ("demo-mini", "mini", 1)
+    assert (pro["id"], pro["tier"], pro["price"]["per_reply"]) == ("demo-pro", "pro", 3)
+    assert (mini["available"], mini["reason"]) == (True, None)
+
+
+async def test_the_status_names_engine_queue_and_models(alice: httpx.AsyncClient) -> None:
+    status = (await alice.get("/chat/status")).json()
+    assert status["engine"] == "none"
+    assert status["queue"] == {"running": 0, "queued": 0}
+    assert [model["state"] for model in status["models"]] == ["ready", "ready"]
+
+
+async def test_the_same_key_and_message_get_the_first_reply_and_one_charge(alice: httpx.AsyncClient) -> None:
+    key = {"Idempotency-Key": "k-1"}
+    first = await alice.post("/chat/message", json=say("hello"), headers=key)
+    second = await alice.post("/chat/message", json=say("hello"), headers=key)
+    assert first.json() == second.json()
+    streamed = await alice.post("/chat/message", json=say("hello"), headers=key | {"Accept": "text/event-stream"})
+    assert first.json()["id"] in streamed.text
+    assert (await alice.get("/billing/balance")).json()["balance"] == 99
+
+
+async def test_the_same_key_with_another_message_is_rejected(alice: httpx.AsyncClient) -> None:
+    key = {"Idempotency-Key": "k-1"}
+    await alice.post("/chat/message", json=say("hello"), headers=key)
+    response = await alice.post("/chat/message", json=say("goodbye"), headers=key)
+    assert (response.status_code, response.json()["code"]) == (422, "idempotency_mismatch")
+
+
+async def test_the_same_key_while_the_first_runs_is_a_conflict(service: Api, alice: httpx.AsyncClient) -> None:
+    key = {"Idempotency-Key": "k-1"}
+    body = say("hello [[sleep:0.2]]")
+    first = asyncio.create_task(alice.post("/chat/message", json=body, headers=key))
+    await eventually(lambda: len(service.world.use_cases.chat.replies) == 1)
+    second = await alice.post("/chat/message", json=body, headers=key)
+    assert (second.status_code, second.json()["code"]) == (409, "request_in_progress")
+    assert (await first).status_code == 200
+
+
+async def test_a_failed_reply_is_replayed_as_the_same_problem(alice: httpx.AsyncClient) -> None:
+    key = {"Idempotency-Key": "k-1"}
+    first, second = [await alice.post("/chat/message", json=say("[[oom]]"), headers=key) for _ in range(2)]
+    assert first.status_code == second.status_code == 502
+    assert first.json()["interaction_id"] == second.json()["interaction_id"]
+
+
+async def test_data_of_another_user_is_not_found(alice: httpx.AsyncClient, bob: httpx.AsyncClient) -> None:
+    reply = (await alice.post("/chat/message", json=say("a secret"))).json()
+    conversation = f"/chat/conversations/{reply['conversation_id']}"
+    answers = [
+        await bob.get(conversation),
+        await bob.patch(conversation, json={"title": "mine"}),
+        await bob.delete(conversation),
+        await bob.post(f"/chat/interactions/{reply['id']}/stop"),
+        await bob.post("/chat/message", json=say("go on", conversation_id=reply["conversation_id"])),
+    ]
+    assert [(answer.status_code, answer.json()["code"]) for answer in answers] == [(404, "not_found")] * 5
+    assert (await bob.get("/chat/history")).json()["items"] == []
+    assert (await bob.get("/billing/balance")).json()["balance"] == 100
