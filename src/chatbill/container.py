@@ -1,4 +1,4 @@
-"""The one place that knows every class: settings go in, use cases come out."""
+"""The container: makes the adapters and the use cases from the settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Events of billing: what other parts of a product must learn once a transaction is kept."""
+"""Billing events, which other parts of a product read after a transaction is committed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What credits cost in money, and the record of every purchase."""
+"""Prices of credits in money, and the record of every purchase."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What credits are held and moved for, and to whom a wallet belongs."""
+"""Subjects, for which credits are held and moved, and owners of wallets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Descriptions: what a person is told, as a code and parameters that channels render in the reader's language."""
+"""Descriptions for people: a code and parameters that channels render in the reader's language."""
 
 from __future__ import annotations
 

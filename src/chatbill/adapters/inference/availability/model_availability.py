@@ -49,7 +49,7 @@ class ModelAvailability:
         running: int = 0,
         lost: bool = False,
     ) -> ModelStatus:
-        """Return the model's status, given how it stands beside its health.
+        """Return the model's status, from its state and its health.
 
         `lost` is True for a model that broke and has not been loaded again.
         """

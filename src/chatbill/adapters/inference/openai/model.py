@@ -63,7 +63,7 @@ class RemoteModel:
         self._watching: asyncio.Task[None] | None = None
 
     def status(self) -> ModelStatus:
-        """Return how it stands now."""
+        """Return its present state."""
         if self._health.last_token_at is None:
             return self._availability.status(ModelState.LOADING, _NOT_ANSWERED, running=self._running)
         return self._availability.status(running=self._running)

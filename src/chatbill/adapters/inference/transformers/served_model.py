@@ -136,7 +136,7 @@ class ServedModel:
         return True
 
     def close(self) -> None:
-        """Stop within two tokens and free all memory; for good."""
+        """Stop within two tokens and free all memory. A closed model cannot be used again."""
         with self._lock:
             self._availability.closed = True
             worker = self._worker

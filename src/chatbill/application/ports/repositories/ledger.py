@@ -30,5 +30,5 @@ class LedgerReader(Protocol):
 
 class LedgerRepository(LedgerReader, Protocol):
     def append(self, entry: LedgerEntry) -> None:
-        """Keep an entry for ever. Raises `InvariantViolation` if the wallet has this version or the hold a charge."""
+        """Insert an entry. Raises `InvariantViolation` if the wallet has this version or the hold a charge."""
         ...
