@@ -89,6 +89,23 @@ def test_the_default_packages_can_be_bought() -> None:
     assert [package.id for package in load().price_list().packages] == ["small", "medium", "large"]
 
 
+@pytest.mark.parametrize(
+    ("payments", "models", "provider"),
+    [
+        ("", "demo", "sandbox"),
+        ("auto", "demo", "sandbox"),
+        ("auto", "gemma", "none"),
+        ("auto", "models.toml", "none"),
+        ("none", "demo", "none"),
+        ("sandbox", "gemma", "sandbox"),
+    ],
+)
+def test_credits_are_given_away_only_with_the_demo_models_or_on_request(
+    payments: str, models: str, provider: str
+) -> None:
+    assert load(PAYMENTS=payments, MODELS=models).payment_provider == provider
+
+
 def test_lists_are_written_with_commas() -> None:
     settings = load(TRUSTED_PROXIES="10.0.0.0/8, 127.0.0.1,::1", CORS_ORIGINS="https://a.example,http://b.example:8080")
     assert settings.trusted_proxies == ("10.0.0.0/8", "127.0.0.1/32", "::1/128")

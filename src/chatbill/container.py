@@ -124,6 +124,10 @@ def _rate_limits() -> MovingWindowRateLimits:
     return MovingWindowRateLimits()
 
 
+def _payments(settings: Settings) -> SandboxPayments | None:
+    return SandboxPayments() if settings.payment_provider == "sandbox" else None
+
+
 def _catalogue(specs: tuple[ModelSpec, ...], settings: Settings) -> Catalogue:
     from chatbill.adapters.inference.catalogue.model_spec import domain_catalogue  # noqa: PLC0415
 
@@ -195,7 +199,7 @@ class Container(containers.DeclarativeContainer):
     passwords = providers.Singleton(_passwords)
     tokens = providers.Singleton(_tokens, settings)
     rate_limits = providers.Singleton(_rate_limits)
-    payments = providers.Singleton(SandboxPayments)
+    payments = providers.Singleton(_payments, settings)
 
     library = providers.Singleton(_library, settings)
     specs = providers.Singleton(specs_of, settings, library)

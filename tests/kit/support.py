@@ -78,6 +78,8 @@ def world(
     tokens: Tokens | None = None,
     rate_limits: RateLimits | None = None,
     provider: PaymentProvider | None = None,
+    sells: bool = True,
+    prices: PriceList = PRICES,
     catalogue: Catalogue = CATALOGUE,
     clock: ManualClock | None = None,
     ids: str = "id",
@@ -100,7 +102,7 @@ def world(
         store=store,
         engine=engine,
         catalogue=catalogue,
-        payments=provider or SandboxPayments(),
+        payments=(provider or SandboxPayments()) if sells else None,
         passwords=passwords or PlainPasswords(),
         tokens=tokens or PlainTokens(),
         rate_limits=rate_limits or FreeRateLimits(),
@@ -108,7 +110,7 @@ def world(
         new_id=CountingIds(ids),
     )
     policy = Policy(
-        prices=PRICES,
+        prices=prices,
         welcome_credits=welcome_credits,
         max_debt=max_debt,
         cached_price_percent=cached_price_percent,

@@ -161,12 +161,14 @@ class Settings(BaseSettings):
         default=30, description="How long a hold outlives the reply's time limit before it is released, in seconds."
     )
     sweep_interval_s: Seconds = Field(default=5, description="How often expired holds are released, in seconds.")
-    payments: Literal["sandbox"] = Field(
-        default="sandbox", description="The payment provider. `sandbox` takes no money and confirms every payment."
+    payments: Literal["auto", "none", "sandbox"] = Field(
+        default="auto",
+        description="The payment provider. `sandbox` takes no money and confirms every payment. With `none`, only "
+        "administrators add credits. `auto` is `sandbox` with the demo models, and `none` with all others.",
     )
     packages: tuple[PackageSetting, ...] = Field(
         default=DEFAULT_PACKAGES,
-        description="Credits on sale, as JSON: "
+        description="Credits on sale, as JSON; with `[]`, nothing is sold: "
         '`[{"id": "small", "credits": 100, "bonus": 0, "price": {"amount": "4.99", "currency": "USD"}}]`.',
     )
     credit_price: Amount = Field(
@@ -252,6 +254,13 @@ class Settings(BaseSettings):
     def secret_key_file(self) -> Path:
         """Return the file of the signing key, which is used if none is set."""
         return self.data_dir / "secret.key"
+
+    @property
+    def payment_provider(self) -> Literal["none", "sandbox"]:
+        """Return the payment provider that is used, which depends on the models if the setting is `auto`."""
+        if self.payments == "auto":
+            return "sandbox" if self.models == "demo" else "none"
+        return self.payments
 
     def price_overrides(self) -> dict[ModelId, Price]:
         """Return the prices that replace those of the catalogue."""

@@ -31,6 +31,7 @@ CONTRACT = {
     ("post", "/auth/refresh", "200"),
     ("post", "/auth/logout", "204"),
     ("get", "/auth/me", "200"),
+    ("patch", "/auth/me", "200"),
     ("post", "/auth/password", "204"),
     ("get", "/auth/api-keys", "200"),
     ("post", "/auth/api-keys", "201"),

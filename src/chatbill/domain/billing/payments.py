@@ -38,7 +38,10 @@ class Package:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PriceList:
-    """Everything that can be bought: packages, or any number of credits within bounds at `unit_price` each."""
+    """Everything that can be bought: packages, or any number of credits within bounds at `unit_price` each.
+
+    Without packages, nothing is sold.
+    """
 
     packages: tuple[Package, ...]
     unit_price: Money
