@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chatbill.application.policy import Policy
 from chatbill.domain.billing.payments import Money
 from chatbill.domain.billing.prices import Price
 from chatbill.settings import Settings, SettingsError, load_settings, unknown_variables
@@ -104,6 +105,14 @@ def test_credits_are_given_away_only_with_the_demo_models_or_on_request(
     payments: str, models: str, provider: str
 ) -> None:
     assert load(PAYMENTS=payments, MODELS=models).payment_provider == provider
+
+
+def test_accounts_purchases_and_refreshes_are_limited_unless_the_operator_says_otherwise() -> None:
+    settings, default = load(), Policy()
+    assert settings.registrations_per_hour == default.registrations.times == 10
+    assert settings.top_ups_per_hour == default.top_ups.times == 30
+    assert settings.refreshes_per_session == default.session_refreshes.times == 20
+    assert settings.refreshes_per_address == default.address_refreshes.times == 300
 
 
 def test_lists_are_written_with_commas() -> None:

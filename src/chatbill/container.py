@@ -168,6 +168,9 @@ def _policy(settings: Settings) -> Policy:
         web_lifetimes=TokenLifetimes(access_s=settings.refresh_token_s, refresh_s=settings.refresh_token_s),
         sign_in_failures=Limit(name="sign-in failures", times=settings.sign_in_failures, window_s=300),
         registrations=Limit(name="registrations", times=settings.registrations_per_hour, window_s=3_600),
+        session_refreshes=Limit(name="refreshes of a session", times=settings.refreshes_per_session, window_s=300),
+        address_refreshes=Limit(name="refreshes of an address", times=settings.refreshes_per_address, window_s=300),
+        top_ups=Limit(name="top-ups", times=settings.top_ups_per_hour, window_s=3_600),
     )
 
 

@@ -207,8 +207,15 @@ class Settings(BaseSettings):
         default=256, description="Replies of one user that may be waited for and written at once; 0: no limit."
     )
     registrations_per_hour: Times = Field(
-        default=1_000, description="Accounts that may be made from one address an hour; 0: no limit."
+        default=10, description="Accounts that may be made from one address an hour; 0: no limit."
     )
+    refreshes_per_session: Times = Field(
+        default=20, description="Refresh tokens that one sign-in may exchange in five minutes; 0: no limit."
+    )
+    refreshes_per_address: Times = Field(
+        default=300, description="Refresh tokens that one address may send in five minutes; 0: no limit."
+    )
+    top_ups_per_hour: Times = Field(default=30, description="Purchases one user may make an hour; 0: no limit.")
 
     # Serving
     host: str = Field(default="127.0.0.1", min_length=1, description="Address to listen on.")

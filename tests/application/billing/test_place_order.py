@@ -7,11 +7,13 @@ from dataclasses import replace
 
 import pytest
 
+from chatbill.adapters.rate_limits.moving_window import MovingWindowRateLimits
 from chatbill.application.billing.place_order import Order
 from chatbill.application.ports.payments import Checkout
+from chatbill.application.ports.rate_limits import Limit
 from chatbill.domain.billing.payments import Payment, PaymentEvent, PaymentStatus
 from chatbill.domain.billing.subjects import PAYMENT, Subject
-from chatbill.domain.shared.errors import Forbidden, IdempotencyMismatch, InvalidRequest
+from chatbill.domain.shared.errors import Forbidden, IdempotencyMismatch, InvalidRequest, RateLimited
 from tests.kit.support import PRICES, World, world
 
 
@@ -119,3 +121,16 @@ async def test_without_a_provider_or_a_package_no_credits_are_sold(here: World, 
     assert refused.value.description.code == "credits_not_sold"
     assert here.use_cases.billing.list_packages().packages == ()
     assert (await here.use_cases.billing.read_balance(alice)).posted == 100
+
+
+async def test_one_person_buys_a_limited_number_of_times_and_a_repeated_order_does_not_count() -> None:
+    here = world(rate_limits=MovingWindowRateLimits(), top_ups=Limit(name="top-ups", times=2, window_s=60))
+    alice, bob = await here.person(), await here.person("bob")
+    once = Order(amount=5, idempotency_key="key")
+    for order in (once, once, once, Order(amount=5)):
+        await here.use_cases.billing.place_order(alice, order)
+    with pytest.raises(RateLimited):
+        await here.use_cases.billing.place_order(alice, Order(amount=5))
+    await here.use_cases.billing.place_order(alice, once)
+    await here.use_cases.billing.place_order(bob, Order(amount=5))
+    assert (await here.use_cases.billing.read_balance(alice)).posted == 110

@@ -31,6 +31,7 @@ OPEN_TO_KEYS = {
 
 BODIES: dict[str, dict[str, Any]] = {
     "/auth/api-keys": {"name": "another"},
+    "/auth/me": {"username": "another"},
     "/auth/password": {"current_password": "correct horse battery", "new_password": "another one entirely"},
     "/billing/add": {"amount": 5},
     "/admin/users/{user_id}/credits": {"amount": 5, "reason": "why not"},

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import httpx
 import pytest
 
+from chatbill.adapters.rate_limits.moving_window import MovingWindowRateLimits
 from chatbill.application.ports.payments import Checkout
+from chatbill.application.ports.rate_limits import Limit
 from chatbill.domain.billing.payments import Payment
 from tests.entrypoints.http.support import Api, api, say
 
@@ -112,3 +114,13 @@ async def test_the_openapi_document_describes_how_payments_are_announced(service
     document = (await service.client().get("/docs/openapi.json")).json()
     answer = document["paths"]["/billing/packages"]["get"]["responses"]["200"]
     assert "X-Chatbill-Payments" in answer["description"]
+
+
+async def test_too_many_purchases_are_answered_with_the_time_to_wait() -> None:
+    limit = Limit(name="top-ups", times=2, window_s=60)
+    async with api(rate_limits=MovingWindowRateLimits(), top_ups=limit) as service:
+        alice = await service.person()
+        statuses = [(await alice.post("/billing/add", json={"amount": 1})).status_code for _ in range(2)]
+        refused = await alice.post("/billing/add", json={"amount": 1})
+        assert (statuses, refused.status_code, refused.json()["code"]) == ([201, 201], 429, "rate_limited")
+        assert 1 <= int(refused.headers["Retry-After"]) <= 61

@@ -36,6 +36,8 @@ class BillingUseCases:
             provider=provider,
             confirm_payment=self.confirm_payment,
             prices=prices,
+            rate_limits=ports.rate_limits,
+            limit=policy.top_ups,
             clock=clock,
             new_id=new_id,
         )

@@ -8,6 +8,7 @@ from chatbill.application.accounts.principal import Principal, require_sign_in
 from chatbill.application.billing.confirm_payment import ConfirmPayment
 from chatbill.application.ports.clock import Clock, NewId
 from chatbill.application.ports.payments import PaymentProvider
+from chatbill.application.ports.rate_limits import Limit, RateLimits
 from chatbill.application.ports.store import Store, Transaction
 from chatbill.domain.billing.payments import Package, Payment, PaymentStatus, PriceList
 from chatbill.domain.shared.errors import Forbidden, InvalidRequest, InvariantViolation
@@ -43,13 +44,16 @@ class PlaceOrder:
 
     The order is recorded, then the provider is asked; what the provider knows at once is confirmed at once, and the
     rest comes as events. An order that a crash cut off goes on when it comes again with the same key. Raises
-    `InvalidRequest` and `IdempotencyMismatch`, and `Forbidden` where there is no provider or no package on sale.
+    `InvalidRequest`, `IdempotencyMismatch`, `RateLimited`, and `Forbidden` where there is no provider or no package on
+    sale.
     """
 
     store: Store
     provider: PaymentProvider | None
     confirm_payment: ConfirmPayment
     prices: PriceList
+    rate_limits: RateLimits
+    limit: Limit
     clock: Clock
     new_id: NewId
 
@@ -59,7 +63,9 @@ class PlaceOrder:
         provider = self.provider
         if provider is None or not self.prices.packages:
             raise Forbidden("credits_not_sold")
-        payment = await self._record(principal, order, self._package(order), provider.name)
+        package = self._package(order)
+        await self._count(principal, order)
+        payment = await self._record(principal, order, package, provider.name)
         if payment.status is not PaymentStatus.PENDING:
             return Receipt(payment)
         checkout = await provider.collect(payment)
@@ -74,6 +80,13 @@ class PlaceOrder:
         if order.amount is not None and order.package is None:
             return self.prices.amount(order.amount)
         raise InvalidRequest.of("package", "package_or_amount")
+
+    async def _count(self, principal: Principal, order: Order) -> None:
+        """Count an order, unless it repeats an earlier one. Raises `RateLimited` if there are too many."""
+        key = order.idempotency_key
+        if key and await self.store.read(lambda snapshot: snapshot.idempotency.get(principal.user_id, key)):
+            return
+        await self.rate_limits.hit(self.limit, principal.user_id)
 
     async def _record(self, principal: Principal, order: Order, package: Package, provider: str) -> Payment:
         """Return the payment that stands for this order: a new one, or the first one with this key."""

@@ -76,7 +76,7 @@ class BillingController(Controller):
             "The payment is confirmed and the credits are in the wallet.",
             examples.RECEIPT,
             signed_in=True,
-            problems=("invalid_request", "forbidden", "idempotency_mismatch", "request_in_progress"),
+            problems=("invalid_request", "forbidden", "idempotency_mismatch", "request_in_progress", "rate_limited"),
         )
         | {
             202: returned(
