@@ -83,9 +83,10 @@ class PlaceOrder:
 
     async def _count(self, principal: Principal, order: Order) -> None:
         """Count an order, unless it repeats an earlier one. Raises `RateLimited` if there are too many."""
-        key = order.idempotency_key
-        if key and await self.store.read(lambda snapshot: snapshot.idempotency.get(principal.user_id, key)):
-            return
+        if key := order.idempotency_key:
+            record = await self.store.read(lambda snapshot: snapshot.idempotency.get(principal.user_id, key))
+            if record is not None:
+                return
         await self.rate_limits.hit(self.limit, principal.user_id)
 
     async def _record(self, principal: Principal, order: Order, package: Package, provider: str) -> Payment:
