@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chatbill.application.policy import Policy
 from chatbill.domain.billing.payments import Money
 from chatbill.domain.billing.prices import Price
 from chatbill.settings import Settings, SettingsError, load_settings, unknown_variables
@@ -87,6 +88,31 @@ def test_the_price_of_credits_can_be_set() -> None:
 
 def test_the_default_packages_can_be_bought() -> None:
     assert [package.id for package in load().price_list().packages] == ["small", "medium", "large"]
+
+
+@pytest.mark.parametrize(
+    ("payments", "models", "provider"),
+    [
+        ("", "demo", "sandbox"),
+        ("auto", "demo", "sandbox"),
+        ("auto", "gemma", "none"),
+        ("auto", "models.toml", "none"),
+        ("none", "demo", "none"),
+        ("sandbox", "gemma", "sandbox"),
+    ],
+)
+def test_credits_are_given_away_only_with_the_demo_models_or_on_request(
+    payments: str, models: str, provider: str
+) -> None:
+    assert load(PAYMENTS=payments, MODELS=models).payment_provider == provider
+
+
+def test_accounts_purchases_and_refreshes_are_limited_unless_the_operator_says_otherwise() -> None:
+    settings, default = load(), Policy()
+    assert settings.registrations_per_hour == default.registrations.times == 10
+    assert settings.top_ups_per_hour == default.top_ups.times == 30
+    assert settings.refreshes_per_session == default.session_refreshes.times == 20
+    assert settings.refreshes_per_address == default.address_refreshes.times == 300
 
 
 def test_lists_are_written_with_commas() -> None:

@@ -123,6 +123,10 @@ def _rate_limits() -> MovingWindowRateLimits:
     return MovingWindowRateLimits()
 
 
+def _payments(settings: Settings) -> SandboxPayments | None:
+    return SandboxPayments() if settings.payment_provider == "sandbox" else None
+
+
 def _catalogue(specs: tuple[ModelSpec, ...], settings: Settings) -> Catalogue:
     from chatbill.adapters.inference.catalogue.model_spec import domain_catalogue  # noqa: PLC0415
 
@@ -163,6 +167,9 @@ def _policy(settings: Settings) -> Policy:
         web_lifetimes=TokenLifetimes(access_s=settings.refresh_token_s, refresh_s=settings.refresh_token_s),
         sign_in_failures=Limit(name="sign-in failures", times=settings.sign_in_failures, window_s=300),
         registrations=Limit(name="registrations", times=settings.registrations_per_hour, window_s=3_600),
+        session_refreshes=Limit(name="refreshes of a session", times=settings.refreshes_per_session, window_s=300),
+        address_refreshes=Limit(name="refreshes of an address", times=settings.refreshes_per_address, window_s=300),
+        top_ups=Limit(name="top-ups", times=settings.top_ups_per_hour, window_s=3_600),
     )
 
 
@@ -194,7 +201,7 @@ class Container(containers.DeclarativeContainer):
     passwords = providers.Singleton(_passwords)
     tokens = providers.Singleton(_tokens, settings)
     rate_limits = providers.Singleton(_rate_limits)
-    payments = providers.Singleton(SandboxPayments)
+    payments = providers.Singleton(_payments, settings)
 
     library = providers.Singleton(_library, settings)
     specs = providers.Singleton(specs_of, settings, library)

@@ -26,7 +26,7 @@ def create_service(container: Container, settings: Settings, mode: Mode) -> Serv
     from chatbill.entrypoints.ui import WebConfig, create_web, end_streams  # noqa: PLC0415
 
     api = _create_api(container, settings, serve_root=False) if mode == "all" else None
-    note = SANDBOX_NOTE if container.payments().name == "sandbox" else ""
+    note = SANDBOX_NOTE if container.use_cases().billing.payment_provider == "sandbox" else ""
     web = create_web(container.use_cases(), api, WebConfig(session_s=settings.refresh_token_s, payment_note=note))
     return service(web, has_lifespan=True, on_stop=partial(end_streams, web))
 

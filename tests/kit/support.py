@@ -44,6 +44,7 @@ CATALOGUE = Catalogue(
         ),
     )
 )
+NEVER = Limit(name="any", times=0, window_s=60)
 PRICES = PriceList(
     packages=(Package(id="small", credits=100, bonus=0, price=Money(Decimal("1.00"), "EUR")),),
     unit_price=Money(Decimal("0.01"), "EUR"),
@@ -78,6 +79,8 @@ def world(
     tokens: Tokens | None = None,
     rate_limits: RateLimits | None = None,
     provider: PaymentProvider | None = None,
+    sells: bool = True,
+    prices: PriceList = PRICES,
     catalogue: Catalogue = CATALOGUE,
     clock: ManualClock | None = None,
     ids: str = "id",
@@ -88,6 +91,9 @@ def world(
     grace_s: float = 5,
     first_token_s: float = math.inf,
     per_user: int = 0,
+    top_ups: Limit = NEVER,
+    session_refreshes: Limit = NEVER,
+    address_refreshes: Limit = NEVER,
 ) -> World:
     """Every use case over the ports given, in memory where none is.
 
@@ -95,12 +101,11 @@ def world(
     """
     store, engine = store or MemoryStore(), engine or InstantEngine(catalogue)
     clock = clock or ManualClock()
-    never = Limit(name="any", times=0, window_s=60)
     ports = Ports(
         store=store,
         engine=engine,
         catalogue=catalogue,
-        payments=provider or SandboxPayments(),
+        payments=(provider or SandboxPayments()) if sells else None,
         passwords=passwords or PlainPasswords(),
         tokens=tokens or PlainTokens(),
         rate_limits=rate_limits or FreeRateLimits(),
@@ -108,7 +113,7 @@ def world(
         new_id=CountingIds(ids),
     )
     policy = Policy(
-        prices=PRICES,
+        prices=prices,
         welcome_credits=welcome_credits,
         max_debt=max_debt,
         cached_price_percent=cached_price_percent,
@@ -119,13 +124,16 @@ def world(
             grace_s=grace_s,
             max_message_chars=10_000,
             max_reply_tokens=512,
-            rate=never,
+            rate=NEVER,
             first_token_s=first_token_s,
         ),
         lifetimes=TokenLifetimes(access_s=3_600, refresh_s=86_400),
         sign_in_failures=Limit(name="failures", times=10, window_s=300),
-        registrations=never,
-        api_keys=never,
+        registrations=NEVER,
+        api_keys=NEVER,
+        top_ups=top_ups,
+        session_refreshes=session_refreshes,
+        address_refreshes=address_refreshes,
     )
     use_cases = assemble(ports, policy)
     return World(ports=ports, policy=policy, use_cases=use_cases, store=store, engine=engine, clock=clock)

@@ -61,7 +61,13 @@ class Service:
     def variables(self) -> dict[str, str]:
         """Return the environment of the service, with no variables of chatbill except those of the test."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("CHATBILL_")}
-        defaults = {"CHATBILL_ENGINE": "scripted", "CHATBILL_DATA_DIR": str(self.data_dir), "PYTHONUNBUFFERED": "1"}
+        defaults = {
+            "CHATBILL_ENGINE": "scripted",
+            "CHATBILL_DATA_DIR": str(self.data_dir),
+            # Tests that share a service register many users from one address.
+            "CHATBILL_REGISTRATIONS_PER_HOUR": "0",
+            "PYTHONUNBUFFERED": "1",
+        }
         return inherited | defaults | self.environment
 
     def stop(self) -> int:

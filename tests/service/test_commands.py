@@ -45,6 +45,13 @@ def test_verify_names_the_rules_that_hold(operator: Service) -> None:
     assert "The ledger is consistent." in done.stdout
 
 
+@pytest.mark.parametrize(("payments", "announced"), [("auto", True), ("none", False)])
+def test_a_sandbox_is_announced_at_the_start(start: Callable[..., Service], payments: str, *, announced: bool) -> None:
+    service = start(payments=payments)
+    assert ("payments are a sandbox" in "".join(service.output)) is announced
+    service.stop()
+
+
 def test_verify_does_not_make_a_missing_database(operator: Service) -> None:
     done = operator.run("ledger", "verify")
     assert done.returncode == 2

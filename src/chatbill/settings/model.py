@@ -162,12 +162,14 @@ class Settings(BaseSettings):
         default=30, description="How long a hold outlives the reply's time limit before it is released, in seconds."
     )
     sweep_interval_s: Seconds = Field(default=5, description="How often expired holds are released, in seconds.")
-    payments: Literal["sandbox"] = Field(
-        default="sandbox", description="The payment provider. `sandbox` takes no money and confirms every payment."
+    payments: Literal["auto", "none", "sandbox"] = Field(
+        default="auto",
+        description="The payment provider. `sandbox` takes no money and confirms every payment. With `none`, only "
+        "administrators add credits. `auto` is `sandbox` with the demo models, and `none` with all others.",
     )
     packages: tuple[PackageSetting, ...] = Field(
         default=DEFAULT_PACKAGES,
-        description="Credits on sale, as JSON: "
+        description="Credits on sale, as JSON; with `[]`, nothing is sold: "
         '`[{"id": "small", "credits": 100, "bonus": 0, "price": {"amount": "4.99", "currency": "USD"}}]`.',
     )
     credit_price: Amount = Field(
@@ -206,8 +208,15 @@ class Settings(BaseSettings):
         default=256, description="Most unfinished replies of one user at the same time; 0: no limit."
     )
     registrations_per_hour: Times = Field(
-        default=1_000, description="Accounts that may be registered from one address per hour; 0: no limit."
+        default=100, description="Accounts that may be registered from one address per hour; 0: no limit."
     )
+    refreshes_per_session: Times = Field(
+        default=20, description="Refresh tokens that one sign-in may exchange in five minutes; 0: no limit."
+    )
+    refreshes_per_address: Times = Field(
+        default=300, description="Refresh tokens that one address may send in five minutes; 0: no limit."
+    )
+    top_ups_per_hour: Times = Field(default=30, description="Purchases one user may make an hour; 0: no limit.")
 
     # Serving
     host: str = Field(default="127.0.0.1", min_length=1, description="Address to listen on.")
@@ -253,6 +262,13 @@ class Settings(BaseSettings):
     def secret_key_file(self) -> Path:
         """Return the file of the signing key, which is used if none is set."""
         return self.data_dir / "secret.key"
+
+    @property
+    def payment_provider(self) -> Literal["none", "sandbox"]:
+        """Return the payment provider that is used, which depends on the models if the setting is `auto`."""
+        if self.payments == "auto":
+            return "sandbox" if self.models == "demo" else "none"
+        return self.payments
 
     def price_overrides(self) -> dict[ModelId, Price]:
         """Return the prices that replace those of the catalogue."""

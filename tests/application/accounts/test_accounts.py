@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from chatbill.adapters.memory import MemoryStore
+from chatbill.adapters.rate_limits.moving_window import MovingWindowRateLimits
 from chatbill.application.accounts.change_password import PasswordChange
 from chatbill.application.accounts.register import Registration
 from chatbill.application.accounts.sign_in import Credentials
@@ -230,3 +231,31 @@ async def test_sessions_that_expired_a_day_ago_are_forgotten() -> None:
     assert await here.use_cases.maintenance.forget_sessions() == 0
     here.clock.advance(86_401)
     assert await here.use_cases.maintenance.forget_sessions() == 1
+
+
+async def test_one_sign_in_is_refreshed_a_limited_number_of_times_and_keeps_its_token() -> None:
+    limit = Limit(name="refreshes of a session", times=2, window_s=60)
+    here = await registered(rate_limits=MovingWindowRateLimits(), session_refreshes=limit)
+    busy, other = [await here.use_cases.accounts.sign_in(credentials()) for _ in range(2)]
+    token = busy.refresh_token
+    for address in ("one", "two"):
+        token = (await here.use_cases.accounts.refresh(token, address)).refresh_token
+    with pytest.raises(RateLimited):
+        await here.use_cases.accounts.refresh(token, "three")
+    await here.use_cases.accounts.refresh(other.refresh_token, "three")
+    # The refused token was not spent, so a later attempt is no second use.
+    assert (await here.use_cases.accounts.authenticate(busy.access_token)).username == "alice"
+    with pytest.raises(Unauthenticated):
+        await here.use_cases.accounts.refresh(busy.refresh_token, "thief")
+
+
+async def test_one_address_tries_a_limited_number_of_refresh_tokens() -> None:
+    limit = Limit(name="refreshes of an address", times=2, window_s=60)
+    here = await registered(rate_limits=MovingWindowRateLimits(), address_refreshes=limit)
+    for _ in range(2):
+        with pytest.raises(Unauthenticated):
+            await here.use_cases.accounts.refresh("guess", "one")
+    good = await here.use_cases.accounts.sign_in(credentials())
+    with pytest.raises(RateLimited):
+        await here.use_cases.accounts.refresh(good.refresh_token, "one")
+    await here.use_cases.accounts.refresh(good.refresh_token, "two")

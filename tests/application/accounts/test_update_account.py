@@ -10,8 +10,11 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from chatbill.application.accounts.register import Registration
 from chatbill.application.accounts.sign_in import Credentials
 from chatbill.application.accounts.update_account import AccountChange
+from chatbill.application.ports.store import Transaction
+from chatbill.domain.accounts.users import UserRole
 from chatbill.domain.shared.errors import EmailTaken, Forbidden, InvalidRequest, UsernameTaken
 from chatbill.domain.shared.ids import ApiKeyId
 from tests.kit.stores import EVERY_STORE, STORES
@@ -73,3 +76,51 @@ async def test_an_api_key_may_not_change_the_account(here: World) -> None:
     program = replace(await here.person(), api_key_id=ApiKeyId("key"))
     with pytest.raises(Forbidden):
         await here.use_cases.accounts.update_account(program, AccountChange(username="other"))
+
+
+@pytest.mark.parametrize("username", ["admin", "s.u.p.p.o.r.t", "bo\u0431"])
+async def test_a_name_of_staff_or_in_mixed_scripts_is_refused(here: World, username: str) -> None:
+    alice = await here.person()
+    with pytest.raises(InvalidRequest) as caught:
+        await here.use_cases.accounts.update_account(alice, AccountChange(username=username))
+    assert [error.field for error in caught.value.errors] == ["username"]
+
+
+async def test_a_name_that_looks_like_that_of_another_account_is_taken(here: World) -> None:
+    alice, _coco = await here.person(), await here.person("coco")
+    with pytest.raises(UsernameTaken):
+        await here.use_cases.accounts.update_account(alice, AccountChange(username="\u0441\u043e\u0441\u043e"))
+    russian = await here.use_cases.accounts.update_account(alice, AccountChange(username="\u0430\u0440\u0430"))
+    with pytest.raises(UsernameTaken):
+        await here.person("apa")
+    assert russian.username == "\u0430\u0440\u0430"
+
+
+async def test_an_existing_account_with_such_a_name_is_not_affected(here: World) -> None:
+    administrator = Registration(username="root", email="r@example.org", password=PASSWORD, role=UserRole.ADMIN)
+    await here.use_cases.accounts.register(administrator)
+    signed_in = await here.use_cases.accounts.sign_in(Credentials(login="root", password=PASSWORD))
+
+    def demote(tx: Transaction) -> None:
+        user = tx.users.get(signed_in.principal.user_id)
+        assert user
+        tx.users.save(replace(user, username="bo\u0431", role=UserRole.USER))
+
+    await here.store.write(demote)
+    principal = (await here.use_cases.accounts.sign_in(Credentials(login="BO\u0431", password=PASSWORD))).principal
+    changed = await here.use_cases.accounts.update_account(principal, AccountChange(email="new@example.org"))
+    assert (changed.username, changed.email) == ("bo\u0431", "new@example.org")
+
+
+async def test_a_host_and_its_punycode_are_one_address_for_registration_and_sign_in(here: World) -> None:
+    unicode, punycode = "ann@b\u00fccher.example", "ann@xn--bcher-kva.example"
+    register = here.use_cases.accounts.register
+    await register(Registration(username="ann", email=unicode, password=PASSWORD))
+    with pytest.raises(EmailTaken):
+        await register(Registration(username="another", email=punycode, password=PASSWORD))
+    bob = await here.person("bob")
+    with pytest.raises(EmailTaken):
+        await here.use_cases.accounts.update_account(bob, AccountChange(email=punycode))
+    for login in (unicode, punycode):
+        signed_in = await here.use_cases.accounts.sign_in(Credentials(login=login, password=PASSWORD))
+        assert signed_in.principal.username == "ann"

@@ -57,7 +57,7 @@ class Office:
 
 async def office(max_debt: int = 0) -> Office:
     here = world(max_debt=max_debt)
-    alice, admin = await here.person("alice"), await here.person("admin")
+    alice, admin = await here.person("alice"), await here.person("olga")
     return Office(here, replace(admin, role=UserRole.ADMIN), alice)
 
 

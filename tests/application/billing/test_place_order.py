@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
+from chatbill.adapters.rate_limits.moving_window import MovingWindowRateLimits
 from chatbill.application.billing.place_order import Order
 from chatbill.application.ports.payments import Checkout
+from chatbill.application.ports.rate_limits import Limit
 from chatbill.domain.billing.payments import Payment, PaymentEvent, PaymentStatus
 from chatbill.domain.billing.subjects import PAYMENT, Subject
-from chatbill.domain.shared.errors import IdempotencyMismatch, InvalidRequest
-from tests.kit.support import world
+from chatbill.domain.shared.errors import Forbidden, IdempotencyMismatch, InvalidRequest, RateLimited
+from tests.kit.support import PRICES, World, world
 
 
 class Hosted:
@@ -107,3 +110,27 @@ async def test_a_provider_that_broke_is_asked_again_about_the_same_payment() -> 
     assert confirmed.payment.status is PaymentStatus.CONFIRMED
     assert len(set(provider.asked)) == 1
     assert (await here.use_cases.billing.read_balance(alice)).posted == 200
+
+
+@pytest.mark.parametrize("here", [world(sells=False), world(prices=replace(PRICES, packages=()))])
+@pytest.mark.parametrize("order", [Order(package="small"), Order(amount=5), Order(amount=5, idempotency_key="key")])
+async def test_without_a_provider_or_a_package_no_credits_are_sold(here: World, order: Order) -> None:
+    alice = await here.person(f"alice-{order.package}-{order.idempotency_key}")
+    with pytest.raises(Forbidden) as refused:
+        await here.use_cases.billing.place_order(alice, order)
+    assert refused.value.description.code == "credits_not_sold"
+    assert here.use_cases.billing.list_packages().packages == ()
+    assert (await here.use_cases.billing.read_balance(alice)).posted == 100
+
+
+async def test_one_person_buys_a_limited_number_of_times_and_a_repeated_order_does_not_count() -> None:
+    here = world(rate_limits=MovingWindowRateLimits(), top_ups=Limit(name="top-ups", times=2, window_s=60))
+    alice, bob = await here.person(), await here.person("bob")
+    once = Order(amount=5, idempotency_key="key")
+    for order in (once, once, once, Order(amount=5)):
+        await here.use_cases.billing.place_order(alice, order)
+    with pytest.raises(RateLimited):
+        await here.use_cases.billing.place_order(alice, Order(amount=5))
+    await here.use_cases.billing.place_order(alice, once)
+    await here.use_cases.billing.place_order(bob, Order(amount=5))
+    assert (await here.use_cases.billing.read_balance(alice)).posted == 110

@@ -162,6 +162,12 @@ def test_an_error_says_which_credits_are_needed_and_available_and_what_to_do() -
     assert "nothing was charged" in rendering.error_text(Overloaded())
 
 
+def test_the_shop_shows_the_note_or_says_who_adds_credits() -> None:
+    package = Package(id="m", credits=500, bonus=0, price=Money(Decimal("4.50"), "EUR"))
+    assert rendering.shop_text([package], "This is a sandbox.") == "This is a sandbox."
+    assert "An administrator adds them" in rendering.shop_text([], "This is a sandbox.")
+
+
 def test_a_package_shows_its_bonus_and_an_order_its_price_and_credits() -> None:
     package = Package(id="m", credits=500, bonus=50, price=Money(Decimal("4.50"), "EUR"))
     assert rendering.package_label(package) == "500 credits + 50 bonus · €4.50"

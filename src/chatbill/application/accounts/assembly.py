@@ -37,7 +37,15 @@ class AccountUseCases:
         )
         self.list_api_keys = ListApiKeys(store=store, clock=clock)
         self.read_account = ReadAccount(store=store)
-        self.refresh = Refresh(store=store, tokens=tokens, clock=clock, lifetimes=policy.lifetimes)
+        self.refresh = Refresh(
+            store=store,
+            tokens=tokens,
+            rate_limits=rate_limits,
+            clock=clock,
+            lifetimes=policy.lifetimes,
+            per_session=policy.session_refreshes,
+            per_address=policy.address_refreshes,
+        )
         self.register = Register(
             store=store,
             passwords=passwords,

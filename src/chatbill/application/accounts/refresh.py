@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from chatbill.application.accounts.sign_in import SignedIn, signed_in
 from chatbill.application.ports.clock import Clock
+from chatbill.application.ports.rate_limits import Limit, RateLimits
 from chatbill.application.ports.store import Store, Transaction
 from chatbill.application.ports.tokens import Tokens
 from chatbill.application.shared.bounds import TokenLifetimes
@@ -20,21 +22,42 @@ MAX_TOKEN_CHARS = 512
 class Refresh:
     """Exchange a refresh token (RFC 9700, section 4.14.2: rotation with reuse detection).
 
-    Raises `TokenExpired` when the session has run out, and `Unauthenticated` for a token that is unknown, was
-    spent before, or belongs to a session that ended.
+    Raises `TokenExpired` when the session has expired; `Unauthenticated` for a token that is unknown, was spent
+    before, or belongs to a session that ended; `RateLimited` after too many exchanges by one session, or too many
+    attempts from one address.
     """
 
     store: Store
     tokens: Tokens
+    rate_limits: RateLimits
     clock: Clock
     lifetimes: TokenLifetimes
+    per_session: Limit
+    per_address: Limit
 
-    async def __call__(self, refresh_token: str) -> SignedIn:
-        """Mark the token as exchanged and make the next one in one transaction."""
+    async def __call__(self, refresh_token: str, address: str = "local") -> SignedIn:
+        """Mark the token as exchanged and make the next one in one transaction. `address` is the client's."""
+        await self.rate_limits.hit(self.per_address, address)
         if len(refresh_token) > MAX_TOKEN_CHARS:
             raise Unauthenticated("refresh_token_unknown")
-        now = self.clock()
-        digest, secret = self.tokens.digest(refresh_token), self.tokens.new_secret()
+        digest = self.tokens.digest(refresh_token)
+        await self._count(digest)
+        result = await self._exchange(digest, now := self.clock(), secret := self.tokens.new_secret())
+        if isinstance(result, Unauthenticated):
+            raise result
+        user, session = result
+        return signed_in(self.tokens, self.lifetimes, user, session, secret, now=now)
+
+    async def _count(self, digest: str) -> None:
+        """Count an exchange by the session of a token.
+
+        A token that was spent is not counted, so that its second use always ends the session.
+        """
+        token = await self.store.read(lambda snapshot: snapshot.sessions.token(digest))
+        if token is not None and not token.is_spent:
+            await self.rate_limits.hit(self.per_session, token.session_id)
+
+    async def _exchange(self, digest: str, now: datetime, secret: str) -> tuple[User, Session] | Unauthenticated:
 
         def work(tx: Transaction) -> tuple[User, Session] | Unauthenticated:
             # Refusals are returned, not raised: ending the family must be kept.
@@ -57,8 +80,4 @@ class Refresh:
             tx.sessions.add_token(RefreshToken(digest=self.tokens.digest(secret), session_id=session.id, issued_at=now))
             return user, session
 
-        result = await self.store.write(work)
-        if isinstance(result, Unauthenticated):
-            raise result
-        user, session = result
-        return signed_in(self.tokens, self.lifetimes, user, session, secret, now=now)
+        return await self.store.write(work)

@@ -5,17 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from chatbill.application.accounts.find_user import refuse_taken_email, refuse_taken_username
 from chatbill.application.billing.postings import keep_posting
 from chatbill.application.ports.clock import Clock, NewId
 from chatbill.application.ports.passwords import Passwords
 from chatbill.application.ports.rate_limits import Limit, RateLimits
 from chatbill.application.ports.store import Snapshot, Store, Transaction
-from chatbill.domain.accounts.users import NewAccount, User, UserRole, checked_account, name_key
+from chatbill.domain.accounts.users import NewAccount, User, UserRole, checked_account
 from chatbill.domain.billing.ledger import Cause
 from chatbill.domain.billing.subjects import USER, Owner
 from chatbill.domain.billing.wallets import Wallet
 from chatbill.domain.shared.descriptions import Description
-from chatbill.domain.shared.errors import EmailTaken, Forbidden, UsernameTaken
+from chatbill.domain.shared.errors import Forbidden
 from chatbill.domain.shared.ids import EntryId, UserId, WalletId
 
 
@@ -73,12 +74,14 @@ class Register:
 
     async def __call__(self, registration: Registration) -> Account:
         """Check, hash, and keep user, wallet and welcome grant in one transaction."""
-        account = checked_account(registration.username, registration.email, registration.password)
-        if registration.role is UserRole.USER:
+        staff = registration.role is UserRole.ADMIN
+        account = checked_account(registration.username, registration.email, registration.password, staff=staff)
+        if not staff:
             if not self.is_open:
                 raise Forbidden("registration_closed")
             await self.rate_limits.hit(self.limit, registration.address)
-        await self._refuse_taken(account)
+        # Names that are taken are refused before the hashing; the transaction decides.
+        await self.store.read(lambda snapshot: _refuse_taken(snapshot, account))
         user = User(
             id=UserId(self.new_id()),
             username=account.username,
@@ -91,6 +94,7 @@ class Register:
         entry_id = EntryId(self.new_id())
 
         def work(tx: Transaction) -> Account:
+            _refuse_taken(tx, account)
             wallet = Wallet(id=user.wallet_id, owner=Owner(USER, user.id))
             tx.wallets.add(wallet)
             tx.users.add(user)
@@ -103,16 +107,7 @@ class Register:
 
         return await self.store.write(work)
 
-    async def _refuse_taken(self, account: NewAccount) -> None:
-        """Save the hashing for names that are taken; the transaction decides."""
 
-        def taken(snapshot: Snapshot) -> tuple[bool, bool]:
-            by_name = snapshot.users.by_login(name_key(account.username))
-            by_email = snapshot.users.by_login(name_key(account.email))
-            return by_name is not None, by_email is not None
-
-        name_taken, email_taken = await self.store.read(taken)
-        if name_taken:
-            raise UsernameTaken
-        if email_taken:
-            raise EmailTaken
+def _refuse_taken(tables: Snapshot | Transaction, account: NewAccount) -> None:
+    refuse_taken_username(tables.users, account.username)
+    refuse_taken_email(tables.users, account.email)

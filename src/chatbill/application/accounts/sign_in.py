@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from chatbill.application.accounts.find_user import find_user
 from chatbill.application.ports.clock import Clock, NewId
 from chatbill.application.ports.passwords import Passwords
 from chatbill.application.ports.rate_limits import Limit, RateLimits
@@ -58,7 +59,7 @@ class SignIn:
     async def __call__(self, credentials: Credentials) -> SignedIn:
         """Check the password outside any transaction, then open the session in one."""
         key = name_key(credentials.login[:512])
-        user = await self.store.read(lambda snapshot: snapshot.users.by_login(key))
+        user = await self.store.read(lambda snapshot: find_user(snapshot.users, key))
         origin = f"{user.id if user else key}|{credentials.address}"
         # Counted before the check and forgotten after a good one, so that guesses made at once are counted too.
         await self.rate_limits.hit(self.failures, origin)

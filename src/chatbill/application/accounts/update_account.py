@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from chatbill.application.accounts.find_user import refuse_taken_email, refuse_taken_username
 from chatbill.application.accounts.register import Account
 from chatbill.application.ports.store import Store, Transaction
 from chatbill.application.shared.principal import Principal, require_sign_in
@@ -38,10 +39,15 @@ class UpdateAccount:
             if user is None or wallet is None:
                 raise NotFound("account")
             username, email = checked_names(
+                user,
                 user.username if change.username is None else change.username,
                 user.email if change.email is None else change.email,
             )
             changed = replace(user, username=username, email=email)
+            if changed.username_key != user.username_key:
+                refuse_taken_username(tx.users, username)
+            if changed.email_key != user.email_key:
+                refuse_taken_email(tx.users, email)
             if changed != user:
                 tx.users.save(changed)
             return Account.of(changed, wallet)

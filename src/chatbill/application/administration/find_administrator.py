@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from chatbill.application.accounts.find_user import find_user
 from chatbill.application.ports.store import Snapshot, Store
 from chatbill.application.shared.principal import Principal
-from chatbill.domain.accounts.users import User, UserRole, name_key
+from chatbill.domain.accounts.users import User, UserRole
 from chatbill.domain.shared.errors import Forbidden
 
 
@@ -24,7 +25,7 @@ class FindAdministrator:
         """Return the principal of the administrator."""
 
         def query(snapshot: Snapshot) -> User | None:
-            return snapshot.users.by_login(name_key(login))
+            return find_user(snapshot.users, login)
 
         user = await self.store.read(query)
         if user is None or not user.is_enabled or user.role is not UserRole.ADMIN:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from chatbill.application.accounts.find_user import find_user
 from chatbill.application.accounts.list_api_keys import KeyState
 from chatbill.application.ports.clock import Clock
 from chatbill.application.ports.store import Snapshot, Store
 from chatbill.domain.accounts.api_keys import ApiKey, month_start
-from chatbill.domain.accounts.users import name_key
 from chatbill.domain.shared.errors import NotFound
 
 
@@ -35,7 +35,7 @@ class ListKeysOfUser:
         now = self.clock()
 
         def query(snapshot: Snapshot) -> list[KeyRecord]:
-            user = snapshot.users.by_login(name_key(login))
+            user = find_user(snapshot.users, login)
             if user is None:
                 raise NotFound("user", login)
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from chatbill.application.accounts.find_user import find_user
 from chatbill.application.administration.admin_action import AdminAction, require_admin
 from chatbill.application.ports.clock import Clock
 from chatbill.application.ports.store import Store, Transaction
 from chatbill.application.shared.principal import Principal
 from chatbill.domain.accounts.api_keys import PREFIX, ApiKey
-from chatbill.domain.accounts.users import User, name_key
+from chatbill.domain.accounts.users import User
 from chatbill.domain.shared.errors import NotFound
 from chatbill.domain.shared.ids import ApiKeyId
 
@@ -71,7 +72,7 @@ class RevokeKeys:
 def _ids_of(tx: Transaction, login: str | None) -> Iterator[ApiKeyId]:
     if login is None:
         return
-    found = tx.users.by_login(name_key(login))
+    found = find_user(tx.users, login)
     # Locked, so that no key is made between the look and the end of this.
     owner: User | None = tx.users.lock(found.id) if found else None
     if owner is None:

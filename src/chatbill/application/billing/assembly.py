@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from chatbill.application.billing.charges import Charges
 from chatbill.application.billing.confirm_payment import ConfirmPayment
 from chatbill.application.billing.list_events import ListEvents
@@ -14,20 +16,28 @@ from chatbill.application.ports.provider import PortProvider
 
 
 class BillingUseCases:
-    """Balance, orders, payments, events, and charges for work of any kind."""
+    """Balance, orders, payments, events, and charges for work of any kind.
+
+    `payment_provider` is the name of the provider, or "none" where no credits are sold.
+    """
 
     def __init__(self, ports: PortProvider, policy: Policy) -> None:
         store, clock, new_id = ports.store, ports.clock, ports.new_id
+        provider = ports.payments
+        prices = policy.prices if provider else replace(policy.prices, packages=())
+        self.payment_provider = provider.name if provider else "none"
         self.charges = Charges(store=store, clock=clock, new_id=new_id, settle_attempts=policy.settle_attempts)
         self.confirm_payment = ConfirmPayment(store=store, clock=clock, new_id=new_id)
         self.list_events = ListEvents(store=store)
-        self.list_packages = ListPackages(prices=policy.prices)
+        self.list_packages = ListPackages(prices=prices)
         self.list_transactions = ListTransactions(store=store)
         self.place_order = PlaceOrder(
             store=store,
-            provider=ports.payments,
+            provider=provider,
             confirm_payment=self.confirm_payment,
-            prices=policy.prices,
+            prices=prices,
+            rate_limits=ports.rate_limits,
+            limit=policy.top_ups,
             clock=clock,
             new_id=new_id,
         )

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from chatbill.application.billing.confirm_payment import ConfirmPayment
 from chatbill.application.ports.clock import Clock, NewId
 from chatbill.application.ports.payments import PaymentProvider
+from chatbill.application.ports.rate_limits import Limit, RateLimits
 from chatbill.application.ports.store import Store, Transaction
 from chatbill.application.shared.principal import Principal, require_sign_in
 from chatbill.domain.billing.payments import Package, Payment, PaymentStatus, PriceList
-from chatbill.domain.shared.errors import InvalidRequest, InvariantViolation
+from chatbill.domain.shared.errors import Forbidden, InvalidRequest, InvariantViolation
 from chatbill.domain.shared.idempotency import IdempotencyRecord, checked_key, fingerprint_of
 from chatbill.domain.shared.ids import PaymentId
 
@@ -43,23 +44,31 @@ class PlaceOrder:
 
     The order is recorded, then the provider is asked; what the provider knows at once is confirmed at once, and the
     rest comes as events. An order that a crash cut off goes on when it comes again with the same key. Raises
-    `InvalidRequest` and `IdempotencyMismatch`.
+    `InvalidRequest`, `IdempotencyMismatch`, `RateLimited`, and `Forbidden` where there is no provider or no package on
+    sale.
     """
 
     store: Store
-    provider: PaymentProvider
+    provider: PaymentProvider | None
     confirm_payment: ConfirmPayment
     prices: PriceList
+    rate_limits: RateLimits
+    limit: Limit
     clock: Clock
     new_id: NewId
 
     async def __call__(self, principal: Principal, order: Order) -> Receipt:
         """Record the order and start its payment."""
         require_sign_in(principal)
-        payment = await self._record(principal, order, self._package(order))
+        provider = self.provider
+        if provider is None or not self.prices.packages:
+            raise Forbidden("credits_not_sold")
+        package = self._package(order)
+        await self._count(principal, order)
+        payment = await self._record(principal, order, package, provider.name)
         if payment.status is not PaymentStatus.PENDING:
             return Receipt(payment)
-        checkout = await self.provider.collect(payment)
+        checkout = await provider.collect(payment)
         if checkout.event is None:
             return Receipt(payment, checkout.url)
         return Receipt(await self.confirm_payment(checkout.event), checkout.url)
@@ -72,7 +81,15 @@ class PlaceOrder:
             return self.prices.amount(order.amount)
         raise InvalidRequest.of("package", "package_or_amount")
 
-    async def _record(self, principal: Principal, order: Order, package: Package) -> Payment:
+    async def _count(self, principal: Principal, order: Order) -> None:
+        """Count an order, unless it repeats an earlier one. Raises `RateLimited` if there are too many."""
+        if key := order.idempotency_key:
+            record = await self.store.read(lambda snapshot: snapshot.idempotency.get(principal.user_id, key))
+            if record is not None:
+                return
+        await self.rate_limits.hit(self.limit, principal.user_id)
+
+    async def _record(self, principal: Principal, order: Order, package: Package, provider: str) -> Payment:
         """Return the payment that stands for this order: a new one, or the first one with this key."""
         now = self.clock()
         payment = Payment(
@@ -82,7 +99,7 @@ class PlaceOrder:
             package=package.id,
             credits=package.total,
             price=package.price,
-            provider=self.provider.name,
+            provider=provider,
             created_at=now,
         )
 

@@ -25,7 +25,7 @@ class PortProvider(Protocol):
     @property
     def catalogue(self) -> Catalogue: ...
     @property
-    def payments(self) -> PaymentProvider: ...
+    def payments(self) -> PaymentProvider | None: ...
     @property
     def passwords(self) -> Passwords: ...
     @property
@@ -40,12 +40,12 @@ class PortProvider(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
-    """One adapter for every port, and the models that the engine has."""
+    """One adapter for every port, and the models that the engine has. Without `payments`, no credits are sold."""
 
     store: Store
     engine: Engine
     catalogue: Catalogue
-    payments: PaymentProvider
+    payments: PaymentProvider | None
     passwords: Passwords
     tokens: Tokens
     rate_limits: RateLimits

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from chatbill.domain.accounts.look_alikes import is_staff_name, mixes_scripts
 from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import FieldError, InvalidRequest
 from chatbill.domain.shared.ids import UserId, WalletId
@@ -15,6 +17,10 @@ USERNAME_CHARS = (3, 32)
 EMAIL_CHARS = (3, 254)
 PASSWORD_CHARS = (8, 256)
 """Shortest and longest, in characters. The longest e-mail address is that of RFC 5321, section 4.5.3.1.3."""
+
+PUNYCODE = "xn--"
+LABEL_CHARS = 63
+"""The longest part of a host name (RFC 1035, section 2.3.4)."""
 
 
 class UserRole(StrEnum):
@@ -45,7 +51,7 @@ class User:
     @property
     def email_key(self) -> str:
         """Return the form of the e-mail address that is unique."""
-        return name_key(self.email)
+        return email_key(self.email)
 
     @property
     def is_enabled(self) -> bool:
@@ -67,21 +73,67 @@ def name_key(name: str) -> str:
     return unicodedata.normalize("NFKC", name.strip()).casefold()
 
 
-def checked_account(username: str, email: str, password: str) -> NewAccount:
-    """Return the registration, normalized, or raise `InvalidRequest` with every invalid field."""
+def email_key(address: str) -> str:
+    """Return the form in which e-mail addresses are compared: as `name_key`, with the host in Unicode."""
+    return _with_host(address, _decoded)
+
+
+def login_keys(login: str) -> tuple[str, ...]:
+    """Return the keys that a user with this username or address may have.
+
+    Addresses that were stored before hosts were compared in Unicode have the host as it was typed.
+    """
+    return tuple(dict.fromkeys((name_key(login), email_key(login), _with_host(email_key(login), _encoded))))
+
+
+def _with_host(address: str, spelt: Callable[[str], str]) -> str:
+    local, at, host = name_key(address).rpartition("@")
+    if not at:
+        return host
+    # NFKC leaves the ideographic full stop, which separates labels too (RFC 3490, section 3.1).
+    return local + at + ".".join(map(spelt, host.replace("\u3002", ".").split(".")))
+
+
+def _decoded(label: str) -> str:
+    """Return a label of a host in Unicode, or unchanged if it is not in Punycode (RFC 3492)."""
+    if not label.startswith(PUNYCODE) or len(label) > LABEL_CHARS:
+        return label
+    try:
+        decoded = name_key(label.removeprefix(PUNYCODE).encode("ascii").decode("punycode"))
+        decoded.encode()
+    except UnicodeError:
+        return label
+    return label if decoded.isascii() else decoded
+
+
+def _encoded(label: str) -> str:
+    return label if label.isascii() else PUNYCODE + label.encode("punycode").decode("ascii")
+
+
+def checked_account(username: str, email: str, password: str, *, staff: bool = False) -> NewAccount:
+    """Return the registration, normalized, or raise `InvalidRequest` with every invalid field.
+
+    Only `staff` may have a name of staff.
+    """
     username, email = _normalized(username), _normalized(email)
     _require_none(
-        username=username_fault(username),
+        username=username_fault(username) or impersonation_fault(username, staff=staff),
         email=email_fault(email),
         password=password_fault(password, username, email),
     )
     return NewAccount(username=username, email=email, password=password)
 
 
-def checked_names(username: str, email: str) -> tuple[str, str]:
-    """Return username and e-mail address, normalized, or raise `InvalidRequest` with every invalid field."""
+def checked_names(user: User, username: str, email: str) -> tuple[str, str]:
+    """Return new names of a user, normalized, or raise `InvalidRequest` with every invalid field.
+
+    A username that stays the same, apart from its letter case, may look like another one.
+    """
     username, email = _normalized(username), _normalized(email)
-    _require_none(username=username_fault(username), email=email_fault(email))
+    fault = username_fault(username)
+    if name_key(username) != user.username_key:
+        fault = fault or impersonation_fault(username, staff=user.role is UserRole.ADMIN)
+    _require_none(username=fault, email=email_fault(email))
     return username, email
 
 
@@ -109,6 +161,13 @@ def username_fault(username: str) -> Description | None:
     if not all(character.isalnum() or character in "._-" for character in username):
         return Description.of("invalid_username")
     return None
+
+
+def impersonation_fault(username: str, *, staff: bool) -> Description | None:
+    """Return the rule that a username breaks if it can be mistaken for another one or, unless `staff`, for staff."""
+    if not staff and is_staff_name(name_key(username)):
+        return Description.of("reserved_username")
+    return Description.of("mixed_scripts") if mixes_scripts(username) else None
 
 
 def email_fault(email: str) -> Description | None:

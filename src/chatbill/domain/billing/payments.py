@@ -38,7 +38,10 @@ class Package:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PriceList:
-    """The offers: packages, or any number of credits within bounds at `unit_price` each."""
+    """The offers: packages, or any number of credits within bounds at `unit_price` each.
+
+    Without packages, nothing is sold.
+    """
 
     packages: tuple[Package, ...]
     unit_price: Money

@@ -50,6 +50,7 @@ async def _serve(create_service: CreateService, settings: Settings, sock: socket
                 with progress:
                     await container.engine().start()
                 _log_unavailable_models(container)
+                _log_sandbox(container)
                 service = create_service(container, settings, mode)
                 announce = partial(click.echo, _ready_message(sock, mode))
                 await run_service(service, sock, container.use_cases().chat.replies, announce=announce)
@@ -62,6 +63,11 @@ def _log_unavailable_models(container: Container) -> None:
         if not offer.available:
             reason = offer.status.reason
             _log.warning("a model is not available", model=offer.model.id, reason=reason and render(reason))
+
+
+def _log_sandbox(container: Container) -> None:
+    if container.use_cases().billing.payment_provider == "sandbox":
+        _log.warning("payments are a sandbox: people get credits without paying", setting="CHATBILL_PAYMENTS")
 
 
 def _ready_message(sock: socket.socket, mode: Mode) -> str:

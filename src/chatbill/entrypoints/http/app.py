@@ -16,7 +16,7 @@ from chatbill.entrypoints.http.accounts.api_keys import ApiKeyController
 from chatbill.entrypoints.http.accounts.controller import AccountController
 from chatbill.entrypoints.http.accounts.sign_in import SignInController
 from chatbill.entrypoints.http.administration.controller import AdminController
-from chatbill.entrypoints.http.billing.controller import BillingController
+from chatbill.entrypoints.http.billing.controller import PAYMENTS_HEADER, BillingController
 from chatbill.entrypoints.http.chat.controller import ChatController
 from chatbill.entrypoints.http.chat.conversations import ConversationController
 from chatbill.entrypoints.http.documentation.openapi import NEEDS_BEARER, openapi_config
@@ -31,7 +31,7 @@ from chatbill.entrypoints.web.addresses import ClientAddresses
 from chatbill.entrypoints.web.envelope import Envelope
 from chatbill.entrypoints.web.problems import PROBLEM_DETAILS, ErrorFormat
 
-CORS_EXPOSED = ["Retry-After", BALANCE_HEADER, CACHED_HEADER, CHARGED_HEADER, "X-Request-Id"]
+CORS_EXPOSED = ["Retry-After", BALANCE_HEADER, CACHED_HEADER, CHARGED_HEADER, PAYMENTS_HEADER, "X-Request-Id"]
 CORS_MAX_AGE_S = 600
 
 

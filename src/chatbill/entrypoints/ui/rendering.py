@@ -13,6 +13,7 @@ from chatbill.domain.billing.payments import Money, Package
 from chatbill.domain.billing.prices import Price
 from chatbill.domain.chat.conversations import Conversation
 from chatbill.domain.chat.interactions import REPLY_LOST, Interaction, Outcome
+from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import ChatbillError, InsufficientCredits, InvalidRequest
 from chatbill.domain.shared.ids import ModelId
 from chatbill.entrypoints.web.texts import credits_text, render
@@ -173,6 +174,11 @@ def package_label(package: Package) -> str:
     """Return text such as "500 credits + 50 bonus · €4.50"."""
     bonus = f" + {package.bonus:,} bonus" if package.bonus else ""
     return f"{credits_text(package.credits)}{bonus} · {money_text(package.price)}"
+
+
+def shop_text(packages: Sequence[Package], note: str) -> str:
+    """Return the note of a shop with packages, or how credits are added where there is none."""
+    return note if packages else render(Description.of("credits_not_sold"))
 
 
 def order_text(package: Package, note: str) -> str:

@@ -39,9 +39,8 @@ class Shop:
         packages = self._use_cases.billing.list_packages().packages
         choices = [(rendering.package_label(package), package.id) for package in packages]
         first = packages[0].id if packages else None
-        text = "" if packages else "There is nothing for sale here. Ask the operator for credits."
         return {
-            **self._step("pick" if packages else "done", text),
+            **self._step("pick" if packages else "done", rendering.shop_text(packages, self._note)),
             self._widgets.packages: gr.update(choices=choices, value=first, visible=bool(packages)),
         }
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import httpx
+import pytest
 
-from tests.kit.http import Api
+from chatbill.adapters.rate_limits.moving_window import MovingWindowRateLimits
+from chatbill.application.ports.rate_limits import Limit
+from tests.kit.http import Api, api
 from tests.kit.support import PASSWORD
 
 ADA = {"username": "ada", "email": "ada@example.org", "password": PASSWORD}
@@ -119,3 +122,30 @@ async def test_a_wrong_current_password_changes_nothing(alice: httpx.AsyncClient
     change = {"current_password": "not this one", "new_password": "a whole new one"}
     response = await alice.post("/auth/password", json=change)
     assert (response.status_code, response.json()["code"]) == (401, "invalid_credentials")
+
+
+async def test_too_many_refreshes_from_one_address_are_answered_with_the_time_to_wait() -> None:
+    limit = Limit(name="refreshes of an address", times=2, window_s=60)
+    async with api(rate_limits=MovingWindowRateLimits(), address_refreshes=limit) as service:
+        client = service.client()
+        answers = [await client.post("/auth/refresh", json={"refresh_token": "guess"}) for _ in range(3)]
+        assert [answer.status_code for answer in answers] == [401, 401, 429]
+        assert 1 <= int(answers[-1].headers["Retry-After"]) <= 61
+
+
+@pytest.mark.parametrize("username", ["admin", "r00t", "\u0430da"])
+async def test_a_name_like_that_of_staff_or_in_mixed_scripts_is_refused_with_the_reason(
+    service: Api, username: str
+) -> None:
+    response = await service.client().post("/auth/register", json=ADA | {"username": username})
+    assert response.status_code == 422
+    assert [fault["field"] for fault in response.json()["errors"]] == ["username"]
+    client = await service.person("ada")
+    assert (await client.patch("/auth/me", json={"username": username})).status_code == 422
+
+
+async def test_a_fullwidth_name_is_the_same_name(service: Api) -> None:
+    client = service.client()
+    await client.post("/auth/register", json=ADA)
+    again = await client.post("/auth/register", json=ADA | {"username": "\uff41da", "email": "other@example.org"})
+    assert (again.status_code, again.json()["code"]) == (409, "username_taken")

@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import httpx
+import pytest
 
+from chatbill.adapters.rate_limits.moving_window import MovingWindowRateLimits
 from chatbill.application.ports.payments import Checkout
+from chatbill.application.ports.rate_limits import Limit
 from chatbill.domain.billing.payments import Payment
 from tests.kit.http import Api, api, say
 
@@ -87,3 +90,37 @@ async def test_transactions_come_in_pages(alice: httpx.AsyncClient) -> None:
         if cursor is None:
             break
     assert len(found) == len(set(found)) == 5
+
+
+async def test_the_packages_say_that_the_provider_is_a_sandbox(alice: httpx.AsyncClient) -> None:
+    assert (await alice.get("/billing/packages")).headers["X-Chatbill-Payments"] == "sandbox"
+
+
+@pytest.mark.parametrize("order", [{"package": "small"}, {"amount": 5}])
+async def test_without_a_provider_a_purchase_is_refused_and_the_answer_says_who_adds_credits(
+    order: dict[str, object],
+) -> None:
+    async with api(sells=False) as service:
+        alice = await service.person()
+        packages = await alice.get("/billing/packages")
+        assert (packages.json(), packages.headers["X-Chatbill-Payments"]) == ([], "none")
+        refused = await alice.post("/billing/add", json=order)
+        assert (refused.status_code, refused.json()["code"]) == (403, "forbidden")
+        assert "An administrator adds them" in refused.json()["detail"]
+        assert (await alice.get("/billing/balance")).json()["balance"] == 100
+
+
+async def test_the_openapi_document_describes_how_payments_are_announced(service: Api) -> None:
+    document = (await service.client().get("/docs/openapi.json")).json()
+    answer = document["paths"]["/billing/packages"]["get"]["responses"]["200"]
+    assert "X-Chatbill-Payments" in answer["description"]
+
+
+async def test_too_many_purchases_are_answered_with_the_time_to_wait() -> None:
+    limit = Limit(name="top-ups", times=2, window_s=60)
+    async with api(rate_limits=MovingWindowRateLimits(), top_ups=limit) as service:
+        alice = await service.person()
+        statuses = [(await alice.post("/billing/add", json={"amount": 1})).status_code for _ in range(2)]
+        refused = await alice.post("/billing/add", json={"amount": 1})
+        assert (statuses, refused.status_code, refused.json()["code"]) == ([201, 201], 429, "rate_limited")
+        assert 1 <= int(refused.headers["Retry-After"]) <= 61

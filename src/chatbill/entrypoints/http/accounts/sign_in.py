@@ -67,9 +67,11 @@ class SignInController(Controller):
             TokensView,
             "The next pair; the refresh token that was sent is no longer valid.",
             examples.TOKENS,
-            problems=("invalid_request", "unauthenticated", "token_expired"),
+            problems=("invalid_request", "unauthenticated", "token_expired", "rate_limited"),
         ),
     )
-    async def refresh(self, data: JSONBody[RefreshBody], use_cases: Injected[UseCases]) -> TokensView:
+    async def refresh(
+        self, data: JSONBody[RefreshBody], use_cases: Injected[UseCases], client_address: Injected[str]
+    ) -> TokensView:
         """Exchange a refresh token for new tokens. A second use ends the session, as it may be a copy."""
-        return TokensView.of(await use_cases.accounts.refresh(data.refresh_token))
+        return TokensView.of(await use_cases.accounts.refresh(data.refresh_token, client_address))

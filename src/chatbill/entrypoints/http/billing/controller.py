@@ -27,6 +27,7 @@ from chatbill.entrypoints.http.shared.parameters import (
     checked_period,
 )
 
+PAYMENTS_HEADER = "X-Chatbill-Payments"
 KINDS = tuple(kind.value for kind in EntryKind)
 
 
@@ -50,11 +51,19 @@ class BillingController(Controller):
         "/packages",
         operation_id="listPackages",
         summary="List packages",
-        responses=documented(200, list[PackageView], "Packages on sale.", [examples.PACKAGE], signed_in=True),
+        responses=documented(
+            200,
+            list[PackageView],
+            f"Packages on sale. The header `{PAYMENTS_HEADER}` names the payment provider: `sandbox` takes no money, "
+            "and with `none` only administrators add credits.",
+            [examples.PACKAGE],
+            signed_in=True,
+        ),
     )
-    async def list_packages(self, use_cases: Injected[UseCases]) -> list[PackageView]:
+    async def list_packages(self, use_cases: Injected[UseCases]) -> Response[list[PackageView]]:
         """List the packages of credits, with their bonus and price."""
-        return [PackageView.of(package) for package in use_cases.billing.list_packages().packages]
+        packages = [PackageView.of(package) for package in use_cases.billing.list_packages().packages]
+        return Response(packages, headers={PAYMENTS_HEADER: use_cases.billing.payment_provider})
 
     @post(
         "/add",
@@ -67,7 +76,7 @@ class BillingController(Controller):
             "The payment is confirmed and the credits are in the wallet.",
             examples.RECEIPT,
             signed_in=True,
-            problems=("invalid_request", "idempotency_mismatch", "request_in_progress"),
+            problems=("invalid_request", "forbidden", "idempotency_mismatch", "request_in_progress", "rate_limited"),
         )
         | {
             202: returned(

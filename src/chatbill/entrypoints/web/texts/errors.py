@@ -62,6 +62,7 @@ ERRORS: dict[str, Template] = {
     "administrator_unknown": "No administrator is called {login}. Make one with: chatbill admin create",
     "api_key_not_allowed": "An API key may not do this. Sign in, and send the access token.",
     "registration_closed": "Registration is closed here. Ask the operator for an account.",
+    "credits_not_sold": "Credits are not sold here. An administrator adds them: ask the operator of this service.",
     # Not found, and contradicting what is there
     "not_found": _not_found,
     "model_not_found": "There is no such model; choose one of: {known}.",

@@ -63,6 +63,8 @@ FIELDS: dict[str, Template] = {
     "not_plain_digits": "must be a whole number of credits in plain digits, or empty",
     # Accounts
     "invalid_username": "may hold letters, digits, dots, dashes and underscores only",
+    "mixed_scripts": "must not mix letters of several scripts, such as Latin and Cyrillic ones",
+    "reserved_username": "must not look like a name of the staff, such as admin or support",
     "invalid_email": "must be an e-mail address, such as name@example.org",
     "password_is_name": "must not be the username or the e-mail address",
     "one_repeated_character": "must not be one character repeated",
