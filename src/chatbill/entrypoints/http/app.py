@@ -29,6 +29,7 @@ from chatbill.entrypoints.http.shared.config import HttpConfig
 from chatbill.entrypoints.http.shared.requests import JsonRequest
 from chatbill.entrypoints.web.addresses import ClientAddresses
 from chatbill.entrypoints.web.envelope import Envelope
+from chatbill.entrypoints.web.head import HeadAsGet
 from chatbill.entrypoints.web.problems import PROBLEM_DETAILS, ErrorFormat
 
 CORS_EXPOSED = ["Retry-After", BALANCE_HEADER, CACHED_HEADER, CHARGED_HEADER, "X-Request-Id"]
@@ -48,7 +49,9 @@ class HttpApp(Litestar):
         if scope["type"] == "lifespan":
             await super().__call__(scope, receive, send)
         else:
-            envelope = Envelope(super().__call__, errors=_error_format(scope), quiet_paths=(HealthController.path,))
+            envelope = Envelope(
+                HeadAsGet(super().__call__), errors=_error_format(scope), quiet_paths=(HealthController.path,)
+            )
             await envelope(scope, receive, send)  # type: ignore[arg-type]
 
 
