@@ -65,7 +65,7 @@ def behind(tmp_path: Path, browser: Browser) -> Iterator[Callable[..., Visitor]]
         filled = server.replace("PORT", str(port)).replace("BACKEND", backend)
         (tmp_path / "nginx.conf").write_text(FRAME.replace("SERVER", filled), encoding="utf-8")
         process = subprocess.Popen([str(NGINX), "-p", str(tmp_path), "-c", "nginx.conf"])
-        ended.append(lambda: (process.terminate(), process.wait(10)))
+        ended.extend([lambda: process.wait(10), process.terminate])
         wait_for(port)
         context = browser.new_context(ignore_https_errors=True)
         ended.append(context.close)

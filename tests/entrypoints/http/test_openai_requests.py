@@ -238,7 +238,8 @@ class TestRequests:
 
 @pytest.mark.parametrize("choice", ["auto", "required", {"type": "function", "function": {"name": "f"}}])
 async def test_a_tool_choice_without_tools_is_400_and_names_its_field(alice: httpx.AsyncClient, choice: Any) -> None:
-    for tools in ({}, {"tools": []}, {"tools": None}):
+    without: list[dict[str, Any]] = [{}, {"tools": []}, {"tools": None}]
+    for tools in without:
         answer = await ask(alice, HELLO, tool_choice=choice, **tools)
         assert (answer.status_code, answer.json()["error"]["param"]) == (400, "tool_choice")
         assert "tools" in answer.json()["error"]["message"]
