@@ -20,6 +20,7 @@ def create_service(container: Container, settings: Settings, mode: Mode) -> Serv
         receive_timeout_s=settings.receive_timeout_s,
         max_connections=settings.max_connections,
         trusted_proxies=settings.trusted_proxies,
+        root_path=settings.root_path,
     )
     if mode == "api":
         return service(_create_api(container, settings, serve_root=True))
@@ -34,5 +35,10 @@ def create_service(container: Container, settings: Settings, mode: Mode) -> Serv
 def _create_api(container: Container, settings: Settings, *, serve_root: bool) -> Any:
     from chatbill.entrypoints.http import HttpConfig, create_app  # noqa: PLC0415
 
-    config = HttpConfig(engine=settings.engine, cors_origins=settings.cors_origins, serve_root=serve_root)
+    config = HttpConfig(
+        engine=settings.engine,
+        cors_origins=settings.cors_origins,
+        serve_root=serve_root,
+        root_path=settings.root_path,
+    )
     return create_app(container.use_cases(), config)

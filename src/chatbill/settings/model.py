@@ -16,6 +16,7 @@ from chatbill.domain.billing.payments import Money, PriceList
 from chatbill.domain.billing.prices import Price
 from chatbill.domain.shared.ids import ModelId
 from chatbill.settings.money import DEFAULT_PACKAGES, Amount, Currency, PackageSetting, PriceSetting
+from chatbill.settings.root_path import checked_root_path
 
 PREFIX: Final = "CHATBILL_"
 SQLITE_FILE: Final = "chatbill.sqlite3"
@@ -224,6 +225,9 @@ class Settings(BaseSettings):
     trusted_proxies: Networks = Field(
         default=(),
         description="Reverse proxies whose `X-Forwarded-*` headers are trusted: addresses or networks, with commas.",
+    )
+    root_path: Annotated[str, AfterValidator(checked_root_path)] = Field(
+        default="", description="Path below which a reverse proxy serves everything, as in `/chatbill`."
     )
     cors_origins: Origins = Field(
         default=(), description="Web pages of other origins that may call the API, as in `https://shop.example`."

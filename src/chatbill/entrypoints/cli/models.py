@@ -100,6 +100,8 @@ def _print_text(figures: Figures) -> None:
         click.echo(f"    memory   {figures['words']}")
     else:
         click.echo(f"    key      {figures['key']}")
+        if figures["advice"]:
+            click.echo(f"    advice   {figures['advice']}")
     if figures["speed"]:
         click.echo(f"    speed    {_speed(**figures['speed'])}")
     if figures["trouble"]:

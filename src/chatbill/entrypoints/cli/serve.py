@@ -52,7 +52,7 @@ async def _serve(create_service: CreateService, settings: Settings, sock: socket
                 _log_unavailable_models(container)
                 _log_sandbox(container)
                 service = create_service(container, settings, mode)
-                announce = partial(click.echo, _ready_message(sock, mode))
+                announce = partial(click.echo, _ready_message(sock, mode, settings.root_path))
                 await run_service(service, sock, container.use_cases().chat.replies, announce=announce)
             finally:
                 await container.engine().close()
@@ -70,9 +70,9 @@ def _log_sandbox(container: Container) -> None:
         _log.warning("payments are a sandbox: people get credits without paying", setting="CHATBILL_PAYMENTS")
 
 
-def _ready_message(sock: socket.socket, mode: Mode) -> str:
+def _ready_message(sock: socket.socket, mode: Mode, root_path: str) -> str:
     host, port = sock.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
-    base = f"http://{'localhost' if host in {'0.0.0.0', '::'} else shown}:{port}"  # noqa: S104 - only compared
+    base = f"http://{'localhost' if host in {'0.0.0.0', '::'} else shown}:{port}{root_path}"  # noqa: S104 - only compared
     parts = {"all": f"chat at {base}/  API at {base}/docs", "api": f"API at {base}/docs", "ui": f"chat at {base}/"}
     return f"chatbill is ready: {parts[mode]}"

@@ -29,7 +29,9 @@ from chatbill.entrypoints.http.shared.config import HttpConfig
 from chatbill.entrypoints.http.shared.requests import JsonRequest
 from chatbill.entrypoints.web.addresses import ClientAddresses
 from chatbill.entrypoints.web.envelope import Envelope
+from chatbill.entrypoints.web.head import HeadAsGet
 from chatbill.entrypoints.web.problems import PROBLEM_DETAILS, ErrorFormat
+from chatbill.entrypoints.web.proxies import path_below_root
 
 CORS_EXPOSED = ["Retry-After", BALANCE_HEADER, CACHED_HEADER, CHARGED_HEADER, PAYMENTS_HEADER, "X-Request-Id"]
 CORS_MAX_AGE_S = 600
@@ -48,7 +50,9 @@ class HttpApp(Litestar):
         if scope["type"] == "lifespan":
             await super().__call__(scope, receive, send)
         else:
-            envelope = Envelope(super().__call__, errors=_error_format(scope), quiet_paths=(HealthController.path,))
+            envelope = Envelope(
+                HeadAsGet(super().__call__), errors=_error_format(scope), quiet_paths=(HealthController.path,)
+            )
             await envelope(scope, receive, send)  # type: ignore[arg-type]
 
 
@@ -81,7 +85,7 @@ def create_app(use_cases: UseCases, config: HttpConfig | None = None) -> Litesta
         request_class=JsonRequest,
         request_max_body_size=config.max_body_bytes,
         cors_config=_cors(config.cors_origins),
-        openapi_config=openapi_config() if config.serve_docs else None,
+        openapi_config=openapi_config(config.root_path) if config.serve_docs else None,
         # Otherwise the plugin converts strings to numbers, even in models that are strict.
         plugins=[PydanticPlugin(validate_strict=True)],
         logging_config=None,
@@ -97,7 +101,7 @@ def _answer_error(request: Request[Any, Any, Any], error: Exception) -> Response
 
 def _error_format(scope: Scope) -> ErrorFormat:
     """Return the format of the controller that has the addresses around the path of a request."""
-    is_openai = f"{scope['path']}/".startswith(f"{OpenAIController.path}/")
+    is_openai = f"{path_below_root(scope)}/".startswith(f"{OpenAIController.path}/")
     return OPENAI_ERRORS if is_openai else PROBLEM_DETAILS
 
 

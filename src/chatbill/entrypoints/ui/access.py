@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
+import logging
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse, Response
@@ -12,8 +12,10 @@ from chatbill.application.assembly import UseCases
 from chatbill.application.shared.principal import Principal
 from chatbill.domain.shared.errors import Unauthenticated
 from chatbill.entrypoints.ui.config import WebConfig
+from chatbill.entrypoints.ui.origin import OTHER_SITE, fault_of_origin
 from chatbill.entrypoints.ui.pages import chat_page, sign_in_page
 from chatbill.entrypoints.ui.session import token_of
+from chatbill.entrypoints.web.proxies import path_below_root
 
 MAX_BODY_BYTES = 1_000_000
 PUBLIC = ("/ui/assets/", "/ui/static/", "/ui/theme.css", "/ui/gradio_api/theme.css")
@@ -41,6 +43,9 @@ HEADERS = {
 }
 
 
+_log = logging.getLogger(__name__)
+
+
 class AccessMiddleware:
     """ASGI middleware for /ui and /web; other requests pass unchanged.
 
@@ -54,14 +59,15 @@ class AccessMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or pass it on."""
-        if scope["type"] != "http" or not scope["path"].startswith(("/ui/", "/web/")):
+        path = path_below_root(scope) if scope["type"] == "http" else ""
+        if not path.startswith(("/ui/", "/web/")):
             await self._app(scope, receive, send)
             return
         send = _with_headers(send)
         answer = _rejection(scope) or await self._answer(scope)
         if answer:
             await answer(scope, receive, send)
-        elif scope["path"] == "/ui/":
+        elif path == "/ui/":
             page = chat_page(await _body_of(self._app, scope, receive), self._config)
             await page(scope, receive, send)
         else:
@@ -69,7 +75,7 @@ class AccessMiddleware:
 
     async def _answer(self, scope: Scope) -> Response | None:
         """Return the sign-in page or an error; None if Gradio answers the request."""
-        path = scope["path"]
+        path = path_below_root(scope)
         if path.startswith(("/web/", *PUBLIC)):
             return None
         if path == "/ui/" and scope["method"] in SAFE_METHODS:
@@ -94,24 +100,16 @@ def _rejection(scope: Scope) -> Response | None:
     if scope["method"] in SAFE_METHODS:
         return None
     headers = Headers(scope=scope)
-    if not is_same_origin(headers):
-        return JSONResponse({"code": "forbidden", "detail": "This request came from another site."}, 403)
+    if fault := fault_of_origin(scope):
+        if fault != OTHER_SITE:
+            _log.warning("a form was refused", extra={"reason": fault})
+        return JSONResponse({"code": "forbidden", "detail": fault}, 403)
     length = headers.get("content-length", "0" if scope["method"] == "DELETE" else "")
     if not length.isdecimal():
         return JSONResponse({"code": "invalid_request", "detail": "Say how long the body is."}, 411)
     if int(length) > MAX_BODY_BYTES:
         return JSONResponse({"code": "too_large", "detail": "This is too large."}, 413)
     return None
-
-
-def is_same_origin(headers: Headers) -> bool:
-    """Return True if a page of this site sent the request.
-
-    Browsers send Sec-Fetch-Site over HTTPS and to localhost, and Origin with everything that is not a GET.
-    """
-    if site := headers.get("sec-fetch-site"):
-        return site == "same-origin"
-    return urlsplit(headers.get("origin", "")).netloc == headers.get("host")
 
 
 def _with_headers(send: Send) -> Send:

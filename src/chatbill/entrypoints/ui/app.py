@@ -7,6 +7,7 @@ from dataclasses import replace
 import gradio as gr
 from fastapi import FastAPI
 from gradio.routes import App as GradioApp
+from starlette.requests import Request
 from starlette.responses import RedirectResponse
 from starlette.routing import Mount
 from starlette.types import ASGIApp
@@ -21,6 +22,7 @@ from chatbill.entrypoints.ui.page import build_page
 from chatbill.entrypoints.ui.pages import mount_assets
 from chatbill.entrypoints.ui.session import session_routes
 from chatbill.entrypoints.ui.theme import theme
+from chatbill.entrypoints.web.head import HeadAsGet
 
 UI_PATH = "/ui"
 
@@ -33,6 +35,7 @@ def create_web(use_cases: UseCases, api: ASGIApp | None = None, config: WebConfi
     config = config or WebConfig()
     outer = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     outer.add_middleware(AccessMiddleware, use_cases=use_cases, config=config)
+    outer.add_middleware(HeadAsGet)
     outer.add_middleware(WebEnvelope)
     outer.add_api_route("/", _redirect_to_page, methods=["GET", "HEAD"])
     outer.add_api_route(UI_PATH, _redirect_to_page, methods=["GET", "HEAD"])
@@ -70,6 +73,6 @@ def end_streams(web: FastAPI) -> None:
             route.app.stop_event.set()
 
 
-async def _redirect_to_page() -> RedirectResponse:
+async def _redirect_to_page(request: Request) -> RedirectResponse:
     """Redirect to the page. Its address ends with a slash, because the addresses of its files are relative."""
-    return RedirectResponse(f"{UI_PATH}/", status_code=307)
+    return RedirectResponse(f"{request.scope.get('root_path', '')}{UI_PATH}/", status_code=307)

@@ -7,6 +7,7 @@ from typing import Any, cast
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from chatbill.entrypoints.web.envelope import Envelope
+from chatbill.entrypoints.web.proxies import path_below_root
 
 PAGES = frozenset({"/", "/ui", "/ui/"})
 ACTIONS = ("/web/session", "/web/registration", "/web/api-keys", "/ui/gradio_api/queue/join")
@@ -21,7 +22,8 @@ class WebEnvelope:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Wrap requests for pages and actions, and pass on the others."""
-        if scope["type"] == "http" and (scope["path"] in PAGES or scope["path"].startswith(ACTIONS)):
+        path = path_below_root(scope) if scope["type"] == "http" else ""
+        if path in PAGES or path.startswith(ACTIONS):
             await self._wrapped(scope, receive, send)
         else:
             await self._app(scope, receive, send)

@@ -43,8 +43,11 @@ def asset(name: str) -> str:
 
 @cache
 def address_of(name: str) -> str:
-    """Return the address of a file. A changed file has another address, so browsers may cache it for ever."""
-    return f"/web/assets/{name}?v={hashlib.sha256(asset(name).encode()).hexdigest()[:12]}"
+    """Return the address of a file, relative to the page, because a proxy may serve both below a prefix.
+
+    A changed file has another address, so browsers may cache it for ever.
+    """
+    return f"../web/assets/{name}?v={hashlib.sha256(asset(name).encode()).hexdigest()[:12]}"
 
 
 def mount_assets(app: FastAPI) -> None:

@@ -71,7 +71,9 @@ def session_routes(app: FastAPI, use_cases: UseCases, sign_in: SignIn) -> None:
         with suppress(Unauthenticated):
             await use_cases.accounts.sign_out(await use_cases.accounts.authenticate(token_of(request.scope)))
         response = Response(status_code=HTTPStatus.NO_CONTENT)
-        response.delete_cookie(COOKIE, httponly=True, samesite="strict", secure=_is_secure(request))
+        response.delete_cookie(
+            COOKIE, path=_cookie_path(request), httponly=True, samesite="strict", secure=_is_secure(request)
+        )
         return response
 
     app.add_api_route("/web/session", start, methods=["POST"])
@@ -98,6 +100,7 @@ def _signed_in(request: Request, signed_in: SignedIn) -> Response:
         COOKIE,
         signed_in.access_token,
         max_age=signed_in.expires_in_s,
+        path=_cookie_path(request),
         httponly=True,
         samesite="strict",
         secure=_is_secure(request),
@@ -119,6 +122,10 @@ async def text_fields(request: Request, *fields: str) -> list[str]:
 def _address(request: Request) -> str:
     # Addresses are counted as in the API, so that both share one limit.
     return ClientAddresses().of(cast("Any", request.scope))
+
+
+def _cookie_path(request: Request) -> str:
+    return f"{request.scope.get('root_path', '')}/"
 
 
 def _is_secure(request: Request) -> bool:

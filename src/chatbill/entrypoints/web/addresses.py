@@ -29,17 +29,22 @@ class ClientAddresses:
 
     def of(self, scope: Scope) -> str:
         """Return the address or network by which limits count the client; "unknown" for a Unix socket."""
-        client = scope.get("client")
-        nearest = _address(client[0]) if client else None
-        if nearest is None:
-            return UNKNOWN
+        client, _ = self.client_of(scope)
+        return UNKNOWN if client is None else _counted(client)
+
+    def client_of(self, scope: Scope) -> tuple[Address | None, int]:
+        """Return the address of the client, None for a Unix socket, and the number of trusted proxies before it."""
+        peer = scope.get("client")
+        nearest = _address(peer[0]) if peer else None
         # Each proxy appends the address of its peer, so the list is read from its end while the proxies are trusted.
-        for hop in reversed(_forwarded_for(scope)):
-            further = _address(hop)
-            if further is None or not self._trusts(nearest):
+        hops, proxies = _forwarded_for(scope), 0
+        while nearest is not None and self._trusts(nearest):
+            proxies += 1
+            further = _address(hops.pop()) if hops else None
+            if further is None:
                 break
             nearest = further
-        return _counted(nearest)
+        return nearest, proxies
 
     def _trusts(self, address: Address) -> bool:
         return any(address in network for network in self.trusted if network.version == address.version)

@@ -13,7 +13,9 @@ from litestar.serialization import encode_json
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 from chatbill.application.shared.principal import Principal
-from chatbill.entrypoints.web.problems import PROBLEM_DETAILS, ErrorFormat, problem_of
+from chatbill.domain.shared.descriptions import Description
+from chatbill.entrypoints.web.problem_kinds import Problem
+from chatbill.entrypoints.web.problems import PROBLEM_DETAILS, ErrorFormat, UnsupportedMediaType, problem_of
 from chatbill.entrypoints.web.request_ids import HEADER, assign_request_id
 
 HEADERS: Final = {
@@ -26,6 +28,7 @@ HEADERS: Final = {
 """Set on every response that does not set them itself."""
 
 MAX_LOGGED_PATH: Final = 200
+MAX_ENCODING_CHARS: Final = 50
 
 _log = logging.getLogger(__name__)
 
@@ -69,13 +72,18 @@ class Envelope:
             await send(message)
 
         try:
-            await self._app(scope, receive, send_with_headers)
+            if encoding := _encoding_of_body(scope):
+                described = Description.of("encoded_body", encoding=encoding)
+                problem = problem_of(UnsupportedMediaType(description=described))
+                await self._send(send_with_headers, problem, request_id)
+            else:
+                await self._app(scope, receive, send_with_headers)
         except Exception:
             _log.exception("%s %s failed", method, scope.get("path_template", ""))
             if status:
                 # A part of the answer was sent: a broken connection tells the client that it is incomplete.
                 raise
-            await self._send_internal_error(send_with_headers, request_id)
+            await self._send(send_with_headers, problem_of(RuntimeError()), request_id)
         finally:
             path = str(scope.get("path_template") or raw_path)[:MAX_LOGGED_PATH]
             level = logging.DEBUG if path.startswith(self._quiet_paths) else logging.INFO
@@ -88,8 +96,7 @@ class Envelope:
             }
             _log.log(level, "request", extra=facts)
 
-    async def _send_internal_error(self, send: Send, request_id: str) -> None:
-        problem = problem_of(RuntimeError())
+    async def _send(self, send: Send, problem: Problem, request_id: str) -> None:
         body = encode_json(self._errors.body(problem, request_id))
         headers = [
             (b"content-type", self._errors.media_type.encode()),
@@ -97,6 +104,14 @@ class Envelope:
         ]
         await send({"type": "http.response.start", "status": self._errors.status(problem.status), "headers": headers})
         await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+def _encoding_of_body(scope: HTTPScope) -> str:
+    """Return how the body is encoded; "" if it is not, or if there is no body."""
+    headers = {name.lower(): value for name, value in scope["headers"]}
+    has_body = b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0"
+    encoding = headers.get(b"content-encoding", b"").decode("latin-1").strip()[:MAX_ENCODING_CHARS]
+    return encoding if has_body and encoding.lower() != "identity" else ""
 
 
 def _add_headers(message: Message, request_id: str) -> None:

@@ -15,6 +15,8 @@ import uvicorn
 
 from chatbill.application.chat.replies import Replies
 from chatbill.domain.shared.errors import ChatbillError
+from chatbill.entrypoints.web.addresses import ClientAddresses
+from chatbill.entrypoints.web.proxies import BehindProxies
 from chatbill.entrypoints.web.slow_clients import protocol
 
 Mode = Literal["all", "api", "ui"]
@@ -38,8 +40,9 @@ class Service:
 
     Replies that run at shutdown have `shutdown_grace_s` seconds to finish. A client has `receive_timeout_s` seconds to
     send a request. Requests over `max_connections` connections are answered with 503. The forwarding headers of
-    `trusted_proxies` are believed. `has_lifespan` is True if the application handles ASGI's lifespan events. `on_stop`
-    is called at shutdown, and makes the application close the connections that would otherwise stay open.
+    `trusted_proxies` are believed. Everything is served below `root_path`. `has_lifespan` is True if the application
+    handles ASGI's lifespan events. `on_stop` is called at shutdown, and makes the application close the connections
+    that would otherwise stay open.
     """
 
     app: Any
@@ -48,6 +51,7 @@ class Service:
     receive_timeout_s: float = 30.0
     max_connections: int = 800
     trusted_proxies: tuple[str, ...] = ()
+    root_path: str = ""
     has_lifespan: bool = False
     on_stop: Callable[[], None] = lambda: None
 
@@ -87,8 +91,9 @@ async def serve(service: Service, sock: socket.socket, replies: Replies, *, anno
 
     A second signal ends the grace for running replies.
     """
+    addresses = ClientAddresses.behind(service.trusted_proxies)
     config = uvicorn.Config(
-        service.app,
+        BehindProxies(service.app, addresses, root_path=service.root_path),
         log_config=None,
         access_log=False,
         http=protocol(receive_timeout_s=service.receive_timeout_s),
@@ -96,8 +101,7 @@ async def serve(service: Service, sock: socket.socket, replies: Replies, *, anno
         lifespan="on" if service.has_lifespan else "off",
         ws="none",
         server_header=False,
-        proxy_headers=bool(service.trusted_proxies),
-        forwarded_allow_ips=list(service.trusted_proxies),
+        proxy_headers=False,
     )
     server = _Server(config)
     stop, hurry = asyncio.Event(), asyncio.Event()

@@ -1,12 +1,17 @@
-"""Disconnects clients that do not finish a request in time."""
+"""Disconnects clients that do not finish a request in time, or whose request is ambiguous."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, Final
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from chatbill.entrypoints.web.strict_requests import StrictConnection
+
+MAX_HEAD_BYTES: Final = 65_536
+"""The longest head of a request, as in uvicorn."""
 
 _TIMEOUT_RESPONSE = (
     b"HTTP/1.1 408 Request Timeout\r\n"
@@ -25,6 +30,10 @@ class BoundedProtocol(H11Protocol):
 
     receive_timeout_s = 30.0
     _timer: asyncio.TimerHandle | None = None
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.conn = StrictConnection(h11.SERVER, MAX_HEAD_BYTES)
 
     def connection_made(self, transport: Any) -> None:
         """Start the time limit when a client connects."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from chatbill.adapters.inference.catalogue.address import address_advice
 from chatbill.adapters.inference.catalogue.files import domain_catalogue, load_catalogue
 from chatbill.adapters.inference.catalogue.model_spec import (
     FolderSource,
@@ -95,6 +96,11 @@ def test_a_catalogue_file_is_read_and_its_folders_are_relative_to_it(tmp_path: P
         ('"folder",', '"floppy",', r"models\[0\]\.source"),
         ('"fp32"', '"fp8"', r"models\[0\]\.weights.*'bf16'"),
         ('"mine"', '"My Model"', r"models\[0\]\.id"),
+        ('"mine"', '"/mine"', r"models\[0\]\.id"),
+        ('"mine"', '"mine/"', r"models\[0\]\.id"),
+        ('"mine"', '"my//model"', r"models\[0\]\.id"),
+        ('"mine"', '"my/../model"', r"models\[0\]\.id"),
+        ('"mine"', f'"{"m" * 65}"', r"models\[0\]\.id"),
         ("lazy = true", "lazy = [", "not_toml"),
     ],
 )
@@ -216,3 +222,26 @@ def test_no_reply_can_cost_more_than_a_wallet_can_hold(part: str) -> None:
             continue
         with pytest.raises(InvalidRequest, match=r"^price of demo-mini: price_too_high"):
             domain_catalogue(specs, {specs[0].id: price})
+
+
+@pytest.mark.parametrize("name", ["org/Model-8B", "org/model:free", "a/b/c.1", "Qwen3_8b", "m" * 64])
+def test_an_id_may_be_what_other_services_call_the_model(tmp_path: Path, name: str) -> None:
+    (spec,) = load_catalogue(written(tmp_path, OWN.replace('"mine"', f'"{name}"', 1)))[:1]
+    assert spec.id == name
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("http://gpu:8001", "http://gpu:8001/v1"),
+        ("http://gpu:8001/", "http://gpu:8001/v1"),
+        ("https://user:secret@api.example/api", "https://api.example/api/v1"),
+        ("http://gpu:8001/v1", ""),
+        ("https://api.example/api/paas/v4/", ""),
+        ("https://api.example/v1beta/openai", ""),
+    ],
+)
+def test_an_address_without_v1_is_told(url: str, told: str) -> None:
+    words = address_advice(url)
+    assert (told in words) if told else not words
+    assert "secret" not in words

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import structlog
 
 from chatbill.adapters.inference.openai import OpenAIEngine
 from chatbill.application.chat.events import Failed
@@ -229,3 +230,13 @@ async def test_a_model_missing_on_its_server_is_available_again_once_it_is_there
         assert isinstance(await here.end(), Failed)
         assert here.status.state is ModelState.UNAVAILABLE
         await becomes(here, ModelState.READY)
+
+
+@pytest.mark.parametrize(("path", "told"), [("", True), ("/v1", False)])
+async def test_an_address_without_v1_is_told_at_start(path: str, told: bool) -> None:
+    engine = OpenAIEngine(on_server(f"http://127.0.0.1:9{path}")[:1], key=lambda _: None, timeouts=QUICK)
+    with structlog.testing.capture_logs() as logs:
+        await engine.start()
+    await engine.close()
+    advice = [log["advice"] for log in logs if log["event"] == "model_server_address"]
+    assert [("http://127.0.0.1:9/v1" in words) for words in advice] == ([True] if told else [])

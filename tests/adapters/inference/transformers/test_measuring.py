@@ -163,3 +163,11 @@ async def test_a_folder_without_a_model_is_a_fault_although_it_would_fit(tmp_pat
         "",
         f"{tmp_path / 'nope'} holds no model that can be loaded: there is no such folder",
     ]
+
+
+@pytest.mark.parametrize("run", [True, False])
+async def test_a_server_whose_address_lacks_v1_is_told(tmp_path: Path, run: bool) -> None:
+    _, found = await server_checked(tmp_path, "http://127.0.0.1:9", run=run)
+    assert "http://127.0.0.1:9/v1" in found.figures(render)["advice"]
+    _, found = await server_checked(tmp_path, "http://127.0.0.1:9/v1", run=run)
+    assert found.figures(render)["advice"] is None

@@ -18,7 +18,7 @@ class TestErrors:
         [
             ("GET", "/v1", 404, "not_found"),
             ("POST", "/v1/embeddings", 404, "not_found"),
-            ("GET", "/v1/models/demo-mini/permissions", 404, "not_found"),
+            ("GET", "/v1/models/demo-mini/permissions", 404, "model_not_found"),
             ("GET", "/v1/chat/completions", 405, "method_not_allowed"),
             ("POST", "/v1/models", 405, "method_not_allowed"),
         ],

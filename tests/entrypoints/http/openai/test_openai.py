@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -10,7 +11,9 @@ import pytest
 
 from chatbill.adapters.inference.caching.engine import CachingEngine, ReplyCache
 from chatbill.adapters.inference.scripted import ScriptedEngine
-from tests.entrypoints.http.openai.requests import HELLO, SYSTEM, ask, chunks
+from chatbill.domain.chat.catalogue import Catalogue
+from chatbill.domain.shared.ids import ModelId
+from tests.entrypoints.http.openai.requests import HELLO, SYSTEM, ask, chunks, completion
 from tests.kit.engines import ControlledEngine
 from tests.kit.http import api
 from tests.kit.support import CATALOGUE
@@ -136,3 +139,18 @@ async def test_models_have_the_format_of_openai(alice: httpx.AsyncClient) -> Non
     assert (await alice.get("/v1/models/demo-pro")).json() == listed["data"][1]
     unknown = await alice.get("/v1/models/gpt-5")
     assert (unknown.status_code, unknown.json()["error"]["code"]) == (404, "model_not_found")
+
+
+@pytest.mark.parametrize("path", ["org/Model-8B:free", "org%2FModel-8B:free"])
+async def test_the_id_of_a_model_may_hold_a_slash(path: str) -> None:
+    model = replace(next(iter(CATALOGUE.values())), id=ModelId("org/Model-8B:free"))
+    async with api(catalogue=Catalogue((model,))) as service:
+        client = await service.person()
+        listed = (await client.get("/v1/models")).json()["data"]
+        read = await client.get(f"/v1/models/{path}")
+        unknown = await client.get("/v1/models/org/other")
+        reply = await client.post("/v1/chat/completions", json={**completion(), "model": model.id})
+    assert (read.status_code, read.json()["id"]) == (200, "org/Model-8B:free")
+    assert read.json() == listed[0]
+    assert (unknown.status_code, unknown.json()["error"]["code"]) == (404, "model_not_found")
+    assert (reply.status_code, reply.json()["model"]) == (200, "org/Model-8B:free")

@@ -156,7 +156,7 @@ class TestRequests:
             ({"messages": [{"role": "user", "content": [5]}]}, "messages[0].content[0]"),
             ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "messages[0].content[0].type"),
             ({"messages": [{"role": "user", "content": [{"type": "text"}]}]}, "messages[0].content[0].text"),
-            ({"messages": [{"role": "user", "content": ""}]}, "messages"),
+            ({"messages": [{"role": "user", "content": ""}]}, "messages[0].content"),
             ({"messages": [{"role": "user", "content": "a\x00b"}]}, "messages"),
             ({"messages": [{"role": "system", "content": "a\x00b"}, HELLO]}, "messages[0]"),
             (
@@ -235,3 +235,31 @@ class TestRequests:
             headers = {"Content-Type": "application/json"}
             response = await alice.post("/v1/chat/completions", content=content.encode(), headers=headers)
             assert (response.status_code, response.json()["error"]["type"]) == (400, "invalid_request_error")
+
+
+@pytest.mark.parametrize("choice", ["auto", "required", {"type": "function", "function": {"name": "f"}}])
+async def test_a_tool_choice_without_tools_is_400_and_names_its_field(alice: httpx.AsyncClient, choice: Any) -> None:
+    without: list[dict[str, Any]] = [{}, {"tools": []}, {"tools": None}]
+    for tools in without:
+        answer = await ask(alice, HELLO, tool_choice=choice, **tools)
+        assert (answer.status_code, answer.json()["error"]["param"]) == (400, "tool_choice")
+        assert "tools" in answer.json()["error"]["message"]
+    for choice_without_effect in (None, "none"):
+        assert (await ask(alice, HELLO, tool_choice=choice_without_effect)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("messages", "param"),
+    [
+        ([{"role": "user", "content": ""}], "messages[0].content"),
+        ([HELLO, {"role": "assistant", "content": "Hi"}, {"role": "user", "content": " \n"}], "messages[2].content"),
+        ([{"role": "user", "content": []}], "messages[0].content"),
+        ([{"role": "user", "content": ""}, {"role": "system", "content": "Be brief."}], "messages[0].content"),
+    ],
+)
+async def test_empty_content_is_reported_at_its_own_field(
+    alice: httpx.AsyncClient, messages: list[Any], param: str
+) -> None:
+    answer = await ask(alice, *messages)
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, param)
+    assert answer.json()["error"]["message"] == f"{param}: must not be empty"

@@ -7,6 +7,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 _HOST: Final = re.compile(r"[\w.:%-]+")
+_VERSION: Final = re.compile(r"/v\d")
 _RULE: Final = "must be the address of a server, as in http://host:8001/v1"
 
 
@@ -23,3 +24,12 @@ def checked_address(url: str) -> str:
     if port == 0:
         raise ValueError(f"{_RULE}; the port must not be 0")
     return url
+
+
+def address_advice(url: str) -> str:
+    """Return words about an address without a version, such as `/v1`, in its path; "" for another one."""
+    parts = urlsplit(url)
+    if _VERSION.search(parts.path):
+        return ""
+    base = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}"
+    return f"The address {base} has no /v1. Most servers answer below it: try {base}/v1."

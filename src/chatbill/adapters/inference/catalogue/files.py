@@ -42,6 +42,7 @@ __all__ = ["BUILT_IN", "ModelSpec", "domain_catalogue", "load_catalogue"]
 BUILT_IN = ("demo", "gemma")
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+ID_PART = "[A-Za-z0-9][A-Za-z0-9._:-]*"
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64)]
 Words = Annotated[str, StringConstraints(min_length=1)]
 # Strict, because otherwise `true` and "1" would be prices of 1.
@@ -106,7 +107,7 @@ class SamplingSection(_Strict):
 
 
 class ModelSection(_Strict):
-    id: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+    id: Annotated[str, StringConstraints(pattern=f"^{ID_PART}(/{ID_PART})*$", max_length=64)]
     name: Name
     tier: Tier
     price: PriceSection

@@ -11,6 +11,7 @@ import structlog
 
 from chatbill.adapters.inference.availability.health import Health, ProbeIntervals
 from chatbill.adapters.inference.availability.model_availability import ModelAvailability, probe_request
+from chatbill.adapters.inference.catalogue.address import address_advice
 from chatbill.adapters.inference.catalogue.model_spec import ModelSpec, ServerSource
 from chatbill.adapters.inference.openai.counting import PromptSize, TokenCounter
 from chatbill.adapters.inference.openai.errors import ErrorKind, ServerError
@@ -76,6 +77,8 @@ class RemoteModel:
             self._take_out(ServerError(ErrorKind.SET_UP, str(error)))
             return
         await self._probe()
+        if self._health.fault and (advice := address_advice(str(self._server.url))):
+            _log.warning("model_server_address", model=self.spec.id, advice=advice)
         if not self._availability.closed:
             self._watching = asyncio.create_task(self._watch(), name=f"watch {self.spec.id}")
 

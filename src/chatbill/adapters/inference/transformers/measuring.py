@@ -9,6 +9,7 @@ from typing import Any
 from chatbill.adapters.inference.availability.memory import Fit
 from chatbill.adapters.inference.availability.server_check import ServerCheck
 from chatbill.adapters.inference.availability.speed import Speed, measured
+from chatbill.adapters.inference.catalogue.address import address_advice
 from chatbill.adapters.inference.catalogue.model_spec import HubSource, ModelSpec, ServerSource
 from chatbill.adapters.inference.transformers.bandwidth import memory_bandwidth
 from chatbill.adapters.inference.transformers.engine import TransformersEngine, torch_runtime
@@ -26,6 +27,7 @@ class CheckedModel:
     """One model: its files, whether it fits, and its speed where that was asked for.
 
     `fault` says why it cannot be used. `key` says of a model on a server whether there is a key for it.
+    `advice` is about its address.
     """
 
     spec: ModelSpec
@@ -34,6 +36,7 @@ class CheckedModel:
     speed: Speed | None = None
     fault: Description | None = None
     key: str = ""
+    advice: str = ""
 
     @property
     def needs_token(self) -> bool:
@@ -51,6 +54,7 @@ class CheckedModel:
             "fetched": self.files.fetched,
             "elsewhere": self.files.elsewhere,
             "key": self.key or None,
+            "advice": self.advice or None,
             "disk_bytes": self.files.disk_bytes,
             "download_bytes": self.files.download_bytes,
             "need_bytes": self.fit.need_bytes,
@@ -95,7 +99,7 @@ class ModelCheck:
 
     async def _on_server(self, checked: CheckedModel, source: ServerSource, *, run: bool) -> CheckedModel:
         fault = await self.servers.fault(source)
-        checked = replace(checked, key=self.servers.key_of(source), fault=fault)
+        checked = replace(checked, key=self.servers.key_of(source), fault=fault, advice=address_advice(source.url))
         if fault or not run:
             return checked
         try:

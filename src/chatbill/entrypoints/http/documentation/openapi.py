@@ -9,7 +9,7 @@ from litestar.datastructures import ResponseHeader
 from litestar.exceptions import NotFoundException
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
-from litestar.openapi.spec import Components, SecurityRequirement, SecurityScheme, Tag
+from litestar.openapi.spec import Components, SecurityRequirement, SecurityScheme, Server, Tag
 
 import chatbill
 from chatbill.entrypoints.http.documentation.page import PageRenderPlugin
@@ -46,8 +46,8 @@ TAGS = (
 )
 
 
-def openapi_config() -> OpenAPIConfig:
-    """Return the configuration of the page at `/docs` and of `/docs/openapi.json`."""
+def openapi_config(root_path: str = "") -> OpenAPIConfig:
+    """Return the configuration of the page at `/docs` and of `/docs/openapi.json`, both below `root_path`."""
     scheme = SecurityScheme(
         type="http",
         scheme="bearer",
@@ -64,6 +64,7 @@ def openapi_config() -> OpenAPIConfig:
             after_request=_raise_not_found,
             include_in_schema=False,
         ),
+        servers=[Server(url=root_path or "/")],
         tags=list(TAGS),
         use_handler_docstrings=True,
         components=Components(security_schemes={BEARER: scheme}),

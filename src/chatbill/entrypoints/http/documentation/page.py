@@ -35,13 +35,13 @@ class PageRenderPlugin(OpenAPIRenderPlugin):
     def __init__(self) -> None:
         super().__init__(path="/")
 
-    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:  # noqa: ARG002
+    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
         """Return the page."""
-        return render_page(openapi_schema).encode()
+        return render_page(openapi_schema, request.scope.get("root_path", "")).encode()
 
 
-def render_page(schema: Mapping[str, Any]) -> str:
-    """Return the HTML document for an OpenAPI 3.1 document."""
+def render_page(schema: Mapping[str, Any], root_path: str = "") -> str:
+    """Return the HTML document for an OpenAPI 3.1 document that is served below `root_path`."""
     info = schema["info"]
     title = escape(f"{info['title']} {info['version']}")
     tags = schema.get("tags", [])
@@ -52,7 +52,7 @@ def render_page(schema: Mapping[str, Any]) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{title}</title><style>{STYLE}</style></head><body>"
         f"<h1>{title}</h1>{_prose(info.get('description', ''))}"
-        f'<nav>{links}<a href="/docs/openapi.json">openapi.json</a></nav>{sections}</body></html>'
+        f'<nav>{links}<a href="{root_path}/docs/openapi.json">openapi.json</a></nav>{sections}</body></html>'
     )
 
 

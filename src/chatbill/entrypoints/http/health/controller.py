@@ -10,6 +10,7 @@ from chatbill.entrypoints.http.documentation import examples
 from chatbill.entrypoints.http.documentation.responses import documented, returned
 from chatbill.entrypoints.http.health.views import HealthView, ReadinessView, RootView
 from chatbill.entrypoints.http.shared.parameters import Injected
+from chatbill.entrypoints.http.shared.requests import JsonRequest
 
 
 class HealthController(Controller):
@@ -45,6 +46,9 @@ class HealthController(Controller):
 
 
 @get("/", include_in_schema=False, opt={"open": True})
-async def read_root() -> RootView:
+async def read_root(request: JsonRequest) -> RootView:
     """Return the name and the version, and where to continue."""
-    return RootView(name="chatbill", version=chatbill.__version__, documentation="/docs", health="/health")
+    root = request.scope.get("root_path", "")
+    return RootView(
+        name="chatbill", version=chatbill.__version__, documentation=f"{root}/docs", health=f"{root}/health"
+    )

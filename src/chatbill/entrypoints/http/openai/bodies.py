@@ -106,6 +106,7 @@ class ChatCompletionBody(Body):
     n: int | None = Field(default=None, description="Only 1.")
     # The following fields are rejected if they are set.
     tools: list[Any] | None = Field(default=None, description="Not supported.")
+    tool_choice: str | dict[str, Any] | None = Field(default=None, description="Not supported; `none` has no effect.")
     functions: list[Any] | None = Field(default=None, description="Not supported.")
     response_format: dict[str, Any] | None = Field(default=None, description="Only text.")
     logprobs: bool | None = Field(default=None, description="Not supported.")
@@ -125,6 +126,8 @@ class ChatCompletionBody(Body):
         last = max((place for place, turn in enumerate(turns) if turn.role is not Role.SYSTEM), default=-1)
         if last < 0 or turns[last].role is not Role.USER:
             raise InvalidRequest.of("messages", "not_ended_by_user")
+        if not turns[last].text.strip():
+            raise InvalidRequest.of(f"messages.{last}.content", "empty")
         return Message(
             model=self.model,
             text=turns[last].text,
@@ -155,6 +158,8 @@ class ChatCompletionBody(Body):
         return stops
 
     def _reject_unsupported_fields(self) -> None:
+        if not self.tools and self.tool_choice not in (None, "none"):
+            raise InvalidRequest.of("tool_choice", "tool_choice_without_tools")
         wants = {
             "n": self.n not in {None, 1},
             "tools": bool(self.tools),

@@ -54,14 +54,14 @@ class OpenAIController(Controller):
         return OpenAIModelsView(data=[OpenAIModelView.of(offer) for offer in use_cases.chat.list_models()])
 
     @get(
-        "/models/{model:str}",
+        "/models/{model:path}",
         operation_id="readOpenAIModel",
         summary="One model, for OpenAI's clients",
         responses=documented_openai(OpenAIModelView, "The model.", examples.OPENAI_MODEL, "model_not_found"),
     )
     async def read_model(self, model: FromPath[str], use_cases: Injected[UseCases]) -> OpenAIModelView:
         """Return one model in the format of OpenAI."""
-        return OpenAIModelView.of(_offer(use_cases, model))
+        return OpenAIModelView.of(_offer(use_cases, model.removeprefix("/")))
 
     @post(
         "/chat/completions",

@@ -13,6 +13,7 @@ class HttpConfig:
     are addresses or networks (such as `10.0.0.0/8`) whose `X-Forwarded-For` is believed. `cors_origins` are the web
     pages of other origins that may call the API. `ping_s` is the time without an event after which an event stream
     sends a ping, in seconds. `serve_docs` and `serve_root` say whether `/docs` and `/` are served.
+    `root_path` is the path below which clients reach the API.
     """
 
     engine: str = "none"
@@ -22,3 +23,4 @@ class HttpConfig:
     ping_s: float = 15.0
     serve_docs: bool = True
     serve_root: bool = True
+    root_path: str = ""

@@ -3,8 +3,8 @@
 
 const chatbill = {
   async signOut() {
-    await fetch("/web/session", { method: "DELETE" }).catch(() => {});
-    location.replace("/ui/");
+    await fetch("../web/session", { method: "DELETE" }).catch(() => {});
+    location.replace("./");
   },
 };
 
@@ -20,7 +20,7 @@ let streams = 0;
 window.fetch = async (...request) => {
   const answer = await plainFetch(...request);
   const path = new URL(answer.url).pathname;
-  if (answer.status === 401 && path.startsWith("/ui/")) location.replace("/ui/?ended");
+  if (answer.status === 401 && path.startsWith(new URL("./", location).pathname)) location.replace("./?ended");
   if (answer.ok && path.endsWith("/queue/join")) noteTaken(answer.clone());
   return answer.ok && path.endsWith("/queue/data") ? watched(answer, request[0].signal) : answer;
 };

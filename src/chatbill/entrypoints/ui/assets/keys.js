@@ -4,12 +4,12 @@
 const keysPanel = document.getElementById("cb-keys");
 const part = (selector) => keysPanel.querySelector(selector);
 const secret = part("#cb-key-text");
-const KEYS = "/web/api-keys";
+const KEYS = "../web/api-keys";
 const day = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium" });
 const minute = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "short" });
 
 chatbill.showKeys = async () => {
-  keysPanel.querySelectorAll(".cb-base").forEach((element) => { element.textContent = `${location.origin}/v1`; });
+  keysPanel.querySelectorAll(".cb-base").forEach((element) => { element.textContent = new URL("../v1", location).href; });
   part("#cb-keys-list").replaceChildren();
   forget();
   keysPanel.showModal();
@@ -19,7 +19,7 @@ chatbill.showKeys = async () => {
 
 async function askForKeys(method, address, fields) {
   const answer = await ask(method, address, fields);
-  if (answer.problem?.status === 401) location.replace("/ui/?ended");
+  if (answer.problem?.status === 401) location.replace("./?ended");
   return answer;
 }
 

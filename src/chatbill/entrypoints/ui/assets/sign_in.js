@@ -36,7 +36,7 @@ for (const form of document.querySelectorAll("form")) {
     if (errors.length) return tell(form, { detail: "", errors });
     button.disabled = true;
     const { problem } = await ask("POST", form.getAttribute("action"), fieldsOf(form));
-    if (!problem) return location.replace("/ui/");
+    if (!problem) return location.replace("./");
     button.disabled = false;
     tell(form, problem);
   });

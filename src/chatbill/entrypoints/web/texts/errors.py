@@ -78,6 +78,7 @@ ERRORS: dict[str, Template] = {
     "reply_being_written": "A reply is being written in this conversation. Stop it first, then delete.",
     "nothing_to_refund": "Nothing is left to refund: this was not charged, or was given back already.",
     "unsupported_media_type": "Send the body as JSON, with the header Content-Type: application/json.",
+    "encoded_body": "Send the body as it is, without Content-Encoding: {encoding} is not decoded here.",
     # Credits and limits
     "insufficient_credits": _insufficient_credits,
     "cap_reached": _cap_reached,

@@ -54,6 +54,7 @@ FIELDS: dict[str, Template] = {
     "unsupported_role": "is not supported; use one of: {known}",
     "tools_not_supported": "is not supported: the models here call no tools",
     "only_text_supported": "is not supported: the models here read text alone",
+    "tool_choice_without_tools": "is only allowed together with tools, which are not supported",
     "content_required": "is required: a string, or a list of text parts",
     "not_ended_by_user": "must end with a message of the user",
     "not_a_text_part": 'must be a part such as {{"type": "text", "text": "…"}}',
