@@ -207,7 +207,9 @@ class ModelLibrary:
     @contextmanager
     def _alone(self, folder: Path, report: Report) -> Iterator[None]:
         """Let one process at a time make this folder; the system releases the lock of a process that ends."""
-        self._root.mkdir(parents=True, exist_ok=True)
+        # It is in the data folder, which is for its owner alone.
+        self._root.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._root.mkdir(exist_ok=True)
         report(Progress("wait"))
         with FileLock(self._root / f".{folder.name}.lock"):
             yield
