@@ -36,3 +36,7 @@ class Tokens(Protocol):
     def digest(self, secret: str) -> str:
         """What the store keeps of a secret: a one-way digest, the same for the same secret."""
         ...
+
+    def pseudonym(self, name: str) -> str:
+        """A short code for the log, the same for the same name. A person without the key cannot test guesses."""
+        ...
