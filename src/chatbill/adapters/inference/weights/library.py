@@ -237,8 +237,11 @@ def _source_words(spec: ModelSpec) -> str:
     match spec.source:
         case FolderSource(folder=folder):
             return f"folder {folder}"
-        case HubSource(repository=repository, gated=gated):
-            return f"hub {repository}" + (" (accept its licence and set HF_TOKEN)" if gated else "")
+        case HubSource(repository=repository, revision=revision, gated=gated) as hub:
+            change = "" if hub.is_pinned else ", WARNING: its files may change; set `revision` to a commit"
+            return f"hub {repository} at {revision}{change}" + (
+                " (accept its licence and set HF_TOKEN)" if gated else ""
+            )
         case WheelSource(package=package, version=version):
             return f"wheel {package} {version}"
         case ServerSource(url=url):
