@@ -89,6 +89,15 @@ def coverage(session: nox.Session) -> None:
     tool(session, "coverage", "report")
 
 
+@nox.session(default=False)
+def sbom(session: nox.Session) -> None:
+    """Write a software bill of materials (CycloneDX, JSON) of the tested environment to `sbom.json`."""
+    session.install("cyclonedx-bom>=7")
+    prepare(session)
+    output = ("--output-format", "JSON", "--output-reproducible", "--output-file", "sbom.json")
+    session.run("cyclonedx-py", "environment", "--pyproject", "pyproject.toml", *output, str(BIN / "python"))
+
+
 @nox.session
 def bare(session: nox.Session) -> None:
     """The package without extras brings nothing else, and the core works; a store brings no model and no web page."""

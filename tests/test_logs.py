@@ -8,12 +8,14 @@ import logging
 import warnings
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import structlog
 
-from chatbill.logs import REDACTED, set_up_logs
+from chatbill.application.ports.store import StoreUnavailable
+from chatbill.domain.shared.descriptions import Description
+from chatbill.logs import REDACTED, OutageFilter, set_up_logs
 
 
 @pytest.fixture
@@ -27,6 +29,16 @@ def stream() -> Iterator[io.StringIO]:
     logging.captureWarnings(capture=False)
     root.handlers[:] = handlers
     root.setLevel(level)
+
+
+class Minutes:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
 
 
 def lines(stream: io.StringIO) -> list[dict[str, Any]]:
@@ -158,3 +170,41 @@ def test_the_last_configuration_is_used(stream: io.StringIO) -> None:
     set_up_logs(log_format="json", stream=stream)
     structlog.get_logger("a").info("once")
     assert len(lines(stream)) == 1
+
+
+@pytest.mark.parametrize("log_format", ["console", "json"])
+def test_a_full_disk_logs_one_line_without_a_traceback(
+    stream: io.StringIO, log_format: Literal["console", "json"]
+) -> None:
+    set_up_logs(log_format=log_format, stream=stream)
+    for number in range(12):
+        try:
+            try:
+                raise OSError("disk is full")
+            except OSError as error:
+                raise StoreUnavailable("disk is full", advice=Description("disk_full")) from error
+        except StoreUnavailable:
+            logging.getLogger("library").exception("request %d failed", number)
+            structlog.get_logger("chatbill").exception("timer failed", timer="sweep")
+    output = stream.getvalue()
+    assert len(output.splitlines()) == 1
+    assert "request 0 failed" in output
+    assert "disk_full: disk is full" in output
+    assert "Traceback" not in output
+
+
+def test_an_outage_is_logged_again_after_a_minute_with_the_number_of_lines_left_out() -> None:
+    clock = Minutes()
+    outages = OutageFilter(clock)
+    full = StoreUnavailable("disk is full", advice=Description("disk_full"))
+
+    def passes(error: Exception) -> dict[str, Any] | None:
+        record = logging.LogRecord("x", logging.ERROR, "x", 1, "failed", None, (type(error), error, None))
+        return vars(record) if outages.filter(record) else None
+
+    assert passes(full)
+    assert [passes(full), passes(full)] == [None, None]
+    assert passes(StoreUnavailable("locked", advice=Description("database_locked")))
+    assert passes(ValueError("a bug"))
+    clock.now += 60
+    assert (passes(full) or {})["repeated"] == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -102,6 +103,12 @@ class Backups:
         return backup.restore(self.url, source, force=force, prefix=self.prefix)
 
 
+def _service_lock(url: str, prefix: str) -> AbstractContextManager[None]:
+    from chatbill.adapters.persistence.sqlite.service_lock import service_lock  # noqa: PLC0415
+
+    return service_lock(url, prefix=prefix)
+
+
 def _passwords() -> Argon2Passwords:
     from chatbill.adapters.security.passwords import Argon2Passwords  # noqa: PLC0415
 
@@ -197,6 +204,7 @@ class Container(containers.DeclarativeContainer):
     database = providers.Singleton(_database, settings)
     schema = providers.Factory(Schema, database, settings.provided.database_prefix)
     backups = providers.Factory(Backups, database, settings.provided.database_prefix)
+    service_lock = providers.Factory(_service_lock, database, settings.provided.database_prefix)
     store = providers.Singleton(_store, database, settings.provided.database_prefix)
     passwords = providers.Singleton(_passwords)
     tokens = providers.Singleton(_tokens, settings)

@@ -5,11 +5,15 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections.abc import Iterator, Mapping
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final, Literal, TextIO
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
+
+from chatbill.application.ports.store import StoreUnavailable
 
 REDACTED: Final = "[redacted]"
 # A name with one of the first words at any position, or one of the second at its end, is that of a secret:
@@ -24,6 +28,8 @@ SECRET_TEXT: Final = (
     (re.compile(r"(\b[\w+]+://[^\s:/@]*):[^\s/@]+@"), rf"\1:{REDACTED}@"),
 )
 MAX_DEPTH: Final = 6
+OUTAGE_INTERVAL_S: Final = 60.0
+"""How often the same outage of the database is logged, in seconds."""
 
 # Libraries that log every request, or what chatbill logs itself.
 QUIET: Final = ("uvicorn.access", "httpx", "httpx2", "httpcore", "uvicorn.error", "alembic", "filelock", "urllib3")
@@ -54,6 +60,7 @@ def set_up_logs(
         cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(out)
+    handler.addFilter(OutageFilter())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -62,6 +69,49 @@ def set_up_logs(
     )
     logging.captureWarnings(capture=True)
     _replace_handlers(handler, log_level)
+
+
+class OutageFilter(logging.Filter):
+    """Logs an outage of the database, such as a full disk, as one line a minute and without a traceback.
+
+    Each request fails for the same reason meanwhile. The next line says how many were left out (`repeated`).
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._logged: dict[str, tuple[float, int]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return False for a line that says nothing new."""
+        error = _outage(record)
+        if error is None:
+            return True
+        outage, now = error.advice.code if error.advice else type(error).__name__, self._clock()
+        with self._lock:
+            logged_at, repeated = self._logged.get(outage, (-OUTAGE_INTERVAL_S, 0))
+            if is_new := now - logged_at >= OUTAGE_INTERVAL_S:
+                self._logged[outage] = (now, 0)
+            else:
+                self._logged[outage] = (logged_at, repeated + 1)
+        facts = {"cause": str(error)} | ({"repeated": repeated} if repeated else {})
+        if isinstance(record.msg, dict):
+            record.msg = {name: value for name, value in record.msg.items() if name != "exc_info"} | facts
+        record.exc_info = None
+        record.__dict__.update(facts)
+        return is_new
+
+
+def _outage(record: logging.LogRecord) -> StoreUnavailable | None:
+    """Return the outage that a message of structlog or of the standard library reports."""
+    given: object = record.msg.get("exc_info") if isinstance(record.msg, dict) else record.exc_info
+    error = sys.exception() if given is True else given[1] if isinstance(given, tuple) else given
+    while isinstance(error, BaseException):
+        if isinstance(error, StoreUnavailable):
+            return error
+        error = error.__cause__
+    return None
 
 
 def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -96,3 +96,14 @@ def test_a_digest_is_the_same_for_the_same_secret_and_tells_nothing_else(
     assert tokens.digest(secret) == tokens.digest(secret)
     assert (tokens.digest(secret) == tokens.digest(other)) == (secret == other)
     assert len(secret) < 8 or secret not in tokens.digest(secret)
+
+
+@adapters
+@given(name=st.text(min_size=8), other=st.text())
+def test_a_pseudonym_is_the_same_for_the_same_name_and_tells_nothing_else(
+    tokens: Tokens, name: str, other: str
+) -> None:
+    assert tokens.pseudonym(name) == tokens.pseudonym(name)
+    assert (tokens.pseudonym(name) == tokens.pseudonym(other)) == (name == other)
+    assert name not in tokens.pseudonym(name)
+    assert tokens.pseudonym(name) not in tokens.digest(name)

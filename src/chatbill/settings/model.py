@@ -217,7 +217,7 @@ class Settings(BaseSettings):
     refreshes_per_address: Times = Field(
         default=300, description="Refresh tokens that one address may send in five minutes; 0: no limit."
     )
-    top_ups_per_hour: Times = Field(default=30, description="Purchases one user may make an hour; 0: no limit.")
+    top_ups_per_hour: Times = Field(default=60, description="Purchases one user may make an hour; 0: no limit.")
 
     # Serving
     host: str = Field(default="127.0.0.1", min_length=1, description="Address to listen on.")

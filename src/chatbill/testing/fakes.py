@@ -72,6 +72,10 @@ class PlainTokens:
         """Return the SHA-256, in hex."""
         return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
+    def pseudonym(self, name: str) -> str:
+        """A keyed digest, cut short."""
+        return self._mac(f"pseudonym:{name}")[:16]
+
     def _mac(self, text: str) -> str:
         return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), key=self._key, digest_size=32).hexdigest()
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import logging
+
 import httpx
 import pytest
 
@@ -124,3 +126,13 @@ def test_too_many_attempts_are_answered_with_retry_after() -> None:
     answer = error_response(RateLimited(retry_after_s=30))
     assert answer.status_code == 429
     assert answer.headers["retry-after"] == "30"
+
+
+async def test_the_log_line_of_a_request_has_a_number_as_status(
+    client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO):
+        refused = await client.post("/web/session", json={"login": "nobody", "password": "guess 1 guess"})
+    assert refused.status_code == 401
+    (line,) = [vars(record) for record in caplog.records if record.getMessage() == "request"]
+    assert repr(line["status"]) == "401"

@@ -11,6 +11,11 @@ from chatbill.adapters.persistence.postgres.store import PostgresStore
 from chatbill.adapters.persistence.sqlite.store import SqliteStore
 from chatbill.application.ports.store import Store
 
+_MAY_HAVE_AT_SIGN = frozenset(
+    {"application_name", "options", "passfile", "password", "sslcert", "sslkey", "sslrootcert", "user"}
+)
+"""Parameters of libpq whose value may contain an @."""
+
 _FORMS = "sqlite:///PATH or postgresql://USER:PASSWORD@HOST/NAME"
 
 
@@ -38,9 +43,21 @@ def parsed(url: str) -> URL:
         address = make_url(url)
     except (ArgumentError, ValueError):
         raise ValueError(f"The database's address must look like {_FORMS}.") from None
-    if "@" in (address.host or ""):
-        raise ValueError("In a database's address, an @ within the password must be written %40.")
+    if is_postgres(address) and _is_ambiguous(url, address):
+        raise ValueError(
+            "The database's address has an @, / or ? that makes it ambiguous. Within the user's name and the password, "
+            "write @ as %40, / as %2F, ? as %3F and % as %25."
+        )
     return address
+
+
+def _is_ambiguous(url: str, address: URL) -> bool:
+    """Return True if the part after the last @ is not the server, so that an error could quote the password."""
+    place = url.partition("://")[2].partition("?")[0]
+    server = place if address.username is None else place.rpartition("@")[2]
+    if "@" in server or place.count("@") > 1:
+        return True
+    return any("@" in str(value) for name, value in address.query.items() if name not in _MAY_HAVE_AT_SIGN)
 
 
 def check_address(url: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import re
 import secrets
 from collections.abc import Mapping
@@ -21,6 +22,7 @@ MIN_KEY_BYTES: Final = 32  # RFC 7518 section 3.2: a key at least as long as the
 MAX_TOKEN_CHARS: Final = 2_048
 MAX_ID_CHARS: Final = 64
 SECRET_BYTES: Final = 32
+PSEUDONYM_CHARS: Final = 16
 # Machines that share the work may disagree a little about the time.
 CLOCK_SKEW: Final = timedelta(seconds=60)
 
@@ -75,6 +77,11 @@ class JwtTokens:
     def digest(self, secret: str) -> str:
         """Return the SHA-256 in hexadecimal. A fast hash is enough, because 256 random bits cannot be guessed."""
         return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
+
+    def pseudonym(self, name: str) -> str:
+        """Return 64 bits of an HMAC-SHA256 in hexadecimal."""
+        text = b"pseudonym:" + name.encode("utf-8", "surrogatepass")
+        return hmac.new(self._key, text, hashlib.sha256).hexdigest()[:PSEUDONYM_CHARS]
 
     def _verified(self, token: str) -> Mapping[str, Any]:
         """Return the payload after a check of signature, type, issuer and audience; the caller checks the times."""

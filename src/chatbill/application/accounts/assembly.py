@@ -37,37 +37,49 @@ class AccountUseCases:
         )
         self.list_api_keys = ListApiKeys(store=store, clock=clock)
         self.read_account = ReadAccount(store=store)
-        self.refresh = Refresh(
-            store=store,
-            tokens=tokens,
-            rate_limits=rate_limits,
-            clock=clock,
-            lifetimes=policy.lifetimes,
-            per_session=policy.session_refreshes,
-            per_address=policy.address_refreshes,
-        )
-        self.register = Register(
-            store=store,
-            passwords=passwords,
-            rate_limits=rate_limits,
-            clock=clock,
-            new_id=new_id,
-            limit=policy.registrations,
-            welcome_credits=policy.welcome_credits,
-            is_open=policy.registration_open,
-        )
+        self.refresh = _refresh(ports, policy)
+        self.register = _register(ports, policy)
         self.revoke_api_key = RevokeApiKey(store=store, clock=clock)
-        self.sign_in = SignIn(
-            store=store,
-            passwords=passwords,
-            tokens=tokens,
-            rate_limits=rate_limits,
-            clock=clock,
-            new_id=new_id,
-            failures=policy.sign_in_failures,
-            lifetimes=policy.lifetimes,
-        )
+        self.sign_in = _sign_in(ports, policy)
         # A browser keeps one token, as long as the sign-in lasts; signing out kills it in the store.
         self.web_sign_in = replace(self.sign_in, lifetimes=policy.web_lifetimes)
         self.sign_out = SignOut(store=store, clock=clock)
         self.update_account = UpdateAccount(store=store)
+
+
+def _refresh(ports: PortProvider, policy: Policy) -> Refresh:
+    return Refresh(
+        store=ports.store,
+        tokens=ports.tokens,
+        rate_limits=ports.rate_limits,
+        clock=ports.clock,
+        lifetimes=policy.lifetimes,
+        per_session=policy.session_refreshes,
+        per_address=policy.address_refreshes,
+    )
+
+
+def _register(ports: PortProvider, policy: Policy) -> Register:
+    return Register(
+        store=ports.store,
+        passwords=ports.passwords,
+        rate_limits=ports.rate_limits,
+        clock=ports.clock,
+        new_id=ports.new_id,
+        limit=policy.registrations,
+        welcome_credits=policy.welcome_credits,
+        is_open=policy.registration_open,
+    )
+
+
+def _sign_in(ports: PortProvider, policy: Policy) -> SignIn:
+    return SignIn(
+        store=ports.store,
+        passwords=ports.passwords,
+        tokens=ports.tokens,
+        rate_limits=ports.rate_limits,
+        clock=ports.clock,
+        new_id=ports.new_id,
+        failures=policy.sign_in_failures,
+        lifetimes=policy.lifetimes,
+    )

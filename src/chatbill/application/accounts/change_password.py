@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from chatbill.application.accounts.end_sessions import end_sessions
 from chatbill.application.ports.clock import Clock
 from chatbill.application.ports.passwords import Passwords
 from chatbill.application.ports.rate_limits import Limit, RateLimits
@@ -57,9 +58,6 @@ class ChangePassword:
                 raise InvalidCredentials("wrong_current_password")
             user.password_hash = new_hash
             tx.users.save(user)
-            for session in tx.sessions.live_of(user.id):
-                if session.id != principal.session_id:
-                    session.end(SessionEnd.PASSWORD_CHANGED, at=now)
-                    tx.sessions.save(session)
+            end_sessions(tx, user.id, SessionEnd.PASSWORD_CHANGED, at=now, spare=principal.session_id)
 
         await self.store.write(work)

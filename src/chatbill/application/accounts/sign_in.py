@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -15,8 +16,10 @@ from chatbill.application.shared.bounds import TokenLifetimes
 from chatbill.application.shared.principal import Principal
 from chatbill.domain.accounts.sessions import RefreshToken, Session
 from chatbill.domain.accounts.users import User, name_key
-from chatbill.domain.shared.errors import Forbidden, InvalidCredentials
+from chatbill.domain.shared.errors import Forbidden, InvalidCredentials, RateLimited
 from chatbill.domain.shared.ids import SessionId
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +60,17 @@ class SignIn:
     lifetimes: TokenLifetimes
 
     async def __call__(self, credentials: Credentials) -> SignedIn:
-        """Check the password outside any transaction, then open the session in one."""
+        """Check the password outside any transaction, then open the session in one. Failures are logged."""
         key = name_key(credentials.login[:512])
+        try:
+            return await self._sign_in(credentials, key)
+        except (InvalidCredentials, Forbidden, RateLimited) as error:
+            # People type passwords into the wrong field, so the name is not logged as it is.
+            facts = {"login_hash": self.tokens.pseudonym(key), "address": credentials.address, "reason": error.code}
+            _log.warning("a sign-in failed", extra=facts)
+            raise
+
+    async def _sign_in(self, credentials: Credentials, key: str) -> SignedIn:
         user = await self.store.read(lambda snapshot: find_user(snapshot.users, key))
         origin = f"{user.id if user else key}|{credentials.address}"
         # Counted before the check and forgotten after a good one, so that guesses made at once are counted too.

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from chatbill.application.accounts.find_user import find_user
 from chatbill.application.administration.admin_action import AdminAction, require_admin
+from chatbill.application.administration.user_actions import locked_user
 from chatbill.application.ports.clock import Clock
 from chatbill.application.ports.store import Store, Transaction
 from chatbill.application.shared.principal import Principal
 from chatbill.domain.accounts.api_keys import PREFIX, ApiKey
-from chatbill.domain.accounts.users import User
 from chatbill.domain.shared.errors import NotFound
 from chatbill.domain.shared.ids import ApiKeyId
 
@@ -72,10 +71,6 @@ class RevokeKeys:
 def _ids_of(tx: Transaction, login: str | None) -> Iterator[ApiKeyId]:
     if login is None:
         return
-    found = find_user(tx.users, login)
     # Locked, so that no key is made between the look and the end of this.
-    owner: User | None = tx.users.lock(found.id) if found else None
-    if owner is None:
-        raise NotFound("user", login)
-    for key in tx.api_keys.of_user(owner.id):
+    for key in tx.api_keys.of_user(locked_user(tx, login).id):
         yield key.id

@@ -11,8 +11,9 @@ from chatbill.application.ports.store import Transaction
 from chatbill.domain.billing.wallets import Promise
 from chatbill.domain.chat.conversations import Conversation, title_of
 from chatbill.domain.chat.interactions import Interaction
-from chatbill.domain.shared.errors import InsufficientCredits
+from chatbill.domain.shared.errors import Forbidden, InsufficientCredits
 from chatbill.domain.shared.idempotency import IdempotencyRecord, Refusal
+from chatbill.domain.shared.ids import UserId
 
 Acceptance = PendingInteraction | IdempotencyRecord | InsufficientCredits
 """The request was accepted; or its key came before; or the wallet cannot pay, which is returned, not raised, because
@@ -33,9 +34,11 @@ def accept(
     """Hold `interaction.held` credits until `expires_at` and record the interaction, or only remember why not.
 
     A new conversation is `listed` among the person's. Raises `NotFound` when the conversation was deleted meanwhile or
-    belongs to another user, and `Unauthenticated` when the API key was revoked.
+    belongs to another user, `Unauthenticated` when the API key was revoked, and `Forbidden` when the account is
+    suspended.
     """
     now = interaction.created_at
+    _refuse_suspended(tx, interaction.user_id)
     wallet = tx.wallets.lock(payer.wallet_id)
     promise: Promise | InsufficientCredits
     months = []
@@ -57,6 +60,13 @@ def accept(
     hold = keep_hold(tx, promise)
     tx.interactions.add(interaction)
     return PendingInteraction(interaction, hold)
+
+
+def _refuse_suspended(tx: Transaction, user_id: UserId) -> None:
+    # The account may have been suspended while the message waited for its place.
+    user = tx.users.get(user_id)
+    if user is None or not user.is_enabled:
+        raise Forbidden("account_disabled")
 
 
 def _record(

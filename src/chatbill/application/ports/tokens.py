@@ -36,3 +36,7 @@ class Tokens(Protocol):
     def digest(self, secret: str) -> str:
         """Return the one-way digest of a secret that the store keeps; equal secrets have equal digests."""
         ...
+
+    def pseudonym(self, name: str) -> str:
+        """A short code for the log, the same for the same name. A person without the key cannot test guesses."""
+        ...

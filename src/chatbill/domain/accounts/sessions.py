@@ -15,6 +15,8 @@ class SessionEnd(StrEnum):
     SIGNED_OUT = "signed_out"
     PASSWORD_CHANGED = "password_changed"  # noqa: S105 - a reason, not a secret
     REFRESH_REUSED = "refresh_reused"
+    SUSPENDED = "suspended"
+    SIGNED_OUT_BY_ADMIN = "signed_out_by_admin"
 
 
 @dataclass(slots=True, kw_only=True)

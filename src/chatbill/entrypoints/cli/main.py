@@ -14,6 +14,7 @@ from chatbill.entrypoints.cli.keys import keys
 from chatbill.entrypoints.cli.ledger import ledger
 from chatbill.entrypoints.cli.models import models
 from chatbill.entrypoints.cli.serve import CreateService, serve
+from chatbill.entrypoints.cli.users import users
 from chatbill.entrypoints.web.texts import render
 
 
@@ -23,7 +24,7 @@ def chatbill() -> None:
     """Chat with language models, paid by prepaid credits with an audited ledger."""
 
 
-for command in (serve, models, admin, keys, ledger, db):
+for command in (serve, models, admin, users, keys, ledger, db):
     chatbill.add_command(command)
 
 

@@ -37,7 +37,7 @@ def serve(create_service: CreateService, host: str | None, port: int | None, mod
     """Upgrade the database, load the models, and serve the web page and the API until Ctrl-C or SIGTERM."""
     settings = settings_from(host=host, port=port, models=models)
     sock = bind(settings.host, settings.port)
-    with sock:
+    with sock, Container(settings=settings).service_lock():
         asyncio.run(_serve(create_service, settings, sock, mode))
 
 

@@ -67,7 +67,8 @@ class Envelope:
         async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
-                status = message["status"]
+                # It may be a member of an enumeration, which a console would show by name.
+                status = int(message["status"])
                 _add_headers(message, request_id)
             await send(message)
 

@@ -60,6 +60,8 @@ def test_gemma_is_the_1b_and_the_12b_in_int8() -> None:
 
     assert isinstance(mini.source, HubSource)
     assert isinstance(pro.source, HubSource)
+    assert mini.source.is_pinned
+    assert pro.source.is_pinned
     assert (mini.source.repository, mini.weights, mini.price.per_reply) == ("google/gemma-3-1b-it", Weights.BF16, 1)
     assert (pro.source.repository, pro.weights, pro.price.per_reply) == ("google/gemma-3-12b-it", Weights.INT8, 3)
 

@@ -25,6 +25,7 @@ from chatbill.adapters.inference.weights.library import ModelLibrary
 from chatbill.domain.shared.errors import ChatbillError
 from chatbill.entrypoints.web.texts import render
 
+GEMMA = "google--gemma-3-12b-it@96b6f1eccf38110c56df3a15bffe176da04bfd80"
 WHOLE = ("config.json", "tokenizer.json", "model.safetensors")
 
 # pip takes its settings from the environment; so the fetching runs in a process with an environment of its own.
@@ -135,7 +136,7 @@ def test_both_demo_models_share_a_folder_and_have_their_own_prices(tmp_path: Pat
 
 def test_a_repository_put_in_place_by_hand_needs_no_network(tmp_path: Path) -> None:
     library = ModelLibrary(tmp_path)
-    folder = made_whole(tmp_path / "google--gemma-3-12b-it")
+    folder = made_whole(tmp_path / GEMMA)
 
     assert library.ensure(gemma()) == folder
     assert library.status(gemma()).fetched
@@ -149,6 +150,26 @@ def test_a_folder_that_lacks_a_shard_is_not_whole(tmp_path: Path) -> None:
 
     with pytest.raises(ModelNotFetched, match="holds no model"):
         ModelLibrary(tmp_path).ensure(gemma(source=FolderSource(folder=folder)))
+
+
+def test_an_index_that_names_a_pickle_is_refused(tmp_path: Path) -> None:
+    folder = made_whole(tmp_path / "mine")
+    (folder / "pytorch_model.bin").write_bytes(weights_file())
+    index = {"weight_map": {"a": "model.safetensors", "b": "pytorch_model.bin"}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index), encoding="utf-8")
+
+    with pytest.raises(ModelNotFetched, match=r"names pytorch_model.bin, which is no safetensors file"):
+        ModelLibrary(tmp_path).ensure(gemma(source=FolderSource(folder=folder)))
+
+
+@pytest.mark.parametrize(
+    ("revision", "warns"), [("main", True), ("v1.0", True), ("96b6f1eccf38110c56df3a15bffe176da04bfd80", False)]
+)
+def test_a_revision_whose_files_may_change_is_reported(tmp_path: Path, revision: str, warns: bool) -> None:
+    spec = gemma(source=HubSource(repository="google/gemma-3-12b-it", revision=revision))
+    source = ModelLibrary(tmp_path).status(spec).source
+    assert source.startswith(f"hub google/gemma-3-12b-it at {revision}")
+    assert ("WARNING: its files may change" in source) == warns
 
 
 @pytest.mark.parametrize(
@@ -179,7 +200,7 @@ def test_incomplete_weights_are_no_model_and_the_fault_names_them(
 
 
 def test_incomplete_files_are_fetched_again(tmp_path: Path) -> None:
-    library, folder = ModelLibrary(tmp_path), made_whole(tmp_path / "google--gemma-3-12b-it")
+    library, folder = ModelLibrary(tmp_path), made_whole(tmp_path / GEMMA)
     (folder / "model.safetensors").write_bytes(weights_file()[:-1])
     assert library.status(gemma()).download_bytes > 0
 
@@ -202,7 +223,7 @@ def test_a_disk_that_is_too_small_is_reported_before_fetching(tmp_path: Path) ->
 
 
 def test_two_processes_that_need_one_model_make_it_once(tmp_path: Path) -> None:
-    library, folder = ModelLibrary(tmp_path), tmp_path / "google--gemma-3-12b-it"
+    library, folder = ModelLibrary(tmp_path), tmp_path / GEMMA
     waits, stages = threading.Event(), []
 
     def report(progress: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -41,12 +42,20 @@ class WheelSource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HubSource:
-    """A repository of the Hugging Face hub; `download_bytes` is a rough size, 0 when not known."""
+    """A repository of the Hugging Face hub; `download_bytes` is a rough size, 0 when not known.
+
+    `revision` is a commit, or a branch or tag, whose files may change.
+    """
 
     repository: str
     revision: str = "main"
     gated: bool = False
     download_bytes: int = 0
+
+    @property
+    def is_pinned(self) -> bool:
+        """Return True if the revision is a commit."""
+        return re.fullmatch(r"[0-9a-f]{40}", self.revision) is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

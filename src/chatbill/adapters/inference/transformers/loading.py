@@ -70,6 +70,8 @@ class TorchRuntime:
         weights: Any = AutoModelForCausalLM.from_pretrained(
             folder,
             local_files_only=True,
+            # A pickle can run code when it is read.
+            use_safetensors=True,
             dtype=torch.float32 if spec.weights is Weights.FP32 else torch.bfloat16,
             device_map={"": self._device},
             attn_implementation=ROWS,

@@ -28,6 +28,8 @@ def _fault_of_weights(folder: Path) -> str:
             names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
         except (OSError, ValueError, KeyError, AttributeError):
             return f"{index.name} cannot be read"
+        if other := next((name for name in names if not str(name).endswith(".safetensors")), None):
+            return f"{index.name} names {other}, which is no safetensors file"
         files = [folder / name for name in names]
     else:
         files = sorted(folder.glob("*.safetensors"))

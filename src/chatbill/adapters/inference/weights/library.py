@@ -207,7 +207,9 @@ class ModelLibrary:
     @contextmanager
     def _alone(self, folder: Path, report: Report) -> Iterator[None]:
         """Let one process at a time make this folder; the system releases the lock of a process that ends."""
-        self._root.mkdir(parents=True, exist_ok=True)
+        # It is in the data folder, which is for its owner alone.
+        self._root.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._root.mkdir(exist_ok=True)
         report(Progress("wait"))
         with FileLock(self._root / f".{folder.name}.lock"):
             yield
@@ -235,8 +237,11 @@ def _source_words(spec: ModelSpec) -> str:
     match spec.source:
         case FolderSource(folder=folder):
             return f"folder {folder}"
-        case HubSource(repository=repository, gated=gated):
-            return f"hub {repository}" + (" (accept its licence and set HF_TOKEN)" if gated else "")
+        case HubSource(repository=repository, revision=revision, gated=gated) as hub:
+            change = "" if hub.is_pinned else ", WARNING: its files may change; set `revision` to a commit"
+            return f"hub {repository} at {revision}{change}" + (
+                " (accept its licence and set HF_TOKEN)" if gated else ""
+            )
         case WheelSource(package=package, version=version):
             return f"wheel {package} {version}"
         case ServerSource(url=url):

@@ -91,6 +91,11 @@ class MemoryInteractions:
         if stored is not None and stored.is_running and self._tables.stops.get(interaction_id) is None:
             self._tables.stops.put(interaction_id, at)
 
+    def ask_all_to_stop(self, user_id: UserId, *, at: datetime) -> None:
+        for row in list(self._tables.interactions.rows()):
+            if row.user_id == user_id:
+                self.ask_to_stop(row.id, at=at)
+
     def erase_texts(self, conversation_id: ConversationId) -> None:
         for row in self._rows(conversation_id):
             self._tables.interactions.put(row.id, replace(row, prompt="", reply=""))

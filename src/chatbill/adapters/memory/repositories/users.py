@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from chatbill.adapters.memory.repositories.everything import Tables
+from chatbill.adapters.memory.repositories.rows import newest
 from chatbill.adapters.memory.rules import require_row
+from chatbill.application.ports.repositories.paging import Position
 from chatbill.domain.accounts.users import User
 from chatbill.domain.shared.errors import EmailTaken, UsernameTaken
 from chatbill.domain.shared.ids import UserId
@@ -23,6 +25,9 @@ class MemoryUsers:
     def by_login(self, key: str) -> User | None:
         found = (user for user in self._tables.users.rows() if key in {user.username_key, user.email_key})
         return next(found, None)
+
+    def newest(self, *, after: Position | None, limit: int) -> list[User]:
+        return newest(self._tables.users.rows(), lambda user: (user.created_at, user.id), after)[:limit]
 
     def add(self, user: User) -> None:
         self._require_free_names(user)

@@ -59,6 +59,9 @@ _TURNS = Statement(
     .limit(limit())
 )
 _ASK_TO_STOP = update(interactions, "stop_asked_at", where=(equals(_I.id), _RUNNING, _I.stop_asked_at.is_(None)))
+_ASK_ALL_TO_STOP = update(
+    interactions, "stop_asked_at", where=(equals(_I.user_id), _RUNNING, _I.stop_asked_at.is_(None))
+)
 _ASKED_TO_STOP = Statement(select(_I.id).where(Among(_I.id), _RUNNING, _I.stop_asked_at.is_not(None)))
 _RUNNING_IN = Statement(select(_I.id).where(equals(_I.conversation_id), _RUNNING).limit(limit()))
 
@@ -141,6 +144,9 @@ class SqlInteractions:
 
     def ask_to_stop(self, interaction_id: InteractionId, *, at: datetime) -> None:
         self._connection.put(_ASK_TO_STOP, id=interaction_id, stop_asked_at=at)
+
+    def ask_all_to_stop(self, user_id: UserId, *, at: datetime) -> None:
+        self._connection.put(_ASK_ALL_TO_STOP, user_id=user_id, stop_asked_at=at)
 
     def erase_texts(self, conversation_id: ConversationId) -> None:
         self._connection.put(_ERASE_TEXTS, conversation_id=conversation_id, prompt="", reply="")

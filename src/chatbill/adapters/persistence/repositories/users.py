@@ -6,8 +6,9 @@ from sqlalchemy import bindparam
 
 from chatbill.adapters.persistence.mapping import Mapping
 from chatbill.adapters.persistence.sql.connection import Connection
-from chatbill.adapters.persistence.sql.statements import Statement, all_of, equals, locking, update
+from chatbill.adapters.persistence.sql.statements import Statement, all_of, equals, limit, locking, past, update
 from chatbill.adapters.persistence.sql.tables import users
+from chatbill.application.ports.repositories.paging import Position
 from chatbill.domain.accounts.users import User
 from chatbill.domain.shared.errors import InvariantViolation
 from chatbill.domain.shared.ids import UserId
@@ -19,6 +20,9 @@ _LOCK = Statement(locking(_BY_ID))
 _BY_LOGIN = Statement(
     all_of(users, (users.c.username_key == bindparam("login")) | (users.c.email_key == bindparam("login"))).limit(1)
 )
+_PAGE = all_of(users).order_by(users.c.created_at.desc(), users.c.id.desc()).limit(limit())
+_FIRST_PAGE = Statement(_PAGE)
+_NEXT_PAGE = Statement(_PAGE.where(past(users.c.created_at, users.c.id)))
 _SAVE = update(users, *_USERS.changing, where=(equals(users.c.id),))
 
 
@@ -36,6 +40,13 @@ class SqlUsers:
 
     def by_login(self, key: str) -> User | None:
         return _USERS.one(self._connection.one(_BY_LOGIN, login=key))
+
+    def newest(self, *, after: Position | None, limit: int) -> list[User]:
+        if after is None:
+            rows = self._connection.stream(_FIRST_PAGE, limit=limit)
+        else:
+            rows = self._connection.stream(_NEXT_PAGE, limit=limit, after_at=after.at, after_id=after.id)
+        return list(map(_USERS.read, rows))
 
     def add(self, user: User) -> None:
         self._connection.put(_USERS.add, **_USERS.values(user))

@@ -107,11 +107,16 @@ def connect_to_read(database: Database, place: Place, *, busy_timeout_s: float) 
 
 def make_file(path: Path) -> None:
     """Create the database file, readable by its owner only, and its folder, unless they exist."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     try:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     except FileExistsError:
         return
+
+
+def make_folder(folder: Path) -> None:
+    """Create a folder that only its owner can enter, unless it exists."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
 
 def _connect(database: Database, place: Place, busy_timeout_s: float, *settings: str) -> Connection:

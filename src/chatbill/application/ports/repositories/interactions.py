@@ -72,6 +72,10 @@ class InteractionRepository(InteractionReader, Protocol):
         """
         ...
 
+    def ask_all_to_stop(self, user_id: UserId, *, at: datetime) -> None:
+        """As `ask_to_stop`, for all running replies of a user."""
+        ...
+
     def erase_texts(self, conversation_id: ConversationId) -> None:
         """Blank prompts and replies of a conversation for ever; the figures stay."""
         ...

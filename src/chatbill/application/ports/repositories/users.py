@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from chatbill.application.ports.repositories.paging import Position
 from chatbill.domain.accounts.users import User
 from chatbill.domain.shared.ids import (
     UserId,
@@ -15,6 +16,10 @@ class UserReader(Protocol):
 
     def by_login(self, key: str) -> User | None:
         """Return the user whose username or e-mail address has this key (see `users.name_key`)."""
+        ...
+
+    def newest(self, *, after: Position | None, limit: int) -> list[User]:
+        """Users, newest first, past the position `after`. May read every user there is: for operators."""
         ...
 
 
