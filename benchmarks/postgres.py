@@ -33,10 +33,13 @@ from benchmarks.charges import (
 )
 from chatbill.adapters.persistence import open_store
 from chatbill.adapters.persistence.sql import schema
+from chatbill.domain.billing.subjects import INTERACTION
+from chatbill.domain.shared.descriptions import Description
 from tests.kit import postgres
 
 ROUNDS = 8
 CLIENTS = 8
+REPLY = Description.of("reply", model="demo-mini").dumps()
 SCALE = 10
 """Branches of the bank of `pgbench`: more than clients, so that they do not wait for each other."""
 
@@ -69,9 +72,9 @@ class HandWrittenCharge:
             connection.execute("UPDATE wallets SET held = %s WHERE id = %s", (held + 1, who.wallet_id))
             connection.execute("UPDATE conversations SET updated_at = %s WHERE id = %s", (now, self._person.talk))
             connection.execute(
-                "INSERT INTO holds (id, wallet_id, amount, created_at, expires_at, state, captured, refunded)"
-                " VALUES (%s, %s, 1, %s, %s, 'pending', 0, 0)",
-                (hold, who.wallet_id, now, now + timedelta(seconds=60)),
+                "INSERT INTO holds (id, wallet_id, amount, created_at, expires_at, state, captured, refunded,"
+                " subject_kind, subject_id, purpose) VALUES (%s, %s, 1, %s, %s, 'pending', 0, 0, %s, %s, %s)",
+                (hold, who.wallet_id, now, now + timedelta(seconds=60), INTERACTION, interaction, REPLY),
             )
             connection.execute(
                 "INSERT INTO interactions (id, conversation_id, user_id, wallet_id, hold_id, model, price_per_reply,"
@@ -106,8 +109,18 @@ class HandWrittenCharge:
             connection.execute(
                 "INSERT INTO ledger_entries (wallet_id, wallet_version, id, kind, debit, credit, amount, balance_after,"
                 " description, created_at, hold_id, interaction_id)"
-                " VALUES (%s, %s, %s, 'charge', %s, 'house:revenue', 1, %s, 'Reply by demo-mini', %s, %s, %s)",
-                (who.wallet_id, version + 1, new_id(), f"wallet:{who.wallet_id}", posted - 1, now, hold, interaction),
+                " VALUES (%s, %s, %s, 'charge', %s, 'house:revenue', 1, %s, %s, %s, %s, %s)",
+                (
+                    who.wallet_id,
+                    version + 1,
+                    new_id(),
+                    f"wallet:{who.wallet_id}",
+                    posted - 1,
+                    REPLY,
+                    now,
+                    hold,
+                    interaction,
+                ),
             )
 
     def _locked(self, connection: psycopg.Connection) -> tuple[int, int, int]:
