@@ -65,8 +65,11 @@ class Mapping(Generic[T]):
         typed = [part for name in single if (part := _typed(name, hints.get(name)))]
         self._parts = (*parts, *typed)
         plain = [name for name in single if name not in {part.attribute for part in typed}]
-        self._nulls = dict.fromkeys(names)
-        self._plain, self._get = plain, attrgetter(*plain)
+        self._get = attrgetter(*plain)
+        self._splits = [(part.attribute, part.split) for part in self._parts]
+        kept = [*plain, *(column for part in self._parts for column in part.columns)]
+        nulls = [name for name in names if name not in kept]
+        self._columns, self._nulls = (*kept, *nulls), [None] * len(nulls)
         # A property, such as the key of a name, is written and not read.
         own = {field.name for field in fields(cast("Any", of))}
         written = [part.attribute for part in self._parts if part.made_of is unchanged]
@@ -83,11 +86,10 @@ class Mapping(Generic[T]):
 
     def values(self, thing: T) -> dict[str, Any]:
         """Return the value of every column."""
-        found = dict(self._nulls)
-        found.update(zip(self._plain, self._get(thing), strict=True))
-        for part in self._parts:
-            found.update(zip(part.columns, part.split(getattr(thing, part.attribute)), strict=True))
-        return found
+        found = [*self._get(thing)]
+        for attribute, split in self._splits:
+            found += split(getattr(thing, attribute))
+        return dict(zip(self._columns, found + self._nulls, strict=True))
 
     def read(self, row: Values) -> T:
         """Return the object that a row, with every column in the order of the table, stands for."""
