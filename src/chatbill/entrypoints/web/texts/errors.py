@@ -106,7 +106,7 @@ ERRORS: dict[str, Template] = {
     "key_file_exposed": (
         "The key file {path} can be read by others (mode {mode}), so its key may be known to them. "
         "Delete it and a new key will be made, which signs everybody out; "
-        "or, if you are sure that nobody read it: chmod 600 {path}"
+        "or, if you are sure that no one else has read it: chmod 600 {path}"
     ),
     "key_file_too_short": (
         "The key file {path} holds {size} bytes and needs at least {min}. "
