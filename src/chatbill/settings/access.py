@@ -1,0 +1,44 @@
+"""Settings: sign-in and the limits of each person and address."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings
+
+from chatbill.settings.types import Times
+
+
+class AccessSettings(BaseSettings):
+    """Sign-in and the limits of each person and address."""
+
+    secret_key: Annotated[SecretStr, Field(min_length=32)] | None = Field(
+        default=None,
+        description="Key that signs access tokens; 32 characters or more. Not set: a key is made in the data folder.",
+    )
+    access_token_s: int = Field(default=3_600, ge=1, le=86_400, description="Lifetime of an access token, in seconds.")
+    refresh_token_s: int = Field(
+        default=2_592_000,
+        ge=1,
+        le=31_536_000,
+        description="Lifetime of a sign-in, in seconds; after it, the user must sign in again.",
+    )
+    registration_open: bool = Field(default=True, description="Whether new accounts may be registered.")
+    sign_in_failures: Times = Field(
+        default=10, description="Failed sign-ins allowed to one name from one address in five minutes; 0: no limit."
+    )
+    messages_per_minute: Times = Field(default=600, description="Messages of one user per minute; 0: no limit.")
+    replies_per_user: Times = Field(
+        default=256, description="Most unfinished replies of one user at the same time; 0: no limit."
+    )
+    registrations_per_hour: Times = Field(
+        default=100, description="Accounts that may be registered from one address per hour; 0: no limit."
+    )
+    refreshes_per_session: Times = Field(
+        default=20, description="Refresh tokens that one sign-in may exchange in five minutes; 0: no limit."
+    )
+    refreshes_per_address: Times = Field(
+        default=300, description="Refresh tokens that one address may send in five minutes; 0: no limit."
+    )
+    top_ups_per_hour: Times = Field(default=60, description="Purchases one user may make an hour; 0: no limit.")

@@ -1,0 +1,84 @@
+"""Settings: models, engines and the cache of answers."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, SecretStr
+from pydantic_settings import BaseSettings
+
+from chatbill.adapters.inference.catalogue.address import checked_address
+from chatbill.settings.money import PriceSetting
+from chatbill.settings.types import Grace, Seconds
+
+
+class InferenceSettings(BaseSettings):
+    """Models, engines and the cache of answers."""
+
+    models: str = Field(
+        default="demo", min_length=1, description="`demo`, `gemma`, or the path of a catalogue file (TOML)."
+    )
+    prices: dict[str, PriceSetting] = Field(
+        default={},
+        description='Prices that replace the catalogue\'s, by model id, as JSON: `{"demo-mini": 2}` or with '
+        "`per_reply`, `per_1k_prompt_tokens` and `per_1k_completion_tokens`, in credits.",
+    )
+    engine: Literal["transformers", "openai", "scripted"] = Field(
+        default="transformers",
+        description="The engine: models in this process, a server with OpenAI's API, or a test engine.",
+    )
+    engine_url: Annotated[str, Field(pattern=r"^https?://\S+$"), AfterValidator(checked_address)] | None = Field(
+        default=None, description="Base address of the server for the `openai` engine, as in `http://host:8001/v1`."
+    )
+    engine_api_key: SecretStr | None = Field(default=None, description="API key for that server, if it requires one.")
+    engine_concurrency: int = Field(
+        default=32, ge=1, le=10_000, description="Requests that are sent to that server at once, for each model."
+    )
+    engine_silence_s: Seconds = Field(
+        default=30, description="Longest time between two tokens of a model's server, in seconds."
+    )
+    generation_timeout_s: Seconds = Field(default=120, description="Longest time one reply may take, in seconds.")
+    first_token_timeout_s: Seconds = Field(
+        default=60,
+        description="Longest time until a reply's first token, including the wait in the queue, in seconds.",
+    )
+    max_reply_tokens: int = Field(default=512, ge=1, le=131_072, description="Longest reply, in tokens.")
+    max_message_chars: int = Field(default=32_000, ge=1, le=1_000_000, description="Longest message, in characters.")
+    batch_size: int = Field(
+        default=8, ge=1, le=256, description="Replies that one model writes at the same time; further replies wait."
+    )
+    lazy_models: bool = Field(
+        default=False, description="Whether models are loaded by their first message instead of at start."
+    )
+    load_wait_s: Seconds = Field(
+        default=60,
+        description="Longest time a message waits for its model to be loaded before it is refused, in seconds.",
+    )
+    load_timeout_s: Seconds = Field(
+        default=1_800,
+        description="Longest time without progress while a model is loaded, in seconds; after it, loading fails.",
+    )
+    probe_interval_s: Grace = Field(
+        default=30,
+        description="Time without a token after which a model, local or on a server, is tested by a request for one "
+        "token, in seconds; 0: never.",
+    )
+    stuck_after_s: Seconds = Field(
+        default=120,
+        description="Longest time without progress while a local model writes replies, in seconds; after it, the model "
+        "is stopped and loaded again.",
+    )
+    queue_size: int = Field(
+        default=100, ge=0, le=100_000, description="Requests that may wait for a model before others are refused."
+    )
+
+    cache_bytes: int = Field(
+        default=16_777_216,
+        ge=0,
+        le=1 << 40,
+        description="Memory for answers to repeated prompts, in bytes; 0: no answer is kept.",
+    )
+    cache_ttl_s: Seconds = Field(default=600, description="How long such an answer is kept, in seconds.")
+    cache_shared: bool = Field(
+        default=False, description="Whether a user may get the stored answer to the same prompt of another user."
+    )

@@ -1,0 +1,42 @@
+"""Settings: how the service listens, stops and logs."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+from pydantic_settings import BaseSettings
+
+from chatbill.settings.root_path import checked_root_path
+from chatbill.settings.types import Grace, LogLevel, Networks, Origins, Seconds
+
+
+class ServingSettings(BaseSettings):
+    """How the service listens, stops and logs."""
+
+    host: str = Field(default="127.0.0.1", min_length=1, description="Address to listen on.")
+    port: int = Field(default=8000, ge=0, le=65_535, description="Port to listen on; 0 picks a free one.")
+    trusted_proxies: Networks = Field(
+        default=(),
+        description="Reverse proxies whose `X-Forwarded-*` headers are trusted: addresses or networks, with commas.",
+    )
+    root_path: Annotated[str, AfterValidator(checked_root_path)] = Field(
+        default="", description="Path below which a reverse proxy serves everything, as in `/chatbill`."
+    )
+    cors_origins: Origins = Field(
+        default=(), description="Web pages of other origins that may call the API, as in `https://shop.example`."
+    )
+    receive_timeout_s: Seconds = Field(
+        default=30, description="Longest time a client may take to send one request with its body, in seconds."
+    )
+    max_connections: int = Field(
+        default=800,
+        ge=10,
+        le=100_000,
+        description="Most connections of clients at once; further requests are answered with 503.",
+    )
+    shutdown_grace_s: Grace = Field(
+        default=10, description="How long running replies may go on when the service stops, in seconds."
+    )
+    log_format: Literal["console", "json"] = Field(default="console", description="Logs for people or for machines.")
+    log_level: LogLevel = Field(default="INFO", description="The least serious message that is logged.")
