@@ -1,4 +1,4 @@
-"""A row that is put in and taken out again, to see that the database keeps what is written."""
+"""Insert a row and delete it again, to check that the database keeps what is written."""
 
 from __future__ import annotations
 
