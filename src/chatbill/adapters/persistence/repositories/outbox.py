@@ -56,7 +56,7 @@ _PLACES = tuple(list(outbox.c.keys()).index(name) for name in ("transaction_id",
 
 
 class SqlOutbox:
-    """Events by position, which is the number of their transaction and their own."""
+    """Keeps events. The position of an event has the number of its transaction and its own number."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection

@@ -16,7 +16,7 @@ _REMOVE = Statement(Delete(write_checks).where(equals(write_checks.c.id)))
 
 
 class SqlWriteChecks:
-    """A table that is always empty between transactions."""
+    """Writes to a table that is always empty between transactions."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
