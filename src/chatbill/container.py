@@ -53,25 +53,25 @@ def _store(database: str, prefix: str) -> Store:
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """The schema of one database: where it stands, and how it gets to where this version wants it."""
+    """Reads, checks and upgrades the schema of one database."""
 
     url: str
     prefix: str
 
     def upgrade(self) -> None:
-        """Bring it up to date; makes it where there is none. Raises `StoreUnavailable`."""
+        """Upgrade the schema to this version, or make it if there is none. Raises `StoreUnavailable`."""
         from chatbill.adapters.persistence.sql import schema  # noqa: PLC0415
 
         schema.upgrade(self.url, prefix=self.prefix)
 
     def check(self) -> None:
-        """Change nothing. Raises `StoreUnavailable` unless the schema is there and is what this version wants."""
+        """Raise `StoreUnavailable` unless the schema exists and is the one that this version needs."""
         from chatbill.adapters.persistence.sql import schema  # noqa: PLC0415
 
         schema.check(self.url, prefix=self.prefix)
 
     def current(self) -> str | None:
-        """Return its revision; None if there is no schema yet."""
+        """Return the revision of the schema; None if there is no schema yet."""
         from chatbill.adapters.persistence.sql import schema  # noqa: PLC0415
 
         return schema.current(self.url, prefix=self.prefix)
@@ -85,19 +85,19 @@ class Schema:
 
 @dataclass(frozen=True, slots=True)
 class Backups:
-    """Copies of one database, and the way back."""
+    """Makes copies of one database, and restores them."""
 
     url: str
     prefix: str
 
     def make(self, target: Path, *, force: bool) -> Copy:
-        """Copy the database to a file while others use it, and prove the copy. Raises `StoreUnavailable`."""
+        """Copy the database to a file while it is in use, and audit the copy. Raises `StoreUnavailable`."""
         from chatbill.adapters.persistence.sqlite import backup  # noqa: PLC0415
 
         return backup.backup(self.url, target, force=force, prefix=self.prefix)
 
     def restore(self, source: Path, *, force: bool) -> Tally:
-        """Put a copy in the database's place once the copy's ledger is verified. Raises `StoreUnavailable`."""
+        """Verify the ledger of a copy, then replace the database with the copy. Raises `StoreUnavailable`."""
         from chatbill.adapters.persistence.sqlite import backup  # noqa: PLC0415
 
         return backup.restore(self.url, source, force=force, prefix=self.prefix)

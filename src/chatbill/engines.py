@@ -11,7 +11,7 @@ from chatbill.domain.shared.ids import ModelId
 from chatbill.settings import Settings, SettingsError, variable_value
 
 if TYPE_CHECKING:
-    # Each imports packages that commands without it should not wait for.
+    # Importing these takes long, and not every command needs them.
     from chatbill.adapters.inference.availability.server_check import ServerCheck
     from chatbill.adapters.inference.catalogue.model_spec import ModelSpec
     from chatbill.adapters.inference.transformers.engine import ModelReport
@@ -76,7 +76,7 @@ def server_check(settings: Settings) -> ServerCheck:
 
 
 def _models(settings: Settings, specs: tuple[ModelSpec, ...], library: ModelLibrary, report: ModelReport) -> Engine:
-    """Return an engine, combined of two where some models run here and some on servers."""
+    """Return the engine for these models. It combines two if some models run here and others on servers."""
     from chatbill.adapters.inference.catalogue.model_spec import ServerSource  # noqa: PLC0415
 
     remote = tuple(spec for spec in specs if isinstance(spec.source, ServerSource))
@@ -133,7 +133,7 @@ def _key(settings: Settings, name: str) -> str | None:
 
 
 def _on_the_server(spec: ModelSpec, settings: Settings, library: ModelLibrary) -> ModelSpec:
-    """Return the model as one of the settings' server; a tokenizer that is on this machine counts its tokens."""
+    """Return the model with the server of the settings as its source, and its local tokenizer if there is one."""
     from chatbill.adapters.inference.catalogue.model_spec import ServerSource  # noqa: PLC0415
 
     if isinstance(spec.source, ServerSource):

@@ -1,1 +1,1 @@
-"""How the ports are met here. Adapters do not know each other; only the container knows them all."""
+"""Implementations of the ports. Adapters do not import each other; the container puts them together."""

@@ -1,1 +1,1 @@
-"""What people do with chatbill: one use case a verb, and the ports through which it reaches the world."""
+"""The use cases, each named by a verb, and the ports through which they reach stores, engines and providers."""

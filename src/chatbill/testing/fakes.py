@@ -73,7 +73,7 @@ class PlainTokens:
         return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
     def pseudonym(self, name: str) -> str:
-        """A keyed digest, cut short."""
+        """Return the first characters of a keyed digest."""
         return self._mac(f"pseudonym:{name}")[:16]
 
     def _mac(self, text: str) -> str:
@@ -81,7 +81,7 @@ class PlainTokens:
 
 
 class FreeRateLimits:
-    """No limits at all."""
+    """Allows every action."""
 
     async def hit(self, limit: Limit, key: str) -> None:
         """Do nothing: every action is allowed."""

@@ -12,26 +12,26 @@ from chatbill.domain.shared.ids import ModelId
 
 
 class RoutedEngine:
-    """Hands each request to the engine that has its model. `order` is that of the catalogue."""
+    """Passes each request to the engine that has its model. `order` has the models in the order of the catalogue."""
 
     def __init__(self, engines: Mapping[ModelId, Engine], *, order: Iterable[ModelId]) -> None:
-        self._of = dict(engines)
-        self._engines = list({id(engine): engine for engine in self._of.values()}.values())
+        self._engine_of = dict(engines)
+        self._engines = list({id(engine): engine for engine in self._engine_of.values()}.values())
         self._order = tuple(order)
         self.name = "+".join(engine.name for engine in self._engines)
 
     def status(self) -> Mapping[ModelId, ModelStatus]:
-        """Return what each engine says of its models."""
+        """Return the status of each model, in the order of the catalogue."""
         statuses = {model: status for engine in self._engines for model, status in engine.status().items()}
         return {model: statuses[model] for model in self._order if model in statuses}
 
     async def start(self) -> None:
-        """Start all engines at once: a model on a server need not wait for one that is loaded here."""
+        """Start all engines together, so that a model on a server does not wait while another one is loaded here."""
         await asyncio.gather(*(engine.start() for engine in self._engines))
 
     async def prepare(self, request: GenerationRequest) -> Generation:
-        """Return a place at the engine that has the model."""
-        engine = self._of.get(request.model)
+        """Take a place in the queue of the model."""
+        engine = self._engine_of.get(request.model)
         if engine is None:
             raise ModelUnavailable(request.model, UNKNOWN)
         return await engine.prepare(request)

@@ -15,9 +15,9 @@ Encoded = TypeVar("Encoded", bound=Sized)
 def fit_window(turns: Sequence[Turn], *, encode: Callable[[Sequence[Turn]], Encoded], budget: int) -> Encoded:
     """Return the encoding of the newest turns that take at most `budget` tokens.
 
-    They begin with a message of the user, so that the turns still alternate; a turn of the system before them is always
-    kept. The search grows from the newest message, so its cost follows the window and not the length of
-    the conversation. Raises `TooLarge` when the last message alone is over the budget.
+    The turns that are kept begin with a message of the user, so that user and assistant still alternate. If the first
+    of all turns is a system message, it is kept too. The search begins at the newest message, so its cost depends on
+    `budget` and not on the length of the conversation. Raises `TooLarge` if the last message alone is over the budget.
     """
     system = tuple(turns[:1]) if turns[0].role is Role.SYSTEM else ()
     starts = [index for index, turn in enumerate(turns) if turn.role is Role.USER][::-1]

@@ -22,17 +22,17 @@ T = TypeVar("T")
 Values = Sequence[Any]
 
 described = lru_cache(maxsize=1_024)(Description.loads)
-"""The description that a text stands for: there are few of them, and many rows."""
+"""Returns the description for its stored text. The result is cached, because many rows share few descriptions."""
 
 
 def unchanged(value: Any) -> Any:
-    """Return the value: what a part of one column is made of where it is read as it is."""
+    """Return the value, for a part of one column that is read without a conversion."""
     return value
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """An attribute that is kept in `columns`, and the two ways between it and their values."""
+    """An attribute that is kept in `columns`, and the conversions from their values and back to them."""
 
     attribute: str
     columns: Sequence[str]

@@ -1,4 +1,4 @@
-"""Chatbill's tables in the database of an app: one transaction for both, and Alembic that leaves ours alone."""
+"""Keep chatbill's tables in the database of an app: one transaction for both, and Alembic ignores our tables."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _FOLDING = "chatbill_case_folding"
 
 
 def include_object(*, prefix: str = "") -> Callable[[Any, str | None, str, bool, Any], bool]:
-    """Return an `include_object` for an app's Alembic, whose autogenerate then leaves chatbill's tables alone.
+    """Return an `include_object` for an app's Alembic, whose autogenerate then ignores chatbill's tables.
 
     In the app's env.py: `context.configure(…, include_object=include_object(prefix="chatbill_"))`.
     """
@@ -169,7 +169,7 @@ class _TupleCursors:
 
 
 class _PostgresConnection(StatementConnection):
-    """A statement that fails spoils the transaction on PostgreSQL, so each one that writes has a savepoint."""
+    """Runs each statement that writes in a savepoint, because PostgreSQL aborts a transaction after an error."""
 
     def run(self, statement: Statement, **parameters: Any) -> int:
         self.command("SAVEPOINT statement")

@@ -12,7 +12,7 @@ from chatbill.domain.shared.errors import NotFound
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadAccount:
-    """The account behind a principal, as it is now."""
+    """Read the account of the principal."""
 
     store: Store
 

@@ -46,7 +46,7 @@ class SignedIn:
 class SignIn:
     """Open a session.
 
-    Raises `InvalidCredentials` for a wrong name and for a wrong password alike, after the same work; `RateLimited`
+    Raises `InvalidCredentials` for a wrong name or a wrong password, and takes the same time for both; `RateLimited`
     after too many failures for this account from this address; `Forbidden` for a disabled account.
     """
 
@@ -73,7 +73,7 @@ class SignIn:
     async def _sign_in(self, credentials: Credentials, key: str) -> SignedIn:
         user = await self.store.read(lambda snapshot: find_user(snapshot.users, key))
         origin = f"{user.id if user else key}|{credentials.address}"
-        # Counted before the check and forgotten after a good one, so that guesses made at once are counted too.
+        # Counted before the check, so that guesses made in parallel are counted too. A right password resets the count.
         await self.rate_limits.hit(self.failures, origin)
         verified = await self.passwords.verify(credentials.password, user.password_hash if user else None)
         if user is None or not verified.ok:

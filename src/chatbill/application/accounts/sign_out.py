@@ -1,4 +1,4 @@
-"""Sign out: end a session, so that its access and refresh tokens are dead from then on."""
+"""Sign out: end a session, so that its access and refresh tokens are no longer accepted."""
 
 from __future__ import annotations
 

@@ -13,9 +13,9 @@ from chatbill.domain.shared.errors import Forbidden
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FindAdministrator:
-    """The administrator of this username or e-mail address, by their word alone.
+    """Find the administrator with this username or e-mail address, without a password.
 
-    Only for the command line: a person who can run it can write to the database anyway. Raises `Forbidden` where no
+    Only for the command line: a person who can run it can write to the database anyway. Raises `Forbidden` if no
     administrator has this name.
     """
 

@@ -22,7 +22,7 @@ class KeyRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListKeysOfUser:
-    """All keys that a person ever had, the oldest first. Only for the command line: it checks no permission.
+    """List all keys that a person ever had, the oldest first. Only for the command line: it checks no permission.
 
     Raises `NotFound` where no user has this name or e-mail address.
     """

@@ -12,7 +12,7 @@ from chatbill.domain.shared.errors import NotFound
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShowUser:
-    """The user of a username or e-mail address. Only for the command line: it checks no permission.
+    """Find a user by username or e-mail address. Only for the command line: it checks no permission.
 
     Raises `NotFound`.
     """
@@ -20,7 +20,7 @@ class ShowUser:
     store: Store
 
     async def __call__(self, login: str) -> UserRecord:
-        """Return the user and the wallet."""
+        """Return the user with the balance and the held credits."""
 
         def query(snapshot: Snapshot) -> UserRecord:
             user = snapshot.users.by_login(name_key(login))

@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 def audit_store(reader: AuditReader, *, now: datetime, tally: Tally) -> Iterator[Difference]:
-    """Yield every difference in the rows of one snapshot, as it is found; `tally` is filled on the way.
+    """Yield every difference in the rows of one snapshot, as it is found, and fill `tally`.
 
     Closing the iterator early also closes the cursors of the database.
     """

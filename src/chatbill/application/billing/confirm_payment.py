@@ -1,4 +1,4 @@
-"""Confirm a payment: take in what its provider says of it, by a webhook or at once."""
+"""Apply a payment event: what the provider reports about a payment, immediately or later by a webhook."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from chatbill.domain.shared.ids import EntryId
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfirmPayment:
-    """Add the credits of a payment that was confirmed, take them back where its money went back.
+    """Add the credits of a payment that was confirmed, or take them back if its money was returned.
 
     An event may come any number of times, and late: what it says is done once, and an event that a later one has
     overtaken changes nothing. Raises `NotFound` for an unknown payment and `Conflict` for other money than was asked.
@@ -29,7 +29,7 @@ class ConfirmPayment:
     new_id: NewId
 
     async def __call__(self, event: PaymentEvent) -> Payment:
-        """Return the payment as it now stands."""
+        """Apply the event, and return the payment after it."""
         now, entry_id = self.clock(), EntryId(self.new_id())
         known = await self.store.read(lambda snapshot: snapshot.payments.get(event.payment_id))
         if known is None:

@@ -9,7 +9,7 @@ from chatbill.domain.billing.payments import PriceList
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListPackages:
-    """The price list as it stands."""
+    """Return the current price list."""
 
     prices: PriceList
 

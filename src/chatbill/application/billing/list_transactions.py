@@ -20,7 +20,7 @@ from chatbill.domain.billing.ledger import EntryKind, LedgerEntry
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListTransactions:
-    """The entries of the principal's wallet, in pages. Raises `InvalidRequest` for a bad limit or cursor."""
+    """List the entries of the principal's wallet, in pages. Raises `InvalidRequest` for a bad limit or cursor."""
 
     store: Store
 

@@ -12,7 +12,7 @@ from chatbill.domain.shared.errors import NotFound
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadBalance:
-    """The wallet behind a principal, as it is now."""
+    """Read the wallet of the principal."""
 
     store: Store
 

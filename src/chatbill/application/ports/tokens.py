@@ -38,5 +38,5 @@ class Tokens(Protocol):
         ...
 
     def pseudonym(self, name: str) -> str:
-        """A short code for the log, the same for the same name. A person without the key cannot test guesses."""
+        """Return a short code for the log, the same for the same name. A person without the key cannot test guesses."""
         ...

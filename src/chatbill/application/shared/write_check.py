@@ -23,9 +23,10 @@ _log = logging.getLogger(__name__)
 
 
 class WriteCheck:
-    """Read at each call, and write at most once in `every_s` seconds; calls in between share the result.
+    """Reads at each call, and writes at most once in `every_s` seconds. Calls in between use the last one.
 
-    Both take at most `timeout_s` seconds each. The log tells when the store begins to fail and when it works again.
+    A read and a write take at most `timeout_s` seconds each. The log tells when the store begins to fail and when it
+    works again.
     """
 
     def __init__(self, store: Store, new_id: NewId, *, every_s: float = EVERY_S, timeout_s: float = TIMEOUT_S) -> None:

@@ -74,7 +74,7 @@ def name_key(name: str) -> str:
 
 
 def email_key(address: str) -> str:
-    """Return the form in which e-mail addresses are compared: as `name_key`, with the host in Unicode."""
+    """Return the form in which e-mail addresses are compared: that of `name_key`, with the host in Unicode."""
     return _with_host(address, _decoded)
 
 
@@ -86,12 +86,12 @@ def login_keys(login: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys((name_key(login), email_key(login), _with_host(email_key(login), _encoded))))
 
 
-def _with_host(address: str, spelt: Callable[[str], str]) -> str:
+def _with_host(address: str, convert: Callable[[str], str]) -> str:
     local, at, host = name_key(address).rpartition("@")
     if not at:
         return host
-    # NFKC leaves the ideographic full stop, which separates labels too (RFC 3490, section 3.1).
-    return local + at + ".".join(map(spelt, host.replace("\u3002", ".").split(".")))
+    # NFKC does not change the ideographic full stop, which separates labels too (RFC 3490, section 3.1).
+    return local + at + ".".join(map(convert, host.replace("\u3002", ".").split(".")))
 
 
 def _decoded(label: str) -> str:
@@ -181,7 +181,7 @@ def email_fault(email: str) -> Description | None:
 
 
 def password_fault(password: str, username: str, email: str) -> Description | None:
-    """Return the rule that the password breaks: its length, and no obvious value, as NIST SP 800-63B advises."""
+    """Return the rule that the password breaks: its length is wrong, or it is obvious (see NIST SP 800-63B)."""
     if not PASSWORD_CHARS[0] <= len(password) <= PASSWORD_CHARS[1]:
         return Description.of("length_out_of_range", min=PASSWORD_CHARS[0], max=PASSWORD_CHARS[1])
     if any("\ud800" <= character <= "\udfff" for character in password):

@@ -24,24 +24,24 @@ from chatbill.domain.shared.ids import UserId, WalletId
 __all__ = ["RULES", "Difference", "Tally", "audit"]
 
 RULES = {
-    "rules": "the database forbids everything that it was made to forbid",
-    "readable": "every row says what a program can have written",
+    "rules": "the database has every constraint and trigger that the migrations make",
+    "readable": "every row can be read",
     "reference": "every row that refers to another refers to one that exists",
-    "owner": "every wallet has the owner that it says, and every interaction was paid by its own user's wallet",
+    "owner": "every wallet has the owner that it names, and every interaction was paid by the wallet of its own user",
     "zero_sum": "the sum over all accounts is zero",
     "replay": "every wallet equals the replay of its entries, version by version",
-    "cause": "every entry names what caused it, a reason and an author where it was made by hand, and nothing else",
-    "held": "every wallet holds exactly its pending holds",
+    "cause": "every entry names its cause and nothing else; one that was made by hand names its author and a reason",
+    "held": "the held credits of every wallet are the sum of its pending holds",
     "available": "no wallet has promised more than it owns, beyond a debt that was allowed",
-    "capture": "every captured hold has exactly one charge, at most its amount, and no other hold has one",
-    "refund": "every refund belongs to a charge, and no charge was refunded for more than it was",
+    "capture": "every captured hold has exactly one charge, of at most its amount, and no other hold has a charge",
+    "refund": "every refund belongs to a charge, and no charge was refunded for more than its amount",
     "purchase": "every confirmed payment was credited once, to its wallet, and nothing else was credited as bought",
     "price": "every interaction was charged what its frozen price says, and nothing else was charged",
-    "moments": "what was written together says the same time, and the same balance",
-    "expiry": "no hold lives past its time, and none was given more than 25 hours",
+    "moments": "rows that are written together have the same time and the same balance",
+    "expiry": "no hold is pending after its time, and no hold was made for more than 25 hours",
     "key_use": "every API key used what its interactions hold or were charged, each month and in all, within its cap",
 }
-"""The rules that are checked, in words."""
+"""The rules that are checked, as sentences for the operator."""
 
 
 @dataclass(slots=True)

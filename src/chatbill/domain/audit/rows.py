@@ -144,7 +144,7 @@ class AuditInput:
 
     `wallets` are sorted by id, `owners` by wallet, `entries` by wallet and version, `settlements` by wallet.
     `purchases` are all payments, `key_uses` all API keys and their months. `unheld` are interactions without a hold,
-    and `missing_rules` what the database was made to forbid and does not forbid any more.
+    and `missing_rules` are constraints and triggers that the database no longer has.
     """
 
     wallets: Iterable[Wallet | UnreadableRow]

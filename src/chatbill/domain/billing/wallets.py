@@ -20,7 +20,7 @@ _LONGEST = timedelta(seconds=MAX_HOLD_S)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wallet:
-    """Return the credits that can be spent. `posted` is owned, `held` is promised to running work.
+    """The credits of one owner, in whole credits. `posted` is owned; `held` is the part promised to running work.
 
     `version` counts the ledger entries of this wallet. `overdraft` is how far below zero its balance was allowed to
     fall; it cannot be spent.
@@ -117,7 +117,7 @@ class Wallet:
         return self._owing(-amount)._post(EntryKind.ADJUSTMENT, -amount, entry_id=entry_id, at=at, cause=cause)  # noqa: SLF001 - own
 
     def _owing(self, amount: int) -> Wallet:
-        """Return this wallet with the debt allowed to which a movement of `amount` leads."""
+        """Return this wallet with an overdraft that allows a movement of `amount`."""
         return replace(self, overdraft=max(self.overdraft, -(self.available + amount)))
 
     def _without(self, hold: Hold) -> Wallet:

@@ -22,7 +22,7 @@
     │   └── OutOfMemory             generation_failed     the engine had too little memory for this reply
     ├── GenerationTimeout           generation_timeout    the deadline passed before the reply was complete
     ├── Interrupted                 interrupted           the service stopped before the reply was complete
-    └── InvariantViolation          internal_error        a rule of the ledger would be broken: always a bug
+    └── InvariantViolation          internal_error        a rule of the ledger would be broken: a bug
         └── AlreadySettled          internal_error        not a bug: another caller has settled this request first
 
 `code` is a stable word that clients compare. `description` is what a person is told: a finer code with its parameters,
@@ -40,9 +40,9 @@ from chatbill.domain.shared.descriptions import Description, Param
 
 
 class ChatbillError(Exception):
-    """The root of the tree.
+    """The base class of every error that chatbill raises on purpose.
 
-    `text` is for operators and logs, such as the words of a database. Errors for people are given a `description`.
+    `text` is for operators and logs, such as the message of a database. Errors for people have a `description`.
     `retry_after_s` is a whole number of seconds, at least 1, after which the same request may succeed; None if unknown.
     """
 
@@ -55,7 +55,7 @@ class ChatbillError(Exception):
 
 
 class ReasonedError(ChatbillError):
-    """An error for people: its `reason` is a code, or a whole description; without one it is the code of the class."""
+    """An error with a `reason` for people: a code, a whole description, or by default the code of the class."""
 
     def __init__(self, reason: str | Description = "", /, **params: Param) -> None:
         described = reason if isinstance(reason, Description) else Description(reason or self.code, params)
@@ -125,9 +125,9 @@ class Forbidden(ReasonedError):
 
 
 class NotFound(ReasonedError):
-    """Something is absent, or owned by another account: the two look the same from outside.
+    """Something does not exist, or belongs to another account. A client cannot tell which.
 
-    `what` is the code of a noun, such as `conversation`; `name` is what the thing was asked for by, where that helps.
+    `what` is the code of a noun, such as `conversation`; `name` is the name that was looked for, if that helps.
     """
 
     code = "not_found"
@@ -260,8 +260,8 @@ class Interrupted(ReasonedError):
 
 
 class InvariantViolation(ChatbillError):
-    """A rule of the ledger would be broken. Always a bug in the caller, never an input. Its text is for logs."""
+    """A rule of the ledger would be broken. This is a bug in the caller, except for `AlreadySettled`."""
 
 
 class AlreadySettled(InvariantViolation):
-    """The request has ended: of a reply, a stop and a sweep that come at the same moment, one settles it."""
+    """Another caller has settled this request. If a reply, a stop and a sweep end it together, only one settles it."""

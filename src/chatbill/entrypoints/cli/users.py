@@ -29,7 +29,7 @@ _reason = click.option("--reason", required=True, help="The reason for the recor
 
 @click.group()
 def users() -> None:
-    """The accounts of users, for operators. USER is a username or an e-mail address."""
+    """Manage accounts of users, for operators. USER is a username or an e-mail address."""
 
 
 @users.command("list")

@@ -18,7 +18,7 @@ from chatbill.entrypoints.web.texts import credits_text, render
 
 
 class SelectedPackage(TypedDict):
-    """A package, and the idempotency key that makes it be bought only once."""
+    """A package, and the idempotency key with which it is bought only once."""
 
     package: str
     key: str

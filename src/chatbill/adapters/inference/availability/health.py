@@ -1,4 +1,4 @@
-"""The health of a model: when it last wrote a token, whether it is out, and when it has to be probed."""
+"""The health of a model: when it last wrote a token, whether it refuses requests, and when it has to be probed."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Health:
 
     @property
     def fault(self) -> Fault | None:
-        """Return why requests are refused, which lasts until the model has written a token."""
+        """Return why requests are refused until the model has written a token; None if they are accepted."""
         return self._fault or self.breaker.fault
 
     @property

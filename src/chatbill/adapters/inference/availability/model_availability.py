@@ -62,7 +62,7 @@ class ModelAvailability:
         return ModelStatus(state=state, reason=reason, running=running, queued=queued, healthy=known)
 
     def take(self, place: object, *, mean_reply_s: float = 0.0) -> None:
-        """Take a place. Raises `ModelUnavailable` for a model that is closed or out, and `Overloaded` without one."""
+        """Take a place. Raises `ModelUnavailable` if requests are refused, and `Overloaded` if no place is free."""
         if self.closed:
             raise ModelUnavailable(self._model, STOPPING)
         if self.health and (fault := self.health.fault):

@@ -17,7 +17,7 @@ def checked_address(url: str) -> str:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port
     except ValueError as error:
-        # The port is no number, or the brackets of an IPv6 address are not valid.
+        # The port is not a number, or the brackets of an IPv6 address are not valid.
         raise ValueError(f"{_RULE}; {str(error).rstrip('.').lower()}") from None
     if parts.scheme not in {"http", "https"} or not _HOST.fullmatch(host):
         raise ValueError(f"{_RULE}; the scheme or the host is not valid")
@@ -27,9 +27,9 @@ def checked_address(url: str) -> str:
 
 
 def address_advice(url: str) -> str:
-    """Return words about an address without a version, such as `/v1`, in its path; "" for another one."""
+    """Return a hint for the operator if the path of an address has no version such as `/v1`; "" if it has one."""
     parts = urlsplit(url)
     if _VERSION.search(parts.path):
         return ""
     base = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}"
-    return f"The address {base} has no /v1. Most servers answer below it: try {base}/v1."
+    return f"The path of {base} has no version. Most servers expect requests below /v1: try {base}/v1."

@@ -49,7 +49,7 @@ class OpenAIEngine:
         }
 
     def status(self) -> Mapping[ModelId, ModelStatus]:
-        """Return how each model stands, by its latest replies and probes."""
+        """Return the status of each model, by its latest replies and probes."""
         return {model: remote.status() for model, remote in self._models.items()}
 
     async def start(self) -> None:

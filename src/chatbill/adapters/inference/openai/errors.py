@@ -1,4 +1,4 @@
-"""What can go wrong with a server: in words for the log, and as an error for people."""
+"""Describe what goes wrong with a server: as text for the log, and as an error for people."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _REASONS = {
     ErrorKind.MISFIT: Description("model_server_refuses"),
 }
 _RETRY_AFTER_S = 5
-"""By then a model that did not work was probed again."""
+"""The time after which a model that did not work was probed again."""
 
 
 class ServerError(Exception):
@@ -52,7 +52,7 @@ class ServerError(Exception):
 
     @property
     def counts(self) -> bool:
-        """True where it speaks against the server and not against the request."""
+        """Return True if the server is at fault, and not the request."""
         return self.kind in {ErrorKind.UNREACHABLE, ErrorKind.BROKEN}
 
     @property
@@ -62,7 +62,7 @@ class ServerError(Exception):
 
     @property
     def fault(self) -> Fault:
-        """Return why a model with this error is out; without seconds where an operator has to act first."""
+        """Return why a model with this error is unavailable; without seconds if an operator has to act first."""
         if self.kind is ErrorKind.BUSY:
             return Fault(_REASONS[self.kind], max(1, math.ceil(self.again_s or 1)))
         return Fault(_REASONS[self.kind], _RETRY_AFTER_S if self.counts else None)

@@ -29,9 +29,9 @@ _log = structlog.get_logger(__name__)
 _NOT_ANSWERED = Description("model_server_not_answered")
 _STOPPED = "engine_stopping"
 _FIRST_PAUSE_S, _MAX_PAUSE_S = 1.0, 30.0
-"""Between probes of a model that is out; the second one only where idle models are not probed."""
+"""Pauses between probes of an unavailable model; the second one applies only if idle models are not probed."""
 MAX_STOPS = 4
-"""The most stop strings that OpenAI takes; the others are found here all the same."""
+"""The most stop strings that OpenAI accepts; this process looks for the others itself."""
 
 
 class RemoteModel:
@@ -87,19 +87,19 @@ class RemoteModel:
         if self.status().state is ModelState.LOADING:
             raise ModelUnavailable(request.model, _NOT_ANSWERED)
         max_tokens = min(request.max_tokens, self.spec.max_reply_tokens)
-        room = self.spec.context_tokens - max_tokens
+        budget = self.spec.context_tokens - max_tokens
         generation = RemoteGeneration(
             request,
-            PromptSize(turns=request.turns, least=room, most=room, window=room, likely=room),
+            PromptSize(turns=request.turns, least=budget, most=budget, window=budget, likely=budget),
             max_tokens=max_tokens,
-            max_prompt_tokens=room,
+            max_prompt_tokens=budget,
             read=self._read,
             give_back=self._availability.give_back,
         )
         # The place is taken before anything is awaited, so that a burst takes no more than there are.
         self._availability.take(generation)
         try:
-            generation.fitted(await fitted(request.turns, room=room, counter=self._counter))
+            generation.fitted(await fitted(request.turns, budget=budget, counter=self._counter))
         except BaseException:
             await generation.close()
             raise
@@ -224,8 +224,8 @@ class RemoteModel:
                 await self._probe()
 
     async def _probe(self) -> None:
-        """Ask for one token; with it the model is ready, without it it is out."""
-        # An offered model that has fallen silent must be found out soon; one that is out may be on its way into memory.
+        """Ask for one token. The model is ready if it writes one, and unavailable if it does not."""
+        # A ready model that writes no more must be noticed soon. The server may be loading an unavailable one.
         answer_s = self._server.timeouts.probe_timeout_s if self.status().state is ModelState.READY else None
         try:
             async with asyncio.timeout(answer_s):
@@ -241,7 +241,7 @@ class RemoteModel:
             self._record_success()
 
     async def _ask_for_a_token(self) -> None:
-        """Return with the first token. A server can end a reply in good order in which a model wrote nothing."""
+        """Wait for the first token. Raises if the reply ends without one, even where the server reports no error."""
         request = probe_request(self.spec.id)
         body = self._body(request.turns, request)
         async with aclosing(self._server.chunks(body, max_tokens=request.max_tokens)) as chunks:

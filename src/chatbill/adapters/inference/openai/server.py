@@ -57,8 +57,8 @@ _MAY_NAME_DEVIATION = _MISFIT | {500}
 class Timeouts:
     """The time limits of a server, in seconds, and the number of attempts while nothing was delivered.
 
-    A model that is offered has `probe_timeout_s` to answer a probe; one that is out, and may be on its way into memory,
-    has `first_token_s`.
+    A ready model has `probe_timeout_s` to answer a probe. An unavailable one, which the server may be loading, has
+    `first_token_s`.
 
     Before another try there is a pause: the server's Retry-After, if that is at most `max_retry_after_s`, or else a
     random time up to `backoff_s`, doubled each time.
@@ -263,7 +263,7 @@ def _retry_after_s(response: ClientResponse) -> float:
 
 
 def _kind_of(status: int, message: ServerMessage) -> ErrorKind:
-    """Return the kind of a refusal that is not for now."""
+    """Return the kind of a refusal that another try would not change."""
     if status in _SET_UP | _BUSY:
         return ErrorKind.SET_UP
     if status in _REFUSED:

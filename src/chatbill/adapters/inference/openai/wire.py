@@ -15,7 +15,7 @@ from chatbill.domain.chat.interactions import storable
 MAX_EVENT_BYTES = 1 << 20
 """Far more than a token takes: a server that sends more at once is not sending tokens."""
 MAX_MESSAGE_CHARS = 300
-"""SurrogateJoiner that are kept of what a server says of an error."""
+"""The most characters that are kept of a server's error message."""
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 

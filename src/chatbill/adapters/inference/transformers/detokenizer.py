@@ -11,10 +11,10 @@ _LONGEST_WAIT_TOKENS = 8
 class Detokenizer:
     """Returns the text that each token adds to a reply.
 
-    What a token adds depends on those before it (a tokenizer may strip or join blanks), so a short run of tokens is
-    decoded with and without the newest one, and the difference is what is new. The run starts afresh with each text
-    given out, so the work for a token does not grow with the reply. A character whose bytes are spread over several
-    tokens comes with the last of them.
+    The text of a token depends on the tokens before it (a tokenizer may strip or join blanks). So the last few tokens
+    are decoded with and without the new ones, and the difference is returned. Tokens before the last returned text are
+    not decoded again, so the work for a token does not grow with the reply. A character whose bytes are spread over
+    several tokens is returned with the last of them.
     """
 
     def __init__(self, decode: Callable[[Sequence[int]], str]) -> None:

@@ -1,4 +1,4 @@
-"""The engine that runs every model of the catalogue in this process, each on a thread of its own."""
+"""Run every model of the catalogue in this process, each on a thread of its own."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ModelReport: TypeAlias = Callable[[ModelId, Progress], None]
 
 
 def torch_runtime(device: Device | None = None) -> Runtime:
-    """Import torch and Transformers, which takes seconds and is therefore done on a model's thread."""
+    """Return a runtime that uses torch. The import takes seconds, so the thread of a model calls this function."""
     from chatbill.adapters.inference.transformers.loading import TorchRuntime  # noqa: PLC0415 - see above
 
     return TorchRuntime(device)
@@ -86,7 +86,7 @@ class TransformersEngine:
         for served in self._models.values():
             if not served.spec.lazy:
                 workers.append(served.begin(after=workers[-1] if workers else None))
-        # It runs from here on, because a model can hang while it is loaded, too.
+        # The watchdog starts before the models are loaded, because a model can also hang while it is loaded.
         threading.Thread(target=self._watch, name="model-watchdog", daemon=True).start()
         await asyncio.gather(*(worker.wait_until_settled() for worker in workers))
 
@@ -98,7 +98,7 @@ class TransformersEngine:
         return await served.prepare(request)
 
     async def close(self) -> None:
-        """Stop all threads and free all memory, within some seconds."""
+        """Stop all threads and free all memory. This takes a few seconds at most."""
         self._closed.set()
         await asyncio.gather(*(asyncio.to_thread(served.close) for served in self._models.values()))
 

@@ -173,7 +173,7 @@ class ModelLibrary:
         self._need_disk(source.download_bytes - size_of(partial))
         from chatbill.adapters.inference.weights.hub import fetch_hub_repository  # noqa: PLC0415 - the hub's client is large
 
-        fetch_hub_repository(source, partial, report, by_hand=f"Or put the repository's files into {folder} yourself.")
+        fetch_hub_repository(source, partial, report, advice=f"Or put the repository's files into {folder} yourself.")
         if fault := fault_of(partial):
             raise ModelNotFetched(f"{source.repository} holds no model that can be loaded: {fault}.")
         shutil.rmtree(partial / ".cache", ignore_errors=True)

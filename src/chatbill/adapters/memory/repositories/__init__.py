@@ -1,4 +1,4 @@
-"""Repositories over tables in memory. They refuse what the constraints and triggers of a database refuse."""
+"""Repositories that use tables in memory and refuse what the constraints and triggers of a database refuse."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from chatbill.adapters.memory.repositories.wallets import MemoryHolds, MemoryWal
 
 
 class MemoryWriteChecks:
-    """Memory keeps what is written as long as it keeps anything."""
+    """Checks nothing, because a write to memory cannot fail like a write to a disk."""
 
     def write(self, check_id: str) -> None:
         """Do nothing."""
 
 
 class MemoryTransaction:
-    """All repositories, with one commit and one roll-back for all."""
+    """Holds all repositories, and commits or rolls back their changes together."""
 
     def __init__(self) -> None:
         self._tables = tables = Tables()

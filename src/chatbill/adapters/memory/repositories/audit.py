@@ -1,4 +1,4 @@
-"""Everything that the audit reads."""
+"""Read everything that the audit compares from the tables in memory."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from chatbill.domain.shared.ids import ConversationId, UserId
 
 
 class MemoryConversations:
-    """Conversations; a deleted one is out of sight."""
+    """Keeps conversations. A deleted one is never returned."""
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables

@@ -1,4 +1,4 @@
-"""Every table in memory, with the rules of its rows."""
+"""Define every table in memory, with the rules of its rows."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from chatbill.domain.shared.ids import ApiKeyId, UserId
 
 
 class Tables:
-    """The tables of one store. `keys` are values that are unique beside the key of a row, by the name of their rule."""
+    """Holds the tables of one store. `keys` has the values of unique columns other than the key, by their rule."""
 
     def __init__(self) -> None:
         self.users: Table[str, User] = Table(rules.check_user)

@@ -9,7 +9,7 @@ from chatbill.domain.shared.ids import UserId
 
 
 class MemoryIdempotency:
-    """Idempotency keys, each a person's own; they never expire."""
+    """Keeps the idempotency keys of each user. They never expire."""
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables

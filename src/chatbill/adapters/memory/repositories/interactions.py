@@ -1,4 +1,4 @@
-"""Interactions, each of which ends once."""
+"""Keep interactions in memory. Each of them ends once."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from chatbill.domain.shared.ids import (
 
 
 class MemoryInteractions:
-    """Interactions, each of which ends once."""
+    """Keeps interactions and the requests to stop them."""
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
@@ -31,13 +31,13 @@ class MemoryInteractions:
         return self._tables.interactions.get(interaction_id)
 
     def turns(self, conversation_id: ConversationId, *, limit: int) -> list[Turn]:
-        said = [
+        answered = [
             row
             for row in self.of_conversation(conversation_id, after=None, limit=len(self._rows(conversation_id)))
             if row.outcome in {Outcome.COMPLETED, Outcome.STOPPED} and row.reply
         ]
         turns = []
-        for row in reversed(said[:limit]):
+        for row in reversed(answered[:limit]):
             turns += [Turn(Role.USER, row.prompt), Turn(Role.ASSISTANT, row.reply)]
         return turns
 
@@ -57,17 +57,17 @@ class MemoryInteractions:
     ) -> list[Interaction]:
         needle = filters.text.casefold() if filters.text else None
         conversations = self._tables.conversations.rows()
-        seen = {each.id for each in conversations if each.user_id == user_id and each.deleted_at is None}
-        mine = [
+        visible = {each.id for each in conversations if each.user_id == user_id and each.deleted_at is None}
+        found = [
             row
             for row in self._tables.interactions.rows()
             if row.user_id == user_id
-            and row.conversation_id in seen
+            and row.conversation_id in visible
             and (filters.model is None or row.model == filters.model)
             and within(row.created_at, filters.period)
             and (needle is None or needle in row.prompt.casefold() or needle in row.reply.casefold())
         ]
-        return newest(mine, lambda row: (row.created_at, row.id), after)[:limit]
+        return newest(found, lambda row: (row.created_at, row.id), after)[:limit]
 
     def add(self, interaction: Interaction) -> None:
         tables = self._tables

@@ -1,4 +1,4 @@
-"""Events in the order in which they were kept."""
+"""Keep billing events in memory, in the order in which they were added."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MAX_DIGITS = 18
 
 
 class MemoryOutbox:
-    """Events, numbered from 1. A number is not given again, even after its event was forgotten."""
+    """Numbers events from 1. A number is not used again, even after its event was deleted."""
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables

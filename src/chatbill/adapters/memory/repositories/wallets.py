@@ -14,7 +14,7 @@ from chatbill.domain.shared.ids import HoldId, WalletId
 
 
 class MemoryWallets:
-    """Wallets that can neither promise more than they own nor less than nothing."""
+    """Keeps wallets. None can promise more credits than it owns, or fewer than 0."""
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables

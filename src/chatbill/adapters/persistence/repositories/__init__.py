@@ -1,4 +1,4 @@
-"""Repositories over SQL, one aggregate a file; one connection carries them all."""
+"""Repositories that use SQL, one file for each aggregate. All repositories of a transaction share one connection."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Conversations; a deleted one is out of sight."""
+"""Keep conversations in SQL. A deleted one is never returned."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Interactions, each of which ends once."""
+"""Keep interactions in SQL. Each of them ends once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The outbox: events in the order in which their transactions were kept."""
+"""Keep billing events in SQL, and return them in an order that no later commit changes."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ _ADD = Statement(
 def _after(*columns: str) -> Statement:
     """Select events past a position, each with the two numbers that make its own.
 
-    A transaction may be kept after one that began later, and its events have positions from before. So events are
-    sorted by transaction, and shown once no older transaction runs any more.
+    A transaction may be committed after one that began later, although its events have lower positions. So events are
+    sorted by transaction, and returned when no older transaction is running.
     """
     query: Select[tuple[object, ...]] = select(*_O.values()).where(_O.transaction_id < CurrentTransaction(oldest=True))
     if columns:
@@ -56,7 +56,7 @@ _PLACES = tuple(list(outbox.c.keys()).index(name) for name in ("transaction_id",
 
 
 class SqlOutbox:
-    """Events by position, which is the number of their transaction and their own."""
+    """Keeps events. The position of an event has the number of its transaction and its own number."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection

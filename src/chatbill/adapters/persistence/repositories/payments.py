@@ -1,4 +1,4 @@
-"""Payments, each of which takes every step once."""
+"""Keep payments in SQL. Each change of their status happens once."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ _SAVE_TOKEN = update(refresh_tokens, *_TOKENS.changing, where=(equals(refresh_to
 
 
 class SqlSessions:
-    """Sessions; their tokens go with them."""
+    """Keeps sessions. Deleting one also deletes its tokens."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection

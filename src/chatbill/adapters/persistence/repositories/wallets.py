@@ -56,7 +56,7 @@ _SAVE_HOLD = update(holds, *_HOLDS.changing, where=(equals(holds.c.id), _PENDING
 
 
 class SqlWallets:
-    """Wallets that can neither promise more than they own nor less than nothing."""
+    """Keeps wallets. None can promise more credits than it owns, or fewer than 0."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection

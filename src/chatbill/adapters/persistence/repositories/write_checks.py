@@ -1,4 +1,4 @@
-"""A row that is put in and taken out again, to see that the database keeps what is written."""
+"""Insert a row and delete it again, to check that the database keeps what is written."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _REMOVE = Statement(Delete(write_checks).where(equals(write_checks.c.id)))
 
 
 class SqlWriteChecks:
-    """A table that is always empty between transactions."""
+    """Writes to a table that is always empty between transactions."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection

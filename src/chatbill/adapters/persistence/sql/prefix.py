@@ -26,7 +26,7 @@ _OWN_WORDS = (
     *(column.name for table in metadata.tables.values() for column in table.c),
     *("pk_", "fk_", "uq_", "ix_", "ck_", "old_"),
 )
-"""A prefix that begins like one of these could not be told from it."""
+"""A prefix must not begin like one of these, because the two could not be distinguished."""
 _COLUMNS = frozenset(column.name for table in metadata.tables.values() for column in table.c)
 # Text in quotes and comments stay as they are. Every name of ours begins with the name of a table, after the kind of
 # a constraint or index if there is one, or with the name of the product. What follows a colon or `%(` is a parameter.

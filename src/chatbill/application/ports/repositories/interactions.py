@@ -73,7 +73,7 @@ class InteractionRepository(InteractionReader, Protocol):
         ...
 
     def ask_all_to_stop(self, user_id: UserId, *, at: datetime) -> None:
-        """As `ask_to_stop`, for all running replies of a user."""
+        """Do the same as `ask_to_stop`, for all running replies of a user."""
         ...
 
     def erase_texts(self, conversation_id: ConversationId) -> None:

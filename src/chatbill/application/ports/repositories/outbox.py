@@ -1,4 +1,4 @@
-"""The outbox: events that are kept in the transaction they tell of, for jobs that follow it."""
+"""The outbox: events that are written in the transaction that they report, for jobs that run after it."""
 
 from __future__ import annotations
 

@@ -22,5 +22,5 @@ class PaymentRepository(PaymentReader, Protocol):
     def add(self, payment: Payment) -> None: ...
 
     def save(self, payment: Payment) -> None:
-        """Keep what became of a payment. Raises `InvariantViolation` for a step back."""
+        """Store the new status of a payment. Raises `InvariantViolation` for a change that is not allowed."""
         ...

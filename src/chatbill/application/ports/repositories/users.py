@@ -19,7 +19,7 @@ class UserReader(Protocol):
         ...
 
     def newest(self, *, after: Position | None, limit: int) -> list[User]:
-        """Users, newest first, past the position `after`. May read every user there is: for operators."""
+        """Return users, newest first, past the position `after`. May read every user there is: for operators."""
         ...
 
 
