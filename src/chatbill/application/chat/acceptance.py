@@ -11,9 +11,8 @@ from chatbill.application.ports.store import Transaction
 from chatbill.domain.billing.wallets import Promise
 from chatbill.domain.chat.conversations import Conversation, title_of
 from chatbill.domain.chat.interactions import Interaction
-from chatbill.domain.shared.errors import Forbidden, InsufficientCredits
+from chatbill.domain.shared.errors import InsufficientCredits
 from chatbill.domain.shared.idempotency import IdempotencyRecord, Refusal
-from chatbill.domain.shared.ids import UserId
 
 Acceptance = PendingInteraction | IdempotencyRecord | InsufficientCredits
 """The request was accepted; or its key came before; or the wallet cannot pay, which is returned, not raised, because
@@ -38,7 +37,8 @@ def accept(
     suspended.
     """
     now = interaction.created_at
-    _refuse_suspended(tx, interaction.user_id)
+    # The account may have been suspended while the message waited for its place.
+    tx.users.require_enabled(interaction.user_id)
     wallet = tx.wallets.lock(payer.wallet_id)
     promise: Promise | InsufficientCredits
     months = []
@@ -60,13 +60,6 @@ def accept(
     hold = keep_hold(tx, promise)
     tx.interactions.add(interaction)
     return PendingInteraction(interaction, hold)
-
-
-def _refuse_suspended(tx: Transaction, user_id: UserId) -> None:
-    # The account may have been suspended while the message waited for its place.
-    user = tx.users.get(user_id)
-    if user is None or not user.is_enabled:
-        raise Forbidden("account_disabled")
 
 
 def _record(

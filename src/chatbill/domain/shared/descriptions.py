@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
 Param = str | int | float | bool | None
 
 
@@ -23,9 +25,9 @@ class Description:
 
     def dumps(self) -> str:
         """Return the stored form: a JSON object with `code` beside the parameters."""
-        text = json.dumps({"code": self.code, **self.params}, ensure_ascii=False, separators=(",", ":"))
+        text = _JSON.encode({"code": self.code, **self.params}).replace("\\u0000", "\ufffd")
         # No database keeps NUL or a lone surrogate in text.
-        return text.replace("\\u0000", "\ufffd").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
     @classmethod
     def loads(cls, text: str) -> Description:

@@ -7,7 +7,7 @@ from chatbill.adapters.memory.repositories.rows import newest
 from chatbill.adapters.memory.rules import require_row
 from chatbill.application.ports.repositories.paging import Position
 from chatbill.domain.accounts.users import User
-from chatbill.domain.shared.errors import EmailTaken, UsernameTaken
+from chatbill.domain.shared.errors import EmailTaken, Forbidden, UsernameTaken
 from chatbill.domain.shared.ids import UserId
 
 
@@ -21,6 +21,11 @@ class MemoryUsers:
         return self._tables.users.get(user_id)
 
     lock = get
+
+    def require_enabled(self, user_id: UserId) -> None:
+        user = self.get(user_id)
+        if user is None or not user.is_enabled:
+            raise Forbidden("account_disabled")
 
     def by_login(self, key: str) -> User | None:
         found = (user for user in self._tables.users.rows() if key in {user.username_key, user.email_key})

@@ -6,10 +6,9 @@ import contextlib
 import itertools
 import math
 from collections.abc import Generator, Iterable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-from chatbill.adapters.persistence.sql.connection import Connection, Database, Row, not_text
+from chatbill.adapters.persistence.sql.connection import Connection, Database, Refusal, Row, not_text
 from chatbill.adapters.persistence.sql.statements import Prepared, Statement
 from chatbill.application.ports.store import StoreUnavailable
 from chatbill.domain.shared.errors import ChatbillError
@@ -17,13 +16,12 @@ from chatbill.domain.shared.errors import ChatbillError
 ROWS_AT_A_TIME = 1_000
 
 
-@dataclass(frozen=True, slots=True)
-class _Queued:
+class _Queued(NamedTuple):
     """A statement to send, and the error to raise when it changes no row."""
 
     sql: str
     parameters: dict[str, Any] | None = None
-    or_else: ChatbillError | None = None
+    or_else: Refusal | None = None
     prepare: bool = True
 
 
@@ -72,11 +70,21 @@ class PostgresConnection(Connection):
         """Run a statement without parameters, such as SAVEPOINT."""
         self._send(_Queued(sql, prepare=False))
 
-    def put(self, statement: Statement, *, or_else: ChatbillError | None = None, **parameters: Any) -> None:
+    def put(self, statement: Statement, *, or_else: Refusal | None = None, **parameters: Any) -> None:
         """Queue a statement that changes a row, or run it now in a transaction with savepoints."""
         if self._savepoints:
             super().put(statement, or_else=or_else, **parameters)
-            return
+        else:
+            self._enqueue(statement, parameters, or_else)
+
+    def require(self, statement: Statement, *, or_else: Refusal, **parameters: Any) -> None:
+        """Queue a statement that must find a row, or run it now in a transaction with savepoints."""
+        if self._savepoints:
+            super().require(statement, or_else=or_else, **parameters)
+        else:
+            self._enqueue(statement, parameters, or_else)
+
+    def _enqueue(self, statement: Statement, parameters: dict[str, Any], or_else: Refusal | None) -> None:
         prepared = self._database.prepared(statement)
         self._queue.append(_Queued(prepared.sql, prepared.bound(parameters), or_else))
 
@@ -150,8 +158,8 @@ class PostgresConnection(Connection):
             raise (self._delayed(translation) if queue else translation) from error
         for queued, cursor in zip(queue, cursors[1:] if begin else cursors, strict=False):
             if queued.or_else is not None and not cursor.rowcount:
-                self.aborted_by = queued.or_else
-                raise self._delayed(queued.or_else)
+                self.aborted_by = queued.or_else()
+                raise self._delayed(self.aborted_by)
         return cursors[-1]
 
     def _run_together(self, statements: list[_Queued]) -> list[Any]:

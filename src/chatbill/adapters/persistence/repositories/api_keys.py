@@ -56,8 +56,9 @@ class SqlApiKeys:
         self._connection.put(_KEYS.add, **_KEYS.values(key))
 
     def save(self, key: ApiKey) -> None:
-        missing = InvariantViolation(f"API key {key.id} does not exist")
-        self._connection.put(_SAVE, **_KEYS.values(key), or_else=missing)
+        self._connection.put(
+            _SAVE, **_KEYS.changes(key), or_else=lambda: InvariantViolation(f"API key {key.id} does not exist")
+        )
 
     def save_month(self, month: KeyMonth) -> None:
         values = _MONTHS.values(month)
@@ -70,5 +71,5 @@ class SqlApiKeys:
             api_key_id=key_id,
             starts_at=starts_at,
             less=credits,
-            or_else=InvariantViolation(f"API key {key_id} did not use {credits} credits in that month"),
+            or_else=lambda: InvariantViolation(f"API key {key_id} did not use {credits} credits in that month"),
         )

@@ -60,11 +60,16 @@ class SqlConversations:
         return list(map(_CONVERSATIONS.read, rows))
 
     def touch(self, conversation_id: ConversationId, user_id: UserId, *, at: datetime) -> None:
-        self._connection.put(_TOUCH, id=conversation_id, user_id=user_id, said_at=at, or_else=NotFound("conversation"))
+        self._connection.put(
+            _TOUCH, id=conversation_id, user_id=user_id, said_at=at, or_else=lambda: NotFound("conversation")
+        )
 
     def add(self, conversation: Conversation) -> None:
         self._connection.put(_CONVERSATIONS.add, **_CONVERSATIONS.values(conversation))
 
     def save(self, conversation: Conversation) -> None:
-        missing = InvariantViolation(f"conversation {conversation.id} does not exist")
-        self._connection.put(_SAVE, **_CONVERSATIONS.values(conversation), or_else=missing)
+        self._connection.put(
+            _SAVE,
+            **_CONVERSATIONS.changes(conversation),
+            or_else=lambda: InvariantViolation(f"conversation {conversation.id} does not exist"),
+        )

@@ -139,8 +139,11 @@ class SqlInteractions:
         self._connection.put(_INTERACTIONS.add, **_INTERACTIONS.values(interaction))
 
     def save(self, interaction: Interaction) -> None:
-        ended = AlreadySettled(f"interaction {interaction.id} is not running")
-        self._connection.put(_SAVE, **_INTERACTIONS.values(interaction), or_else=ended)
+        self._connection.put(
+            _SAVE,
+            **_INTERACTIONS.changes(interaction),
+            or_else=lambda: AlreadySettled(f"interaction {interaction.id} is not running"),
+        )
 
     def ask_to_stop(self, interaction_id: InteractionId, *, at: datetime) -> None:
         self._connection.put(_ASK_TO_STOP, id=interaction_id, stop_asked_at=at)

@@ -59,7 +59,9 @@ class SqlPayments:
         self._connection.put(_PAYMENTS.add, **_PAYMENTS.values(payment))
 
     def save(self, payment: Payment) -> None:
-        refused = InvariantViolation(f"payment {payment.id} cannot become {payment.status} now")
+        def refused() -> InvariantViolation:
+            return InvariantViolation(f"payment {payment.id} cannot become {payment.status} now")
+
         if payment.status not in _SAVE:
-            raise refused
-        self._connection.put(_SAVE[payment.status], **_PAYMENTS.values(payment), or_else=refused)
+            raise refused()
+        self._connection.put(_SAVE[payment.status], **_PAYMENTS.changes(payment), or_else=refused)

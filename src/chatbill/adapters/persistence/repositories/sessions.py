@@ -52,8 +52,11 @@ class SqlSessions:
         self._connection.put(_SESSIONS.add, **_SESSIONS.values(session))
 
     def save(self, session: Session) -> None:
-        missing = InvariantViolation(f"session {session.id} does not exist")
-        self._connection.put(_SAVE, **_SESSIONS.values(session), or_else=missing)
+        self._connection.put(
+            _SAVE,
+            **_SESSIONS.changes(session),
+            or_else=lambda: InvariantViolation(f"session {session.id} does not exist"),
+        )
 
     def live_of(self, user_id: UserId) -> list[Session]:
         return list(map(_SESSIONS.read, self._connection.stream(_LIVE, user_id=user_id)))
@@ -62,8 +65,11 @@ class SqlSessions:
         self._connection.put(_TOKENS.add, **_TOKENS.values(token))
 
     def save_token(self, token: RefreshToken) -> None:
-        missing = InvariantViolation(f"the refresh token of session {token.session_id} does not exist")
-        self._connection.put(_SAVE_TOKEN, **_TOKENS.values(token), or_else=missing)
+        self._connection.put(
+            _SAVE_TOKEN,
+            **_TOKENS.changes(token),
+            or_else=lambda: InvariantViolation(f"the refresh token of session {token.session_id} does not exist"),
+        )
 
     def forget(self, *, expired_before: datetime, limit: int) -> int:
         return self._connection.run(_FORGET, expired_before=expired_before, limit=limit)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import bindparam
+from sqlalchemy import bindparam, select
 
 from chatbill.adapters.persistence.mapping import Mapping
 from chatbill.adapters.persistence.sql.connection import Connection
@@ -10,13 +10,14 @@ from chatbill.adapters.persistence.sql.statements import Statement, all_of, equa
 from chatbill.adapters.persistence.sql.tables import users
 from chatbill.application.ports.repositories.paging import Position
 from chatbill.domain.accounts.users import User
-from chatbill.domain.shared.errors import InvariantViolation
+from chatbill.domain.shared.errors import Forbidden, InvariantViolation
 from chatbill.domain.shared.ids import UserId
 
 _USERS = Mapping(users, User)
 _BY_ID = all_of(users, equals(users.c.id))
 _GET = Statement(_BY_ID)
 _LOCK = Statement(locking(_BY_ID))
+_ENABLED = Statement(select(users.c.id).where(equals(users.c.id), users.c.disabled_at.is_(None)))
 _BY_LOGIN = Statement(
     all_of(users, (users.c.username_key == bindparam("login")) | (users.c.email_key == bindparam("login"))).limit(1)
 )
@@ -38,6 +39,9 @@ class SqlUsers:
     def lock(self, user_id: UserId) -> User | None:
         return _USERS.one(self._connection.one(_LOCK, id=user_id))
 
+    def require_enabled(self, user_id: UserId) -> None:
+        self._connection.require(_ENABLED, id=user_id, or_else=lambda: Forbidden("account_disabled"))
+
     def by_login(self, key: str) -> User | None:
         return _USERS.one(self._connection.one(_BY_LOGIN, login=key))
 
@@ -52,5 +56,6 @@ class SqlUsers:
         self._connection.put(_USERS.add, **_USERS.values(user))
 
     def save(self, user: User) -> None:
-        missing = InvariantViolation(f"user {user.id} does not exist")
-        self._connection.put(_SAVE, **_USERS.values(user), or_else=missing)
+        self._connection.put(
+            _SAVE, **_USERS.changes(user), or_else=lambda: InvariantViolation(f"user {user.id} does not exist")
+        )

@@ -74,10 +74,16 @@ class SqlWallets:
         self._connection.put(WALLETS.add, **WALLETS.values(wallet))
 
     def save(self, wallet: Wallet) -> None:
-        refused = InvariantViolation(
-            f"wallet {wallet.id} does not exist, has another owner, or entries after number {wallet.version}"
+        self._connection.put(
+            _SAVE_WALLET,
+            **WALLETS.changes(wallet),
+            owner_kind=wallet.owner.kind,
+            owner_id=wallet.owner.id,
+            newest=wallet.version,
+            or_else=lambda: InvariantViolation(
+                f"wallet {wallet.id} does not exist, has another owner, or entries after number {wallet.version}"
+            ),
         )
-        self._connection.put(_SAVE_WALLET, **WALLETS.values(wallet), newest=wallet.version, or_else=refused)
 
 
 class SqlHolds:
@@ -96,9 +102,15 @@ class SqlHolds:
         self._connection.put(_HOLDS.add, **_HOLDS.values(hold))
 
     def save_refund(self, hold: Hold) -> None:
-        refused = InvariantViolation(f"hold {hold.id} cannot be refunded for {hold.refunded}")
-        self._connection.put(_SAVE_REFUND, **_HOLDS.values(hold), in_all=hold.refunded, or_else=refused)
+        self._connection.put(
+            _SAVE_REFUND,
+            id=hold.id,
+            refunded=hold.refunded,
+            in_all=hold.refunded,
+            or_else=lambda: InvariantViolation(f"hold {hold.id} cannot be refunded for {hold.refunded}"),
+        )
 
     def save(self, hold: Hold) -> None:
-        refused = InvariantViolation(f"hold {hold.id} is not pending")
-        self._connection.put(_SAVE_HOLD, **_HOLDS.values(hold), or_else=refused)
+        self._connection.put(
+            _SAVE_HOLD, **_HOLDS.changes(hold), or_else=lambda: InvariantViolation(f"hold {hold.id} is not pending")
+        )

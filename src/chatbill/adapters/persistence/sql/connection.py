@@ -17,6 +17,7 @@ from chatbill.application.ports.store import StoreUnavailable
 from chatbill.domain.shared.errors import ChatbillError, InvalidRequest
 
 Row = Sequence[Any]
+Refusal = Callable[[], ChatbillError]
 
 
 class Database:
@@ -88,18 +89,20 @@ class Connection:
 
     def run(self, statement: Statement, **parameters: Any) -> int:
         """Run a statement that changes rows; return their number."""
-        try:
-            return int(self._execute(self._database.prepared(statement), parameters).rowcount)
-        except UnicodeEncodeError as error:
-            raise not_text(error) from error
+        return self._run(statement, parameters)
 
-    def put(self, statement: Statement, *, or_else: ChatbillError | None = None, **parameters: Any) -> None:
-        """Run a statement that changes a row. Raises `or_else` if it changed none.
+    def put(self, statement: Statement, *, or_else: Refusal | None = None, **parameters: Any) -> None:
+        """Run a statement that changes a row. Raises the error that `or_else` returns if it changed none.
 
         A networked database may run it later: with the next statement that returns rows, or at the end.
         """
-        if not self.run(statement, **parameters) and or_else is not None:
-            raise or_else
+        if not self._run(statement, parameters) and or_else is not None:
+            raise or_else()
+
+    def require(self, statement: Statement, *, or_else: Refusal, **parameters: Any) -> None:
+        """Raise the error that `or_else` returns if the statement finds no row. It may be run later, as by `put`."""
+        if self.one(statement, **parameters) is None:
+            raise or_else()
 
     def one(self, statement: Statement, **parameters: Any) -> Row | None:
         """Return the first row, or None."""
@@ -137,6 +140,12 @@ class Connection:
         A caller that stops before the end must close the generator, on the thread of the connection.
         """
         return self.stream(statement)
+
+    def _run(self, statement: Statement, parameters: dict[str, Any]) -> int:
+        try:
+            return int(self._execute(self._database.prepared(statement), parameters).rowcount)
+        except UnicodeEncodeError as error:
+            raise not_text(error) from error
 
     def _execute(self, prepared: Prepared, parameters: dict[str, Any]) -> Any:
         parameters = prepared.bound(parameters)

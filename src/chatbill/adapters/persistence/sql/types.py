@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import TIMESTAMP, BigInteger, Boolean, Dialect, Integer, String, Text
@@ -86,6 +87,7 @@ def _moment(value: datetime | None) -> datetime | None:
     return None if value is None else _in_utc(value)
 
 
+@lru_cache(maxsize=256)  # one moment is in several rows of a transaction
 def _text(value: datetime | None) -> str | None:
     if value is None:
         return None

@@ -28,6 +28,10 @@ class UserRepository(UserReader, Protocol):
         """Return the same as `get`, and prevent changes by other transactions until this one ends."""
         ...
 
+    def require_enabled(self, user_id: UserId) -> None:
+        """Raise `Forbidden` unless the account exists and is enabled. A store may raise only when it commits."""
+        ...
+
     def add(self, user: User) -> None:
         """Keep a new user. Raises `UsernameTaken` or `EmailTaken`."""
         ...
