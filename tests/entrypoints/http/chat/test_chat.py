@@ -9,8 +9,10 @@ import pytest
 
 from chatbill.adapters.inference.caching.engine import CachingEngine, ReplyCache
 from chatbill.adapters.inference.scripted import ScriptedEngine
+from chatbill.application.ports.engine import GenerationRequest
+from chatbill.domain.chat.conversations import Role, Turn
 from tests.kit.http import Api, api, say, stream
-from tests.kit.support import CATALOGUE, PRO
+from tests.kit.support import CATALOGUE, MINI, PRO
 from tests.kit.waiting import eventually
 
 
@@ -115,8 +117,10 @@ async def test_too_few_credits_are_reported_with_their_figures() -> None:
 
 
 async def test_a_full_queue_is_answered_with_retry_after() -> None:
-    async with api(engine=ScriptedEngine(CATALOGUE, max_places=0)) as service:
+    engine = ScriptedEngine(CATALOGUE, slots=1)
+    async with api(engine=engine) as service:
         alice = await service.person()
+        await engine.prepare(GenerationRequest(model=MINI, turns=(Turn(Role.USER, "Hi"),), max_tokens=1))
         response = await alice.post("/chat/message", json=say("hello"))
         assert (response.status_code, response.json()["code"]) == (503, "overloaded")
         assert response.headers["retry-after"] == "1"

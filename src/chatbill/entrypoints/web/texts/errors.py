@@ -85,6 +85,10 @@ ERRORS: dict[str, Template] = {
     "cap_reached": _cap_reached,
     "rate_limited": "Too many requests. Try again in {retry_after_s} s.",
     "too_many_replies": ("{max} of your replies are being written, and no more may. Try again in {retry_after_s} s."),
+    "share_of_queue_taken": (
+        "{count} of your messages have a place at this model, and others need places too. Wait for a reply, or try "
+        "again in {retry_after_s} s; nothing was charged."
+    ),
     # Replies
     "service_stopping": "the service is stopping; try again in a moment",
     "overloaded": "All places are taken. Try again in {retry_after_s} s; nothing was charged.",
