@@ -13,6 +13,7 @@ from chatbill.application.chat.rename_conversation import RenameConversation
 from chatbill.application.chat.replies import Replies
 from chatbill.application.chat.send_message import SendMessage
 from chatbill.application.chat.stop_message import StopMessage
+from chatbill.application.chat.unpaid_replies import UnpaidReplies
 from chatbill.application.policy import Policy
 from chatbill.application.ports.provider import PortProvider
 from chatbill.application.shared.write_check import WriteCheck
@@ -41,6 +42,11 @@ class ChatUseCases:
             clock=clock,
             new_id=ports.new_id,
             bounds=policy.bounds,
+            unpaid=UnpaidReplies(
+                rate_limits=ports.rate_limits,
+                replies_per_hour=policy.unpaid_replies_per_hour,
+                tokens_per_hour=policy.unpaid_tokens_per_hour,
+            ),
             settle_attempts=policy.settle_attempts,
             cached_price_percent=policy.cached_price_percent,
         )

@@ -13,6 +13,7 @@ from chatbill.application.chat.messages import Message
 from chatbill.application.chat.replay import Replay
 from chatbill.application.chat.replies import Replies, Reply, StopReason
 from chatbill.application.chat.settlement import Ending, PendingInteraction, settle
+from chatbill.application.chat.unpaid_replies import UnpaidReplies
 from chatbill.application.ports.clock import Clock, NewId
 from chatbill.application.ports.engine import GREEDY_BELOW, Engine, Generation, GenerationRequest
 from chatbill.application.ports.rate_limits import RateLimits
@@ -52,6 +53,7 @@ class SendMessage:
     clock: Clock
     new_id: NewId
     bounds: ReplyBounds
+    unpaid: UnpaidReplies
     settle_attempts: int = SETTLE_ATTEMPTS
     cached_price_percent: int = 100
 
@@ -63,6 +65,7 @@ class SendMessage:
         if known:
             return await self._replay(known, message)
         await self.rate_limits.hit(self.bounds.rate, principal.user_id)
+        await self.unpaid.check(principal.user_id)
         beginning = asyncio.ensure_future(
             self._begin(principal, message, model, self._request(principal, model, message, turns))
         )
@@ -174,7 +177,9 @@ class SendMessage:
 
     def _start(self, work: PendingInteraction, generation: Generation, *, may_be_empty: bool) -> Reply:
         async def settle_once(ending: Ending) -> Interaction:
-            return await self._settle(work, ending)
+            interaction = await self._settle(work, ending)
+            await self.unpaid.record(interaction, ending)
+            return interaction
 
         reply = Reply(
             work.interaction,

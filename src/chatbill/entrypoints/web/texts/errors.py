@@ -89,6 +89,14 @@ ERRORS: dict[str, Template] = {
         "{count} of your messages have a place at this model, and others need places too. Wait for a reply, or try "
         "again in {retry_after_s} s; nothing was charged."
     ),
+    "too_much_unpaid": (
+        "Too many of your replies ended unpaid within an hour: they were stopped or left before the first word, took "
+        "too long, or were empty. Try again in {retry_after_s} s."
+    ),
+    "too_many_registrations": (
+        "Too many accounts were made from your network. Try again in {retry_after_s} s, or ask the operator for an "
+        "account."
+    ),
     # Replies
     "service_stopping": "the service is stopping; try again in a moment",
     "overloaded": "All places are taken. Try again in {retry_after_s} s; nothing was charged.",
