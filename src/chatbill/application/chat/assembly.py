@@ -8,6 +8,7 @@ from chatbill.application.chat.delete_conversation import DeleteConversation
 from chatbill.application.chat.list_conversations import ListConversations
 from chatbill.application.chat.list_history import ListHistory
 from chatbill.application.chat.list_models import ListModels
+from chatbill.application.chat.pace import Pace
 from chatbill.application.chat.read_conversation import ReadConversation
 from chatbill.application.chat.rename_conversation import RenameConversation
 from chatbill.application.chat.replies import Replies
@@ -42,6 +43,7 @@ class ChatUseCases:
             clock=clock,
             new_id=ports.new_id,
             bounds=policy.bounds,
+            paces={model: Pace(deadline_s=policy.bounds.deadline_s) for model in ports.catalogue},
             unpaid=UnpaidReplies(
                 rate_limits=ports.rate_limits,
                 replies_per_hour=policy.unpaid_replies_per_hour,

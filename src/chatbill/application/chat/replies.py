@@ -77,7 +77,6 @@ class Reply:
         self._stop: asyncio.Future[StopReason] = asyncio.get_running_loop().create_future()
         self._text: list[str] = []
         self._tokens = 0
-        self._tokens_written = 0
         self._taken_chunks = 0
         self._taken_tokens = 0
         self._loop = asyncio.get_running_loop()
@@ -171,7 +170,6 @@ class Reply:
             text = storable(chunk.text)
             self._text.append(text)
             self._tokens += chunk.tokens
-            self._tokens_written += chunk.tokens
             self._events.put_nowait(Delta(text, chunk.tokens))
 
     async def _close_generation(self) -> None:
@@ -213,13 +211,7 @@ class Reply:
         usage = Usage(
             prompt_tokens=self._generation.prompt_tokens, completion_tokens=self._tokens if told is None else told
         )
-        return Ending(
-            outcome=outcome,
-            reply="".join(self._text),
-            usage=usage,
-            error=error,
-            tokens_written=self._tokens_written,
-        )
+        return Ending(outcome=outcome, reply="".join(self._text), usage=usage, error=error)
 
 
 class Replies:

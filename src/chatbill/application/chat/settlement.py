@@ -25,16 +25,12 @@ class PendingInteraction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
-    """The end of a request and the part of the reply that was delivered. `error` is set if it is not complete.
-
-    `tokens_written` counts the tokens that the model wrote, delivered or not.
-    """
+    """The end of a request and the part of the reply that was delivered. `error` is set if it is not complete."""
 
     outcome: Outcome
     reply: str = ""
     usage: Usage = Usage()
     error: ChatbillError | None = None
-    tokens_written: int = 0
 
 
 INTERRUPTED = Ending(outcome=Outcome.INTERRUPTED, error=Interrupted())

@@ -34,12 +34,12 @@ class UnpaidReplies:
         for limit in self._limits:
             await self.rate_limits.check(limit, user_id)
 
-    async def record(self, interaction: Interaction, ending: Ending) -> None:
-        """Count a reply that has ended, if it is unpaid."""
+    async def record(self, interaction: Interaction, ending: Ending, *, tokens_written: int) -> None:
+        """Count a reply that has ended, if it is unpaid, with the tokens that were written, delivered or not."""
         if _is_unpaid(interaction, ending):
             replies, tokens = self._limits
             await self.rate_limits.add(replies, interaction.user_id)
-            await self.rate_limits.add(tokens, interaction.user_id, _blocks(ending.tokens_written))
+            await self.rate_limits.add(tokens, interaction.user_id, _blocks(tokens_written))
 
     @property
     def _limits(self) -> tuple[Limit, Limit]:
