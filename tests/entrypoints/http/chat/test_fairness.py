@@ -18,18 +18,20 @@ REPLY = "[[tokens:5]] [[pause:0.02]]"
 ALICE_SENDS = 150
 
 
-async def send_and_count(client: httpx.AsyncClient, ended: list[httpx.Response]) -> None:
-    ended.append(await client.post("/chat/message", json=say(REPLY)))
+async def send_and_count(client: httpx.AsyncClient, text: str, ended: list[httpx.Response]) -> None:
+    ended.append(await client.post("/chat/message", json=say(text)))
 
 
 def engine() -> ScriptedEngine:
     return ScriptedEngine(CATALOGUE, slots=1, max_queued=100, share_percent=25)
 
 
-async def flood(service: Api, client: httpx.AsyncClient, ended: list[httpx.Response]) -> list[asyncio.Task[None]]:
+async def flood(
+    service: Api, client: httpx.AsyncClient, ended: list[httpx.Response], text: str = REPLY
+) -> list[asyncio.Task[None]]:
     """Send all at once, and return when the model has as many as it takes from one person."""
     client.timeout = httpx.Timeout(60)
-    sent = [asyncio.create_task(send_and_count(client, ended)) for _ in range(ALICE_SENDS)]
+    sent = [asyncio.create_task(send_and_count(client, text, ended)) for _ in range(ALICE_SENDS)]
     await eventually(lambda: sum(answer.status_code == 429 for answer in ended) > ALICE_SENDS // 2, within_s=60)
     assert len(service.world.use_cases.chat.replies) > 10
     return sent
@@ -65,7 +67,7 @@ async def test_a_person_has_one_share_by_token_and_by_key() -> None:
         key = (await alice.post("/auth/api-keys", json={"name": "program"})).json()["key"]
         program = service.client(headers={"Authorization": f"Bearer {key}"}, timeout=60)
         ended: list[httpx.Response] = []
-        sent = await flood(service, alice, ended)
+        sent = await flood(service, alice, ended, "[[sleep:60]]")
 
         chat = await program.post("/chat/message", json=say("hello"))
         body = {"model": "demo-mini", "messages": [{"role": "user", "content": "hello"}]}

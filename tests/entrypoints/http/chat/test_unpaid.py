@@ -12,7 +12,7 @@ from tests.kit.http import Api, say, served, stream
 from tests.kit.waiting import eventually
 
 LONG = "[[tokens:400]] [[pause:0.02]]"
-COMPLETION = {"model": "demo-mini", "messages": [{"role": "user", "content": LONG}]}
+COMPLETION: dict[str, object] = {"model": "demo-mini", "messages": [{"role": "user", "content": LONG}]}
 
 
 async def leave(service: Api, client: httpx.AsyncClient, path: str, body: dict[str, object]) -> None:
