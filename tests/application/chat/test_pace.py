@@ -35,8 +35,8 @@ def test_nothing_is_bounded_until_the_pace_is_known() -> None:
 
 def test_a_model_that_ran_into_the_limit_gets_shorter_replies() -> None:
     slow = pace(*[(240, 120)] * 3)
-    assert slow.tokens_within(DEADLINE_S) == 176  # 2 a second, and of 180 a multiple of 16
-    assert slow.tokens_within(30) == 32
+    assert slow.tokens_within(DEADLINE_S) == 176  # 2 a second; a multiple of 8
+    assert slow.tokens_within(30) == 40
 
 
 def test_a_model_is_never_bounded_to_less_than_a_short_reply() -> None:

@@ -194,6 +194,7 @@ class _ScriptedGeneration:
             self._check(len(tokens))
             if self._ended.is_set():
                 return
+            self.cut_off = len(tokens) == self._max_tokens
             if chunk := self._chunks.finish():
                 yield chunk
         finally:

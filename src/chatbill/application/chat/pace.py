@@ -15,6 +15,7 @@ USED_SHARE = 0.75
 """The rest of the time is for moments in which the model is slower than it was."""
 LEAST_TOKENS = 16
 """A shorter reply is of no use, and too short to show that the model has become faster."""
+STEP_TOKENS = 8
 MAX_SEEN = 1_000
 
 
@@ -46,7 +47,7 @@ class Pace:
             return math.inf
         most = int(USED_SHARE * seconds * self._tokens / self._seconds)
         # Multiples, so that replies to a repeated prompt have the same limit and can come from a cache.
-        return max(LEAST_TOKENS, most - most % LEAST_TOKENS)
+        return max(LEAST_TOKENS, most - most % STEP_TOKENS)
 
 
 class PacedGeneration:
