@@ -160,6 +160,8 @@ def _policy(settings: Settings) -> Policy:
         max_debt=settings.max_debt_credits,
         cached_price_percent=settings.cached_price_percent,
         replies_per_user=settings.replies_per_user,
+        unpaid_replies_per_hour=settings.unpaid_replies_per_hour,
+        unpaid_tokens_per_hour=settings.unpaid_tokens_per_hour,
         # A hold that is past its time may wait for two sweeps before the audit calls it lost.
         sweep_allowance_s=2 * settings.sweep_interval_s + 1,
         bounds=ReplyBounds(
@@ -173,7 +175,12 @@ def _policy(settings: Settings) -> Policy:
         lifetimes=TokenLifetimes(access_s=settings.access_token_s, refresh_s=settings.refresh_token_s),
         web_lifetimes=TokenLifetimes(access_s=settings.refresh_token_s, refresh_s=settings.refresh_token_s),
         sign_in_failures=Limit(name="sign-in failures", times=settings.sign_in_failures, window_s=300),
-        registrations=Limit(name="registrations", times=settings.registrations_per_hour, window_s=3_600),
+        registrations=Limit(
+            name="registrations",
+            times=settings.registrations_per_hour,
+            window_s=3_600,
+            reason="too_many_registrations",
+        ),
         session_refreshes=Limit(name="refreshes of a session", times=settings.refreshes_per_session, window_s=300),
         address_refreshes=Limit(name="refreshes of an address", times=settings.refreshes_per_address, window_s=300),
         top_ups=Limit(name="top-ups", times=settings.top_ups_per_hour, window_s=3_600),

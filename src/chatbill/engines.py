@@ -48,6 +48,13 @@ def build_engine(
         from chatbill.adapters.inference.scripted import ScriptedEngine  # noqa: PLC0415
 
         engine = ScriptedEngine(catalogue)
+        if "batch_size" in settings.model_fields_set:
+            engine = ScriptedEngine(
+                catalogue,
+                slots=settings.batch_size,
+                max_queued=settings.queue_size,
+                share_percent=settings.queue_share_percent,
+            )
     else:
         engine = _models(settings, specs, library, report)
     if not settings.cache_bytes:
@@ -91,6 +98,7 @@ def _models(settings: Settings, specs: tuple[ModelSpec, ...], library: ModelLibr
         library,
         slots=settings.batch_size,
         max_queued=settings.queue_size,
+        share_percent=settings.queue_share_percent,
         limits=ModelLimits(
             load_wait_s=settings.load_wait_s,
             load_timeout_s=settings.load_timeout_s,
@@ -115,6 +123,7 @@ def _servers(settings: Settings, specs: tuple[ModelSpec, ...]) -> Engine:
         specs,
         key=lambda name: _key(settings, name),
         max_queued=settings.queue_size,
+        share_percent=settings.queue_share_percent,
         probe_s=settings.probe_interval_s,
         timeouts=Timeouts(
             first_token_s=settings.first_token_timeout_s,

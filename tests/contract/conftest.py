@@ -57,11 +57,11 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
                 specs, ModelLibrary(tmp_path), runtime=FakeRuntime, slots=2, max_queued=PLACES - 2
             )
         case "cache":
-            engine = cached(ScriptedEngine(domain_catalogue(load_catalogue("demo")), max_places=PLACES))
+            engine = cached(ScriptedEngine(domain_catalogue(load_catalogue("demo")), slots=2, max_queued=PLACES - 2))
         case "filled_cache":
             engine = cached(EngineWithoutWaits(domain_catalogue(load_catalogue("demo"))), FilledCache)
         case _:
-            engine = ScriptedEngine(domain_catalogue(load_catalogue("demo")), max_places=PLACES)
+            engine = ScriptedEngine(domain_catalogue(load_catalogue("demo")), slots=2, max_queued=PLACES - 2)
     asyncio.run(engine.start())
     yield engine
     asyncio.run(engine.close())

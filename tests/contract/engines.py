@@ -64,10 +64,11 @@ def asked(
     stop: tuple[str, ...] = (),
     before: tuple[Turn, ...] = (),
     temperature: float | None = 0.0,
+    owner: UserId = UserId("alice"),  # noqa: B008 - a name
 ) -> GenerationRequest:
     turns = (*before, Turn(Role.USER, text))
     return GenerationRequest(
-        model=model, turns=turns, max_tokens=max_tokens, temperature=temperature, stop=stop, owner=UserId("alice")
+        model=model, turns=turns, max_tokens=max_tokens, temperature=temperature, stop=stop, owner=owner
     )
 
 

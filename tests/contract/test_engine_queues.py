@@ -8,8 +8,9 @@ from contextlib import suppress
 
 import pytest
 
-from chatbill.application.ports.engine import Engine
+from chatbill.application.ports.engine import Engine, Generation, GenerationRequest
 from chatbill.domain.shared.errors import Overloaded
+from chatbill.domain.shared.ids import UserId
 from tests.contract.engines import (
     LONG,
     MINI,
@@ -117,6 +118,24 @@ async def test_waiting_requests_are_answered(engine: Engine) -> None:
     replies = await asyncio.gather(*(chunks_of(generation) for generation in generations))
 
     assert [sum(chunk.tokens for chunk in chunks) for chunks in replies] == [5] * PLACES
+    assert await is_idle(engine)
+
+
+async def test_a_second_owner_is_next_however_many_requests_of_the_first_wait(engine: Engine) -> None:
+    requests = [asked(LONG, max_tokens=tokens) for tokens in (4, 12, 4)]
+    requests.append(asked(LONG, max_tokens=4, owner=UserId("bob")))
+    generations = [await engine.prepare(request) for request in requests]
+    begun: list[UserId | None] = []
+
+    async def read(generation: Generation, request: GenerationRequest) -> None:
+        stream = generation.stream()
+        await anext(stream)
+        begun.append(request.owner)
+        assert [chunk async for chunk in stream]
+
+    await asyncio.gather(*map(read, generations, requests))
+
+    assert begun.index(UserId("bob")) < PLACES - 1
     assert await is_idle(engine)
 
 

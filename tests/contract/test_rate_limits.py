@@ -109,3 +109,39 @@ async def test_a_name_may_be_anything(limits: RateLimits, who: str) -> None:
     with pytest.raises(RateLimited):
         await limits.hit(LIMIT, who)
     await limits.hit(LIMIT, who + "b")
+
+
+async def test_a_check_counts_nothing_and_refuses_at_the_limit(limits: RateLimits, hand: Hand) -> None:
+    for _ in range(10):
+        await limits.check(LIMIT, "ann")
+    await limits.add(LIMIT, "ann", 2)
+    await limits.check(LIMIT, "ann")
+    await limits.add(LIMIT, "ann")
+    with pytest.raises(RateLimited) as refused:
+        await limits.check(LIMIT, "ann")
+    hand.time += refused.value.retry_after_s
+    await limits.check(LIMIT, "ann")
+
+
+async def test_what_is_added_beyond_the_limit_is_cut_off_at_it(limits: RateLimits, hand: Hand) -> None:
+    await limits.add(LIMIT, "ann", 2)
+    await limits.add(LIMIT, "ann", 1_000)
+    await limits.add(LIMIT, "ann", 1)
+    with pytest.raises(RateLimited):
+        await limits.check(LIMIT, "ann")
+    await limits.check(LIMIT, "bob")
+    hand.time += 61
+    await limits.hit(LIMIT, "ann")
+
+
+async def test_without_a_limit_nothing_is_added_or_refused(limits: RateLimits) -> None:
+    off = Limit(name="off", times=0, window_s=60)
+    await limits.add(off, "ann", 5)
+    await limits.check(off, "ann")
+
+
+async def test_a_refusal_has_the_reason_of_its_limit(limits: RateLimits) -> None:
+    limit = Limit(name="sign-in", times=1, window_s=60, reason="too_many_registrations")
+    await limits.hit(limit, "ann")
+    with pytest.raises(RateLimited, match="too_many_registrations"):
+        await limits.hit(limit, "ann")

@@ -13,13 +13,12 @@ from chatbill.domain.shared.ids import ModelId
 class ControlledGeneration:
     """Writes and ends as a test tells it, and records whether it was closed."""
 
-    cached = False
-
     def __init__(self, request: GenerationRequest, *, prompt_tokens: int) -> None:
         self.request = request
         self.prompt_tokens = prompt_tokens
         self.completion_tokens: int | None = None
         self.cut_off: bool | None = None
+        self.cached = False
         self.closed = False
         self.streaming = asyncio.Event()
         self._moves: asyncio.Queue[Chunk | Exception | None] = asyncio.Queue()

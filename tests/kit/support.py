@@ -91,6 +91,8 @@ def world(
     grace_s: float = 5,
     first_token_s: float = math.inf,
     per_user: int = 0,
+    unpaid_replies: int = 0,
+    unpaid_tokens: int = 0,
     top_ups: Limit = NEVER,
     session_refreshes: Limit = NEVER,
     address_refreshes: Limit = NEVER,
@@ -118,6 +120,8 @@ def world(
         max_debt=max_debt,
         cached_price_percent=cached_price_percent,
         replies_per_user=per_user,
+        unpaid_replies_per_hour=unpaid_replies,
+        unpaid_tokens_per_hour=unpaid_tokens,
         settle_attempts=3,
         bounds=ReplyBounds(
             deadline_s=deadline_s,

@@ -34,6 +34,7 @@ async def test_a_burst_on_two_slots_is_answered_or_rejected_and_leaves_no_hold(
         engine="transformers",
         batch_size=SLOTS,
         queue_size=QUEUE,
+        queue_share_percent=100,
         first_token_timeout_s=120,
         welcome_credits=10_000,
     )

@@ -139,4 +139,11 @@ EXPERIMENTS = (
         full=10_000,
         kinds=ALL,
     ),
+    Experiment(
+        name="fairness",
+        promise="a flood of one person delays another by at most two replies, and kill -9 in it leaves no hold",
+        unit="rounds",
+        quick=2,
+        full=50,
+    ),
 )

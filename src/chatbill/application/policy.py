@@ -17,7 +17,8 @@ class Policy:
     """Prices, limits and lifetimes; the defaults are those of the settings.
 
     `max_debt` is in credits. `sweep_allowance_s` is how long a hold past its time may await the sweep before the audit
-    counts it as lost. `replies_per_user` bounds the replies of one person at once; 0 is no bound.
+    counts it as lost. `replies_per_user` bounds the replies of one person at once, `unpaid_replies_per_hour` and
+    `unpaid_tokens_per_hour` those that end unpaid; 0 is no bound.
     """
 
     prices: PriceList = PriceList(packages=(), unit_price=Money(Decimal("0.01"), "EUR"))
@@ -26,6 +27,8 @@ class Policy:
     max_debt: int = 0
     cached_price_percent: int = 100
     replies_per_user: int = 0
+    unpaid_replies_per_hour: int = 30
+    unpaid_tokens_per_hour: int = 10_000
     sweep_allowance_s: float = 0
     settle_attempts: int = 8
     bounds: ReplyBounds = field(
@@ -40,7 +43,7 @@ class Policy:
     lifetimes: TokenLifetimes = TokenLifetimes(access_s=900, refresh_s=30 * DAY_S)
     web_lifetimes: TokenLifetimes = TokenLifetimes(access_s=30 * DAY_S, refresh_s=30 * DAY_S)
     sign_in_failures: Limit = Limit(name="sign-in failures", times=10, window_s=300)
-    registrations: Limit = Limit(name="registrations", times=100, window_s=3_600)
+    registrations: Limit = Limit(name="registrations", times=10, window_s=3_600, reason="too_many_registrations")
     session_refreshes: Limit = Limit(name="refreshes of a session", times=20, window_s=300)
     address_refreshes: Limit = Limit(name="refreshes of an address", times=300, window_s=300)
     top_ups: Limit = Limit(name="top-ups", times=60, window_s=3_600)

@@ -32,8 +32,16 @@ class AccessSettings(BaseSettings):
     replies_per_user: Times = Field(
         default=256, description="Most unfinished replies of one user at the same time; 0: no limit."
     )
+    unpaid_replies_per_hour: Times = Field(
+        default=30,
+        description="Replies of one user per hour that may end unpaid: stopped or left before anything was delivered, "
+        "timed out, or empty; 0: no limit.",
+    )
+    unpaid_tokens_per_hour: Times = Field(
+        default=10_000, description="Tokens of such replies that a model may write for one user per hour; 0: no limit."
+    )
     registrations_per_hour: Times = Field(
-        default=100, description="Accounts that may be registered from one address per hour; 0: no limit."
+        default=10, description="Accounts that may be registered from one address per hour; 0: no limit."
     )
     refreshes_per_session: Times = Field(
         default=20, description="Refresh tokens that one sign-in may exchange in five minutes; 0: no limit."

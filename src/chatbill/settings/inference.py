@@ -45,7 +45,11 @@ class InferenceSettings(BaseSettings):
     max_reply_tokens: int = Field(default=512, ge=1, le=131_072, description="Longest reply, in tokens.")
     max_message_chars: int = Field(default=32_000, ge=1, le=1_000_000, description="Longest message, in characters.")
     batch_size: int = Field(
-        default=8, ge=1, le=256, description="Replies that one model writes at the same time; further replies wait."
+        default=8,
+        ge=1,
+        le=256,
+        description="Replies that one model writes at the same time; further replies wait. The test engine has this "
+        "limit only if it is set.",
     )
     lazy_models: bool = Field(
         default=False, description="Whether models are loaded by their first message instead of at start."
@@ -70,6 +74,12 @@ class InferenceSettings(BaseSettings):
     )
     queue_size: int = Field(
         default=100, ge=0, le=100_000, description="Requests that may wait for a model before others are refused."
+    )
+    queue_share_percent: int = Field(
+        default=25,
+        ge=1,
+        le=100,
+        description="The part of a model's queue that one user may take, in percent; 100: no limit.",
     )
 
     cache_bytes: int = Field(

@@ -86,6 +86,12 @@ class FreeRateLimits:
     async def hit(self, limit: Limit, key: str) -> None:
         """Do nothing: every action is allowed."""
 
+    async def check(self, limit: Limit, key: str) -> None:
+        """Do nothing: no limit is ever reached."""
+
+    async def add(self, limit: Limit, key: str, times: int = 1) -> None:
+        """Do nothing: no action is counted."""
+
     async def forget(self, limit: Limit, key: str) -> None:
         """Do nothing: no action is counted."""
 

@@ -14,7 +14,7 @@ from chatbill.domain.billing.payments import Money, Package
 from chatbill.domain.billing.prices import Price
 from chatbill.domain.chat.interactions import Interaction, Outcome
 from chatbill.domain.shared.descriptions import Description
-from chatbill.domain.shared.errors import InsufficientCredits, InvalidRequest, Overloaded
+from chatbill.domain.shared.errors import InsufficientCredits, InvalidRequest, Overloaded, RateLimited
 from chatbill.domain.shared.ids import ConversationId, HoldId, InteractionId, UserId, WalletId
 from chatbill.entrypoints.ui import rendering
 from tests.kit.support import CATALOGUE, MINI, PRO
@@ -160,6 +160,15 @@ def test_an_error_says_which_credits_are_needed_and_available_and_what_to_do() -
     )
     assert rendering.error_text(InvalidRequest.of("message", "empty")) == "This message must not be empty."
     assert "nothing was charged" in rendering.error_text(Overloaded())
+
+
+def test_a_limit_of_one_person_says_what_it_is_about_and_when_to_come_back() -> None:
+    unpaid = rendering.error_text(RateLimited("too_much_unpaid", retry_after_s=90))
+    assert "ended unpaid within an hour" in unpaid
+    assert "Try again in 90 s" in unpaid
+    share = rendering.error_text(RateLimited("share_of_queue_taken", retry_after_s=2, count=33))
+    assert "33 of your messages have a place at this model" in share
+    assert "ask the operator" in rendering.error_text(RateLimited("too_many_registrations", retry_after_s=90))
 
 
 def test_the_shop_shows_the_note_or_says_who_adds_credits() -> None:

@@ -20,13 +20,14 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle, islice
 
-from chatbill.adapters.inference.availability.model_availability import STOPPING, UNKNOWN
+from chatbill.adapters.inference.availability.model_availability import UNKNOWN, ModelAvailability
+from chatbill.adapters.inference.availability.turns import FairSlots
 from chatbill.adapters.inference.chunks import ChunkBuilder
 from chatbill.adapters.inference.window import fit_window
-from chatbill.application.ports.engine import Chunk, Generation, GenerationRequest, ModelState, ModelStatus
+from chatbill.application.ports.engine import Chunk, Generation, GenerationRequest, ModelStatus
 from chatbill.domain.chat.catalogue import Catalogue
 from chatbill.domain.chat.conversations import Turn
-from chatbill.domain.shared.errors import GenerationFailed, ModelUnavailable, OutOfMemory, Overloaded
+from chatbill.domain.shared.errors import GenerationFailed, ModelUnavailable, OutOfMemory, TooLarge
 from chatbill.domain.shared.ids import ModelId
 
 _DIRECTIVE = re.compile(
@@ -82,85 +83,99 @@ class Script:
 class ScriptedEngine:
     """An engine without a model, for tests.
 
-    `max_places` requests (at least 1) can hold a place at once, over all models; one more is `Overloaded`. All of
-    them are written at the same time.
+    Each model writes up to `slots` replies at the same time and lets at most `max_queued` others wait; one more is
+    `Overloaded`. One owner may take `share_percent` of that queue.
     """
 
     name = "scripted"
 
-    def __init__(self, catalogue: Catalogue, *, max_places: int = 1_000) -> None:
+    def __init__(
+        self, catalogue: Catalogue, *, slots: int = 1_000, max_queued: int = 0, share_percent: int = 100
+    ) -> None:
         self._catalogue = catalogue
-        self._max_places = max_places
-        self._open: set[_ScriptedGeneration] = set()
-        self._closed = False
+        self._models = {
+            model: _ScriptedModel(
+                slots=FairSlots(slots),
+                availability=ModelAvailability(
+                    model, at_once=slots, max_queued=max_queued, share_percent=share_percent
+                ),
+            )
+            for model in catalogue
+        }
 
     def status(self) -> Mapping[ModelId, ModelStatus]:
         """Return that every model is ready, until the engine is closed."""
-        running = dict.fromkeys(self._catalogue, 0)
-        for generation in self._open:
-            running[generation.model] += 1
-        if self._closed:
-            return {model: ModelStatus(state=ModelState.UNAVAILABLE, reason=STOPPING) for model in self._catalogue}
-        return {model: ModelStatus(state=ModelState.READY, running=count) for model, count in running.items()}
+        return {
+            model: scripted.availability.status(running=min(len(scripted.availability), scripted.availability.at_once))
+            for model, scripted in self._models.items()
+        }
 
     async def start(self) -> None:
         """Open the engine again; there is nothing to load."""
-        self._closed = False
+        for scripted in self._models.values():
+            scripted.availability.closed = False
 
     async def prepare(self, request: GenerationRequest) -> Generation:
         """Take one of the places; the window is the model's own, counted in words."""
-        if self._closed:
-            raise ModelUnavailable(request.model, STOPPING)
         model = self._catalogue.get(request.model)
         if model is None:
             raise ModelUnavailable(request.model, UNKNOWN)
-        if len(self._open) >= self._max_places:
-            raise Overloaded
+        scripted = self._models[request.model]
         room = min(request.max_tokens, model.max_reply_tokens)
-        prompt = fit_window(request.turns, encode=_words, budget=model.context_tokens - room)
-        generation = _ScriptedGeneration(request, prompt_tokens=len(prompt), max_tokens=room, places=self._open)
-        self._open.add(generation)
+        generation = _ScriptedGeneration(request, max_tokens=room, model=scripted)
+        scripted.availability.take(generation, request.owner)
+        try:
+            generation.fit(model.context_tokens - room)
+        except TooLarge:
+            generation.end(None)
+            raise
         return generation
 
     async def close(self) -> None:
         """End all generations; their streams raise `GenerationFailed`."""
-        self._closed = True
-        for generation in tuple(self._open):
-            generation.end(GenerationFailed(_CLOSED))
+        for scripted in self._models.values():
+            scripted.availability.closed = True
+            for generation in scripted.availability:
+                if isinstance(generation, _ScriptedGeneration):
+                    generation.end(GenerationFailed(_CLOSED))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _ScriptedModel:
+    """The places of one model, and those of them that are written at the same time."""
+
+    availability: ModelAvailability
+    slots: FairSlots
 
 
 class _ScriptedGeneration:
-    """One place of the scripted engine."""
+    """One place of a model."""
 
     completion_tokens: int | None = None
     cut_off: bool | None = None
     cached = False
 
-    def __init__(
-        self,
-        request: GenerationRequest,
-        *,
-        prompt_tokens: int,
-        max_tokens: int,
-        places: set[_ScriptedGeneration],
-    ) -> None:
-        self.model = request.model
+    def __init__(self, request: GenerationRequest, *, max_tokens: int, model: _ScriptedModel) -> None:
+        self.prompt_tokens = 0
+        self._request = request
         self._script = Script.of(request.turns[-1].text)
         self._max_tokens = max_tokens
         self._chunks = ChunkBuilder(request.stop)
-        self._prompt_tokens = prompt_tokens
-        self._places = places
+        self._model = model
+        self._turn: asyncio.Future[None] | None = None
         self._ended = asyncio.Event()
         self._error: GenerationFailed | None = None
 
-    @property
-    def prompt_tokens(self) -> int:
-        """Return the number of words of the conversation that fitted."""
-        return self._prompt_tokens
+    def fit(self, budget: int) -> None:
+        """Count the words of the conversation that fit. Raises `TooLarge`."""
+        self.prompt_tokens = len(fit_window(self._request.turns, encode=_words, budget=budget))
 
     async def stream(self) -> AsyncIterator[Chunk]:
-        """Yield one chunk a word."""
+        """Yield one chunk a word, once it is the owner's turn."""
         try:
+            if not self._ended.is_set():
+                self._turn = self._model.slots.request(self._request.owner)
+                await asyncio.wait({self._turn})  # `end` cancels it
             await self._wait(self._script.sleep_s)
             if self._script.out_of_memory and not self._ended.is_set():
                 raise OutOfMemory
@@ -179,10 +194,11 @@ class _ScriptedGeneration:
             self._check(len(tokens))
             if self._ended.is_set():
                 return
+            self.cut_off = len(tokens) == self._max_tokens
             if chunk := self._chunks.finish():
                 yield chunk
         finally:
-            self._places.discard(self)
+            self._give_back()
 
     async def close(self) -> None:
         """End the stream at its next token."""
@@ -193,7 +209,13 @@ class _ScriptedGeneration:
         if not self._ended.is_set():
             self._error = error
             self._ended.set()
-        self._places.discard(self)
+        self._give_back()
+
+    def _give_back(self) -> None:
+        turn, self._turn = self._turn, None
+        if turn:
+            self._model.slots.give_back(self._request.owner, turn)
+        self._model.availability.give_back(self)
 
     def _check(self, written: int) -> None:
         if self._error is not None:

@@ -32,6 +32,18 @@ class MovingWindowRateLimits:
         if limit.times > 0 and not await self._limiter.hit(_item(limit), _digest(key)):
             await self._refuse(limit, key)
 
+    async def check(self, limit: Limit, key: str) -> None:
+        """Raise `RateLimited` if the limit is reached; nothing is counted."""
+        if limit.times > 0 and not await self._limiter.test(_item(limit), _digest(key)):
+            await self._refuse(limit, key)
+
+    async def add(self, limit: Limit, key: str, times: int = 1) -> None:
+        """Count actions that have happened already, up to the limit."""
+        if limit.times > 0 and times > 0:
+            stats = await self._limiter.get_window_stats(_item(limit), _digest(key))
+            if left := min(times, stats.remaining):
+                await self._limiter.hit(_item(limit), _digest(key), cost=left)
+
     async def forget(self, limit: Limit, key: str) -> None:
         """Delete all counted hits of this key."""
         if limit.times > 0:
@@ -40,7 +52,7 @@ class MovingWindowRateLimits:
     async def _refuse(self, limit: Limit, key: str) -> None:
         stats = await self._limiter.get_window_stats(_item(limit), _digest(key))
         # A hit exactly one window old still counts, so the wait ends in the second after.
-        raise RateLimited(retry_after_s=math.floor(stats.reset_time - self._now()) + 1)
+        raise RateLimited(limit.reason, retry_after_s=math.floor(stats.reset_time - self._now()) + 1)
 
 
 def _item(limit: Limit) -> RateLimitItem:

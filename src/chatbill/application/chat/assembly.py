@@ -8,11 +8,13 @@ from chatbill.application.chat.delete_conversation import DeleteConversation
 from chatbill.application.chat.list_conversations import ListConversations
 from chatbill.application.chat.list_history import ListHistory
 from chatbill.application.chat.list_models import ListModels
+from chatbill.application.chat.pace import Pace
 from chatbill.application.chat.read_conversation import ReadConversation
 from chatbill.application.chat.rename_conversation import RenameConversation
 from chatbill.application.chat.replies import Replies
 from chatbill.application.chat.send_message import SendMessage
 from chatbill.application.chat.stop_message import StopMessage
+from chatbill.application.chat.unpaid_replies import UnpaidReplies
 from chatbill.application.policy import Policy
 from chatbill.application.ports.provider import PortProvider
 from chatbill.application.shared.write_check import WriteCheck
@@ -41,6 +43,12 @@ class ChatUseCases:
             clock=clock,
             new_id=ports.new_id,
             bounds=policy.bounds,
+            paces={model: Pace(deadline_s=policy.bounds.deadline_s) for model in ports.catalogue},
+            unpaid=UnpaidReplies(
+                rate_limits=ports.rate_limits,
+                replies_per_hour=policy.unpaid_replies_per_hour,
+                tokens_per_hour=policy.unpaid_tokens_per_hour,
+            ),
             settle_attempts=policy.settle_attempts,
             cached_price_percent=policy.cached_price_percent,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -10,9 +11,11 @@ from chatbill.application.accounts.spending_caps import Payer
 from chatbill.application.chat.acceptance import accept
 from chatbill.application.chat.checked_generation import CheckedGeneration
 from chatbill.application.chat.messages import Message
+from chatbill.application.chat.pace import Pace, PacedGeneration
 from chatbill.application.chat.replay import Replay
 from chatbill.application.chat.replies import Replies, Reply, StopReason
 from chatbill.application.chat.settlement import Ending, PendingInteraction, settle
+from chatbill.application.chat.unpaid_replies import UnpaidReplies
 from chatbill.application.ports.clock import Clock, NewId
 from chatbill.application.ports.engine import GREEDY_BELOW, Engine, Generation, GenerationRequest
 from chatbill.application.ports.rate_limits import RateLimits
@@ -25,7 +28,7 @@ from chatbill.domain.chat.conversations import Role, Turn, merged_turns
 from chatbill.domain.chat.interactions import Interaction
 from chatbill.domain.shared.errors import InsufficientCredits, InvariantViolation, NotFound, RequestInProgress
 from chatbill.domain.shared.idempotency import IdempotencyRecord
-from chatbill.domain.shared.ids import ConversationId, EntryId, HoldId, InteractionId
+from chatbill.domain.shared.ids import ConversationId, EntryId, HoldId, InteractionId, ModelId
 
 SETTLE_ATTEMPTS = 8
 """With pauses of a tenth of a second, then twice as long each time, this outlasts a restart of the database."""
@@ -52,6 +55,8 @@ class SendMessage:
     clock: Clock
     new_id: NewId
     bounds: ReplyBounds
+    unpaid: UnpaidReplies
+    paces: Mapping[ModelId, Pace]
     settle_attempts: int = SETTLE_ATTEMPTS
     cached_price_percent: int = 100
 
@@ -63,6 +68,7 @@ class SendMessage:
         if known:
             return await self._replay(known, message)
         await self.rate_limits.hit(self.bounds.rate, principal.user_id)
+        await self.unpaid.check(principal.user_id)
         beginning = asyncio.ensure_future(
             self._begin(principal, message, model, self._request(principal, model, message, turns))
         )
@@ -83,7 +89,8 @@ class SendMessage:
     async def _accepted(
         self, principal: Principal, message: Message, model: Model, request: GenerationRequest
     ) -> Reply | Replay:
-        generation = CheckedGeneration(await self.engine.prepare(request), request, engine=self.engine.name)
+        checked = CheckedGeneration(await self.engine.prepare(request), request, engine=self.engine.name)
+        generation = PacedGeneration(checked, self.paces[model.id], deadline_s=self.bounds.deadline_s)
         try:
             interaction = self._interaction(principal, message, model, generation, request)
             accepted = await self._accept(Payer.of(principal), interaction, message)
@@ -97,10 +104,10 @@ class SendMessage:
         return self._start(accepted, generation, may_be_empty=bool(message.stop))
 
     def longest_reply(self, message: Message) -> int:
-        """Return the most tokens that the reply may have, by the message, the model and the service."""
+        """Return the most tokens that the reply may have, by the message, the model, its pace and the service."""
         model = self.catalogue.pick(message.model)
         most = min(model.max_reply_tokens, self.bounds.max_reply_tokens)
-        return min(message.max_tokens or most, most)
+        return int(min(message.max_tokens or most, most, self.paces[model.id].tokens_within(self.bounds.deadline_s)))
 
     def _context(
         self, snapshot: Snapshot, principal: Principal, message: Message
@@ -172,9 +179,11 @@ class SendMessage:
             raise result
         return result
 
-    def _start(self, work: PendingInteraction, generation: Generation, *, may_be_empty: bool) -> Reply:
+    def _start(self, work: PendingInteraction, generation: PacedGeneration, *, may_be_empty: bool) -> Reply:
         async def settle_once(ending: Ending) -> Interaction:
-            return await self._settle(work, ending)
+            interaction = await self._settle(work, ending)
+            await self.unpaid.record(interaction, ending, tokens_written=generation.tokens_written)
+            return interaction
 
         reply = Reply(
             work.interaction,

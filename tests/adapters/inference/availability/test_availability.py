@@ -11,8 +11,8 @@ from chatbill.adapters.inference.availability.health import CircuitBreaker, Faul
 from chatbill.adapters.inference.availability.model_availability import STOPPING, ModelAvailability
 from chatbill.application.ports.engine import ModelState
 from chatbill.domain.shared.descriptions import Description
-from chatbill.domain.shared.errors import ModelUnavailable, Overloaded
-from chatbill.domain.shared.ids import ModelId
+from chatbill.domain.shared.errors import ModelUnavailable, Overloaded, RateLimited
+from chatbill.domain.shared.ids import ModelId, UserId
 
 MINI = ModelId("demo-mini")
 BROKEN = Fault(Description("model_server_broken"), 5)
@@ -139,3 +139,56 @@ def test_an_offered_model_is_unhealthy_without_a_token_and_a_lost_one_until_it_i
     unloaded = ModelAvailability(MINI, at_once=1, max_queued=1)
     assert unloaded.status(ModelState.RESTING).healthy
     assert not unloaded.status(ModelState.LOADING, lost=True).healthy
+
+
+def places_of(model: ModelAvailability, owner: str | None) -> int:
+    """Take places for this owner until one is refused; return how many it got."""
+    taken = 0
+    while True:
+        try:
+            model.take(object(), UserId(owner) if owner else None)
+        except (RateLimited, Overloaded):
+            return taken
+        taken += 1
+
+
+def test_an_owner_has_the_running_places_and_a_share_of_the_queue() -> None:
+    model = ModelAvailability(MINI, at_once=8, max_queued=100, share_percent=25)
+    assert places_of(model, "alice") == 8 + 25
+    with pytest.raises(RateLimited) as refused:
+        model.take(object(), UserId("alice"), mean_reply_s=2.5)
+    assert refused.value.description == Description.of("share_of_queue_taken", retry_after_s=3, count=33)
+    model.take(object(), UserId("bob"))
+
+
+@pytest.mark.parametrize(
+    ("at_once", "queued", "percent", "places"),
+    [(1, 100, 25, 26), (64, 100, 25, 89), (8, 0, 25, 2), (1, 0, 25, 1), (1, 1, 25, 1), (8, 100, 100, 108)],
+)
+def test_the_share_follows_the_size_of_the_queue(at_once: int, queued: int, percent: int, places: int) -> None:
+    model = ModelAvailability(MINI, at_once=at_once, max_queued=queued, share_percent=percent)
+    assert places_of(model, "alice") == places
+
+
+def test_several_owners_that_take_all_they_can_leave_places_for_others() -> None:
+    model = ModelAvailability(MINI, at_once=1, max_queued=100, share_percent=25)
+    taken = [places_of(model, f"person {number}") for number in range(4)]
+    assert taken == sorted(taken, reverse=True)
+    assert 101 - sum(taken) >= 25
+
+
+def test_a_place_that_is_given_back_can_be_taken_again_by_its_owner() -> None:
+    model = ModelAvailability(MINI, at_once=1, max_queued=7, share_percent=25)
+    place = object()
+    model.take(place, UserId("alice"))
+    places_of(model, "alice")
+    model.give_back(place)
+    model.give_back(place)
+    model.take(object(), UserId("alice"))
+    with pytest.raises(RateLimited):
+        model.take(object(), UserId("alice"))
+
+
+def test_requests_without_an_owner_have_no_share() -> None:
+    model = ModelAvailability(MINI, at_once=1, max_queued=7, share_percent=25)
+    assert places_of(model, None) == 8

@@ -195,7 +195,7 @@ async def test_cached_replies_of_an_unavailable_model_are_not_returned() -> None
 
 
 async def test_a_cached_reply_needs_no_place_in_the_queue() -> None:
-    engine = caching(ScriptedEngine(CATALOGUE, max_places=1))
+    engine = caching(ScriptedEngine(CATALOGUE, slots=1))
     await written(engine, asked())
     taken = await engine.prepare(asked("another"))
 

@@ -9,8 +9,10 @@ import pytest
 
 from chatbill.adapters.inference.caching.engine import CachingEngine, ReplyCache
 from chatbill.adapters.inference.scripted import ScriptedEngine
+from chatbill.application.ports.engine import GenerationRequest
+from chatbill.domain.chat.conversations import Role, Turn
 from tests.kit.http import Api, api, say, stream
-from tests.kit.support import CATALOGUE, PRO
+from tests.kit.support import CATALOGUE, MINI, PRO
 from tests.kit.waiting import eventually
 
 
@@ -114,9 +116,22 @@ async def test_too_few_credits_are_reported_with_their_figures() -> None:
         assert (problem["required"], problem["available"]) == (3, 2)
 
 
+async def test_a_reply_of_a_slow_model_is_cut_off_and_charged(service: Api, alice: httpx.AsyncClient) -> None:
+    for _ in range(3):
+        service.world.use_cases.chat.send_message.paces[MINI].record(tokens=20, took_s=5)
+    reply = (await alice.post("/chat/message", json=say("[[tokens:300]]"))).json()
+    assert (reply["outcome"], reply["usage"]["completion_tokens"], reply["credits_charged"]) == ("completed", 16, 1)
+    completion = {"model": MINI, "messages": [{"role": "user", "content": "[[tokens:300]]"}]}
+    openai = (await alice.post("/v1/chat/completions", json=completion)).json()
+
+    assert openai["choices"][0]["finish_reason"] == "length"
+
+
 async def test_a_full_queue_is_answered_with_retry_after() -> None:
-    async with api(engine=ScriptedEngine(CATALOGUE, max_places=0)) as service:
+    engine = ScriptedEngine(CATALOGUE, slots=1)
+    async with api(engine=engine) as service:
         alice = await service.person()
+        await engine.prepare(GenerationRequest(model=MINI, turns=(Turn(Role.USER, "Hi"),), max_tokens=1))
         response = await alice.post("/chat/message", json=say("hello"))
         assert (response.status_code, response.json()["code"]) == (503, "overloaded")
         assert response.headers["retry-after"] == "1"

@@ -19,6 +19,7 @@ class OpenAIEngine:
     """Answers with models of servers that have OpenAI's API; every spec has a `ServerSource`.
 
     `key` returns the key that a source names. At most `max_queued` requests wait for a model; one more is `Overloaded`.
+    One owner may take `share_percent` of that queue.
     Models that wrote nothing for `probe_s` seconds (0: never) are asked for one token. Belongs to one event loop.
     """
 
@@ -30,6 +31,7 @@ class OpenAIEngine:
         *,
         key: Callable[[str], str | None] = lambda _name: None,
         max_queued: int = 100,
+        share_percent: int = 100,
         probe_s: float = 30.0,
         timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen
     ) -> None:
@@ -43,7 +45,12 @@ class OpenAIEngine:
         }
         self._models = {
             spec.id: RemoteModel(
-                spec, source, self._servers[source.url, source.api_key_env], max_queued=max_queued, probe_s=probe_s
+                spec,
+                source,
+                self._servers[source.url, source.api_key_env],
+                max_queued=max_queued,
+                share_percent=share_percent,
+                probe_s=probe_s,
             )
             for spec, source in sources
         }

@@ -11,6 +11,7 @@ import structlog
 
 from chatbill.adapters.inference.availability.health import Health, ProbeIntervals
 from chatbill.adapters.inference.availability.model_availability import ModelAvailability, probe_request
+from chatbill.adapters.inference.availability.turns import FairSlots
 from chatbill.adapters.inference.catalogue.address import address_advice
 from chatbill.adapters.inference.catalogue.model_spec import ModelSpec, ServerSource
 from chatbill.adapters.inference.openai.counting import PromptSize, TokenCounter
@@ -41,12 +42,19 @@ class RemoteModel:
     """
 
     def __init__(
-        self, spec: ModelSpec, source: ServerSource, server: Server, *, max_queued: int, probe_s: float
+        self,
+        spec: ModelSpec,
+        source: ServerSource,
+        server: Server,
+        *,
+        max_queued: int,
+        share_percent: int,
+        probe_s: float,
     ) -> None:
         self.spec = spec
         self._server = server
         self._counter = TokenCounter(source.tokenizer)
-        self._slots = asyncio.Semaphore(source.concurrency)
+        self._slots = FairSlots(source.concurrency)
         max_pause_s = probe_s or _MAX_PAUSE_S
         intervals = ProbeIntervals(
             idle_s=probe_s,
@@ -56,7 +64,11 @@ class RemoteModel:
         )
         self._health = Health(intervals, server.breaker)
         self._availability = ModelAvailability(
-            spec.id, at_once=source.concurrency, max_queued=max_queued, health=self._health
+            spec.id,
+            at_once=source.concurrency,
+            max_queued=max_queued,
+            health=self._health,
+            share_percent=share_percent,
         )
         self._running = 0
         self._changed = asyncio.Event()
@@ -97,7 +109,7 @@ class RemoteModel:
             give_back=self._availability.give_back,
         )
         # The place is taken before anything is awaited, so that a burst takes no more than there are.
-        self._availability.take(generation)
+        self._availability.take(generation, request.owner)
         try:
             generation.fitted(await fitted(request.turns, budget=budget, counter=self._counter))
         except BaseException:
@@ -116,8 +128,8 @@ class RemoteModel:
                 await generation.end(GenerationFailed(_STOPPED))
 
     async def _read(self, generation: RemoteGeneration) -> None:
-        """Ask the server for this reply once it is its turn, and pass on what comes."""
-        async with self._slots:
+        """Ask the server for this reply once it is its owner's turn, and pass on what comes."""
+        async with self._slots.slot(generation.request.owner):
             self._running += 1
             try:
                 await self._copy_shortened(generation)

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import structlog
 
-from chatbill.adapters.inference.availability.model_availability import UNKNOWN
+from chatbill.adapters.inference.availability.model_availability import UNKNOWN, ModelAvailability
 from chatbill.adapters.inference.catalogue.model_spec import ModelSpec
 from chatbill.adapters.inference.transformers.limits import ModelLimits
 from chatbill.adapters.inference.transformers.memory_manager import MemoryManager
@@ -39,8 +39,9 @@ class TransformersEngine:
     """Answers with models loaded by Transformers.
 
     Each model writes up to `slots` replies together (at least 1), fewer where memory is short, and lets at most
-    `max_queued` others wait; one more is `Overloaded`. Models share the memory: those that fit stay loaded, and idle
-    ones are unloaded for one that is needed. `report` gets the progress of each model, on other threads.
+    `max_queued` others wait; one more is `Overloaded`. One owner may take `share_percent` of that queue. Models share
+    the memory: those that fit stay loaded, and idle ones are unloaded for one that is needed. `report` gets the
+    progress of each model, on other threads.
     """
 
     name = "transformers"
@@ -53,6 +54,7 @@ class TransformersEngine:
         runtime: Callable[[], Runtime] = torch_runtime,
         slots: int = 8,
         max_queued: int = 100,
+        share_percent: int = 100,
         limits: ModelLimits | None = None,
         report: ModelReport = lambda _model, _progress: None,
     ) -> None:
@@ -64,10 +66,10 @@ class TransformersEngine:
                 spec,
                 library,
                 memory,
+                ModelAvailability(spec.id, at_once=slots, max_queued=max_queued, share_percent=share_percent),
                 runtime=made_once,
                 limits=limits,
                 slots=slots,
-                max_queued=max_queued,
                 report=partial(report, spec.id),
             )
             for spec in specs

@@ -25,6 +25,7 @@ from chatbill.adapters.inference.window import fit_window
 from chatbill.application.ports.engine import Generation, GenerationRequest, ModelState, ModelStatus
 from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import ModelUnavailable
+from chatbill.domain.shared.ids import UserId
 
 _CLOSE_WAIT_S = 10.0
 
@@ -44,11 +45,11 @@ class ServedModel:
         spec: ModelSpec,
         library: ModelLibrary,
         memory: MemoryManager,
+        availability: ModelAvailability,
         *,
         runtime: Callable[[], Runtime],
         limits: ModelLimits,
         slots: int,
-        max_queued: int,
         report: Callable[[Progress], None],
     ) -> None:
         self.spec = spec
@@ -57,7 +58,7 @@ class ServedModel:
         self._loader = ModelLoader(spec, library, memory, runtime=runtime, limits=limits, slots=slots, report=report)
         self._limits = limits
         self._slots = slots
-        self._availability = ModelAvailability(spec.id, at_once=slots, max_queued=max_queued)
+        self._availability = availability
         self._lock = threading.Lock()
         self._worker: Worker | None = None
         self._probe_prompt: tuple[int, ...] = ()
@@ -89,7 +90,7 @@ class ServedModel:
     async def prepare(self, request: GenerationRequest) -> Generation:
         """Return a place, once the model is in memory; see the port."""
         place = object()
-        worker = self._take(place)
+        worker = self._take(place, request.owner)
         try:
             prompt = await self._prompt(request, worker)
         except BaseException:
@@ -144,7 +145,7 @@ class ServedModel:
             worker.close(wait_s=_CLOSE_WAIT_S)
         self._tokenizing.shutdown(wait=False, cancel_futures=True)
 
-    def _take(self, place: object) -> Worker:
+    def _take(self, place: object, owner: UserId | None) -> Worker:
         """Take a place in the queue, and start to load the model if it is not in memory."""
         with self._lock:
             worker = self._worker
@@ -153,7 +154,7 @@ class ServedModel:
                     raise ModelUnavailable(self.spec.id, worker.reason or STOPPING)
                 worker = None
             self._availability.at_once = self.fit.slots if self.fit else self._slots
-            self._availability.take(place, mean_reply_s=worker.mean_reply_s if worker else 1.0)
+            self._availability.take(place, owner, mean_reply_s=worker.mean_reply_s if worker else 1.0)
             self.last_used_at = time.monotonic()
             return worker or self._load(wait_for_room_s=self._limits.load_wait_s)
 

@@ -5,16 +5,15 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from contextlib import suppress
 
 import structlog
 
 from chatbill.adapters.inference.availability.health import Health
 from chatbill.adapters.inference.availability.heap import return_freed_memory
 from chatbill.adapters.inference.availability.model_availability import STOPPING
+from chatbill.adapters.inference.availability.turns import FairQueue
 from chatbill.adapters.inference.transformers.batch import Batch, EndedReply
 from chatbill.adapters.inference.transformers.generation import Job
 from chatbill.adapters.inference.transformers.runtime import LocalModel
@@ -28,7 +27,7 @@ _STUCK = "engine_stuck"
 
 
 class Worker:
-    """Loads a model on a thread of its own and writes up to `slots` replies at once; other replies wait in a queue.
+    """Loads a model on a thread of its own and writes up to `slots` replies at once; others await their turn.
 
     `loading` runs on that thread; an error of it makes the model unavailable, for the reason that `explain` returns.
     `model` is None unless the model can write now; `reason` then says why. `mean_reply_s` is a running mean.
@@ -62,7 +61,7 @@ class Worker:
         self._settled: Future[None] = Future()
         # Guards the attributes below. The thread holds it briefly, never while it computes.
         self._change = threading.Condition()
-        self._waiting: deque[Job] = deque()
+        self._waiting: FairQueue[Job] = FairQueue()
         self._unanswered: set[Job] = set()
         self._closed_reason = ""
         self._abandoned = False
@@ -99,14 +98,14 @@ class Worker:
         await asyncio.shield(asyncio.wrap_future(self._settled))
 
     def submit(self, generation: Job) -> None:
-        """Write this reply as soon as there is a slot, in the order of the calls."""
+        """Write this reply as soon as there is a slot and it is its owner's turn."""
         with self._change:
             if not self._closed_reason:
                 if not self._unanswered:
                     self.last_progress_at = time.monotonic()
                 # Cancelled replies have given their places back, so they must not pile up here.
-                self._remove(*(waiting for waiting in self._waiting if waiting.cancelled))
-                self._waiting.append(generation)
+                self._remove(*[waiting for waiting in self._waiting if waiting.cancelled])
+                self._waiting.push(generation.request.owner, generation)
                 self._unanswered.add(generation)
                 self._change.notify()
                 return
@@ -144,8 +143,7 @@ class Worker:
     def _remove(self, *generations: Job) -> None:
         for generation in generations:
             self._unanswered.discard(generation)
-            with suppress(ValueError):
-                self._waiting.remove(generation)
+            self._waiting.remove(generation.request.owner, generation)
 
     def _settle(self) -> None:
         with self._change:
@@ -210,8 +208,8 @@ class Worker:
         with self._change:
             while not self._closed_reason:
                 self._remove(*batch.drop_cancelled())
-                while self._waiting and batch.has_room:
-                    generation = self._waiting.popleft()
+                while len(self._waiting) and batch.has_room:
+                    generation = self._waiting.pop()
                     if generation.cancelled:
                         self._unanswered.discard(generation)
                     else:

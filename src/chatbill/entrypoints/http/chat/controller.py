@@ -90,7 +90,8 @@ class ChatController(Controller):
         any is free.
 
         A client that disconnects while it waits for the whole reply pays nothing, unless it sent an
-        `Idempotency-Key`: then the reply is finished and charged, and the same request fetches it later.
+        `Idempotency-Key`: then the reply is finished and charged, and the same request fetches it later. Replies that
+        end unpaid are limited for each person and hour; at the limit, the answer is 429 `rate_limited`.
         """
         reply = await use_cases.chat.send_message(principal, data.to_message(idempotency_key))
         if prefers(MEDIA_TYPE, request.headers.get("accept", "")):

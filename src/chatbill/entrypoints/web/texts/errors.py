@@ -85,6 +85,18 @@ ERRORS: dict[str, Template] = {
     "cap_reached": _cap_reached,
     "rate_limited": "Too many requests. Try again in {retry_after_s} s.",
     "too_many_replies": ("{max} of your replies are being written, and no more may. Try again in {retry_after_s} s."),
+    "share_of_queue_taken": (
+        "{count} of your messages have a place at this model, and others need places too. Wait for a reply, or try "
+        "again in {retry_after_s} s; nothing was charged."
+    ),
+    "too_much_unpaid": (
+        "Too many of your replies ended unpaid within an hour: they were stopped or left before the first word, took "
+        "too long, or were empty. Try again in {retry_after_s} s."
+    ),
+    "too_many_registrations": (
+        "Too many accounts were made from your network. Try again in {retry_after_s} s, or ask the operator for an "
+        "account."
+    ),
     # Replies
     "service_stopping": "the service is stopping; try again in a moment",
     "overloaded": "All places are taken. Try again in {retry_after_s} s; nothing was charged.",
