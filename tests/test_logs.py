@@ -106,6 +106,15 @@ def test_a_console_shows_the_traceback(stream: io.StringIO) -> None:
     assert "\x1b[" not in stream.getvalue(), "colours are for terminals"
 
 
+def test_a_console_does_not_obey_what_a_client_has_sent(stream: io.StringIO) -> None:
+    set_up_logs(stream=stream)
+    logging.getLogger("a").info("request", extra={"path": "/\x1b[2J\x9b2J", "paths": ["\x1b[2J"]})
+    (line,) = stream.getvalue().splitlines()
+    assert "\x1b" not in line
+    assert "\x9b" not in line
+    assert r"\x1b[2J" in line
+
+
 @pytest.mark.parametrize("log_format", ["json", "console"])
 @pytest.mark.parametrize(
     "said",
@@ -122,6 +131,7 @@ def test_a_console_shows_the_traceback(stream: io.StringIO) -> None:
         {"secret_key": b"hunter2"},
         {"header": "Bearer hunter2hunter2"},
         {"url": "postgresql+psycopg://me:hunter2@host/name"},
+        {"path": f"/v1/models/cb_019b0a6c-1f2e-7c3d-8a4b-5c6d7e8f9a0b_{'hunter2'.ljust(43, 'x')}"},
         {"text": "got eyJhbGciOiJub25lIn0.hunter2.hunter2 in a query"},
     ],
 )

@@ -21,12 +21,15 @@ REDACTED: Final = "[redacted]"
 SECRET_WORDS: Final = frozenset({"authorization", "cookie", "cookies", "password", "passwords", "secret", "secrets"})
 SECRET_LAST_WORDS: Final = frozenset({"key", "token"})
 NOT_SECRET: Final = frozenset({"idempotency_key"})
-# Secrets inside text: a header, a JSON web token, the password in the address of a database.
+# Secrets inside text: a header, an API key, a JSON web token, the password in the address of a database.
 SECRET_TEXT: Final = (
     (re.compile(r"\b(Bearer|Basic)\s+[\w.~+/=-]{8,}", re.IGNORECASE), rf"\1 {REDACTED}"),
+    (re.compile(r"\b(cb_[\w-]{1,64}_)[\w-]{43}"), rf"\1{REDACTED}"),
     (re.compile(r"\beyJ[\w-]{8,}\.[\w-]+\.[\w-]*"), REDACTED),
     (re.compile(r"(\b[\w+]+://[^\s:/@]*):[^\s/@]+@"), rf"\1:{REDACTED}@"),
 )
+# Control characters other than tab and line feed. A terminal would obey them, and a path of a request can contain them.
+CONTROLS: Final = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\t\n"}
 MAX_DEPTH: Final = 6
 OUTAGE_INTERVAL_S: Final = 60.0
 """How often the same outage of the database is logged, in seconds."""
@@ -119,6 +122,11 @@ def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     return {name: _clean(name, value) for name, value in event.items()}
 
 
+def escape_controls(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Write control characters as escapes. The renderer does it itself for values that are not strings."""
+    return {name: value.translate(CONTROLS) if isinstance(value, str) else value for name, value in event.items()}
+
+
 def _shared_processors() -> list[Processor]:
     return [
         structlog.contextvars.merge_contextvars,
@@ -141,6 +149,7 @@ def _rendering(log_format: str, out: TextIO) -> Iterator[Processor]:
     else:
         yield structlog.processors.format_exc_info
         yield redact
+        yield escape_controls
         yield structlog.dev.ConsoleRenderer(colors=out.isatty())
 
 

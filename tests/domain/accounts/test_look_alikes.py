@@ -137,6 +137,12 @@ def test_other_hosts_and_local_parts_stay_apart() -> None:
     assert email_key("ann@xn--\u00e4.example") == "ann@xn--\u00e4.example"
 
 
+def test_a_part_of_a_host_that_is_too_long_is_not_encoded() -> None:
+    # Punycode takes the square of the length, and each sign-in looks a name up.
+    address = "ann@" + "\u00fc" * 64 + ".example"
+    assert login_keys(address) == (address,)
+
+
 @given(st.text(max_size=30), st.text(max_size=30))
 def test_the_key_of_any_address_is_valid_unicode_and_its_own_key(local: str, host: str) -> None:
     with suppress(InvalidRequest):

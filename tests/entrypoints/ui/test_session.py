@@ -109,6 +109,18 @@ async def test_an_invalid_body_is_rejected(client: httpx.AsyncClient, body: byte
     assert answer.json()["errors"][0]["field"] == "body"
 
 
+@pytest.mark.parametrize("field", ["username", "email", "password", "login"])
+async def test_a_text_longer_than_any_name_is_rejected_before_it_is_normalized(
+    client: httpx.AsyncClient, field: str
+) -> None:
+    # Unicode's order of such marks is found in the square of their number: 500,000 would take minutes.
+    long = "a" + "\u0300\u0327" * 600
+    path = "/web/session" if field == "login" else "/web/registration"
+    answer = await client.post(path, json=ALICE | {"login": "alice", field: long})
+    assert answer.status_code == 422
+    assert answer.json()["errors"] == [{"field": field, "message": "must be at most 1024 characters"}]
+
+
 @pytest.mark.parametrize("path", ["/web/session", "/web/registration"])
 @pytest.mark.parametrize(
     "headers",

@@ -107,7 +107,8 @@ def _decoded(label: str) -> str:
 
 
 def _encoded(label: str) -> str:
-    return label if label.isascii() else PUNYCODE + label.encode("punycode").decode("ascii")
+    """Return a label of a host in Punycode, or unchanged if it needs none or is longer than any label."""
+    return label if label.isascii() or len(label) > LABEL_CHARS else PUNYCODE + label.encode("punycode").decode("ascii")
 
 
 def checked_account(username: str, email: str, password: str, *, staff: bool = False) -> NewAccount:

@@ -26,6 +26,7 @@ from chatbill.domain.shared.errors import (
     Unauthenticated,
 )
 from chatbill.entrypoints.web.addresses import ClientAddresses
+from chatbill.entrypoints.web.parameters import MAX_LINE_CHARS
 from chatbill.entrypoints.web.texts import render
 
 COOKIE = "chatbill_session"
@@ -109,13 +110,16 @@ def _signed_in(request: Request, signed_in: SignedIn) -> Response:
 
 
 async def text_fields(request: Request, *fields: str) -> list[str]:
-    """Return these text fields of a JSON body. Raises `InvalidRequest`."""
+    """Return these text fields of a JSON body, each within the bound of the API. Raises `InvalidRequest`."""
     try:
         body = json.loads(await request.body())
     except (ValueError, RecursionError):
         raise InvalidRequest.of("body", "not_json_body") from None
     if not isinstance(body, dict) or not all(isinstance(body.get(field), str) for field in fields):
         raise InvalidRequest.of("body", "not_an_object", fields=", ".join(fields))
+    # Names are normalized before the domain checks them, which takes the square of their length.
+    if too_long := [field for field in fields if len(body[field]) > MAX_LINE_CHARS]:
+        raise InvalidRequest.of(too_long[0], "too_long", max=MAX_LINE_CHARS)
     return [body[field] for field in fields]
 
 

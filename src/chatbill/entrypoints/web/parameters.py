@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 MAX_ID_CHARS: Final = 64
+MAX_LINE_CHARS: Final = 1_024
+"""The longest text that is looked up or hashed. The domain has the rules for names and passwords."""
 
 
 def could_be_id(value: str) -> bool:

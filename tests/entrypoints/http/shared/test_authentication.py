@@ -15,6 +15,7 @@ from tests.kit.http import Api, api
 KEY = b"k" * 32
 GUARDED = [
     ("GET", "/auth/me"),
+    ("PATCH", "/auth/me"),
     ("POST", "/auth/logout"),
     ("POST", "/auth/password"),
     ("GET", "/auth/api-keys"),

@@ -15,11 +15,9 @@ from pydantic import model_validator as validates
 
 from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import FieldError, InvalidRequest
+from chatbill.entrypoints.web.parameters import MAX_LINE_CHARS
 from chatbill.entrypoints.web.problems import MalformedRequest
 from chatbill.entrypoints.web.wording import body_message
-
-MAX_LINE_CHARS = 1_024
-"""The longest text that is looked up or hashed. The domain has the rules for names and passwords."""
 
 UNION_MEMBERS = frozenset({"str", "list[any]", "list[str]"})
 """Names that pydantic adds to the location of an error in a field of several types."""
