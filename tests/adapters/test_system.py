@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from uuid import RFC_4122, UUID
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -45,3 +47,15 @@ def test_threads_get_different_ids_and_each_sees_them_grow() -> None:
         lists = [future.result() for future in [pool.submit(many) for _ in range(8)]]
     assert all(made == sorted(made) for made in lists)
     assert len({text for made in lists for text in made}) == 40_000
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_a_forked_process_makes_other_ids_than_its_parent() -> None:
+    new_id = Uuid7Ids(now_ns=lambda: 0)
+    new_id()
+    reading, writing = os.pipe()
+    if (child := os.fork()) == 0:
+        os.write(writing, new_id().encode())
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    assert os.read(reading, 36).decode() != new_id()
