@@ -85,7 +85,9 @@ class TestKeys:
         )
         root = (await scene.use_cases.accounts.sign_in(Credentials(login="root", password=PASSWORD))).principal
         issued, program = await key_for(scene, root)
-        assert program == replace(root, role=UserRole.USER, session_id=None, api_key_id=issued.key.id)
+        assert program == replace(
+            root, role=UserRole.USER, session_id=None, api_key_id=issued.key.id, scopes=issued.key.scopes
+        )
         with pytest.raises(Forbidden):
             await scene.use_cases.administration.adjust_credits(program, root.user_id, 5, AdminAction(reason="why not"))
 

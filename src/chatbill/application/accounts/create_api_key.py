@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -11,15 +12,17 @@ from chatbill.application.ports.store import Store, Transaction
 from chatbill.application.ports.tokens import Tokens
 from chatbill.application.shared.principal import Principal, require_sign_in
 from chatbill.domain.accounts.api_keys import MAX_KEYS, ApiKey, KeyNameTaken, KeyParts, TooManyKeys, checked_terms
+from chatbill.domain.accounts.scopes import DEFAULT_SCOPES, checked_scopes
 from chatbill.domain.shared.errors import Unauthenticated
 from chatbill.domain.shared.ids import ApiKeyId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewApiKey:
-    """The name of the key, its cap for a month (in credits; None: no cap), and when it expires (None: never)."""
+    """The name of the key, its scopes, its cap for a month (in credits; None: no cap), and its end (None: never)."""
 
     name: str
+    scopes: Sequence[str] = tuple(DEFAULT_SCOPES)
     monthly_cap: int | None = None
     expires_at: datetime | None = None
 
@@ -53,6 +56,7 @@ class CreateApiKey:
         name, expires_at = checked_terms(
             order.name, monthly_cap=order.monthly_cap, expires_at=order.expires_at, now=now
         )
+        scopes = checked_scopes(order.scopes)
         await self.rate_limits.hit(self.limit, principal.user_id)
         secret = self.tokens.new_secret()
         key = ApiKey(
@@ -62,6 +66,7 @@ class CreateApiKey:
             # A fast hash is enough: 256 random bits cannot be guessed at any speed,
             # and the digest is made for every request. Slow hashes are for what people think up.
             digest=self.tokens.digest(secret),
+            scopes=scopes,
             monthly_cap=order.monthly_cap,
             created_at=now,
             expires_at=expires_at,

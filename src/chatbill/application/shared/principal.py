@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from chatbill.domain.accounts.scopes import Scope
 from chatbill.domain.accounts.users import User, UserRole
 from chatbill.domain.shared.errors import Forbidden
 from chatbill.domain.shared.ids import ApiKeyId, SessionId, UserId, WalletId
@@ -13,7 +14,7 @@ from chatbill.domain.shared.ids import ApiKeyId, SessionId, UserId, WalletId
 class Principal:
     """A person whose credentials were checked for this request. `session_id` is None where no sign-in was needed.
 
-    `api_key_id` is the API key that a program came with on their behalf.
+    `api_key_id` is the API key that a program came with on their behalf, and `scopes` are the rights of that key.
     """
 
     user_id: UserId
@@ -23,6 +24,7 @@ class Principal:
     wallet_id: WalletId
     session_id: SessionId | None = None
     api_key_id: ApiKeyId | None = None
+    scopes: frozenset[Scope] = frozenset()
 
     @classmethod
     def of(cls, user: User, session_id: SessionId | None = None) -> Principal:

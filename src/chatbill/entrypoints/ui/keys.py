@@ -43,8 +43,9 @@ def key_routes(app: FastAPI, use_cases: UseCases) -> None:
     async def make(request: Request) -> Response:
         try:
             principal = await authenticated(request)
-            name, cap = await text_fields(request, "name", "monthly_cap")
-            issued = await use_cases.accounts.create_api_key(principal, NewApiKey(name=name, monthly_cap=cap_of(cap)))
+            name, cap, scopes = await text_fields(request, "name", "monthly_cap", "scopes")
+            order = NewApiKey(name=name, scopes=scopes.split(), monthly_cap=cap_of(cap))
+            issued = await use_cases.accounts.create_api_key(principal, order)
         except ChatbillError as error:
             return error_response(error)
         return JSONResponse(jsonable_encoder(IssuedKeyView.issued(issued)), HTTPStatus.CREATED)

@@ -236,6 +236,15 @@ async def test_people_find_everything_and_go_on_where_they_were(filled: tuple[st
     await of.store.close()
 
 
+async def test_old_keys_keep_the_rights_that_were_documented(filled: tuple[str, Run], revision: str) -> None:
+    url, _ = filled
+    schema.upgrade(url)
+    store = open_store(url)
+    keys = await store.read(lambda snapshot: [snapshot.api_keys.get(ApiKeyId(name)) for name in ("old-53", "old-54")])
+    assert [key.scopes for key in keys if key] == [{"chat", "billing"}] * (2 if revision == "0007" else 0)
+    await store.close()
+
+
 async def test_what_was_written_since_survives_the_way_back_and_up_again(filled: tuple[str, Run]) -> None:
     url, run = filled
     schema.upgrade(url)

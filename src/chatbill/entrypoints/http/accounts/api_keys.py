@@ -57,9 +57,17 @@ class ApiKeyController(Controller):
     ) -> IssuedKeyView:
         """Make a key for a program. It is sent like an access token, and spends the same wallet.
 
-        A key can chat, read billing and use `/v1`. It cannot buy credits, change the account, list or make keys, or act
-        as an administrator. It is valid until it is revoked or expires, also after a change of the password, but not
-        while the account is disabled.
+        `scopes` say what it may do, by default `chat`:
+
+        - `chat`: list models, send and stop messages, use `/v1`, read the balance
+        - `billing`: read packages and transactions
+        - `read`: read conversations and the history
+        - `write`: rename and delete conversations
+        - `account`: read the account with its e-mail address
+
+        No scope lets a key buy credits, change the account, list or make keys, or act as an administrator. A key is
+        valid until it is revoked or expires, also after a change of the password, but not while the account is
+        disabled.
 
         `monthly_cap` is the most credits that it may use in a calendar month (UTC), including held credits. You can
         have 20 keys, each with a name of its own.

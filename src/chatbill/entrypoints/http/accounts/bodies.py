@@ -9,6 +9,7 @@ from chatbill.application.accounts.create_api_key import NewApiKey
 from chatbill.application.accounts.register import Registration
 from chatbill.application.accounts.sign_in import Credentials
 from chatbill.application.accounts.update_account import AccountChange
+from chatbill.domain.accounts.scopes import DEFAULT_SCOPES, Scope
 from chatbill.entrypoints.http.shared.bodies import Body, Line
 from chatbill.entrypoints.http.shared.parameters import checked_moment
 
@@ -79,6 +80,12 @@ class ApiKeyBody(Body):
     name: str = Field(
         description="1 to 100 characters, different from the names of your other keys.", examples=["nightly job"]
     )
+    scopes: list[str] = Field(
+        default_factory=lambda: [scope.value for scope in DEFAULT_SCOPES],
+        description=f"What the key may do, some of: {', '.join(f'`{scope}`' for scope in Scope)}.",
+        examples=[["chat", "billing"]],
+        max_length=len(Scope),
+    )
     monthly_cap: int | None = Field(
         default=None, description="The most credits that it may use in a calendar month (UTC).", examples=[500]
     )
@@ -91,5 +98,8 @@ class ApiKeyBody(Body):
     def to_order(self) -> NewApiKey:
         """Return the command of the use case."""
         return NewApiKey(
-            name=self.name, monthly_cap=self.monthly_cap, expires_at=checked_moment("expires_at", self.expires_at)
+            name=self.name,
+            scopes=self.scopes,
+            monthly_cap=self.monthly_cap,
+            expires_at=checked_moment("expires_at", self.expires_at),
         )

@@ -7,10 +7,12 @@ from litestar.params import JSONBody
 
 from chatbill.application.assembly import UseCases
 from chatbill.application.shared.principal import Principal
+from chatbill.domain.accounts.scopes import Scope
 from chatbill.entrypoints.http.accounts.bodies import AccountBody, PasswordBody
 from chatbill.entrypoints.http.accounts.views import AccountView
 from chatbill.entrypoints.http.documentation import examples
 from chatbill.entrypoints.http.documentation.responses import documented, documented_empty
+from chatbill.entrypoints.http.shared.authentication import SCOPE
 from chatbill.entrypoints.http.shared.parameters import Injected
 
 
@@ -23,6 +25,7 @@ class AccountController(Controller):
     @get(
         "/me",
         operation_id="readAccount",
+        opt={SCOPE: Scope.ACCOUNT},
         summary="Read the account",
         responses=documented(200, AccountView, "The account as it is now.", examples.ACCOUNT, signed_in=True),
     )

@@ -32,6 +32,7 @@ function factsOf(key) {
   const spent = key.monthly_cap === null ? creditsText(used) : `${used.toLocaleString("en")} of ${creditsText(key.monthly_cap)}`;
   const facts = [
     `${spent} this month`,
+    `may: ${key.scopes.join(", ")}`,
     key.last_used_at ? `last used ${minute.format(new Date(key.last_used_at))}` : "never used",
     `made ${day.format(new Date(key.created_at))}`,
   ];
@@ -75,7 +76,7 @@ async function make(form) {
   if (button.disabled) return;
   unmark(form);
   button.disabled = true;
-  const { said, problem } = await askForKeys("POST", KEYS, fieldsOf(form));
+  const { said, problem } = await askForKeys("POST", KEYS, { ...fieldsOf(form), scopes: new FormData(form).getAll("scopes").join(" ") });
   button.disabled = false;
   if (problem) return tell(form, problem);
   // If the panel was closed meanwhile, the key is not shown; it is in the list.

@@ -62,6 +62,7 @@ ERRORS: dict[str, Template] = {
     "admin_only": "Only an administrator may do this.",
     "administrator_unknown": "No administrator is called {login}. Make one with: chatbill admin create",
     "api_key_not_allowed": "An API key may not do this. Sign in, and send the access token.",
+    "scope_missing": "This API key lacks the scope {scope}. Make a key with it, or sign in and send the access token.",
     "registration_closed": "Registration is closed here. Ask the operator for an account.",
     "credits_not_sold": "Credits are not sold here. An administrator adds them: ask the operator of this service.",
     # Not found, and contradicting what is there

@@ -160,6 +160,7 @@ ROWS: list[tuple[str, str, dict[str, Any]]] = [
         NEW_INTERACTION | {"cached": 2},
     ),
     ("ck_api_keys_cap_in_bounds", "api_keys", NEW_API_KEY | {"monthly_cap": 0}),
+    ("ck_api_keys_scopes_not_empty", "api_keys", NEW_API_KEY | {"scopes": ""}),
     ("ck_api_keys_revoked_by_when_revoked", "api_keys", NEW_API_KEY | {"revoked_by": "u"}),
     ("ck_api_keys_revoked_why_by_whom", "api_keys", NEW_API_KEY | {"revoked_at": T, "revoked_why": "It leaked"}),
     ("ck_api_key_months_ends_after_start", "api_key_months", NEW_MONTH | {"ends_at": T}),
