@@ -1,7 +1,8 @@
-"""The scopes of API keys.
+"""The scopes of API keys; when a session was last seen, from where and by which program.
 
 Compatible with: the programs of 0001 to 0009 run on after this step. A key that they make, and each key from before,
-gets the scopes `chat` and `billing`: what was documented for keys without scopes. Going back forgets all scopes.
+gets the scopes `chat` and `billing`: what was documented for keys without scopes. Sessions from before have empty
+columns. Going back forgets all that is new here.
 
 Locks: on PostgreSQL, the new columns rewrite nothing and are checked against nothing, but wait for running
 transactions to leave their tables. On SQLite, writers wait for the step, which reads no row.
@@ -9,11 +10,20 @@ transactions to leave their tables. On SQLite, writers wait for the step, which 
 
 from __future__ import annotations
 
+from typing import Any
+
+import sqlalchemy as sa
 from alembic import op
 
 revision = "0010"
 down_revision = "0009"
 
+MOMENT = sa.Text().with_variant(sa.TIMESTAMP(timezone=True), "postgresql")
+SESSION_COLUMNS: tuple[tuple[str, sa.types.TypeEngine[Any]], ...] = (
+    ("last_seen_at", MOMENT),
+    ("address", sa.Text()),
+    ("client", sa.Text()),
+)
 TRIGGER = "api_keys_keep_their_scopes"
 WORDS = "the scopes of an API key never change"
 
@@ -24,6 +34,8 @@ def upgrade() -> None:
         "ALTER TABLE api_keys ADD COLUMN scopes TEXT DEFAULT 'billing chat' NOT NULL"
         " CONSTRAINT ck_api_keys_scopes_not_empty CHECK (scopes <> '')"
     )
+    for name, type_ in SESSION_COLUMNS:
+        op.execute(f"ALTER TABLE sessions ADD COLUMN {name} {type_.compile(dialect=op.get_bind().dialect)}")
     body = (
         f"EXECUTE FUNCTION chatbill_forbid('{WORDS}')"
         if is_postgres()
@@ -35,6 +47,8 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.execute(f"DROP TRIGGER {TRIGGER}" + (" ON api_keys" if is_postgres() else ""))
+    for name, _ in SESSION_COLUMNS:
+        op.execute(f"ALTER TABLE sessions DROP COLUMN {name}")
     op.execute("ALTER TABLE api_keys DROP COLUMN scopes")
 
 

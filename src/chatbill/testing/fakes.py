@@ -12,7 +12,7 @@ from datetime import datetime
 from chatbill.application.ports.engine import Chunk, Generation, GenerationRequest, ModelState, ModelStatus
 from chatbill.application.ports.passwords import Verified
 from chatbill.application.ports.rate_limits import Limit
-from chatbill.application.ports.tokens import Claims
+from chatbill.application.ports.tokens import Claims, TokenUse
 from chatbill.domain.chat.catalogue import Catalogue
 from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import ModelUnavailable, TokenExpired, Unauthenticated
@@ -46,7 +46,8 @@ class PlainTokens:
 
     def sign(self, claims: Claims, *, now: datetime) -> str:
         """Return the claims as JSON, with a keyed digest."""
-        body = json.dumps([claims.user_id, claims.session_id, claims.expires_at.isoformat(), now.isoformat()])
+        moments = claims.expires_at.isoformat(), now.isoformat()
+        body = json.dumps([claims.user_id, claims.session_id, claims.use, *moments])
         encoded = body.encode().hex()
         return f"{encoded}.{self._mac(encoded)}"
 
@@ -56,9 +57,12 @@ class PlainTokens:
         if not secrets.compare_digest(self._mac(encoded).encode(), mac.encode("utf-8", "surrogatepass")):
             raise Unauthenticated
         body = bytes.fromhex(encoded).decode()
-        user_id, session_id, expires_at, _ = json.loads(body)
+        user_id, session_id, use, expires_at, _ = json.loads(body)
         claims = Claims(
-            user_id=UserId(user_id), session_id=SessionId(session_id), expires_at=datetime.fromisoformat(expires_at)
+            user_id=UserId(user_id),
+            session_id=SessionId(session_id),
+            expires_at=datetime.fromisoformat(expires_at),
+            use=TokenUse(use),
         )
         if now >= claims.expires_at:
             raise TokenExpired

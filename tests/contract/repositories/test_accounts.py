@@ -52,7 +52,8 @@ class TestUsers:
 
 class TestSessions:
     async def test_keep_how_they_ended(self, store: Store) -> None:
-        mine, ended = session(), session()
+        mine = session(last_seen_at=later(1), address="192.0.2.7", client="curl")
+        ended = replace(mine, last_seen_at=later(2))
         ended.end(SessionEnd.SIGNED_OUT, at=later(5))
 
         def work(tx: Transaction) -> Any:
@@ -74,7 +75,7 @@ class TestSessions:
             session("d"),
         )
         await write(store, *(lambda tx, row=row: tx.sessions.add(row) for row in rows))
-        live = await store.write(lambda tx: tx.sessions.live_of(ALICE))
+        live = await store.read(lambda snapshot: snapshot.sessions.live_of(ALICE))
         assert {row.id for row in live} == {"a", "d"}
 
     async def test_tokens_are_spent_and_found_by_digest(self, store: Store) -> None:

@@ -83,7 +83,7 @@ async def test_an_expired_key_is_listed_as_inactive_until_it_is_revoked(
     client: httpx.AsyncClient, served: World
 ) -> None:
     await registered(client)
-    principal = await served.use_cases.accounts.authenticate(client.cookies["chatbill_session"])
+    principal = await served.use_cases.accounts.web_authenticate(client.cookies["chatbill_session"])
     soon = served.clock() + timedelta(minutes=1)
     await served.use_cases.accounts.create_api_key(principal, NewApiKey(name="short", expires_at=soon))
     served.clock.advance(61)

@@ -42,7 +42,7 @@ def create_web(use_cases: UseCases, api: ASGIApp | None = None, config: WebConfi
     mount_assets(outer)
     # One token is valid for the whole session, so that tabs do not compete for a refresh token; sign-out ends it.
     lifetimes = TokenLifetimes(access_s=config.session_s, refresh_s=config.session_s)
-    session_routes(outer, use_cases, replace(use_cases.accounts.sign_in, lifetimes=lifetimes))
+    session_routes(outer, use_cases, replace(use_cases.accounts.web_sign_in, lifetimes=lifetimes))
     key_routes(outer, use_cases)
     gr.mount_gradio_app(
         outer,

@@ -33,6 +33,8 @@ CONTRACT = {
     ("get", "/auth/me", "200"),
     ("patch", "/auth/me", "200"),
     ("post", "/auth/password", "204"),
+    ("get", "/auth/sessions", "200"),
+    ("delete", "/auth/sessions/{session_id}", "204"),
     ("get", "/auth/api-keys", "200"),
     ("post", "/auth/api-keys", "201"),
     ("delete", "/auth/api-keys/{key_id}", "204"),

@@ -29,6 +29,8 @@ sessions = table(
     Column("expires_at", UtcDateTime, nullable=False, index=True, info=CHANGES),
     *changing(UtcDateTime, "ended_at", null=True),
     *changing(Text, "ended_because", null=True),
+    *changing(UtcDateTime, "last_seen_at", null=True),
+    *columns(Text, "address", "client", null=True),
     check("end_has_reason", "(ended_at IS NULL) = (ended_because IS NULL)"),
     with_rowid=False,
 )

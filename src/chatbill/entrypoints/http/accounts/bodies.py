@@ -50,9 +50,9 @@ class LoginBody(Body):
     username: Line = Field(description="The username or the e-mail address.", examples=[EXAMPLE_NAME])
     password: Line = Field(description="The password.", examples=[EXAMPLE_PASSWORD])
 
-    def to_credentials(self, address: str) -> Credentials:
+    def to_credentials(self, address: str, client: str) -> Credentials:
         """Return the command of the use case."""
-        return Credentials(login=self.username, password=self.password, address=address)
+        return Credentials(login=self.username, password=self.password, address=address, client=client)
 
 
 class RefreshBody(Body):

@@ -11,6 +11,7 @@ from chatbill.entrypoints.http.accounts.views import AccountView, TokensView
 from chatbill.entrypoints.http.documentation import examples
 from chatbill.entrypoints.http.documentation.responses import documented
 from chatbill.entrypoints.http.shared.parameters import Injected
+from chatbill.entrypoints.http.shared.requests import JsonRequest
 
 
 class SignInController(Controller):
@@ -52,10 +53,15 @@ class SignInController(Controller):
         ),
     )
     async def login(
-        self, data: JSONBody[LoginBody], use_cases: Injected[UseCases], client_address: Injected[str]
+        self,
+        request: JsonRequest,
+        data: JSONBody[LoginBody],
+        use_cases: Injected[UseCases],
+        client_address: Injected[str],
     ) -> TokensView:
         """Exchange a name and a password for tokens. Unknown names and wrong passwords get the same answer."""
-        return TokensView.of(await use_cases.accounts.sign_in(data.to_credentials(client_address)))
+        credentials = data.to_credentials(client_address, request.headers.get("user-agent", ""))
+        return TokensView.of(await use_cases.accounts.sign_in(credentials))
 
     @post(
         "/refresh",

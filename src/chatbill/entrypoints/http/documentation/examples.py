@@ -54,6 +54,14 @@ API_KEY: Final = {
     "expires_at": None,
     "last_used_at": None,
 }
+SESSION: Final = {
+    "id": "019b0a6c-1f2e-7c3d-8a4b-5c6d7e8f9a0c",
+    "created_at": WHEN,
+    "last_seen_at": WHEN,
+    "address": "192.0.2.7",
+    "client": "Mozilla/5.0 (X11; Linux x86_64) Firefox/144.0",
+    "current": True,
+}
 ISSUED_KEY: Final = {
     **API_KEY,
     "key": "cb_019b0a6c-1f2e-7c3d-8a4b-5c6d7e8f9a0b_3q2-7wAAAAD_0123456789abcdefghijklmnopqrst01",
