@@ -1,4 +1,4 @@
-"""The scopes of API keys; when a session was last seen, from where and by which program.
+"""Scopes of API keys, use of sessions, and links for a new password.
 
 Compatible with: the programs of 0001 to 0009 run on after this step. A key that they make, and each key from before,
 gets the scopes `chat` and `billing`: what was documented for keys without scopes. Sessions from before have empty
@@ -24,6 +24,9 @@ SESSION_COLUMNS: tuple[tuple[str, sa.types.TypeEngine[Any]], ...] = (
     ("address", sa.Text()),
     ("client", sa.Text()),
 )
+LINK_RULE = (
+    "CONSTRAINT ck_users_password_link_expires CHECK ((password_link IS NULL) = (password_link_expires_at IS NULL))"
+)
 TRIGGER = "api_keys_keep_their_scopes"
 WORDS = "the scopes of an API key never change"
 
@@ -34,6 +37,9 @@ def upgrade() -> None:
         "ALTER TABLE api_keys ADD COLUMN scopes TEXT DEFAULT 'billing chat' NOT NULL"
         " CONSTRAINT ck_api_keys_scopes_not_empty CHECK (scopes <> '')"
     )
+    moment = MOMENT.compile(dialect=op.get_bind().dialect)
+    op.execute("ALTER TABLE users ADD COLUMN password_link TEXT")
+    op.execute(f"ALTER TABLE users ADD COLUMN password_link_expires_at {moment} {LINK_RULE}")
     for name, type_ in SESSION_COLUMNS:
         op.execute(f"ALTER TABLE sessions ADD COLUMN {name} {type_.compile(dialect=op.get_bind().dialect)}")
     body = (
@@ -49,6 +55,8 @@ def downgrade() -> None:
     op.execute(f"DROP TRIGGER {TRIGGER}" + (" ON api_keys" if is_postgres() else ""))
     for name, _ in SESSION_COLUMNS:
         op.execute(f"ALTER TABLE sessions DROP COLUMN {name}")
+    op.execute("ALTER TABLE users DROP COLUMN password_link_expires_at")
+    op.execute("ALTER TABLE users DROP COLUMN password_link")
     op.execute("ALTER TABLE api_keys DROP COLUMN scopes")
 
 

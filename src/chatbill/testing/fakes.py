@@ -13,6 +13,7 @@ from chatbill.application.ports.engine import Chunk, Generation, GenerationReque
 from chatbill.application.ports.passwords import Verified
 from chatbill.application.ports.rate_limits import Limit
 from chatbill.application.ports.tokens import Claims, TokenUse
+from chatbill.domain.accounts.passwords import normalized_password, spellings
 from chatbill.domain.chat.catalogue import Catalogue
 from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import ModelUnavailable, TokenExpired, Unauthenticated
@@ -25,13 +26,19 @@ class PlainPasswords:
     async def hash(self, password: str) -> str:
         """Return a salted SHA-256."""
         salt = secrets.token_hex(8)
-        return f"plain${salt}${self._digest(salt, password)}"
+        return f"plain${salt}${self._digest(salt, normalized_password(password))}"
+
+    def is_common(self, password: str) -> bool:
+        """Return True for the two most common passwords."""
+        return password in {"password", "12345678"}
 
     async def verify(self, password: str, stored: str | None) -> Verified:
         """Compare with a hash made here."""
         _, _, rest = (stored or "plain$$").partition("$")
         salt, _, digest = rest.partition("$")
-        return Verified(ok=secrets.compare_digest(self._digest(salt, password), digest))
+        digests = [self._digest(salt, spelling) for spelling in spellings(password)]
+        fits = [secrets.compare_digest(each, digest) for each in digests]
+        return Verified(ok=any(fits), outdated=any(fits[1:]))
 
     @staticmethod
     def _digest(salt: str, password: str) -> str:

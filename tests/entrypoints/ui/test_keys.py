@@ -13,14 +13,14 @@ from chatbill.domain.accounts.api_keys import SECRET_CHARS
 from chatbill.domain.shared.errors import Unauthenticated
 from tests.entrypoints.ui.conftest import FROM_HERE
 from tests.entrypoints.ui.test_session import registered
-from tests.kit.support import World
+from tests.kit.support import PASSWORD, World
 
 KEYS = "/web/api-keys"
 
 
 def form(name: str = "CI", cap: Any = "", **fields: str) -> dict[str, Any]:
     """Return the fields of the form, as the page sends them."""
-    return {"name": name, "monthly_cap": cap, "scopes": "chat"} | fields
+    return {"name": name, "monthly_cap": cap, "scopes": "chat", "password": ""} | fields
 
 
 async def made(client: httpx.AsyncClient, name: str = "nightly job", cap: str = "") -> dict[str, Any]:
@@ -140,6 +140,16 @@ async def test_an_ambiguous_cap_is_rejected(client: httpx.AsyncClient, cap: str)
     assert answer.status_code == 422
     assert [error["field"] for error in answer.json()["errors"]] == ["monthly_cap"]
     assert await listed(client) == []
+
+
+async def test_an_older_sign_in_makes_a_key_with_the_password_only(client: httpx.AsyncClient, served: World) -> None:
+    await registered(client)
+    served.clock.advance(600)
+    refused = await client.post(KEYS, json=form())
+    assert (refused.status_code, refused.json()["code"]) == (403, "password_required")
+    wrong = await client.post(KEYS, json=form(password="not the password"))
+    assert (wrong.status_code, wrong.json()["code"]) == (401, "invalid_credentials")
+    assert (await client.post(KEYS, json=form(password=PASSWORD))).status_code == 201
 
 
 async def test_a_key_gets_the_scopes_that_were_chosen(client: httpx.AsyncClient) -> None:

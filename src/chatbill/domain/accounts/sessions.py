@@ -26,6 +26,7 @@ class SessionEnd(StrEnum):
     TOO_MANY = "too_many"
     PASSWORD_CHANGED = "password_changed"  # noqa: S105 - a reason, not a secret
     REFRESH_REUSED = "refresh_reused"
+    PASSWORD_RESET = "password_reset"  # noqa: S105 - a reason, not a secret
     SUSPENDED = "suspended"
     SIGNED_OUT_BY_ADMIN = "signed_out_by_admin"
 

@@ -20,6 +20,7 @@ from chatbill.entrypoints.ui.envelope import WebEnvelope
 from chatbill.entrypoints.ui.keys import key_routes
 from chatbill.entrypoints.ui.page import build_page
 from chatbill.entrypoints.ui.pages import mount_assets
+from chatbill.entrypoints.ui.reset import reset_routes
 from chatbill.entrypoints.ui.session import session_routes
 from chatbill.entrypoints.ui.theme import theme
 from chatbill.entrypoints.web.head import HeadAsGet
@@ -44,6 +45,7 @@ def create_web(use_cases: UseCases, api: ASGIApp | None = None, config: WebConfi
     lifetimes = TokenLifetimes(access_s=config.session_s, refresh_s=config.session_s)
     session_routes(outer, use_cases, replace(use_cases.accounts.web_sign_in, lifetimes=lifetimes))
     key_routes(outer, use_cases)
+    reset_routes(outer, use_cases, config)
     gr.mount_gradio_app(
         outer,
         build_page(use_cases, config),

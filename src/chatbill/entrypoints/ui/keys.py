@@ -44,8 +44,8 @@ def key_routes(app: FastAPI, use_cases: UseCases) -> None:
     async def make(request: Request) -> Response:
         try:
             principal = await authenticated(request)
-            name, cap, scopes = await text_fields(request, "name", "monthly_cap", "scopes")
-            order = NewApiKey(name=name, scopes=scopes.split(), monthly_cap=cap_of(cap))
+            name, cap, scopes, password = await text_fields(request, "name", "monthly_cap", "scopes", "password")
+            order = NewApiKey(name=name, scopes=scopes.split(), password=password, monthly_cap=cap_of(cap))
             issued = await use_cases.accounts.create_api_key(principal, order)
         except ChatbillError as error:
             return error_response(error)

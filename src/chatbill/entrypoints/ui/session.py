@@ -54,7 +54,7 @@ def session_routes(app: FastAPI, use_cases: UseCases, sign_in: SignIn) -> None:
     async def register(request: Request) -> Response:
         try:
             username, email, password = await text_fields(request, "username", "email", "password")
-            address = _address(request)
+            address = address_of_client(request)
             wanted = Registration(username=username, email=email, password=password, address=address)
             account = await accounts.register(wanted)
             return await open_session(request, account.username, password)
@@ -70,7 +70,7 @@ def session_routes(app: FastAPI, use_cases: UseCases, sign_in: SignIn) -> None:
 
     async def open_session(request: Request, login: str, password: str) -> Response:
         client = request.headers.get("user-agent", "")
-        credentials = Credentials(login=login, password=password, address=_address(request), client=client)
+        credentials = Credentials(login=login, password=password, address=address_of_client(request), client=client)
         signed_in = await sign_in(credentials)
         # The cookie of the session before is overwritten, so nothing else would end it.
         await leave(request, accounts.web_replace)
@@ -114,6 +114,6 @@ async def text_fields(request: Request, *fields: str) -> list[str]:
     return [body[field] for field in fields]
 
 
-def _address(request: Request) -> str:
-    # Addresses are counted as in the API, so that both share one limit.
+def address_of_client(request: Request) -> str:
+    """Return the address by which limits count the client, the same as in the API, so that both share one limit."""
     return ClientAddresses().of(cast("Any", request.scope))

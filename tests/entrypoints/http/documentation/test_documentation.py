@@ -29,6 +29,7 @@ CONTRACT = {
     ("post", "/auth/register", "201"),
     ("post", "/auth/login", "200"),
     ("post", "/auth/refresh", "200"),
+    ("post", "/auth/password/reset", "204"),
     ("post", "/auth/logout", "204"),
     ("get", "/auth/me", "200"),
     ("patch", "/auth/me", "200"),
@@ -61,7 +62,7 @@ CONTRACT = {
     ("get", "/health/ready", "200"),
     ("get", "/health/ready", "503"),
 }
-OPEN = {"/auth/register", "/auth/login", "/auth/refresh", "/health", "/health/ready"}
+OPEN = {"/auth/register", "/auth/password/reset", "/auth/login", "/auth/refresh", "/health", "/health/ready"}
 
 
 @pytest.fixture

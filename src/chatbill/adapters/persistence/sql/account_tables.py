@@ -17,6 +17,9 @@ users = table(
     refers("wallet_id", "wallets"),
     *columns(UtcDateTime, "created_at"),
     *changing(UtcDateTime, "disabled_at", null=True),
+    *changing(Text, "password_link", null=True),
+    *changing(UtcDateTime, "password_link_expires_at", null=True),
+    check("password_link_expires", "(password_link IS NULL) = (password_link_expires_at IS NULL)"),
     check("role_known", "role IN ('user', 'admin')"),
     Index("uq_users_wallet_id", "wallet_id", unique=True),
 )

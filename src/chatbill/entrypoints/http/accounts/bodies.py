@@ -7,6 +7,7 @@ from pydantic import Field
 from chatbill.application.accounts.change_password import PasswordChange
 from chatbill.application.accounts.create_api_key import NewApiKey
 from chatbill.application.accounts.register import Registration
+from chatbill.application.accounts.reset_password import PasswordReset
 from chatbill.application.accounts.sign_in import Credentials
 from chatbill.application.accounts.update_account import AccountChange
 from chatbill.domain.accounts.scopes import DEFAULT_SCOPES, Scope
@@ -68,10 +69,30 @@ class PasswordBody(Body):
 
     current_password: Line = Field(description="The current password.", examples=[EXAMPLE_PASSWORD])
     new_password: Line = Field(description="8 to 256 characters.", examples=["analytical engine 1"])
+    revoke_api_keys: bool = Field(default=False, description="Whether to revoke all API keys of the account too.")
 
     def to_change(self) -> PasswordChange:
         """Return the command of the use case."""
-        return PasswordChange(current=self.current_password, new=self.new_password)
+        return PasswordChange(
+            current=self.current_password, new=self.new_password, revoke_api_keys=self.revoke_api_keys
+        )
+
+
+class PasswordResetBody(Body):
+    """The token of a link for a new password, and that password."""
+
+    token: Line = Field(
+        description="The part of the link after `#`.",
+        examples=["019b0a6c-1f2e-7c3d-8a4b-5c6d7e8f9a0b.3q2-7wAAAAD_0123456789abcdefghijklmnopqrstu"],
+    )
+    new_password: Line = Field(description="8 to 256 characters.", examples=["analytical engine 1"])
+    revoke_api_keys: bool = Field(default=False, description="Whether to revoke all API keys of the account too.")
+
+    def to_reset(self, address: str) -> PasswordReset:
+        """Return the command of the use case."""
+        return PasswordReset(
+            token=self.token, new=self.new_password, revoke_api_keys=self.revoke_api_keys, address=address
+        )
 
 
 class ApiKeyBody(Body):
@@ -85,6 +106,9 @@ class ApiKeyBody(Body):
         description=f"What the key may do, some of: {', '.join(f'`{scope}`' for scope in Scope)}.",
         examples=[["chat", "billing"]],
         max_length=len(Scope),
+    )
+    password: Line | None = Field(
+        default=None, description="Your password. It is needed if you signed in more than ten minutes ago."
     )
     monthly_cap: int | None = Field(
         default=None, description="The most credits that it may use in a calendar month (UTC).", examples=[500]
@@ -100,6 +124,7 @@ class ApiKeyBody(Body):
         return NewApiKey(
             name=self.name,
             scopes=self.scopes,
+            password=self.password,
             monthly_cap=self.monthly_cap,
             expires_at=checked_moment("expires_at", self.expires_at),
         )

@@ -78,5 +78,8 @@ class AccountController(Controller):
     async def change_password(
         self, data: JSONBody[PasswordBody], use_cases: Injected[UseCases], principal: Injected[Principal]
     ) -> None:
-        """Set a new password. This session goes on, every other one ends."""
+        """Set a new password. This session goes on, every other one ends.
+
+        API keys stay, unless `revoke_api_keys` is true.
+        """
         await use_cases.accounts.change_password(principal, data.to_change())

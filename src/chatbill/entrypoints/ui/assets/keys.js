@@ -19,7 +19,8 @@ chatbill.showKeys = async () => {
 
 async function askForKeys(method, address, fields) {
   const answer = await ask(method, address, fields);
-  if (answer.problem?.status === 401) location.replace("./?ended");
+  const { code, status } = answer.problem ?? {};
+  if (status === 401 && code !== "invalid_credentials") location.replace("./?ended");
   return answer;
 }
 
@@ -78,7 +79,15 @@ async function make(form) {
   button.disabled = true;
   const { said, problem } = await askForKeys("POST", KEYS, { ...fieldsOf(form), scopes: new FormData(form).getAll("scopes").join(" ") });
   button.disabled = false;
+  const password = part("#cb-key-password");
+  if (problem?.code === "password_required") {
+    part("#cb-key-again").hidden = false;
+    problem.errors = [{ field: "password", message: "is needed, because you did not sign in just now" }];
+    problem.detail = "";
+  }
   if (problem) return tell(form, problem);
+  password.value = "";
+  part("#cb-key-again").hidden = true;
   // If the panel was closed meanwhile, the key is not shown; it is in the list.
   if (keysPanel.open) show(said.key);
 }

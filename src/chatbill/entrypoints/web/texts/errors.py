@@ -48,6 +48,10 @@ ERRORS: dict[str, Template] = {
     "unauthenticated": "Sign in first and send the access token, or send an API key.",
     "invalid_credentials": "The name or the password is not right.",
     "wrong_current_password": "The current password is not right.",
+    "password_required": (
+        "Making an API key needs your password again: send it as password, or sign in again and make the key within "
+        "{minutes:g} minutes."
+    ),
     "token_expired": "The token has expired. Refresh it or sign in again.",
     "session_expired": "The session has expired. Sign in again.",
     "session_ended": "This session has ended. Sign in again.",

@@ -44,6 +44,8 @@ ROWS: list[tuple[str, str, dict[str, Any]]] = [
     ("ck_wallets_overdraft_in_bounds", "wallets", NEW_WALLET | {"overdraft": -1}),
     ("ck_wallets_version_not_negative", "wallets", NEW_WALLET | {"version": -1}),
     ("ck_users_role_known", "users", NEW_USER | {"role": "king"}),
+    ("ck_users_password_link_expires", "users", NEW_USER | {"password_link": "digest"}),
+    ("ck_users_password_link_expires", "users", NEW_USER | {"password_link_expires_at": T}),
     ("ck_sessions_end_has_reason", "sessions", NEW_SESSION | {"ended_at": T}),
     ("ck_holds_amount_in_bounds", "holds", NEW_HOLD | {"amount": TOO_MUCH}),
     ("ck_holds_state_known", "holds", NEW_HOLD | {"state": "lost", "settled_at": T}),
