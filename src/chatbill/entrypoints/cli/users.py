@@ -102,7 +102,7 @@ def password_link(user: str, by: str, reason: str, url: str | None) -> None:
     settings = settings_from()
     base = url or f"http://{settings.host}:{settings.port}{settings.root_path}"
     click.echo(link_address(base, link.token))
-    click.echo(f"Send it to {user} on a safe way. It works until {link.expires_at:%Y-%m-%d %H:%M} UTC.", err=True)
+    click.echo(f"Send it to {user} in a safe way. It works until {link.expires_at:%Y-%m-%d %H:%M} UTC.", err=True)
 
 
 @users.command("credits")
