@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 from chatbill.application.assembly import UseCases
 from chatbill.application.shared.bounds import TokenLifetimes
 from chatbill.entrypoints.ui.access import AccessMiddleware
+from chatbill.entrypoints.ui.account import account_routes
 from chatbill.entrypoints.ui.config import WebConfig
 from chatbill.entrypoints.ui.envelope import WebEnvelope
 from chatbill.entrypoints.ui.keys import key_routes
@@ -45,6 +46,7 @@ def create_web(use_cases: UseCases, api: ASGIApp | None = None, config: WebConfi
     lifetimes = TokenLifetimes(access_s=config.session_s, refresh_s=config.session_s)
     session_routes(outer, use_cases, replace(use_cases.accounts.web_sign_in, lifetimes=lifetimes))
     key_routes(outer, use_cases)
+    account_routes(outer, use_cases)
     reset_routes(outer, use_cases, config)
     gr.mount_gradio_app(
         outer,

@@ -17,6 +17,7 @@ from chatbill.entrypoints.ui.config import WebConfig
 from chatbill.entrypoints.web.texts import credits_text
 
 TYPES = {
+    "account.js": "text/javascript",
     "base.css": "text/css",
     "chat.css": "text/css",
     "chat.js": "text/javascript",
@@ -29,7 +30,7 @@ TYPES = {
     "sign_in.js": "text/javascript",
     "icon.svg": "image/svg+xml",
 }
-CHAT_FILES = ("base.css", "forms.css", "chat.css", "keys.css", "forms.js", "chat.js", "keys.js")
+CHAT_FILES = ("base.css", "forms.css", "chat.css", "keys.css", "forms.js", "chat.js", "keys.js", "account.js")
 YEAR_S = 365 * 24 * 3_600
 # Gradio's page describes Gradio to link previews, and names a manifest at the root of the host.
 _GRADIO_TAGS = re.compile(r'<meta\s+(?:property="og:|name="twitter:)[^>]*>|<link rel="manifest"[^>]*>', re.DOTALL)
@@ -90,7 +91,9 @@ def chat_page(gradio_page: bytes, config: WebConfig) -> Response:
     """Return Gradio's page with the name, style and scripts of chatbill and the panel of API keys. It is not cached."""
     page = _GRADIO_TAGS.sub("", gradio_page.decode())
     head = f"<title>{escape(config.title)}</title>{_head(*CHAT_FILES)}"
-    page = page.replace("</head>", f"{head}</head>", 1).replace("</body>", f"{asset('keys.html')}</body>", 1)
+    page = page.replace("</head>", f"{head}</head>", 1).replace(
+        "</body>", f"{asset('keys.html')}{asset('account.html')}</body>", 1
+    )
     return HTMLResponse(page, headers=_NO_STORE)
 
 

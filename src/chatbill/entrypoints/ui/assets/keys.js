@@ -17,7 +17,7 @@ chatbill.showKeys = async () => {
   await listKeys();
 };
 
-async function askForKeys(method, address, fields) {
+async function askSignedIn(method, address, fields) {
   const answer = await ask(method, address, fields);
   const { code, status } = answer.problem ?? {};
   if (status === 401 && code !== "invalid_credentials") location.replace("./?ended");
@@ -33,9 +33,9 @@ function factsOf(key) {
   const spent = key.monthly_cap === null ? creditsText(used) : `${used.toLocaleString("en")} of ${creditsText(key.monthly_cap)}`;
   const facts = [
     `${spent} this month`,
-    `may: ${key.scopes.join(", ")}`,
     key.last_used_at ? `last used ${minute.format(new Date(key.last_used_at))}` : "never used",
     `made ${day.format(new Date(key.created_at))}`,
+    `may: ${key.scopes.join(", ")}`,
   ];
   if (key.expires_at) facts.push(`${key.active ? "ends" : "ended"} ${minute.format(new Date(key.expires_at))}`);
   // Lines break only between the facts.
@@ -54,7 +54,7 @@ function rowOf(key) {
 }
 
 async function listKeys() {
-  const { said, problem } = await askForKeys("GET", KEYS);
+  const { said, problem } = await askSignedIn("GET", KEYS);
   part("#cb-keys-all > .trouble").textContent = problem?.detail ?? "";
   if (problem) return;
   part("#cb-keys-list").replaceChildren(...said.keys.map(rowOf));
@@ -66,7 +66,7 @@ async function revoke(key, button) {
   const asked = `Revoke “${key.name}”? Programs that use it stop working at once, and for ever.`;
   if (button.disabled || !confirm(asked)) return;
   button.disabled = true;
-  const { problem } = await askForKeys("DELETE", `${KEYS}/${encodeURIComponent(key.id)}`);
+  const { problem } = await askSignedIn("DELETE", `${KEYS}/${encodeURIComponent(key.id)}`);
   await listKeys();
   if (problem) part("#cb-keys-all > .trouble").textContent = problem.detail;
   part("h2").focus();
@@ -77,7 +77,7 @@ async function make(form) {
   if (button.disabled) return;
   unmark(form);
   button.disabled = true;
-  const { said, problem } = await askForKeys("POST", KEYS, { ...fieldsOf(form), scopes: new FormData(form).getAll("scopes").join(" ") });
+  const { said, problem } = await askSignedIn("POST", KEYS, { ...fieldsOf(form), scopes: new FormData(form).getAll("scopes").join(" ") });
   button.disabled = false;
   const password = part("#cb-key-password");
   if (problem?.code === "password_required") {
