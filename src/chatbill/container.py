@@ -173,6 +173,8 @@ def _policy(settings: Settings) -> Policy:
             first_token_s=settings.first_token_timeout_s,
         ),
         lifetimes=TokenLifetimes(access_s=settings.access_token_s, refresh_s=settings.refresh_token_s),
+        session_idle_s=settings.session_idle_s,
+        fresh_sign_in_s=settings.fresh_sign_in_s,
         web_lifetimes=TokenLifetimes(access_s=settings.refresh_token_s, refresh_s=settings.refresh_token_s),
         sign_in_failures=Limit(name="sign-in failures", times=settings.sign_in_failures, window_s=300),
         registrations=Limit(

@@ -51,7 +51,7 @@ class Panel:
         return self
 
     def fill(self, name: str, cap: str = "") -> Panel:
-        self.element.get_by_label("Name").fill(name)
+        self.element.get_by_label("Name", exact=True).fill(name)
         self.element.get_by_label("Credits a month, at most").fill(cap)
         self.element.get_by_role("button", name="Make a key").click()
         return self
@@ -170,7 +170,7 @@ def test_errors_are_shown_and_the_input_stays(visit: Visit, address: str) -> Non
     panel.make("CI")
     panel.done().fill("ci", "7")
     expect(panel.element.get_by_role("alert").last).to_contain_text("You have an API key of this name.")
-    expect(panel.element.get_by_label("Name")).to_be_focused()
+    expect(panel.element.get_by_label("Name", exact=True)).to_be_focused()
     expect(panel.element.get_by_label("Credits a month, at most")).to_have_value("7")
     panel.visitor.picture("2-taken")
     panel.visitor.page.route("**/web/api-keys", lambda route: route.abort())

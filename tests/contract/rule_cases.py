@@ -10,6 +10,7 @@ from typing import Any
 
 from chatbill.application.ports.store import Snapshot
 from chatbill.domain.accounts.api_keys import KeyMonth, month_start
+from chatbill.domain.accounts.scopes import Scope
 from chatbill.domain.accounts.sessions import RefreshToken
 from chatbill.domain.billing.events import BillingEvent, EventKind
 from chatbill.domain.billing.holds import HoldState
@@ -94,6 +95,7 @@ REFUSED: dict[str, tuple[Act, ...]] = {
     "api_keys_revoked_why_by_whom": (
         lambda tx: tx.api_keys.save(api_key(revoked_at=later(1), revoked_why="It leaked")),
     ),
+    "api_keys_scopes_not_empty": (lambda tx: tx.api_keys.add(api_key("new", scopes=frozenset())),),
     "api_keys_stay_revoked": (
         lambda tx: tx.api_keys.save(api_key("gone")),
         lambda tx: tx.api_keys.save(api_key("gone", revoked_at=later(9), revoked_by=ALICE, revoked_why="It leaked")),
@@ -270,6 +272,10 @@ KEPT: dict[str, tuple[Look, tuple[Act, ...]]] = {
     "api_keys_keep_their_terms": (
         key_terms,
         (lambda tx: tx.api_keys.save(api_key(name="Another", monthly_cap=None, digest="another")),),
+    ),
+    "api_keys_keep_their_scopes": (
+        lambda snapshot: getattr(snapshot.api_keys.get(CI), "scopes", None),
+        (lambda tx: tx.api_keys.save(api_key(scopes=frozenset(Scope))),),
     ),
     "api_key_months_keep_their_terms": (
         lambda snapshot: getattr(snapshot.api_keys.month(CI, month_start(NOON)), "monthly_cap", None),

@@ -13,6 +13,7 @@ import pytest_asyncio
 
 from chatbill.application.ports.store import Store, Transaction
 from chatbill.domain.accounts.api_keys import ApiKey, KeyMonth, month_start
+from chatbill.domain.accounts.scopes import Scope
 from chatbill.domain.shared.errors import InvariantViolation
 from chatbill.domain.shared.ids import ApiKeyId, UserId
 from tests.kit.rows import ALICE, BOB, NOON, add_person, add_running, api_key, charge, interaction, later
@@ -42,7 +43,7 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 
 
 async def test_a_key_comes_back_as_it_went_in(store: Store) -> None:
-    other = api_key("other", monthly_cap=None, expires_at=later(9), last_used_at=later(1))
+    other = api_key("other", monthly_cap=None, expires_at=later(9), last_used_at=later(1), scopes=frozenset(Scope))
     await store.write(lambda tx: tx.api_keys.add(other))
     assert await store.read(lambda snapshot: [snapshot.api_keys.get(each.id) for each in (api_key(), other)]) == [
         api_key(),

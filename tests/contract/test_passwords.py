@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterator
+from typing import Literal
 
 import pytest
 
@@ -34,6 +36,21 @@ async def test_another_password_does_not_fit(passwords: Passwords, password: str
     stored = await passwords.hash(password)
     assert await passwords.verify(password + "x", stored) == Verified(ok=False)
     assert await passwords.verify("", stored) == Verified(ok=False)
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD", "NFKC", "NFKD"])
+async def test_every_unicode_spelling_of_a_password_fits(
+    passwords: Passwords, form: Literal["NFC", "NFD", "NFKC", "NFKD"]
+) -> None:
+    password = "pässword für ﬁnance ①"
+    stored = await passwords.hash(password)
+    assert await passwords.verify(unicodedata.normalize(form, password), stored) == Verified(ok=True)
+    assert await passwords.verify(unicodedata.normalize(form, password) + "x", stored) == Verified(ok=False)
+
+
+async def test_common_passwords_are_known(passwords: Passwords) -> None:
+    assert passwords.is_common("12345678")
+    assert not passwords.is_common("correct horse battery staple")
 
 
 async def test_two_hashes_of_one_password_differ(passwords: Passwords) -> None:

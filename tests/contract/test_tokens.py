@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatbill.adapters.security.tokens import JwtTokens
-from chatbill.application.ports.tokens import Claims, Tokens
+from chatbill.application.ports.tokens import Claims, Tokens, TokenUse
 from chatbill.domain.shared.errors import TokenExpired, Unauthenticated
 from chatbill.domain.shared.ids import SessionId, UserId
 from chatbill.testing import PlainTokens
@@ -29,8 +29,9 @@ def claims(*, life: timedelta = timedelta(hours=1)) -> Claims:
 @adapters
 @given(user=ids, session=ids, now=moments, life=st.timedeltas(timedelta(microseconds=10), timedelta(days=30)))
 def test_what_was_signed_is_read_back(tokens: Tokens, user: str, session: str, now: datetime, life: timedelta) -> None:
-    said = Claims(user_id=UserId(user), session_id=SessionId(session), expires_at=now + life)
-    assert tokens.read(tokens.sign(said, now=now), now=now) == said
+    for use in TokenUse:
+        said = Claims(user_id=UserId(user), session_id=SessionId(session), expires_at=now + life, use=use)
+        assert tokens.read(tokens.sign(said, now=now), now=now) == said
 
 
 @adapters

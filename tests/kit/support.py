@@ -96,6 +96,8 @@ def world(
     top_ups: Limit = NEVER,
     session_refreshes: Limit = NEVER,
     address_refreshes: Limit = NEVER,
+    session_idle_s: float = math.inf,
+    fresh_sign_in_s: float = 600,
 ) -> World:
     """Every use case over the ports given, in memory where none is.
 
@@ -138,6 +140,8 @@ def world(
         top_ups=top_ups,
         session_refreshes=session_refreshes,
         address_refreshes=address_refreshes,
+        session_idle_s=session_idle_s,
+        fresh_sign_in_s=fresh_sign_in_s,
     )
     use_cases = assemble(ports, policy)
     return World(ports=ports, policy=policy, use_cases=use_cases, store=store, engine=engine, clock=clock)

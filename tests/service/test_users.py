@@ -35,6 +35,27 @@ async def test_an_account_is_suspended_activated_signed_out_and_adjusted_by_the_
     assert small.stdout == "alice has 50 credits now.\n", small.stderr
 
 
+@pytest.mark.slow
+async def test_a_password_link_sets_a_new_password_once(start: Callable[..., Service]) -> None:
+    service = start()
+    assert service.run(*ROOT, stdin="correct horse battery\n").returncode == 0
+    token = await service.person("alice")
+    made = service.run("users", "password-link", "alice", *ON_RECORD, "--url", "https://chat.example.org/pre/")
+    address, _, secret = made.stdout.strip().partition("#")
+    assert address == "https://chat.example.org/pre/web/reset"
+    assert "It works until 20" in made.stderr
+    async with service.client(token) as client:
+        body = {"token": secret, "new_password": "analytical engine 1"}
+        assert (await client.post("/auth/password/reset", json=body)).status_code == 204
+        assert (await client.post("/auth/password/reset", json=body)).status_code == 422
+        assert (await client.get("/auth/me")).status_code == 401
+        login = {"username": "alice", "password": "analytical engine 1"}
+        assert (await client.post("/auth/login", json=login)).status_code == 200
+    assert secret not in "".join(service.output)
+    nobody = service.run("users", "password-link", "carol", *ON_RECORD)
+    assert (nobody.returncode, "The user carol was not found" in nobody.stderr) == (1, True)
+
+
 def test_a_large_adjustment_is_confirmed_first(start: Callable[..., Service]) -> None:
     service = start()
     assert service.run(*ROOT, stdin="correct horse battery\n").returncode == 0

@@ -18,7 +18,8 @@ class Policy:
 
     `max_debt` is in credits. `sweep_allowance_s` is how long a hold past its time may await the sweep before the audit
     counts it as lost. `replies_per_user` bounds the replies of one person at once, `unpaid_replies_per_hour` and
-    `unpaid_tokens_per_hour` those that end unpaid; 0 is no bound.
+    `unpaid_tokens_per_hour` those that end unpaid; 0 is no bound. A session that is not used for `session_idle_s`
+    ends. A sign-in is recent for `fresh_sign_in_s`.
     """
 
     prices: PriceList = PriceList(packages=(), unit_price=Money(Decimal("0.01"), "EUR"))
@@ -41,6 +42,8 @@ class Policy:
         )
     )
     lifetimes: TokenLifetimes = TokenLifetimes(access_s=900, refresh_s=30 * DAY_S)
+    session_idle_s: float = 7 * DAY_S
+    fresh_sign_in_s: float = 600
     web_lifetimes: TokenLifetimes = TokenLifetimes(access_s=30 * DAY_S, refresh_s=30 * DAY_S)
     sign_in_failures: Limit = Limit(name="sign-in failures", times=10, window_s=300)
     registrations: Limit = Limit(name="registrations", times=10, window_s=3_600, reason="too_many_registrations")

@@ -24,6 +24,15 @@ class AccessSettings(BaseSettings):
         le=31_536_000,
         description="Lifetime of a sign-in, in seconds; after it, the user must sign in again.",
     )
+    session_idle_s: int = Field(
+        default=604_800, ge=1, le=31_536_000, description="Time without use after which a sign-in ends, in seconds."
+    )
+    fresh_sign_in_s: int = Field(
+        default=600,
+        ge=0,
+        le=86_400,
+        description="Time after a sign-in in which an API key is made without the password, in seconds.",
+    )
     registration_open: bool = Field(default=True, description="Whether new accounts may be registered.")
     sign_in_failures: Times = Field(
         default=10, description="Failed sign-ins allowed to one name from one address in five minutes; 0: no limit."

@@ -12,7 +12,8 @@ from datetime import datetime
 from chatbill.application.ports.engine import Chunk, Generation, GenerationRequest, ModelState, ModelStatus
 from chatbill.application.ports.passwords import Verified
 from chatbill.application.ports.rate_limits import Limit
-from chatbill.application.ports.tokens import Claims
+from chatbill.application.ports.tokens import Claims, TokenUse
+from chatbill.domain.accounts.passwords import normalized_password, spellings
 from chatbill.domain.chat.catalogue import Catalogue
 from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import ModelUnavailable, TokenExpired, Unauthenticated
@@ -25,13 +26,19 @@ class PlainPasswords:
     async def hash(self, password: str) -> str:
         """Return a salted SHA-256."""
         salt = secrets.token_hex(8)
-        return f"plain${salt}${self._digest(salt, password)}"
+        return f"plain${salt}${self._digest(salt, normalized_password(password))}"
+
+    def is_common(self, password: str) -> bool:
+        """Return True for the two most common passwords."""
+        return password in {"password", "12345678"}
 
     async def verify(self, password: str, stored: str | None) -> Verified:
         """Compare with a hash made here."""
         _, _, rest = (stored or "plain$$").partition("$")
         salt, _, digest = rest.partition("$")
-        return Verified(ok=secrets.compare_digest(self._digest(salt, password), digest))
+        digests = [self._digest(salt, spelling) for spelling in spellings(password)]
+        fits = [secrets.compare_digest(each, digest) for each in digests]
+        return Verified(ok=any(fits), outdated=any(fits[1:]))
 
     @staticmethod
     def _digest(salt: str, password: str) -> str:
@@ -46,7 +53,8 @@ class PlainTokens:
 
     def sign(self, claims: Claims, *, now: datetime) -> str:
         """Return the claims as JSON, with a keyed digest."""
-        body = json.dumps([claims.user_id, claims.session_id, claims.expires_at.isoformat(), now.isoformat()])
+        moments = claims.expires_at.isoformat(), now.isoformat()
+        body = json.dumps([claims.user_id, claims.session_id, claims.use, *moments])
         encoded = body.encode().hex()
         return f"{encoded}.{self._mac(encoded)}"
 
@@ -56,9 +64,12 @@ class PlainTokens:
         if not secrets.compare_digest(self._mac(encoded).encode(), mac.encode("utf-8", "surrogatepass")):
             raise Unauthenticated
         body = bytes.fromhex(encoded).decode()
-        user_id, session_id, expires_at, _ = json.loads(body)
+        user_id, session_id, use, expires_at, _ = json.loads(body)
         claims = Claims(
-            user_id=UserId(user_id), session_id=SessionId(session_id), expires_at=datetime.fromisoformat(expires_at)
+            user_id=UserId(user_id),
+            session_id=SessionId(session_id),
+            expires_at=datetime.fromisoformat(expires_at),
+            use=TokenUse(use),
         )
         if now >= claims.expires_at:
             raise TokenExpired

@@ -45,6 +45,29 @@ async def test_a_hash_with_other_parameters_fits_and_is_outdated(passwords: Argo
     assert await passwords.verify("wrong", weaker) == Verified(ok=False)
 
 
+@pytest.mark.parametrize("password", ["pa\u0308ssword", "ﬁnance①", "ａｂｃ"])  # noqa: RUF001 - not normalized
+async def test_a_hash_of_a_password_as_it_was_typed_fits_and_is_outdated(
+    passwords: Argon2Passwords, password: str
+) -> None:
+    before = PasswordHasher(time_cost=2, memory_cost=64, parallelism=1).hash(password)
+    assert await passwords.verify(password, before) == Verified(ok=True, outdated=True)
+    assert await passwords.verify(password + "x", before) == Verified(ok=False)
+    assert await passwords.verify(password, old_hash(password.encode())) == Verified(ok=True, outdated=True)
+
+
+@pytest.mark.parametrize(
+    ("password", "common"),
+    [
+        *[(common, True) for common in ("12345678", "password", "PassWord", "trustno1", "Password2024", "qwertyuiop!")],
+        *[(rare, False) for rare in ("correct horse battery", "difference engine 2", "password-98765", "")],
+    ],
+)
+def test_common_passwords_are_known_with_a_short_ending_too(
+    passwords: Argon2Passwords, password: str, *, common: bool
+) -> None:
+    assert passwords.is_common(password) is common
+
+
 @pytest.mark.parametrize("version", ["2a", "2b", "2y"])
 async def test_a_bcrypt_hash_fits_and_is_outdated(passwords: Argon2Passwords, version: str) -> None:
     assert await passwords.verify("secret", old_hash(b"secret", version)) == Verified(ok=True, outdated=True)

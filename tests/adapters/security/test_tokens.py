@@ -25,6 +25,7 @@ GOOD: dict[str, Any] = {
     "aud": "chatbill",
     "sub": "u1",
     "sid": "s1",
+    "use": "api",
     "jti": "j1",
     "iat": int(NOW.timestamp()),
     "exp": int(NOW.timestamp()) + 3_600,
@@ -61,7 +62,7 @@ def test_a_token_names_its_type_algorithm_and_claims() -> None:
     token = TOKENS.sign(said, now=NOW)
     assert jwt.get_unverified_header(token) == {"alg": "HS256", "typ": "at+jwt"}
     payload = jwt.decode(token, options={"verify_signature": False})
-    assert set(payload) == {"iss", "aud", "sub", "sid", "jti", "iat", "exp"}
+    assert set(payload) == {"iss", "aud", "sub", "sid", "use", "jti", "iat", "exp"}
     assert payload | {"jti": "j1"} == GOOD
     assert TOKENS.sign(said, now=NOW) != token, "each token has an id of its own"
 
@@ -105,6 +106,9 @@ def test_a_missing_claim_is_refused(claim: str) -> None:
         ("sub", ""),
         ("sub", "x" * 65),
         ("sub", None),
+        ("use", "both"),
+        ("use", ["api"]),
+        ("use", MISSING),
         ("sid", 7),
         ("sid", ""),
         ("sid", ["s1"]),

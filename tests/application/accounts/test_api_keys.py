@@ -85,7 +85,9 @@ class TestKeys:
         )
         root = (await scene.use_cases.accounts.sign_in(Credentials(login="root", password=PASSWORD))).principal
         issued, program = await key_for(scene, root)
-        assert program == replace(root, role=UserRole.USER, session_id=None, api_key_id=issued.key.id)
+        without_session = replace(root, session_id=None, signed_in_at=None)
+        key = issued.key
+        assert program == replace(without_session, role=UserRole.USER, api_key_id=key.id, scopes=key.scopes)
         with pytest.raises(Forbidden):
             await scene.use_cases.administration.adjust_credits(program, root.user_id, 5, AdminAction(reason="why not"))
 

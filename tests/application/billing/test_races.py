@@ -19,6 +19,7 @@ from chatbill.application.ports.passwords import Verified
 from chatbill.application.ports.store import Snapshot, Transaction
 from chatbill.domain.shared.errors import ChatbillError, ModelUnavailable
 from chatbill.domain.shared.ids import WalletId
+from chatbill.testing import PlainPasswords
 from tests.kit.engines import ControlledEngine
 from tests.kit.support import CATALOGUE, PASSWORD, world
 
@@ -79,13 +80,10 @@ async def test_a_caller_cancelled_while_its_message_is_accepted_leaves_no_hold()
 
 
 async def test_guesses_made_at_once_are_limited_as_those_made_one_by_one() -> None:
-    class SlowPasswords:
-        async def hash(self, password: str) -> str:
-            return password
-
+    class SlowPasswords(PlainPasswords):
         async def verify(self, password: str, stored: str | None) -> Verified:
             await asyncio.sleep(0.01)
-            return Verified(ok=password == stored)
+            return await super().verify(password, stored)
 
     scene = world(passwords=SlowPasswords(), rate_limits=MovingWindowRateLimits())
     await scene.person()

@@ -8,12 +8,15 @@ from typing import Any
 import pytest
 
 from chatbill.application.ports.store import Snapshot, Store, Transaction
+from chatbill.domain.accounts.passwords import PasswordLink
 from chatbill.domain.accounts.sessions import RefreshToken, SessionEnd
 from chatbill.domain.accounts.users import UserRole
 from chatbill.domain.shared.errors import EmailTaken, InvariantViolation, UsernameTaken
 from chatbill.domain.shared.ids import SessionId, UserId
 from tests.contract.repositories.changes import write
 from tests.kit.rows import ALICE, BOB, NOON, PURSE, later, session, user
+
+LINK = PasswordLink("digest", later(9))
 
 
 class TestUsers:
@@ -37,7 +40,7 @@ class TestUsers:
         assert await store.read(lambda snapshot: snapshot.users.get(UserId("x"))) is None
 
     async def test_are_saved_with_every_change(self, store: Store) -> None:
-        changed = user(password_hash="other", role=UserRole.ADMIN, disabled_at=later(1))
+        changed = user(password_hash="other", role=UserRole.ADMIN, disabled_at=later(1), password_link=LINK)
 
         def work(tx: Transaction) -> Any:
             assert tx.users.lock(ALICE) == user()
@@ -45,6 +48,8 @@ class TestUsers:
             return tx.users.lock(ALICE)
 
         assert await store.write(work) == changed
+        await store.write(lambda tx: tx.users.save(replace(changed, password_link=None)))
+        assert await store.read(lambda snapshot: snapshot.users.get(ALICE)) == replace(changed, password_link=None)
         assert await store.write(lambda tx: tx.users.lock(UserId("nobody"))) is None
         with pytest.raises(InvariantViolation):
             await store.write(lambda tx: tx.users.save(user("nobody", wallet_id=PURSE)))
@@ -52,7 +57,8 @@ class TestUsers:
 
 class TestSessions:
     async def test_keep_how_they_ended(self, store: Store) -> None:
-        mine, ended = session(), session()
+        mine = session(last_seen_at=later(1), address="192.0.2.7", client="curl")
+        ended = replace(mine, last_seen_at=later(2))
         ended.end(SessionEnd.SIGNED_OUT, at=later(5))
 
         def work(tx: Transaction) -> Any:
@@ -74,7 +80,7 @@ class TestSessions:
             session("d"),
         )
         await write(store, *(lambda tx, row=row: tx.sessions.add(row) for row in rows))
-        live = await store.write(lambda tx: tx.sessions.live_of(ALICE))
+        live = await store.read(lambda snapshot: snapshot.sessions.live_of(ALICE))
         assert {row.id for row in live} == {"a", "d"}
 
     async def test_tokens_are_spent_and_found_by_digest(self, store: Store) -> None:

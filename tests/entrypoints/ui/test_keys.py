@@ -13,13 +13,18 @@ from chatbill.domain.accounts.api_keys import SECRET_CHARS
 from chatbill.domain.shared.errors import Unauthenticated
 from tests.entrypoints.ui.conftest import FROM_HERE
 from tests.entrypoints.ui.test_session import registered
-from tests.kit.support import World
+from tests.kit.support import PASSWORD, World
 
 KEYS = "/web/api-keys"
 
 
+def form(name: str = "CI", cap: Any = "", **fields: str) -> dict[str, Any]:
+    """Return the fields of the form, as the page sends them."""
+    return {"name": name, "monthly_cap": cap, "scopes": "chat", "password": ""} | fields
+
+
 async def made(client: httpx.AsyncClient, name: str = "nightly job", cap: str = "") -> dict[str, Any]:
-    answer = await client.post(KEYS, json={"name": name, "monthly_cap": cap})
+    answer = await client.post(KEYS, json=form(name, cap))
     assert answer.status_code == 201
     key: dict[str, Any] = answer.json()
     return key
@@ -40,13 +45,14 @@ async def test_a_new_key_is_listed_with_its_use_and_works_in_the_api(client: htt
     (shown,) = await listed(client)
     assert (shown["name"], shown["monthly_cap"], shown["used_this_month"]) == ("nightly job", 20, 0)
     assert key["key"].startswith(shown["starts_with"])
+    assert shown["scopes"] == ["chat"]
     assert shown["last_used_at"] is not None
     assert shown["active"]
 
 
 async def test_the_secret_is_shown_once_and_not_cached(client: httpx.AsyncClient) -> None:
     await registered(client)
-    answer = await client.post(KEYS, json={"name": "CI", "monthly_cap": ""})
+    answer = await client.post(KEYS, json=form("CI"))
     assert answer.headers["cache-control"] == "no-store"
     secret = answer.json()["key"][-SECRET_CHARS:]
     again = await client.get(KEYS)
@@ -77,7 +83,7 @@ async def test_an_expired_key_is_listed_as_inactive_until_it_is_revoked(
     client: httpx.AsyncClient, served: World
 ) -> None:
     await registered(client)
-    principal = await served.use_cases.accounts.authenticate(client.cookies["chatbill_session"])
+    principal = await served.use_cases.accounts.web_authenticate(client.cookies["chatbill_session"])
     soon = served.clock() + timedelta(minutes=1)
     await served.use_cases.accounts.create_api_key(principal, NewApiKey(name="short", expires_at=soon))
     served.clock.advance(61)
@@ -101,7 +107,7 @@ async def test_keys_of_another_user_cannot_be_listed_or_revoked(client: httpx.As
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
 async def test_every_route_needs_a_session(client: httpx.AsyncClient, method: str) -> None:
     path = f"{KEYS}/some" if method == "DELETE" else KEYS
-    body = {"name": "CI", "monthly_cap": ""} if method == "POST" else None
+    body = form("CI") if method == "POST" else None
     answer = await client.request(method, path, json=body)
     assert answer.status_code == 401
     assert answer.json()["code"] == "unauthenticated"
@@ -122,7 +128,7 @@ async def test_a_page_of_another_site_cannot_make_or_revoke_a_key(
 ) -> None:
     await registered(client)
     key = await made(client)
-    assert (await client.post(KEYS, json={"name": "x", "monthly_cap": ""}, headers=headers)).status_code == 403
+    assert (await client.post(KEYS, json=form("x"), headers=headers)).status_code == 403
     assert (await client.delete(f"{KEYS}/{key['id']}", headers=headers)).status_code == 403
     assert len(await listed(client)) == 1
 
@@ -130,22 +136,40 @@ async def test_a_page_of_another_site_cannot_make_or_revoke_a_key(
 @pytest.mark.parametrize("cap", ["2o", "-1", "1.5", "1,000", "1 000", "1e3", "²", "٣", "9" * 19, "9" * 5_000, "0"])
 async def test_an_ambiguous_cap_is_rejected(client: httpx.AsyncClient, cap: str) -> None:
     await registered(client)
-    answer = await client.post(KEYS, json={"name": "CI", "monthly_cap": cap})
+    answer = await client.post(KEYS, json=form("CI", cap))
     assert answer.status_code == 422
     assert [error["field"] for error in answer.json()["errors"]] == ["monthly_cap"]
     assert await listed(client) == []
 
 
+async def test_an_older_sign_in_makes_a_key_with_the_password_only(client: httpx.AsyncClient, served: World) -> None:
+    await registered(client)
+    served.clock.advance(600)
+    refused = await client.post(KEYS, json=form())
+    assert (refused.status_code, refused.json()["code"]) == (403, "password_required")
+    wrong = await client.post(KEYS, json=form(password="not the password"))
+    assert (wrong.status_code, wrong.json()["code"]) == (401, "invalid_credentials")
+    assert (await client.post(KEYS, json=form(password=PASSWORD))).status_code == 201
+
+
+async def test_a_key_gets_the_scopes_that_were_chosen(client: httpx.AsyncClient) -> None:
+    await registered(client)
+    answer = await client.post(KEYS, json=form(scopes="chat read"))
+    assert answer.json()["scopes"] == ["chat", "read"]
+    nothing = await client.post(KEYS, json=form("none", scopes=""))
+    assert [error["field"] for error in nothing.json()["errors"]] == ["scopes"]
+
+
 async def test_errors_have_the_format_of_the_forms(client: httpx.AsyncClient) -> None:
     await registered(client)
-    nameless = await client.post(KEYS, json={"name": " ", "monthly_cap": ""})
+    nameless = await client.post(KEYS, json=form(" "))
     assert nameless.status_code == 422
     assert nameless.json()["errors"][0] == {"field": "name", "message": "must be 1 to 100 printable characters"}
     await made(client, "CI")
-    taken = await client.post(KEYS, json={"name": "ci", "monthly_cap": ""})
+    taken = await client.post(KEYS, json=form("ci"))
     assert taken.status_code == 409
     assert "You have an API key of this name" in taken.json()["detail"]
-    formless = await client.post(KEYS, json={"name": "CI", "monthly_cap": 5})
+    formless = await client.post(KEYS, json=form("CI", 5))
     assert formless.status_code == 422
 
 

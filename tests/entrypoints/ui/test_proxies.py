@@ -53,7 +53,7 @@ async def test_the_forwarded_host_and_scheme_of_a_trusted_proxy_count() -> None:
     async with behind() as client:
         answer = await sign_in(client, **HTTPS, **FROM_PAGE)
         assert answer.status_code == 200
-        assert "secure" in answer.headers["set-cookie"].lower()
+        assert answer.headers["set-cookie"].startswith("__Host-chatbill_session=")
         page = await client.get("/ui/", headers=HTTPS)
         assert gradio_root(page.text) == "https://chat.test:8443/ui"
 
@@ -119,6 +119,15 @@ async def test_everything_is_served_below_a_prefix(root_path: str, start: str, f
         assert (await client.get(f"{start}/v1/models")).json()["error"]["code"] == "invalid_api_key"
         assert (await client.get(f"{start}/chat/models")).status_code == 401
         assert f'href="{prefix}/docs/openapi.json"' in (await client.get(f"{start}/docs")).text
+
+
+async def test_below_a_prefix_other_services_of_the_host_do_not_get_the_cookie() -> None:
+    async with behind(root_path="/pre") as client:
+        answer = await sign_in(client, "/pre/web/registration", **HTTPS, **FROM_PAGE)
+        cookie = answer.headers["set-cookie"].lower()
+        assert cookie.startswith("__secure-chatbill_session=")
+        assert "; path=/pre/;" in cookie
+        assert "gradio-app" in (await client.get("/pre/ui/", headers=HTTPS)).text
 
 
 async def test_the_document_names_the_root_path() -> None:

@@ -5,7 +5,8 @@ import logging
 import httpx
 import pytest
 
-from chatbill.domain.shared.errors import RateLimited
+from chatbill.application.accounts.sign_in import Credentials
+from chatbill.domain.shared.errors import RateLimited, Unauthenticated
 from chatbill.entrypoints.ui.session import error_response
 from tests.entrypoints.ui.conftest import FROM_HERE
 from tests.kit.support import PASSWORD, World
@@ -43,7 +44,48 @@ async def test_scripts_and_other_sites_cannot_use_the_cookie(client: httpx.Async
 async def test_the_cookie_is_secure_over_https(client: httpx.AsyncClient) -> None:
     origin = {"Origin": "https://chat.example.org"}
     answer = await client.post("https://chat.example.org/web/registration", json=ALICE, headers=origin)
-    assert "secure" in answer.headers["set-cookie"].lower()
+    cookie = answer.headers["set-cookie"]
+    assert cookie.startswith("__Host-chatbill_session=")
+    assert "; path=/;" in cookie.lower()
+    assert "; secure" in cookie.lower()
+    assert "domain" not in cookie.lower()
+
+
+async def test_a_cookie_that_another_host_could_have_set_is_ignored_over_https(client: httpx.AsyncClient) -> None:
+    await registered(client)
+    plain = client.cookies["chatbill_session"]
+    client.cookies.clear()
+    page = await client.get("https://chat.example.org/ui/", headers={"Cookie": f"chatbill_session={plain}"})
+    assert "gradio-app" not in page.text
+
+
+async def test_signing_in_ends_the_session_that_was_there(client: httpx.AsyncClient, served: World) -> None:
+    await registered(client)
+    before = dict(client.cookies)
+    for path, fields in (
+        ("/web/session", {"login": "alice", "password": PASSWORD}),
+        ("/web/registration", ALICE | {"username": "bob", "email": "bob@example.org"}),
+    ):
+        assert (await client.post(path, json=fields)).status_code == 200
+        with pytest.raises(Unauthenticated):
+            await served.use_cases.accounts.web_authenticate(before["chatbill_session"])
+        before = dict(client.cookies)
+    assert await can_see_chat(client)
+
+
+async def test_a_failed_sign_in_ends_nothing(client: httpx.AsyncClient) -> None:
+    await registered(client)
+    answer = await client.post("/web/session", json={"login": "alice", "password": "not the password"})
+    assert answer.status_code == 401
+    assert await can_see_chat(client)
+
+
+async def test_a_token_of_the_api_is_no_cookie(client: httpx.AsyncClient, served: World) -> None:
+    await registered(client)
+    of_api = await served.use_cases.accounts.sign_in(Credentials(login="alice", password=PASSWORD))
+    client.cookies.set("chatbill_session", of_api.access_token)
+    client.cookies.delete("chatbill_session", domain="chat.example.org")
+    assert not await can_see_chat(client)
 
 
 async def test_a_session_lasts_as_long_as_configured(client: httpx.AsyncClient, served: World) -> None:

@@ -67,7 +67,8 @@ def check_session(_old: Session | None, new: Session) -> None:
 
 
 def check_api_key(old: ApiKey | None, new: ApiKey) -> None:
-    """Check an API key: it is revoked once, and its terms never change."""
+    """Check an API key: it has a scope, it is revoked once, and its terms never change."""
+    _require(bool(new.scopes), "api_keys_scopes_not_empty", new)
     _require(new.monthly_cap is None or 1 <= new.monthly_cap <= MAX_CREDITS, "api_keys_cap_in_bounds", new)
     _require(new.revoked_by is None or new.revoked_at is not None, "api_keys_revoked_by_when_revoked", new)
     _require(new.revoked_why is None or new.revoked_by is not None, "api_keys_revoked_why_by_whom", new)

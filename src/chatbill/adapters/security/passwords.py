@@ -14,7 +14,9 @@ import bcrypt
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
 
+from chatbill.adapters.security.common_passwords import is_common
 from chatbill.application.ports.passwords import Verified
+from chatbill.domain.accounts.passwords import normalized_password, spellings
 
 T = TypeVar("T")
 
@@ -52,15 +54,30 @@ class Argon2Passwords:
 
     async def hash(self, password: str) -> str:
         """Return a salted Argon2id hash in the PHC string format."""
-        return await self._off_the_loop(lambda: self._argon2.hash(_bytes(password)))
+        return await self._off_the_loop(lambda: self._argon2.hash(_bytes(normalized_password(password))))
+
+    def is_common(self, password: str) -> bool:
+        """Look the password up in a list that comes with a package."""
+        return is_common(normalized_password(password))
 
     async def verify(self, password: str, stored: str | None) -> Verified:
-        """Check a password. An unreadable hash is logged and never matches; nothing is raised."""
-        return await self._off_the_loop(lambda: self._verify(_bytes(password), stored))
+        """Check a password. An unreadable hash is logged and never matches; nothing is raised.
+
+        A hash of the password as it was typed, from before passwords were normalized, matches and is outdated.
+        """
+        return await self._off_the_loop(lambda: self._verify_spellings(password, stored))
 
     def close(self) -> None:
         """Let running hashes finish and end the threads."""
         self._pool.shutdown()
+
+    def _verify_spellings(self, password: str, stored: str | None) -> Verified:
+        normalized, *typed = spellings(password)
+        verified = self._verify(_bytes(normalized), stored)
+        # Checked for an unknown name too, so that it costs what a known one costs.
+        if typed and not verified.ok and self._verify(_bytes(typed[0]), stored).ok:
+            return Verified(ok=True, outdated=True)
+        return verified
 
     def _verify(self, password: bytes, stored: str | None) -> Verified:
         if stored is None:

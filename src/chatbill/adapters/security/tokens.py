@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import jwt
 
-from chatbill.application.ports.tokens import Claims
+from chatbill.application.ports.tokens import Claims, TokenUse
 from chatbill.domain.shared.errors import TokenExpired, Unauthenticated
 from chatbill.domain.shared.ids import SessionId, UserId
 
@@ -29,7 +29,7 @@ CLOCK_SKEW: Final = timedelta(seconds=60)
 # Base64url without padding, written in the one canonical way: 43 characters carry the 256 bits of the signature and
 # two more that must be zero, so that no second spelling of a good token is good too.
 SHAPE: Final = re.compile(r"[\w-]+\.[\w-]+\.[\w-]{42}[AEIMQUYcgkosw048]", re.ASCII)
-REQUIRED: Final = ("iss", "aud", "sub", "sid", "jti", "iat", "exp")
+REQUIRED: Final = ("iss", "aud", "sub", "sid", "use", "jti", "iat", "exp")
 
 
 class JwtTokens:
@@ -52,6 +52,7 @@ class JwtTokens:
             "aud": self._audience,
             "sub": claims.user_id,
             "sid": claims.session_id,
+            "use": claims.use.value,
             "jti": secrets.token_urlsafe(16),
             "iat": _numeric_date(now),
             "exp": _numeric_date(claims.expires_at),
@@ -67,7 +68,10 @@ class JwtTokens:
         if now >= expires_at:
             raise TokenExpired
         return Claims(
-            user_id=UserId(_id(payload["sub"])), session_id=SessionId(_id(payload["sid"])), expires_at=expires_at
+            user_id=UserId(_id(payload["sub"])),
+            session_id=SessionId(_id(payload["sid"])),
+            expires_at=expires_at,
+            use=_use(payload["use"]),
         )
 
     def new_secret(self) -> str:
@@ -123,6 +127,13 @@ def _moment(value: object) -> datetime:
     try:
         return datetime.fromtimestamp(value, UTC)
     except (ValueError, OverflowError, OSError) as error:
+        raise Unauthenticated from error
+
+
+def _use(value: object) -> TokenUse:
+    try:
+        return TokenUse(str(value))
+    except ValueError as error:
         raise Unauthenticated from error
 
 

@@ -8,16 +8,22 @@ from chatbill.application.accounts.authenticate import Authenticate
 from chatbill.application.accounts.authenticate_key import AuthenticateKey
 from chatbill.application.accounts.change_password import ChangePassword
 from chatbill.application.accounts.create_api_key import CreateApiKey
+from chatbill.application.accounts.end_session import EndSession
 from chatbill.application.accounts.list_api_keys import ListApiKeys
+from chatbill.application.accounts.list_sessions import ListSessions
+from chatbill.application.accounts.own_password import OwnPassword
 from chatbill.application.accounts.read_account import ReadAccount
 from chatbill.application.accounts.refresh import Refresh
 from chatbill.application.accounts.register import Register
+from chatbill.application.accounts.reset_password import ResetPassword
 from chatbill.application.accounts.revoke_api_key import RevokeApiKey
 from chatbill.application.accounts.sign_in import SignIn
 from chatbill.application.accounts.sign_out import SignOut
 from chatbill.application.accounts.update_account import UpdateAccount
 from chatbill.application.policy import Policy
 from chatbill.application.ports.provider import PortProvider
+from chatbill.application.ports.tokens import TokenUse
+from chatbill.domain.accounts.sessions import SessionEnd
 
 
 class AccountUseCases:
@@ -27,24 +33,44 @@ class AccountUseCases:
         store, clock, new_id = ports.store, ports.clock, ports.new_id
         passwords, tokens, rate_limits = ports.passwords, ports.tokens, ports.rate_limits
 
-        self.authenticate = Authenticate(store=store, tokens=tokens, clock=clock)
+        self.authenticate = Authenticate(store=store, tokens=tokens, clock=clock, idle_s=policy.session_idle_s)
         self.authenticate_key = AuthenticateKey(store=store, tokens=tokens, clock=clock)
-        self.change_password = ChangePassword(
-            store=store, passwords=passwords, rate_limits=rate_limits, clock=clock, failures=policy.sign_in_failures
+        own_password = OwnPassword(
+            store=store, passwords=passwords, rate_limits=rate_limits, failures=policy.sign_in_failures
         )
+        self.change_password = ChangePassword(store=store, passwords=passwords, own_password=own_password, clock=clock)
         self.create_api_key = CreateApiKey(
-            store=store, tokens=tokens, rate_limits=rate_limits, clock=clock, new_id=new_id, limit=policy.api_keys
+            store=store,
+            own_password=own_password,
+            fresh_s=policy.fresh_sign_in_s,
+            tokens=tokens,
+            rate_limits=rate_limits,
+            clock=clock,
+            new_id=new_id,
+            limit=policy.api_keys,
         )
+        self.end_session = EndSession(store=store, clock=clock)
         self.list_api_keys = ListApiKeys(store=store, clock=clock)
+        self.list_sessions = ListSessions(store=store, clock=clock, idle_s=policy.session_idle_s)
         self.read_account = ReadAccount(store=store)
         self.refresh = _refresh(ports, policy)
         self.register = _register(ports, policy)
+        self.reset_password = ResetPassword(
+            store=store,
+            passwords=passwords,
+            tokens=tokens,
+            rate_limits=rate_limits,
+            clock=clock,
+            attempts=policy.sign_in_failures,
+        )
         self.revoke_api_key = RevokeApiKey(store=store, clock=clock)
         self.sign_in = _sign_in(ports, policy)
-        # A browser keeps one token, as long as the sign-in lasts; signing out kills it in the store.
-        self.web_sign_in = replace(self.sign_in, lifetimes=policy.web_lifetimes)
         self.sign_out = SignOut(store=store, clock=clock)
         self.update_account = UpdateAccount(store=store)
+        # A browser keeps one token, as long as the sign-in lasts; signing out kills it in the store.
+        self.web_authenticate = replace(self.authenticate, use=TokenUse.PAGE)
+        self.web_sign_in = replace(self.sign_in, lifetimes=policy.web_lifetimes, use=TokenUse.PAGE)
+        self.web_replace = replace(self.sign_out, because=SessionEnd.REPLACED)
 
 
 def _refresh(ports: PortProvider, policy: Policy) -> Refresh:
@@ -54,6 +80,7 @@ def _refresh(ports: PortProvider, policy: Policy) -> Refresh:
         rate_limits=ports.rate_limits,
         clock=ports.clock,
         lifetimes=policy.lifetimes,
+        idle_s=policy.session_idle_s,
         per_session=policy.session_refreshes,
         per_address=policy.address_refreshes,
     )

@@ -20,8 +20,9 @@ _log = logging.getLogger(__name__)
 class AuthenticateKey:
     """Turn an API key into a principal, by what the store says now.
 
-    The principal is its owner without their rights: an administrator's key runs nothing. Raises `Unauthenticated`, in
-    the same words for a key that is unknown, wrong, revoked or expired, and for a disabled account.
+    The principal is its owner with the scopes of the key: an administrator's key administers nothing. Raises
+    `Unauthenticated`, in the same words for a key that is unknown, wrong, revoked or expired, and for a disabled
+    account.
     """
 
     store: Store
@@ -49,7 +50,7 @@ class AuthenticateKey:
         key, principal = found
         if key.is_use_worth_noting(now):
             await self._note_use(key)
-        return replace(principal, role=UserRole.USER, api_key_id=key.id)
+        return replace(principal, role=UserRole.USER, api_key_id=key.id, scopes=key.scopes)
 
     async def _note_use(self, found: ApiKey) -> None:
         now = self.clock()

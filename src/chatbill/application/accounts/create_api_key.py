@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from chatbill.application.accounts.own_password import OwnPassword
 from chatbill.application.ports.clock import Clock, NewId
 from chatbill.application.ports.rate_limits import Limit, RateLimits
 from chatbill.application.ports.store import Store, Transaction
 from chatbill.application.ports.tokens import Tokens
 from chatbill.application.shared.principal import Principal, require_sign_in
 from chatbill.domain.accounts.api_keys import MAX_KEYS, ApiKey, KeyNameTaken, KeyParts, TooManyKeys, checked_terms
+from chatbill.domain.accounts.passwords import PasswordRequired
+from chatbill.domain.accounts.scopes import DEFAULT_SCOPES, checked_scopes
 from chatbill.domain.shared.errors import Unauthenticated
 from chatbill.domain.shared.ids import ApiKeyId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewApiKey:
-    """The name of the key, its cap for a month (in credits; None: no cap), and when it expires (None: never)."""
+    """The name of the key, its scopes, its cap for a month (in credits; None: no cap), and its end (None: never).
+
+    `password` is that of the person. It is needed if the sign-in is not recent.
+    """
 
     name: str
+    scopes: Sequence[str] = tuple(DEFAULT_SCOPES)
+    password: str | None = field(default=None, repr=False)
     monthly_cap: int | None = None
     expires_at: datetime | None = None
 
@@ -37,9 +46,13 @@ class CreateApiKey:
     """Make an API key for the signed-in account.
 
     Raises `InvalidRequest`, `KeyNameTaken`, `TooManyKeys`, `RateLimited`, and `Forbidden` for an API key.
+    If the sign-in is older than `fresh_s` seconds, raises `PasswordRequired` without a password, and
+    `InvalidCredentials` for a wrong one.
     """
 
     store: Store
+    own_password: OwnPassword
+    fresh_s: float
     tokens: Tokens
     rate_limits: RateLimits
     clock: Clock
@@ -53,7 +66,9 @@ class CreateApiKey:
         name, expires_at = checked_terms(
             order.name, monthly_cap=order.monthly_cap, expires_at=order.expires_at, now=now
         )
+        scopes = checked_scopes(order.scopes)
         await self.rate_limits.hit(self.limit, principal.user_id)
+        await self._confirm(principal, order.password)
         secret = self.tokens.new_secret()
         key = ApiKey(
             id=ApiKeyId(self.new_id()),
@@ -62,6 +77,7 @@ class CreateApiKey:
             # A fast hash is enough: 256 random bits cannot be guessed at any speed,
             # and the digest is made for every request. Slow hashes are for what people think up.
             digest=self.tokens.digest(secret),
+            scopes=scopes,
             monthly_cap=order.monthly_cap,
             created_at=now,
             expires_at=expires_at,
@@ -80,3 +96,12 @@ class CreateApiKey:
 
         await self.store.write(work)
         return IssuedKey(key, KeyParts(key.id, secret).text())
+
+    async def _confirm(self, principal: Principal, password: str | None) -> None:
+        """Ask for the password again, so that a browser left open or a stolen token makes no key."""
+        signed_in_at = principal.signed_in_at
+        if signed_in_at is None or (self.clock() - signed_in_at).total_seconds() < self.fresh_s:
+            return
+        if not password:
+            raise PasswordRequired("password_required", minutes=self.fresh_s / 60)
+        await self.own_password(principal, password)

@@ -32,6 +32,7 @@ class Refresh:
     rate_limits: RateLimits
     clock: Clock
     lifetimes: TokenLifetimes
+    idle_s: float
     per_session: Limit
     per_address: Limit
 
@@ -66,7 +67,7 @@ class Refresh:
             token = tx.sessions.token(digest)
             if token is None or session is None or session.ended_at:
                 return Unauthenticated("refresh_token_ended")
-            if not session.is_live(now):
+            if not session.is_live(now, idle_s=self.idle_s):
                 return TokenExpired("session_expired")
             if token.is_spent:
                 session.end(SessionEnd.REFRESH_REUSED, at=now)
@@ -75,6 +76,8 @@ class Refresh:
             user = tx.users.get(session.user_id)
             if user is None or not user.is_enabled:
                 return Unauthenticated()
+            session.note_use(at=now)
+            tx.sessions.save(session)
             token.spent_at = now
             tx.sessions.save_token(token)
             tx.sessions.add_token(RefreshToken(digest=self.tokens.digest(secret), session_id=session.id, issued_at=now))

@@ -75,7 +75,13 @@ class Register:
     async def __call__(self, registration: Registration) -> Account:
         """Check, hash, and keep user, wallet and welcome grant in one transaction."""
         staff = registration.role is UserRole.ADMIN
-        account = checked_account(registration.username, registration.email, registration.password, staff=staff)
+        account = checked_account(
+            registration.username,
+            registration.email,
+            registration.password,
+            staff=staff,
+            is_common=self.passwords.is_common,
+        )
         if not staff:
             if not self.is_open:
                 raise Forbidden("registration_closed")

@@ -1,14 +1,15 @@
-"""Revoke an API key: from then on it is not accepted."""
+"""Revoke API keys: from then on they are not accepted."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from chatbill.application.ports.clock import Clock
 from chatbill.application.ports.store import Store, Transaction
 from chatbill.application.shared.principal import Principal, require_sign_in
 from chatbill.domain.shared.errors import NotFound
-from chatbill.domain.shared.ids import ApiKeyId
+from chatbill.domain.shared.ids import ApiKeyId, UserId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,3 +36,10 @@ class RevokeApiKey:
                 tx.api_keys.save(key)
 
         await self.store.write(work)
+
+
+def revoke_own_keys(tx: Transaction, user_id: UserId, *, at: datetime) -> None:
+    """Revoke all keys of an account on behalf of its owner. Lock the user before."""
+    for key in tx.api_keys.of_user(user_id):
+        key.revoke(at=at, by=user_id)
+        tx.api_keys.save(key)

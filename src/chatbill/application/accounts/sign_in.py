@@ -11,24 +11,37 @@ from chatbill.application.ports.clock import Clock, NewId
 from chatbill.application.ports.passwords import Passwords
 from chatbill.application.ports.rate_limits import Limit, RateLimits
 from chatbill.application.ports.store import Store, Transaction
-from chatbill.application.ports.tokens import Claims, Tokens
+from chatbill.application.ports.tokens import Claims, Tokens, TokenUse
 from chatbill.application.shared.bounds import TokenLifetimes
 from chatbill.application.shared.principal import Principal
-from chatbill.domain.accounts.sessions import RefreshToken, Session
+from chatbill.domain.accounts.sessions import (
+    MAX_ADDRESS_CHARS,
+    MAX_CLIENT_CHARS,
+    MAX_SESSIONS,
+    RefreshToken,
+    Session,
+    SessionEnd,
+    printable,
+)
 from chatbill.domain.accounts.users import User, name_key
 from chatbill.domain.shared.errors import Forbidden, InvalidCredentials, RateLimited
-from chatbill.domain.shared.ids import SessionId
+from chatbill.domain.shared.ids import SessionId, UserId
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
-    """The credentials of a user. `login` is the username or the e-mail address; `address` is where it came from."""
+    """The credentials of a user.
+
+    `login` is the username or the e-mail address. `address` is where it came from, and `client` how the program there
+    calls itself.
+    """
 
     login: str
     password: str = field(repr=False)
     address: str = "local"
+    client: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +71,7 @@ class SignIn:
     new_id: NewId
     failures: Limit
     lifetimes: TokenLifetimes
+    use: TokenUse = TokenUse.API
 
     async def __call__(self, credentials: Credentials) -> SignedIn:
         """Check the password outside any transaction, then open the session in one. Failures are logged."""
@@ -80,15 +94,18 @@ class SignIn:
             raise InvalidCredentials
         await self.rate_limits.forget(self.failures, origin)
         fresh_hash = await self.passwords.hash(credentials.password) if verified.outdated else None
-        return await self._open_session(user, fresh_hash)
+        return await self._open_session(user, fresh_hash, credentials)
 
-    async def _open_session(self, checked: User, fresh_hash: str | None) -> SignedIn:
+    async def _open_session(self, checked: User, fresh_hash: str | None, credentials: Credentials) -> SignedIn:
         now = self.clock()
         session = Session(
             id=SessionId(self.new_id()),
             user_id=checked.id,
             created_at=now,
             expires_at=now + timedelta(seconds=self.lifetimes.refresh_s),
+            last_seen_at=now,
+            address=printable(credentials.address, MAX_ADDRESS_CHARS),
+            client=printable(credentials.client, MAX_CLIENT_CHARS),
         )
         secret = self.tokens.new_secret()
 
@@ -101,24 +118,40 @@ class SignIn:
             if fresh_hash:
                 user.password_hash = fresh_hash
                 tx.users.save(user)
+            _make_room(tx, user.id, now)
             tx.sessions.add(session)
             tx.sessions.add_token(RefreshToken(digest=self.tokens.digest(secret), session_id=session.id, issued_at=now))
             return user
 
         user = await self.store.write(work)
-        return signed_in(self.tokens, self.lifetimes, user, session, secret, now=now)
+        return signed_in(self.tokens, self.lifetimes, user, session, secret, now=now, use=self.use)
+
+
+def _make_room(tx: Transaction, user_id: UserId, now: datetime) -> None:
+    """End the sessions that were used least recently, so that one more makes `MAX_SESSIONS` at most."""
+    by_use = sorted(tx.sessions.live_of(user_id), key=lambda session: session.used_at, reverse=True)
+    for old in by_use[MAX_SESSIONS - 1 :]:
+        old.end(SessionEnd.TOO_MANY, at=now)
+        tx.sessions.save(old)
 
 
 def signed_in(
-    tokens: Tokens, lifetimes: TokenLifetimes, user: User, session: Session, secret: str, *, now: datetime
+    tokens: Tokens,
+    lifetimes: TokenLifetimes,
+    user: User,
+    session: Session,
+    secret: str,
+    *,
+    now: datetime,
+    use: TokenUse = TokenUse.API,
 ) -> SignedIn:
     """Return the pair of tokens for a live session whose newest refresh token is `secret`."""
     expires_at = min(now + timedelta(seconds=lifetimes.access_s), session.expires_at)
-    claims = Claims(user_id=user.id, session_id=session.id, expires_at=expires_at)
+    claims = Claims(user_id=user.id, session_id=session.id, expires_at=expires_at, use=use)
     return SignedIn(
         access_token=tokens.sign(claims, now=now),
         refresh_token=secret,
         expires_in_s=int((expires_at - now).total_seconds()),
         session_expires_at=session.expires_at,
-        principal=Principal.of(user, session.id),
+        principal=Principal.of(user, session),
     )

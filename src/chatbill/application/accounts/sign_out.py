@@ -16,6 +16,7 @@ class SignOut:
 
     store: Store
     clock: Clock
+    because: SessionEnd = SessionEnd.SIGNED_OUT
 
     async def __call__(self, principal: Principal) -> None:
         """End the session."""
@@ -26,7 +27,7 @@ class SignOut:
 
         def work(tx: Transaction) -> None:
             if session := tx.sessions.lock(session_id):
-                session.end(SessionEnd.SIGNED_OUT, at=now)
+                session.end(self.because, at=now)
                 tx.sessions.save(session)
 
         await self.store.write(work)

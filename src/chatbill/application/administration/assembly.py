@@ -7,6 +7,7 @@ from chatbill.application.administration.adjust_credits import AdjustCredits
 from chatbill.application.administration.find_administrator import FindAdministrator
 from chatbill.application.administration.list_keys_of_user import ListKeysOfUser
 from chatbill.application.administration.list_users import ListUsers
+from chatbill.application.administration.make_password_link import MakePasswordLink
 from chatbill.application.administration.refund import Refund
 from chatbill.application.administration.revoke_keys import RevokeKeys
 from chatbill.application.administration.show_user import ShowUser
@@ -26,6 +27,7 @@ class AdministrationUseCases:
         self.find_administrator = FindAdministrator(store=store)
         self.list_keys_of_user = ListKeysOfUser(store=store, clock=clock)
         self.list_users = ListUsers(store=store)
+        self.make_password_link = MakePasswordLink(store=store, tokens=ports.tokens, clock=clock)
         self.refund = Refund(store=store, clock=clock, new_id=new_id)
         self.revoke_keys = RevokeKeys(store=store, clock=clock)
         self.show_user = ShowUser(store=store)

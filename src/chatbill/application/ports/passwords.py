@@ -15,10 +15,17 @@ class Verified:
 
 
 class Passwords(Protocol):
-    """Hash and check passwords away from the event loop, a bounded number at a time."""
+    """Hash and check passwords away from the event loop, a bounded number at a time.
+
+    Passwords that differ only in their Unicode spelling (NFKC) are the same.
+    """
 
     async def hash(self, password: str) -> str:
         """Return a salted hash that names its own algorithm and parameters."""
+        ...
+
+    def is_common(self, password: str) -> bool:
+        """Return True for a password that many people use."""
         ...
 
     async def verify(self, password: str, stored: str | None) -> Verified:

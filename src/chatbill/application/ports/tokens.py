@@ -4,18 +4,32 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Protocol
 
 from chatbill.domain.shared.ids import SessionId, UserId
 
 
+class TokenUse(StrEnum):
+    """The place where an access token is accepted, and nowhere else."""
+
+    API = "api"
+    """The header `Authorization` of a request to the API."""
+    PAGE = "page"
+    """The cookie of the web page."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claims:
-    """The content of an access token: its user and session. Rights are read from the store, never from a token."""
+    """The content of an access token: its user, its session, and where it is accepted.
+
+    Rights are read from the store, never from a token.
+    """
 
     user_id: UserId
     session_id: SessionId
     expires_at: datetime
+    use: TokenUse = TokenUse.API
 
 
 class Tokens(Protocol):

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
+from chatbill.domain.accounts.scopes import Scope
+from chatbill.domain.accounts.sessions import Session
 from chatbill.domain.accounts.users import User, UserRole
 from chatbill.domain.shared.errors import Forbidden
 from chatbill.domain.shared.ids import ApiKeyId, SessionId, UserId, WalletId
@@ -11,9 +14,10 @@ from chatbill.domain.shared.ids import ApiKeyId, SessionId, UserId, WalletId
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
-    """A person whose credentials were checked for this request. `session_id` is None where no sign-in was needed.
+    """A person whose credentials were checked for this request.
 
-    `api_key_id` is the API key that a program came with on their behalf.
+    `session_id` and `signed_in_at` are None where no sign-in was needed.
+    `api_key_id` is the API key that a program came with on their behalf, and `scopes` are the rights of that key.
     """
 
     user_id: UserId
@@ -22,18 +26,21 @@ class Principal:
     role: UserRole
     wallet_id: WalletId
     session_id: SessionId | None = None
+    signed_in_at: datetime | None = None
     api_key_id: ApiKeyId | None = None
+    scopes: frozenset[Scope] = frozenset()
 
     @classmethod
-    def of(cls, user: User, session_id: SessionId | None = None) -> Principal:
-        """Return the principal of this user."""
+    def of(cls, user: User, session: Session | None = None) -> Principal:
+        """Return the principal of this user, who signed in with this session."""
         return cls(
             user_id=user.id,
             username=user.username,
             email=user.email,
             role=user.role,
             wallet_id=user.wallet_id,
-            session_id=session_id,
+            session_id=session.id if session else None,
+            signed_in_at=session.created_at if session else None,
         )
 
 

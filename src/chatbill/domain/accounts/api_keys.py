@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
+from chatbill.domain.accounts.scopes import DEFAULT_SCOPES, Scope
 from chatbill.domain.accounts.users import name_key
 from chatbill.domain.billing.ledger import MAX_CREDITS
 from chatbill.domain.shared.descriptions import Description
@@ -68,9 +69,9 @@ def key_parts(text: str) -> KeyParts | None:
 class ApiKey:
     """A credential for programs, which spend from the wallet of its owner.
 
-    `digest` is a one-way digest of the secret. `monthly_cap` bounds the credits of a calendar month in UTC; None is no
-    bound. `last_used_at` is exact to a minute. `revoked_by` is its owner, or an administrator, whose reason is
-    `revoked_why`.
+    `digest` is a one-way digest of the secret. `scopes` are its rights, which never change. `monthly_cap` bounds the
+    credits of a calendar month in UTC; None is no bound. `last_used_at` is exact to a minute. `revoked_by` is its
+    owner, or an administrator, whose reason is `revoked_why`.
     """
 
     id: ApiKeyId
@@ -78,6 +79,7 @@ class ApiKey:
     name: str
     digest: str
     created_at: datetime
+    scopes: frozenset[Scope] = DEFAULT_SCOPES
     monthly_cap: int | None = None
     expires_at: datetime | None = None
     revoked_at: datetime | None = None

@@ -9,13 +9,13 @@ from datetime import datetime
 from enum import StrEnum
 
 from chatbill.domain.accounts.look_alikes import is_staff_name, mixes_scripts
+from chatbill.domain.accounts.passwords import IsCommon, PasswordLink, password_fault
 from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import FieldError, InvalidRequest
 from chatbill.domain.shared.ids import UserId, WalletId
 
 USERNAME_CHARS = (3, 32)
 EMAIL_CHARS = (3, 254)
-PASSWORD_CHARS = (8, 256)
 """Shortest and longest, in characters. The longest e-mail address is that of RFC 5321, section 4.5.3.1.3."""
 
 PUNYCODE = "xn--"
@@ -32,7 +32,10 @@ class UserRole(StrEnum):
 
 @dataclass(slots=True, kw_only=True)
 class User:
-    """A person with an account and a wallet. A disabled account cannot sign in, and its sessions are not accepted."""
+    """A person with an account and a wallet. A disabled account cannot sign in, and its sessions are not accepted.
+
+    `password_link` is the newest link with which the person may set a new password, until it is used.
+    """
 
     id: UserId
     username: str
@@ -42,6 +45,7 @@ class User:
     wallet_id: WalletId
     created_at: datetime
     disabled_at: datetime | None = None
+    password_link: PasswordLink | None = None
 
     @property
     def username_key(self) -> str:
@@ -111,16 +115,18 @@ def _encoded(label: str) -> str:
     return label if label.isascii() or len(label) > LABEL_CHARS else PUNYCODE + label.encode("punycode").decode("ascii")
 
 
-def checked_account(username: str, email: str, password: str, *, staff: bool = False) -> NewAccount:
+def checked_account(
+    username: str, email: str, password: str, *, staff: bool = False, is_common: IsCommon = lambda _: False
+) -> NewAccount:
     """Return the registration, normalized, or raise `InvalidRequest` with every invalid field.
 
-    Only `staff` may have a name of staff.
+    Only `staff` may have a name of staff. `is_common` says which passwords are too common.
     """
     username, email = _normalized(username), _normalized(email)
     _require_none(
         username=username_fault(username) or impersonation_fault(username, staff=staff),
         email=email_fault(email),
-        password=password_fault(password, username, email),
+        password=password_fault(password, username, email, is_common=is_common),
     )
     return NewAccount(username=username, email=email, password=password)
 
@@ -148,13 +154,6 @@ def _require_none(**faults: Description | None) -> None:
         raise InvalidRequest(*errors)
 
 
-def checked_password(password: str, *, username: str, email: str, field: str = "password") -> str:
-    """Return the password, or raise `InvalidRequest`."""
-    if fault := password_fault(password, username, email):
-        raise InvalidRequest(FieldError(field, fault))
-    return password
-
-
 def username_fault(username: str) -> Description | None:
     """Return the rule that the username breaks: 3 to 32 letters, digits, dots, dashes and underscores."""
     if not USERNAME_CHARS[0] <= len(username) <= USERNAME_CHARS[1]:
@@ -178,17 +177,4 @@ def email_fault(email: str) -> Description | None:
     printable = email.isprintable() and not any(character.isspace() for character in email)
     if len(email) > EMAIL_CHARS[1] or not shaped or not printable or host.startswith(".") or host.endswith("."):
         return Description.of("invalid_email")
-    return None
-
-
-def password_fault(password: str, username: str, email: str) -> Description | None:
-    """Return the rule that the password breaks: its length is wrong, or it is obvious (see NIST SP 800-63B)."""
-    if not PASSWORD_CHARS[0] <= len(password) <= PASSWORD_CHARS[1]:
-        return Description.of("length_out_of_range", min=PASSWORD_CHARS[0], max=PASSWORD_CHARS[1])
-    if any("\ud800" <= character <= "\udfff" for character in password):
-        return Description.of("lone_surrogates")
-    if name_key(password) in {name_key(username), name_key(email)}:
-        return Description.of("password_is_name")
-    if len(set(password)) == 1:
-        return Description.of("one_repeated_character")
     return None

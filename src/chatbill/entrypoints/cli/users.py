@@ -15,6 +15,7 @@ from chatbill.application.ports.repositories.paging import Position
 from chatbill.application.shared.principal import Principal
 from chatbill.container import Container
 from chatbill.entrypoints.cli.wiring import run, settings_from
+from chatbill.entrypoints.web.password_links import link_address
 from chatbill.entrypoints.web.texts import credits_text
 
 LARGE_ADJUSTMENT = 100_000
@@ -87,6 +88,21 @@ def sign_out(user: str, by: str, reason: str) -> None:
     order = AdminAction(reason=reason)
     ended = _act(by, lambda administration, admin: administration.sign_out_user(admin, user, order))
     click.echo(f"Sessions of {user} that were ended: {ended}.")
+
+
+@users.command("password-link")
+@click.argument("user")
+@_by
+@_reason
+@click.option("--url", help="Address of the web page, as in https://chat.example.org. Default: host and port here.")
+def password_link(user: str, by: str, reason: str, url: str | None) -> None:
+    """Print a link with which USER sets a new password, once and within a day. Links made before stop working."""
+    order = AdminAction(reason=reason)
+    link = _act(by, lambda administration, admin: administration.make_password_link(admin, user, order))
+    settings = settings_from()
+    base = url or f"http://{settings.host}:{settings.port}{settings.root_path}"
+    click.echo(link_address(base, link.token))
+    click.echo(f"Send it to {user} in a safe way. It works until {link.expires_at:%Y-%m-%d %H:%M} UTC.", err=True)
 
 
 @users.command("credits")

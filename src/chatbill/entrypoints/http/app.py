@@ -14,6 +14,7 @@ from litestar.types import ControllerRouterHandler, LifeSpanReceive, LifeSpanSco
 from chatbill.application.assembly import UseCases
 from chatbill.entrypoints.http.accounts.api_keys import ApiKeyController
 from chatbill.entrypoints.http.accounts.controller import AccountController
+from chatbill.entrypoints.http.accounts.sessions import SessionController
 from chatbill.entrypoints.http.accounts.sign_in import SignInController
 from chatbill.entrypoints.http.administration.controller import AdminController
 from chatbill.entrypoints.http.billing.controller import PAYMENTS_HEADER, BillingController
@@ -111,6 +112,7 @@ def _routes(use_cases: UseCases, config: HttpConfig) -> Sequence[ControllerRoute
         route_handlers=[
             AccountController,
             ApiKeyController,
+            SessionController,
             ChatController,
             ConversationController,
             BillingController,

@@ -12,9 +12,9 @@ from chatbill.application.assembly import UseCases
 from chatbill.application.shared.principal import Principal
 from chatbill.domain.shared.errors import Unauthenticated
 from chatbill.entrypoints.ui.config import WebConfig
+from chatbill.entrypoints.ui.cookies import token_of
 from chatbill.entrypoints.ui.origin import OTHER_SITE, fault_of_origin
-from chatbill.entrypoints.ui.pages import chat_page, sign_in_page
-from chatbill.entrypoints.ui.session import token_of
+from chatbill.entrypoints.ui.pages import STRICT_POLICY, chat_page, sign_in_page
 from chatbill.entrypoints.web.proxies import path_below_root
 
 MAX_BODY_BYTES = 1_000_000
@@ -90,7 +90,7 @@ class AccessMiddleware:
 
     async def _principal(self, scope: Scope) -> Principal | None:
         try:
-            return await self._use_cases.accounts.authenticate(token_of(scope))
+            return await self._use_cases.accounts.web_authenticate(token_of(scope))
         except Unauthenticated:
             return None
 
@@ -115,7 +115,9 @@ def _rejection(scope: Scope) -> Response | None:
 def _with_headers(send: Send) -> Send:
     async def send_with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
-            MutableHeaders(scope=message).update(HEADERS)
+            headers = MutableHeaders(scope=message)
+            is_strict = headers.get("content-security-policy") == STRICT_POLICY
+            headers.update(HEADERS | ({"Content-Security-Policy": STRICT_POLICY} if is_strict else {}))
         await send(message)
 
     return send_with_headers

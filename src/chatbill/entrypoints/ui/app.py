@@ -15,11 +15,13 @@ from starlette.types import ASGIApp
 from chatbill.application.assembly import UseCases
 from chatbill.application.shared.bounds import TokenLifetimes
 from chatbill.entrypoints.ui.access import AccessMiddleware
+from chatbill.entrypoints.ui.account import account_routes
 from chatbill.entrypoints.ui.config import WebConfig
 from chatbill.entrypoints.ui.envelope import WebEnvelope
 from chatbill.entrypoints.ui.keys import key_routes
 from chatbill.entrypoints.ui.page import build_page
 from chatbill.entrypoints.ui.pages import mount_assets
+from chatbill.entrypoints.ui.reset import reset_routes
 from chatbill.entrypoints.ui.session import session_routes
 from chatbill.entrypoints.ui.theme import theme
 from chatbill.entrypoints.web.head import HeadAsGet
@@ -42,8 +44,10 @@ def create_web(use_cases: UseCases, api: ASGIApp | None = None, config: WebConfi
     mount_assets(outer)
     # One token is valid for the whole session, so that tabs do not compete for a refresh token; sign-out ends it.
     lifetimes = TokenLifetimes(access_s=config.session_s, refresh_s=config.session_s)
-    session_routes(outer, use_cases, replace(use_cases.accounts.sign_in, lifetimes=lifetimes))
+    session_routes(outer, use_cases, replace(use_cases.accounts.web_sign_in, lifetimes=lifetimes))
     key_routes(outer, use_cases)
+    account_routes(outer, use_cases)
+    reset_routes(outer, use_cases, config)
     gr.mount_gradio_app(
         outer,
         build_page(use_cases, config),

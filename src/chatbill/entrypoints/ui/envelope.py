@@ -10,7 +10,14 @@ from chatbill.entrypoints.web.envelope import Envelope
 from chatbill.entrypoints.web.proxies import path_below_root
 
 PAGES = frozenset({"/", "/ui", "/ui/"})
-ACTIONS = ("/web/session", "/web/registration", "/web/api-keys", "/ui/gradio_api/queue/join")
+ACTIONS = (
+    "/web/session",
+    "/web/registration",
+    "/web/api-keys",
+    "/web/reset",
+    "/web/password",
+    "/ui/gradio_api/queue/join",
+)
 
 
 class WebEnvelope:

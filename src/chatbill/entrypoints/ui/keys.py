@@ -17,7 +17,8 @@ from chatbill.application.assembly import UseCases
 from chatbill.application.shared.principal import Principal
 from chatbill.domain.shared.errors import ChatbillError, InvalidRequest, NotFound
 from chatbill.domain.shared.ids import ApiKeyId
-from chatbill.entrypoints.ui.session import error_response, text_fields, token_of
+from chatbill.entrypoints.ui.cookies import token_of
+from chatbill.entrypoints.ui.session import error_response, text_fields
 from chatbill.entrypoints.ui.view import first_model
 from chatbill.entrypoints.web.api_keys import ApiKeyView, IssuedKeyView
 from chatbill.entrypoints.web.parameters import could_be_id
@@ -30,7 +31,7 @@ def key_routes(app: FastAPI, use_cases: UseCases) -> None:
     """Add the routes. Each acts for the user of the cookie, and answers errors in the format of the forms."""
 
     async def authenticated(request: Request) -> Principal:
-        return await use_cases.accounts.authenticate(token_of(request.scope))
+        return await use_cases.accounts.web_authenticate(token_of(request.scope))
 
     async def show(request: Request) -> Response:
         try:
@@ -43,8 +44,9 @@ def key_routes(app: FastAPI, use_cases: UseCases) -> None:
     async def make(request: Request) -> Response:
         try:
             principal = await authenticated(request)
-            name, cap = await text_fields(request, "name", "monthly_cap")
-            issued = await use_cases.accounts.create_api_key(principal, NewApiKey(name=name, monthly_cap=cap_of(cap)))
+            name, cap, scopes, password = await text_fields(request, "name", "monthly_cap", "scopes", "password")
+            order = NewApiKey(name=name, scopes=scopes.split(), password=password, monthly_cap=cap_of(cap))
+            issued = await use_cases.accounts.create_api_key(principal, order)
         except ChatbillError as error:
             return error_response(error)
         return JSONResponse(jsonable_encoder(IssuedKeyView.issued(issued)), HTTPStatus.CREATED)

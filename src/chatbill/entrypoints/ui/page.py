@@ -35,6 +35,7 @@ BRAND = (
 FOCUS = "() => matchMedia('(pointer: fine)').matches && document.querySelector('#cb-box textarea')?.focus()"
 SIGN_OUT = "() => chatbill.signOut()"
 SHOW_KEYS = "() => chatbill.showKeys()"
+SHOW_ACCOUNT = "() => chatbill.showAccount()"
 
 
 def build_page(use_cases: UseCases, config: WebConfig) -> gr.Blocks:
@@ -65,6 +66,7 @@ def _layout(config: WebConfig) -> Widgets:
             conversations = gr.Radio([], label="Conversations", elem_id="cb-conversations")
             delete = gr.Button("Delete this chat", size="sm", elem_id="cb-delete", visible=False)
             api_keys = gr.Button("API keys", size="sm", elem_id="cb-api-keys")
+            account = gr.Button("Account", size="sm", elem_id="cb-account-button")
         with gr.Column(elem_id="cb-talk", min_width=0):
             chat = _chat()
             with gr.Column(elem_id="cb-composer"):
@@ -85,6 +87,7 @@ def _layout(config: WebConfig) -> Widgets:
         conversations=conversations,
         delete=delete,
         api_keys=api_keys,
+        account=account,
         chat=chat,
         model=model,
         box=box,
@@ -156,6 +159,7 @@ def _wire_chat(blocks: gr.Blocks, widgets: Widgets, chat: Chat) -> None:
     _on(w, [w.stop.click], chat.stop)
     w.sign_out.click(fn=None, js=SIGN_OUT)
     w.api_keys.click(fn=None, js=SHOW_KEYS)
+    w.account.click(fn=None, js=SHOW_ACCOUNT)
 
 
 def _wire_shop(widgets: Widgets, shop: Shop) -> None:

@@ -17,6 +17,7 @@ from chatbill.entrypoints.ui.config import WebConfig
 from chatbill.entrypoints.web.texts import credits_text
 
 TYPES = {
+    "account.js": "text/javascript",
     "base.css": "text/css",
     "chat.css": "text/css",
     "chat.js": "text/javascript",
@@ -24,14 +25,19 @@ TYPES = {
     "forms.js": "text/javascript",
     "keys.css": "text/css",
     "keys.js": "text/javascript",
+    "reset.js": "text/javascript",
     "sign_in.css": "text/css",
     "sign_in.js": "text/javascript",
     "icon.svg": "image/svg+xml",
 }
-CHAT_FILES = ("base.css", "forms.css", "chat.css", "keys.css", "forms.js", "chat.js", "keys.js")
+CHAT_FILES = ("base.css", "forms.css", "chat.css", "keys.css", "forms.js", "chat.js", "keys.js", "account.js")
 YEAR_S = 365 * 24 * 3_600
 # Gradio's page describes Gradio to link previews, and names a manifest at the root of the host.
 _GRADIO_TAGS = re.compile(r'<meta\s+(?:property="og:|name="twitter:)[^>]*>|<link rel="manifest"[^>]*>', re.DOTALL)
+STRICT_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'"
+)
 _NO_STORE = {"Cache-Control": "no-store"}
 
 
@@ -74,11 +80,20 @@ def sign_in_page(register: Register, config: WebConfig) -> Response:
     return HTMLResponse(page, headers=_NO_STORE)
 
 
+def reset_page(config: WebConfig) -> Response:
+    """Return the page on which a new password is set. It runs the scripts of this service and nothing else."""
+    head = _head("base.css", "forms.css", "sign_in.css", "forms.js", "reset.js")
+    page = Template(asset("reset.html")).substitute(title=escape(config.title), head=head)
+    return HTMLResponse(page, headers=_NO_STORE | {"Content-Security-Policy": STRICT_POLICY})
+
+
 def chat_page(gradio_page: bytes, config: WebConfig) -> Response:
     """Return Gradio's page with the name, style and scripts of chatbill and the panel of API keys. It is not cached."""
     page = _GRADIO_TAGS.sub("", gradio_page.decode())
     head = f"<title>{escape(config.title)}</title>{_head(*CHAT_FILES)}"
-    page = page.replace("</head>", f"{head}</head>", 1).replace("</body>", f"{asset('keys.html')}</body>", 1)
+    page = page.replace("</head>", f"{head}</head>", 1).replace(
+        "</body>", f"{asset('keys.html')}{asset('account.html')}</body>", 1
+    )
     return HTMLResponse(page, headers=_NO_STORE)
 
 

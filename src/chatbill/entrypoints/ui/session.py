@@ -1,4 +1,4 @@
-"""The session of the browser: a cookie that scripts cannot read, and the routes that set and clear it."""
+"""The routes by which a browser signs in and out."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from http import HTTPStatus
 from typing import Any, cast
 
 from fastapi import FastAPI
-from starlette.requests import HTTPConnection, Request
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.types import Scope
 
 from chatbill.application.accounts.register import Registration
-from chatbill.application.accounts.sign_in import Credentials, SignedIn, SignIn
+from chatbill.application.accounts.sign_in import Credentials, SignIn
+from chatbill.application.accounts.sign_out import SignOut
 from chatbill.application.assembly import UseCases
 from chatbill.domain.shared.errors import (
     ChatbillError,
@@ -25,11 +25,11 @@ from chatbill.domain.shared.errors import (
     RateLimited,
     Unauthenticated,
 )
+from chatbill.entrypoints.ui.cookies import delete_cookie, set_cookie, token_of
 from chatbill.entrypoints.web.addresses import ClientAddresses
 from chatbill.entrypoints.web.parameters import MAX_LINE_CHARS
 from chatbill.entrypoints.web.texts import render
 
-COOKIE = "chatbill_session"
 STATUS: Mapping[type[ChatbillError], HTTPStatus] = {
     InvalidRequest: HTTPStatus.UNPROCESSABLE_ENTITY,
     Unauthenticated: HTTPStatus.UNAUTHORIZED,
@@ -40,42 +40,47 @@ STATUS: Mapping[type[ChatbillError], HTTPStatus] = {
 }
 
 
-def token_of(scope: Scope) -> str:
-    """Return the access token of the cookie, or "" if there is none."""
-    return HTTPConnection(scope).cookies.get(COOKIE, "")
-
-
 def session_routes(app: FastAPI, use_cases: UseCases, sign_in: SignIn) -> None:
     """Add the routes. `sign_in` makes an access token that is valid for the whole session."""
+    accounts = use_cases.accounts
 
     async def start(request: Request) -> Response:
         try:
             login, password = await text_fields(request, "login", "password")
-            signed_in = await sign_in(Credentials(login=login, password=password, address=_address(request)))
+            return await open_session(request, login, password)
         except ChatbillError as error:
             return error_response(error)
-        return _signed_in(request, signed_in)
 
     async def register(request: Request) -> Response:
         try:
             username, email, password = await text_fields(request, "username", "email", "password")
-            address = _address(request)
+            address = address_of_client(request)
             wanted = Registration(username=username, email=email, password=password, address=address)
-            account = await use_cases.accounts.register(wanted)
-            signed_in = await sign_in(Credentials(login=account.username, password=password, address=address))
+            account = await accounts.register(wanted)
+            return await open_session(request, account.username, password)
         except ChatbillError as error:
             return error_response(error)
-        return _signed_in(request, signed_in)
 
     async def end(request: Request) -> Response:
         # The cookie is deleted even if the session has ended already.
-        with suppress(Unauthenticated):
-            await use_cases.accounts.sign_out(await use_cases.accounts.authenticate(token_of(request.scope)))
+        await leave(request, accounts.sign_out)
         response = Response(status_code=HTTPStatus.NO_CONTENT)
-        response.delete_cookie(
-            COOKIE, path=_cookie_path(request), httponly=True, samesite="strict", secure=_is_secure(request)
-        )
+        delete_cookie(request, response)
         return response
+
+    async def open_session(request: Request, login: str, password: str) -> Response:
+        client = request.headers.get("user-agent", "")
+        credentials = Credentials(login=login, password=password, address=address_of_client(request), client=client)
+        signed_in = await sign_in(credentials)
+        # The cookie of the session before is overwritten, so nothing else would end it.
+        await leave(request, accounts.web_replace)
+        response = JSONResponse({"username": signed_in.principal.username})
+        set_cookie(request, response, signed_in)
+        return response
+
+    async def leave(request: Request, sign_out: SignOut) -> None:
+        with suppress(Unauthenticated):
+            await sign_out(await accounts.web_authenticate(token_of(request.scope)))
 
     app.add_api_route("/web/session", start, methods=["POST"])
     app.add_api_route("/web/session", end, methods=["DELETE"])
@@ -95,20 +100,6 @@ def error_response(error: ChatbillError) -> Response:
     return JSONResponse(body, status, headers=headers)
 
 
-def _signed_in(request: Request, signed_in: SignedIn) -> Response:
-    response = JSONResponse({"username": signed_in.principal.username})
-    response.set_cookie(
-        COOKIE,
-        signed_in.access_token,
-        max_age=signed_in.expires_in_s,
-        path=_cookie_path(request),
-        httponly=True,
-        samesite="strict",
-        secure=_is_secure(request),
-    )
-    return response
-
-
 async def text_fields(request: Request, *fields: str) -> list[str]:
     """Return these text fields of a JSON body, each within the bound of the API. Raises `InvalidRequest`."""
     try:
@@ -123,14 +114,6 @@ async def text_fields(request: Request, *fields: str) -> list[str]:
     return [body[field] for field in fields]
 
 
-def _address(request: Request) -> str:
-    # Addresses are counted as in the API, so that both share one limit.
+def address_of_client(request: Request) -> str:
+    """Return the address by which limits count the client, the same as in the API, so that both share one limit."""
     return ClientAddresses().of(cast("Any", request.scope))
-
-
-def _cookie_path(request: Request) -> str:
-    return f"{request.scope.get('root_path', '')}/"
-
-
-def _is_secure(request: Request) -> bool:
-    return request.url.scheme == "https"

@@ -15,8 +15,8 @@ from chatbill.domain.chat.interactions import Outcome
 from chatbill.domain.shared.errors import Unauthenticated
 from chatbill.domain.shared.ids import ConversationId, ModelId
 from chatbill.entrypoints.ui import rendering
+from chatbill.entrypoints.ui.cookies import token_of
 from chatbill.entrypoints.ui.rendering import ChatMessage
-from chatbill.entrypoints.ui.session import COOKIE
 from chatbill.entrypoints.ui.widgets import Updates, Widgets
 from chatbill.entrypoints.web.texts import render
 
@@ -46,9 +46,9 @@ class View:
 
     async def principal(self, request: gr.Request) -> Principal:
         """Return the user of the cookie. The middleware checked it before; the session may have ended since."""
-        cookies = request.request.cookies if request.request else {}
+        token = token_of(request.request.scope) if request.request else ""
         try:
-            return await self.use_cases.accounts.authenticate(cookies.get(COOKIE, ""))
+            return await self.use_cases.accounts.web_authenticate(token)
         except Unauthenticated as error:
             raise gr.Error(render(error.description), print_exception=False) from error
 

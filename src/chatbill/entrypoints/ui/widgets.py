@@ -26,6 +26,7 @@ class Widgets:
     conversations: gr.Radio
     delete: gr.Button
     api_keys: gr.Button
+    account: gr.Button
     chat: gr.Chatbot
     model: gr.Radio
     box: gr.Textbox

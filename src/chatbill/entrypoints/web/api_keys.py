@@ -21,6 +21,7 @@ class ApiKeyView:
     name: str
     starts_with: str
     active: bool
+    scopes: list[str]
     monthly_cap: int | None = None
     used_this_month: int
     created_at: datetime
@@ -36,6 +37,7 @@ class ApiKeyView:
             name=key.name,
             starts_with=beginning_of(key),
             active=state.is_live,
+            scopes=sorted(key.scopes),
             monthly_cap=key.monthly_cap,
             used_this_month=state.used_this_month,
             created_at=key.created_at,

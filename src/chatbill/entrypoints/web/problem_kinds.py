@@ -26,6 +26,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "insufficient_credits": Kind(402, "Not enough credits"),
     "cap_reached": Kind(402, "The API key has used its month's credits"),
     "forbidden": Kind(403, "Not allowed"),
+    "password_required": Kind(403, "The password is needed again"),
     "not_found": Kind(404, "Not found", "There is nothing at this address."),
     "model_not_found": Kind(404, "There is no such model"),
     "method_not_allowed": Kind(405, "Method not allowed", "This address does not answer to this method."),

@@ -28,7 +28,7 @@ from chatbill.domain.billing.subjects import Subject
 from chatbill.domain.chat.interactions import Outcome
 from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import Conflict, InsufficientCredits
-from chatbill.domain.shared.ids import ApiKeyId, ConversationId, InteractionId, PaymentId, WalletId
+from chatbill.domain.shared.ids import ApiKeyId, ConversationId, InteractionId, PaymentId, SessionId, WalletId
 from chatbill.testing import ManualClock
 from tests.kit.postgres import shared
 from tests.kit.support import PASSWORD, World, world
@@ -233,6 +233,30 @@ async def test_people_find_everything_and_go_on_where_they_were(filled: tuple[st
     wallets = [await use_cases.billing.read_balance(person) for person in (alice, bob, zoe)]
     assert [(wallet.posted, wallet.held) for wallet in wallets] == [(194, 0), (124, 0), (6, 0)]
     assert await differences(of) == []
+    await of.store.close()
+
+
+async def test_old_keys_keep_the_rights_that_were_documented(filled: tuple[str, Run], revision: str) -> None:
+    url, _ = filled
+    schema.upgrade(url)
+    store = open_store(url)
+    keys = await store.read(lambda snapshot: [snapshot.api_keys.get(ApiKeyId(name)) for name in ("old-53", "old-54")])
+    assert [key.scopes for key in keys if key] == [{"chat", "billing"}] * (2 if revision == "0007" else 0)
+    await store.close()
+
+
+async def test_old_sessions_say_nothing_of_their_use_and_new_ones_do(filled: tuple[str, Run]) -> None:
+    url, _ = filled
+    schema.upgrade(url)
+    of = world(store=open_store(url), clock=ManualClock(NEXT_DAY))
+    credentials = Credentials(login="alice", password=PASSWORD, address="192.0.2.7", client="curl")
+    signed_in = await of.use_cases.accounts.sign_in(credentials)
+    sessions = await of.store.read(lambda snapshot: snapshot.sessions.live_of(signed_in.principal.user_id))
+    by_id = {each.id: each for each in sessions}
+    new, old = by_id.pop(signed_in.principal.session_id or SessionId("")), by_id.values()
+    assert old
+    assert (new.last_seen_at, new.address, new.client) == (NEXT_DAY, "192.0.2.7", "curl")
+    assert {(each.last_seen_at, each.address, each.client) for each in old} == {(None, None, None)}
     await of.store.close()
 
 

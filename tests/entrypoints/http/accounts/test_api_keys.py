@@ -10,24 +10,29 @@ import pytest
 from tests.kit.http import Api, say
 
 OPEN_TO_KEYS = {
-    ("get", "/auth/me"),
-    ("get", "/chat/models"),
-    ("get", "/chat/status"),
-    ("post", "/chat/message"),
-    ("post", "/chat/interactions/{interaction_id}/stop"),
-    ("get", "/chat/conversations"),
-    ("get", "/chat/conversations/{conversation_id}"),
-    ("patch", "/chat/conversations/{conversation_id}"),
-    ("delete", "/chat/conversations/{conversation_id}"),
-    ("get", "/chat/history"),
-    ("get", "/billing/balance"),
-    ("get", "/billing/packages"),
-    ("get", "/billing/transactions"),
-    ("get", "/v1/models"),
-    ("get", "/v1/models/{model}"),
-    ("post", "/v1/chat/completions"),
+    "account": {("get", "/auth/me")},
+    "billing": {("get", "/billing/packages"), ("get", "/billing/transactions")},
+    "chat": {
+        ("get", "/chat/models"),
+        ("get", "/chat/status"),
+        ("post", "/chat/message"),
+        ("post", "/chat/interactions/{interaction_id}/stop"),
+        ("get", "/billing/balance"),
+        ("get", "/v1/models"),
+        ("get", "/v1/models/{model}"),
+        ("post", "/v1/chat/completions"),
+    },
+    "read": {
+        ("get", "/chat/conversations"),
+        ("get", "/chat/conversations/{conversation_id}"),
+        ("get", "/chat/history"),
+    },
+    "write": {
+        ("patch", "/chat/conversations/{conversation_id}"),
+        ("delete", "/chat/conversations/{conversation_id}"),
+    },
 }
-"""The routes that accept an API key. A new route is added here if a leaked key may use it."""
+"""The routes that accept an API key, by the scope that it needs. No key may call a route that is not listed."""
 
 BODIES: dict[str, dict[str, Any]] = {
     "/auth/api-keys": {"name": "another"},
@@ -69,16 +74,16 @@ async def test_keys_of_another_user_are_neither_listed_nor_revoked(
     for unknown in (made["id"], "none", "x" * 65, "%00"):
         response = await bob.delete(f"/auth/api-keys/{unknown}")
         assert (response.status_code, response.json()["code"]) == (404, "not_found")
-    assert (await program(service, made["key"]).get("/auth/me")).json()["username"] == "alice"
+    assert (await program(service, made["key"]).get("/chat/models")).status_code == 200
 
 
 async def test_a_revoked_key_is_rejected_at_once(service: Api, alice: httpx.AsyncClient) -> None:
     made = await new_key(alice)
     leaked = program(service, made["key"])
-    assert (await leaked.get("/auth/me")).status_code == 200
+    assert (await leaked.get("/chat/models")).status_code == 200
     for _ in range(2):
         assert (await alice.delete(f"/auth/api-keys/{made['id']}")).status_code == 204
-        response = await leaked.get("/auth/me")
+        response = await leaked.get("/chat/models")
         assert (response.status_code, response.json()["code"]) == (401, "unauthenticated")
 
 
@@ -90,6 +95,10 @@ async def test_a_taken_name_and_invalid_fields_are_rejected(alice: httpx.AsyncCl
         ({}, "name"),
         ({"name": ""}, "name"),
         ({"name": 5}, "name"),
+        ({"name": "x", "scopes": []}, "scopes"),
+        ({"name": "x", "scopes": "chat"}, "scopes"),
+        ({"name": "x", "scopes": ["chat", "admin"]}, "scopes"),
+        ({"name": "x", "scopes": ["chat"] * 1_000}, "scopes"),
         ({"name": "x", "monthly_cap": 0}, "monthly_cap"),
         ({"name": "x", "monthly_cap": "5"}, "monthly_cap"),
         ({"name": "x", "expires_at": "tomorrow"}, "expires_at"),
@@ -110,10 +119,9 @@ async def test_a_reached_cap_is_reported_with_its_figures(service: Api, alice: h
     assert (await client.post("/chat/message", json=say("Hello"))).status_code == 200
 
 
-async def test_keys_are_accepted_by_the_listed_routes_only(service: Api, alice: httpx.AsyncClient) -> None:
-    made = await new_key(alice)
-    client = program(service, made["key"])
-    described = (await alice.get("/docs/openapi.json")).json()["paths"]
+async def opened_by(client: httpx.AsyncClient) -> set[tuple[str, str]]:
+    """Return the routes that do not answer 403 to this client."""
+    described = (await client.get("/docs/openapi.json")).json()["paths"]
     opened = set()
     for path, operations in described.items():
         for method, operation in operations.items():
@@ -122,7 +130,34 @@ async def test_keys_are_accepted_by_the_listed_routes_only(service: Api, alice: 
                 response = await client.request(method, address, json=BODIES.get(path))
                 if response.status_code != 403:
                     opened.add((method, path))
-    assert opened == OPEN_TO_KEYS
+    return opened
+
+
+@pytest.mark.parametrize("scope", OPEN_TO_KEYS)
+async def test_a_scope_opens_the_listed_routes_only(service: Api, alice: httpx.AsyncClient, scope: str) -> None:
+    made = await new_key(alice, scopes=[scope])
+    assert made["scopes"] == [scope]
+    assert await opened_by(program(service, made["key"])) == OPEN_TO_KEYS[scope]
+
+
+async def test_a_key_with_all_scopes_still_cannot_change_the_account(service: Api, alice: httpx.AsyncClient) -> None:
+    made = await new_key(alice, scopes=list(OPEN_TO_KEYS))
+    assert await opened_by(program(service, made["key"])) == set().union(*OPEN_TO_KEYS.values())
+
+
+async def test_a_new_key_can_chat_and_no_more(service: Api, alice: httpx.AsyncClient) -> None:
+    made = await new_key(alice)
+    assert made["scopes"] == ["chat"]
+    assert await opened_by(program(service, made["key"])) == OPEN_TO_KEYS["chat"]
+
+
+async def test_a_missing_scope_is_named(service: Api, alice: httpx.AsyncClient) -> None:
+    client = program(service, (await new_key(alice))["key"])
+    refused = await client.get("/auth/me")
+    assert (refused.status_code, refused.json()["code"], refused.json()["scope"]) == (403, "forbidden", "account")
+    assert refused.json()["detail"].startswith("This API key lacks the scope account.")
+    at_openai = program(service, (await new_key(alice, name="reader", scopes=["read"]))["key"])
+    assert "lacks the scope chat" in (await at_openai.get("/v1/models")).json()["error"]["message"]
 
 
 @pytest.mark.parametrize("key", ["cb_", "cb_x_y", "cb_id-000000000005_" + "A" * 43, "cb_" + "x" * 5_000])

@@ -29,10 +29,13 @@ CONTRACT = {
     ("post", "/auth/register", "201"),
     ("post", "/auth/login", "200"),
     ("post", "/auth/refresh", "200"),
+    ("post", "/auth/password/reset", "204"),
     ("post", "/auth/logout", "204"),
     ("get", "/auth/me", "200"),
     ("patch", "/auth/me", "200"),
     ("post", "/auth/password", "204"),
+    ("get", "/auth/sessions", "200"),
+    ("delete", "/auth/sessions/{session_id}", "204"),
     ("get", "/auth/api-keys", "200"),
     ("post", "/auth/api-keys", "201"),
     ("delete", "/auth/api-keys/{key_id}", "204"),
@@ -59,7 +62,7 @@ CONTRACT = {
     ("get", "/health/ready", "200"),
     ("get", "/health/ready", "503"),
 }
-OPEN = {"/auth/register", "/auth/login", "/auth/refresh", "/health", "/health/ready"}
+OPEN = {"/auth/register", "/auth/password/reset", "/auth/login", "/auth/refresh", "/health", "/health/ready"}
 
 
 @pytest.fixture

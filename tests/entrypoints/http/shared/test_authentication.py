@@ -10,7 +10,9 @@ import jwt
 import pytest
 
 from chatbill.adapters.security.tokens import JwtTokens
+from chatbill.application.accounts.sign_in import Credentials
 from tests.kit.http import Api, api
+from tests.kit.support import PASSWORD
 
 KEY = b"k" * 32
 GUARDED = [
@@ -18,6 +20,8 @@ GUARDED = [
     ("PATCH", "/auth/me"),
     ("POST", "/auth/logout"),
     ("POST", "/auth/password"),
+    ("GET", "/auth/sessions"),
+    ("DELETE", "/auth/sessions/x"),
     ("GET", "/auth/api-keys"),
     ("POST", "/auth/api-keys"),
     ("DELETE", "/auth/api-keys/x"),
@@ -72,6 +76,13 @@ async def test_the_scheme_may_be_written_in_any_case(guarded: Api) -> None:
     alice = await guarded.person()
     alice.headers["Authorization"] = alice.headers["Authorization"].replace("Bearer", "bearer")
     assert (await alice.get("/auth/me")).status_code == 200
+
+
+async def test_the_token_in_the_cookie_of_the_page_is_rejected(guarded: Api) -> None:
+    alice = await guarded.person()
+    of_page = await guarded.world.use_cases.accounts.web_sign_in(Credentials(login="alice", password=PASSWORD))
+    response = await alice.get("/auth/me", headers={"Authorization": f"Bearer {of_page.access_token}"})
+    assert (response.status_code, response.json()["code"]) == (401, "unauthenticated")
 
 
 async def test_an_expired_token_has_a_code_of_its_own(guarded: Api) -> None:

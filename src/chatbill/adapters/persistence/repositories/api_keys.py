@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import lru_cache
 
 from sqlalchemy import Update, bindparam
 
-from chatbill.adapters.persistence.mapping import Mapping
+from chatbill.adapters.persistence.mapping import Mapping, Part
 from chatbill.adapters.persistence.sql.connection import Connection
 from chatbill.adapters.persistence.sql.statements import Statement, all_of, equals, insert_if_new, locking, update
 from chatbill.adapters.persistence.sql.tables import api_key_months, api_keys
 from chatbill.adapters.persistence.sql.types import Count
 from chatbill.domain.accounts.api_keys import ApiKey, KeyMonth
+from chatbill.domain.accounts.scopes import Scope
 from chatbill.domain.shared.errors import InvariantViolation
 from chatbill.domain.shared.ids import ApiKeyId, UserId
 
 _K, _M = api_keys.c, api_key_months.c
-_KEYS, _MONTHS = Mapping(api_keys, ApiKey), Mapping(api_key_months, KeyMonth)
+_SCOPES = Part(
+    "scopes",
+    ("scopes",),
+    lru_cache(maxsize=64)(lambda text: frozenset(map(Scope, text.split()))),
+    lambda scopes: (" ".join(sorted(scopes)),),
+)
+_KEYS, _MONTHS = Mapping(api_keys, ApiKey, _SCOPES), Mapping(api_key_months, KeyMonth)
 _BY_ID = all_of(api_keys, equals(_K.id))
 _GET = Statement(_BY_ID)
 _LOCK = Statement(locking(_BY_ID))

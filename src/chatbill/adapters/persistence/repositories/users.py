@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from sqlalchemy import bindparam, select
 
-from chatbill.adapters.persistence.mapping import Mapping
+from chatbill.adapters.persistence.mapping import Mapping, nested
 from chatbill.adapters.persistence.sql.connection import Connection
 from chatbill.adapters.persistence.sql.statements import Statement, all_of, equals, limit, locking, past, update
 from chatbill.adapters.persistence.sql.tables import users
 from chatbill.application.ports.repositories.paging import Position
+from chatbill.domain.accounts.passwords import PasswordLink
 from chatbill.domain.accounts.users import User
 from chatbill.domain.shared.errors import Forbidden, InvariantViolation
 from chatbill.domain.shared.ids import UserId
 
-_USERS = Mapping(users, User)
+_LINK = nested("password_link", PasswordLink, digest="password_link", expires_at="password_link_expires_at")
+_USERS = Mapping(users, User, _LINK)
 _BY_ID = all_of(users, equals(users.c.id))
 _GET = Statement(_BY_ID)
 _LOCK = Statement(locking(_BY_ID))

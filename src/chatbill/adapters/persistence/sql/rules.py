@@ -18,6 +18,7 @@ TRIGGERS = frozenset(
     {
         "api_key_months_keep_their_terms",
         "api_key_months_stay",
+        "api_keys_keep_their_scopes",
         "api_keys_keep_their_terms",
         "api_keys_keep_who_revoked_them",
         "api_keys_stay",

@@ -6,33 +6,33 @@ triggers of the migrations.
 
 from __future__ import annotations
 
-from typing import Any
+from sqlalchemy import Column, ForeignKey, Identity, Index, Text, text
 
-from sqlalchemy import CheckConstraint, Column, ForeignKey, Identity, Index, MetaData, Table, Text, text
-
-from chatbill.adapters.persistence.sql.columns import CHANGES, changing, check, columns, key, partial, reference, refers
+from chatbill.adapters.persistence.sql.account_tables import api_key_months, api_keys, refresh_tokens, sessions, users
+from chatbill.adapters.persistence.sql.columns import changing, check, columns, key, partial, reference, refers
+from chatbill.adapters.persistence.sql.metadata import MAX_CREDITS, metadata, table
 from chatbill.adapters.persistence.sql.types import Count, CurrentTransaction, Flag, Id, UtcDateTime
 
-metadata = MetaData(
-    naming_convention={
-        "pk": "pk_%(table_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "ck": "ck_%(table_name)s_%(constraint_name)s",
-    }
-)
+__all__ = [
+    "MAX_CREDITS",
+    "api_key_months",
+    "api_keys",
+    "conversations",
+    "holds",
+    "idempotency_keys",
+    "interactions",
+    "ledger_entries",
+    "metadata",
+    "outbox",
+    "payments",
+    "refresh_tokens",
+    "sessions",
+    "users",
+    "wallets",
+    "write_checks",
+]
 
-MAX_CREDITS = 1_000_000_000_000_000
-"""As `domain.ledger.MAX_CREDITS`, which a test compares."""
-
-
-def _table(name: str, *items: Column[Any] | CheckConstraint | Index, with_rowid: bool = True, **options: Any) -> Table:
-    """Make a table. Small rows that are found by key only have no row numbers in SQLite, which saves a B-tree."""
-    return Table(name, metadata, *items, sqlite_strict=True, sqlite_with_rowid=with_rowid, **options)
-
-
-wallets = _table(
+wallets = table(
     "wallets",
     key(),
     *changing(Count, "posted", "held", "version", "overdraft"),
@@ -45,41 +45,7 @@ wallets = _table(
     with_rowid=False,
 )
 
-users = _table(
-    "users",
-    key(),
-    *changing(Text, "username", "email", "password_hash", "role"),
-    Column("username_key", Text, nullable=False, unique=True, info=CHANGES),
-    Column("email_key", Text, nullable=False, unique=True, info=CHANGES),
-    refers("wallet_id", "wallets"),
-    *columns(UtcDateTime, "created_at"),
-    *changing(UtcDateTime, "disabled_at", null=True),
-    check("role_known", "role IN ('user', 'admin')"),
-    Index("uq_users_wallet_id", "wallet_id", unique=True),
-)
-
-sessions = _table(
-    "sessions",
-    key(),
-    refers("user_id", "users", index=True),
-    *columns(UtcDateTime, "created_at"),
-    Column("expires_at", UtcDateTime, nullable=False, index=True, info=CHANGES),
-    *changing(UtcDateTime, "ended_at", null=True),
-    *changing(Text, "ended_because", null=True),
-    check("end_has_reason", "(ended_at IS NULL) = (ended_because IS NULL)"),
-    with_rowid=False,
-)
-
-refresh_tokens = _table(
-    "refresh_tokens",
-    Column("digest", Text, primary_key=True),
-    Column("session_id", Id, ForeignKey("sessions.id", ondelete="CASCADE"), nullable=False, index=True),
-    *columns(UtcDateTime, "issued_at"),
-    *changing(UtcDateTime, "spent_at", null=True),
-    with_rowid=False,
-)
-
-conversations = _table(
+conversations = table(
     "conversations",
     key(),
     refers("user_id", "users"),
@@ -94,39 +60,7 @@ conversations = _table(
     with_rowid=False,
 )
 
-api_keys = _table(
-    "api_keys",
-    key(),
-    refers("user_id", "users"),
-    *columns(Text, "name", "name_key", "digest"),
-    *columns(Count, "monthly_cap", null=True),
-    *columns(UtcDateTime, "created_at"),
-    *columns(UtcDateTime, "expires_at", null=True),
-    *changing(UtcDateTime, "revoked_at", "last_used_at", null=True),
-    refers("revoked_by", "users", null=True, info=CHANGES),
-    *changing(Text, "revoked_why", null=True),
-    check("revoked_by_when_revoked", "revoked_by IS NULL OR revoked_at IS NOT NULL"),
-    check("revoked_why_by_whom", "revoked_why IS NULL OR revoked_by IS NOT NULL"),
-    check("cap_in_bounds", f"monthly_cap BETWEEN 1 AND {MAX_CREDITS}"),
-    partial("uq_api_keys_name_of_user", "user_id", "name_key", where="revoked_at IS NULL", unique=True),
-    with_rowid=False,
-)
-
-api_key_months = _table(
-    "api_key_months",
-    Column("api_key_id", Id, ForeignKey("api_keys.id"), primary_key=True),
-    Column("starts_at", UtcDateTime, primary_key=True),
-    *columns(UtcDateTime, "ends_at"),
-    # A copy of the key's, so that the rule below can be said here.
-    *columns(Count, "monthly_cap", null=True),
-    *changing(Count, "used"),
-    check("ends_after_start", "starts_at < ends_at"),
-    check("used_not_negative", "used >= 0"),
-    check("used_within_cap", "used <= monthly_cap"),
-    with_rowid=False,
-)
-
-holds = _table(
+holds = table(
     "holds",
     key(),
     refers("wallet_id", "wallets"),
@@ -150,7 +84,7 @@ holds = _table(
 
 _PRICE = ("price_per_reply", "price_per_1k_prompt_tokens", "price_per_1k_completion_tokens")
 
-interactions = _table(
+interactions = table(
     "interactions",
     key(),
     refers("conversation_id", "conversations"),
@@ -187,7 +121,7 @@ interactions = _table(
     partial("ix_interactions_of_api_key", "api_key_id", "created_at", where="api_key_id IS NOT NULL"),
 )
 
-payments = _table(
+payments = table(
     "payments",
     key(),
     refers("user_id", "users", index=True),
@@ -209,7 +143,7 @@ payments = _table(
     check("time_when_refunded", "(refunded_at IS NOT NULL) = (status = 'refunded')"),
 )
 
-ledger_entries = _table(
+ledger_entries = table(
     "ledger_entries",
     # A wallet's entries lie side by side, in the order in which they are read.
     Column("wallet_id", Id, ForeignKey("wallets.id"), primary_key=True),
@@ -264,7 +198,7 @@ ledger_entries = _table(
     with_rowid=False,
 )
 
-idempotency_keys = _table(
+idempotency_keys = table(
     "idempotency_keys",
     Column("user_id", Id, ForeignKey("users.id"), primary_key=True),
     Column("key", Text, primary_key=True),
@@ -278,7 +212,7 @@ idempotency_keys = _table(
     with_rowid=False,
 )
 
-outbox = _table(
+outbox = table(
     "outbox",
     Column("position", Count, Identity(always=True), primary_key=True),
     # PostgreSQL's number of the transaction that wrote the row; 0 on SQLite, where one transaction writes at a time.
@@ -296,4 +230,4 @@ outbox = _table(
 )
 
 # Always empty; see `repositories.write_checks`.
-write_checks = _table("write_checks", key(), *columns(Text, "padding"), with_rowid=False)
+write_checks = table("write_checks", key(), *columns(Text, "padding"), with_rowid=False)

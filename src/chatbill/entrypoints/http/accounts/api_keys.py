@@ -49,7 +49,7 @@ class ApiKeyController(Controller):
             "The new key. `key` is shown this once.",
             examples.ISSUED_KEY,
             signed_in=True,
-            problems=("invalid_request", "forbidden", "conflict", "rate_limited"),
+            problems=("invalid_request", "invalid_credentials", "password_required", "conflict", "rate_limited"),
         ),
     )
     async def create_api_key(
@@ -57,9 +57,19 @@ class ApiKeyController(Controller):
     ) -> IssuedKeyView:
         """Make a key for a program. It is sent like an access token, and spends the same wallet.
 
-        A key can chat, read billing and use `/v1`. It cannot buy credits, change the account, list or make keys, or act
-        as an administrator. It is valid until it is revoked or expires, also after a change of the password, but not
-        while the account is disabled.
+        `scopes` say what it may do, by default `chat`:
+
+        - `chat`: list models, send and stop messages, use `/v1`, read the balance
+        - `billing`: read packages and transactions
+        - `read`: read conversations and the history
+        - `write`: rename and delete conversations
+        - `account`: read the account with its e-mail address
+
+        No scope lets a key buy credits, change the account, list or make keys, or act as an administrator. A key is
+        valid until it is revoked or expires, also after a change of the password, but not while the account is
+        disabled.
+
+        If you signed in more than ten minutes ago (`CHATBILL_FRESH_SIGN_IN_S`), send your `password` too.
 
         `monthly_cap` is the most credits that it may use in a calendar month (UTC), including held credits. You can
         have 20 keys, each with a name of its own.

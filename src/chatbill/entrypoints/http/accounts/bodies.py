@@ -7,8 +7,10 @@ from pydantic import Field
 from chatbill.application.accounts.change_password import PasswordChange
 from chatbill.application.accounts.create_api_key import NewApiKey
 from chatbill.application.accounts.register import Registration
+from chatbill.application.accounts.reset_password import PasswordReset
 from chatbill.application.accounts.sign_in import Credentials
 from chatbill.application.accounts.update_account import AccountChange
+from chatbill.domain.accounts.scopes import DEFAULT_SCOPES, Scope
 from chatbill.entrypoints.http.shared.bodies import Body, Line
 from chatbill.entrypoints.http.shared.parameters import checked_moment
 
@@ -49,9 +51,9 @@ class LoginBody(Body):
     username: Line = Field(description="The username or the e-mail address.", examples=[EXAMPLE_NAME])
     password: Line = Field(description="The password.", examples=[EXAMPLE_PASSWORD])
 
-    def to_credentials(self, address: str) -> Credentials:
+    def to_credentials(self, address: str, client: str) -> Credentials:
         """Return the command of the use case."""
-        return Credentials(login=self.username, password=self.password, address=address)
+        return Credentials(login=self.username, password=self.password, address=address, client=client)
 
 
 class RefreshBody(Body):
@@ -67,10 +69,30 @@ class PasswordBody(Body):
 
     current_password: Line = Field(description="The current password.", examples=[EXAMPLE_PASSWORD])
     new_password: Line = Field(description="8 to 256 characters.", examples=["analytical engine 1"])
+    revoke_api_keys: bool = Field(default=False, description="Whether to revoke all API keys of the account too.")
 
     def to_change(self) -> PasswordChange:
         """Return the command of the use case."""
-        return PasswordChange(current=self.current_password, new=self.new_password)
+        return PasswordChange(
+            current=self.current_password, new=self.new_password, revoke_api_keys=self.revoke_api_keys
+        )
+
+
+class PasswordResetBody(Body):
+    """The token of a link for a new password, and that password."""
+
+    token: Line = Field(
+        description="The part of the link after `#`.",
+        examples=["019b0a6c-1f2e-7c3d-8a4b-5c6d7e8f9a0b.3q2-7wAAAAD_0123456789abcdefghijklmnopqrstu"],
+    )
+    new_password: Line = Field(description="8 to 256 characters.", examples=["analytical engine 1"])
+    revoke_api_keys: bool = Field(default=False, description="Whether to revoke all API keys of the account too.")
+
+    def to_reset(self, address: str) -> PasswordReset:
+        """Return the command of the use case."""
+        return PasswordReset(
+            token=self.token, new=self.new_password, revoke_api_keys=self.revoke_api_keys, address=address
+        )
 
 
 class ApiKeyBody(Body):
@@ -78,6 +100,15 @@ class ApiKeyBody(Body):
 
     name: str = Field(
         description="1 to 100 characters, different from the names of your other keys.", examples=["nightly job"]
+    )
+    scopes: list[str] = Field(
+        default_factory=lambda: [scope.value for scope in DEFAULT_SCOPES],
+        description=f"What the key may do, some of: {', '.join(f'`{scope}`' for scope in Scope)}.",
+        examples=[["chat", "billing"]],
+        max_length=len(Scope),
+    )
+    password: Line | None = Field(
+        default=None, description="Your password. It is needed if you signed in more than ten minutes ago."
     )
     monthly_cap: int | None = Field(
         default=None, description="The most credits that it may use in a calendar month (UTC).", examples=[500]
@@ -91,5 +122,9 @@ class ApiKeyBody(Body):
     def to_order(self) -> NewApiKey:
         """Return the command of the use case."""
         return NewApiKey(
-            name=self.name, monthly_cap=self.monthly_cap, expires_at=checked_moment("expires_at", self.expires_at)
+            name=self.name,
+            scopes=self.scopes,
+            password=self.password,
+            monthly_cap=self.monthly_cap,
+            expires_at=checked_moment("expires_at", self.expires_at),
         )

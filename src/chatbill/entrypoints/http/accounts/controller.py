@@ -7,10 +7,12 @@ from litestar.params import JSONBody
 
 from chatbill.application.assembly import UseCases
 from chatbill.application.shared.principal import Principal
+from chatbill.domain.accounts.scopes import Scope
 from chatbill.entrypoints.http.accounts.bodies import AccountBody, PasswordBody
 from chatbill.entrypoints.http.accounts.views import AccountView
 from chatbill.entrypoints.http.documentation import examples
 from chatbill.entrypoints.http.documentation.responses import documented, documented_empty
+from chatbill.entrypoints.http.shared.authentication import SCOPE
 from chatbill.entrypoints.http.shared.parameters import Injected
 
 
@@ -23,6 +25,7 @@ class AccountController(Controller):
     @get(
         "/me",
         operation_id="readAccount",
+        opt={SCOPE: Scope.ACCOUNT},
         summary="Read the account",
         responses=documented(200, AccountView, "The account as it is now.", examples.ACCOUNT, signed_in=True),
     )
@@ -75,5 +78,8 @@ class AccountController(Controller):
     async def change_password(
         self, data: JSONBody[PasswordBody], use_cases: Injected[UseCases], principal: Injected[Principal]
     ) -> None:
-        """Set a new password. This session goes on, every other one ends."""
+        """Set a new password. This session goes on, every other one ends.
+
+        API keys stay, unless `revoke_api_keys` is true.
+        """
         await use_cases.accounts.change_password(principal, data.to_change())

@@ -6,11 +6,12 @@ from litestar import Controller, post
 from litestar.params import JSONBody
 
 from chatbill.application.assembly import UseCases
-from chatbill.entrypoints.http.accounts.bodies import LoginBody, RefreshBody, RegisterBody
+from chatbill.entrypoints.http.accounts.bodies import LoginBody, PasswordResetBody, RefreshBody, RegisterBody
 from chatbill.entrypoints.http.accounts.views import AccountView, TokensView
 from chatbill.entrypoints.http.documentation import examples
-from chatbill.entrypoints.http.documentation.responses import documented
+from chatbill.entrypoints.http.documentation.responses import documented, documented_empty
 from chatbill.entrypoints.http.shared.parameters import Injected
+from chatbill.entrypoints.http.shared.requests import JsonRequest
 
 
 class SignInController(Controller):
@@ -52,10 +53,15 @@ class SignInController(Controller):
         ),
     )
     async def login(
-        self, data: JSONBody[LoginBody], use_cases: Injected[UseCases], client_address: Injected[str]
+        self,
+        request: JsonRequest,
+        data: JSONBody[LoginBody],
+        use_cases: Injected[UseCases],
+        client_address: Injected[str],
     ) -> TokensView:
         """Exchange a name and a password for tokens. Unknown names and wrong passwords get the same answer."""
-        return TokensView.of(await use_cases.accounts.sign_in(data.to_credentials(client_address)))
+        credentials = data.to_credentials(client_address, request.headers.get("user-agent", ""))
+        return TokensView.of(await use_cases.accounts.sign_in(credentials))
 
     @post(
         "/refresh",
@@ -75,3 +81,20 @@ class SignInController(Controller):
     ) -> TokensView:
         """Exchange a refresh token for new tokens. A second use ends the session, as it may be a copy."""
         return TokensView.of(await use_cases.accounts.refresh(data.refresh_token, client_address))
+
+    @post(
+        "/password/reset",
+        status_code=204,
+        operation_id="resetPassword",
+        summary="Set a new password with a link",
+        responses=documented_empty(
+            204,
+            "The new password is set, the link is used up, and all sessions have ended.",
+            problems=("invalid_request", "forbidden", "rate_limited"),
+        ),
+    )
+    async def reset_password(
+        self, data: JSONBody[PasswordResetBody], use_cases: Injected[UseCases], client_address: Injected[str]
+    ) -> None:
+        """Set a new password with the link that an administrator made. It is good once and for a day."""
+        await use_cases.accounts.reset_password(data.to_reset(client_address))

@@ -10,6 +10,7 @@ from litestar.params import JSONBody, QueryParameter
 from chatbill.application.assembly import UseCases
 from chatbill.application.shared.paging import DEFAULT_PAGE
 from chatbill.application.shared.principal import Principal
+from chatbill.domain.accounts.scopes import Scope
 from chatbill.domain.billing.ledger import EntryKind
 from chatbill.domain.billing.payments import PaymentStatus
 from chatbill.domain.shared.errors import InvalidRequest
@@ -17,6 +18,7 @@ from chatbill.entrypoints.http.billing.bodies import OrderBody
 from chatbill.entrypoints.http.billing.views import BalanceView, PackageView, ReceiptView, TransactionsView
 from chatbill.entrypoints.http.documentation import examples
 from chatbill.entrypoints.http.documentation.responses import documented, returned
+from chatbill.entrypoints.http.shared.authentication import SCOPE
 from chatbill.entrypoints.http.shared.parameters import (
     Cursor,
     From,
@@ -40,6 +42,7 @@ class BillingController(Controller):
     @get(
         "/balance",
         operation_id="readBalance",
+        opt={SCOPE: Scope.CHAT},
         summary="Read the balance",
         responses=documented(200, BalanceView, "The wallet as it is now.", examples.BALANCE, signed_in=True),
     )
@@ -50,6 +53,7 @@ class BillingController(Controller):
     @get(
         "/packages",
         operation_id="listPackages",
+        opt={SCOPE: Scope.BILLING},
         summary="List packages",
         responses=documented(
             200,
@@ -103,6 +107,7 @@ class BillingController(Controller):
     @get(
         "/transactions",
         operation_id="listTransactions",
+        opt={SCOPE: Scope.BILLING},
         summary="List transactions",
         responses=documented(
             200,

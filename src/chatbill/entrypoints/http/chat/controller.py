@@ -9,6 +9,7 @@ from litestar.response.base import ASGIResponse
 from chatbill.application.assembly import UseCases
 from chatbill.application.chat.events import Failed
 from chatbill.application.shared.principal import Principal
+from chatbill.domain.accounts.scopes import Scope
 from chatbill.domain.shared.errors import NotFound
 from chatbill.domain.shared.ids import InteractionId
 from chatbill.entrypoints.http.chat.bodies import MessageBody
@@ -17,6 +18,7 @@ from chatbill.entrypoints.http.chat.model_views import ChatStatusView, ModelView
 from chatbill.entrypoints.http.chat.views import ReplyView, StoppingView
 from chatbill.entrypoints.http.documentation import examples
 from chatbill.entrypoints.http.documentation.responses import MESSAGE_PROBLEMS, documented, streaming
+from chatbill.entrypoints.http.shared.authentication import SCOPE
 from chatbill.entrypoints.http.shared.config import HttpConfig
 from chatbill.entrypoints.http.shared.negotiation import prefers
 from chatbill.entrypoints.http.shared.parameters import COMPLETION_ID_PREFIX, IdempotencyKey, Injected
@@ -37,6 +39,7 @@ class ChatController(Controller):
     @get(
         "/models",
         operation_id="listModels",
+        opt={SCOPE: Scope.CHAT},
         summary="Models and prices",
         responses=documented(200, list[ModelView], "Every model on offer.", [examples.MODEL], signed_in=True),
     )
@@ -47,6 +50,7 @@ class ChatController(Controller):
     @get(
         "/status",
         operation_id="readChatStatus",
+        opt={SCOPE: Scope.CHAT},
         summary="Engine and queue",
         responses=documented(
             200, ChatStatusView, "The state of the engine and of all models.", examples.CHAT_STATUS, signed_in=True
@@ -60,6 +64,7 @@ class ChatController(Controller):
         "/message",
         status_code=200,
         operation_id="sendMessage",
+        opt={SCOPE: Scope.CHAT},
         operation_class=streaming(examples.STREAM),
         summary="Send a message",
         responses=documented(
@@ -102,6 +107,7 @@ class ChatController(Controller):
         "/interactions/{interaction_id:str}/stop",
         status_code=202,
         operation_id="stopMessage",
+        opt={SCOPE: Scope.CHAT},
         summary="Stop a reply",
         responses=documented(
             202,

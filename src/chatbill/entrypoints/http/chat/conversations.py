@@ -11,12 +11,14 @@ from chatbill.application.assembly import UseCases
 from chatbill.application.ports.repositories.interactions import HistoryFilter
 from chatbill.application.shared.paging import DEFAULT_PAGE, MAX_PAGE
 from chatbill.application.shared.principal import Principal
+from chatbill.domain.accounts.scopes import Scope
 from chatbill.domain.shared.errors import InvalidRequest, NotFound
 from chatbill.domain.shared.ids import ConversationId, ModelId
 from chatbill.entrypoints.http.chat.bodies import TitleBody
 from chatbill.entrypoints.http.chat.views import ConversationsView, ConversationView, HistoryView, ThreadView
 from chatbill.entrypoints.http.documentation import examples
 from chatbill.entrypoints.http.documentation.responses import documented, documented_empty
+from chatbill.entrypoints.http.shared.authentication import SCOPE
 from chatbill.entrypoints.http.shared.parameters import (
     Cursor,
     From,
@@ -39,6 +41,7 @@ class ConversationController(Controller):
     @get(
         "/conversations",
         operation_id="listConversations",
+        opt={SCOPE: Scope.READ},
         summary="List conversations",
         responses=documented(
             200,
@@ -63,6 +66,7 @@ class ConversationController(Controller):
     @get(
         "/conversations/{conversation_id:str}",
         operation_id="readConversation",
+        opt={SCOPE: Scope.READ},
         summary="Read a conversation",
         responses=documented(
             200,
@@ -88,6 +92,7 @@ class ConversationController(Controller):
     @patch(
         "/conversations/{conversation_id:str}",
         operation_id="renameConversation",
+        opt={SCOPE: Scope.WRITE},
         summary="Rename a conversation",
         responses=documented(
             200,
@@ -113,6 +118,7 @@ class ConversationController(Controller):
         "/conversations/{conversation_id:str}",
         status_code=204,
         operation_id="deleteConversation",
+        opt={SCOPE: Scope.WRITE},
         summary="Delete a conversation",
         responses=documented_empty(
             204,
@@ -130,6 +136,7 @@ class ConversationController(Controller):
     @get(
         "/history",
         operation_id="listHistory",
+        opt={SCOPE: Scope.READ},
         summary="Search the history",
         responses=documented(
             200,

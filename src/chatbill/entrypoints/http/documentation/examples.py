@@ -47,11 +47,20 @@ API_KEY: Final = {
     "name": "nightly job",
     "starts_with": "cb_019b0a6c-1f2e-7c3d-8a4b-5c6d7e8f9a0b_",
     "active": True,
+    "scopes": ["chat"],
     "monthly_cap": 500,
     "used_this_month": 0,
     "created_at": WHEN,
     "expires_at": None,
     "last_used_at": None,
+}
+SESSION: Final = {
+    "id": "019b0a6c-1f2e-7c3d-8a4b-5c6d7e8f9a0c",
+    "created_at": WHEN,
+    "last_seen_at": WHEN,
+    "address": "192.0.2.7",
+    "client": "Mozilla/5.0 (X11; Linux x86_64) Firefox/144.0",
+    "current": True,
 }
 ISSUED_KEY: Final = {
     **API_KEY,
@@ -212,6 +221,7 @@ PROBLEM_MEMBERS: Final[Mapping[str, Mapping[str, Any]]] = {
     "invalid_request": {"errors": [{"field": "model", "message": "is required"}]},
     "too_large": {"errors": [{"field": "body", "message": "must be at most 1048576 bytes"}]},
     "insufficient_credits": {"required": 3, "available": 2},
+    "forbidden": {"scope": "read"},
     "cap_reached": {"required": 3, "available": 2, "cap": 500},
     "generation_failed": _FAILED,
     "generation_timeout": _FAILED,

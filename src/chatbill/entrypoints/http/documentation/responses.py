@@ -16,7 +16,7 @@ from chatbill.entrypoints.web.event_stream import MEDIA_TYPE as EVENT_STREAM
 from chatbill.entrypoints.web.problem_kinds import KINDS, Problem
 from chatbill.entrypoints.web.problems import PROBLEM_DETAILS, ErrorFormat
 
-NEEDS_SIGN_IN = ("unauthenticated", "token_expired", "store_unavailable")
+NEEDS_SIGN_IN = ("unauthenticated", "token_expired", "forbidden", "store_unavailable")
 MAY_BREAK = ("store_unavailable",)
 MALFORMED = 400
 MESSAGE_PROBLEMS = (
@@ -58,6 +58,7 @@ class ProblemDetails:
     required: int | None = None
     available: int | None = None
     cap: int | None = None
+    scope: str | None = None
     interaction_id: str | None = None
     conversation_id: str | None = None
     credits_charged: int | None = None

@@ -10,6 +10,7 @@ from chatbill.application.assembly import UseCases
 from chatbill.application.chat.events import Failed
 from chatbill.application.chat.list_models import ModelOffer
 from chatbill.application.shared.principal import Principal
+from chatbill.domain.accounts.scopes import Scope
 from chatbill.domain.shared.errors import NotFound, ReasonedError
 from chatbill.entrypoints.http.documentation import examples
 from chatbill.entrypoints.http.documentation.responses import MESSAGE_PROBLEMS, streaming
@@ -18,6 +19,7 @@ from chatbill.entrypoints.http.openai.chunks import ChatChunks
 from chatbill.entrypoints.http.openai.documentation import documented_openai
 from chatbill.entrypoints.http.openai.errors import OPENAI_ERRORS
 from chatbill.entrypoints.http.openai.views import CompletionView, OpenAIModelsView, OpenAIModelView, headers_of
+from chatbill.entrypoints.http.shared.authentication import SCOPE
 from chatbill.entrypoints.http.shared.config import HttpConfig
 from chatbill.entrypoints.http.shared.parameters import IdempotencyKey, Injected
 from chatbill.entrypoints.http.shared.requests import JsonRequest
@@ -46,6 +48,7 @@ class OpenAIController(Controller):
     @get(
         "/models",
         operation_id="listOpenAIModels",
+        opt={SCOPE: Scope.CHAT},
         summary="Models, for OpenAI's clients",
         responses=documented_openai(OpenAIModelsView, "Every model on offer.", examples.OPENAI_MODELS),
     )
@@ -56,6 +59,7 @@ class OpenAIController(Controller):
     @get(
         "/models/{model:path}",
         operation_id="readOpenAIModel",
+        opt={SCOPE: Scope.CHAT},
         summary="One model, for OpenAI's clients",
         responses=documented_openai(OpenAIModelView, "The model.", examples.OPENAI_MODEL, "model_not_found"),
     )
@@ -67,6 +71,7 @@ class OpenAIController(Controller):
         "/chat/completions",
         status_code=200,
         operation_id="createChatCompletion",
+        opt={SCOPE: Scope.CHAT},
         operation_class=streaming(examples.CHUNKS),
         summary="Chat completion, for OpenAI's clients",
         responses=documented_openai(

@@ -23,6 +23,7 @@ class OpenAIErrorDetails:
     required: int | None = None
     available: int | None = None
     cap: int | None = None
+    scope: str | None = None
     interaction_id: str | None = None
     conversation_id: str | None = None
     credits_charged: int | None = None

@@ -12,17 +12,23 @@ from litestar.types import Guard
 from chatbill.application.assembly import UseCases
 from chatbill.application.shared.principal import Principal
 from chatbill.domain.accounts.api_keys import looks_like_key
+from chatbill.domain.accounts.scopes import require_scope
 from chatbill.domain.shared.errors import Unauthenticated
 from chatbill.entrypoints.http.shared.requests import JsonRequest
 
 SCHEME = "bearer"
+SCOPE = "scope"
+"""The option of a handler that names the scope with which an API key may call it. Without it no key may."""
 
 
 def bearer_guard(use_cases: UseCases) -> Guard:
-    """Return a guard that rejects requests without a valid access token or API key, and sets `request.user`."""
+    """Return a guard that sets `request.user`, and rejects requests without a valid access token or API key.
+
+    An API key needs the scope that the handler names in its options.
+    """
 
     # A function, not an object: the framework makes deep copies of guards, which would include the store.
-    async def guard(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
+    async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
         token = bearer_token(connection.headers.getall("authorization", []))
         authenticate = use_cases.accounts.authenticate_key if looks_like_key(token) else use_cases.accounts.authenticate
         principal = await authenticate(token)
@@ -30,6 +36,7 @@ def bearer_guard(use_cases: UseCases) -> Guard:
         structlog.contextvars.bind_contextvars(user_id=principal.user_id)
         if principal.api_key_id:
             structlog.contextvars.bind_contextvars(api_key_id=principal.api_key_id)
+            require_scope(principal.scopes, handler.opt.get(SCOPE))
 
     return guard
 

@@ -84,7 +84,7 @@ function openMenu(open) {
 
 document.addEventListener("click", (event) => {
   if (event.target.closest("#cb-menu")) openMenu(!document.body.classList.contains("cb-menu-open"));
-  else if (event.target.closest("#cb-new, #cb-delete, #cb-api-keys")) openMenu(false);
+  else if (event.target.closest("#cb-new, #cb-delete, #cb-api-keys, #cb-account-button")) openMenu(false);
 });
 
 document.addEventListener("change", (event) => {

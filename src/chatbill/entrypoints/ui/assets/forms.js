@@ -32,14 +32,19 @@ function mark(input, words) {
   }
 }
 
+// The inputs that have a place for an error.
+function inputsOf(form) {
+  return [...form.querySelectorAll("input")].filter((input) => document.getElementById(`${input.id}-fault`));
+}
+
 function unmark(form) {
   form.querySelector(".trouble").textContent = "";
-  form.querySelectorAll("input").forEach((input) => mark(input, ""));
+  inputsOf(form).forEach((input) => mark(input, ""));
 }
 
 function tell(form, problem) {
   form.querySelector(".trouble").textContent = problem.detail;
-  const inputs = [...form.querySelectorAll("input")];
+  const inputs = inputsOf(form);
   for (const { field, message } of problem.errors ?? []) {
     const input = inputs.find((candidate) => candidate.name === field);
     if (input) mark(input, `This ${message}.`);

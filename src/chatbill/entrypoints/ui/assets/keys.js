@@ -17,9 +17,10 @@ chatbill.showKeys = async () => {
   await listKeys();
 };
 
-async function askForKeys(method, address, fields) {
+async function askSignedIn(method, address, fields) {
   const answer = await ask(method, address, fields);
-  if (answer.problem?.status === 401) location.replace("./?ended");
+  const { code, status } = answer.problem ?? {};
+  if (status === 401 && code !== "invalid_credentials") location.replace("./?ended");
   return answer;
 }
 
@@ -34,6 +35,7 @@ function factsOf(key) {
     `${spent} this month`,
     key.last_used_at ? `last used ${minute.format(new Date(key.last_used_at))}` : "never used",
     `made ${day.format(new Date(key.created_at))}`,
+    `may: ${key.scopes.join(", ")}`,
   ];
   if (key.expires_at) facts.push(`${key.active ? "ends" : "ended"} ${minute.format(new Date(key.expires_at))}`);
   // Lines break only between the facts.
@@ -52,7 +54,7 @@ function rowOf(key) {
 }
 
 async function listKeys() {
-  const { said, problem } = await askForKeys("GET", KEYS);
+  const { said, problem } = await askSignedIn("GET", KEYS);
   part("#cb-keys-all > .trouble").textContent = problem?.detail ?? "";
   if (problem) return;
   part("#cb-keys-list").replaceChildren(...said.keys.map(rowOf));
@@ -64,7 +66,7 @@ async function revoke(key, button) {
   const asked = `Revoke “${key.name}”? Programs that use it stop working at once, and for ever.`;
   if (button.disabled || !confirm(asked)) return;
   button.disabled = true;
-  const { problem } = await askForKeys("DELETE", `${KEYS}/${encodeURIComponent(key.id)}`);
+  const { problem } = await askSignedIn("DELETE", `${KEYS}/${encodeURIComponent(key.id)}`);
   await listKeys();
   if (problem) part("#cb-keys-all > .trouble").textContent = problem.detail;
   part("h2").focus();
@@ -75,9 +77,17 @@ async function make(form) {
   if (button.disabled) return;
   unmark(form);
   button.disabled = true;
-  const { said, problem } = await askForKeys("POST", KEYS, fieldsOf(form));
+  const { said, problem } = await askSignedIn("POST", KEYS, { ...fieldsOf(form), scopes: new FormData(form).getAll("scopes").join(" ") });
   button.disabled = false;
+  const password = part("#cb-key-password");
+  if (problem?.code === "password_required") {
+    part("#cb-key-again").hidden = false;
+    problem.errors = [{ field: "password", message: "is needed, because you did not sign in just now" }];
+    problem.detail = "";
+  }
   if (problem) return tell(form, problem);
+  password.value = "";
+  part("#cb-key-again").hidden = true;
   // If the panel was closed meanwhile, the key is not shown; it is in the list.
   if (keysPanel.open) show(said.key);
 }

@@ -48,6 +48,10 @@ ERRORS: dict[str, Template] = {
     "unauthenticated": "Sign in first and send the access token, or send an API key.",
     "invalid_credentials": "The name or the password is not right.",
     "wrong_current_password": "The current password is not right.",
+    "password_required": (
+        "Making an API key needs your password again: send it as password, or sign in again and make the key within "
+        "{minutes:g} minutes."
+    ),
     "token_expired": "The token has expired. Refresh it or sign in again.",
     "session_expired": "The session has expired. Sign in again.",
     "session_ended": "This session has ended. Sign in again.",
@@ -62,6 +66,7 @@ ERRORS: dict[str, Template] = {
     "admin_only": "Only an administrator may do this.",
     "administrator_unknown": "No administrator is called {login}. Make one with: chatbill admin create",
     "api_key_not_allowed": "An API key may not do this. Sign in, and send the access token.",
+    "scope_missing": "This API key lacks the scope {scope}. Make a key with it, or sign in and send the access token.",
     "registration_closed": "Registration is closed here. Ask the operator for an account.",
     "credits_not_sold": "Credits are not sold here. An administrator adds them: ask the operator of this service.",
     # Not found, and contradicting what is there

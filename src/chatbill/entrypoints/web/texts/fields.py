@@ -68,6 +68,9 @@ FIELDS: dict[str, Template] = {
     "reserved_username": "must not look like a name of the staff, such as admin or support",
     "invalid_email": "must be an e-mail address, such as name@example.org",
     "password_is_name": "must not be the username or the e-mail address",
+    "common_password": "is one that many people use, so it is guessed first; choose another one",
+    "same_password": "must differ from the old one",
+    "unknown_link": "belongs to no link, or the link was used, replaced or has expired; ask for a new link",
     "one_repeated_character": "must not be one character repeated",
     # Messages
     "unknown_model": "unknown model; choose one of: {known}",

@@ -78,6 +78,7 @@ CHANGES = [
     ("an API key is revoked, never deleted", "DELETE FROM api_keys WHERE id = 'gone'"),
     ("what an API key is and may do", "UPDATE api_keys SET monthly_cap = NULL WHERE id = 'k'"),
     ("what an API key is and may do", "UPDATE api_keys SET digest = 'x' WHERE id = 'k'"),
+    ("the scopes of an API key never change", "UPDATE api_keys SET scopes = 'chat write' WHERE id = 'k'"),
     ("an API key is revoked once and for ever", "UPDATE api_keys SET revoked_at = NULL WHERE id = 'gone'"),
     ("who revoked an API key, and why", "UPDATE api_keys SET revoked_why = 'x' WHERE id = 'gone'"),
     ("who revoked an API key, and why", "UPDATE api_keys SET revoked_by = NULL, revoked_why = NULL WHERE id = 'gone'"),

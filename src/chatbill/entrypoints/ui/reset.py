@@ -1,0 +1,39 @@
+"""The page on which a person sets a new password with a link, and the route to which it sends the form."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.responses import Response
+
+from chatbill.application.accounts.reset_password import PasswordReset
+from chatbill.application.assembly import UseCases
+from chatbill.domain.shared.errors import ChatbillError
+from chatbill.entrypoints.ui.config import WebConfig
+from chatbill.entrypoints.ui.pages import reset_page
+from chatbill.entrypoints.ui.session import address_of_client, error_response, text_fields
+from chatbill.entrypoints.web.password_links import PATH
+
+
+def reset_routes(app: FastAPI, use_cases: UseCases, config: WebConfig) -> None:
+    """Add the page and its route. The token is in the part of the address that browsers do not send."""
+
+    async def page() -> Response:
+        return reset_page(config)
+
+    async def reset(request: Request) -> Response:
+        try:
+            token, password, keys = await text_fields(request, "token", "new_password", "revoke_api_keys")
+            await use_cases.accounts.reset_password(
+                PasswordReset(
+                    token=token, new=password, revoke_api_keys=keys == "on", address=address_of_client(request)
+                )
+            )
+        except ChatbillError as error:
+            return error_response(error)
+        return Response(status_code=HTTPStatus.NO_CONTENT)
+
+    app.add_api_route(PATH, page, methods=["GET"])
+    app.add_api_route(PATH, reset, methods=["POST"])

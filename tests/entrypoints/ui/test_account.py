@@ -1,0 +1,65 @@
+"""The routes by which the page shows and ends sessions and changes the password."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+
+from chatbill.application.accounts.sign_in import Credentials
+from chatbill.domain.shared.errors import Unauthenticated
+from tests.entrypoints.ui.test_session import can_see_chat, registered
+from tests.kit.support import PASSWORD, World
+
+SESSIONS = "/web/sessions"
+NEW = "a whole new one"
+
+
+def form(**fields: str) -> dict[str, str]:
+    """Return the fields of the form for a new password, as the page sends them."""
+    return {"current_password": PASSWORD, "new_password": NEW, "revoke_api_keys": ""} | fields
+
+
+async def test_sessions_of_the_page_and_of_the_api_are_listed_and_ended(
+    client: httpx.AsyncClient, served: World
+) -> None:
+    await registered(client)
+    accounts = served.use_cases.accounts
+    program = await accounts.sign_in(Credentials(login="alice", password=PASSWORD, client="curl/8.5"))
+    listed = {each["client"].partition("/")[0]: each for each in (await client.get(SESSIONS)).json()}
+    assert {name: each["current"] for name, each in listed.items()} == {"python-httpx": True, "curl": False}
+    assert (await client.delete(f"{SESSIONS}/{listed['curl']['id']}")).status_code == 204
+    with pytest.raises(Unauthenticated):
+        await accounts.authenticate(program.access_token)
+    assert len((await client.get(SESSIONS)).json()) == 1
+
+
+async def test_sessions_of_another_user_are_not_found(client: httpx.AsyncClient, served: World) -> None:
+    await registered(client)
+    bob = await served.person("bob")
+    answer = await client.delete(f"{SESSIONS}/{bob.session_id}")
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+    assert (await client.delete(f"{SESSIONS}/{'x' * 65}")).status_code == 404
+
+
+async def test_a_new_password_keeps_the_browser_signed_in(client: httpx.AsyncClient) -> None:
+    await registered(client)
+    assert (await client.post("/web/password", json=form())).status_code == 204
+    assert await can_see_chat(client)
+    assert (await client.post("/web/session", json={"login": "alice", "password": NEW})).status_code == 200
+
+
+async def test_errors_have_the_format_of_the_forms(client: httpx.AsyncClient) -> None:
+    await registered(client)
+    wrong = await client.post("/web/password", json=form(current_password="not this one"))
+    assert (wrong.status_code, wrong.json()["code"]) == (401, "invalid_credentials")
+    same = await client.post("/web/password", json=form(new_password=PASSWORD))
+    assert (same.status_code, [fault["field"] for fault in same.json()["errors"]]) == (422, ["new_password"])
+
+
+async def test_every_route_needs_a_session_and_a_page_of_this_site(client: httpx.AsyncClient) -> None:
+    for method, path in (("GET", SESSIONS), ("DELETE", f"{SESSIONS}/x"), ("POST", "/web/password")):
+        body = form() if method == "POST" else None
+        assert (await client.request(method, path, json=body)).status_code == 401
+        if method != "GET":
+            elsewhere = {"Origin": "http://evil.example.org"}
+            assert (await client.request(method, path, json=body, headers=elsewhere)).status_code == 403
