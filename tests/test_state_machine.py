@@ -30,7 +30,7 @@ from chatbill.testing import ManualClock
 from tests.kit.ledger_model import CATALOGUE, FLAT, METERED, START, Asked, BooksModel, Key, Purchase, ToldEngine, broken
 from tests.kit.ledger_sides import Question, Running, Side, code_of, expected_again
 from tests.kit.stores import STORES
-from tests.kit.support import world
+from tests.kit.support import PASSWORD, world
 
 T = TypeVar("T")
 
@@ -326,7 +326,7 @@ class AuditInput(RuleBasedStateMachine):
 
         async def make(side: Side) -> None:
             expires_at = side.world.clock() + timedelta(seconds=lives_s) if lives_s else None
-            order = NewApiKey(name=called, monthly_cap=cap, expires_at=expires_at)
+            order = NewApiKey(name=called, password=PASSWORD, monthly_cap=cap, expires_at=expires_at)
             side.api_keys.append(await side.world.use_cases.accounts.create_api_key(side.people[name], order))
 
         self.told(make, expected)

@@ -58,7 +58,10 @@ async def test_a_hash_of_a_password_as_it_was_typed_fits_and_is_outdated(
 @pytest.mark.parametrize(
     ("password", "common"),
     [
-        *[(common, True) for common in ("12345678", "password", "PassWord", "trustno1", "Password2024", "qwertyuiop!")],
+        *[
+            (common, True)
+            for common in ("12345678", "password", "PassWord", "trustno1", "Password2024", "qwertyuiop!", "Chatbill1")
+        ],
         *[(rare, False) for rare in ("correct horse battery", "difference engine 2", "password-98765", "")],
     ],
 )

@@ -1,4 +1,7 @@
-"""The passwords that many people use: 30,000 from leaked lists, which come with the package `zxcvbn`."""
+"""The passwords that many people use: 30,000 from leaked lists, which come with the package `zxcvbn`.
+
+The name of the service is one more.
+"""
 
 from __future__ import annotations
 
@@ -20,4 +23,4 @@ def _known() -> frozenset[str]:
     # Takes 40 ms and 14 MB, which only a process pays that checks a new password.
     from zxcvbn.frequency_lists import FREQUENCY_LISTS  # noqa: PLC0415
 
-    return frozenset(FREQUENCY_LISTS["passwords"])
+    return frozenset({"chatbill", *FREQUENCY_LISTS["passwords"]})
