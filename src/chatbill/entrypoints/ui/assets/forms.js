@@ -16,6 +16,13 @@ async function ask(method, address, fields) {
   }
 }
 
+// Browsers allow the clipboard only for pages of HTTPS or localhost; the older way works for other pages too.
+async function copyText(element) {
+  getSelection().selectAllChildren(element);
+  const copied = await navigator.clipboard?.writeText(element.textContent).then(() => true, () => false);
+  return copied || document.execCommand("copy");
+}
+
 function fieldsOf(form) {
   return Object.fromEntries(new FormData(form));
 }
