@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import count
 from typing import Any
 
 import httpx
@@ -16,6 +17,7 @@ from tests.browser.visitor import Visitor
 from tests.kit.markdown import FORMULAS, TAGS, expected, texts
 from tests.kit.support import MINI, PASSWORD
 
+NUMBERS = count()
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 OVERLAY = '<div style="position:fixed;inset:0;background:#fff;z-index:9"><a href="https://x.example">Sign in</a></div>'
@@ -30,7 +32,7 @@ WRITTEN = (
     "a < b && c > d &lt;b&gt; `a  b` &#60;\n\n```\n\n\tfirst\n  second  \n\n```",
     "| a | b |\n|--:|---|\n| `<i>` | ~~x~~ |\n\n- one\n  - two\n\n3. three\n\n# Title\n\n---\n\n[a]: /b\n\nשלום *עולם*",
     "%%%LATEX_BLOCK_0%%% \u2063[\u2063x\u2063]\u2063 costs $5 or $6, `$$x$$`",
-    "> " * 60 + "deep",
+    "> " * 40 + "deep",
     *(
         f"```{language}\nif (x < 1) {{ return 'y' }} // é\n```"
         for language in ("CPP", "c++", "js", "python", "no such")
@@ -65,12 +67,20 @@ def verbatim_address() -> Iterator[str]:
         yield address
 
 
+@pytest.fixture
+def writer(visit: Visit, verbatim_address: str, request: pytest.FixtureRequest) -> Iterator[Writer]:
+    """Return a user of the page; by the host name that a test may name, which the browser alone knows."""
+    host = getattr(request, "param", "127.0.0.1")
+    with httpx.Client(base_url=verbatim_address, timeout=60) as api:
+        yield Writer(visit(verbatim_address.replace("127.0.0.1", host)), api, f"user{next(NUMBERS)}")
+
+
 class Writer:
     """A user who lets the model write texts, and reads them in the page."""
 
-    def __init__(self, visitor: Visitor, name: str) -> None:
+    def __init__(self, visitor: Visitor, api: httpx.Client, name: str) -> None:
         self.visitor = visitor.register(name)
-        self._api = httpx.Client(base_url=visitor.address, timeout=60)
+        self._api = api
         session = self._api.post("/auth/login", json={"username": name, "password": PASSWORD}).raise_for_status()
         self._api.headers["Authorization"] = f"Bearer {session.json()['access_token']}"
 
@@ -105,33 +115,33 @@ class Writer:
         assert self.visitor.page.title() == "chatbill"
 
 
-def test_code_html_and_whatever_a_model_writes_is_shown_exactly(visit: Visit, verbatim_address: str) -> None:
-    writer = Writer(visit(verbatim_address), "ada")
+def test_code_html_and_whatever_a_model_writes_is_shown_exactly(writer: Writer) -> None:
     writer.sees(list(WRITTEN))
     writer.visitor.picture("all")
+
+
+def _is_message(text: str) -> bool:
+    return bool(text.strip()) and "\0" not in text
 
 
 @settings(max_examples=6, phases=[Phase.generate], suppress_health_check=list(HealthCheck), deadline=None)
 @given(st.data())
 def _any_texts(writer: Writer, data: st.DataObject) -> None:
-    blank = data.draw(st.lists(texts(), min_size=40, max_size=60))
-    writer.sees([text for text in blank if text.strip()])
+    writer.sees(data.draw(st.lists(texts().filter(_is_message), min_size=40, max_size=60)))
 
 
-def test_any_text_is_shown_as_a_reference_renderer_shows_it(visit: Visit, verbatim_address: str) -> None:
-    _any_texts(Writer(visit(verbatim_address), "bert"))
+def test_any_text_is_shown_as_a_reference_renderer_shows_it(writer: Writer) -> None:
+    _any_texts(writer)
 
 
 @settings(max_examples=3, phases=[Phase.generate], suppress_health_check=list(HealthCheck), deadline=None)
 @given(st.data())
 def _any_formulas(writer: Writer, data: st.DataObject) -> None:
-    written = data.draw(st.lists(texts(*FORMULAS, max_size=30), min_size=40, max_size=60))
-    writer.show([text for text in written if text.strip()])
+    writer.show(data.draw(st.lists(texts(*FORMULAS, max_size=30).filter(_is_message), min_size=40, max_size=60)))
     writer.has_nothing_strange()
 
 
-def test_no_formula_draws_outside_of_its_reply(visit: Visit, verbatim_address: str) -> None:
-    writer = Writer(visit(verbatim_address), "cora")
+def test_no_formula_draws_outside_of_its_reply(writer: Writer) -> None:
     # KaTeX warns of characters that it does not know.
     _any_formulas(writer)
     writer.show([r"$$\rlap{\raisebox{40em}{\rule{200em}{80em}}}x$$", r"\(\href{https://x.example}{y}\)", "a", "b"])
@@ -142,8 +152,7 @@ def test_no_formula_draws_outside_of_its_reply(visit: Visit, verbatim_address: s
     ]
 
 
-def test_formulas_are_drawn_where_the_renderer_finds_them(visit: Visit, verbatim_address: str) -> None:
-    writer = Writer(visit(verbatim_address), "dirk")
+def test_formulas_are_drawn_where_the_renderer_finds_them(writer: Writer) -> None:
     writer.show(["It is $$x^2$$, and \\(y_1\\).\n\n\\[\na\n- b\n= c\n\\]\n\nNot `\\(z\\)`, $5 or $6."])
     reply = writer.visitor.chat.locator(".cb-md")
     expect(reply.locator(".katex")).to_have_count(3)
@@ -154,9 +163,8 @@ def test_formulas_are_drawn_where_the_renderer_finds_them(visit: Visit, verbatim
     writer.visitor.picture("formulas")
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "chat.test"], ids=["by-the-clipboard", "without-https"])
-def test_code_is_copied_exactly(visit: Visit, verbatim_address: str, host: str) -> None:
-    writer = Writer(visit(verbatim_address.replace("127.0.0.1", host)), f"edgar{host[0]}")
+@pytest.mark.parametrize("writer", ["127.0.0.1", "chat.test"], ids=["by-the-clipboard", "without-https"], indirect=True)
+def test_code_is_copied_exactly(writer: Writer) -> None:
     writer.show(["Run:\n\n```python\n\tif x < 1:\n\n\t    print('<b>')  # &lt;\n```\n"])
     page = writer.visitor.page
     page.locator(".cb-code").hover()

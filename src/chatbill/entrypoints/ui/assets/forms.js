@@ -20,7 +20,14 @@ async function ask(method, address, fields) {
 async function copyText(element) {
   getSelection().selectAllChildren(element);
   const copied = await navigator.clipboard?.writeText(element.textContent).then(() => true, () => false);
-  return copied || document.execCommand("copy");
+  if (copied) return true;
+  // The text itself is put in: the copy of a selection loses line breaks at its end.
+  const put = (event) => {
+    event.clipboardData.setData("text/plain", element.textContent);
+    event.preventDefault();
+  };
+  document.addEventListener("copy", put, { once: true });
+  return document.execCommand("copy");
 }
 
 function fieldsOf(form) {
