@@ -108,6 +108,7 @@ def test_an_address_in_a_word_in_code_or_in_a_link_makes_no_link_of_its_own() ->
         ("- $$a\n\nb$$", "<ul>\n<li>$$a</li>\n</ul>\n<p>b$$</p>\n"),
         ("It costs $5 or $6.", "<p>It costs $5 or $6.</p>\n"),
         (r"`\(x\)` and \\(x\\)", "<p><code>\\(x\\)</code> and \\(x\\)</p>\n"),
+        (r"\(\href{a}{b}\)", "<p>(\\href{a}{b})</p>\n"),
         (r"\[\\\]", "<p>[\\]</p>\n"),
         ("\u2063[\u2063x\u2063]\u2063", "<p>\u2063<wbr>[\u2063<wbr>x\u2063<wbr>]\u2063<wbr></p>\n"),
         ("$$\u2063$$ $$a\u2063]$$", "<p>$$\u2063<wbr>$$ $$a\u2063<wbr>]$$</p>\n"),

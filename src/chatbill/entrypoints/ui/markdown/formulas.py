@@ -6,6 +6,7 @@ and nowhere else, formulas get delimiters that no other text of the page can hav
 
 from __future__ import annotations
 
+import re
 from html import escape
 from typing import Final
 
@@ -20,6 +21,8 @@ MAX_CHARS: Final = 2_000
 """A longer formula on lines of its own is shown as text."""
 DELIMITERS: Final = {"$$": "$$", r"\[": r"\]", r"\(": r"\)"}
 INLINE: Final = r"\("
+# KaTeX draws the names of these commands, without what was written in them.
+_REFUSED = re.compile(r"\\(?:href|html|includegraphics|url)")
 # Without KaTeX, the brackets are what a reader sees of them.
 _SHOWN = {True: (f"{MARK}[{MARK}", f"{MARK}]{MARK}"), False: (f"{MARK}({MARK}", f"{MARK}){MARK}")}
 
@@ -43,7 +46,7 @@ def add_formulas(parser: MarkdownIt) -> None:
 
 
 def _is_formula(text: str) -> bool:
-    return any(map(str.isalnum, text)) and MARK not in text
+    return any(map(str.isalnum, text)) and MARK not in text and not _REFUSED.search(text)
 
 
 def _inline(state: StateInline, silent: bool) -> bool:  # noqa: FBT001 - the parser's own signature
