@@ -49,10 +49,10 @@ def browser() -> Iterator[Browser]:
 
 
 @contextlib.contextmanager
-def serving(welcome_credits: int) -> Iterator[str]:
-    """Run a server whose new users get these credits, and return its address."""
+def serving(welcome_credits: int, engine: str = "scripted") -> Iterator[str]:
+    """Run a server whose new users get these credits, and return its address. See `tests.browser.server`."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT / "src"), str(ROOT)))}
-    command = [sys.executable, "-m", "tests.browser.server", str(welcome_credits)]
+    command = [sys.executable, "-m", "tests.browser.server", str(welcome_credits), engine]
     with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:

@@ -1,4 +1,7 @@
-"""Serves the page and the API over memory: `python -m tests.browser.server WELCOME_CREDITS`."""
+"""Serves the page and the API over memory: `python -m tests.browser.server WELCOME_CREDITS [verbatim]`.
+
+With `verbatim`, each reply is the message itself.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,7 @@ from chatbill.adapters.inference.scripted import ScriptedEngine
 from chatbill.entrypoints.http import HttpConfig, create_app
 from chatbill.entrypoints.ui import WebConfig, create_web, end_streams
 from chatbill.testing import ManualClock
+from tests.kit.engines import VerbatimEngine
 from tests.kit.support import CATALOGUE, world
 
 
@@ -39,10 +43,9 @@ class PromptServer(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
-async def main(welcome_credits: int) -> None:
-    served = world(
-        engine=ScriptedEngine(CATALOGUE), clock=RunningClock(), welcome_credits=welcome_credits, deadline_s=120
-    )
+async def main(welcome_credits: int, kind: str = "scripted") -> None:
+    engine = VerbatimEngine(CATALOGUE) if kind == "verbatim" else ScriptedEngine(CATALOGUE)
+    served = world(engine=engine, clock=RunningClock(), welcome_credits=welcome_credits, deadline_s=120)
     api = cast("ASGIApp", create_app(served.use_cases, HttpConfig(engine="scripted")))
     app = create_web(served.use_cases, api, WebConfig(payment_note="This is a test: no money is taken."))
     with socket.create_server(("127.0.0.1", 0)) as listening:
@@ -52,4 +55,4 @@ async def main(welcome_credits: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1])))
+    asyncio.run(main(int(sys.argv[1]), *sys.argv[2:]))

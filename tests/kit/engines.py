@@ -1,4 +1,4 @@
-"""An engine that a test controls."""
+"""Engines that a test controls."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator, Mapping
 from chatbill.application.ports.engine import Chunk, Generation, GenerationRequest, ModelState, ModelStatus
 from chatbill.domain.shared.errors import ChatbillError
 from chatbill.domain.shared.ids import ModelId
+
+PARTS = 400
 
 
 class ControlledGeneration:
@@ -72,6 +74,48 @@ class ControlledEngine:
             raise self.refusal
         self.generations.append(ControlledGeneration(request, prompt_tokens=self._prompt_tokens))
         return self.last
+
+    async def close(self) -> None:
+        pass
+
+
+class VerbatimEngine:
+    """Replies with the message itself, exactly, in at most `PARTS` chunks, one every `pause_s` seconds."""
+
+    name = "verbatim"
+
+    def __init__(self, models: Mapping[ModelId, object], *, pause_s: float = 0.0) -> None:
+        self._models = models
+        self._pause_s = pause_s
+
+    def status(self) -> Mapping[ModelId, ModelStatus]:
+        return {model: ModelStatus(state=ModelState.READY) for model in self._models}
+
+    async def start(self) -> None:
+        pass
+
+    async def prepare(self, request: GenerationRequest) -> Generation:
+        return _VerbatimGeneration(request.turns[-1].text, self._pause_s)
+
+    async def close(self) -> None:
+        pass
+
+
+class _VerbatimGeneration:
+    prompt_tokens = 1
+    completion_tokens: int | None = None
+    cut_off: bool | None = None
+    cached = False
+
+    def __init__(self, text: str, pause_s: float) -> None:
+        self._text = text
+        self._pause_s = pause_s
+
+    async def stream(self) -> AsyncIterator[Chunk]:
+        size = len(self._text) // PARTS + 1
+        for start in range(0, len(self._text), size):
+            await asyncio.sleep(self._pause_s)
+            yield Chunk(self._text[start : start + size], 1)
 
     async def close(self) -> None:
         pass

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from functools import partial
 
 import gradio as gr
 
@@ -19,6 +21,7 @@ from chatbill.domain.shared.errors import ChatbillError
 from chatbill.domain.shared.ids import ConversationId, InteractionId
 from chatbill.entrypoints.ui import rendering
 from chatbill.entrypoints.ui.batches import batches
+from chatbill.entrypoints.ui.markdown import LiveMarkdown
 from chatbill.entrypoints.ui.rendering import ChatMessage
 from chatbill.entrypoints.ui.view import Transcript, View
 from chatbill.entrypoints.ui.widgets import Updates, Widgets
@@ -143,6 +146,7 @@ class Chat:
     ) -> AsyncGenerator[Updates, None]:
         """Redraw the conversation while the reply grows, and once more when it is settled."""
         chat, names, text = self._widgets.chat, self._view.names(), ""
+        live = LiveMarkdown()
         events = aiter(reply)
         async with aclosing(batches(events, gather_s=BATCH_S, idle_s=IDLE_S)) as gathered:
             async for batch in gathered:
@@ -157,13 +161,15 @@ class Chat:
                             text += event.text
                         case end:
                             failure = render(end.description) if isinstance(end, Failed) else None
+                            shown = partial(rendering.reply_messages, end.interaction, names, failure=failure)
                             yield {
-                                chat: [*messages, *rendering.reply_messages(end.interaction, names, failure=failure)],
+                                chat: [*messages, *await asyncio.to_thread(shown)],
                                 **await self._settled(principal, end.interaction.conversation_id),
                             }
                             return
                 if batch:
-                    yield {chat: [*messages, *rendering.partial_reply(text, reply.accepted.model, names)]}
+                    shown = partial(rendering.partial_reply, text, reply.accepted.model, names, live)
+                    yield {chat: [*messages, *await asyncio.to_thread(shown)]}
 
     async def _settled(self, principal: Principal, conversation_id: str) -> Updates:
         listed = await self._view.conversations(principal, conversation_id)

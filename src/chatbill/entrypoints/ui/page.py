@@ -13,17 +13,12 @@ import gradio as gr
 from chatbill.application.assembly import UseCases
 from chatbill.entrypoints.ui.chat import Chat
 from chatbill.entrypoints.ui.config import WebConfig
+from chatbill.entrypoints.ui.markdown.formulas import page_delimiters
 from chatbill.entrypoints.ui.shop import Shop
 from chatbill.entrypoints.ui.widgets import ShopWidgets, Widgets
 
 REFRESH_S = 5
 WATCH_S = 1
-# The delimiters of formulas. A single dollar sign is not one, because it is used for money.
-FORMULAS: list[dict[str, str | bool]] = [
-    {"left": "$$", "right": "$$", "display": True},
-    {"left": r"\[", "right": r"\]", "display": True},
-    {"left": r"\(", "right": r"\)", "display": False},
-]
 EMPTY = "### What would you like to know?\nPick a model, write a message. Its price is charged when the reply is there."
 # Asked in the browser. "No" sends None as the conversation, and nothing is deleted.
 CONFIRM = "(id) => id && confirm('Delete this conversation? What was said in it is erased for ever.') ? id : null"
@@ -117,7 +112,9 @@ def _chat() -> gr.Chatbot:
         height="100%",
         layout="bubble",
         placeholder=EMPTY,
-        latex_delimiters=FORMULAS,
+        # Messages are HTML, made of Markdown on the server: see `markdown`. Gradio adds KaTeX for formulas.
+        render_markdown=False,
+        latex_delimiters=page_delimiters(),
         buttons=[],
         feedback_options=None,
         allow_file_downloads=False,

@@ -14,6 +14,7 @@ from starlette.responses import HTMLResponse, Response
 
 from chatbill.application.accounts.register import Register
 from chatbill.entrypoints.ui.config import WebConfig
+from chatbill.entrypoints.ui.markdown.highlighting import stylesheet
 from chatbill.entrypoints.web.texts import credits_text
 
 TYPES = {
@@ -21,16 +22,31 @@ TYPES = {
     "base.css": "text/css",
     "chat.css": "text/css",
     "chat.js": "text/javascript",
+    "code.css": "text/css",
     "forms.css": "text/css",
     "forms.js": "text/javascript",
     "keys.css": "text/css",
     "keys.js": "text/javascript",
     "reset.js": "text/javascript",
+    "replies.css": "text/css",
+    "replies.js": "text/javascript",
     "sign_in.css": "text/css",
     "sign_in.js": "text/javascript",
     "icon.svg": "image/svg+xml",
 }
-CHAT_FILES = ("base.css", "forms.css", "chat.css", "keys.css", "forms.js", "chat.js", "keys.js", "account.js")
+CHAT_FILES = (
+    "base.css",
+    "forms.css",
+    "chat.css",
+    "replies.css",
+    "code.css",
+    "keys.css",
+    "forms.js",
+    "chat.js",
+    "replies.js",
+    "keys.js",
+    "account.js",
+)
 YEAR_S = 365 * 24 * 3_600
 # Gradio's page describes Gradio to link previews, and names a manifest at the root of the host.
 _GRADIO_TAGS = re.compile(r'<meta\s+(?:property="og:|name="twitter:)[^>]*>|<link rel="manifest"[^>]*>', re.DOTALL)
@@ -43,7 +59,9 @@ _NO_STORE = {"Cache-Control": "no-store"}
 
 @cache
 def asset(name: str) -> str:
-    """Return the text of a file of this package."""
+    """Return the text of a file of this package, or the colours of code."""
+    if name == "code.css":
+        return stylesheet()
     return (resources.files(__package__) / "assets" / name).read_text("utf-8")
 
 

@@ -1,11 +1,10 @@
-"""Pure functions that render results of the use cases as texts and chat messages."""
+"""Functions that render results of the use cases as texts and chat messages."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
-from typing import Final, TypedDict
+from typing import Final, Literal, TypedDict
 
 from chatbill.application.accounts.register import Account
 from chatbill.application.chat.list_models import ModelOffer
@@ -16,23 +15,25 @@ from chatbill.domain.chat.interactions import REPLY_LOST, Interaction, Outcome
 from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import ChatbillError, InsufficientCredits, InvalidRequest
 from chatbill.domain.shared.ids import ModelId
+from chatbill.entrypoints.ui.markdown import LiveMarkdown, escaped, literal, to_html
 from chatbill.entrypoints.web.texts import credits_text, render
 
 SYMBOLS: Final = {"EUR": "€", "GBP": "£", "USD": "$"}
 WRITING: Final = "writing…"
 
-_CODE = re.compile(
-    r"(^ {0,3}```.*?(?:^ {0,3}```|\Z)|^ {0,3}~~~.*?(?:^ {0,3}~~~|\Z)|`[^`\n]+`)", re.DOTALL | re.MULTILINE
-)
-_TAG = re.compile(r"<(?=[a-z/!?])(?!br ?/?>)", re.IGNORECASE)
-_IMAGE = re.compile(r"!\[")
+
+class Content(TypedDict):
+    """The HTML of a message. Gradio would move the lines of a text that came without its type."""
+
+    type: Literal["text"]
+    text: str
 
 
 class ChatMessage(TypedDict):
     """A message of the chat."""
 
-    role: str
-    content: str
+    role: Literal["user", "assistant"]
+    content: Content
 
 
 Names = Mapping[ModelId, str]
@@ -85,35 +86,31 @@ def identity(account: Account) -> str:
 
 
 def user_message(text: str) -> ChatMessage:
-    """Return the message exactly as the user typed it, without Markdown, HTML or formulas."""
-    return {"role": "user", "content": f'<pre class="cb-said">{escape_markdown(text)}</pre>'}
+    """Return the message exactly as the user typed it."""
+    return {"role": "user", "content": _content(literal(text))}
 
 
-def escape_markdown(text: str) -> str:
-    """Escape text for HTML inside Markdown, so that every character is shown as it is."""
-    return "".join(char if char.isalnum() or char == " " else f"&#{ord(char)};" for char in text)
-
-
-def model_message(text: str) -> ChatMessage:
-    """Return the reply as Markdown without HTML and images. The page sanitizes it once more."""
-    return {"role": "assistant", "content": without_html(text)}
-
-
-def without_html(markdown: str) -> str:
-    """Return Markdown that loads nothing: outside code, tags are shown as text and images become links."""
-    parts = _CODE.split(markdown)
-    # The parts with odd numbers are code, which the page shows unchanged.
-    return "".join(part if index % 2 else _IMAGE.sub("[", _TAG.sub("&lt;", part)) for index, part in enumerate(parts))
+def model_message(html: str) -> ChatMessage:
+    """Return a reply, or a part of one, that was rendered from Markdown."""
+    return _assistant(f'<div class="cb-md prose">{html}</div>')
 
 
 def note(text: str) -> ChatMessage:
     """Return a note under a reply. It is a message of its own, so that Markdown of the reply cannot hide it."""
-    return {"role": "assistant", "content": f'<small class="cb-aside">{escape_markdown(text)}</small>'}
+    return _assistant(f'<small class="cb-aside">{escaped(text)}</small>')
 
 
 def error_message(text: str) -> ChatMessage:
     """Return an error, shown in the place of a reply."""
-    return {"role": "assistant", "content": f'<div class="cb-problem" role="alert">{escape_markdown(text)}</div>'}
+    return _assistant(f'<div class="cb-problem" role="alert">{escaped(text)}</div>')
+
+
+def _assistant(html: str) -> ChatMessage:
+    return {"role": "assistant", "content": _content(html)}
+
+
+def _content(html: str) -> Content:
+    return {"type": "text", "text": html}
 
 
 def error_text(error: ChatbillError) -> str:
@@ -141,10 +138,10 @@ def reply_summary(interaction: Interaction, names: Names) -> str:
     return " · ".join(parts)
 
 
-def partial_reply(text: str, model: ModelId, names: Names) -> list[ChatMessage]:
-    """Return a reply that is being written."""
-    messages = [model_message(text)] if text else []
-    return [*messages, note(f"{names.get(model, model)} · {WRITING}")]
+def partial_reply(text: str, model: ModelId, names: Names, live: LiveMarkdown | None = None) -> list[ChatMessage]:
+    """Return a reply that is being written. `live` has rendered its beginning before."""
+    parts = (live or LiveMarkdown()).parts(text) if text else []
+    return [*map(model_message, parts), note(f"{names.get(model, model)} · {WRITING}")]
 
 
 def reply_messages(interaction: Interaction, names: Names, *, failure: str | None = None) -> list[ChatMessage]:
@@ -156,7 +153,7 @@ def reply_messages(interaction: Interaction, names: Names, *, failure: str | Non
         return [error_message(failure)]
     if interaction.is_running:
         return partial_reply(interaction.reply, interaction.model, names)
-    messages = [model_message(interaction.reply)] if interaction.reply else []
+    messages = [model_message(to_html(interaction.reply))] if interaction.reply else []
     if interaction.outcome not in {Outcome.COMPLETED, Outcome.STOPPED}:
         messages.append(error_message(render(interaction.error_detail or REPLY_LOST)))
     return [*messages, note(reply_summary(interaction, names))]

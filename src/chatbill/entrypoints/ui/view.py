@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -92,7 +93,8 @@ class View:
         if current is None:
             return Transcript([])
         thread = await self.use_cases.chat.read_conversation(principal, ConversationId(current))
-        messages = rendering.transcript(thread.page.items, self.names())
+        # In a thread, because many long replies take longer than other users should wait.
+        messages = await asyncio.to_thread(rendering.transcript, thread.page.items, self.names())
         is_being_written = any(interaction.outcome is Outcome.RUNNING for interaction in thread.page.items)
         if thread.page.next_cursor:
             messages = [rendering.note(TRUNCATED), *messages]

@@ -16,6 +16,20 @@ async function ask(method, address, fields) {
   }
 }
 
+// Browsers allow the clipboard only for pages of HTTPS or localhost; the older way works for other pages too.
+async function copyText(element) {
+  getSelection().selectAllChildren(element);
+  const copied = await navigator.clipboard?.writeText(element.textContent).then(() => true, () => false);
+  if (copied) return true;
+  // The text itself is put in: the copy of a selection loses line breaks at its end.
+  const put = (event) => {
+    event.clipboardData.setData("text/plain", element.textContent);
+    event.preventDefault();
+  };
+  document.addEventListener("copy", put, { once: true });
+  return document.execCommand("copy");
+}
+
 function fieldsOf(form) {
   return Object.fromEntries(new FormData(form));
 }

@@ -109,11 +109,8 @@ function forget() {
   unmark(part("form"));
 }
 
-// Browsers allow the clipboard only for pages of HTTPS or localhost; the older way works for other pages too.
 async function copySecret() {
-  getSelection().selectAllChildren(secret);
-  const copied = await navigator.clipboard?.writeText(secret.textContent).then(() => true, () => false);
-  const done = copied || document.execCommand("copy");
+  const done = await copyText(secret);
   part("#cb-key-copied").textContent = done ? "Copied." : "It is marked: press Ctrl+C to copy it.";
 }
 
