@@ -42,7 +42,7 @@ class FollowReply:
     async def _from_store(self, principal: Principal, interaction: Interaction) -> AsyncGenerator[Event, None]:
         yield Accepted.of(interaction)
         # The reply may have ended here since it was read.
-        while (interaction := await self._read(principal, interaction.id)).is_running:
+        while (interaction := await self._read(principal, interaction.id)).is_running:  # noqa: ASYNC110 - not ours
             await asyncio.sleep(self.poll_s)
         async for event in Replay(interaction):
             if not isinstance(event, Accepted):
