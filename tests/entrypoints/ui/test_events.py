@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 
 import pytest
 
+from chatbill.adapters.rate_limits.moving_window import MovingWindowRateLimits
+from chatbill.application.ports.rate_limits import Limit
+from chatbill.entrypoints.ui.events import MAX_STREAMS, MAX_UNANSWERED
+from chatbill.entrypoints.ui.tabs import MAX_TABS_OF_PERSON
 from tests.entrypoints.ui.scene import DATA, JOIN, PageScene, Person, page
 from tests.kit.waiting import eventually
 
@@ -214,3 +219,42 @@ async def test_a_conversation_that_another_tab_continued_is_shown_when_the_page_
     await alice.answers()
     assert "another answer" in await phone.ask("refresh", conversation)
     assert "another answer" not in await phone.ask("refresh", conversation)
+
+
+async def test_a_person_may_send_only_so_many_events() -> None:
+    limit = Limit(name="events", times=3, window_s=3_600)
+    async with page(rate_limits=MovingWindowRateLimits(), page_events=limit) as here:
+        alice, bob = await here.person("alice"), await here.person("bob")
+        assert [(await alice.join("newest", "")).status_code for _ in range(3)] == [200, 200, 200]
+        refused = await alice.join("newest", "", tab="another")
+        assert refused.status_code == 429
+        assert int(refused.headers["retry-after"]) > 3_000
+        assert "Too many requests" in refused.json()["detail"]
+        assert (await bob.join("newest", "")).status_code == 200
+
+
+async def test_a_service_keeps_only_the_newest_tabs_of_a_person(here: PageScene, alice: Person) -> None:
+    for number in range(MAX_TABS_OF_PERSON + 5):
+        assert (await alice.join("newest", "", tab=f"tab{number}")).status_code == 200
+    queue = here.blocks._queue
+    await eventually(lambda: len(here.blocks.state_holder.session_data) == MAX_TABS_OF_PERSON)
+    await eventually(lambda: len(queue.pending_messages_per_session) == MAX_TABS_OF_PERSON)
+    assert len(queue.pending_event_ids_session) == MAX_TABS_OF_PERSON
+    assert (await alice.client.get(DATA, params={"session_hash": "tab0"})).status_code == 404
+    assert "process_completed" in await alice.answers("tab14")
+
+
+async def test_a_tab_that_fetches_no_answers_may_send_only_so_many_events(here: PageScene, alice: Person) -> None:
+    for _ in range(MAX_UNANSWERED):
+        assert (await alice.join("newest", "")).status_code == 200
+    assert (await alice.join("newest", "")).status_code == 429
+    await alice.answers()
+    assert (await alice.join("newest", "")).status_code == 200
+
+
+async def test_a_tab_may_have_only_so_many_streams(here: PageScene, alice: Person) -> None:
+    await asks(here, alice)
+    async with contextlib.AsyncExitStack() as streams:
+        for _ in range(MAX_STREAMS):
+            await streams.enter_async_context(alice.stream())
+        assert (await alice.client.get(DATA, params={"session_hash": alice.tab})).status_code == 429

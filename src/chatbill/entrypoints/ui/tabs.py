@@ -108,7 +108,7 @@ class Tabs:
         return self._tabs[name]
 
     def may_follow(self, user_id: UserId) -> bool:
-        """Return False if as many tabs follow replies already as may, of this person or in all."""
+        """Return False if more tabs follow replies than may, of this person or in all. Ask as a follower."""
         followed = [tab.user_id for tab in self._tabs.values() if tab.follower]
         return len(followed) <= MAX_FOLLOWERS and followed.count(user_id) <= MAX_FOLLOWERS_OF_PERSON
 
