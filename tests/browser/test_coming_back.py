@@ -84,16 +84,16 @@ def test_a_page_closed_for_good_leaves_a_whole_reply(visit: Visit, address: str)
 
 
 def test_another_device_sees_the_reply_grow_and_can_stop_it(visit: Visit, address: str) -> None:
-    dora = visit(address).register("dora").send(LONG)
-    expect(dora.replies.first).to_contain_text("Go on for long")
-    phone = visit(address).arrive().sign_in("dora")
+    delia = visit(address).register("delia").send(LONG)
+    expect(delia.replies.first).to_contain_text("Go on for long")
+    phone = visit(address).arrive().sign_in("delia")
     expect(phone.replies.first).to_contain_text("Go on for long")
     expect(phone.replies.first).to_have_text(longer_than(phone.replies.first.inner_text()))
     phone.press("Stop")
-    for device in (phone, dora):
+    for device in (phone, delia):
         expect(device.small_print).to_contain_text("stopped")
         device.sees_balance("99 credits")
-    assert phone.replies.first.inner_text() == dora.replies.first.inner_text()
+    assert phone.replies.first.inner_text() == delia.replies.first.inner_text()
 
 
 def test_a_second_tab_sees_the_reply_grow_and_complete(visit: Visit, address: str) -> None:

@@ -65,15 +65,16 @@ class EventGuard:
             await self.app(scope, receive, send)
 
     async def _join(self, scope: Scope, receive: Receive, send: Send) -> None:
-        event = await _event(scope, receive)
-        if event is None or not self.queue.accepts(event.fn_index, len(event.data)):
-            answer = {"code": "invalid_request", "detail": "The page did not send this. Reload the page."}
-            await JSONResponse(answer, 400)(scope, receive, send)
-            return
         principal = cast("Principal", scope[PRINCIPAL])
-        name = tab_id(principal, event.session_hash)
         try:
+            # It comes first, so that also what is refused below is limited.
             await self.limit(principal, ClientAddresses().of(cast("Any", scope)))
+            event = await _event(scope, receive)
+            if event is None or not self.queue.accepts(event.fn_index, len(event.data)):
+                answer = {"code": "invalid_request", "detail": "The page did not send this. Reload the page."}
+                await JSONResponse(answer, 400)(scope, receive, send)
+                return
+            name = tab_id(principal, event.session_hash)
             self.tabs.enter(name, principal.user_id)
         except RateLimited as error:
             await error_response(error)(scope, receive, send)
