@@ -89,15 +89,6 @@ def test_sign_out_leads_to_the_form_and_closes_the_page(visit: Visit, address: s
     expect(grace.chat).to_contain_text("A secret")
 
 
-def test_a_reply_interrupted_by_a_reload_is_settled_and_shown_as_stopped(visit: Visit, address: str) -> None:
-    heidi = visit(address).register("heidi").send(LONG)
-    expect(heidi.replies.first).to_contain_text("Count with me")
-    heidi.page.reload()
-    expect(heidi.chat).to_contain_text("Count with me")
-    expect(heidi.small_print).to_contain_text("stopped")
-    heidi.sees_balance("99 credits")
-
-
 def test_a_reply_requested_in_another_tab_is_shown_when_it_ends(visit: Visit, address: str) -> None:
     olga = visit(address).register("olga").send(LONG)
     expect(olga.replies.first).to_contain_text("Count with me")

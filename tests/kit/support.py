@@ -98,6 +98,7 @@ def world(
     address_refreshes: Limit = NEVER,
     session_idle_s: float = math.inf,
     fresh_sign_in_s: float = 600,
+    page_events: Limit = NEVER,
 ) -> World:
     """Every use case over the ports given, in memory where none is.
 
@@ -142,6 +143,8 @@ def world(
         address_refreshes=address_refreshes,
         session_idle_s=session_idle_s,
         fresh_sign_in_s=fresh_sign_in_s,
+        page_events=page_events,
+        address_page_events=NEVER,
     )
     use_cases = assemble(ports, policy)
     return World(ports=ports, policy=policy, use_cases=use_cases, store=store, engine=engine, clock=clock)

@@ -90,7 +90,7 @@ async def test_tokens_that_were_written_but_not_paid_for_are_bounded() -> None:
     for tokens in (150, 101):
         reply = await here.send()
         here.engine.last.say("unseen", tokens=tokens)
-        await eventually(lambda reply=reply: len(reply._text) > 0)
+        await eventually(lambda reply=reply: len(reply._written) > 0)
         await reply.abandon()
 
     with pytest.raises(RateLimited, match="too_much_unpaid"):

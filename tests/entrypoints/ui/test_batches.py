@@ -54,3 +54,18 @@ async def test_closing_early_closes_the_source() -> None:
             if not batch:
                 break
     await asyncio.wait_for(closed.wait(), timeout=5)
+
+
+async def test_it_ends_at_once_when_it_is_told_to() -> None:
+    left = asyncio.get_running_loop().create_future()
+
+    async def endless() -> AsyncGenerator[str, None]:
+        yield "first"
+        await asyncio.Event().wait()
+
+    seen: list[list[str]] = []
+    async with asyncio.timeout(30):
+        async for batch in batches(endless(), gather_s=0, idle_s=60, until=left):
+            seen.append(batch)
+            left.set_result(None)
+    assert seen == [["first"]]

@@ -9,6 +9,7 @@ from chatbill.application.accounts.authenticate_key import AuthenticateKey
 from chatbill.application.accounts.change_password import ChangePassword
 from chatbill.application.accounts.create_api_key import CreateApiKey
 from chatbill.application.accounts.end_session import EndSession
+from chatbill.application.accounts.limit_page_events import LimitPageEvents
 from chatbill.application.accounts.list_api_keys import ListApiKeys
 from chatbill.application.accounts.list_sessions import ListSessions
 from chatbill.application.accounts.own_password import OwnPassword
@@ -50,6 +51,9 @@ class AccountUseCases:
             limit=policy.api_keys,
         )
         self.end_session = EndSession(store=store, clock=clock)
+        self.limit_page_events = LimitPageEvents(
+            rate_limits=rate_limits, of_person=policy.page_events, of_address=policy.address_page_events
+        )
         self.list_api_keys = ListApiKeys(store=store, clock=clock)
         self.list_sessions = ListSessions(store=store, clock=clock, idle_s=policy.session_idle_s)
         self.read_account = ReadAccount(store=store)

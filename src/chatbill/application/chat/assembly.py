@@ -5,6 +5,7 @@ from __future__ import annotations
 from chatbill.application.chat.apply_stop_requests import ApplyStopRequests
 from chatbill.application.chat.check_readiness import CheckReadiness
 from chatbill.application.chat.delete_conversation import DeleteConversation
+from chatbill.application.chat.follow_reply import FollowReply
 from chatbill.application.chat.list_conversations import ListConversations
 from chatbill.application.chat.list_history import ListHistory
 from chatbill.application.chat.list_models import ListModels
@@ -28,6 +29,7 @@ class ChatUseCases:
         self.replies = Replies(per_user=policy.replies_per_user)
         self.apply_stop_requests = ApplyStopRequests(store=store, replies=self.replies)
         self.delete_conversation = DeleteConversation(store=store, clock=clock)
+        self.follow_reply = FollowReply(store=store, replies=self.replies)
         self.list_conversations = ListConversations(store=store)
         self.list_history = ListHistory(store=store)
         self.list_models = ListModels(engine=ports.engine, catalogue=ports.catalogue)

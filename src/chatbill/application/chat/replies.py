@@ -6,8 +6,8 @@ import asyncio
 import logging
 import math
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import aclosing, contextmanager
 from dataclasses import replace
 from enum import StrEnum
 from typing import Any
@@ -51,7 +51,7 @@ class Reply:
     """One reply while it is written, and the stream of its events.
 
     The writing is a task of its own: it is settled also when its clients disconnect. Iterate over the reply once for
-    its events; leave early with `abandon`. An empty reply is a failure, unless it `may_be_empty`.
+    its events and leave early with `abandon`, or `follow` it. An empty reply is a failure, unless it `may_be_empty`.
     """
 
     def __init__(
@@ -71,29 +71,41 @@ class Reply:
         self._deadline_s = deadline_s
         self._first_token_s = min(first_token_s, deadline_s)
         self._may_be_empty = may_be_empty
-        self._begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._settle = settle
-        self._events: asyncio.Queue[Event] = asyncio.Queue()
-        self._stop: asyncio.Future[StopReason] = asyncio.get_running_loop().create_future()
-        self._text: list[str] = []
-        self._tokens = 0
-        self._taken_chunks = 0
-        self._taken_tokens = 0
         self._loop = asyncio.get_running_loop()
+        self._begun: asyncio.Future[None] = self._loop.create_future()
+        self._settle = settle
+        self._stop: asyncio.Future[StopReason] = self._loop.create_future()
+        self._written: list[Delta] = []
+        self._taken = 0
+        self._followers: set[asyncio.Event] = set()
         self._started = self._loop.time()
         self._task = asyncio.create_task(self._write(), name=f"reply {interaction.id}")
 
     async def __aiter__(self) -> AsyncIterator[Event]:
         """Yield `Accepted`, then each `Delta` when it is written, then one final event."""
-        yield self.accepted
-        while True:
-            event = await self._events.get()
-            if isinstance(event, Delta):
-                self._taken_chunks += 1
-                self._taken_tokens += event.tokens
-            yield event
-            if not isinstance(event, Delta):
-                return
+        async with aclosing(self.follow()) as events:
+            async for event in events:
+                self._taken += isinstance(event, Delta)
+                yield event
+
+    async def follow(self) -> AsyncGenerator[Event, None]:
+        """Yield all events from the first one on, also those of the past. They are not taken, so no charge changes."""
+        news, seen = asyncio.Event(), 0
+        self._followers.add(news)
+        self.when_finished(news.set)
+        try:
+            yield self.accepted
+            while True:
+                news.clear()
+                while seen < len(self._written):
+                    seen += 1
+                    yield self._written[seen - 1]
+                if self._task.done():
+                    yield self._task.result()
+                    return
+                await news.wait()
+        finally:
+            self._followers.discard(news)
 
     def stop(self, reason: StopReason = StopReason.PERSON) -> None:
         """Stop writing; the stream still ends with its last event. Later calls change nothing."""
@@ -125,21 +137,18 @@ class Reply:
         self._task.add_done_callback(lambda _task: callback())
 
     async def _write(self) -> End:
-        end: End
         try:
             ending = await self._generate()
             end = end_of(await self._settle(ending))
-            if isinstance(end, Completed):
-                end = replace(end, cut_off=self._generation.cut_off)
-            # Where a sweep or a stop came first, the end is another one.
-            elif isinstance(end, Failed) and ending.error and end.code == ending.error.code:
-                end = replace(end, retry_after_s=ending.error.retry_after_s)
         except Exception:  # noqa: BLE001 - clients must get an end in any case
             _log.exception("reply %s could not be settled; the sweep will release its hold", self._interaction.id)
-            end = Failed(
-                interaction=self._interaction, code="store_unavailable", description=Description("reply_unsettled")
-            )
-        self._events.put_nowait(end)
+            unsettled = Description("reply_unsettled")
+            return Failed(interaction=self._interaction, code="store_unavailable", description=unsettled)
+        if isinstance(end, Completed):
+            return replace(end, cut_off=self._generation.cut_off)
+        # Where a sweep or a stop came first, the end is another one.
+        if isinstance(end, Failed) and ending.error and end.code == ending.error.code:
+            return replace(end, retry_after_s=ending.error.retry_after_s)
         return end
 
     async def _generate(self) -> Ending:
@@ -167,10 +176,9 @@ class Reply:
             if chunk == THINKING:
                 continue
             # What is streamed is what will be stored; and what cannot be stored may not be sent either.
-            text = storable(chunk.text)
-            self._text.append(text)
-            self._tokens += chunk.tokens
-            self._events.put_nowait(Delta(text, chunk.tokens))
+            self._written.append(Delta(storable(chunk.text), chunk.tokens))
+            for news in self._followers:
+                news.set()
 
     async def _close_generation(self) -> None:
         try:
@@ -181,13 +189,11 @@ class Reply:
     def _ended(self, collecting: asyncio.Task[None]) -> Ending:
         error = collecting.exception()
         if error is None:
-            if self._may_be_empty or any(self._text):
+            if self._may_be_empty or any(delta.text for delta in self._written):
                 return self._ending(Outcome.COMPLETED)
             error = GenerationFailed("empty_reply")
         _log.error("reply %s failed", self._interaction.id, exc_info=error)
-        if not isinstance(error, ChatbillError):
-            error = GenerationFailed()
-        return self._ending(Outcome.FAILED, error)
+        return self._ending(Outcome.FAILED, error if isinstance(error, ChatbillError) else GenerationFailed())
 
     def _cut_short(self) -> Ending:
         if not self._stop.done():
@@ -197,8 +203,7 @@ class Reply:
             return self._ending(Outcome.INTERRUPTED, INTERRUPTED.error)
         if reason is StopReason.LOST_CONNECTION:
             # What was written but never taken was not delivered.
-            self._text = self._text[: self._taken_chunks]
-            self._tokens = self._taken_tokens
+            del self._written[self._taken :]
         return self._ending(Outcome.STOPPED)
 
     def _too_late(self) -> GenerationTimeout:
@@ -208,10 +213,9 @@ class Reply:
 
     def _ending(self, outcome: Outcome, error: ChatbillError | None = None) -> Ending:
         told = self._generation.completion_tokens if outcome is Outcome.COMPLETED else None
-        usage = Usage(
-            prompt_tokens=self._generation.prompt_tokens, completion_tokens=self._tokens if told is None else told
-        )
-        return Ending(outcome=outcome, reply="".join(self._text), usage=usage, error=error)
+        tokens = sum(delta.tokens for delta in self._written) if told is None else told
+        usage = Usage(prompt_tokens=self._generation.prompt_tokens, completion_tokens=tokens)
+        return Ending(outcome=outcome, reply="".join(delta.text for delta in self._written), usage=usage, error=error)
 
 
 class Replies:
@@ -255,13 +259,15 @@ class Replies:
         self._of_user[reply.user_id] += 1
         reply.when_finished(lambda: self._remove(interaction_id))
 
+    def get(self, interaction_id: InteractionId) -> Reply | None:
+        """Return a reply that is being written here; None for any other."""
+        return self._running.get(interaction_id)
+
     def stop(self, interaction_id: InteractionId) -> bool:
         """Stop a reply for its user; return False when it is not being written here."""
-        reply = self._running.get(interaction_id)
-        if reply is None:
-            return False
-        reply.stop(StopReason.PERSON)
-        return True
+        if reply := self._running.get(interaction_id):
+            reply.stop(StopReason.PERSON)
+        return reply is not None
 
     def running_ids(self) -> list[InteractionId]:
         """Return the replies that are being written here and were not stopped."""

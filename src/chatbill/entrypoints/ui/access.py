@@ -13,21 +13,14 @@ from chatbill.application.shared.principal import Principal
 from chatbill.domain.shared.errors import Unauthenticated
 from chatbill.entrypoints.ui.config import WebConfig
 from chatbill.entrypoints.ui.cookies import token_of
+from chatbill.entrypoints.ui.events import DATA, JOIN, PRINCIPAL
 from chatbill.entrypoints.ui.origin import OTHER_SITE, fault_of_origin
 from chatbill.entrypoints.ui.pages import STRICT_POLICY, chat_page, sign_in_page
 from chatbill.entrypoints.web.proxies import path_below_root
 
 MAX_BODY_BYTES = 1_000_000
 PUBLIC = ("/ui/assets/", "/ui/static/", "/ui/theme.css", "/ui/gradio_api/theme.css")
-SIGNED_IN_ONLY = (
-    "/ui/gradio_api/queue/join",
-    "/ui/gradio_api/queue/data",
-    "/ui/gradio_api/cancel",
-    "/ui/gradio_api/reset",
-    "/ui/gradio_api/heartbeat/",
-    "/ui/gradio_api/startup-events",
-    "/ui/gradio_api/app_id",
-)
+SIGNED_IN_ONLY = frozenset({JOIN, DATA, "/ui/gradio_api/startup-events", "/ui/gradio_api/app_id"})
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 # Gradio starts from inline scripts and compiles templates; nothing comes from, or goes to, another host.
 POLICY = (
@@ -82,17 +75,20 @@ class AccessMiddleware:
             return (
                 None if await self._principal(scope) else sign_in_page(self._use_cases.accounts.register, self._config)
             )
-        if not path.startswith(SIGNED_IN_ONLY):
+        if path not in SIGNED_IN_ONLY:
             return JSONResponse({"code": "not_found", "detail": "There is nothing here."}, 404)
         if not await self._principal(scope):
             return JSONResponse({"code": "unauthenticated", "detail": "Your session has ended. Sign in again."}, 401)
         return None
 
     async def _principal(self, scope: Scope) -> Principal | None:
+        """Return the user of the cookie, and put it into the scope; None without a session."""
         try:
-            return await self._use_cases.accounts.web_authenticate(token_of(scope))
+            principal = await self._use_cases.accounts.web_authenticate(token_of(scope))
         except Unauthenticated:
             return None
+        scope[PRINCIPAL] = principal
+        return principal
 
 
 def _rejection(scope: Scope) -> Response | None:
@@ -132,5 +128,6 @@ async def _body_of(app: ASGIApp, scope: Scope, receive: Receive) -> bytes:
         if message["type"] == "http.response.body":
             body.append(message.get("body", b""))
 
-    await app({**scope, "method": "GET", "headers": headers}, receive, collect)
+    # The query is for the script of the page. Gradio would read a state of its own from it.
+    await app({**scope, "method": "GET", "headers": headers, "query_string": b""}, receive, collect)
     return b"".join(body)

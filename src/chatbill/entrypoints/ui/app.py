@@ -18,11 +18,14 @@ from chatbill.entrypoints.ui.access import AccessMiddleware
 from chatbill.entrypoints.ui.account import account_routes
 from chatbill.entrypoints.ui.config import WebConfig
 from chatbill.entrypoints.ui.envelope import WebEnvelope
+from chatbill.entrypoints.ui.events import EventGuard
+from chatbill.entrypoints.ui.gradio_queue import GradioQueue
 from chatbill.entrypoints.ui.keys import key_routes
 from chatbill.entrypoints.ui.page import build_page
 from chatbill.entrypoints.ui.pages import mount_assets
 from chatbill.entrypoints.ui.reset import reset_routes
 from chatbill.entrypoints.ui.session import session_routes
+from chatbill.entrypoints.ui.tabs import Tabs
 from chatbill.entrypoints.ui.theme import theme
 from chatbill.entrypoints.web.head import HeadAsGet
 
@@ -36,6 +39,10 @@ def create_web(use_cases: UseCases, api: ASGIApp | None = None, config: WebConfi
     """
     config = config or WebConfig()
     outer = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    tabs = Tabs(forget=lambda tab: queue.forget(tab))  # noqa: PLW0108 - the queue belongs to the page, which needs tabs
+    page = build_page(use_cases, config, tabs)
+    queue = GradioQueue(page)
+    outer.add_middleware(EventGuard, limit=use_cases.accounts.limit_page_events, tabs=tabs, queue=queue)
     outer.add_middleware(AccessMiddleware, use_cases=use_cases, config=config)
     outer.add_middleware(HeadAsGet)
     outer.add_middleware(WebEnvelope)
@@ -50,7 +57,7 @@ def create_web(use_cases: UseCases, api: ASGIApp | None = None, config: WebConfi
     reset_routes(outer, use_cases, config)
     gr.mount_gradio_app(
         outer,
-        build_page(use_cases, config),
+        page,
         path=UI_PATH,
         footer_links=[],
         run_history=False,

@@ -4,25 +4,32 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
 
-async def batches(events: AsyncIterator[T], *, gather_s: float, idle_s: float) -> AsyncGenerator[list[T], None]:
+async def batches(
+    events: AsyncIterator[T], *, gather_s: float, idle_s: float, until: asyncio.Future[None] | None = None
+) -> AsyncGenerator[list[T], None]:
     """Yield lists of events, each gathered for `gather_s` seconds from its first event.
 
     After `idle_s` seconds without an event, an empty list is yielded, so that the consumer can be cancelled there.
+    Ends at once when `until` is done.
     """
     loop = asyncio.get_running_loop()
     coming: asyncio.Future[T | None] | None = None
     try:
         while True:
             batch: list[T] = []
-            until = loop.time() + idle_s
+            deadline = loop.time() + idle_s
             while True:
                 coming = coming or asyncio.ensure_future(anext(events, None))
-                await asyncio.wait({coming}, timeout=max(0.0, until - loop.time()))
+                watched: set[asyncio.Future[Any]] = {coming, until} if until else {coming}
+                timeout_s = max(0.0, deadline - loop.time())
+                await asyncio.wait(watched, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+                if until and until.done():
+                    return
                 if not coming.done():
                     break
                 event, coming = coming.result(), None
@@ -30,7 +37,7 @@ async def batches(events: AsyncIterator[T], *, gather_s: float, idle_s: float) -
                     if batch:
                         yield batch
                     return
-                until = until if batch else loop.time() + gather_s
+                deadline = deadline if batch else loop.time() + gather_s
                 batch.append(event)
             yield batch
     finally:

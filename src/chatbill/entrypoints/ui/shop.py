@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from typing import TypedDict
 
 import gradio as gr
 
@@ -12,16 +11,9 @@ from chatbill.application.billing.place_order import Order, Receipt
 from chatbill.domain.shared.errors import ChatbillError
 from chatbill.entrypoints.ui import rendering
 from chatbill.entrypoints.ui.config import WebConfig
-from chatbill.entrypoints.ui.view import View
+from chatbill.entrypoints.ui.view import View, text_of
 from chatbill.entrypoints.ui.widgets import Updates, Widgets
 from chatbill.entrypoints.web.texts import credits_text, render
-
-
-class SelectedPackage(TypedDict):
-    """A package, and the idempotency key with which it is bought only once."""
-
-    package: str
-    key: str
 
 
 class Shop:
@@ -44,22 +36,24 @@ class Shop:
             self._widgets.packages: gr.update(choices=choices, value=first, visible=bool(packages)),
         }
 
-    async def choose(self, package_id: str | None, request: gr.Request) -> Updates:
+    async def choose(self, package_id: object, request: gr.Request) -> Updates:
         """Show the price and the credits of the selected package."""
         await self._view.principal(request)
         try:
-            package = self._use_cases.billing.list_packages().package(package_id or "")
+            package = self._use_cases.billing.list_packages().package(text_of(package_id))
         except ChatbillError as error:
             return self._step("pick", render(error.description))
-        selected: SelectedPackage = {"package": package.id, "key": uuid.uuid4().hex}
-        return {**self._step("confirm", rendering.order_text(package, self._note)), self._widgets.order: selected}
+        # With this key, the package is bought only once.
+        order = f"{uuid.uuid4().hex} {package.id}"
+        return {**self._step("confirm", rendering.order_text(package, self._note)), self._widgets.order: order}
 
-    async def confirm(self, selected: SelectedPackage | None, request: gr.Request) -> Updates:
+    async def confirm(self, selected: object, request: gr.Request) -> Updates:
         """Buy the selected package."""
         principal = await self._view.principal(request)
-        if selected is None:
+        key, _, package = text_of(selected).partition(" ")
+        if not package:
             return self._step("pick", "Choose a package first.")
-        order = Order(package=selected["package"], idempotency_key=selected["key"])
+        order = Order(package=package, idempotency_key=key)
         try:
             receipt = await self._use_cases.billing.place_order(principal, order)
         except ChatbillError as error:
@@ -68,7 +62,7 @@ class Shop:
 
     async def close(self) -> Updates:
         """Close the panel."""
-        return {self._widgets.panel: gr.update(visible=False), self._widgets.order: None}
+        return {self._widgets.panel: gr.update(visible=False), self._widgets.order: ""}
 
     def _step(self, step: str, text: str) -> Updates:
         """Return the panel with the text and the buttons of one step."""

@@ -12,13 +12,14 @@ from chatbill.application.assembly import UseCases
 from chatbill.application.chat.list_models import ModelOffer
 from chatbill.application.shared.paging import MAX_PAGE
 from chatbill.application.shared.principal import Principal
-from chatbill.domain.chat.interactions import Outcome
+from chatbill.domain.chat.interactions import Interaction
 from chatbill.domain.shared.errors import Unauthenticated
-from chatbill.domain.shared.ids import ConversationId, ModelId
+from chatbill.domain.shared.ids import ConversationId, InteractionId, ModelId
 from chatbill.entrypoints.ui import rendering
 from chatbill.entrypoints.ui.cookies import token_of
 from chatbill.entrypoints.ui.rendering import ChatMessage
-from chatbill.entrypoints.ui.widgets import Updates, Widgets
+from chatbill.entrypoints.ui.widgets import NEW, Updates, Widgets
+from chatbill.entrypoints.web.parameters import could_be_id
 from chatbill.entrypoints.web.texts import render
 
 TRUNCATED = f"Only the last {MAX_PAGE} messages are shown here."
@@ -26,10 +27,25 @@ TRUNCATED = f"Only the last {MAX_PAGE} messages are shown here."
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """The messages of a conversation, and whether a reply is being written."""
+    """The messages of a conversation up to the reply that is being written, if there is one.
+
+    `newest` is its last interaction, and `running` the one that is being written.
+    """
 
     messages: list[ChatMessage]
-    is_being_written: bool = False
+    newest: InteractionId | None = None
+    running: Interaction | None = None
+
+
+def text_of(value: object) -> str:
+    """Return a text that a page has sent; "" for anything else."""
+    return value if isinstance(value, str) else ""
+
+
+def conversation_of(named: object) -> ConversationId | None:
+    """Return the conversation that an address names; None for a new one. It may not exist."""
+    text = text_of(named)
+    return ConversationId(text) if text != NEW and could_be_id(text) else None
 
 
 def first_model(offers: Sequence[ModelOffer]) -> ModelId | None:
@@ -73,41 +89,70 @@ class View:
         """Return the names of the models by id."""
         return {offer.model.id: offer.model.name for offer in self.use_cases.chat.list_models()}
 
-    async def conversations(self, principal: Principal, current: str | None) -> Updates:
-        """Return the list of conversations, most recent first, with the current one selected."""
-        page = await self.use_cases.chat.list_conversations(principal, limit=MAX_PAGE)
+    async def conversations(self, principal: Principal, current: str | None, cursor: str | None = None) -> Updates:
+        """Return a page of the list of conversations, most recent first, with the current one selected.
+
+        Raises `InvalidRequest` for a cursor that was not made here.
+        """
+        page = await self.use_cases.chat.list_conversations(principal, limit=MAX_PAGE, cursor=cursor)
         choices = rendering.conversation_choices(page.items)
         known = current if any(current == conversation.id for conversation in page.items) else None
         return {
             self.widgets.conversations: gr.update(choices=choices, value=known),
-            self.widgets.delete: gr.update(visible=known is not None),
+            self.widgets.older: gr.update(visible=page.next_cursor is not None),
+            self.widgets.newest: gr.update(visible=cursor is not None),
+            self.widgets.next_page: page.next_cursor or "",
         }
 
-    async def newest_conversation(self, principal: Principal) -> str | None:
+    def opened(self, current: str | None) -> Updates:
+        """Return which conversation is open. It can be deleted if it is not a new one."""
+        return {self.widgets.current: current or NEW, self.widgets.delete: gr.update(visible=current is not None)}
+
+    async def newest_conversation(self, principal: Principal) -> ConversationId | None:
         """Return the id of the most recent conversation."""
         page = await self.use_cases.chat.list_conversations(principal, limit=1)
         return page.items[0].id if page.items else None
 
-    async def transcript(self, principal: Principal, current: str | None) -> Transcript:
+    async def transcript(self, principal: Principal, current: ConversationId | None) -> Transcript:
         """Return the messages of a conversation. Raises `NotFound` for a conversation of another user."""
         if current is None:
             return Transcript([])
-        thread = await self.use_cases.chat.read_conversation(principal, ConversationId(current))
+        thread = await self.use_cases.chat.read_conversation(principal, current)
+        items = thread.page.items
+        running = next((interaction for interaction in items if interaction.is_running), None)
+        # What is being written comes last, so that it can grow.
+        others = [interaction for interaction in items if interaction is not running]
         # In a thread, because many long replies take longer than other users should wait.
-        messages = await asyncio.to_thread(rendering.transcript, thread.page.items, self.names())
-        is_being_written = any(interaction.outcome is Outcome.RUNNING for interaction in thread.page.items)
+        messages = await asyncio.to_thread(rendering.transcript, others, self.names())
+        if running:
+            messages.append(rendering.user_message(running.prompt))
         if thread.page.next_cursor:
             messages = [rendering.note(TRUNCATED), *messages]
-        return Transcript(messages, is_being_written)
+        return Transcript(messages, items[0].id if items else None, running)
+
+    async def shown(
+        self, principal: Principal, current: ConversationId | None, transcript: Transcript, *, listed: bool = False
+    ) -> Updates:
+        """Return a conversation, the balance, and the list of conversations unless it is `listed` there already."""
+        messages, running = transcript.messages, transcript.running
+        if running:
+            messages = [*messages, *rendering.partial_reply("", running.model, self.names())]
+        watch = {self.widgets.watch: gr.update(active=running is not None)}
+        return self.merged(
+            {self.widgets.chat: messages},
+            self.opened(current),
+            {} if listed else await self.conversations(principal, current),
+            await self.identity(principal),
+            self.writing(stoppable=True) if running else self.idle(),
+            watch,
+        )
 
     def writing(self, *, stoppable: bool) -> Updates:
-        """Return the controls while a reply is written: the user can stop it once it is accepted, and nothing else."""
+        """Return the controls while a reply is written: the user can stop it once it is accepted."""
         w = self.widgets
         return {
             w.send: gr.update(visible=not stoppable, interactive=False),
             w.stop: gr.update(visible=stoppable, interactive=True),
-            w.new_chat: gr.update(interactive=False),
-            w.conversations: gr.update(interactive=False),
             w.delete: gr.update(interactive=False),
             w.watch: gr.update(active=False),
         }
@@ -118,9 +163,8 @@ class View:
         return {
             w.send: gr.update(visible=True, interactive=True),
             w.stop: gr.update(visible=False),
-            w.new_chat: gr.update(interactive=True),
-            w.conversations: gr.update(interactive=True),
             w.delete: gr.update(interactive=True),
+            w.watch: gr.update(active=False),
         }
 
     @staticmethod

@@ -7,13 +7,20 @@ from typing import Any
 
 import gradio as gr
 
+NEW = "new"
+"""What the address names while the open conversation has no message."""
+
 Updates = dict[Any, Any]
 """The answer of a handler: the new state of components. Components that are missing keep their state."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Widgets:
-    """The components that handlers read or change."""
+    """The components that handlers read or change.
+
+    `current` is what the address names: the id of the open conversation, or `NEW`. `go` is clicked by the script of the
+    page when the address changes. `next_page` is the cursor of the conversations after those that are listed.
+    """
 
     identity: gr.HTML
     add_credits: gr.Button
@@ -21,9 +28,14 @@ class Widgets:
     refresh: gr.Button
     ticker: gr.Timer
     watch: gr.Timer
+    current: gr.Textbox
+    go: gr.Button
     shop: ShopWidgets
     new_chat: gr.Button
     conversations: gr.Radio
+    older: gr.Button
+    newest: gr.Button
+    next_page: gr.Textbox
     delete: gr.Button
     api_keys: gr.Button
     account: gr.Button
@@ -42,7 +54,7 @@ class Widgets:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShopWidgets:
-    """The panel where credits are bought. `order` holds the selected package and its idempotency key."""
+    """The panel where credits are bought. `order` holds an idempotency key and the selected package."""
 
     panel: gr.Column
     packages: gr.Radio
@@ -51,4 +63,4 @@ class ShopWidgets:
     confirm: gr.Button
     back: gr.Button
     close: gr.Button
-    order: gr.State
+    order: gr.Textbox

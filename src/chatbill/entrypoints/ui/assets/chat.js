@@ -1,7 +1,32 @@
-// Additions to Gradio's page: sign-out, the end of the session, and refreshes.
+// Additions to Gradio's page: the address, sign-out, the end of the session, and refreshes.
 "use strict";
 
+// The address names the open conversation, so that a reload and the buttons of the browser lead to it.
 const chatbill = {
+  visiting: false,
+
+  named() {
+    return new URLSearchParams(location.search).get("c") ?? "";
+  },
+
+  // A click on a conversation makes an entry in the history of the browser. All else changes the one that is there.
+  visits(id) {
+    chatbill.visiting = true;
+    return id;
+  },
+
+  confirms(question) {
+    chatbill.visiting = false;
+    return chatbill.named() !== "new" && confirm(question);
+  },
+
+  opened(id) {
+    if (!id || id === chatbill.named()) return;
+    const adds = chatbill.visiting && !["", "new"].includes(chatbill.named());
+    chatbill.visiting = false;
+    history[adds ? "pushState" : "replaceState"](null, "", `?c=${encodeURIComponent(id)}`);
+  },
+
   async signOut() {
     await fetch("../web/session", { method: "DELETE" }).catch(() => {});
     location.replace("./");
@@ -20,10 +45,17 @@ let streams = 0;
 window.fetch = async (...request) => {
   const answer = await plainFetch(...request);
   const path = new URL(answer.url).pathname;
-  if (answer.status === 401 && path.startsWith(new URL("./", location).pathname)) location.replace("./?ended");
+  if (answer.status === 401 && path.startsWith(new URL("./", location).pathname)) location.replace(ended());
   if (answer.ok && path.endsWith("/queue/join")) noteTaken(answer.clone());
   return answer.ok && path.endsWith("/queue/data") ? watched(answer, request[0].signal) : answer;
 };
+
+// The same conversation is opened after signing in again.
+function ended() {
+  const address = new URL(location);
+  address.searchParams.set("ended", "");
+  return address;
+}
 
 async function noteTaken(answer) {
   const id = (await answer.json()).event_id;
@@ -65,6 +97,11 @@ function reopen() {
   waiting.clear();
   document.querySelector("#cb-refresh")?.click();
 }
+
+window.addEventListener("popstate", () => {
+  chatbill.visiting = false;
+  document.querySelector("#cb-go")?.click();
+});
 
 // A page from the cache of the browser must not show a chat after sign-out.
 window.addEventListener("pageshow", (event) => {

@@ -20,7 +20,7 @@ chatbill.showKeys = async () => {
 async function askSignedIn(method, address, fields) {
   const answer = await ask(method, address, fields);
   const { code, status } = answer.problem ?? {};
-  if (status === 401 && code !== "invalid_credentials") location.replace("./?ended");
+  if (status === 401 && code !== "invalid_credentials") location.replace(ended());
   return answer;
 }
 

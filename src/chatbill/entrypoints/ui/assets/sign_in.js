@@ -26,6 +26,12 @@ function missing(form) {
   return empty.map((input) => ({ field: input.name, message: "is needed" }));
 }
 
+// The address may name a conversation.
+function wanted() {
+  const named = new URLSearchParams(location.search).get("c");
+  return named ? `./?c=${encodeURIComponent(named)}` : "./";
+}
+
 for (const form of document.querySelectorAll("form")) {
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
@@ -36,7 +42,7 @@ for (const form of document.querySelectorAll("form")) {
     if (errors.length) return tell(form, { detail: "", errors });
     button.disabled = true;
     const { problem } = await ask("POST", form.getAttribute("action"), fieldsOf(form));
-    if (!problem) return location.replace("./");
+    if (!problem) return location.replace(wanted());
     button.disabled = false;
     tell(form, problem);
   });

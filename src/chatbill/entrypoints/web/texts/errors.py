@@ -88,6 +88,7 @@ ERRORS: dict[str, Template] = {
     # Credits and limits
     "insufficient_credits": _insufficient_credits,
     "cap_reached": _cap_reached,
+    "too_many_tabs": "{max} tabs of yours are busy, and no more may be. Close one of them.",
     "rate_limited": "Too many requests. Try again in {retry_after_s} s.",
     "too_many_replies": ("{max} of your replies are being written, and no more may. Try again in {retry_after_s} s."),
     "share_of_queue_taken": (
