@@ -41,8 +41,9 @@ def formula_html(token: Token) -> str:
 def add_formulas(parser: MarkdownIt) -> None:
     """Add the rules to a parser."""
     parser.inline.ruler.before("escape", "formula", _inline)
-    interrupts = {"alt": ["paragraph", "reference", "blockquote", "list"]}
-    parser.block.ruler.before("fence", "formula_block", _block, interrupts)
+    parser.block.ruler.before(
+        "fence", "formula_block", _block, {"alt": ["paragraph", "reference", "blockquote", "list"]}
+    )
 
 
 def _is_formula(text: str) -> bool:
