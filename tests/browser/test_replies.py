@@ -30,7 +30,7 @@ WRITTEN = (
     "```mermaid\ngraph TD; A[<img src=https://x.example/q.png>]-->B;\n```\n\n<style>*{display:none}</style>",
     "<script>document.title = 'x'</script> ${document.title='x'} {{7*7}} <img src=x onerror=\"document.title='x'\">",
     "a < b && c > d &lt;b&gt; `a  b` &#60;\n\n```\n\n\tfirst\n  second  \n\n```",
-    "| a | b |\n|--:|---|\n| `<i>` | ~~x~~ |\n\n- one\n  - two\n\n3. three\n\n# Title\n\n---\n\n[a]: /b\n\nשלום *שלום*",
+    "| a | b |\n|--:|---|\n| `<i>` | ~~x~~ |\n\n- one\n  - two\n\n3. three\n\n# Title\n\n---\n\n[a]: /b\n\nשלם *שלם*",
     "%%%LATEX_BLOCK_0%%% \u2063[\u2063x\u2063]\u2063 costs $5 or $6, `$$x$$`",
     "> " * 40 + "deep",
     *(
