@@ -21,6 +21,7 @@ class ControlledGeneration:
         self.completion_tokens: int | None = None
         self.cut_off: bool | None = None
         self.cached = False
+        self.dropped_turns = 0
         self.closed = False
         self.streaming = asyncio.Event()
         self._moves: asyncio.Queue[Chunk | Exception | None] = asyncio.Queue()

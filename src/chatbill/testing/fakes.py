@@ -135,6 +135,7 @@ class InstantEngine:
 class _InstantGeneration:
     completion_tokens: int | None = None
     cut_off: bool | None = None
+    dropped_turns = 0
     cached = False
 
     def __init__(self, request: GenerationRequest) -> None:

@@ -52,6 +52,7 @@ class Reply:
 
     The writing is a task of its own: it is settled also when its clients disconnect. Iterate over the reply once for
     its events and leave early with `abandon`, or `follow` it. An empty reply is a failure, unless it `may_be_empty`.
+    `window` is the model's, in tokens; `unread_turns` of the conversation were not even given to the engine.
     """
 
     def __init__(
@@ -63,6 +64,8 @@ class Reply:
         settle: Settle,
         first_token_s: float = math.inf,
         may_be_empty: bool = False,
+        window: int | None = None,
+        unread_turns: int = 0,
     ) -> None:
         self.accepted = Accepted.of(interaction)
         self.user_id = interaction.user_id
@@ -71,6 +74,8 @@ class Reply:
         self._deadline_s = deadline_s
         self._first_token_s = min(first_token_s, deadline_s)
         self._may_be_empty = may_be_empty
+        self._window = window
+        self._unread_turns = unread_turns
         self._loop = asyncio.get_running_loop()
         self._begun: asyncio.Future[None] = self._loop.create_future()
         self._settle = settle
@@ -132,6 +137,15 @@ class Reply:
         """
         return await asyncio.shield(self._task)
 
+    async def early_failure(self, *, within_s: float) -> Failed | None:
+        """Return the failure of a reply that ends before its first token and within this time; takes no event."""
+        watched: set[asyncio.Future[Any]] = {self._task, self._begun}
+        await asyncio.wait(watched, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
+        if self._begun.done() or not self._task.done():
+            return None
+        end = self._task.result()
+        return end if isinstance(end, Failed) else None
+
     def when_finished(self, callback: Callable[[], object]) -> None:
         """Call `callback` once the reply is settled."""
         self._task.add_done_callback(lambda _task: callback())
@@ -139,7 +153,7 @@ class Reply:
     async def _write(self) -> End:
         try:
             ending = await self._generate()
-            end = end_of(await self._settle(ending))
+            end = end_of(await self._settle(ending), self._window)
         except Exception:  # noqa: BLE001 - clients must get an end in any case
             _log.exception("reply %s could not be settled; the sweep will release its hold", self._interaction.id)
             unsettled = Description("reply_unsettled")
@@ -214,8 +228,13 @@ class Reply:
     def _ending(self, outcome: Outcome, error: ChatbillError | None = None) -> Ending:
         told = self._generation.completion_tokens if outcome is Outcome.COMPLETED else None
         tokens = sum(delta.tokens for delta in self._written) if told is None else told
-        usage = Usage(prompt_tokens=self._generation.prompt_tokens, completion_tokens=tokens)
-        return Ending(outcome=outcome, reply="".join(delta.text for delta in self._written), usage=usage, error=error)
+        return Ending(
+            outcome=outcome,
+            reply="".join(delta.text for delta in self._written),
+            usage=Usage(prompt_tokens=self._generation.prompt_tokens, completion_tokens=tokens),
+            error=error,
+            dropped_turns=self._generation.dropped_turns + self._unread_turns,
+        )
 
 
 class Replies:

@@ -34,6 +34,7 @@ class CachedReply:
     prompt_tokens: int
     completion_tokens: int | None
     cut_off: bool | None = None
+    dropped_turns: int = 0
 
     @property
     def size(self) -> int:
@@ -168,7 +169,8 @@ class CachingEngine:
         owner = "" if self._shared else request.owner
         shape = [
             *(str(owner), request.model, self._identities.get(request.model, "")),
-            *(request.max_tokens, temperature, request.top_p, request.seed, request.stop),
+            *(request.max_tokens, request.least_tokens, request.trim),
+            *(temperature, request.top_p, request.seed, request.stop),
             [[turn.role.value, turn.text] for turn in request.turns],
         ]
         return hashlib.sha256(json.dumps(shape).encode()).digest()
@@ -183,6 +185,7 @@ class _CachedGeneration:
         self.prompt_tokens = reply.prompt_tokens
         self.completion_tokens = reply.completion_tokens
         self.cut_off = reply.cut_off
+        self.dropped_turns = reply.dropped_turns
         self._chunks = reply.chunks
         self._closed = False
 
@@ -225,6 +228,11 @@ class _RecordedGeneration:
         """Return what the engine says."""
         return self._generation.cut_off
 
+    @property
+    def dropped_turns(self) -> int:
+        """Return what the engine says."""
+        return self._generation.dropped_turns
+
     async def stream(self) -> AsyncIterator[Chunk]:
         """Yield the engine's chunks; a reply that is too large for the cache is not collected."""
         chunks: list[Chunk] = []
@@ -241,6 +249,7 @@ class _RecordedGeneration:
                 prompt_tokens=self.prompt_tokens,
                 completion_tokens=self.completion_tokens,
                 cut_off=self.cut_off,
+                dropped_turns=self.dropped_turns,
             )
             self._keep(reply)
 

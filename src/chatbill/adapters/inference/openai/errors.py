@@ -6,8 +6,9 @@ import math
 from enum import Enum, auto
 
 from chatbill.adapters.inference.availability.health import Fault
+from chatbill.adapters.inference.window import Window
 from chatbill.domain.shared.descriptions import Description
-from chatbill.domain.shared.errors import ChatbillError, GenerationFailed, ModelUnavailable, Overloaded, TooLarge
+from chatbill.domain.shared.errors import ChatbillError, GenerationFailed, ModelUnavailable, Overloaded
 from chatbill.domain.shared.ids import ModelId
 
 
@@ -67,15 +68,15 @@ class ServerError(Exception):
             return Fault(_REASONS[self.kind], max(1, math.ceil(self.again_s or 1)))
         return Fault(_REASONS[self.kind], _RETRY_AFTER_S if self.counts else None)
 
-    def error(self, model: ModelId) -> ChatbillError:
-        """Return the error for the person whose reply it ended."""
+    def error(self, model: ModelId, window: Window) -> ChatbillError:
+        """Return the error for the person whose reply it ended; `window` is that of the request."""
         match self.kind:
             case ErrorKind.UNREACHABLE | ErrorKind.SET_UP:
                 return ModelUnavailable(model, self.fault.reason, retry_after_s=self.fault.retry_after_s)
             case ErrorKind.BUSY:
                 return Overloaded(retry_after_s=self.fault.retry_after_s or 1)
             case ErrorKind.TOO_LONG:
-                return TooLarge.of("message", "over_window")
+                return window.exceeded()
             case ErrorKind.REFUSED:
                 return GenerationFailed("reply_refused")
             case ErrorKind.BROKEN | ErrorKind.MISFIT:

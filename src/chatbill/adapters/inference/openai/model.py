@@ -20,6 +20,7 @@ from chatbill.adapters.inference.openai.generation import RemoteGeneration
 from chatbill.adapters.inference.openai.prompts import fitted, shortened
 from chatbill.adapters.inference.openai.server import Server
 from chatbill.adapters.inference.openai.usage_counter import UsageCounter
+from chatbill.adapters.inference.window import Window
 from chatbill.application.ports.engine import THINKING, GenerationRequest, ModelState, ModelStatus
 from chatbill.domain.chat.conversations import Turn
 from chatbill.domain.shared.descriptions import Description
@@ -98,20 +99,19 @@ class RemoteModel:
         """Take a place, and fit the prompt into the window by the best count there is."""
         if self.status().state is ModelState.LOADING:
             raise ModelUnavailable(request.model, _NOT_ANSWERED)
-        max_tokens = min(request.max_tokens, self.spec.max_reply_tokens)
-        budget = self.spec.context_tokens - max_tokens
+        window = Window.of(request, limit=self.spec.context_tokens, max_reply_tokens=self.spec.max_reply_tokens)
+        room = window.prompt_tokens
         generation = RemoteGeneration(
             request,
-            PromptSize(turns=request.turns, least=budget, most=budget, window=budget, likely=budget),
-            max_tokens=max_tokens,
-            max_prompt_tokens=budget,
+            PromptSize(turns=request.turns, least=room, most=room, window=room, likely=room),
+            window=window,
             read=self._read,
             give_back=self._availability.give_back,
         )
         # The place is taken before anything is awaited, so that a burst takes no more than there are.
         self._availability.take(generation, request.owner)
         try:
-            generation.fitted(await fitted(request.turns, budget=budget, counter=self._counter))
+            generation.fitted(await fitted(request.turns, window=window, counter=self._counter))
         except BaseException:
             await generation.close()
             raise
@@ -135,7 +135,7 @@ class RemoteModel:
                 await self._copy_shortened(generation)
             except ServerError as error:
                 self._note(error)
-                raise error.error(self.spec.id) from error
+                raise error.error(self.spec.id, generation.window) from error
             finally:
                 self._running -= 1
 
@@ -149,7 +149,7 @@ class RemoteModel:
                 await self._copy(generation)
             except ServerError as error:
                 # It is refused before anything was written, and what is left is at most half as long each time.
-                if error.kind is not ErrorKind.TOO_LONG:
+                if error.kind is not ErrorKind.TOO_LONG or not generation.window.trim:
                     raise
                 if (shorter := await shortened(generation.prompt, self._counter)) is None:
                     raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from chatbill.application.chat.events import Completed, Stopped
 from chatbill.application.chat.read_conversation import Thread
 from chatbill.application.shared.paging import Page
 from chatbill.domain.billing.prices import Usage
@@ -27,6 +28,19 @@ class UsageView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ContextView:
+    """How much of the conversation the model read.
+
+    `tokens` is the length of the prompt, and `limit` the window of the model, which prompt and reply share.
+    `dropped_turns` is how many of the oldest messages and replies were left out, because they did not fit.
+    """
+
+    tokens: int
+    limit: int | None = None
+    dropped_turns: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReplyView:
     """A reply that was charged. `balance` is the balance after it, in credits.
 
@@ -39,14 +53,16 @@ class ReplyView:
     reply: str
     outcome: str
     usage: UsageView
+    context: ContextView
     credits_charged: int
     balance: int | None = None
     processing_time_ms: int | None = None
     cached: bool = False
 
     @classmethod
-    def of(cls, interaction: Interaction) -> ReplyView:
-        """Return the view of a reply."""
+    def of(cls, end: Completed | Stopped) -> ReplyView:
+        """Return the view of a settled reply."""
+        interaction, context = end.interaction, end.context
         return cls(
             id=interaction.id,
             conversation_id=interaction.conversation_id,
@@ -54,6 +70,7 @@ class ReplyView:
             reply=interaction.reply,
             outcome=interaction.outcome.value,
             usage=UsageView.of(interaction.usage),
+            context=ContextView(tokens=context.tokens, limit=context.limit, dropped_turns=context.dropped_turns),
             credits_charged=interaction.credits_charged,
             balance=interaction.balance_after,
             processing_time_ms=interaction.processing_time_ms,
@@ -71,7 +88,10 @@ class StoppingView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InteractionView:
-    """A message and its reply. `error_code` and `error_detail` say why the reply failed."""
+    """A message and its reply. `error_code` and `error_detail` say why the reply failed.
+
+    `dropped_turns` is how many of the oldest messages and replies the model could not read.
+    """
 
     id: str
     conversation_id: str
@@ -85,6 +105,7 @@ class InteractionView:
     created_at: datetime
     error_code: str | None = None
     error_detail: str | None = None
+    dropped_turns: int = 0
     cached: bool = False
 
     @classmethod
@@ -102,7 +123,8 @@ class InteractionView:
             processing_time_ms=interaction.processing_time_ms,
             created_at=interaction.created_at,
             error_code=interaction.error_code,
-            error_detail=render(failure) if (failure := interaction.error_detail) else None,
+            error_detail=render(failure) if (failure := interaction.error_detail) and interaction.error_code else None,
+            dropped_turns=interaction.dropped_turns,
             cached=interaction.cached,
         )
 

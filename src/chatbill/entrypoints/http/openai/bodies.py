@@ -137,6 +137,7 @@ class ChatCompletionBody(Body):
             top_p=self.top_p,
             seed=self.seed,
             stop=self._stop(),
+            trim=False,
             idempotency_key=idempotency_key,
         )
 
