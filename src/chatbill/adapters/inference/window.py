@@ -73,14 +73,16 @@ def fit_window(
         encoded = encode((*system, *turns[start:]))
         if len(encoded) <= window.prompt_tokens:
             return Fitted(encoded, start - len(system))
-        if kept == 1 or not window.trim:
+        if not window.trim:
             raise window.exceeded(len(encoded))
         return None
 
     best = prompt(1)
+    if best is None:
+        raise window.exceeded(len(encode((*system, *turns[starts[0] :]))))
     low, high = 1, len(starts) + 1
     step = 2
-    while best and low + 1 < high:
+    while low + 1 < high:
         middle = min(step, high - 1) if high == len(starts) + 1 else (low + high) // 2
         step *= 2
         longer = prompt(middle)

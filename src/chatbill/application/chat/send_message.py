@@ -250,7 +250,7 @@ class SendMessage:
         if interaction.is_running:
             raise RequestInProgress
         model = self.catalogue.get(interaction.model)
-        return Replay(interaction, model and model.context_tokens)
+        return Replay(interaction, model.context_tokens if model else None)
 
 
 def _usable_temperature(temperature: float | None) -> float | None:

@@ -14,8 +14,8 @@ from chatbill.domain.shared.errors import ContextLengthExceeded
 async def fitted(turns: Sequence[Turn], *, window: Window, counter: TokenCounter) -> PromptSize:
     """Return the newest turns that fit into the window by the best count there is.
 
-    Raises `ContextLengthExceeded` for what does not fit. If the count is an estimate, its lower bound decides: the server
-    can still refuse what was accepted here.
+    Raises `ContextLengthExceeded` for what does not fit. If the count is an estimate, its lower bound decides: the
+    server can still refuse what was accepted here.
     """
     if counter.is_exact:
         # A tokenizer takes long for a long conversation.
