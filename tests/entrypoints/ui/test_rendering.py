@@ -132,6 +132,17 @@ def test_a_reply_says_what_of_its_conversation_was_not_read(turns: int, what: st
     assert summary == rendering.note(rendering.reply_summary(reply, NAMES))
 
 
+def test_a_reply_that_a_content_filter_ended_says_so() -> None:
+    ended = replace(
+        interaction(Outcome.STOPPED, reply="Beca"),
+        error_code="content_filter",
+        error_detail=Description("content_filter"),
+    )
+    written, why, _ = rendering.reply_messages(ended, NAMES)
+    assert written == rendering.model_message("Beca")
+    assert why == rendering.note("A content filter of the model's server ended this reply.")
+
+
 def test_a_failed_reply_shows_its_text_and_its_error() -> None:
     failed = interaction(Outcome.FAILED, reply="Beca", detail="It broke; nothing was charged.")
     reply, error, _ = texts(rendering.reply_messages(failed, NAMES))

@@ -22,6 +22,7 @@ class BufferedGeneration:
     completion_tokens: int | None = None
     cut_off: bool | None = None
     cached = False
+    filtered = False
     dropped_turns = 0
 
     def __init__(

@@ -153,6 +153,7 @@ class _ScriptedGeneration:
 
     completion_tokens: int | None = None
     cut_off: bool | None = None
+    filtered = False
     cached = False
 
     def __init__(self, request: GenerationRequest, *, model: _ScriptedModel) -> None:

@@ -83,6 +83,11 @@ class PacedGeneration:
         return True if self._is_cut_off_here else self._generation.cut_off
 
     @property
+    def filtered(self) -> bool:
+        """Return what the engine says."""
+        return self._generation.filtered
+
+    @property
     def dropped_turns(self) -> int:
         """Return what the engine says."""
         return self._generation.dropped_turns

@@ -20,6 +20,7 @@ from chatbill.domain.chat.interactions import Interaction, Outcome, storable
 from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import (
     ChatbillError,
+    ContentFiltered,
     GenerationFailed,
     GenerationTimeout,
     ModelUnavailable,
@@ -203,7 +204,12 @@ class Reply:
     def _ended(self, collecting: asyncio.Task[None]) -> Ending:
         error = collecting.exception()
         if error is None:
-            if self._may_be_empty or any(delta.text for delta in self._written):
+            has_text = any(delta.text for delta in self._written)
+            if self._generation.filtered:
+                if not has_text:
+                    self._written.clear()  # a reply of which nothing was shown is free
+                return self._ending(Outcome.STOPPED, ContentFiltered())
+            if self._may_be_empty or has_text:
                 return self._ending(Outcome.COMPLETED)
             error = GenerationFailed("empty_reply")
         _log.error("reply %s failed", self._interaction.id, exc_info=error)

@@ -85,6 +85,11 @@ class Generation(Protocol):
         ...
 
     @property
+    def filtered(self) -> bool:
+        """Return whether a content filter ended the reply; known at its end."""
+        ...
+
+    @property
     def dropped_turns(self) -> int:
         """Return how many of the oldest turns were left out of the prompt; the value at the end is the last one."""
         ...

@@ -257,6 +257,12 @@ class OutOfMemory(GenerationFailed):
         super().__init__("out_of_memory")
 
 
+class ContentFiltered(ReasonedError):
+    """A content filter of the model's server ended the reply; what was delivered is charged and kept."""
+
+    code = "content_filter"
+
+
 class GenerationTimeout(ReasonedError):
     """Raised when the deadline passed before `what` came: the `reply`, or its `first_word`. `after_s` is in seconds."""
 

@@ -156,7 +156,10 @@ def reply_messages(interaction: Interaction, names: Names, *, failure: str | Non
     messages = [model_message(to_html(interaction.reply))] if interaction.reply else []
     if interaction.outcome not in {Outcome.COMPLETED, Outcome.STOPPED}:
         messages.append(error_message(render(interaction.error_detail or REPLY_LOST)))
-    elif dropped := interaction.dropped_turns:
+        return [*messages, note(reply_summary(interaction, names))]
+    if interaction.error_code and interaction.error_detail:
+        messages.append(note(render(interaction.error_detail)))
+    if dropped := interaction.dropped_turns:
         messages.append(note(render(Description.of(TRIMMED, dropped_turns=dropped))))
     return [*messages, note(reply_summary(interaction, names))]
 

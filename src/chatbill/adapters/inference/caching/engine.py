@@ -185,6 +185,7 @@ class _CachedGeneration:
         self.prompt_tokens = reply.prompt_tokens
         self.completion_tokens = reply.completion_tokens
         self.cut_off = reply.cut_off
+        self.filtered = False
         self.dropped_turns = reply.dropped_turns
         self._chunks = reply.chunks
         self._closed = False
@@ -229,6 +230,11 @@ class _RecordedGeneration:
         return self._generation.cut_off
 
     @property
+    def filtered(self) -> bool:
+        """Return what the engine says."""
+        return self._generation.filtered
+
+    @property
     def dropped_turns(self) -> int:
         """Return what the engine says."""
         return self._generation.dropped_turns
@@ -243,7 +249,8 @@ class _RecordedGeneration:
                 chunks.append(chunk)
             yield chunk
         # A generation that was closed early is incomplete, and a repeated request must not get an empty reply again.
-        if not self._closed and size <= self._max_bytes and any(chunk.text for chunk in chunks):
+        is_whole = not (self._closed or self.filtered)
+        if is_whole and size <= self._max_bytes and any(chunk.text for chunk in chunks):
             reply = CachedReply(
                 chunks=tuple(chunks),
                 prompt_tokens=self.prompt_tokens,

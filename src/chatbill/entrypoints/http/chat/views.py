@@ -44,6 +44,7 @@ class ContextView:
 class ReplyView:
     """A reply that was charged. `balance` is the balance after it, in credits.
 
+    `error_code` and `error_detail` say what stopped the reply, if that was no person: `content_filter`.
     `cached` is true if the reply was written before and sent again.
     """
 
@@ -57,6 +58,8 @@ class ReplyView:
     credits_charged: int
     balance: int | None = None
     processing_time_ms: int | None = None
+    error_code: str | None = None
+    error_detail: str | None = None
     cached: bool = False
 
     @classmethod
@@ -74,6 +77,8 @@ class ReplyView:
             credits_charged=interaction.credits_charged,
             balance=interaction.balance_after,
             processing_time_ms=interaction.processing_time_ms,
+            error_code=interaction.error_code,
+            error_detail=_error_detail(interaction),
             cached=interaction.cached,
         )
 
@@ -123,7 +128,7 @@ class InteractionView:
             processing_time_ms=interaction.processing_time_ms,
             created_at=interaction.created_at,
             error_code=interaction.error_code,
-            error_detail=render(failure) if (failure := interaction.error_detail) and interaction.error_code else None,
+            error_detail=_error_detail(interaction),
             dropped_turns=interaction.dropped_turns,
             cached=interaction.cached,
         )
@@ -198,3 +203,8 @@ class ThreadView:
             messages=[InteractionView.of(item) for item in reversed(page.items)],
             next_cursor=page.next_cursor,
         )
+
+
+def _error_detail(interaction: Interaction) -> str | None:
+    detail = interaction.error_detail
+    return render(detail) if detail and interaction.error_code else None

@@ -133,6 +133,7 @@ ERRORS: dict[str, Template] = {
     "generation_timeout": _generation_timeout,
     "context_length_exceeded": _context_length_exceeded,
     "context_trimmed": _context_trimmed,
+    "content_filter": "A content filter of the model's server ended this reply.",
     "interrupted": "The service stopped before the reply was whole; nothing was charged.",
     "reply_lost": "The reply was lost; nothing was charged.",
     "reply_unsettled": (
