@@ -25,7 +25,10 @@ class TestRequests:
         async with api(engine=engine) as service:
             alice = await service.person()
             messages = (
-                {"role": "developer", "content": [{"type": "text", "text": "Be "}, {"type": "text", "text": "brief."}]},
+                {
+                    "role": "developer",
+                    "content": [{"type": "text", "text": "Be brief,"}, {"type": "text", "text": "then go."}],
+                },
                 {"role": "user", "content": "I am Ann."},
                 {"role": "user", "content": "Hello!", "name": "Ann"},
                 {"role": "assistant", "content": "Hello Ann.", "refusal": None, "tool_calls": None},
@@ -40,7 +43,7 @@ class TestRequests:
             assert (await asking).json()["choices"][0]["message"]["content"] == "Ann."
             request = engine.last.request
             assert request.turns == (
-                Turn(Role.SYSTEM, "Be brief.\n\nAnd kind."),
+                Turn(Role.SYSTEM, "Be brief,\nthen go.\n\nAnd kind."),
                 Turn(Role.USER, "I am Ann.\n\nHello!"),
                 Turn(Role.ASSISTANT, "Hello Ann."),
                 Turn(Role.USER, "Who am I?"),

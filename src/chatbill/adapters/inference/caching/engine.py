@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 
+from chatbill.adapters.inference.generation import WrappedGeneration
 from chatbill.application.ports.engine import (
     GREEDY_BELOW,
     Chunk,
@@ -203,41 +204,14 @@ class _CachedGeneration:
         self._closed = True
 
 
-class _RecordedGeneration:
+class _RecordedGeneration(WrappedGeneration):
     """A reply that is cached once it is complete."""
 
-    cached = False
-
     def __init__(self, generation: Generation, max_bytes: int, keep: Callable[[CachedReply], None]) -> None:
-        self._generation = generation
+        super().__init__(generation)
         self._max_bytes = max_bytes
         self._keep = keep
         self._closed = False
-
-    @property
-    def prompt_tokens(self) -> int:
-        """Return the engine's count."""
-        return self._generation.prompt_tokens
-
-    @property
-    def completion_tokens(self) -> int | None:
-        """Return the engine's count."""
-        return self._generation.completion_tokens
-
-    @property
-    def cut_off(self) -> bool | None:
-        """Return what the engine says."""
-        return self._generation.cut_off
-
-    @property
-    def filtered(self) -> bool:
-        """Return what the engine says."""
-        return self._generation.filtered
-
-    @property
-    def dropped_turns(self) -> int:
-        """Return what the engine says."""
-        return self._generation.dropped_turns
 
     async def stream(self) -> AsyncIterator[Chunk]:
         """Yield the engine's chunks; a reply that is too large for the cache is not collected."""
@@ -263,4 +237,4 @@ class _RecordedGeneration:
     async def close(self) -> None:
         """Close the engine's generation."""
         self._closed = True
-        await self._generation.close()
+        await super().close()
