@@ -199,15 +199,16 @@ def test_credits_are_written_with_their_plural(amount: int, text: str) -> None:
         (
             ContextLengthExceeded(limit=2_048, whole=True, tokens=6_084, reply=16),
             (
-                "This model's maximum context length is 2048 tokens. However, your messages have at least 6084 tokens "
-                "and 16 are for the completion. Please reduce the length of the messages or completion."
+                "This model's maximum context length is 2048 tokens. However, the prompt is too long: it has at "
+                "least 6084 tokens and 16 are for the completion, which exceeds the context window. "
+                "Please reduce the length of the messages or completion."
             ),
         ),
         (
             ContextLengthExceeded(limit=2_048, whole=True),
             (
-                "This model's maximum context length is 2048 tokens. However, your messages are longer. "
-                "Please reduce the length of the messages or completion."
+                "This model's maximum context length is 2048 tokens. However, the prompt is too long and exceeds the "
+                "context window. Please reduce the length of the messages or completion."
             ),
         ),
         (

@@ -71,7 +71,7 @@ async def test_a_default_that_a_server_refuses_is_sent_no_more(fields: tuple[str
 @pytest.mark.parametrize("shape", [of_openai, of_fastapi, of_gemini, of_openrouter])
 @pytest.mark.parametrize(("field", "value"), [("temperature", 0.3), ("top_p", 0.5), ("seed", 7)])
 async def test_a_setting_of_the_user_that_a_server_refuses_is_an_error_of_its_field(
-    field: str, value: float, shape: Any
+    field: str, value: Any, shape: Any
 ) -> None:
     handler = refusing(field, shape=shape)
     async with scene(handler, probed=handler, sampling=SAMPLING) as here:

@@ -39,7 +39,7 @@ TOO_LONG = [
     "Input is too long for requested model.",
     "input length and `max_tokens` exceed context limit: 188240 + 21333 > 200000",
     # another chatbill
-    "This model's maximum context length is 2048 tokens. However, your messages are longer.",
+    "This model's maximum context length is 2048 tokens. However, the prompt is too long.",
 ]
 """What servers say of a prompt that does not fit."""
 
@@ -126,7 +126,7 @@ async def test_a_conversation_that_must_be_whole_is_refused_where_the_server_ref
     assert isinstance(end, Failed)
     assert (end.code, end.interaction.credits_charged) == ("context_length_exceeded", 0)
     assert render(end.description).startswith(
-        "This model's maximum context length is 2048 tokens. However, your messages"
+        "This model's maximum context length is 2048 tokens. However, the prompt is too long"
     )
     assert isinstance(fits, Completed)
     assert [len(asked["messages"]) for asked in here.server.asked] == [13, 3]

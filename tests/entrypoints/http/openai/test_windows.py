@@ -53,7 +53,9 @@ async def test_what_does_not_fit_is_refused_in_openais_words_and_nothing_is_held
         "invalid_request_error",
         "messages",
     )
-    assert error["message"].startswith("This model's maximum context length is 2048 tokens. However, your messages")
+    assert error["message"].startswith(
+        "This model's maximum context length is 2048 tokens. However, the prompt is too long"
+    )
     assert "Please reduce the length of the messages or completion." in error["message"]
     assert (await alice.get("/billing/balance")).json() == {"balance": 100, "held": 0, "available": 100}
     assert (await alice.get("/chat/history")).json()["items"] == []

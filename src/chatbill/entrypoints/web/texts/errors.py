@@ -42,12 +42,15 @@ def _generation_timeout(params: Mapping[str, Param]) -> str:
 
 
 def _context_length_exceeded(params: Mapping[str, Param]) -> str:
-    """Return a sentence with the words of OpenAI's, by which clients recognise the error."""
+    """Return sentences with the words of OpenAI and other services, by which LiteLLM and LangChain know the error."""
     limit = f"This model's maximum context length is {params['limit']} tokens."
     counted = f"at least {params['tokens']} tokens" if "tokens" in params else ""
     if params["whole"]:
-        found = f"have {counted} and {params['reply']} are for the completion" if counted else "are longer"
-        return f"{limit} However, your messages {found}. Please reduce the length of the messages or completion."
+        found = f": it has {counted} and {params['reply']} are for the completion, which" if counted else " and"
+        return (
+            f"{limit} However, the prompt is too long{found} exceeds the context window. "
+            "Please reduce the length of the messages or completion."
+        )
     alone = "even without what was said before"
     found = f"has {counted} and {params['reply']} are for the reply" if counted else f"is longer, {alone}"
     return f"{limit} However, your message {found}. Shorten it, or ask for a shorter reply."
