@@ -13,7 +13,8 @@ from chatbill.application.chat.checked_generation import CheckedGeneration
 from chatbill.application.chat.messages import Message
 from chatbill.application.chat.pace import Pace, PacedGeneration
 from chatbill.application.chat.replay import Replay
-from chatbill.application.chat.replies import Replies, Reply, StopReason
+from chatbill.application.chat.replies import Reply, StopReason
+from chatbill.application.chat.running_replies import Replies
 from chatbill.application.chat.settlement import Ending, PendingInteraction, settle
 from chatbill.application.chat.unpaid_replies import UnpaidReplies
 from chatbill.application.ports.clock import Clock, NewId
