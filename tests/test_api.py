@@ -32,6 +32,8 @@ PROMISED = {
     "Clock",
     "Completed",
     "Conflict",
+    "Context",
+    "ContextLengthExceeded",
     "ConversationId",
     "Credentials",
     "Delta",

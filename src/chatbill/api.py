@@ -17,7 +17,7 @@ from chatbill.application.billing.charges import Charge, Charges
 from chatbill.application.billing.list_events import ListEvents
 from chatbill.application.billing.place_order import Order, Receipt
 from chatbill.application.billing.postings import keep_hold, keep_posting, settle_hold
-from chatbill.application.chat.events import Accepted, Completed, Delta, Failed, Stopped
+from chatbill.application.chat.events import Accepted, Completed, Context, Delta, Failed, Stopped
 from chatbill.application.chat.messages import Message
 from chatbill.application.maintenance.expire_holds import ExpireHolds
 from chatbill.application.policy import Policy
@@ -58,6 +58,7 @@ from chatbill.domain.shared.errors import (
     AlreadySettled,
     ChatbillError,
     Conflict,
+    ContextLengthExceeded,
     Forbidden,
     GenerationFailed,
     IdempotencyMismatch,
@@ -110,6 +111,8 @@ __all__ = [
     "Clock",
     "Completed",
     "Conflict",
+    "Context",
+    "ContextLengthExceeded",
     "ConversationId",
     "Credentials",
     "Delta",

@@ -57,6 +57,10 @@ def build_engine(
             )
     else:
         engine = _models(settings, specs, library, report)
+    if thinking := {spec.id: spec.thinking for spec in specs if spec.thinking}:
+        from chatbill.adapters.inference.thinking import ThinkingEngine  # noqa: PLC0415
+
+        engine = ThinkingEngine(engine, thinking)
     if not settings.cache_bytes:
         return engine
     from chatbill.adapters.inference.caching.engine import CachingEngine, ReplyCache  # noqa: PLC0415
@@ -66,7 +70,9 @@ def build_engine(
         ReplyCache(max_bytes=settings.cache_bytes, ttl_s=settings.cache_ttl_s),
         # The test engine has no temperature of its own, so its replies are not cached.
         temperatures={} if settings.engine == "scripted" else {spec.id: spec.sampling.temperature for spec in specs},
-        identities={spec.id: repr((spec.source, spec.weights, spec.sampling, spec.served_name)) for spec in specs},
+        identities={
+            spec.id: repr((spec.source, spec.weights, spec.sampling, spec.thinking, spec.served_name)) for spec in specs
+        },
         shared=settings.cache_shared,
     )
 

@@ -78,6 +78,22 @@ def test_a_reload_keeps_the_session_and_the_last_conversation(visit: Visit, addr
     expect(frank.chat).to_contain_text("Remember this")
 
 
+def test_the_page_says_what_a_reply_did_not_read_and_refuses_what_cannot_fit(visit: Visit, address: str) -> None:
+    talker = visit(address).register("talker")
+    unread = talker.page.get_by_text("The model did not read the oldest 2 messages of this conversation")
+    talker.send("w " * 1_000 + "[[tokens:1]]").sees_balance("99 credits")
+    expect(unread).to_have_count(0)
+    talker.send("v " * 1_000 + "[[tokens:1]]").sees_balance("98 credits")
+    expect(unread).to_be_visible()
+    talker.picture("trimmed")
+    talker.page.reload()
+    expect(unread).to_be_visible()
+    talker.send("x " * 1_600)
+    expect(talker.chat.get_by_role("alert")).to_contain_text("your message has at least 1600 tokens")
+    expect(talker.box).to_have_value("x " * 1_600)
+    talker.sees_balance("98 credits")
+
+
 def test_sign_out_leads_to_the_form_and_closes_the_page(visit: Visit, address: str) -> None:
     grace = visit(address).register("grace").send("A secret").sees_balance("99 credits").press("Sign out")
     expect(grace.page.get_by_role("button", name="Sign in")).to_be_visible()

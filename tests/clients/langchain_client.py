@@ -7,12 +7,13 @@ import json
 import sys
 
 import openai
+from langchain_core.exceptions import ContextOverflowError
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 from langchain_openai import ChatOpenAI
 
 
 async def main(url: str, key: str) -> dict[str, object]:
-    """One reply of each kind, and two errors."""
+    """Get one reply of each kind, three errors, and a fallback."""
     model = ChatOpenAI(model="demo-mini", base_url=f"{url}/v1", api_key=key, max_retries=0)
     said = [
         SystemMessage("Be brief."),
@@ -40,6 +41,16 @@ async def main(url: str, key: str) -> dict[str, object]:
         except openai.APIStatusError as error:
             # LangChain has classes of its own for some of the client's errors.
             found[name] = next(kind.__name__ for kind in type(error).__mro__ if kind.__module__.startswith("openai"))
+    long = [HumanMessage("w " * 1_100), AIMessage("Go on."), HumanMessage("w " * 1_100), AIMessage("Yes."), *said]
+    for name, ask in (("context", model.invoke), ("streamed_context", lambda sent: list(model.stream(sent)))):
+        try:
+            ask(long)
+        except ContextOverflowError as error:
+            found[name] = type(error).__name__
+    larger = ChatOpenAI(model="demo-pro", base_url=f"{url}/v1", api_key=key, max_retries=0)
+    found["fallback"] = (
+        model.with_fallbacks([larger], exceptions_to_handle=(ContextOverflowError,)).invoke(long).content
+    )
     try:
         list(model.stream("a b c [[fail:after:2]]"))
     except openai.APIError as error:

@@ -17,6 +17,18 @@ from tests.service.process import Service
 PYTHON = os.environ.get("CHATBILL_TEST_CLIENTS")
 FOLDER = Path(__file__).parent
 
+MODELS = [("demo-mini", "mini", 1, 2_048), ("demo-pro", "pro", 3, 32_768)]
+MODEL = """
+[[models]]
+id = "{0}"
+name = "{0}"
+tier = "{1}"
+price = {{ per_reply = {2} }}
+context_tokens = {3}
+max_reply_tokens = 512
+source = {{ kind = "folder", folder = "{0}" }}
+"""
+
 pytestmark = [
     pytest.mark.skipif(PYTHON is None, reason="these clients have an environment of their own: nox -s clients"),
     pytest.mark.slow,
@@ -25,8 +37,10 @@ pytestmark = [
 
 @pytest.fixture
 def service(tmp_path: Path) -> Iterator[Service]:
-    """A running service of this test."""
-    running = Service(tmp_path / "data").start()
+    """Return a running service whose larger model has a larger window."""
+    catalogue = tmp_path / "models.toml"
+    catalogue.write_text("".join(MODEL.format(*model) for model in MODELS), encoding="utf-8")
+    running = Service(tmp_path / "data", {"CHATBILL_MODELS": str(catalogue)}).start()
     yield running
     if running.url:
         running.kill()
@@ -58,9 +72,12 @@ async def test_langchain(service: Service) -> None:
         "batch": ["a", "b", "c"],
         "key": "AuthenticationError",
         "model": "NotFoundError",
+        "context": "OpenAIContextOverflowError",
+        "streamed_context": "OpenAIContextOverflowError",
+        "fallback": "one two three",
         "failure": "The model could not finish this reply; nothing was charged. Try again.",
     }
-    assert balance == 94
+    assert balance == 91
 
 
 @pytest.mark.timeout(150)
@@ -74,7 +91,11 @@ async def test_litellm(service: Service) -> None:
         "key": "AuthenticationError",
         "model": "NotFoundError",
         "n": "BadRequestError",
+        "context": "ContextWindowExceededError",
+        "streamed_context": "ContextWindowExceededError",
+        "long_message": "ContextWindowExceededError",
+        "fallback": ["demo-pro", "one two three"],
         # LiteLLM's own name for a stream that broke after its first piece.
         "failure": "MidStreamFallbackError",
     }
-    assert balance == 97
+    assert balance == 94

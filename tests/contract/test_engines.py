@@ -9,7 +9,7 @@ import pytest
 
 from chatbill.application.ports.engine import Engine, ModelState
 from chatbill.domain.chat.conversations import Role, Turn
-from chatbill.domain.shared.errors import ModelUnavailable, TooLarge
+from chatbill.domain.shared.errors import ContextLengthExceeded, ModelUnavailable
 from chatbill.domain.shared.ids import ModelId
 from tests.contract.engines import (
     LONG,
@@ -145,6 +145,9 @@ async def test_the_oldest_turns_are_left_out_of_a_long_conversation(engine: Engi
     assert last_alone.prompt_tokens < generation.prompt_tokens <= window - 100
     # At most one exchange less than what would fit.
     assert generation.prompt_tokens > window - 100 - 2 * 80
+    assert generation.dropped_turns % 2 == 0
+    assert 180 < generation.dropped_turns < 200 or window > 400
+    assert last_alone.dropped_turns == 0
 
 
 @with_cached
@@ -159,8 +162,8 @@ async def test_a_short_conversation_is_read_completely(engine: Engine) -> None:
 
 
 @with_cached
-async def test_a_message_over_the_window_is_too_large(engine: Engine) -> None:
-    with pytest.raises(TooLarge, match=r"^message: prompt_(far_)?too_long"):
+async def test_a_message_over_the_window_is_refused(engine: Engine) -> None:
+    with pytest.raises(ContextLengthExceeded, match=r"whole=False"):
         await engine.prepare(asked("word " * 10_000))
 
     assert await is_idle(engine)

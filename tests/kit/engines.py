@@ -20,7 +20,8 @@ class ControlledGeneration:
         self.prompt_tokens = prompt_tokens
         self.completion_tokens: int | None = None
         self.cut_off: bool | None = None
-        self.cached = False
+        self.cached = self.filtered = False
+        self.dropped_turns = 0
         self.closed = False
         self.streaming = asyncio.Event()
         self._moves: asyncio.Queue[Chunk | Exception | None] = asyncio.Queue()
@@ -105,7 +106,8 @@ class _VerbatimGeneration:
     prompt_tokens = 1
     completion_tokens: int | None = None
     cut_off: bool | None = None
-    cached = False
+    cached = filtered = False
+    dropped_turns = 0
 
     def __init__(self, text: str, pause_s: float) -> None:
         self._text = text

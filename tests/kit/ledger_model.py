@@ -45,6 +45,8 @@ class Writing:
         self.prompt_tokens = len(request.turns[-1].text.split())
         self.completion_tokens: int | None = None
         self.cut_off: bool | None = None
+        self.filtered = False
+        self.dropped_turns = 0
         self.cached = False
         self._orders: asyncio.Queue[str | Exception | None] = asyncio.Queue()
 

@@ -100,6 +100,29 @@ async def test_errors_have_the_classes_of_the_client_and_rejections_are_not_retr
     service.verify()
 
 
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_conversation_beyond_the_window_is_refused_and_free(service: Service, stream: bool) -> None:
+    key = await new_key(service, f"openai-context-{stream}".lower())
+    messages: list[Any] = [
+        {"role": "user", "content": "The word is PINEAPPLE."},
+        {"role": "assistant", "content": "Yes."},
+    ]
+    for _ in range(6):
+        messages += [
+            {"role": "user", "content": "lorem ipsum dolor sit amet " * 200},
+            {"role": "assistant", "content": "Go on."},
+        ]
+    messages.append({"role": "user", "content": "Which word?"})
+    expected = (openai.BadRequestError, 400, "context_length_exceeded")
+    async with client_for(service, key) as client:
+        refused = await rejection(client, expected, messages=messages, max_tokens=16, stream=stream)
+    assert (refused.param, refused.type) == ("messages", "invalid_request_error")
+    # LiteLLM and LangChain look for these words in the message; this client shows no code in it.
+    assert "This model's maximum context length is" in str(refused)
+    assert "prompt is too long" in str(refused)
+    assert await balance(service, key) == {"balance": 100, "held": 0, "available": 100}
+
+
 async def test_a_closed_stream_is_charged_for_the_delivered_text(service: Service) -> None:
     key = await new_key(service, "openai-leaver")
     async with client_for(service, key) as client:

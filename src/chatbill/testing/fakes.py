@@ -135,6 +135,8 @@ class InstantEngine:
 class _InstantGeneration:
     completion_tokens: int | None = None
     cut_off: bool | None = None
+    filtered = False
+    dropped_turns = 0
     cached = False
 
     def __init__(self, request: GenerationRequest) -> None:

@@ -9,7 +9,8 @@ from dataclasses import replace
 import pytest
 
 from chatbill.application.chat.events import Completed, Delta, Event, Stopped
-from chatbill.application.chat.replies import Replies, Reply
+from chatbill.application.chat.replies import Reply
+from chatbill.application.chat.running_replies import Replies
 from chatbill.domain.billing.prices import Usage
 from chatbill.domain.shared.errors import NotFound
 from chatbill.domain.shared.ids import InteractionId

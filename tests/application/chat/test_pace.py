@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from chatbill.application.chat.events import Completed, Failed
 from chatbill.application.chat.pace import LEAST_TOKENS, USED_SHARE, Pace, PacedGeneration
-from chatbill.application.ports.engine import GenerationRequest
+from chatbill.application.ports.engine import THINKING, Chunk, GenerationRequest
 from chatbill.domain.chat.interactions import Outcome
 from chatbill.domain.shared.ids import ModelId
 from tests.kit.chat import TOKEN_PRICED, Scene, events_of, scene
@@ -136,3 +136,25 @@ async def test_a_cached_reply_shows_no_pace_and_is_not_cut_off(cached: bool) -> 
     assert len(written) == (30 if cached else 16)
     assert generation.cut_off is (None if cached else True)
     assert len(seen._seen) == (known if cached else known + 1)
+
+
+async def paced(*chunks: Chunk) -> tuple[PacedGeneration, list[Chunk]]:
+    """Return a generation of a model that writes 2 tokens a second, with 10 s to write, and what it passed on."""
+    inner = ControlledGeneration(GenerationRequest(model=MINI, turns=(), max_tokens=512), prompt_tokens=1)
+    for chunk in chunks:
+        inner.say(chunk.text, chunk.tokens)
+    inner.end()
+    generation = PacedGeneration(inner, pace(*[(240, 120)] * 3), deadline_s=10)
+    return generation, [chunk async for chunk in generation.stream()]
+
+
+async def test_thoughts_before_the_first_text_do_not_count_towards_its_limit() -> None:
+    generation, written = await paced(THINKING, Chunk("a", 300), *[Chunk("x", 1)] * 10)
+    assert (len(written), generation.cut_off) == (12, None)
+    generation, written = await paced(THINKING, Chunk("a", 300), *[Chunk("x", 1)] * 20)
+    assert (len(written), generation.cut_off) == (17, True)
+
+
+async def test_tokens_that_are_counted_at_the_end_of_a_reply_do_not_cut_it_off() -> None:
+    generation, written = await paced(*[Chunk("x", 1)] * 10, Chunk("", 300))
+    assert (len(written), generation.cut_off, generation.tokens_written) == (11, None, 310)

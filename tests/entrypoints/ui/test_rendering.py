@@ -121,6 +121,28 @@ def test_a_cached_reply_is_marked() -> None:
     assert rendering.reply_summary(cached, NAMES) == "Demo mini · 1 credit · 1.2 s · cached"
 
 
+@pytest.mark.parametrize(("turns", "what"), [(1, "the oldest message"), (1_234, "the oldest 1,234 messages")])
+def test_a_reply_says_what_of_its_conversation_was_not_read(turns: int, what: str) -> None:
+    trimmed = Description.of("context_trimmed", dropped_turns=turns)
+    reply = replace(interaction(Outcome.COMPLETED, reply="Because.", charged=1), error_detail=trimmed)
+    text = f"The model did not read {what} of this conversation, which no longer fit into its window."
+    written, aside, summary = rendering.reply_messages(reply, NAMES)
+    assert written == rendering.model_message("Because.")
+    assert aside == rendering.note(text)
+    assert summary == rendering.note(rendering.reply_summary(reply, NAMES))
+
+
+def test_a_reply_that_a_content_filter_ended_says_so() -> None:
+    ended = replace(
+        interaction(Outcome.STOPPED, reply="Beca"),
+        error_code="content_filter",
+        error_detail=Description("content_filter"),
+    )
+    written, why, _ = rendering.reply_messages(ended, NAMES)
+    assert written == rendering.model_message("Beca")
+    assert why == rendering.note("A content filter of the model's server ended this reply.")
+
+
 def test_a_failed_reply_shows_its_text_and_its_error() -> None:
     failed = interaction(Outcome.FAILED, reply="Beca", detail="It broke; nothing was charged.")
     reply, error, _ = texts(rendering.reply_messages(failed, NAMES))

@@ -16,6 +16,7 @@ from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import (
     CapReached,
     ChatbillError,
+    ContextLengthExceeded,
     FieldError,
     GenerationTimeout,
     InsufficientCredits,
@@ -194,6 +195,28 @@ def test_credits_are_written_with_their_plural(amount: int, text: str) -> None:
         (
             TooLarge.of("message", "too_long", max=10, length=11),
             "message: must be at most 10 characters, this has 11",
+        ),
+        (
+            ContextLengthExceeded(limit=2_048, whole=True, tokens=6_084, reply=16),
+            (
+                "This model's maximum context length is 2048 tokens. However, the prompt is too long: it has at "
+                "least 6084 tokens and 16 are for the completion, which exceeds the context window. "
+                "Please reduce the length of the messages or completion."
+            ),
+        ),
+        (
+            ContextLengthExceeded(limit=2_048, whole=True),
+            (
+                "This model's maximum context length is 2048 tokens. However, the prompt is too long and exceeds the "
+                "context window. Please reduce the length of the messages or completion."
+            ),
+        ),
+        (
+            ContextLengthExceeded(limit=2_048, whole=False, tokens=1_600, reply=512),
+            (
+                "This model's maximum context length is 2048 tokens. However, your message has at least 1600 tokens "
+                "and 512 are for the reply. Shorten it, or ask for a shorter reply."
+            ),
         ),
         (
             StoreUnavailable("no space", advice=Description("disk_full")),

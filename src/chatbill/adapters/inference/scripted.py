@@ -23,11 +23,11 @@ from itertools import cycle, islice
 from chatbill.adapters.inference.availability.model_availability import UNKNOWN, ModelAvailability
 from chatbill.adapters.inference.availability.turns import FairSlots
 from chatbill.adapters.inference.chunks import ChunkBuilder
-from chatbill.adapters.inference.window import fit_window
+from chatbill.adapters.inference.window import Window, fit_window
 from chatbill.application.ports.engine import Chunk, Generation, GenerationRequest, ModelStatus
 from chatbill.domain.chat.catalogue import Catalogue
 from chatbill.domain.chat.conversations import Turn
-from chatbill.domain.shared.errors import GenerationFailed, ModelUnavailable, OutOfMemory, TooLarge
+from chatbill.domain.shared.errors import ContextLengthExceeded, GenerationFailed, ModelUnavailable, OutOfMemory
 from chatbill.domain.shared.ids import ModelId
 
 _DIRECTIVE = re.compile(
@@ -121,12 +121,12 @@ class ScriptedEngine:
         if model is None:
             raise ModelUnavailable(request.model, UNKNOWN)
         scripted = self._models[request.model]
-        room = min(request.max_tokens, model.max_reply_tokens)
-        generation = _ScriptedGeneration(request, max_tokens=room, model=scripted)
+        window = Window.of(request, limit=model.context_tokens, max_reply_tokens=model.max_reply_tokens)
+        generation = _ScriptedGeneration(request, model=scripted)
         scripted.availability.take(generation, request.owner)
         try:
-            generation.fit(model.context_tokens - room)
-        except TooLarge:
+            generation.fit(window)
+        except ContextLengthExceeded:
             generation.end(None)
             raise
         return generation
@@ -153,22 +153,24 @@ class _ScriptedGeneration:
 
     completion_tokens: int | None = None
     cut_off: bool | None = None
+    filtered = False
     cached = False
 
-    def __init__(self, request: GenerationRequest, *, max_tokens: int, model: _ScriptedModel) -> None:
-        self.prompt_tokens = 0
+    def __init__(self, request: GenerationRequest, *, model: _ScriptedModel) -> None:
+        self.prompt_tokens = self.dropped_turns = self._max_tokens = 0
         self._request = request
         self._script = Script.of(request.turns[-1].text)
-        self._max_tokens = max_tokens
         self._chunks = ChunkBuilder(request.stop)
         self._model = model
         self._turn: asyncio.Future[None] | None = None
         self._ended = asyncio.Event()
         self._error: GenerationFailed | None = None
 
-    def fit(self, budget: int) -> None:
-        """Count the words of the conversation that fit. Raises `TooLarge`."""
-        self.prompt_tokens = len(fit_window(self._request.turns, encode=_words, budget=budget))
+    def fit(self, window: Window) -> None:
+        """Count the words of the conversation that fit. Raises `ContextLengthExceeded`."""
+        fitted = fit_window(self._request.turns, encode=_words, window=window)
+        self.prompt_tokens, self.dropped_turns = len(fitted.prompt), fitted.dropped_turns
+        self._max_tokens = window.reply_tokens(self.prompt_tokens)
 
     async def stream(self) -> AsyncIterator[Chunk]:
         """Yield one chunk a word, once it is the owner's turn."""

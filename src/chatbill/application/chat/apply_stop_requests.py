@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from chatbill.application.chat.replies import Replies
+from chatbill.application.chat.running_replies import Replies
 from chatbill.application.ports.store import Store
 
 

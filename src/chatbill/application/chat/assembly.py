@@ -12,7 +12,7 @@ from chatbill.application.chat.list_models import ListModels
 from chatbill.application.chat.pace import Pace
 from chatbill.application.chat.read_conversation import ReadConversation
 from chatbill.application.chat.rename_conversation import RenameConversation
-from chatbill.application.chat.replies import Replies
+from chatbill.application.chat.running_replies import Replies
 from chatbill.application.chat.send_message import SendMessage
 from chatbill.application.chat.stop_message import StopMessage
 from chatbill.application.chat.unpaid_replies import UnpaidReplies

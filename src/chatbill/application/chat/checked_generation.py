@@ -45,6 +45,16 @@ class CheckedGeneration:
         return self._generation.cut_off
 
     @property
+    def filtered(self) -> bool:
+        """Return what the engine says."""
+        return self._generation.filtered
+
+    @property
+    def dropped_turns(self) -> int:
+        """Return what the engine says."""
+        return self._generation.dropped_turns
+
+    @property
     def cached(self) -> bool:
         """Return what the engine says."""
         return self._generation.cached

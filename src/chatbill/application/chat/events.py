@@ -40,19 +40,43 @@ class Delta:
     tokens: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """How much of a conversation the model read.
+
+    `tokens` of it were read, of a window of `limit` tokens that the reply shares (None for a model that is not offered
+    any more), without the `dropped_turns` oldest turns.
+    """
+
+    tokens: int
+    limit: int | None
+    dropped_turns: int
+
+
 @dataclass(frozen=True, slots=True)
-class Completed:
-    """The reply is complete, charged and stored. `cut_off` tells whether it met its token limit; None if unknown."""
+class _Charged:
+    """The end of a reply that was charged and stored. `window` is the model's, in tokens."""
 
     interaction: Interaction
+    window: int | None = None
+
+    @property
+    def context(self) -> Context:
+        """Return how much of the conversation the model read."""
+        read = self.interaction
+        return Context(tokens=read.usage.prompt_tokens, limit=self.window, dropped_turns=read.dropped_turns)
+
+
+@dataclass(frozen=True, slots=True)
+class Completed(_Charged):
+    """The reply is complete. `cut_off` tells whether it met its token limit; None if unknown."""
+
     cut_off: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Stopped:
-    """The reply was stopped; the delivered part is charged and stored."""
-
-    interaction: Interaction
+class Stopped(_Charged):
+    """The reply was stopped; the delivered part is charged."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,13 +97,13 @@ End = Completed | Stopped | Failed
 Event = Accepted | Delta | End
 
 
-def end_of(interaction: Interaction) -> End:
-    """Return the last event of an interaction that has ended."""
+def end_of(interaction: Interaction, window: int | None = None) -> End:
+    """Return the last event of an interaction that has ended, with a model of this window."""
     match interaction.outcome:
         case Outcome.COMPLETED:
-            return Completed(interaction)
+            return Completed(interaction, window)
         case Outcome.STOPPED:
-            return Stopped(interaction)
+            return Stopped(interaction, window)
         case _:
             return Failed(
                 interaction=interaction,

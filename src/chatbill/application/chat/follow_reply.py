@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from chatbill.application.chat.events import Accepted, Event
 from chatbill.application.chat.replay import Replay
-from chatbill.application.chat.replies import Replies
+from chatbill.application.chat.running_replies import Replies
 from chatbill.application.ports.store import Store
 from chatbill.application.shared.principal import Principal
 from chatbill.domain.chat.interactions import Interaction

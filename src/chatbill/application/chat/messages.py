@@ -30,6 +30,9 @@ class Message:
     `history` is what was said before, where the sender keeps that: then nothing is read back, and the message stands in
     a conversation of its own that is not listed. It excludes a `conversation_id`. Its turns need not alternate: the
     model reads neighbours of one role as one.
+
+    Where the conversation does not fit into the model's window, its oldest turns are left out; without `trim` it is
+    refused, and a reply whose `max_tokens` are not given may be as short as the window demands.
     """
 
     model: str
@@ -41,6 +44,7 @@ class Message:
     seed: int | None = None
     stop: tuple[str, ...] = ()
     history: tuple[Turn, ...] | None = None
+    trim: bool = True
     idempotency_key: str | None = None
 
     @property
@@ -60,6 +64,12 @@ class Message:
             temperature=self.temperature,
             **{name: value for name, value in given.items() if value is not None},
         )
+
+    @property
+    def likely_tokens(self) -> int:
+        """Return about how many tokens it has with its history: one for four bytes, as in English."""
+        texts = [self.text, *(turn.text for turn in self.history or ())]
+        return sum(len(text.encode("utf-8", "surrogatepass")) for text in texts) // 4
 
     def check(self, *, max_chars: int) -> None:
         """Raise `InvalidRequest` or `TooLarge` for a message that breaks a rule."""

@@ -53,11 +53,13 @@ class Pace:
 class PacedGeneration:
     """A generation that ends, with `cut_off`, before its model would run into the time limit of the reply.
 
-    Its limit is set with the first token, from the time that is left. Its own pace is recorded, unless it is cached.
+    Its limit is set with the first token, from the time that is left. Thoughts, whose tokens come with the first text or
+    at the end, are not limited. Its own pace is recorded, unless it is cached.
     """
 
     def __init__(self, generation: Generation, pace: Pace, *, deadline_s: float) -> None:
         self.tokens_written = 0
+        self._tokens_of_text = 0
         self._generation = generation
         self._pace = pace
         self._deadline_s = deadline_s
@@ -83,6 +85,16 @@ class PacedGeneration:
         return True if self._is_cut_off_here else self._generation.cut_off
 
     @property
+    def filtered(self) -> bool:
+        """Return what the engine says."""
+        return self._generation.filtered
+
+    @property
+    def dropped_turns(self) -> int:
+        """Return what the engine says."""
+        return self._generation.dropped_turns
+
+    @property
     def cached(self) -> bool:
         """Return what the engine says."""
         return self._generation.cached
@@ -95,8 +107,10 @@ class PacedGeneration:
                 if chunk.tokens and self._first_at is None:
                     self._first_at, self._first_tokens = self._loop.time(), chunk.tokens
                     if not self.cached:
-                        self._limit = self._pace.tokens_within(self._deadline_s - (self._first_at - started))
+                        within = self._pace.tokens_within(self._deadline_s - (self._first_at - started))
+                        self._limit = chunk.tokens - 1 + within
                 self.tokens_written += chunk.tokens
+                self._tokens_of_text += chunk.tokens if chunk.text else 0
                 yield chunk
                 if self._is_cut_off_here:
                     return
@@ -110,7 +124,7 @@ class PacedGeneration:
 
     @property
     def _is_cut_off_here(self) -> bool:
-        return self.tokens_written >= self._limit
+        return self._tokens_of_text >= self._limit
 
     def _record(self) -> None:
         if self._first_at is not None and not self._is_recorded:

@@ -4,27 +4,32 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from chatbill.application.chat.events import Accepted, Delta, End, Event, end_of
+from chatbill.application.chat.events import Accepted, Delta, End, Event, Failed, end_of
 from chatbill.domain.chat.interactions import Interaction
 
 
 class Replay:
     """The answer to a repeated request. It is used as a `Reply` is, and costs nothing."""
 
-    def __init__(self, interaction: Interaction) -> None:
+    def __init__(self, interaction: Interaction, window: int | None = None) -> None:
         self.accepted = Accepted.of(interaction)
         self._interaction = interaction
+        self._end = end_of(interaction, window)
 
     async def __aiter__(self) -> AsyncIterator[Event]:
         """Yield the events of the earlier reply, with all deltas as one."""
         yield self.accepted
         if self._interaction.reply:
             yield Delta(self._interaction.reply, self._interaction.usage.completion_tokens)
-        yield end_of(self._interaction)
+        yield self._end
 
     async def finished(self) -> End:
         """Return the last event of the earlier reply."""
-        return end_of(self._interaction)
+        return self._end
+
+    async def early_failure(self, *, within_s: float) -> Failed | None:  # noqa: ARG002 - it has ended
+        """Return the failure of the earlier reply, if it failed."""
+        return self._end if isinstance(self._end, Failed) else None
 
     async def abandon(self) -> None:
         """Do nothing: no reply is being written."""

@@ -1,13 +1,12 @@
-"""Replies that are being written: a task for each, which clients can follow and stop."""
+"""A reply that is being written: a task, which clients can follow and stop."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import math
-from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import aclosing, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import replace
 from enum import StrEnum
 from typing import Any
@@ -20,17 +19,11 @@ from chatbill.domain.chat.interactions import Interaction, Outcome, storable
 from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import (
     ChatbillError,
+    ContentFiltered,
     GenerationFailed,
     GenerationTimeout,
-    ModelUnavailable,
-    RateLimited,
 )
-from chatbill.domain.shared.ids import InteractionId, ModelId, UserId
 
-BEGIN_TIMEOUT_S = 15.0
-"""How long a stopping service waits for messages that are just being accepted."""
-RESTART_S = 5
-"""The time after which a stopped service has usually started again."""
 CLOSE_TIMEOUT_S = 10.0
 """How long an engine may take to stop computing before the reply is settled without it."""
 
@@ -52,6 +45,7 @@ class Reply:
 
     The writing is a task of its own: it is settled also when its clients disconnect. Iterate over the reply once for
     its events and leave early with `abandon`, or `follow` it. An empty reply is a failure, unless it `may_be_empty`.
+    `window` is the model's, in tokens; `unread_turns` of the conversation were not even given to the engine.
     """
 
     def __init__(
@@ -63,6 +57,8 @@ class Reply:
         settle: Settle,
         first_token_s: float = math.inf,
         may_be_empty: bool = False,
+        window: int | None = None,
+        unread_turns: int = 0,
     ) -> None:
         self.accepted = Accepted.of(interaction)
         self.user_id = interaction.user_id
@@ -71,6 +67,8 @@ class Reply:
         self._deadline_s = deadline_s
         self._first_token_s = min(first_token_s, deadline_s)
         self._may_be_empty = may_be_empty
+        self._window = window
+        self._unread_turns = unread_turns
         self._loop = asyncio.get_running_loop()
         self._begun: asyncio.Future[None] = self._loop.create_future()
         self._settle = settle
@@ -132,6 +130,15 @@ class Reply:
         """
         return await asyncio.shield(self._task)
 
+    async def early_failure(self, *, within_s: float) -> Failed | None:
+        """Return the failure of a reply that ends before its first token and within this time; takes no event."""
+        watched: set[asyncio.Future[Any]] = {self._task, self._begun}
+        await asyncio.wait(watched, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
+        if self._begun.done() or not self._task.done():
+            return None
+        end = self._task.result()
+        return end if isinstance(end, Failed) else None
+
     def when_finished(self, callback: Callable[[], object]) -> None:
         """Call `callback` once the reply is settled."""
         self._task.add_done_callback(lambda _task: callback())
@@ -139,7 +146,7 @@ class Reply:
     async def _write(self) -> End:
         try:
             ending = await self._generate()
-            end = end_of(await self._settle(ending))
+            end = end_of(await self._settle(ending), self._window)
         except Exception:  # noqa: BLE001 - clients must get an end in any case
             _log.exception("reply %s could not be settled; the sweep will release its hold", self._interaction.id)
             unsettled = Description("reply_unsettled")
@@ -189,7 +196,12 @@ class Reply:
     def _ended(self, collecting: asyncio.Task[None]) -> Ending:
         error = collecting.exception()
         if error is None:
-            if self._may_be_empty or any(delta.text for delta in self._written):
+            has_text = any(delta.text for delta in self._written)
+            if self._generation.filtered:
+                if not has_text:
+                    self._written.clear()  # a reply of which nothing was shown is free
+                return self._ending(Outcome.STOPPED, ContentFiltered())
+            if self._may_be_empty or has_text:
                 return self._ending(Outcome.COMPLETED)
             error = GenerationFailed("empty_reply")
         _log.error("reply %s failed", self._interaction.id, exc_info=error)
@@ -214,87 +226,10 @@ class Reply:
     def _ending(self, outcome: Outcome, error: ChatbillError | None = None) -> Ending:
         told = self._generation.completion_tokens if outcome is Outcome.COMPLETED else None
         tokens = sum(delta.tokens for delta in self._written) if told is None else told
-        usage = Usage(prompt_tokens=self._generation.prompt_tokens, completion_tokens=tokens)
-        return Ending(outcome=outcome, reply="".join(delta.text for delta in self._written), usage=usage, error=error)
-
-
-class Replies:
-    """The replies that are being written in this process, at most `per_user` of one user at once (0: no limit)."""
-
-    def __init__(self, *, per_user: int = 0) -> None:
-        self._per_user = per_user
-        self._of_user: Counter[UserId] = Counter()
-        self._running: dict[InteractionId, Reply] = {}
-        self._beginning: set[asyncio.Future[None]] = set()
-        self._closed = False
-
-    def __len__(self) -> int:
-        return len(self._running)
-
-    @contextmanager
-    def beginning(self, model: ModelId, user_id: UserId) -> Iterator[None]:
-        """Count a message that is being accepted, so that `drain` waits for it.
-
-        Raises `ModelUnavailable` when the service is stopping, and `RateLimited` when this user has as many replies as
-        one user may have.
-        """
-        if self._closed:
-            raise ModelUnavailable(model, Description("service_stopping"), retry_after_s=RESTART_S)
-        if self._per_user and self._of_user[user_id] >= self._per_user:
-            raise RateLimited("too_many_replies", retry_after_s=1, max=self._per_user)
-        begun = asyncio.get_running_loop().create_future()
-        self._beginning.add(begun)
-        self._of_user[user_id] += 1
-        try:
-            yield
-        finally:
-            self._give_place_back(user_id)
-            self._beginning.discard(begun)
-            begun.set_result(None)
-
-    def add(self, reply: Reply) -> None:
-        """Keep the reply until it is settled."""
-        interaction_id = reply.accepted.interaction_id
-        self._running[interaction_id] = reply
-        self._of_user[reply.user_id] += 1
-        reply.when_finished(lambda: self._remove(interaction_id))
-
-    def get(self, interaction_id: InteractionId) -> Reply | None:
-        """Return a reply that is being written here; None for any other."""
-        return self._running.get(interaction_id)
-
-    def stop(self, interaction_id: InteractionId) -> bool:
-        """Stop a reply for its user; return False when it is not being written here."""
-        if reply := self._running.get(interaction_id):
-            reply.stop(StopReason.PERSON)
-        return reply is not None
-
-    def running_ids(self) -> list[InteractionId]:
-        """Return the replies that are being written here and were not stopped."""
-        return [interaction_id for interaction_id, reply in self._running.items() if not reply.is_stopped]
-
-    async def drain(self, *, grace_s: float) -> None:
-        """Accept no more replies, let the running ones finish for `grace_s` seconds, then stop the rest unpaid."""
-        self._closed = True
-        if self._beginning:
-            await asyncio.wait(set(self._beginning), timeout=BEGIN_TIMEOUT_S)
-        await self._wait(grace_s)
-        for reply in self._running.values():
-            reply.stop(StopReason.SHUTDOWN)
-        await self._wait(2 * CLOSE_TIMEOUT_S)
-
-    def _remove(self, interaction_id: InteractionId) -> None:
-        if reply := self._running.pop(interaction_id, None):
-            self._give_place_back(reply.user_id)
-
-    def _give_place_back(self, user_id: UserId) -> None:
-        self._of_user[user_id] -= 1
-        if not self._of_user[user_id]:
-            del self._of_user[user_id]  # or the dictionary would grow with every user
-
-    async def _wait(self, timeout_s: float) -> None:
-        waits = [asyncio.ensure_future(reply.finished()) for reply in self._running.values()]
-        if waits:
-            await asyncio.wait(waits, timeout=timeout_s)
-        for wait in waits:
-            wait.cancel()
+        return Ending(
+            outcome=outcome,
+            reply="".join(delta.text for delta in self._written),
+            usage=Usage(prompt_tokens=self._generation.prompt_tokens, completion_tokens=tokens),
+            error=error,
+            dropped_turns=self._generation.dropped_turns + self._unread_turns,
+        )

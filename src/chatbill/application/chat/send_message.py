@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -13,7 +13,8 @@ from chatbill.application.chat.checked_generation import CheckedGeneration
 from chatbill.application.chat.messages import Message
 from chatbill.application.chat.pace import Pace, PacedGeneration
 from chatbill.application.chat.replay import Replay
-from chatbill.application.chat.replies import Replies, Reply, StopReason
+from chatbill.application.chat.replies import Reply, StopReason
+from chatbill.application.chat.running_replies import Replies
 from chatbill.application.chat.settlement import Ending, PendingInteraction, settle
 from chatbill.application.chat.unpaid_replies import UnpaidReplies
 from chatbill.application.ports.clock import Clock, NewId
@@ -26,7 +27,14 @@ from chatbill.domain.billing.prices import Usage
 from chatbill.domain.chat.catalogue import Catalogue, Model
 from chatbill.domain.chat.conversations import Role, Turn, merged_turns
 from chatbill.domain.chat.interactions import Interaction
-from chatbill.domain.shared.errors import InsufficientCredits, InvariantViolation, NotFound, RequestInProgress
+from chatbill.domain.shared.errors import (
+    ContextLengthExceeded,
+    InsufficientCredits,
+    InvariantViolation,
+    NotFound,
+    RequestInProgress,
+    TooLarge,
+)
 from chatbill.domain.shared.idempotency import IdempotencyRecord
 from chatbill.domain.shared.ids import ConversationId, EntryId, HoldId, InteractionId, ModelId
 
@@ -36,13 +44,22 @@ MAX_REMEMBERED = 200
 """Interactions that are read back to make the prompt; the engine trims them to the model's window."""
 
 
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What was said before a message, oldest first, without `unread_turns` still older ones."""
+
+    turns: Sequence[Turn]
+    unread_turns: int = 0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendMessage:
     """Accept a message, let the model answer it, and charge for the reply.
 
     Iterate over what is returned for the events: `Accepted`, each `Delta`, and one end. Errors before the message is
-    accepted are raised: `InvalidRequest`, `TooLarge`, `NotFound`, `RateLimited`, `ModelUnavailable`,
-    `Overloaded`, `InsufficientCredits`, `RequestInProgress`, `IdempotencyMismatch`. A later error is the last event.
+    accepted are raised: `InvalidRequest`, `TooLarge`, `ContextLengthExceeded`, `NotFound`, `RateLimited`,
+    `ModelUnavailable`, `Overloaded`, `InsufficientCredits`, `RequestInProgress`, `IdempotencyMismatch`. A later error
+    is the last event.
     A reply that the store does not take is tried `settle_attempts` times; after that the sweep releases its hold.
     A reply out of the engine's cache costs `cached_price_percent` of the model's price.
     """
@@ -63,15 +80,13 @@ class SendMessage:
     async def __call__(self, principal: Principal, message: Message) -> Reply | Replay:
         """Accept the message; the reply is being written when this returns."""
         model = self.catalogue.pick(message.model)
-        message.check(max_chars=self.bounds.max_message_chars)
-        known, turns = await self.store.read(lambda snapshot: self._context(snapshot, principal, message))
-        if known:
-            return await self._replay(known, message)
+        self._check(message, model)
+        said = await self.store.read(lambda snapshot: self._said(snapshot, principal, message))
+        if isinstance(said, IdempotencyRecord):
+            return await self._replay(said, message)
         await self.rate_limits.hit(self.bounds.rate, principal.user_id)
         await self.unpaid.check(principal.user_id)
-        beginning = asyncio.ensure_future(
-            self._begin(principal, message, model, self._request(principal, model, message, turns))
-        )
+        beginning = asyncio.ensure_future(self._begin(principal, message, model, said))
         try:
             return await asyncio.shield(beginning)
         except asyncio.CancelledError:
@@ -79,16 +94,13 @@ class SendMessage:
             beginning.add_done_callback(_stop_orphaned)
             raise
 
-    async def _begin(
-        self, principal: Principal, message: Message, model: Model, request: GenerationRequest
-    ) -> Reply | Replay:
+    async def _begin(self, principal: Principal, message: Message, model: Model, said: Said) -> Reply | Replay:
         """Take a place in the queue, hold the price, and let the reply be written."""
         with self.replies.beginning(model.id, principal.user_id):
-            return await self._accepted(principal, message, model, request)
+            return await self._accepted(principal, message, model, said)
 
-    async def _accepted(
-        self, principal: Principal, message: Message, model: Model, request: GenerationRequest
-    ) -> Reply | Replay:
+    async def _accepted(self, principal: Principal, message: Message, model: Model, said: Said) -> Reply | Replay:
+        request = self._request(principal, model, message, said.turns)
         checked = CheckedGeneration(await self.engine.prepare(request), request, engine=self.engine.name)
         generation = PacedGeneration(checked, self.paces[model.id], deadline_s=self.bounds.deadline_s)
         try:
@@ -100,8 +112,7 @@ class SendMessage:
         if isinstance(accepted, IdempotencyRecord):
             await generation.close()
             return await self._replay(accepted, message)
-        # A stop string can be the first that the model writes.
-        return self._start(accepted, generation, may_be_empty=bool(message.stop))
+        return self._start(accepted, generation, message, said.unread_turns)
 
     def longest_reply(self, message: Message) -> int:
         """Return the most tokens that the reply may have, by the message, the model, its pace and the service."""
@@ -109,27 +120,42 @@ class SendMessage:
         most = min(model.max_reply_tokens, self.bounds.max_reply_tokens)
         return int(min(message.max_tokens or most, most, self.paces[model.id].tokens_within(self.bounds.deadline_s)))
 
-    def _context(
-        self, snapshot: Snapshot, principal: Principal, message: Message
-    ) -> tuple[IdempotencyRecord | None, list[Turn]]:
-        """Return the first request with this key, if any, and the earlier turns of the conversation."""
+    def _check(self, message: Message, model: Model) -> None:
+        try:
+            message.check(max_chars=self.bounds.max_message_chars)
+        except TooLarge as error:
+            # Programs that send a whole conversation try a larger model, or a shorter conversation, for this error.
+            if message.trim or message.likely_tokens <= model.context_tokens:
+                raise
+            raise ContextLengthExceeded(limit=model.context_tokens, whole=True) from error
+
+    def _said(self, snapshot: Snapshot, principal: Principal, message: Message) -> Said | IdempotencyRecord:
+        """Return the earlier turns of the conversation, or the first request with this key, if any."""
         key = message.idempotency_key
         if key and (record := snapshot.idempotency.get(principal.user_id, key)):
-            return record, []
+            return record
         if message.history is not None:
-            return None, list(message.history)
+            return Said(message.history)
         if message.conversation_id is None:
-            return None, []
+            return Said(())
         conversation = snapshot.conversations.get(message.conversation_id)
         if conversation is None or conversation.user_id != principal.user_id:
             raise NotFound("conversation")
-        return None, snapshot.interactions.turns(conversation.id, limit=MAX_REMEMBERED)
+        turns = snapshot.interactions.turns(conversation.id, limit=MAX_REMEMBERED)
+        if len(turns) < 2 * MAX_REMEMBERED:
+            return Said(turns)
+        return Said(turns, 2 * snapshot.interactions.count_replies(conversation.id) - len(turns))
 
-    def _request(self, principal: Principal, model: Model, message: Message, turns: list[Turn]) -> GenerationRequest:
+    def _request(
+        self, principal: Principal, model: Model, message: Message, turns: Sequence[Turn]
+    ) -> GenerationRequest:
+        most = self.longest_reply(message)
         return GenerationRequest(
             model=model.id,
             turns=merged_turns((*turns, Turn(Role.USER, message.text))),
-            max_tokens=self.longest_reply(message),
+            max_tokens=most,
+            least_tokens=most if message.trim or message.max_tokens is not None else 1,
+            trim=message.trim,
             temperature=_usable_temperature(message.temperature),
             top_p=message.top_p,
             seed=message.seed,
@@ -179,7 +205,9 @@ class SendMessage:
             raise result
         return result
 
-    def _start(self, work: PendingInteraction, generation: PacedGeneration, *, may_be_empty: bool) -> Reply:
+    def _start(
+        self, work: PendingInteraction, generation: PacedGeneration, message: Message, unread_turns: int
+    ) -> Reply:
         async def settle_once(ending: Ending) -> Interaction:
             interaction = await self._settle(work, ending)
             await self.unpaid.record(interaction, ending, tokens_written=generation.tokens_written)
@@ -191,7 +219,10 @@ class SendMessage:
             deadline_s=self.bounds.deadline_s,
             first_token_s=self.bounds.first_token_s,
             settle=settle_once,
-            may_be_empty=may_be_empty,
+            # A stop string can be the first that the model writes.
+            may_be_empty=bool(message.stop),
+            window=self.catalogue[work.interaction.model].context_tokens,
+            unread_turns=unread_turns,
         )
         self.replies.add(reply)
         return reply
@@ -219,7 +250,8 @@ class SendMessage:
             raise InvariantViolation(f"idempotency record {record.key!r} names no interaction of its user")
         if interaction.is_running:
             raise RequestInProgress
-        return Replay(interaction)
+        model = self.catalogue.get(interaction.model)
+        return Replay(interaction, model.context_tokens if model else None)
 
 
 def _usable_temperature(temperature: float | None) -> float | None:

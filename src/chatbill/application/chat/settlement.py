@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from chatbill.application.accounts.spending_caps import caps_of
@@ -10,7 +10,8 @@ from chatbill.application.billing.postings import settle_hold
 from chatbill.application.ports.store import Store, Transaction
 from chatbill.domain.billing.holds import Hold
 from chatbill.domain.billing.prices import Usage
-from chatbill.domain.chat.interactions import Interaction, Outcome, due_for
+from chatbill.domain.chat.interactions import DROPPED_TURNS, TRIMMED, Interaction, Outcome, due_for
+from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import AlreadySettled, ChatbillError, Interrupted, InvariantViolation
 from chatbill.domain.shared.ids import EntryId, InteractionId
 
@@ -25,12 +26,25 @@ class PendingInteraction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
-    """The end of a request and the part of the reply that was delivered. `error` is set if it is not complete."""
+    """The end of a request and the part of the reply that was delivered. `error` is set if it is not complete.
+
+    `dropped_turns` is how many of the oldest turns the model could not read.
+    """
 
     outcome: Outcome
     reply: str = ""
     usage: Usage = Usage()
     error: ChatbillError | None = None
+    dropped_turns: int = 0
+
+    @property
+    def detail(self) -> Description | None:
+        """Return the error for the person, and how much was left out of the conversation."""
+        described = self.error.description if self.error else None
+        if not self.dropped_turns:
+            return described
+        described = described or Description(TRIMMED)
+        return replace(described, params={**described.params, DROPPED_TURNS: self.dropped_turns})
 
 
 INTERRUPTED = Ending(outcome=Outcome.INTERRUPTED, error=Interrupted())
@@ -74,7 +88,7 @@ def record_end(
         credits_charged=charged,
         balance_after=wallet.posted - charged,
         error_code=ending.error.code if ending.error else None,
-        error_detail=ending.error.description if ending.error else None,
+        error_detail=ending.detail,
     )
     tx.interactions.save(interaction)
     for cap in caps_of(interaction.api_key_id):

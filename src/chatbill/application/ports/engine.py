@@ -21,7 +21,9 @@ class GenerationRequest:
 
     `turns` alternate between the user and the model, oldest first, and end with the user's message. One turn of the
     system, with instructions for the model, may precede them.
-    `max_tokens` (at least 1) limits the reply. A `temperature` below `GREEDY_BELOW`, such as 0, means greedy; None
+    `max_tokens` (at least 1) limits the reply; at least `least_tokens` of the window are kept for it (None: as many).
+    With `trim`, the oldest turns of a conversation that does not fit beside them are left out; without it such a
+    conversation is refused. A `temperature` below `GREEDY_BELOW`, such as 0, means greedy; None
     means the model's own default.
     `owner` is the user whose request it is: a cached reply is returned to its owner alone, and never where it is None.
     """
@@ -29,6 +31,8 @@ class GenerationRequest:
     model: ModelId
     turns: tuple[Turn, ...]
     max_tokens: int
+    least_tokens: int | None = None
+    trim: bool = True
     temperature: float | None = None
     top_p: float | None = None
     seed: int | None = None
@@ -81,6 +85,16 @@ class Generation(Protocol):
         ...
 
     @property
+    def filtered(self) -> bool:
+        """Return whether a content filter ended the reply; known at its end."""
+        ...
+
+    @property
+    def dropped_turns(self) -> int:
+        """Return how many of the oldest turns were left out of the prompt; the value at the end is the last one."""
+        ...
+
+    @property
     def cached(self) -> bool:
         """True when the reply comes from a cache and is not computed. Known before the first chunk."""
         ...
@@ -89,8 +103,8 @@ class Generation(Protocol):
         """Write the reply; call it once.
 
         Ends when the model is done or `max_tokens` are written. Raises `GenerationFailed` (such as `OutOfMemory`) when
-        the engine fails, after any number of chunks; before the first one also `ModelUnavailable`, or `TooLarge` for a
-        prompt that only a server found too long.
+        the engine fails, after any number of chunks; before the first one also `ModelUnavailable`, or
+        `ContextLengthExceeded` for a prompt that only a server found too long.
         """
         ...
 
@@ -146,10 +160,10 @@ class Engine(Protocol):
         ...
 
     async def prepare(self, request: GenerationRequest) -> Generation:
-        """Take a place in the queue and fit the conversation into the window, oldest turns left out first.
+        """Take a place in the queue and fit the conversation into the window; see the request.
 
         Only the tokens of the prompt are counted yet. Raises `ModelUnavailable`, `Overloaded` when the queue is full,
-        and `TooLarge` when the last message alone does not fit.
+        and `ContextLengthExceeded` when the last message alone does not fit, or, without `trim`, the conversation.
         """
         ...
 

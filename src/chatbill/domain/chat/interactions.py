@@ -14,6 +14,10 @@ from chatbill.domain.shared.ids import ApiKeyId, ConversationId, HoldId, Interac
 
 REPLY_LOST = Description("reply_lost")
 """The description of a failed reply for which no cause is recorded."""
+TRIMMED = "context_trimmed"
+"""The code of the description of a reply to a conversation whose oldest turns were left out."""
+DROPPED_TURNS = "dropped_turns"
+"""The parameter of a description that says how many they were."""
 
 
 class Outcome(StrEnum):
@@ -34,6 +38,7 @@ class Interaction:
     `price` is frozen when the request is accepted, and `held` is the most it can cost, in credits.
     `processing_time_ms` runs from acceptance to the end. `error_code` is the stable code of the error that ended it,
     `error_detail` describes it for the person. `balance_after` is what the wallet owned once the request was settled.
+    `error_detail` of a reply without an error says how much of the conversation the model could not read.
     `api_key_id` is the API key it came with, if it came with one.
     `cached` is True when the reply was written before and only given again.
     """
@@ -64,6 +69,11 @@ class Interaction:
     def is_running(self) -> bool:
         """Return True until an outcome is recorded."""
         return self.outcome is Outcome.RUNNING
+
+    @property
+    def dropped_turns(self) -> int:
+        """Return how many of the oldest turns were left out, because they did not fit into the model's window."""
+        return int((self.error_detail and self.error_detail.params.get(DROPPED_TURNS)) or 0)
 
     @property
     def subject(self) -> Subject:

@@ -100,6 +100,20 @@ class TooLarge(InvalidRequest):
     code = "too_large"
 
 
+class ContextLengthExceeded(ReasonedError):
+    """What was sent does not fit into the model's window of `limit` tokens, and nothing of it may be left out.
+
+    `whole` is True where that is the whole conversation, and False where it is the last message. `tokens`, where they
+    were counted, is how many it has at least, and `reply` how many of the window are for the reply.
+    """
+
+    code = "context_length_exceeded"
+
+    def __init__(self, *, limit: int, whole: bool, tokens: int | None = None, reply: int | None = None) -> None:
+        counted = {} if tokens is None else {"tokens": tokens, "reply": reply}
+        super().__init__(limit=limit, whole=whole, **counted)
+
+
 class Unauthenticated(ReasonedError):
     """No usable credentials came with the request."""
 
@@ -241,6 +255,12 @@ class OutOfMemory(GenerationFailed):
 
     def __init__(self) -> None:
         super().__init__("out_of_memory")
+
+
+class ContentFiltered(ReasonedError):
+    """A content filter of the model's server ended the reply; what was delivered is charged and kept."""
+
+    code = "content_filter"
 
 
 class GenerationTimeout(ReasonedError):

@@ -11,7 +11,7 @@ from chatbill.application.chat.list_models import ModelOffer
 from chatbill.domain.billing.payments import Money, Package
 from chatbill.domain.billing.prices import Price
 from chatbill.domain.chat.conversations import Conversation
-from chatbill.domain.chat.interactions import REPLY_LOST, Interaction, Outcome
+from chatbill.domain.chat.interactions import REPLY_LOST, TRIMMED, Interaction, Outcome
 from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import ChatbillError, InsufficientCredits, InvalidRequest
 from chatbill.domain.shared.ids import ModelId
@@ -156,6 +156,11 @@ def reply_messages(interaction: Interaction, names: Names, *, failure: str | Non
     messages = [model_message(to_html(interaction.reply))] if interaction.reply else []
     if interaction.outcome not in {Outcome.COMPLETED, Outcome.STOPPED}:
         messages.append(error_message(render(interaction.error_detail or REPLY_LOST)))
+        return [*messages, note(reply_summary(interaction, names))]
+    if interaction.error_code and interaction.error_detail:
+        messages.append(note(render(interaction.error_detail)))
+    if dropped := interaction.dropped_turns:
+        messages.append(note(render(Description.of(TRIMMED, dropped_turns=dropped))))
     return [*messages, note(reply_summary(interaction, names))]
 
 

@@ -20,6 +20,8 @@ class Kind:
 
 KINDS: Final[Mapping[str, Kind]] = {
     "invalid_request": Kind(422, "The request breaks a rule"),
+    "content_filter": Kind(400, "A content filter ended the reply"),
+    "context_length_exceeded": Kind(400, "Too long for the model's window"),
     "unauthenticated": Kind(401, "Sign in first"),
     "invalid_credentials": Kind(401, "Name or password is wrong"),
     "token_expired": Kind(401, "The token has expired"),

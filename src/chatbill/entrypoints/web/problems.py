@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http
+import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -65,11 +66,14 @@ def problem_of(error: Exception) -> Problem:
 
 def problem_of_reply(failed: Failed) -> Problem:
     """Return the problem that describes the failure of a reply that was accepted."""
-    members = {
+    members: dict[str, Any] = {
         "interaction_id": failed.interaction.id,
         "conversation_id": failed.interaction.conversation_id,
         "credits_charged": failed.interaction.credits_charged,
     }
+    if faults := failed.description.params.get("errors"):
+        pairs = json.loads(str(faults))
+        members["errors"] = [{"field": field, "message": render(Description.loads(rule))} for field, rule in pairs]
     headers = _retry_after(failed.retry_after_s)
     return _problem(failed.code, render(failed.description), members=members, headers=headers)
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from litestar.types import Receive
 
-from chatbill.application.chat.events import End, Event
+from chatbill.application.chat.events import End, Event, Failed
 from chatbill.entrypoints.web.problems import ClientLeft
 
 
@@ -25,6 +25,10 @@ class ReplySource(Protocol):
 
     async def finished(self) -> End:
         """Wait for its last event and return it."""
+        ...
+
+    async def early_failure(self, *, within_s: float) -> Failed | None:
+        """Return the failure of a reply that ends before its first token and within this time; takes no event."""
         ...
 
 

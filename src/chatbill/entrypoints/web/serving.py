@@ -13,7 +13,7 @@ from typing import Any, Literal
 import structlog
 import uvicorn
 
-from chatbill.application.chat.replies import Replies
+from chatbill.application.chat.running_replies import Replies
 from chatbill.domain.shared.errors import ChatbillError
 from chatbill.entrypoints.web.addresses import ClientAddresses
 from chatbill.entrypoints.web.proxies import BehindProxies

@@ -15,6 +15,7 @@ from chatbill.adapters.inference.catalogue.model_spec import (
     HubSource,
     Sampling,
     ServerSource,
+    Thinking,
     Weights,
     WheelSource,
 )
@@ -192,6 +193,12 @@ def test_a_possible_address_is_accepted_and_can_be_asked(tmp_path: Path, url: st
 def test_two_models_with_one_id_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidRequest, match=r"used_twice.*mine"):
         load_catalogue(written(tmp_path, OWN + OWN))
+
+
+@pytest.mark.parametrize(("line", "thinking"), [("", None), *((f'thinking = "{mode}"', mode) for mode in Thinking)])
+def test_a_catalogue_says_how_a_model_writes_its_thoughts(tmp_path: Path, line: str, thinking: Thinking | None) -> None:
+    (spec,) = load_catalogue(written(tmp_path, OWN.replace("lazy = true", line)))
+    assert spec.thinking is thinking
 
 
 def test_an_unknown_catalogue_is_refused_with_those_that_exist(tmp_path: Path) -> None:

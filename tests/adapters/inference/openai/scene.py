@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from chatbill.adapters.inference.catalogue.model_spec import domain_catalogue
+from chatbill.adapters.inference.catalogue.model_spec import Sampling, domain_catalogue
 from chatbill.adapters.inference.openai import OpenAIEngine, Timeouts
 from chatbill.application.chat.events import End, Event
 from chatbill.application.chat.messages import Message
@@ -73,12 +73,14 @@ async def scene(
     source: dict[str, Any] | None = None,
     probed: Handler = works,
     first_token_s: float = math.inf,
+    sampling: Sampling | None = None,
 ) -> AsyncIterator[Scene]:
     """Start the engine for the scene, and close it at the end."""
     async with scripted_server(handler, probed=probed) as server:
         variable = "SOME_KEY" if key else ""
         specs = tuple(
-            replace(spec, price=PRICE) for spec in on_server(server.url, api_key_env=variable, **(source or {}))
+            replace(spec, price=PRICE, sampling=sampling or spec.sampling)
+            for spec in on_server(server.url, api_key_env=variable, **(source or {}))
         )
         engine = OpenAIEngine(
             specs[:1], key={"SOME_KEY": key}.get, timeouts=timeouts, probe_s=probe_s, max_queued=max_queued

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+from typing import Any
 
 import pytest
 
-from chatbill.application.chat.events import Completed, Delta, Failed
+from chatbill.application.chat.events import Completed, Delta, Failed, Stopped
 from chatbill.application.ports.engine import ModelState
 from chatbill.domain.billing.prices import Usage
+from chatbill.domain.chat.interactions import Outcome
 from chatbill.entrypoints.web.texts import render
 from tests.adapters.inference.openai.fake_servers import Connection, Handler, delta
 from tests.adapters.inference.openai.handlers import SAID, good
@@ -110,10 +112,121 @@ async def open_for_ever_after_the_end(connection: Connection) -> None:
     await connection.left()
 
 
+def whole(content: Any, *, kind: str = "application/json", **more: Any) -> Handler:
+    """A server that ignores `stream` and answers with one JSON object."""
+
+    async def handler(connection: Connection) -> None:
+        choice = {"index": 0, "message": {"role": "assistant", "content": content}, "finish_reason": "stop"} | more
+        usage = {"prompt_tokens": 12, "completion_tokens": 3, "total_tokens": 15}
+        body = json.dumps({"object": "chat.completion", "choices": [choice], "usage": usage}, indent=1)
+        head = f"HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+        await connection.raw(head)
+        for start in range(0, len(body), 40):
+            await connection.raw(body[start : start + 40])
+            await asyncio.sleep(0)
+
+    return handler
+
+
+async def whole_as_an_event(connection: Connection) -> None:
+    await connection.head()
+    choice = {"message": {"role": "assistant", "content": "one two three"}, "finish_reason": "stop"}
+    await connection.event({"choices": [choice], "usage": {"prompt_tokens": 12, "completion_tokens": 3}})
+    await connection.event("[DONE]")
+
+
+async def stream_of_another_type(connection: Connection) -> None:
+    await connection.raw("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n\r\n")
+    await connection.say("one", " two", " three")
+    await connection.finish(prompt_tokens=12, completion_tokens=3)
+
+
+async def lists_of_parts(connection: Connection) -> None:
+    await connection.head()
+    await connection.event(delta(content=[{"type": "text", "text": "one"}]))
+    await connection.event(delta(content=[{"type": "text", "text": " two"}, {"type": "text", "text": " three"}]))
+    await connection.event(delta(content=[]))
+    await connection.finish(prompt_tokens=12, completion_tokens=3)
+
+
+async def lists_of_strings(connection: Connection) -> None:
+    await connection.head()
+    await connection.event(delta(content=["one", " two", " three"]))
+    await connection.finish(prompt_tokens=12, completion_tokens=3)
+
+
+async def thoughts_as_parts(connection: Connection) -> None:
+    await connection.head()
+    thought = {"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}
+    await connection.event(delta(content=[thought]))
+    await connection.event(delta(content=[thought, {"type": "text", "text": "one two three"}]))
+    await connection.finish(prompt_tokens=12, completion_tokens=3)
+
+
+async def null_content(connection: Connection) -> None:
+    await connection.head()
+    await connection.event(delta(role="assistant", content=None))
+    await connection.event(delta(content=None, refusal=None))
+    await connection.say("one", " two", " three")
+    await connection.event(delta(content=None, finish_reason="stop"))
+    await connection.event({"choices": [], "usage": {"prompt_tokens": 12, "completion_tokens": 3}})
+    await connection.event("[DONE]")
+
+
+async def a_refusal(connection: Connection) -> None:
+    await connection.head()
+    await connection.event(delta(role="assistant", content=None, refusal=""))
+    for text in ("one", " two", " three"):
+        await connection.event(delta(refusal=text))
+    await connection.finish(prompt_tokens=12, completion_tokens=3)
+
+
+def usage_in(place: str) -> Handler:
+    async def handler(connection: Connection) -> None:
+        usage = {"prompt_tokens": 12, "completion_tokens": 3}
+        await connection.head()
+        await connection.say("one", " two", " three")
+        last = delta(finish_reason="stop")
+        if place == "choice":
+            last["choices"][0]["usage"] = usage
+        else:
+            last[place] = {"usage": usage}
+        await connection.event(last)
+        await connection.event("[DONE]")
+
+    return handler
+
+
+def ended_by(reason: Any) -> Handler:
+    async def handler(connection: Connection) -> None:
+        await connection.head()
+        await connection.say("one", " two", " three")
+        await connection.event(delta(finish_reason=reason))
+        await connection.event({"choices": [], "usage": {"prompt_tokens": 12, "completion_tokens": 3}})
+        await connection.event("[DONE]")
+
+    return handler
+
+
 @pytest.mark.parametrize(
     "handler",
     [
         good,
+        whole("one two three"),
+        whole("one two three", kind="text/plain"),
+        whole("one two three", kind="text/event-stream"),
+        whole("one two three", finish_reason=None),
+        whole([{"type": "text", "text": "one two"}, {"type": "text", "text": " three"}]),
+        whole_as_an_event,
+        stream_of_another_type,
+        lists_of_parts,
+        lists_of_strings,
+        thoughts_as_parts,
+        null_content,
+        a_refusal,
+        usage_in("choice"),
+        usage_in("x_groq"),
+        *map(ended_by, ("eos", "STOP", "tool_calls", "odd", 7)),
         slow,
         byte_by_byte,
         *map(in_lines_that_end_with, ("\r", "\n", "\r\n")),
@@ -155,6 +268,54 @@ async def test_a_long_reasoning_does_not_time_out(field: str) -> None:
     assert isinstance(end, Completed), end
     assert next(event for event in events if isinstance(event, Delta)) == Delta("one", 1)
     assert (end.interaction.reply, end.interaction.usage.completion_tokens) == ("one two three", 11)
+
+
+async def test_a_whole_reply_without_a_usage_is_counted_by_its_length() -> None:
+    async def handler(connection: Connection) -> None:
+        message = {"role": "assistant", "content": "word " * 80}
+        await connection.refuse(200, json.dumps({"choices": [{"message": message, "finish_reason": "stop"}]}))
+
+    async with scene(handler) as here:
+        end = await here.end()
+
+    assert isinstance(end, Completed)
+    assert end.interaction.usage.completion_tokens == 100
+
+
+@pytest.mark.parametrize("reason", ["content_filter", "SAFETY", "sensitive"])
+@pytest.mark.parametrize(("texts", "is_charged"), [((), False), (("one", " two"), True)])
+async def test_a_reply_that_a_content_filter_ended_is_stopped_and_says_so(
+    texts: tuple[str, ...], is_charged: bool, reason: str
+) -> None:
+    async def handler(connection: Connection) -> None:
+        await connection.head()
+        await connection.say(*texts)
+        await connection.event(delta(finish_reason=reason))
+        await connection.event({"choices": [], "usage": {"prompt_tokens": 12, "completion_tokens": 3}})
+        await connection.event("[DONE]")
+
+    async with scene(handler) as here:
+        probes = here.server.probes
+        end = await here.end(max_tokens=3)
+        *_, streamed = await events_of(await here.send(max_tokens=3))
+        assert here.server.probes == probes
+
+    for each in (end, streamed):
+        assert isinstance(each, Stopped)
+        assert (each.interaction.outcome, each.interaction.error_code) == (Outcome.STOPPED, "content_filter")
+        assert each.interaction.error_detail
+        assert "content filter" in render(each.interaction.error_detail)
+        assert each.interaction.reply == "".join(texts)
+        assert (each.interaction.credits_charged > 0) is is_charged
+
+
+@pytest.mark.parametrize("reason", ["error", "abort", "insufficient_system_resource", "network_error"])
+async def test_a_reply_that_the_server_gave_up_is_a_failure(reason: str) -> None:
+    async with scene(ended_by(reason)) as here:
+        end = await here.end()
+
+    assert isinstance(end, Failed)
+    assert (end.code, end.interaction.credits_charged) == ("generation_failed", 0)
 
 
 async def wrote_nothing(connection: Connection) -> None:
@@ -206,7 +367,14 @@ async def test_a_reply_that_a_stop_string_ended_at_once_is_complete() -> None:
 
 @pytest.mark.parametrize(
     ("reason", "counted", "cut_off"),
-    [("stop", 3, False), ("length", 3, True), ("length", 2, True), ("content_filter", 3, None), (None, 3, None)],
+    [
+        ("stop", 3, False),
+        ("length", 3, True),
+        ("length", 2, True),
+        ("tool_calls", 3, None),
+        ("odd", 3, None),
+        (None, 3, None),
+    ],
 )
 async def test_the_finish_reason_of_a_server_decides_whether_a_reply_was_cut_off(
     reason: str | None, counted: int, cut_off: bool | None

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from chatbill.adapters.inference.transformers import torch_runtime
-from chatbill.adapters.inference.window import fit_window
+from chatbill.adapters.inference.window import Window, fit_window
 from chatbill.domain.chat.conversations import Role, Turn
 from tests.kit.models import demo_model_folder
 
@@ -54,8 +54,11 @@ def test_in_a_long_conversation_the_system_turn_joins_the_first_turn_that_fits(t
     def encode(turns: Any) -> Any:
         return prompt(tokenizer, REFUSES, *turns).split()
 
-    assert fit_window((SYSTEM, *TALK), encode=encode, budget=6) == ["[user]", "Be", "brief.", "And", "now?"]
-    assert len(fit_window((SYSTEM, *TALK), encode=encode, budget=9)) == 9
+    short, whole = (
+        fit_window((SYSTEM, *TALK), encode=encode, window=Window(limit=limit, least=0, most=1)) for limit in (6, 9)
+    )
+    assert (short.prompt, short.dropped_turns) == (["[user]", "Be", "brief.", "And", "now?"], 2)
+    assert (len(whole.prompt), whole.dropped_turns) == (9, 0)
 
 
 def test_a_template_that_refuses_every_conversation_is_an_error_of_the_model(tokenizer: Any) -> None:

@@ -27,9 +27,12 @@ async def test_a_reply_comes_with_its_cost_and_the_balance_after_it(alice: httpx
         "reply": "good morning",
         "outcome": "completed",
         "usage": {"prompt_tokens": 2, "completion_tokens": 2},
+        "context": {"tokens": 2, "limit": 2_048, "dropped_turns": 0},
         "credits_charged": 1,
         "balance": 99,
         "processing_time_ms": 0,
+        "error_code": None,
+        "error_detail": None,
         "cached": False,
     }
     second = await alice.post("/chat/message", json=say("and to you", model=PRO))

@@ -130,6 +130,9 @@ class _BrokenReply:
     async def finished(self) -> Any:
         raise NotImplementedError
 
+    async def early_failure(self, *, within_s: float) -> Any:
+        raise NotImplementedError
+
 
 async def test_a_broken_stream_ends_with_a_problem_without_details() -> None:
     sent: list[bytes] = []

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
 
+from chatbill.domain.chat.catalogue import Catalogue
 from chatbill.domain.chat.conversations import Role, Turn
-from chatbill.domain.shared.errors import TooLarge
-from tests.entrypoints.http.openai.requests import HELLO, SYSTEM, ask, chunks, completion
+from tests.entrypoints.http.openai.requests import HELLO, SYSTEM, ask, completion
 from tests.kit.engines import ControlledEngine
 from tests.kit.http import api, served
 from tests.kit.support import CATALOGUE
@@ -24,7 +25,10 @@ class TestRequests:
         async with api(engine=engine) as service:
             alice = await service.person()
             messages = (
-                {"role": "developer", "content": [{"type": "text", "text": "Be "}, {"type": "text", "text": "brief."}]},
+                {
+                    "role": "developer",
+                    "content": [{"type": "text", "text": "Be brief,"}, {"type": "text", "text": "then go."}],
+                },
                 {"role": "user", "content": "I am Ann."},
                 {"role": "user", "content": "Hello!", "name": "Ann"},
                 {"role": "assistant", "content": "Hello Ann.", "refusal": None, "tool_calls": None},
@@ -39,7 +43,7 @@ class TestRequests:
             assert (await asking).json()["choices"][0]["message"]["content"] == "Ann."
             request = engine.last.request
             assert request.turns == (
-                Turn(Role.SYSTEM, "Be brief.\n\nAnd kind."),
+                Turn(Role.SYSTEM, "Be brief,\nthen go.\n\nAnd kind."),
                 Turn(Role.USER, "I am Ann.\n\nHello!"),
                 Turn(Role.ASSISTANT, "Hello Ann."),
                 Turn(Role.USER, "Who am I?"),
@@ -175,37 +179,27 @@ class TestRequests:
         assert (await alice.get("/billing/balance")).json()["available"] == 100
 
     async def test_the_length_of_each_message_is_limited_and_the_error_names_the_message(
-        self, alice: httpx.AsyncClient
+        self,
     ) -> None:
         half, whole = ({"role": "user", "content": "x" * size} for size in (6_000, 10_000))
         long = {"role": "user", "content": "y" * 10_001}
         answer = {"role": "assistant", "content": "Hi"}
+        catalogue = Catalogue(tuple(replace(model, context_tokens=100_000) for model in CATALOGUE.values()))
 
-        assert (await ask(alice, half, half, SYSTEM, answer, whole, half)).status_code == 200
-        (kept,) = (await alice.get("/chat/history")).json()["items"]
-        assert kept["prompt"] == whole["content"] + "\n\n" + half["content"]
-        for messages, param in (
-            ((SYSTEM, HELLO, answer, long, HELLO), "messages[3]"),
-            ((HELLO, {"role": "system", "content": "y" * 10_001}, HELLO), "messages[1]"),
-            ((HELLO, long), "messages"),
-        ):
-            refused = await ask(alice, *messages)
-            error = refused.json()["error"]
-            assert (refused.status_code, error["code"], error["param"]) == (413, "too_large", param)
-            assert error["message"].startswith(f"{param}: must be at most 10000 characters")
-
-    @pytest.mark.parametrize("stream", [False, True])
-    async def test_a_prompt_that_is_too_long_for_the_engine_is_an_error_of_the_messages(self, stream: bool) -> None:
-        engine = ControlledEngine(CATALOGUE)
-        async with api(engine=engine) as running:
-            alice = await running.person()
-            asking = asyncio.create_task(ask(alice, stream=stream))
-            await eventually(lambda: bool(engine.generations))
-            engine.last.fail(TooLarge.of("message", "does not fit into this model's window"))
-            response = await asking
-        error = (chunks(response.text)[-1] if stream else response.json())["error"]
-        assert (error["code"], error["param"]) == ("too_large", "messages")
-        assert error["message"].startswith("messages: does not fit")
+        async with api(catalogue=catalogue) as service:
+            alice = await service.person()
+            assert (await ask(alice, half, half, SYSTEM, answer, whole, half)).status_code == 200
+            (kept,) = (await alice.get("/chat/history")).json()["items"]
+            assert kept["prompt"] == whole["content"] + "\n\n" + half["content"]
+            for messages, param in (
+                ((SYSTEM, HELLO, answer, long, HELLO), "messages[3]"),
+                ((HELLO, {"role": "system", "content": "y" * 10_001}, HELLO), "messages[1]"),
+                ((HELLO, long), "messages"),
+            ):
+                refused = await ask(alice, *messages)
+                error = refused.json()["error"]
+                assert (refused.status_code, error["code"], error["param"]) == (413, "too_large", param)
+                assert error["message"].startswith(f"{param}: must be at most 10000 characters")
 
     async def test_a_system_message_at_the_end_applies_from_the_beginning(self) -> None:
         engine = ControlledEngine(CATALOGUE)

@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 
+from chatbill.adapters.inference.generation import WrappedGeneration
 from chatbill.application.ports.engine import (
     GREEDY_BELOW,
     Chunk,
@@ -34,6 +35,7 @@ class CachedReply:
     prompt_tokens: int
     completion_tokens: int | None
     cut_off: bool | None = None
+    dropped_turns: int = 0
 
     @property
     def size(self) -> int:
@@ -168,7 +170,8 @@ class CachingEngine:
         owner = "" if self._shared else request.owner
         shape = [
             *(str(owner), request.model, self._identities.get(request.model, "")),
-            *(request.max_tokens, temperature, request.top_p, request.seed, request.stop),
+            *(request.max_tokens, request.least_tokens, request.trim),
+            *(temperature, request.top_p, request.seed, request.stop),
             [[turn.role.value, turn.text] for turn in request.turns],
         ]
         return hashlib.sha256(json.dumps(shape).encode()).digest()
@@ -183,6 +186,8 @@ class _CachedGeneration:
         self.prompt_tokens = reply.prompt_tokens
         self.completion_tokens = reply.completion_tokens
         self.cut_off = reply.cut_off
+        self.filtered = False
+        self.dropped_turns = reply.dropped_turns
         self._chunks = reply.chunks
         self._closed = False
 
@@ -199,31 +204,14 @@ class _CachedGeneration:
         self._closed = True
 
 
-class _RecordedGeneration:
+class _RecordedGeneration(WrappedGeneration):
     """A reply that is cached once it is complete."""
 
-    cached = False
-
     def __init__(self, generation: Generation, max_bytes: int, keep: Callable[[CachedReply], None]) -> None:
-        self._generation = generation
+        super().__init__(generation)
         self._max_bytes = max_bytes
         self._keep = keep
         self._closed = False
-
-    @property
-    def prompt_tokens(self) -> int:
-        """Return the engine's count."""
-        return self._generation.prompt_tokens
-
-    @property
-    def completion_tokens(self) -> int | None:
-        """Return the engine's count."""
-        return self._generation.completion_tokens
-
-    @property
-    def cut_off(self) -> bool | None:
-        """Return what the engine says."""
-        return self._generation.cut_off
 
     async def stream(self) -> AsyncIterator[Chunk]:
         """Yield the engine's chunks; a reply that is too large for the cache is not collected."""
@@ -235,16 +223,18 @@ class _RecordedGeneration:
                 chunks.append(chunk)
             yield chunk
         # A generation that was closed early is incomplete, and a repeated request must not get an empty reply again.
-        if not self._closed and size <= self._max_bytes and any(chunk.text for chunk in chunks):
+        is_whole = not (self._closed or self.filtered)
+        if is_whole and size <= self._max_bytes and any(chunk.text for chunk in chunks):
             reply = CachedReply(
                 chunks=tuple(chunks),
                 prompt_tokens=self.prompt_tokens,
                 completion_tokens=self.completion_tokens,
                 cut_off=self.cut_off,
+                dropped_turns=self.dropped_turns,
             )
             self._keep(reply)
 
     async def close(self) -> None:
         """Close the engine's generation."""
         self._closed = True
-        await self._generation.close()
+        await super().close()

@@ -26,6 +26,7 @@ from chatbill.adapters.inference.catalogue.model_spec import (
     Sampling,
     ServerSource,
     Source,
+    Thinking,
     Weights,
     WheelSource,
     domain_catalogue,
@@ -116,6 +117,7 @@ class ModelSection(_Strict):
     weights: Weights = Weights.BF16
     source: SourceSection = Field(discriminator="kind")
     sampling: SamplingSection = SamplingSection()
+    thinking: Thinking | None = None
     parameters: Amount = 0
     lazy: StrictBool = False
     licence: str = ""
@@ -194,6 +196,7 @@ def _spec(section: ModelSection, *, base: Path) -> ModelSpec:
         source=_source(section.source, base=base),
         weights=section.weights,
         sampling=Sampling(**section.sampling.model_dump()),
+        thinking=section.thinking,
         parameters=section.parameters,
         lazy=section.lazy,
         licence=section.licence,

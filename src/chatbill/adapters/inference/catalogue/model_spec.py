@@ -95,13 +95,23 @@ class Sampling:
     repetition_penalty: float | None = None
 
 
+class Thinking(StrEnum):
+    """How a model writes its thoughts into its reply.
+
+    `TAGS`: between `<think>` and `</think>`. `OPENED`: its prompt ends with `<think>`, so its reply begins inside.
+    """
+
+    TAGS = "tags"
+    OPENED = "opened"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSpec:
     """One model of a catalogue file.
 
     `parameters` is the number of weights, from which memory is estimated before it is fetched; 0 when unknown.
-    `lazy` models are loaded by their first message instead of at start. `served_as` is its name on a server, "" where
-    that is its id.
+    `thinking` is None for a model that writes no thoughts, or none into its reply. `lazy` models are loaded by their
+    first message instead of at start. `served_as` is its name on a server, "" where that is its id.
     """
 
     id: ModelId
@@ -113,6 +123,7 @@ class ModelSpec:
     source: Source
     weights: Weights = Weights.BF16
     sampling: Sampling = Sampling()
+    thinking: Thinking | None = None
     parameters: int = 0
     lazy: bool = False
     licence: str = ""

@@ -16,6 +16,9 @@ _TURN_TOKENS, _MOST_TURN_TOKENS = 4, 8
 _TEMPLATE_TOKENS, _MOST_TEMPLATE_TOKENS = 3, 32
 """Tokens that it puts around all messages; some add a system message of their own."""
 
+_MOST_TOKEN_BYTES = 32
+"""Hardly any token of text is longer."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PromptSize:
@@ -78,8 +81,15 @@ class TokenCounter:
         )
 
     def reply(self, text: str) -> int:
-        """Return the tokens of one part of a reply: at least 1, and 1 without a tokenizer."""
-        return max(1, self._tokens(text)) if self._file is not None else 1
+        """Return the tokens of one part of a reply: at least 1.
+
+        Without a tokenizer a part is one token, as servers stream them, or a token for four bytes where it is longer
+        than a token can be.
+        """
+        if self._file is not None:
+            return max(1, self._tokens(text))
+        size = _bytes(text)
+        return 1 if size <= _MOST_TOKEN_BYTES else -(-size // 4)
 
     @cached_property
     def _tokenizer(self) -> Tokenizer:

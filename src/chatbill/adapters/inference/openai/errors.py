@@ -6,8 +6,15 @@ import math
 from enum import Enum, auto
 
 from chatbill.adapters.inference.availability.health import Fault
+from chatbill.adapters.inference.window import Window
 from chatbill.domain.shared.descriptions import Description
-from chatbill.domain.shared.errors import ChatbillError, GenerationFailed, ModelUnavailable, Overloaded, TooLarge
+from chatbill.domain.shared.errors import (
+    ChatbillError,
+    GenerationFailed,
+    InvalidRequest,
+    ModelUnavailable,
+    Overloaded,
+)
 from chatbill.domain.shared.ids import ModelId
 
 
@@ -20,6 +27,8 @@ class ErrorKind(Enum):
     SET_UP = auto()  # it does not know the model, or wants to be paid: an operator has to change something first
     REFUSED = auto()  # it does not accept our key, or this message: a probe, which is harmless, tells which
     TOO_LONG = auto()  # the prompt does not fit into its window
+    FILTERED = auto()  # its content filter refuses the message
+    FIELD = auto()  # it refuses a setting of the user's
     MISFIT = auto()  # it refuses this one request
 
 
@@ -31,6 +40,8 @@ _REASONS = {
     ErrorKind.SET_UP: _NOT_SET_UP,
     ErrorKind.REFUSED: _NOT_SET_UP,
     ErrorKind.TOO_LONG: Description("model_window_too_small"),
+    ErrorKind.FILTERED: Description("model_server_refuses"),
+    ErrorKind.FIELD: Description("model_server_refuses"),
     ErrorKind.MISFIT: Description("model_server_refuses"),
 }
 _RETRY_AFTER_S = 5
@@ -41,11 +52,15 @@ class ServerError(Exception):
     """One request to a server failed. The text is for the log alone, and quotes nothing that the server said.
 
     `details` do, so they may be logged only where the server was sent nothing that a user wrote. `again_s` is not None
-    where nothing was computed and another try in so many seconds (0: at once) may help.
+    where nothing was computed and another try in so many seconds (0: at once) may help. `field` is the setting that a
+    server refuses.
     """
 
-    def __init__(self, kind: ErrorKind, text: str, *, details: str = "", again_s: float | None = None) -> None:
+    def __init__(
+        self, kind: ErrorKind, text: str, *, details: str = "", again_s: float | None = None, field: str | None = None
+    ) -> None:
         super().__init__(text)
+        self.field = field
         self.kind = kind
         self.details = details or text
         self.again_s = again_s
@@ -67,16 +82,18 @@ class ServerError(Exception):
             return Fault(_REASONS[self.kind], max(1, math.ceil(self.again_s or 1)))
         return Fault(_REASONS[self.kind], _RETRY_AFTER_S if self.counts else None)
 
-    def error(self, model: ModelId) -> ChatbillError:
-        """Return the error for the person whose reply it ended."""
+    def error(self, model: ModelId, window: Window) -> ChatbillError:
+        """Return the error for the person whose reply it ended; `window` is that of the request."""
         match self.kind:
             case ErrorKind.UNREACHABLE | ErrorKind.SET_UP:
                 return ModelUnavailable(model, self.fault.reason, retry_after_s=self.fault.retry_after_s)
             case ErrorKind.BUSY:
                 return Overloaded(retry_after_s=self.fault.retry_after_s or 1)
             case ErrorKind.TOO_LONG:
-                return TooLarge.of("message", "over_window")
+                return window.exceeded()
             case ErrorKind.REFUSED:
                 return GenerationFailed("reply_refused")
-            case ErrorKind.BROKEN | ErrorKind.MISFIT:
+            case ErrorKind.FIELD:
+                return InvalidRequest.of(self.field or "", "refused_by_model")
+            case ErrorKind.BROKEN | ErrorKind.MISFIT | ErrorKind.FILTERED:
                 return GenerationFailed()

@@ -8,6 +8,7 @@ from contextlib import suppress
 
 from chatbill.adapters.inference.generation import BufferedGeneration, Item
 from chatbill.adapters.inference.openai.counting import PromptSize
+from chatbill.adapters.inference.window import Window
 from chatbill.application.ports.engine import Chunk, GenerationRequest
 from chatbill.domain.shared.errors import ChatbillError, GenerationFailed
 
@@ -27,14 +28,14 @@ class RemoteGeneration(BufferedGeneration):
         request: GenerationRequest,
         prompt: PromptSize,
         *,
-        max_tokens: int,
-        max_prompt_tokens: int,
+        window: Window,
         read: Callable[[RemoteGeneration], Awaitable[None]],
         give_back: Callable[[BufferedGeneration], None],
     ) -> None:
-        super().__init__(request, max_tokens=max_tokens, give_back=give_back, max_ahead=_MAX_AHEAD)
+        super().__init__(request, max_tokens=window.most, give_back=give_back, max_ahead=_MAX_AHEAD)
+        self.window = window
         self.prompt = prompt
-        self.prompt_tokens = self._max_prompt_tokens = max_prompt_tokens
+        self.prompt_tokens = self._max_prompt_tokens = window.prompt_tokens
         self._read = read
         self._reading: asyncio.Task[None] | None = None
 
@@ -45,6 +46,9 @@ class RemoteGeneration(BufferedGeneration):
     def fitted(self, prompt: PromptSize) -> None:
         """Set the prompt that will be read, once it is known."""
         self.prompt = prompt
+        self.dropped_turns = len(self.request.turns) - len(prompt.turns)
+        reserved = prompt.window if prompt.window <= self.window.prompt_tokens else prompt.likely
+        self.max_tokens = self.window.reply_tokens(reserved)
         self.prompt_tokens = self._max_prompt_tokens = min(self._max_prompt_tokens, prompt.most)
 
     def counted(self, prompt_tokens: int | None, completion_tokens: int | None) -> None:

@@ -15,11 +15,13 @@ from chatbill.adapters.inference.availability.turns import FairSlots
 from chatbill.adapters.inference.catalogue.address import address_advice
 from chatbill.adapters.inference.catalogue.model_spec import ModelSpec, ServerSource
 from chatbill.adapters.inference.openai.counting import PromptSize, TokenCounter
+from chatbill.adapters.inference.openai.dialect import ChatRequest
 from chatbill.adapters.inference.openai.errors import ErrorKind, ServerError
 from chatbill.adapters.inference.openai.generation import RemoteGeneration
 from chatbill.adapters.inference.openai.prompts import fitted, shortened
 from chatbill.adapters.inference.openai.server import Server
 from chatbill.adapters.inference.openai.usage_counter import UsageCounter
+from chatbill.adapters.inference.window import Window
 from chatbill.application.ports.engine import THINKING, GenerationRequest, ModelState, ModelStatus
 from chatbill.domain.chat.conversations import Turn
 from chatbill.domain.shared.descriptions import Description
@@ -98,20 +100,19 @@ class RemoteModel:
         """Take a place, and fit the prompt into the window by the best count there is."""
         if self.status().state is ModelState.LOADING:
             raise ModelUnavailable(request.model, _NOT_ANSWERED)
-        max_tokens = min(request.max_tokens, self.spec.max_reply_tokens)
-        budget = self.spec.context_tokens - max_tokens
+        window = Window.of(request, limit=self.spec.context_tokens, max_reply_tokens=self.spec.max_reply_tokens)
+        room = window.prompt_tokens
         generation = RemoteGeneration(
             request,
-            PromptSize(turns=request.turns, least=budget, most=budget, window=budget, likely=budget),
-            max_tokens=max_tokens,
-            max_prompt_tokens=budget,
+            PromptSize(turns=request.turns, least=room, most=room, window=room, likely=room),
+            window=window,
             read=self._read,
             give_back=self._availability.give_back,
         )
         # The place is taken before anything is awaited, so that a burst takes no more than there are.
         self._availability.take(generation, request.owner)
         try:
-            generation.fitted(await fitted(request.turns, budget=budget, counter=self._counter))
+            generation.fitted(await fitted(request.turns, window=window, counter=self._counter))
         except BaseException:
             await generation.close()
             raise
@@ -135,7 +136,10 @@ class RemoteModel:
                 await self._copy_shortened(generation)
             except ServerError as error:
                 self._note(error)
-                raise error.error(self.spec.id) from error
+                if error.kind is ErrorKind.FILTERED:
+                    generation.filtered = True
+                    return
+                raise error.error(self.spec.id, generation.window) from error
             finally:
                 self._running -= 1
 
@@ -149,7 +153,7 @@ class RemoteModel:
                 await self._copy(generation)
             except ServerError as error:
                 # It is refused before anything was written, and what is left is at most half as long each time.
-                if error.kind is not ErrorKind.TOO_LONG:
+                if error.kind is not ErrorKind.TOO_LONG or not generation.window.trim:
                     raise
                 if (shorter := await shortened(generation.prompt, self._counter)) is None:
                     raise
@@ -163,8 +167,8 @@ class RemoteModel:
         usage = UsageCounter(self._counter, stop=generation.request.stop, max_tokens=generation.max_tokens)
         prompt_tokens = completion_tokens = None
         thinking = False
-        body = self._body(generation.prompt.turns, generation.request)
-        async with aclosing(self._server.chunks(body, max_tokens=generation.max_tokens)) as chunks:
+        request = self._request(generation.prompt.turns, generation.request, generation.max_tokens)
+        async with aclosing(self._server.chunks(request)) as chunks:
             async for chunk in chunks:
                 if chunk.text or chunk.thought:
                     self._record_success()
@@ -177,10 +181,10 @@ class RemoteModel:
                     generation.cut_off = True
                     break
                 if chunk.finished:
-                    generation.cut_off = chunk.cut_off
+                    generation.cut_off, generation.filtered = chunk.cut_off, chunk.filtered
                 prompt_tokens = chunk.prompt_tokens or prompt_tokens
                 completion_tokens = chunk.completion_tokens or completion_tokens
-        if not (thinking or usage.has_text):
+        if not (thinking or usage.has_text or generation.filtered):
             self._request_probe()
         rest, whole = usage.finish(None if usage.ended else completion_tokens)
         if usage.stopped:
@@ -189,20 +193,21 @@ class RemoteModel:
         for written in rest:
             await generation.pass_on(written)
 
-    def _body(self, turns: tuple[Turn, ...], request: GenerationRequest) -> dict[str, Any]:
+    def _request(self, turns: tuple[Turn, ...], request: GenerationRequest, max_tokens: int) -> ChatRequest:
         own = self.spec.sampling
-        options = {
-            "temperature": own.temperature if request.temperature is None else request.temperature,
-            "top_p": own.top_p if request.top_p is None else request.top_p,
-            "seed": request.seed,
-            "stop": list(request.stop[:MAX_STOPS]) or None,
-        }
-        messages = [{"role": turn.role.value, "content": turn.text} for turn in turns]
-        return {
-            "model": self.spec.served_name,
-            "messages": messages,
-            **{name: value for name, value in options.items() if value is not None},
-        }
+        given = {"temperature": request.temperature, "top_p": request.top_p, "seed": request.seed}
+        stops = list(request.stop[:MAX_STOPS]) or None
+        options = {"temperature": own.temperature, "top_p": own.top_p, **_set(given), "stop": stops}
+        return ChatRequest(
+            body={
+                "model": self.spec.served_name,
+                "messages": [{"role": turn.role.value, "content": turn.text} for turn in turns],
+                **_set(options),
+            },
+            max_tokens=max_tokens,
+            # Stop strings are found here as well; what remains of the options are defaults.
+            optional=frozenset(options) - _set(given).keys(),
+        )
 
     def _record_success(self) -> None:
         if self._health.fault:
@@ -254,9 +259,8 @@ class RemoteModel:
 
     async def _ask_for_a_token(self) -> None:
         """Wait for the first token. Raises if the reply ends without one, even where the server reports no error."""
-        request = probe_request(self.spec.id)
-        body = self._body(request.turns, request)
-        async with aclosing(self._server.chunks(body, max_tokens=request.max_tokens)) as chunks:
+        probe = probe_request(self.spec.id)
+        async with aclosing(self._server.chunks(self._request(probe.turns, probe, probe.max_tokens))) as chunks:
             async for chunk in chunks:
                 if chunk.text or chunk.thought or chunk.completion_tokens:
                     return
@@ -272,3 +276,7 @@ class RemoteModel:
     def _log(self, event: str, error: ServerError, cause: str = "") -> None:
         kind, server = error.kind.name.lower(), self._server.url.host
         _log.warning(event, model=self.spec.id, server=server, kind=kind, cause=cause or str(error))
+
+
+def _set(options: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}

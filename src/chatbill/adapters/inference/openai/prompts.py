@@ -6,27 +6,27 @@ import asyncio
 from collections.abc import Sequence
 
 from chatbill.adapters.inference.openai.counting import PromptSize, TokenCounter
-from chatbill.adapters.inference.window import fit_window
+from chatbill.adapters.inference.window import Window, fit_window
 from chatbill.domain.chat.conversations import Role, Turn
-from chatbill.domain.shared.errors import TooLarge
+from chatbill.domain.shared.errors import ContextLengthExceeded
 
 
-async def fitted(turns: Sequence[Turn], *, budget: int, counter: TokenCounter) -> PromptSize:
-    """Return the newest turns that fit into `budget` tokens, as `counter` counts or estimates them.
+async def fitted(turns: Sequence[Turn], *, window: Window, counter: TokenCounter) -> PromptSize:
+    """Return the newest turns that fit into the window by the best count there is.
 
-    Raises `TooLarge` if the last message alone does not fit. If the count is an estimate, its lower bound decides:
-    the server can still refuse a message that was accepted here.
+    Raises `ContextLengthExceeded` for what does not fit. If the count is an estimate, its lower bound decides: the
+    server can still refuse what was accepted here.
     """
     if counter.is_exact:
         # A tokenizer takes long for a long conversation.
-        return await asyncio.to_thread(fit_window, turns, encode=counter.prompt, budget=budget)
+        return (await asyncio.to_thread(fit_window, turns, encode=counter.prompt, window=window)).prompt
     try:
-        return fit_window(turns, encode=counter.prompt, budget=budget)
-    except TooLarge:
-        last = _last_message(turns, counter)
-        if last.least > budget:
-            raise TooLarge.of("message", "prompt_far_too_long", max=budget) from None
-        return last
+        return fit_window(turns, encode=counter.prompt, window=window).prompt
+    except ContextLengthExceeded:
+        needed = _last_message(turns, counter) if window.trim else counter.prompt(turns)
+        if needed.least > window.prompt_tokens:
+            raise window.exceeded() from None
+        return needed
 
 
 async def shortened(prompt: PromptSize, counter: TokenCounter) -> PromptSize | None:
@@ -37,7 +37,8 @@ async def shortened(prompt: PromptSize, counter: TokenCounter) -> PromptSize | N
     last = _last_message(prompt.turns, counter)
     if len(last.turns) == len(prompt.turns):
         return None
-    return await fitted(prompt.turns, budget=max(prompt.window // 2, last.window), counter=counter)
+    half = Window(limit=max(prompt.window // 2, last.window), least=0, most=0)
+    return await fitted(prompt.turns, window=half, counter=counter)
 
 
 def _last_message(turns: Sequence[Turn], counter: TokenCounter) -> PromptSize:

@@ -10,25 +10,34 @@ import ssl
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Any
 
 import aiohttp
 import certifi
+import structlog
 from aiohttp import ClientResponse
 from yarl import URL
 
 from chatbill.adapters.inference.availability.health import CircuitBreaker
-from chatbill.adapters.inference.openai.dialect import Dialect, body_of, deviation_named
+from chatbill.adapters.inference.openai.dialect import (
+    ChatRequest,
+    Deviations,
+    Dialect,
+    body_of,
+    deviation_named,
+    field_named,
+)
 from chatbill.adapters.inference.openai.errors import ErrorKind, ServerError
-from chatbill.adapters.inference.openai.wire import (
+from chatbill.adapters.inference.openai.refusals import (
     MAX_MESSAGE_CHARS,
-    EventReader,
-    ServerChunk,
+    MISFIT,
     ServerMessage,
-    read_chunk,
+    kind_of,
     server_message,
 )
+from chatbill.adapters.inference.openai.wire import EventReader, ServerChunk, read_chunk
+
+_log = structlog.get_logger(__name__)
 
 _MAX_ERROR_BYTES = 16_384
 _KEEP_ALIVE_S = 15.0
@@ -38,18 +47,7 @@ _USAGE_WAIT_S = 2.0
 """How long after the last token the counts may come; the reply is complete without them."""
 _LAST_BYTES_WAIT_S = 0.1
 """How long after the last event the end of the response may come."""
-_TOO_LONG = re.compile(
-    r"context.?(length|window|size)|maximum context|prompt is too long|exceed_context", re.IGNORECASE
-)
-_SET_UP = frozenset({402, 404})
-"""The account there has no credit, or the model's name is wrong."""
-_REFUSED = frozenset({401, 403})
-"""The key is wrong, or the message is forbidden by the server's rules."""
-_NO_CREDIT = "insufficient_quota"
-"""OpenAI's code in a 429 for which waiting does not help."""
-_BUSY = frozenset({429, 503})
-_MISFIT = frozenset({400, 422})
-_MAY_NAME_DEVIATION = _MISFIT | {500}
+_MAY_NAME_DEVIATION = MISFIT | {500}
 """Some servers answer 500 when a chat template refuses a conversation."""
 
 
@@ -90,8 +88,8 @@ class Server:
         self._path = self.url.with_path(self.url.path.rstrip("/") + "/chat/completions", keep_query=True)
         self._dialect = Dialect()
 
-    async def chunks(self, body: dict[str, Any], *, max_tokens: int) -> AsyncGenerator[ServerChunk]:
-        """Yield the reply to this request body; tries again while that can help and nothing was delivered.
+    async def chunks(self, request: ChatRequest) -> AsyncGenerator[ServerChunk]:
+        """Yield the reply to this request; tries again while that can help and nothing was delivered.
 
         Returns only when the server has marked the reply as complete. Raises `ServerError`.
         """
@@ -100,7 +98,7 @@ class Server:
             tries += 1
             delivered = False
             try:
-                async with aclosing(self._ask(body, max_tokens)) as chunks:
+                async with aclosing(self._ask(request)) as chunks:
                     async for chunk in chunks:
                         delivered = True
                         yield chunk
@@ -129,7 +127,7 @@ class Server:
             trust.load_verify_locations(certifi.where())
             self._session = aiohttp.ClientSession(
                 headers={
-                    "Accept": "text/event-stream",
+                    "Accept": "text/event-stream, application/json",
                     **({"Authorization": f"Bearer {self._key}"} if self._key else {}),
                 },
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=self.timeouts.connect_s),
@@ -139,16 +137,17 @@ class Server:
             )
         return self._session
 
-    async def _ask(self, body: dict[str, Any], max_tokens: int) -> AsyncGenerator[ServerChunk]:
+    async def _ask(self, request: ChatRequest) -> AsyncGenerator[ServerChunk]:
         clock = asyncio.get_running_loop().time
-        begun = clock()
-        whole_by, token_by = begun + self.timeouts.whole_s, begun + self.timeouts.first_token_s
-        response = await self._send(body, max_tokens, by=min(whole_by, token_by))
+        now = clock()
+        whole_by, token_by = now + self.timeouts.whole_s, now + self.timeouts.first_token_s
+        response = await self._send(request, by=min(whole_by, token_by))
         try:
-            whole = has_text = False
+            whole = has_text = begun = False
             async with aclosing(self._events(response)) as events:
                 while (event := await _next(events, by=min(whole_by, token_by), whole=whole)) is not None:
-                    chunk = read_chunk(event)
+                    chunk = read_chunk(event, begun=begun)
+                    begun = begun or bool(chunk.text) or chunk.thought
                     has_text = has_text or bool(chunk.text)
                     whole = whole or chunk.finished or (chunk.done and has_text)
                     if chunk.text or chunk.thought:
@@ -167,25 +166,31 @@ class Server:
         finally:
             response.close()
 
-    async def _send(self, body: dict[str, Any], max_tokens: int, *, by: float) -> ClientResponse:
-        """Return the response once its headers are there and show that it is a stream."""
-        deviations = self._dialect.of(body)
+    async def _send(self, request: ChatRequest, *, by: float) -> ClientResponse:
+        """Return the response once its headers are there and do not show that it is no reply."""
+        deviations = self._dialect.of(request)
         while True:
-            response = await self._headers(body_of(body, max_tokens, deviations), by=by)
-            is_stream = "event-stream" in response.headers.get("Content-Type", "event-stream")
-            if response.status in range(200, 300) and is_stream:
-                self._dialect.accepted(body, deviations)
+            response = await self._headers(body_of(request, deviations), by=by)
+            if response.status in range(200, 300) and "html" not in response.headers.get("Content-Type", ""):
+                self._accepted(request, deviations)
                 return response
             try:
                 message = await self._message(response, by=by)
             finally:
                 response.close()
-            deviation = (
-                deviation_named(message.text, body, deviations) if response.status in _MAY_NAME_DEVIATION else None
-            )
+            kind = kind_of(response.status, message)
+            deviation = None
+            if response.status in _MAY_NAME_DEVIATION and kind in {ErrorKind.MISFIT, ErrorKind.BROKEN}:
+                deviation = deviation_named(message, request, deviations)
             if deviation is None:
-                raise self._refusal(response, message)
+                field = field_named(message, request) if kind is ErrorKind.MISFIT else None
+                raise self._refusal(response, kind, message, field)
             deviations |= {deviation}
+
+    def _accepted(self, request: ChatRequest, deviations: Deviations) -> None:
+        if new := self._dialect.accepted(request, deviations):
+            names = sorted(deviation.name.lower() for deviation in new)
+            _log.warning("model_deviates", model=request.model, server=self.url.host, asked=", ".join(names))
 
     async def _headers(self, body: dict[str, Any], *, by: float) -> ClientResponse:
         try:
@@ -216,18 +221,17 @@ class Server:
             message = ServerMessage(body[:MAX_MESSAGE_CHARS].decode("utf-8", "replace"))
         if not self._key:
             return message
-        return ServerMessage(
-            message.text.replace(self._key, "[key]"), tuple(name for name in message.names if name != self._key)
-        )
+        return message.without(self._key)
 
-    def _refusal(self, response: ClientResponse, message: ServerMessage) -> ServerError:
-        status = response.status
-        busy = status in _BUSY and _NO_CREDIT not in message.text
+    def _refusal(
+        self, response: ClientResponse, kind: ErrorKind, message: ServerMessage, field: str | None
+    ) -> ServerError:
         return ServerError(
-            ErrorKind.BUSY if busy else _kind_of(status, message),
-            f"answered {status}: {message}",
-            details=f"answered {status}: {message.text}",
-            again_s=_retry_after_s(response) if busy else None,
+            ErrorKind.FIELD if field else kind,
+            f"answered {response.status}: {message}",
+            details=f"answered {response.status}: {message.text}",
+            again_s=_retry_after_s(response) if kind is ErrorKind.BUSY else None,
+            field=field,
         )
 
     async def _events(self, response: ClientResponse) -> AsyncGenerator[str]:
@@ -260,17 +264,6 @@ async def _next(events: AsyncGenerator[str], *, by: float, whole: bool) -> str |
 def _retry_after_s(response: ClientResponse) -> float:
     value = response.headers.get("Retry-After", "")
     return float(value) if re.fullmatch(r"\d{1,6}(\.\d{1,3})?", value) else 0.0
-
-
-def _kind_of(status: int, message: ServerMessage) -> ErrorKind:
-    """Return the kind of a refusal that another try would not change."""
-    if status in _SET_UP | _BUSY:
-        return ErrorKind.SET_UP
-    if status in _REFUSED:
-        return ErrorKind.REFUSED
-    if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE or (status in _MISFIT and _TOO_LONG.search(message.text)):
-        return ErrorKind.TOO_LONG
-    return ErrorKind.MISFIT if status in range(400, 500) else ErrorKind.BROKEN
 
 
 def _broken(what: str, error: Exception, *, again_s: float | None = None) -> ServerError:

@@ -10,14 +10,23 @@ from dataclasses import dataclass
 from typing import Any
 
 from chatbill.adapters.inference.openai.errors import ErrorKind, ServerError
+from chatbill.adapters.inference.openai.refusals import is_too_long, server_message
 from chatbill.domain.chat.interactions import storable
 
 MAX_EVENT_BYTES = 1 << 20
 """Far more than a token takes: a server that sends more at once is not sending tokens."""
-MAX_MESSAGE_CHARS = 300
-"""The most characters that are kept of a server's error message."""
-_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _LINE_END = re.compile(rb"\r\n|\r|\n")
+_CUT_OFF = {
+    **dict.fromkeys(("length", "max_tokens", "model_length"), True),
+    **dict.fromkeys(("stop", "eos", "eos_token", "end_turn", "stop_sequence"), False),
+}
+"""Whether a reply with this finish reason was cut off; None for one with another reason."""
+_FILTERED = frozenset(
+    {"content_filter", "safety", "recitation", "blocklist", "prohibited_content", "spii", "sensitive"}
+)
+_FAILED = frozenset({"error", "abort", "insufficient_system_resource", "network_error"})
+_THOUGHTS = frozenset({"thinking", "reasoning"})
+"""The types of parts whose text is not shown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +34,8 @@ class ServerChunk:
     """The content of one event. `text` is the next part of the reply; `thought` is True for text that is not shown.
 
     `finished` and `done` are the server's two ways to mark the reply as complete; `cut_off` is True where the limit of
-    tokens ended it, and None where the server does not say. The counts are the server's, in tokens.
+    tokens ended it, and None where the server does not say; `filtered` is True where a content filter ended it. The
+    counts are the server's, in tokens.
     """
 
     text: str = ""
@@ -33,6 +43,7 @@ class ServerChunk:
     finished: bool = False
     done: bool = False
     cut_off: bool | None = None
+    filtered: bool = False
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
 
@@ -41,12 +52,14 @@ class EventReader:
     """Parses server-sent events from bytes that may be cut anywhere, and returns the data of each complete event.
 
     Lines end at LF, CR or CRLF; a byte order mark at the start is skipped. Each event is decoded as a whole, so a
-    character may be cut in two. Comments, which keep connections open, and fields other than `data` are skipped.
+    character may be cut in two. Comments, which keep connections open, and fields other than `data` are skipped. A body
+    that is one JSON object, from a server that does not stream, is one event.
     """
 
     def __init__(self) -> None:
         self._rest = bytearray()
         self._begun = False
+        self._is_object: bool | None = None
         self._after_cr = False
         self._data: list[bytes] = []
         self._size = 0
@@ -59,6 +72,11 @@ class EventReader:
                 return
             self._begun = True
             self._rest = self._rest.removeprefix(BOM_UTF8)
+        if self._is_object is None and (first := self._rest.lstrip()[:1]):
+            self._is_object = first == b"{"
+        if self._is_object:
+            self._check(len(self._rest))
+            return
         if self._after_cr:
             # The line ended at its CR, without waiting for an LF that may not come.
             self._rest = self._rest.removeprefix(b"\n")
@@ -70,7 +88,10 @@ class EventReader:
         self._check(len(self._rest))
 
     def finish(self) -> Iterator[str]:
-        """Yield the last event, if the server left out the empty line after it."""
+        """Yield the last event, if the server left out the empty line after it; or the object."""
+        if self._is_object:
+            yield _decoded(self._rest)
+            return
         yield from self._line(bytes(self._rest))
         yield from self._line(b"")
 
@@ -81,18 +102,26 @@ class EventReader:
             self._data.append(line.removeprefix(b"data:").removeprefix(b" "))
         elif not line and self._data:
             event, self._data, self._size = b"\n".join(self._data), [], 0
-            try:
-                yield event.decode()
-            except UnicodeDecodeError:
-                raise ServerError(ErrorKind.BROKEN, "an event is not UTF-8") from None
+            yield _decoded(event)
 
     def _check(self, size: int) -> None:
         if size > MAX_EVENT_BYTES:
             raise ServerError(ErrorKind.BROKEN, f"an event is longer than {MAX_EVENT_BYTES} bytes")
 
 
-def read_chunk(event: str) -> ServerChunk:
-    """Return the content of an event. Raises `ServerError` for an error in it, and for an event that is no chunk."""
+def _decoded(event: bytes | bytearray) -> str:
+    try:
+        return event.decode()
+    except UnicodeDecodeError:
+        raise ServerError(ErrorKind.BROKEN, "an event is not UTF-8") from None
+
+
+def read_chunk(event: str, *, begun: bool = False) -> ServerChunk:
+    """Return the content of an event. Raises `ServerError` for an error in it, and for an event that is no chunk.
+
+    `begun` is True once the reply has text or thoughts. A server that does not stream sends its whole reply as one
+    event, with a message in the place of a delta.
+    """
     if event.strip() == "[DONE]":
         return ServerChunk(done=True)
     try:
@@ -102,54 +131,52 @@ def read_chunk(event: str) -> ServerChunk:
     if not isinstance(body, dict):
         raise _odd(event, "is not an object")
     if body.get("error"):
-        said = server_message(body)
-        raise ServerError(ErrorKind.BROKEN, f"error in the stream: {said}", details=f"error in the stream: {said.text}")
-    choice, usage = _first(body.get("choices")), _object(body.get("usage"))
-    delta = _object(choice.get("delta"))
-    text, thought = delta.get("content"), delta.get("reasoning_content") or delta.get("reasoning")
-    if text is not None and not isinstance(text, str):
-        raise ServerError(ErrorKind.BROKEN, "the content of a delta is not text")
+        raise _error(body, begun=begun)
+    choice = _first(body.get("choices"))
+    is_whole = "delta" not in choice and "message" in choice
+    text, thought = _content(_object(choice.get("message" if is_whole else "delta")))
     finish = choice.get("finish_reason")
-    if finish == "error":
+    reason = finish.lower() if isinstance(finish, str) else ""
+    if reason in _FAILED:
         raise ServerError(ErrorKind.BROKEN, "the server ended the reply with an error")
+    usage = _usage(body, choice)
     return ServerChunk(
-        text=text or "",
-        thought=bool(thought),
-        finished=bool(finish),
-        cut_off={"length": True, "stop": False}.get(finish) if isinstance(finish, str) else None,
+        text=text,
+        thought=thought,
+        finished=bool(finish) or is_whole,
+        cut_off=_CUT_OFF.get(reason),
+        filtered=reason in _FILTERED,
         prompt_tokens=_count(usage.get("prompt_tokens")),
         completion_tokens=_count(usage.get("completion_tokens")),
     )
 
 
-@dataclass(frozen=True, slots=True)
-class ServerMessage:
-    """A server's error message, shortened. `text` may quote what a user wrote; the `names` of errors do not.
-
-    `str` returns the part that may be logged.
-    """
-
-    text: str
-    names: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        names = f"{' '.join(self.names)}, " if self.names else ""
-        return f"{names}{len(self.text)} characters"
+def _error(body: dict[str, Any], *, begun: bool) -> ServerError:
+    message = server_message(body)
+    # A prompt that is too long is refused before anything is written; later, the window is full.
+    kind = ErrorKind.TOO_LONG if is_too_long(message) and not begun else ErrorKind.BROKEN
+    return ServerError(kind, f"error in the stream: {message}", details=f"error in the stream: {message.text}")
 
 
-def server_message(body: Any) -> ServerMessage:
-    """Return the message in an error body, in any of the shapes that servers use."""
-    error = body.get("error", body) if isinstance(body, dict) else body
-    if isinstance(error, dict):
-        parts = {name: error.get(name) for name in ("code", "type", "param", "message", "detail")}
-        given = {name: str(part) for name, part in parts.items() if isinstance(part, str | int) and part}
-        names = tuple(part for name, part in given.items() if name in {"code", "type"} and _NAME.fullmatch(part))
-        return ServerMessage(_short(" ".join(given.values())), names)
-    return ServerMessage(_short(error) if isinstance(error, str) else "no message")
+def _content(said: dict[str, Any]) -> tuple[str, bool]:
+    """Return the text of a delta or a message, and whether it has thoughts. A refusal is text, too."""
+    thought = bool(said.get("reasoning_content") or said.get("reasoning"))
+    content = said.get("content")
+    if isinstance(content, list):
+        parts = [part if isinstance(part, dict) else {"text": part} for part in content]
+        thought = thought or any(part.get("type") in _THOUGHTS for part in parts)
+        texts = [part.get("text") or "" for part in parts if part.get("type") not in _THOUGHTS]
+    else:
+        texts = [content or said.get("refusal") or ""]
+    if not all(isinstance(text, str) for text in texts):
+        raise ServerError(ErrorKind.BROKEN, "the content of a delta is not text")
+    return "".join(texts), thought
 
 
-def _short(text: str) -> str:
-    return storable(text[:MAX_MESSAGE_CHARS])
+def _usage(body: dict[str, Any], choice: dict[str, Any]) -> dict[str, Any]:
+    """Return the usage from any of the places where servers put it."""
+    places = (body.get("usage"), choice.get("usage"), _object(body.get("x_groq")).get("usage"))
+    return next((usage for usage in places if isinstance(usage, dict) and usage), {})
 
 
 def _odd(event: str, what: str) -> ServerError:

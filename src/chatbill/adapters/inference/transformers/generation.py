@@ -43,12 +43,14 @@ class ThreadedGeneration(BufferedGeneration):
         prompt: Sequence[int],
         *,
         max_tokens: int,
+        dropped_turns: int = 0,
         submit: Callable[[ThreadedGeneration], None],
         give_back: Callable[[BufferedGeneration], None],
     ) -> None:
         # The queue needs no limit of its own: it never holds more than `max_tokens` chunks.
         super().__init__(request, max_tokens=max_tokens, give_back=give_back)
         self.prompt = prompt
+        self.dropped_turns = dropped_turns
         self.tokens_computed = 0
         self._submit = submit
         self._loop = asyncio.get_running_loop()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import structlog
@@ -21,7 +21,7 @@ from chatbill.adapters.inference.transformers.runtime import LocalModel, Runtime
 from chatbill.adapters.inference.transformers.worker import Worker
 from chatbill.adapters.inference.weights.fetch import Progress
 from chatbill.adapters.inference.weights.library import ModelLibrary
-from chatbill.adapters.inference.window import fit_window
+from chatbill.adapters.inference.window import Fitted, Window, fit_window
 from chatbill.application.ports.engine import Generation, GenerationRequest, ModelState, ModelStatus
 from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import ModelUnavailable
@@ -92,14 +92,16 @@ class ServedModel:
         place = object()
         worker = self._take(place, request.owner)
         try:
-            prompt = await self._prompt(request, worker)
+            window = Window.of(request, limit=self.spec.context_tokens, max_reply_tokens=self.spec.max_reply_tokens)
+            fitted = await self._fitted(request, window, worker)
         except BaseException:
             self._give_back(place)
             raise
         return ThreadedGeneration(
             request,
-            prompt,
-            max_tokens=self._room(request),
+            tuple(fitted.prompt),
+            max_tokens=window.reply_tokens(len(fitted.prompt)),
+            dropped_turns=fitted.dropped_turns,
             submit=worker.submit,
             give_back=lambda _generation: self._give_back(place),
         )
@@ -170,7 +172,7 @@ class ServedModel:
             self._availability.give_back(place)
             self.last_used_at = time.monotonic()
 
-    async def _prompt(self, request: GenerationRequest, worker: Worker) -> tuple[int, ...]:
+    async def _fitted(self, request: GenerationRequest, window: Window, worker: Worker) -> Fitted[Sequence[int]]:
         """Wait for the model, within bounds, and count the prompt with its tokenizer."""
         try:
             await asyncio.wait_for(worker.wait_until_settled(), self._limits.load_wait_s)
@@ -179,13 +181,9 @@ class ServedModel:
         model = worker.model
         if model is None:
             raise ModelUnavailable(self.spec.id, worker.reason or STOPPING)
-        budget = self.spec.context_tokens - self._room(request)
         return await asyncio.get_running_loop().run_in_executor(
-            self._tokenizing, lambda: tuple(fit_window(request.turns, encode=model.encode, budget=budget))
+            self._tokenizing, lambda: fit_window(request.turns, encode=model.encode, window=window)
         )
-
-    def _room(self, request: GenerationRequest) -> int:
-        return min(request.max_tokens, self.spec.max_reply_tokens)
 
     def _load(self, *, wait_for_room_s: float, after: Worker | None = None) -> Worker:
         """Start a worker that loads the model. The caller holds the lock."""

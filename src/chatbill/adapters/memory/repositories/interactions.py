@@ -20,6 +20,8 @@ from chatbill.domain.shared.ids import (
     UserId,
 )
 
+_CHARGED = frozenset({Outcome.COMPLETED, Outcome.STOPPED})
+
 
 class MemoryInteractions:
     """Keeps interactions and the requests to stop them."""
@@ -31,15 +33,16 @@ class MemoryInteractions:
         return self._tables.interactions.get(interaction_id)
 
     def turns(self, conversation_id: ConversationId, *, limit: int) -> list[Turn]:
-        answered = [
-            row
-            for row in self.of_conversation(conversation_id, after=None, limit=len(self._rows(conversation_id)))
-            if row.outcome in {Outcome.COMPLETED, Outcome.STOPPED} and row.reply
-        ]
+        rows = self.of_conversation(conversation_id, after=None, limit=len(self._rows(conversation_id)))
+        answered = [row for row in rows if row.outcome in _CHARGED and row.reply]
         turns = []
         for row in reversed(answered[:limit]):
             turns += [Turn(Role.USER, row.prompt), Turn(Role.ASSISTANT, row.reply)]
         return turns
+
+    def count_replies(self, conversation_id: ConversationId) -> int:
+        rows = self._rows(conversation_id)
+        return sum(row.outcome in _CHARGED and row.usage.completion_tokens > 0 for row in rows)
 
     def is_running_in(self, conversation_id: ConversationId) -> bool:
         return any(row.is_running for row in self._rows(conversation_id))

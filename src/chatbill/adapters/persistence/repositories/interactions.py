@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import exists, literal_column, select
+from sqlalchemy import exists, func, literal_column, select
 
 from chatbill.adapters.persistence.mapping import Mapping, nested
 from chatbill.adapters.persistence.repositories.periods import within
@@ -48,15 +48,19 @@ _NEWEST_FIRST = (_I.created_at.desc(), _I.id.desc())
 _GET = Statement(all_of(interactions, equals(_I.id)))
 _SAVE = update(interactions, *_INTERACTIONS.changing, where=(equals(_I.id), _RUNNING))
 _ERASE_TEXTS = update(interactions, "prompt", "reply", where=(equals(_I.conversation_id),))
+_CHARGED = (
+    equals(_I.conversation_id),
+    _I.outcome.in_([literal_column("'completed'"), literal_column("'stopped'")]),
+)
 _TURNS = Statement(
     select(_I.prompt, _I.reply)
-    .where(
-        equals(_I.conversation_id),
-        _I.outcome.in_([literal_column("'completed'"), literal_column("'stopped'")]),
-        _I.reply != literal_column("''"),
-    )
+    .where(*_CHARGED, _I.reply != literal_column("''"))
     .order_by(*_NEWEST_FIRST)
     .limit(limit())
+)
+# By the tokens, because a text is read from pages of its own.
+_COUNT_REPLIES = Statement(
+    select(func.count()).select_from(interactions).where(*_CHARGED, _I.completion_tokens > literal_column("0"))
 )
 _ASK_TO_STOP = update(interactions, "stop_asked_at", where=(equals(_I.id), _RUNNING, _I.stop_asked_at.is_(None)))
 _ASK_ALL_TO_STOP = update(
@@ -107,6 +111,10 @@ class SqlInteractions:
         for prompt, reply in reversed(self._connection.all(_TURNS, conversation_id=conversation_id, limit=limit)):
             turns += [Turn(Role.USER, prompt), Turn(Role.ASSISTANT, reply)]
         return turns
+
+    def count_replies(self, conversation_id: ConversationId) -> int:
+        row = self._connection.one(_COUNT_REPLIES, conversation_id=conversation_id)
+        return int(row[0]) if row else 0
 
     def is_running_in(self, conversation_id: ConversationId) -> bool:
         return self._connection.one(_RUNNING_IN, conversation_id=conversation_id, limit=1) is not None

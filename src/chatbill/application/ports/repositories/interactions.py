@@ -37,6 +37,10 @@ class InteractionReader(Protocol):
         """
         ...
 
+    def count_replies(self, conversation_id: ConversationId) -> int:
+        """Return how many interactions of a conversation were completed or stopped with at least one token."""
+        ...
+
     def is_running_in(self, conversation_id: ConversationId) -> bool:
         """Return whether a reply is being written in this conversation."""
         ...

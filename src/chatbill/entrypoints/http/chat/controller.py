@@ -97,6 +97,9 @@ class ChatController(Controller):
         A client that disconnects while it waits for the whole reply pays nothing, unless it sent an
         `Idempotency-Key`: then the reply is finished and charged, and the same request fetches it later. Replies that
         end unpaid are limited for each person and hour; at the limit, the answer is 429 `rate_limited`.
+
+        The oldest messages of a conversation that does not fit into the model's window are left out, and `context`
+        says how many. A message that does not fit alone is answered with 400 `context_length_exceeded`.
         """
         reply = await use_cases.chat.send_message(principal, data.to_message(idempotency_key))
         if prefers(MEDIA_TYPE, request.headers.get("accept", "")):
@@ -139,4 +142,4 @@ async def _whole_reply(reply: ReplySource, request: JsonRequest, *, keep: bool) 
         return PROBLEM_DETAILS.response(problem_of_reply(end), request.scope).to_asgi_response(
             app=None, request=request
         )
-    return Response(ReplyView.of(end.interaction)).to_asgi_response(app=None, request=request)
+    return Response(ReplyView.of(end)).to_asgi_response(app=None, request=request)

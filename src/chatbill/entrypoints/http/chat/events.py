@@ -24,7 +24,7 @@ class ChatbillEvents:
             case Delta():
                 return _encoded("delta", {"text": event.text})
             case Completed() | Stopped():
-                return _encoded("done", ReplyView.of(event.interaction))
+                return _encoded("done", ReplyView.of(event))
             case Failed():
                 return _encoded("error", problem_of_reply(event).body(self._request_id))
 

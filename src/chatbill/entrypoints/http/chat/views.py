@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from chatbill.application.chat.events import Completed, Stopped
 from chatbill.application.chat.read_conversation import Thread
 from chatbill.application.shared.paging import Page
 from chatbill.domain.billing.prices import Usage
@@ -27,9 +28,23 @@ class UsageView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ContextView:
+    """How much of the conversation the model read.
+
+    `tokens` is the length of the prompt, and `limit` the window of the model, which prompt and reply share.
+    `dropped_turns` is how many of the oldest messages and replies were left out, because they did not fit.
+    """
+
+    tokens: int
+    limit: int | None = None
+    dropped_turns: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReplyView:
     """A reply that was charged. `balance` is the balance after it, in credits.
 
+    `error_code` and `error_detail` say what stopped the reply, if that was no person: `content_filter`.
     `cached` is true if the reply was written before and sent again.
     """
 
@@ -39,14 +54,18 @@ class ReplyView:
     reply: str
     outcome: str
     usage: UsageView
+    context: ContextView
     credits_charged: int
     balance: int | None = None
     processing_time_ms: int | None = None
+    error_code: str | None = None
+    error_detail: str | None = None
     cached: bool = False
 
     @classmethod
-    def of(cls, interaction: Interaction) -> ReplyView:
-        """Return the view of a reply."""
+    def of(cls, end: Completed | Stopped) -> ReplyView:
+        """Return the view of a settled reply."""
+        interaction, context = end.interaction, end.context
         return cls(
             id=interaction.id,
             conversation_id=interaction.conversation_id,
@@ -54,9 +73,12 @@ class ReplyView:
             reply=interaction.reply,
             outcome=interaction.outcome.value,
             usage=UsageView.of(interaction.usage),
+            context=ContextView(tokens=context.tokens, limit=context.limit, dropped_turns=context.dropped_turns),
             credits_charged=interaction.credits_charged,
             balance=interaction.balance_after,
             processing_time_ms=interaction.processing_time_ms,
+            error_code=interaction.error_code,
+            error_detail=_error_detail(interaction),
             cached=interaction.cached,
         )
 
@@ -71,7 +93,10 @@ class StoppingView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InteractionView:
-    """A message and its reply. `error_code` and `error_detail` say why the reply failed."""
+    """A message and its reply. `error_code` and `error_detail` say why the reply failed.
+
+    `dropped_turns` is how many of the oldest messages and replies the model could not read.
+    """
 
     id: str
     conversation_id: str
@@ -85,6 +110,7 @@ class InteractionView:
     created_at: datetime
     error_code: str | None = None
     error_detail: str | None = None
+    dropped_turns: int = 0
     cached: bool = False
 
     @classmethod
@@ -102,7 +128,8 @@ class InteractionView:
             processing_time_ms=interaction.processing_time_ms,
             created_at=interaction.created_at,
             error_code=interaction.error_code,
-            error_detail=render(failure) if (failure := interaction.error_detail) else None,
+            error_detail=_error_detail(interaction),
+            dropped_turns=interaction.dropped_turns,
             cached=interaction.cached,
         )
 
@@ -176,3 +203,8 @@ class ThreadView:
             messages=[InteractionView.of(item) for item in reversed(page.items)],
             next_cursor=page.next_cursor,
         )
+
+
+def _error_detail(interaction: Interaction) -> str | None:
+    detail = interaction.error_detail
+    return render(detail) if detail and interaction.error_code else None

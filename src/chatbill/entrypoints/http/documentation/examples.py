@@ -74,9 +74,12 @@ REPLY: Final = {
     "reply": "The capital of France is Paris.",
     "outcome": "completed",
     "usage": USAGE,
+    "context": {"tokens": 21, "limit": 2048, "dropped_turns": 0},
     "credits_charged": 1,
     "balance": 99,
     "processing_time_ms": 740,
+    "error_code": None,
+    "error_detail": None,
     "cached": False,
 }
 STOPPING: Final = {"id": INTERACTION_ID, "status": "stopping"}
@@ -90,6 +93,7 @@ INTERACTION: Final = {
     "credits_charged": 1,
     "usage": USAGE,
     "processing_time_ms": 740,
+    "dropped_turns": 0,
     "cached": False,
     "created_at": WHEN,
     "error_code": None,
@@ -168,7 +172,8 @@ STREAM: Final = (
     'event: delta\ndata: {"text":" of France is Paris."}\n\n'
     f'event: done\ndata: {{"id":"{INTERACTION_ID}","conversation_id":"{CONVERSATION_ID}","model":"demo-mini",'
     '"reply":"The capital of France is Paris.","outcome":"completed",'
-    '"usage":{"prompt_tokens":21,"completion_tokens":8},"credits_charged":1,"balance":99,"processing_time_ms":740,"cached":false}\n\n'
+    '"usage":{"prompt_tokens":21,"completion_tokens":8},"context":{"tokens":21,"limit":2048,"dropped_turns":0},'
+    '"credits_charged":1,"balance":99,"processing_time_ms":740,"error_code":null,"error_detail":null,"cached":false}\n\n'
 )
 
 _FAILED: Final = {"interaction_id": INTERACTION_ID, "conversation_id": CONVERSATION_ID, "credits_charged": 0}

@@ -26,6 +26,7 @@ MESSAGE_PROBLEMS = (
     "request_in_progress",
     "idempotency_mismatch",
     "too_large",
+    "context_length_exceeded",
     "rate_limited",
     "model_unavailable",
     "overloaded",

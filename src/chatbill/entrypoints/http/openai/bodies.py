@@ -62,7 +62,7 @@ class ChatMessage(Part):
     role: str = Field(description="`system`, `developer`, `user` or `assistant`.", examples=["user"])
     content: str | list[Any] | None = Field(
         default=None,
-        description='Text, or parts `{"type": "text", "text": "…"}`.',
+        description='Text, or parts `{"type": "text", "text": "…"}`, which are lines of one text.',
         examples=["What is the capital of France?"],
     )
     tool_calls: list[Any] | None = Field(default=None, description="Not supported.")
@@ -79,7 +79,7 @@ class ChatMessage(Part):
         if isinstance(self.content, str):
             return Turn(role, self.content)
         parts = [_text_of(part, f"{field}.content.{index}") for index, part in enumerate(self.content)]
-        return Turn(role, "".join(parts))
+        return Turn(role, "\n".join(parts))
 
 
 class ChatCompletionBody(Body):
@@ -137,6 +137,7 @@ class ChatCompletionBody(Body):
             top_p=self.top_p,
             seed=self.seed,
             stop=self._stop(),
+            trim=False,
             idempotency_key=idempotency_key,
         )
 

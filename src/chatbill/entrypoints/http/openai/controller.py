@@ -28,6 +28,9 @@ from chatbill.entrypoints.web.problems import problem_of_reply
 from chatbill.entrypoints.web.replies import ReplySource, wait_for_end
 from chatbill.entrypoints.web.request_ids import request_id_of
 
+EARLY_S = 1.0
+"""How long the beginning of a stream waits for a failure, which then has a status of its own."""
+
 
 class ModelNotFound(NotFound):
     """There is no model with this id."""
@@ -97,6 +100,9 @@ class OpenAIController(Controller):
         `stream_options.include_usage` the usage has it too. A failure during the stream is one event with an `error`,
         and free. After a lost connection, the delivered text is charged.
 
+        Messages that do not fit into the model's window are answered with 400 `context_length_exceeded`; none is left
+        out. Without `max_tokens`, the reply is at most as long as the messages leave room for.
+
         `developer` means `system`. System messages are joined, and so are neighbours with the same role. Fields without
         effect are ignored; `tools`, `response_format` other than text, `logprobs`, `n` over 1, `top_k`, `min_p`,
         `guided_json` and other unsupported fields are answered with 400.
@@ -106,6 +112,8 @@ class OpenAIController(Controller):
         longest = use_cases.chat.send_message.longest_reply(message)
         reply = await use_cases.chat.send_message(principal, message)
         if data.stream:
+            if failed := await reply.early_failure(within_s=EARLY_S):
+                return _failure(failed, request)
             chunks = ChatChunks(longest=longest, usage=data.wants_usage, request_id=request_id_of(request.scope))
             return ReplyStream(reply, chunks, ping_s=config.ping_s)
         return await _whole_reply(reply, request, longest=longest, keep=idempotency_key is not None)
@@ -115,9 +123,13 @@ async def _whole_reply(reply: ReplySource, request: JsonRequest, *, longest: int
     """Return the whole reply, or the error that ended it."""
     end = await wait_for_end(reply, request.receive, keep=keep)
     if isinstance(end, Failed):
-        return OPENAI_ERRORS.response(problem_of_reply(end), request.scope).to_asgi_response(app=None, request=request)
+        return _failure(end, request)
     answer = Response(CompletionView.of(end, longest=longest), headers=headers_of(end.interaction))
     return answer.to_asgi_response(app=None, request=request)
+
+
+def _failure(failed: Failed, request: JsonRequest) -> ASGIResponse:
+    return OPENAI_ERRORS.response(problem_of_reply(failed), request.scope).to_asgi_response(app=None, request=request)
 
 
 def _offer(use_cases: UseCases, model: str) -> ModelOffer:

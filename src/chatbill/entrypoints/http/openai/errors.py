@@ -16,7 +16,7 @@ TYPES: Final = {
 }
 """OpenAI's types of errors by status. Others are `invalid_request_error` below 500, and `server_error` above."""
 
-PARAMS: Final = {"model_not_found": "model", "too_large": "messages"}
+PARAMS: Final = {"model_not_found": "model", "too_large": "messages", "context_length_exceeded": "messages"}
 """The field that an error with this code is about if it names none."""
 
 CODES: Final = {"unauthenticated": "invalid_api_key"}

@@ -9,10 +9,11 @@ from typing import Any, Final, Literal
 from chatbill.application.chat.events import Completed, Stopped
 from chatbill.application.chat.list_models import ModelOffer
 from chatbill.domain.chat.interactions import Interaction
+from chatbill.domain.shared.errors import ContentFiltered
 from chatbill.entrypoints.http.chat.model_views import PriceView
 from chatbill.entrypoints.http.shared.parameters import COMPLETION_ID_PREFIX
 
-FinishReason = Literal["stop", "length"]
+FinishReason = Literal["stop", "length", "content_filter"]
 
 CHARGED_HEADER: Final = "X-Chatbill-Credits-Charged"
 BALANCE_HEADER: Final = "X-Chatbill-Balance"
@@ -58,7 +59,11 @@ class CompletionMessage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompletionChoice:
-    """The only choice. `finish_reason` is `length` if the reply ended at its longest length."""
+    """The only choice.
+
+    `finish_reason` is `length` if the reply ended at its longest length, and `content_filter` if a filter of the
+    model's server ended it.
+    """
 
     index: Literal[0] = 0
     message: CompletionMessage
@@ -149,6 +154,8 @@ def _boolean(value: bool) -> str:  # noqa: FBT001 - the value to write
 
 def finish_reason(end: Completed | Stopped, *, longest: int) -> FinishReason:
     """Return why a reply ended. If the engine did not say, a reply of `longest` tokens was cut off."""
+    if end.interaction.error_code == ContentFiltered.code:
+        return "content_filter"
     if isinstance(end, Completed) and end.cut_off is not None:
         return "length" if end.cut_off else "stop"
     return "length" if end.interaction.usage.completion_tokens >= longest else "stop"

@@ -41,6 +41,26 @@ def _generation_timeout(params: Mapping[str, Param]) -> str:
     return f"No {awaited} within {params['after_s']:g} s; nothing was charged. Try again or ask for less."
 
 
+def _context_length_exceeded(params: Mapping[str, Param]) -> str:
+    """Return sentences with the words of OpenAI and other services, by which LiteLLM and LangChain know the error."""
+    limit = f"This model's maximum context length is {params['limit']} tokens."
+    counted = f"at least {params['tokens']} tokens" if "tokens" in params else ""
+    if params["whole"]:
+        found = f": it has {counted} and {params['reply']} are for the completion, which" if counted else " and"
+        return (
+            f"{limit} However, the prompt is too long{found} exceeds the context window. "
+            "Please reduce the length of the messages or completion."
+        )
+    alone = "even without what was said before"
+    found = f"has {counted} and {params['reply']} are for the reply" if counted else f"is longer, {alone}"
+    return f"{limit} However, your message {found}. Shorten it, or ask for a shorter reply."
+
+
+def _context_trimmed(params: Mapping[str, Param]) -> str:
+    oldest = "oldest message" if params["dropped_turns"] == 1 else f"oldest {params['dropped_turns']:,} messages"
+    return f"The model did not read the {oldest} of this conversation, which no longer fit into its window."
+
+
 ERRORS: dict[str, Template] = {
     "text": "{text}",
     "internal_error": "Something went wrong here, not with you. It has been logged.",
@@ -114,6 +134,9 @@ ERRORS: dict[str, Template] = {
     "engine_stuck": "The model stopped answering and is being restarted; nothing was charged. Try again shortly.",
     "nothing_written": "The model wrote nothing.",
     "generation_timeout": _generation_timeout,
+    "context_length_exceeded": _context_length_exceeded,
+    "context_trimmed": _context_trimmed,
+    "content_filter": "A content filter of the model's server ended this reply.",
     "interrupted": "The service stopped before the reply was whole; nothing was charged.",
     "reply_lost": "The reply was lost; nothing was charged.",
     "reply_unsettled": (

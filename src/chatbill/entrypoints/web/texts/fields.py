@@ -82,18 +82,7 @@ FIELDS: dict[str, Template] = {
     "not_64_bits": "must be a whole number of 64 bits",
     "stop_strings_out_of_range": "must be at most {max_count} strings of 1 to {max_length} characters",
     "unreadable_markers": "contains markers that this model cannot read as plain text",
-    "prompt_too_long": (
-        "takes {tokens} tokens and this model can read {max} beside its reply; "
-        "shorten the message or ask for a shorter reply"
-    ),
-    "prompt_far_too_long": (
-        "is far too long: this model can read {max} tokens beside its reply; shorten the message or ask for a shorter "
-        "reply"
-    ),
-    "over_window": (
-        "does not fit into this model's window, even without what was said before; shorten it, or ask for a shorter "
-        "reply"
-    ),
+    "refused_by_model": "is refused by this model as it was set; leave it out, or try another value",
     # Credits
     "unknown_package": "unknown package; choose one of: {known}",
     "package_or_amount": "give either a package or an amount",

@@ -1,0 +1,100 @@
+"""All replies that are being written in this process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from chatbill.application.chat.replies import CLOSE_TIMEOUT_S, Reply, StopReason
+from chatbill.domain.shared.descriptions import Description
+from chatbill.domain.shared.errors import ModelUnavailable, RateLimited
+from chatbill.domain.shared.ids import InteractionId, ModelId, UserId
+
+BEGIN_TIMEOUT_S = 15.0
+"""How long a stopping service waits for messages that are just being accepted."""
+RESTART_S = 5
+"""The time after which a stopped service has usually started again."""
+
+
+class Replies:
+    """The replies that are being written in this process, at most `per_user` of one user at once (0: no limit)."""
+
+    def __init__(self, *, per_user: int = 0) -> None:
+        self._per_user = per_user
+        self._of_user: Counter[UserId] = Counter()
+        self._running: dict[InteractionId, Reply] = {}
+        self._beginning: set[asyncio.Future[None]] = set()
+        self._closed = False
+
+    def __len__(self) -> int:
+        return len(self._running)
+
+    @contextmanager
+    def beginning(self, model: ModelId, user_id: UserId) -> Iterator[None]:
+        """Count a message that is being accepted, so that `drain` waits for it.
+
+        Raises `ModelUnavailable` when the service is stopping, and `RateLimited` when this user has as many replies as
+        one user may have.
+        """
+        if self._closed:
+            raise ModelUnavailable(model, Description("service_stopping"), retry_after_s=RESTART_S)
+        if self._per_user and self._of_user[user_id] >= self._per_user:
+            raise RateLimited("too_many_replies", retry_after_s=1, max=self._per_user)
+        begun = asyncio.get_running_loop().create_future()
+        self._beginning.add(begun)
+        self._of_user[user_id] += 1
+        try:
+            yield
+        finally:
+            self._give_place_back(user_id)
+            self._beginning.discard(begun)
+            begun.set_result(None)
+
+    def add(self, reply: Reply) -> None:
+        """Keep the reply until it is settled."""
+        interaction_id = reply.accepted.interaction_id
+        self._running[interaction_id] = reply
+        self._of_user[reply.user_id] += 1
+        reply.when_finished(lambda: self._remove(interaction_id))
+
+    def get(self, interaction_id: InteractionId) -> Reply | None:
+        """Return a reply that is being written here; None for any other."""
+        return self._running.get(interaction_id)
+
+    def stop(self, interaction_id: InteractionId) -> bool:
+        """Stop a reply for its user; return False when it is not being written here."""
+        if reply := self._running.get(interaction_id):
+            reply.stop(StopReason.PERSON)
+        return reply is not None
+
+    def running_ids(self) -> list[InteractionId]:
+        """Return the replies that are being written here and were not stopped."""
+        return [interaction_id for interaction_id, reply in self._running.items() if not reply.is_stopped]
+
+    async def drain(self, *, grace_s: float) -> None:
+        """Accept no more replies, let the running ones finish for `grace_s` seconds, then stop the rest unpaid."""
+        self._closed = True
+        if self._beginning:
+            await asyncio.wait(set(self._beginning), timeout=BEGIN_TIMEOUT_S)
+        await self._wait(grace_s)
+        for reply in self._running.values():
+            reply.stop(StopReason.SHUTDOWN)
+        await self._wait(2 * CLOSE_TIMEOUT_S)
+
+    def _remove(self, interaction_id: InteractionId) -> None:
+        if reply := self._running.pop(interaction_id, None):
+            self._give_place_back(reply.user_id)
+
+    def _give_place_back(self, user_id: UserId) -> None:
+        self._of_user[user_id] -= 1
+        if not self._of_user[user_id]:
+            del self._of_user[user_id]  # or the dictionary would grow with every user
+
+    async def _wait(self, timeout_s: float) -> None:
+        waits = [asyncio.ensure_future(reply.finished()) for reply in self._running.values()]
+        if waits:
+            await asyncio.wait(waits, timeout=timeout_s)
+        for wait in waits:
+            wait.cancel()
