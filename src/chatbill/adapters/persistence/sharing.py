@@ -171,10 +171,10 @@ class _TupleCursors:
 class _PostgresConnection(StatementConnection):
     """Runs each statement that writes in a savepoint, because PostgreSQL aborts a transaction after an error."""
 
-    def run(self, statement: Statement, **parameters: Any) -> int:
+    def change(self, statement: Statement, parameters: dict[str, Any]) -> int:
         self.command("SAVEPOINT statement")
         try:
-            changed = super().run(statement, **parameters)
+            changed = super().change(statement, parameters)
         except ChatbillError:
             if self.failure is None:
                 self.command("ROLLBACK TO statement")

@@ -89,14 +89,14 @@ class Connection:
 
     def run(self, statement: Statement, **parameters: Any) -> int:
         """Run a statement that changes rows; return their number."""
-        return self._run(statement, parameters)
+        return self.change(statement, parameters)
 
     def put(self, statement: Statement, *, or_else: Refusal | None = None, **parameters: Any) -> None:
         """Run a statement that changes a row. Raises the error that `or_else` returns if it changed none.
 
         A networked database may run it later: with the next statement that returns rows, or at the end.
         """
-        if not self._run(statement, parameters) and or_else is not None:
+        if not self.change(statement, parameters) and or_else is not None:
             raise or_else()
 
     def require(self, statement: Statement, *, or_else: Refusal, **parameters: Any) -> None:
@@ -141,7 +141,8 @@ class Connection:
         """
         return self.stream(statement)
 
-    def _run(self, statement: Statement, parameters: dict[str, Any]) -> int:
+    def change(self, statement: Statement, parameters: dict[str, Any]) -> int:
+        """Run a statement that changes rows; return their number. `run` and `put` do it by this method."""
         try:
             return int(self._execute(self._database.prepared(statement), parameters).rowcount)
         except UnicodeEncodeError as error:
