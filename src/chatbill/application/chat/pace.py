@@ -53,8 +53,8 @@ class Pace:
 class PacedGeneration:
     """A generation that ends, with `cut_off`, before its model would run into the time limit of the reply.
 
-    Its limit is set with the first token, from the time that is left. Thoughts, whose tokens come with the first text or
-    at the end, are not limited. Its own pace is recorded, unless it is cached.
+    Its limit is set with the first token, from the time that is left. Thoughts, whose tokens come with the first text
+    or at the end, are not limited. Its own pace is recorded, unless it is cached.
     """
 
     def __init__(self, generation: Generation, pace: Pace, *, deadline_s: float) -> None:
