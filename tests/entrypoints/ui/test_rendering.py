@@ -17,6 +17,7 @@ from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import InsufficientCredits, InvalidRequest, Overloaded, RateLimited
 from chatbill.domain.shared.ids import ConversationId, HoldId, InteractionId, UserId, WalletId
 from chatbill.entrypoints.ui import rendering
+from chatbill.entrypoints.ui.markdown import to_html
 from tests.kit.support import CATALOGUE, MINI, PRO
 
 NAMES = {MINI: "Demo mini", PRO: "Demo pro"}
@@ -127,7 +128,7 @@ def test_a_reply_says_what_of_its_conversation_was_not_read(turns: int, what: st
     reply = replace(interaction(Outcome.COMPLETED, reply="Because.", charged=1), error_detail=trimmed)
     text = f"The model did not read {what} of this conversation, which no longer fit into its window."
     written, aside, summary = rendering.reply_messages(reply, NAMES)
-    assert written == rendering.model_message("Because.")
+    assert written == rendering.model_message(to_html("Because."))
     assert aside == rendering.note(text)
     assert summary == rendering.note(rendering.reply_summary(reply, NAMES))
 
@@ -139,7 +140,7 @@ def test_a_reply_that_a_content_filter_ended_says_so() -> None:
         error_detail=Description("content_filter"),
     )
     written, why, _ = rendering.reply_messages(ended, NAMES)
-    assert written == rendering.model_message("Beca")
+    assert written == rendering.model_message(to_html("Beca"))
     assert why == rendering.note("A content filter of the model's server ended this reply.")
 
 
