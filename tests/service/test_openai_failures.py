@@ -124,7 +124,7 @@ async def test_a_conversation_beyond_the_window_is_refused_and_free(service: Ser
 
 
 async def test_a_closed_stream_is_charged_for_the_delivered_text(service: Service) -> None:
-    key = await new_key(service, "openai-leaver")
+    key = await new_key(service, "openai-leaver", scopes=["chat", "read"])
     async with client_for(service, key) as client:
         stream = await client.chat.completions.create(
             model="demo-mini", messages=saying("a b c [[tokens:400]] [[pause:0.02]]"), stream=True
