@@ -24,6 +24,8 @@ def create_service(container: Container, settings: Settings, mode: Mode) -> Serv
             in_all=settings.max_connections,
             per_address=settings.connections_per_address or settings.max_connections // 2,
             trusted_proxies=settings.trusted_proxies,
+            # Or sign-ins that wait would take the places of signed-in people.
+            uncounted=lambda: container.use_cases().accounts.password_gate.waiting,
         ),
         root_path=settings.root_path,
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from chatbill.application.ports.rate_limits import Limit
-from chatbill.application.shared.bounds import ReplyBounds, TokenLifetimes
+from chatbill.application.shared.bounds import PasswordBounds, ReplyBounds, TokenLifetimes
 from chatbill.domain.billing.payments import Money, PriceList
 
 DAY_S = 86_400
@@ -46,6 +46,9 @@ class Policy:
     fresh_sign_in_s: float = 600
     web_lifetimes: TokenLifetimes = TokenLifetimes(access_s=30 * DAY_S, refresh_s=30 * DAY_S)
     sign_in_failures: Limit = Limit(name="sign-in failures", times=10, window_s=300)
+    address_failures: Limit = Limit(name="sign-in failures of an address", times=30, window_s=300)
+    name_failures: Limit = Limit(name="sign-in failures of a name", times=100, window_s=300)
+    passwords: PasswordBounds = field(default_factory=PasswordBounds)
     registrations: Limit = Limit(name="registrations", times=10, window_s=3_600, reason="too_many_registrations")
     session_refreshes: Limit = Limit(name="refreshes of a session", times=20, window_s=300)
     address_refreshes: Limit = Limit(name="refreshes of an address", times=300, window_s=300)

@@ -98,11 +98,11 @@ class Connections:
 
     def add(self, connection: Connection) -> bool:
         """Count a new connection. Return False if its requests must be refused, because too many are being answered."""
-        bounds, neighbours = self._bounds, self._of_address[connection.address]
+        extra, neighbours = self._bounds.uncounted() + self._bounds.spare, self._of_address[connection.address]
         is_accepted = True
-        if connection.address is not None and len(neighbours) >= bounds.per_address + bounds.spare:
+        if connection.address is not None and len(neighbours) >= self._bounds.per_address + extra:
             is_accepted = self._drop_one(neighbours)
-        if len(self._all) >= self._most + bounds.spare:
+        if len(self._all) >= self._bounds.in_all + extra:
             is_accepted = self._drop_one(self._all) and is_accepted
         self._all.add(connection)
         self._of_address[connection.address].add(connection)
@@ -113,11 +113,11 @@ class Connections:
 
         A request whose body does not come makes room for it.
         """
-        neighbours, most = self._of_address[connection.address], self._bounds.per_address
-        # Counting takes time, so it is done only if the bound can be reached.
-        if connection.address is not None and len(neighbours) > most and not self._makes_room(neighbours, most, now):
+        extra, neighbours = self._bounds.uncounted(), self._of_address[connection.address]
+        most = self._bounds.per_address + extra
+        if connection.address is not None and not self._makes_room(neighbours, most, now):
             return False
-        return len(self._all) <= self._most or self._makes_room(self._all, self._most, now)
+        return self._makes_room(self._all, self._bounds.in_all + extra, now)
 
     def remove(self, connection: Connection) -> None:
         """Forget a connection that is closed. Later calls change nothing."""
@@ -138,12 +138,11 @@ class Connections:
         """Note that a client has taken everything."""
         self._unread.pop(connection, None)
 
-    @property
-    def _most(self) -> int:
-        return self._bounds.in_all + self._bounds.uncounted()
-
-    def _makes_room(self, candidates: Iterable[Connection], most: int, now: float) -> bool:
+    def _makes_room(self, candidates: set[Connection], most: int, now: float) -> bool:
         """Return whether fewer than `most` have a request, after dropping one whose body does not come if necessary."""
+        # Counting takes time, so it is done only if the bound can be reached.
+        if len(candidates) <= most:
+            return True
         busy = [each for each in candidates if each.stage in {None, Stage.PART_OF_BODY}]
         if len(busy) < most:
             return True
