@@ -91,6 +91,7 @@ def world(
     grace_s: float = 5,
     first_token_s: float = math.inf,
     per_user: int = 0,
+    max_message_chars: int = 10_000,
     unpaid_replies: int = 0,
     unpaid_tokens: int = 0,
     top_ups: Limit = NEVER,
@@ -129,7 +130,7 @@ def world(
         bounds=ReplyBounds(
             deadline_s=deadline_s,
             grace_s=grace_s,
-            max_message_chars=10_000,
+            max_message_chars=max_message_chars,
             max_reply_tokens=512,
             rate=NEVER,
             first_token_s=first_token_s,
