@@ -166,6 +166,7 @@ def _policy(settings: Settings) -> Policy:
         replies_per_user=settings.replies_per_user,
         unpaid_replies_per_hour=settings.unpaid_replies_per_hour,
         unpaid_tokens_per_hour=settings.unpaid_tokens_per_hour,
+        unpaid_kib_per_hour=settings.unpaid_kib_per_hour,
         # A hold that is past its time may wait for two sweeps before the audit calls it lost.
         sweep_allowance_s=2 * settings.sweep_interval_s + 1,
         bounds=ReplyBounds(

@@ -94,6 +94,7 @@ def world(
     max_message_chars: int = 10_000,
     unpaid_replies: int = 0,
     unpaid_tokens: int = 0,
+    unpaid_kib: int = 0,
     top_ups: Limit = NEVER,
     session_refreshes: Limit = NEVER,
     address_refreshes: Limit = NEVER,
@@ -126,6 +127,7 @@ def world(
         replies_per_user=per_user,
         unpaid_replies_per_hour=unpaid_replies,
         unpaid_tokens_per_hour=unpaid_tokens,
+        unpaid_kib_per_hour=unpaid_kib,
         settle_attempts=3,
         bounds=ReplyBounds(
             deadline_s=deadline_s,

@@ -18,8 +18,8 @@ class Policy:
 
     `max_debt` is in credits. `sweep_allowance_s` is how long a hold past its time may await the sweep before the audit
     counts it as lost. `replies_per_user` bounds the replies of one person at once, `unpaid_replies_per_hour` and
-    `unpaid_tokens_per_hour` those that end unpaid; 0 is no bound. A session that is not used for `session_idle_s`
-    ends. A sign-in is recent for `fresh_sign_in_s`.
+    `unpaid_tokens_per_hour` those that end unpaid, and `unpaid_kib_per_hour` their messages; 0 is no bound. A session
+    that is not used for `session_idle_s` ends. A sign-in is recent for `fresh_sign_in_s`.
     """
 
     prices: PriceList = PriceList(packages=(), unit_price=Money(Decimal("0.01"), "EUR"))
@@ -30,6 +30,7 @@ class Policy:
     replies_per_user: int = 0
     unpaid_replies_per_hour: int = 30
     unpaid_tokens_per_hour: int = 10_000
+    unpaid_kib_per_hour: int = 4_096
     sweep_allowance_s: float = 0
     settle_attempts: int = 8
     bounds: ReplyBounds = field(

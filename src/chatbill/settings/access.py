@@ -57,6 +57,11 @@ class AccessSettings(BaseSettings):
     unpaid_tokens_per_hour: Times = Field(
         default=10_000, description="Tokens of such replies that a model may write for one user per hour; 0: no limit."
     )
+    unpaid_kib_per_hour: Times = Field(
+        default=4_096,
+        description="Size of the messages of one user per hour whose replies may end without a charge, in KiB; 0: no "
+        "limit.",
+    )
     registrations_per_hour: Times = Field(
         default=10, description="Accounts that may be registered from one address per hour; 0: no limit."
     )

@@ -16,6 +16,7 @@ from chatbill.application.chat.replay import Replay
 from chatbill.application.chat.replies import Replies, Reply, StopReason
 from chatbill.application.chat.settlement import Ending, PendingInteraction, settle
 from chatbill.application.chat.unpaid_replies import UnpaidReplies
+from chatbill.application.chat.unpaid_texts import UnpaidText, UnpaidTexts, is_unpaid
 from chatbill.application.ports.clock import Clock, NewId
 from chatbill.application.ports.engine import GREEDY_BELOW, Engine, Generation, GenerationRequest
 from chatbill.application.ports.rate_limits import RateLimits
@@ -56,6 +57,7 @@ class SendMessage:
     new_id: NewId
     bounds: ReplyBounds
     unpaid: UnpaidReplies
+    unpaid_texts: UnpaidTexts
     paces: Mapping[ModelId, Pace]
     settle_attempts: int = SETTLE_ATTEMPTS
     cached_price_percent: int = 100
@@ -84,10 +86,17 @@ class SendMessage:
     ) -> Reply | Replay:
         """Take a place in the queue, hold the price, and let the reply be written."""
         with self.replies.beginning(model.id, principal.user_id):
-            return await self._accepted(principal, message, model, request)
+            text = await self.unpaid_texts.begin(principal.user_id, message.text)
+            try:
+                return await self._accepted(principal, message, model, request, text)
+            except BaseException as error:
+                # Of what is refused, only a refusal for too few credits is stored, with its key.
+                has_row = isinstance(error, InsufficientCredits) and message.idempotency_key is not None
+                await text.end(is_unpaid=has_row)
+                raise
 
     async def _accepted(
-        self, principal: Principal, message: Message, model: Model, request: GenerationRequest
+        self, principal: Principal, message: Message, model: Model, request: GenerationRequest, text: UnpaidText
     ) -> Reply | Replay:
         checked = CheckedGeneration(await self.engine.prepare(request), request, engine=self.engine.name)
         generation = PacedGeneration(checked, self.paces[model.id], deadline_s=self.bounds.deadline_s)
@@ -99,9 +108,10 @@ class SendMessage:
             raise
         if isinstance(accepted, IdempotencyRecord):
             await generation.close()
+            await text.end(is_unpaid=False)
             return await self._replay(accepted, message)
         # A stop string can be the first that the model writes.
-        return self._start(accepted, generation, may_be_empty=bool(message.stop))
+        return self._start(accepted, generation, text, may_be_empty=bool(message.stop))
 
     def longest_reply(self, message: Message) -> int:
         """Return the most tokens that the reply may have, by the message, the model, its pace and the service."""
@@ -179,9 +189,15 @@ class SendMessage:
             raise result
         return result
 
-    def _start(self, work: PendingInteraction, generation: PacedGeneration, *, may_be_empty: bool) -> Reply:
+    def _start(
+        self, work: PendingInteraction, generation: PacedGeneration, text: UnpaidText, *, may_be_empty: bool
+    ) -> Reply:
         async def settle_once(ending: Ending) -> Interaction:
-            interaction = await self._settle(work, ending)
+            interaction = None
+            try:
+                interaction = await self._settle(work, ending)
+            finally:
+                await text.end(is_unpaid=interaction is None or is_unpaid(interaction))
             await self.unpaid.record(interaction, ending, tokens_written=generation.tokens_written)
             return interaction
 
