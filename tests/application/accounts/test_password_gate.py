@@ -179,6 +179,14 @@ async def test_one_password_for_many_names_is_limited_by_address() -> None:
     await here.use_cases.accounts.sign_in(Credentials(login="alice", password=PASSWORD, address="192.0.2.2"))
 
 
+async def test_guesses_at_once_are_limited_by_address() -> None:
+    here = world(rate_limits=MovingWindowRateLimits(), passwords=SlowPasswords())
+    guesses = (guess(here, f"name{number}", "192.0.2.1") for number in range(60))
+    errors = [type(error) for error in await asyncio.gather(*guesses, return_exceptions=True)]
+    assert errors.count(InvalidCredentials) == 30
+    assert errors.count(RateLimited) == 30
+
+
 async def test_good_sign_ins_use_none_of_the_failures_of_an_address() -> None:
     here = world(rate_limits=MovingWindowRateLimits())
     await here.person("alice")

@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
 from chatbill.entrypoints.web.addresses import ClientAddresses
-from chatbill.entrypoints.web.connections import BODY_GRACE_S, ConnectionBounds
+from chatbill.entrypoints.web.connections import BODY_GRACE_S, ConnectionBounds, mark_signed_in
 from chatbill.entrypoints.web.proxies import BehindProxies
 from chatbill.entrypoints.web.slow_clients import BoundedProtocol, ClientTimeouts, protocol
 from tests.kit.waiting import eventually
@@ -42,6 +42,8 @@ class Site:
         if scope["path"] == "/wait":
             self.waiting += 1
             await self.go.wait()
+        elif scope["path"] == "/signed-in":
+            mark_signed_in(scope)
         elif scope["path"] == "/big":
             response = PlainTextResponse(b"x" * BIG)
         elif scope["path"] == "/stream":
@@ -161,6 +163,18 @@ async def test_a_request_over_the_bounds_is_refused(spare: int) -> None:
             await here.connect(GET % b"wait", host=f"127.0.0.{10 + number}")
         await eventually(lambda: here.waiting == 10)
         assert b"503 Service Unavailable" in await here.get(host="127.0.0.2")
+
+
+async def test_connections_of_signed_in_people_are_kept_while_others_can_be_dropped() -> None:
+    async with site(in_all=4, per_address=4, spare=2) as here:
+        reader, writer = await here.connect(GET % b"signed-in")
+        assert b"200 OK" in await head_of(reader)
+        for _ in range(9):
+            await here.connect()
+        await asyncio.sleep(0.1)
+        await reader.readexactly(len("fine"))
+        writer.write(GET % b"")
+        assert b"200 OK" in await head_of(reader)
 
 
 async def test_requests_over_the_bounds_that_come_at_once_are_all_answered() -> None:

@@ -92,6 +92,8 @@ class SignIn:
     async def _sign_in(self, credentials: Credentials, key: str) -> SignedIn:
         await self.rate_limits.check(self.address_failures, credentials.address)
         async with self.gate.turn(credentials.address):
+            # Others of this address may have failed while this one has waited.
+            await self.rate_limits.check(self.address_failures, credentials.address)
             user, fresh_hash = await self._check_password(credentials, key)
         return await self._open_session(user, fresh_hash, credentials)
 

@@ -88,6 +88,7 @@ class AccessMiddleware:
         except Unauthenticated:
             return None
         scope[PRINCIPAL] = principal
+        mark_signed_in(scope)
         return principal
 
 

@@ -14,7 +14,19 @@ from chatbill.entrypoints.web.addresses import ClientAddresses
 BODY_GRACE_S: Final = 0.5
 """How long a body may take to come before its request makes room for another one, if the bound is reached."""
 
+_SIGNED_IN: Final = "chatbill.signed_in"
+
 _log = logging.getLogger(__name__)
+
+
+def mark_signed_in(scope: Any) -> None:
+    """Note that a signed-in person sent this request, so that the connection is kept while others can be dropped."""
+    scope.setdefault("state", {})[_SIGNED_IN] = True
+
+
+def is_signed_in(scope: Any) -> bool:
+    """Return whether a signed-in person is known to have sent this request."""
+    return bool(scope.get("state", {}).get(_SIGNED_IN))
 
 
 class Stage(IntEnum):
@@ -28,10 +40,12 @@ class Stage(IntEnum):
 class Connection(Protocol):
     """A connection of a client. `address` is the one that limits count; None is exempt from them.
 
-    `waiting_since` is the time of the event loop at which it began to wait for a request, or for the rest of one.
+    `is_signed_in` tells whether its last request came from a signed-in person. `waiting_since` is the time of the event
+    loop at which it began to wait for a request, or for the rest of one.
     """
 
     address: str | None
+    is_signed_in: bool
     waiting_since: float
 
     @property
@@ -70,8 +84,8 @@ class Connections:
     """The connections of one server.
 
     A connection that waits for its client takes no place from a request. If there are too many of them, a new one
-    replaces another: of the address with the most connections, the one that has received least, and of these the
-    oldest.
+    replaces another: one without a signed-in person, of the address with the most connections, that has received least,
+    and of these the oldest.
     """
 
     def __init__(self, bounds: ConnectionBounds) -> None:
@@ -157,8 +171,9 @@ class Connections:
         self._drop(max(waiting, key=self._dispensable), "a connection is needed for another client")
         return True
 
-    def _dispensable(self, connection: Connection) -> tuple[int, int, float]:
-        return len(self._of_address[connection.address]), -(connection.stage or 0), -connection.waiting_since
+    def _dispensable(self, connection: Connection) -> tuple[bool, int, int, float]:
+        neighbours = len(self._of_address[connection.address])
+        return not connection.is_signed_in, neighbours, -(connection.stage or 0), -connection.waiting_since
 
     def _drop(self, connection: Connection, reason: str) -> None:
         # Forgotten now, because the loop closes it later.

@@ -9,7 +9,7 @@ from typing import Any, Final
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from chatbill.entrypoints.web.connections import ConnectionBounds, Connections, Stage
+from chatbill.entrypoints.web.connections import ConnectionBounds, Connections, Stage, is_signed_in
 from chatbill.entrypoints.web.refusals import refuse_connection
 from chatbill.entrypoints.web.strict_requests import StrictConnection
 
@@ -49,6 +49,7 @@ class BoundedProtocol(H11Protocol):
     timeouts = ClientTimeouts()
     counted: Connections
     address: str | None = None
+    is_signed_in = False
     waiting_since = 0.0
     _receiving: asyncio.TimerHandle | None = None
     _sending: asyncio.TimerHandle | None = None
@@ -84,6 +85,7 @@ class BoundedProtocol(H11Protocol):
     def on_response_complete(self) -> None:
         """Note when the connection began to wait for the next request."""
         self.waiting_since = self.loop.time()
+        self.is_signed_in = is_signed_in(self.scope)
         super().on_response_complete()
 
     def pause_writing(self) -> None:
