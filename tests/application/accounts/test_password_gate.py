@@ -94,6 +94,16 @@ async def test_a_wait_that_is_cancelled_at_its_turn_passes_the_turn_on() -> None
     await asyncio.wait_for(line.work("c"), 5)
 
 
+async def test_a_wait_that_is_cancelled_just_before_its_turn_is_skipped() -> None:
+    line = Line()
+    async with line.taken():
+        gone, stays = await line.come("a", "b")
+        gone.cancel()
+    await asyncio.wait_for(stays, 5)
+    assert line.turns == ["b"]
+    await asyncio.wait_for(line.work("c"), 5)
+
+
 async def test_work_that_fails_ends_its_turn() -> None:
     line = Line()
     for _ in range(2):

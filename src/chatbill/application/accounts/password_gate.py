@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from chatbill.application.ports.rate_limits import RateLimits
 from chatbill.application.shared.bounds import PasswordBounds
@@ -72,15 +72,21 @@ class PasswordGate:
             self._running -= 1
             self._call_next()
             return
-        line = self._lines[origin]
-        line.remove(called)
+        # It may have been skipped already.
+        line = self._lines.get(origin, deque())
+        with suppress(ValueError):
+            line.remove(called)
         if not line:
-            del self._lines[origin]
+            self._lines.pop(origin, None)
 
     def _call_next(self) -> None:
-        if self._lines:
+        while self._lines:
             origin, line = self._lines.popitem(last=False)
-            line.popleft().set_result(None)
-            self._running += 1
+            called = line.popleft()
             if line:
                 self._lines[origin] = line
+            # A wait that was cancelled may not have left the line yet.
+            if not called.done():
+                called.set_result(None)
+                self._running += 1
+                return
