@@ -10,16 +10,21 @@ import pytest
 
 from chatbill.adapters.rate_limits.moving_window import MovingWindowRateLimits
 from chatbill.application.accounts.change_password import PasswordChange
+from chatbill.application.accounts.create_api_key import NewApiKey
 from chatbill.application.accounts.password_gate import PasswordGate
 from chatbill.application.accounts.register import Registration
+from chatbill.application.accounts.reset_password import PasswordReset
 from chatbill.application.accounts.sign_in import Credentials
 from chatbill.application.ports.passwords import Verified
 from chatbill.application.ports.rate_limits import Limit
 from chatbill.application.shared.bounds import PasswordBounds
 from chatbill.domain.shared.errors import InvalidCredentials, Overloaded, RateLimited
 from chatbill.testing import FreeRateLimits, PlainPasswords
+from tests.application.accounts.test_passwords import link, office
 from tests.kit.support import PASSWORD, World, world
 from tests.kit.waiting import eventually
+
+NEW = "a whole new one"
 
 
 class Line:
@@ -153,22 +158,24 @@ class SlowPasswords(PlainPasswords):
 
 async def test_all_work_on_passwords_is_in_the_line() -> None:
     passwords = SlowPasswords()
-    here = world(passwords=passwords)
-    alice = await here.person()
-    accounts = here.use_cases.accounts
+    here = await office(passwords=passwords)
+    accounts, carol, token = here.use_cases.accounts, await here.person("carol"), await link(here)
+    here.clock.advance(here.policy.fresh_sign_in_s + 1)
     passwords.go.clear()
     passwords.begun = 0
     tasks = [
         asyncio.create_task(accounts.sign_in(Credentials(login="alice", password=PASSWORD))),
         asyncio.create_task(accounts.web_sign_in(Credentials(login="alice", password=PASSWORD))),
         asyncio.create_task(accounts.register(Registration(username="bob", email="bob@b.example", password=PASSWORD))),
-        asyncio.create_task(accounts.change_password(alice, PasswordChange(current=PASSWORD, new="another battery"))),
+        asyncio.create_task(accounts.change_password(carol, PasswordChange(current=PASSWORD, new=NEW))),
+        asyncio.create_task(accounts.create_api_key(carol, NewApiKey(name="job", password=PASSWORD))),
+        asyncio.create_task(accounts.reset_password(PasswordReset(token=token, new=NEW, address="192.0.2.1"))),
     ]
-    await eventually(lambda: accounts.password_gate.waiting == 3)
+    await eventually(lambda: accounts.password_gate.waiting == 5)
     assert passwords.begun == 1
     passwords.go.set()
     await asyncio.gather(*tasks)
-    assert passwords.begun == 5
+    assert passwords.begun == 8
 
 
 async def guess(here: World, login: str, address: str) -> None:
