@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from chatbill.application.assembly import assemble
 from chatbill.application.policy import Policy
 from chatbill.application.ports.rate_limits import Limit
 from chatbill.application.ports.store import Store
-from chatbill.application.shared.bounds import ReplyBounds, TokenLifetimes
+from chatbill.application.shared.bounds import PasswordBounds, ReplyBounds, TokenLifetimes
 from chatbill.domain.audit.proof import Tally
 from chatbill.domain.chat.catalogue import Catalogue
 from chatbill.engines import build_engine, server_check, specs_of
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     from chatbill.adapters.rate_limits.moving_window import MovingWindowRateLimits
     from chatbill.adapters.security.passwords import Argon2Passwords
     from chatbill.adapters.security.tokens import JwtTokens
+
+PASSWORDS_AT_ONCE = max(1, min(4, (os.cpu_count() or 1) // 2))
+"""Half of the cores, so that sign-ins leave the others to signed-in people."""
 
 
 def _database(settings: Settings) -> str:
@@ -112,7 +116,7 @@ def _service_lock(url: str, prefix: str) -> AbstractContextManager[None]:
 def _passwords() -> Argon2Passwords:
     from chatbill.adapters.security.passwords import Argon2Passwords  # noqa: PLC0415
 
-    return Argon2Passwords()
+    return Argon2Passwords(threads=PASSWORDS_AT_ONCE)
 
 
 def _tokens(settings: Settings) -> JwtTokens:
@@ -162,6 +166,7 @@ def _policy(settings: Settings) -> Policy:
         replies_per_user=settings.replies_per_user,
         unpaid_replies_per_hour=settings.unpaid_replies_per_hour,
         unpaid_tokens_per_hour=settings.unpaid_tokens_per_hour,
+        unpaid_kib_per_hour=settings.unpaid_kib_per_hour,
         # A hold that is past its time may wait for two sweeps before the audit calls it lost.
         sweep_allowance_s=2 * settings.sweep_interval_s + 1,
         bounds=ReplyBounds(
@@ -177,6 +182,11 @@ def _policy(settings: Settings) -> Policy:
         fresh_sign_in_s=settings.fresh_sign_in_s,
         web_lifetimes=TokenLifetimes(access_s=settings.refresh_token_s, refresh_s=settings.refresh_token_s),
         sign_in_failures=Limit(name="sign-in failures", times=settings.sign_in_failures, window_s=300),
+        address_failures=Limit(
+            name="sign-in failures of an address", times=settings.sign_in_failures_per_address, window_s=300
+        ),
+        name_failures=Limit(name="sign-in failures of a name", times=10 * settings.sign_in_failures, window_s=300),
+        passwords=_password_bounds(settings),
         registrations=Limit(
             name="registrations",
             times=settings.registrations_per_hour,
@@ -186,6 +196,15 @@ def _policy(settings: Settings) -> Policy:
         session_refreshes=Limit(name="refreshes of a session", times=settings.refreshes_per_session, window_s=300),
         address_refreshes=Limit(name="refreshes of an address", times=settings.refreshes_per_address, window_s=300),
         top_ups=Limit(name="top-ups", times=settings.top_ups_per_hour, window_s=3_600),
+    )
+
+
+def _password_bounds(settings: Settings) -> PasswordBounds:
+    times = settings.passwords_per_address
+    return PasswordBounds(
+        at_once=PASSWORDS_AT_ONCE,
+        per_origin=Limit(name="passwords of an origin", times=times, window_s=60),
+        in_all=Limit(name="passwords", times=10 * times, window_s=60),
     )
 
 

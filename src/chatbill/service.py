@@ -6,7 +6,9 @@ from functools import partial
 from typing import Any
 
 from chatbill.container import Container
+from chatbill.entrypoints.web.connections import ConnectionBounds
 from chatbill.entrypoints.web.serving import Mode, Service
+from chatbill.entrypoints.web.slow_clients import ClientTimeouts
 from chatbill.settings import Settings
 
 SANDBOX_NOTE = "This is a sandbox: no money is taken."
@@ -17,9 +19,14 @@ def create_service(container: Container, settings: Settings, mode: Mode) -> Serv
     service = partial(
         Service,
         shutdown_grace_s=settings.shutdown_grace_s,
-        receive_timeout_s=settings.receive_timeout_s,
-        max_connections=settings.max_connections,
-        trusted_proxies=settings.trusted_proxies,
+        timeouts=ClientTimeouts(receive_s=settings.receive_timeout_s, send_s=settings.send_timeout_s),
+        bounds=ConnectionBounds(
+            in_all=settings.max_connections,
+            per_address=settings.connections_per_address or settings.max_connections // 2,
+            trusted_proxies=settings.trusted_proxies,
+            # Or sign-ins that wait would take the places of signed-in people.
+            uncounted=lambda: container.use_cases().accounts.password_gate.waiting,
+        ),
         root_path=settings.root_path,
     )
     if mode == "api":

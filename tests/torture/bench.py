@@ -140,6 +140,14 @@ EXPERIMENTS = (
         kinds=ALL,
     ),
     Experiment(
+        name="flood",
+        promise="clients that flood, keep silent, never read or do not pay stop nobody who is signed in",
+        unit="seconds",
+        quick=10,
+        full=120,
+        kinds=("sqlite",),
+    ),
+    Experiment(
         name="fairness",
         promise="a flood of one person delays another by at most two replies, and kill -9 in it leaves no hold",
         unit="rounds",

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from chatbill.application.ports.rate_limits import Limit
-from chatbill.application.shared.bounds import ReplyBounds, TokenLifetimes
+from chatbill.application.shared.bounds import PasswordBounds, ReplyBounds, TokenLifetimes
 from chatbill.domain.billing.payments import Money, PriceList
 
 DAY_S = 86_400
@@ -18,8 +18,8 @@ class Policy:
 
     `max_debt` is in credits. `sweep_allowance_s` is how long a hold past its time may await the sweep before the audit
     counts it as lost. `replies_per_user` bounds the replies of one person at once, `unpaid_replies_per_hour` and
-    `unpaid_tokens_per_hour` those that end unpaid; 0 is no bound. A session that is not used for `session_idle_s`
-    ends. A sign-in is recent for `fresh_sign_in_s`.
+    `unpaid_tokens_per_hour` those that end unpaid, and `unpaid_kib_per_hour` their messages; 0 is no bound. A session
+    that is not used for `session_idle_s` ends. A sign-in is recent for `fresh_sign_in_s`.
     """
 
     prices: PriceList = PriceList(packages=(), unit_price=Money(Decimal("0.01"), "EUR"))
@@ -30,6 +30,7 @@ class Policy:
     replies_per_user: int = 0
     unpaid_replies_per_hour: int = 30
     unpaid_tokens_per_hour: int = 10_000
+    unpaid_kib_per_hour: int = 4_096
     sweep_allowance_s: float = 0
     settle_attempts: int = 8
     bounds: ReplyBounds = field(
@@ -46,6 +47,9 @@ class Policy:
     fresh_sign_in_s: float = 600
     web_lifetimes: TokenLifetimes = TokenLifetimes(access_s=30 * DAY_S, refresh_s=30 * DAY_S)
     sign_in_failures: Limit = Limit(name="sign-in failures", times=10, window_s=300)
+    address_failures: Limit = Limit(name="sign-in failures of an address", times=30, window_s=300)
+    name_failures: Limit = Limit(name="sign-in failures of a name", times=100, window_s=300)
+    passwords: PasswordBounds = field(default_factory=PasswordBounds)
     registrations: Limit = Limit(name="registrations", times=10, window_s=3_600, reason="too_many_registrations")
     session_refreshes: Limit = Limit(name="refreshes of a session", times=20, window_s=300)
     address_refreshes: Limit = Limit(name="refreshes of an address", times=300, window_s=300)

@@ -37,6 +37,14 @@ class AccessSettings(BaseSettings):
     sign_in_failures: Times = Field(
         default=10, description="Failed sign-ins allowed to one name from one address in five minutes; 0: no limit."
     )
+    sign_in_failures_per_address: Times = Field(
+        default=30, description="Failed sign-ins allowed to one address in five minutes, for all names; 0: no limit."
+    )
+    passwords_per_address: Times = Field(
+        default=600,
+        description="Sign-ins and registrations of one address per minute, also good ones; 0: no limit. All addresses "
+        "together may have ten times as many.",
+    )
     messages_per_minute: Times = Field(default=600, description="Messages of one user per minute; 0: no limit.")
     replies_per_user: Times = Field(
         default=256, description="Most unfinished replies of one user at the same time; 0: no limit."
@@ -48,6 +56,11 @@ class AccessSettings(BaseSettings):
     )
     unpaid_tokens_per_hour: Times = Field(
         default=10_000, description="Tokens of such replies that a model may write for one user per hour; 0: no limit."
+    )
+    unpaid_kib_per_hour: Times = Field(
+        default=4_096,
+        description="Size of the messages of one user per hour whose replies may end without a charge, in KiB; 0: no "
+        "limit.",
     )
     registrations_per_hour: Times = Field(
         default=10, description="Accounts that may be registered from one address per hour; 0: no limit."

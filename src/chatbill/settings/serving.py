@@ -29,11 +29,22 @@ class ServingSettings(BaseSettings):
     receive_timeout_s: Seconds = Field(
         default=30, description="Longest time a client may take to send one request with its body, in seconds."
     )
+    send_timeout_s: Seconds = Field(
+        default=30,
+        description="A client that reads less than 1 KiB a second for this time is disconnected, in seconds.",
+    )
     max_connections: int = Field(
         default=800,
         ge=10,
         le=100_000,
-        description="Most connections of clients at once; further requests are answered with 503.",
+        description="Most connections on which requests are answered at once; further requests are answered with 503.",
+    )
+    connections_per_address: int | None = Field(
+        default=None,
+        ge=1,
+        le=100_000,
+        description="The same for one address, which is that of the client behind a trusted proxy. Not set: half of "
+        "all.",
     )
     shutdown_grace_s: Grace = Field(
         default=10, description="How long running replies may go on when the service stops, in seconds."

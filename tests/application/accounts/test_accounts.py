@@ -21,7 +21,7 @@ from chatbill.domain.shared.errors import (
     Unauthenticated,
     UsernameTaken,
 )
-from chatbill.testing import PlainPasswords
+from chatbill.testing import FreeRateLimits, PlainPasswords
 from tests.kit.support import PASSWORD, World, world
 
 
@@ -41,7 +41,7 @@ class OldPasswords(PlainPasswords):
         return Verified(ok=(await super().verify(password, stored)).ok, outdated=True)
 
 
-class ThreeFailures:
+class ThreeFailures(FreeRateLimits):
     """Lets everybody fail three times."""
 
     def __init__(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from chatbill.application.chat.messages import Message
 from chatbill.application.ports.repositories.interactions import HistoryFilter
-from chatbill.application.shared.paging import decode_position, decode_version
+from chatbill.application.shared.paging import MAX_PAGE_BYTES, Page, decode_position, decode_version
 from chatbill.application.shared.principal import Principal
 from chatbill.domain.shared.errors import Conflict, InvalidRequest, NotFound
 from chatbill.domain.shared.ids import ConversationId, InteractionId
@@ -45,6 +46,33 @@ async def test_pages_follow_each_other_without_gap_or_repetition() -> None:
     rest = await here.use_cases.billing.list_transactions(alice, limit=5, cursor=entries.next_cursor)
     assert [entry.balance_after for entry in entries.items + rest.items] == [93, 94, 95, 96, 97, 98, 99, 100]
     assert rest.next_cursor is None
+
+
+async def test_pages_have_a_size_in_bytes() -> None:
+    here = world(max_message_chars=100_000)
+    alice = await here.person()
+    emoji = "\N{GRINNING FACE}"
+    thread = await said(here, alice, emoji * (MAX_PAGE_BYTES // 4))
+    for number in range(8):
+        await said(here, alice, f"{number}{emoji * 9_000}", thread=thread)
+    chat = here.use_cases.chat
+    for read in (
+        lambda cursor: chat.list_history(alice, limit=100, cursor=cursor),
+        lambda cursor: chat.read_conversation(alice, thread, cursor=cursor),
+    ):
+        seen, sizes, cursor = [], [], None
+        while True:
+            read_page: Any = await read(cursor)
+            page = read_page if isinstance(read_page, Page) else read_page.page
+            seen += [item.prompt[0] for item in page.items]
+            sizes.append((len(page.items), sum(item.text_bytes() for item in page.items)))
+            cursor = page.next_cursor
+            if cursor is None:
+                break
+        assert seen == ["7", "6", "5", "4", "3", "2", "1", "0", emoji]
+        # The oldest message is longer than a page, so it comes alone.
+        assert [count for count, _ in sizes] == [3, 3, 2, 1]
+        assert all(size <= MAX_PAGE_BYTES for count, size in sizes if count > 1)
 
 
 async def test_history_is_filtered_by_model_and_text() -> None:

@@ -191,6 +191,32 @@ class TestInteractions:
                 after = Position(page[-1].created_at, page[-1].id)
             assert found == expected
 
+    async def test_end_with_the_first_that_does_not_fit(self, store: Store) -> None:
+        expected = await store.write(fill)
+        two = expected[0].text_bytes() + expected[1].text_bytes()
+        for max_bytes, count in ((0, 2), (two - 1, 2), (two, 3), (10**9, 10)):
+            for by_user in (True, False):
+
+                def query(snapshot: Snapshot, most: int = max_bytes, by_user: bool = by_user) -> list[Interaction]:
+                    rows = snapshot.interactions
+                    if by_user:
+                        return rows.history(ALICE, HistoryFilter(), after=None, limit=99, max_bytes=most)
+                    return rows.of_conversation(TALK, after=None, limit=99, max_bytes=most)
+
+                assert await store.read(query) == expected[:count]
+
+    async def test_turns_have_a_size(self, store: Store) -> None:
+        await store.write(fill)
+        size = len("Prompt 8Reply 8")
+        for max_bytes, count in ((0, 1), (2 * size - 1, 1), (2 * size, 2), (10**9, 5)):
+            turns = await store.read(
+                lambda snapshot, most=max_bytes: snapshot.interactions.turns(  # type: ignore[misc]
+                    TALK, limit=99, max_bytes=most
+                )
+            )
+            assert len(turns) == 2 * count
+            assert turns[-1] == Turn(Role.ASSISTANT, "Reply 8")
+
     async def test_a_position_may_be_given_in_any_time_zone(self, store: Store) -> None:
         expected = await store.write(fill)
         row = expected[3]

@@ -19,6 +19,7 @@ from chatbill.domain.shared.errors import ChatbillError, ModelUnavailable, Overl
 from chatbill.entrypoints.http import HttpConfig
 from chatbill.entrypoints.web.problem_kinds import KINDS
 from chatbill.entrypoints.web.problems import problem_of
+from chatbill.testing import FreeRateLimits
 from tests.kit.engines import ControlledEngine
 from tests.kit.http import Api, api, say
 from tests.kit.support import CATALOGUE, PASSWORD
@@ -167,7 +168,7 @@ async def test_readiness_names_the_missing_parts() -> None:
         assert (await client.get("/health")).json() == {"status": "ok"}
 
 
-class _StrictLimits:
+class _StrictLimits(FreeRateLimits):
     """Limits that are always reached, and that record the keys they count."""
 
     def __init__(self) -> None:

@@ -12,7 +12,8 @@ import pytest
 import uvicorn
 from starlette.responses import PlainTextResponse
 
-from chatbill.entrypoints.web.slow_clients import protocol
+from chatbill.entrypoints.web.connections import ConnectionBounds
+from chatbill.entrypoints.web.slow_clients import ClientTimeouts, protocol
 
 HEAD = b"POST / HTTP/1.1\r\nHost: x\r\n"
 
@@ -27,7 +28,8 @@ class _Server(uvicorn.Server):
 async def port() -> AsyncIterator[int]:
     """Serve an application that reads nothing, and return the port."""
     app: Any = PlainTextResponse("fine")
-    config = uvicorn.Config(app, log_config=None, lifespan="off", ws="none", http=protocol(receive_timeout_s=5))
+    http = protocol(ClientTimeouts(receive_s=5), ConnectionBounds())
+    config = uvicorn.Config(app, log_config=None, lifespan="off", ws="none", http=http)
     server = _Server(config)
     with socket.create_server(("127.0.0.1", 0)) as sock:
         serving = asyncio.create_task(server.serve(sockets=[sock]))

@@ -13,6 +13,7 @@ from chatbill.application.accounts.limit_page_events import LimitPageEvents
 from chatbill.application.accounts.list_api_keys import ListApiKeys
 from chatbill.application.accounts.list_sessions import ListSessions
 from chatbill.application.accounts.own_password import OwnPassword
+from chatbill.application.accounts.password_gate import PasswordGate
 from chatbill.application.accounts.read_account import ReadAccount
 from chatbill.application.accounts.refresh import Refresh
 from chatbill.application.accounts.register import Register
@@ -28,18 +29,25 @@ from chatbill.domain.accounts.sessions import SessionEnd
 
 
 class AccountUseCases:
-    """Registration, signing in, API keys."""
+    """Registration, signing in, API keys. `password_gate` is shared by all work on passwords."""
 
     def __init__(self, ports: PortProvider, policy: Policy) -> None:
         store, clock, new_id = ports.store, ports.clock, ports.new_id
         passwords, tokens, rate_limits = ports.passwords, ports.tokens, ports.rate_limits
 
+        self.password_gate = PasswordGate(rate_limits, policy.passwords)
         self.authenticate = Authenticate(store=store, tokens=tokens, clock=clock, idle_s=policy.session_idle_s)
         self.authenticate_key = AuthenticateKey(store=store, tokens=tokens, clock=clock)
         own_password = OwnPassword(
-            store=store, passwords=passwords, rate_limits=rate_limits, failures=policy.sign_in_failures
+            store=store,
+            passwords=passwords,
+            gate=self.password_gate,
+            rate_limits=rate_limits,
+            failures=policy.sign_in_failures,
         )
-        self.change_password = ChangePassword(store=store, passwords=passwords, own_password=own_password, clock=clock)
+        self.change_password = ChangePassword(
+            store=store, passwords=passwords, gate=self.password_gate, own_password=own_password, clock=clock
+        )
         self.create_api_key = CreateApiKey(
             store=store,
             own_password=own_password,
@@ -58,17 +66,18 @@ class AccountUseCases:
         self.list_sessions = ListSessions(store=store, clock=clock, idle_s=policy.session_idle_s)
         self.read_account = ReadAccount(store=store)
         self.refresh = _refresh(ports, policy)
-        self.register = _register(ports, policy)
+        self.register = _register(ports, policy, self.password_gate)
         self.reset_password = ResetPassword(
             store=store,
             passwords=passwords,
+            gate=self.password_gate,
             tokens=tokens,
             rate_limits=rate_limits,
             clock=clock,
             attempts=policy.sign_in_failures,
         )
         self.revoke_api_key = RevokeApiKey(store=store, clock=clock)
-        self.sign_in = _sign_in(ports, policy)
+        self.sign_in = _sign_in(ports, policy, self.password_gate)
         self.sign_out = SignOut(store=store, clock=clock)
         self.update_account = UpdateAccount(store=store)
         # A browser keeps one token, as long as the sign-in lasts; signing out kills it in the store.
@@ -90,10 +99,11 @@ def _refresh(ports: PortProvider, policy: Policy) -> Refresh:
     )
 
 
-def _register(ports: PortProvider, policy: Policy) -> Register:
+def _register(ports: PortProvider, policy: Policy, gate: PasswordGate) -> Register:
     return Register(
         store=ports.store,
         passwords=ports.passwords,
+        gate=gate,
         rate_limits=ports.rate_limits,
         clock=ports.clock,
         new_id=ports.new_id,
@@ -103,14 +113,17 @@ def _register(ports: PortProvider, policy: Policy) -> Register:
     )
 
 
-def _sign_in(ports: PortProvider, policy: Policy) -> SignIn:
+def _sign_in(ports: PortProvider, policy: Policy, gate: PasswordGate) -> SignIn:
     return SignIn(
         store=ports.store,
         passwords=ports.passwords,
+        gate=gate,
         tokens=ports.tokens,
         rate_limits=ports.rate_limits,
         clock=ports.clock,
         new_id=ports.new_id,
         failures=policy.sign_in_failures,
+        address_failures=policy.address_failures,
+        name_failures=policy.name_failures,
         lifetimes=policy.lifetimes,
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from chatbill.application.accounts.end_sessions import end_sessions
 from chatbill.application.accounts.own_password import OwnPassword
+from chatbill.application.accounts.password_gate import PasswordGate
 from chatbill.application.accounts.revoke_api_key import revoke_own_keys
 from chatbill.application.ports.clock import Clock
 from chatbill.application.ports.passwords import Passwords
@@ -29,12 +30,13 @@ class PasswordChange:
 class ChangePassword:
     """Set a new password.
 
-    Raises `InvalidCredentials` when the current one is wrong, `RateLimited` after too many wrong ones, and
-    `InvalidRequest` when the new one breaks a rule or is the current one.
+    Raises `InvalidCredentials` when the current one is wrong, `RateLimited` after too many wrong ones, `Overloaded` if
+    too many passwords are being checked, and `InvalidRequest` when the new one breaks a rule or is the current one.
     """
 
     store: Store
     passwords: Passwords
+    gate: PasswordGate
     own_password: OwnPassword
     clock: Clock
 
@@ -45,7 +47,8 @@ class ChangePassword:
         checked_hash = await self.own_password(principal, change.current)
         if normalized_password(change.new) == normalized_password(change.current):
             raise InvalidRequest.of("new_password", "same_password")
-        new_hash = await self.passwords.hash(change.new)
+        async with self.gate.turn(principal.user_id):
+            new_hash = await self.passwords.hash(change.new)
         now = self.clock()
 
         def work(tx: Transaction) -> None:

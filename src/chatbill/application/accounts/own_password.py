@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from chatbill.application.accounts.password_gate import PasswordGate
 from chatbill.application.ports.passwords import Passwords
 from chatbill.application.ports.rate_limits import Limit, RateLimits
 from chatbill.application.ports.store import Store
@@ -15,11 +16,13 @@ from chatbill.domain.shared.errors import InvalidCredentials, NotFound
 class OwnPassword:
     """Check a password that was asked for again.
 
-    Raises `InvalidCredentials` when it is wrong, and `RateLimited` after too many wrong ones.
+    Raises `InvalidCredentials` when it is wrong, `RateLimited` after too many wrong ones, and `Overloaded` if too
+    many passwords are being checked.
     """
 
     store: Store
     passwords: Passwords
+    gate: PasswordGate
     rate_limits: RateLimits
     failures: Limit
 
@@ -29,7 +32,9 @@ class OwnPassword:
         if user is None:
             raise NotFound("account")
         await self.rate_limits.hit(self.failures, principal.user_id)
-        if not (await self.passwords.verify(password, user.password_hash)).ok:
+        async with self.gate.turn(principal.user_id):
+            verified = await self.passwords.verify(password, user.password_hash)
+        if not verified.ok:
             raise InvalidCredentials("wrong_current_password")
         await self.rate_limits.forget(self.failures, principal.user_id)
         return user.password_hash

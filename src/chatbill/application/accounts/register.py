@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from chatbill.application.accounts.find_user import refuse_taken_email, refuse_taken_username
+from chatbill.application.accounts.password_gate import PasswordGate
 from chatbill.application.billing.postings import keep_posting
 from chatbill.application.ports.clock import Clock, NewId
 from chatbill.application.ports.passwords import Passwords
@@ -59,12 +60,13 @@ class Account:
 class Register:
     """Open an account.
 
-    Raises `InvalidRequest` with every field at fault, `UsernameTaken`, `EmailTaken`, `RateLimited`, and
+    Raises `InvalidRequest` with every field at fault, `UsernameTaken`, `EmailTaken`, `RateLimited`, `Overloaded`, and
     `Forbidden` when registration is closed (an administrator can still be made on the command line).
     """
 
     store: Store
     passwords: Passwords
+    gate: PasswordGate
     rate_limits: RateLimits
     clock: Clock
     new_id: NewId
@@ -88,11 +90,13 @@ class Register:
             await self.rate_limits.hit(self.limit, registration.address)
         # Names that are taken are refused before the hashing; the transaction decides.
         await self.store.read(lambda snapshot: _refuse_taken(snapshot, account))
+        async with self.gate.turn(registration.address):
+            password_hash = await self.passwords.hash(account.password)
         user = User(
             id=UserId(self.new_id()),
             username=account.username,
             email=account.email,
-            password_hash=await self.passwords.hash(account.password),
+            password_hash=password_hash,
             role=registration.role,
             wallet_id=WalletId(self.new_id()),
             created_at=self.clock(),

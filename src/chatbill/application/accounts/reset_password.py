@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from chatbill.application.accounts.end_sessions import end_sessions
+from chatbill.application.accounts.password_gate import PasswordGate
 from chatbill.application.accounts.revoke_api_key import revoke_own_keys
 from chatbill.application.ports.clock import Clock
 from chatbill.application.ports.passwords import Passwords
@@ -35,11 +36,13 @@ class ResetPassword:
     """Set a new password without the old one, and end all sessions.
 
     Raises `InvalidRequest` for a link that is unknown, used up or expired, and for a password that breaks a rule or is
-    the old one; `Forbidden` for a disabled account; `RateLimited` after too many attempts from one address.
+    the old one; `Forbidden` for a disabled account; `RateLimited` after too many attempts from one address;
+    `Overloaded` if too many passwords are being checked.
     """
 
     store: Store
     passwords: Passwords
+    gate: PasswordGate
     tokens: Tokens
     rate_limits: RateLimits
     clock: Clock
@@ -54,9 +57,10 @@ class ResetPassword:
         found = await self.store.read(lambda snapshot: snapshot.users.get(parts.user_id))
         user = self._permitted(found, digest)
         checked_password(reset.new, user.username, user.email, is_common=self.passwords.is_common)
-        if (await self.passwords.verify(reset.new, user.password_hash)).ok:
-            raise InvalidRequest.of("new_password", "same_password")
-        new_hash = await self.passwords.hash(reset.new)
+        async with self.gate.turn(reset.address):
+            if (await self.passwords.verify(reset.new, user.password_hash)).ok:
+                raise InvalidRequest.of("new_password", "same_password")
+            new_hash = await self.passwords.hash(reset.new)
         now = self.clock()
 
         def work(tx: Transaction) -> None:

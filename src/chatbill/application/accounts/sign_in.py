@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from chatbill.application.accounts.find_user import find_user
+from chatbill.application.accounts.password_gate import PasswordGate
 from chatbill.application.ports.clock import Clock, NewId
 from chatbill.application.ports.passwords import Passwords
 from chatbill.application.ports.rate_limits import Limit, RateLimits
@@ -60,16 +61,20 @@ class SignIn:
     """Open a session.
 
     Raises `InvalidCredentials` for a wrong name or a wrong password, and takes the same time for both; `RateLimited`
-    after too many failures for this account from this address; `Forbidden` for a disabled account.
+    after too many failures for this account, from this address, or for both; `Overloaded` if too many passwords are
+    being checked; `Forbidden` for a disabled account.
     """
 
     store: Store
     passwords: Passwords
+    gate: PasswordGate
     tokens: Tokens
     rate_limits: RateLimits
     clock: Clock
     new_id: NewId
     failures: Limit
+    address_failures: Limit
+    name_failures: Limit
     lifetimes: TokenLifetimes
     use: TokenUse = TokenUse.API
 
@@ -85,16 +90,28 @@ class SignIn:
             raise
 
     async def _sign_in(self, credentials: Credentials, key: str) -> SignedIn:
+        await self.rate_limits.check(self.address_failures, credentials.address)
+        async with self.gate.turn(credentials.address):
+            # Others of this address may have failed while this one has waited.
+            await self.rate_limits.check(self.address_failures, credentials.address)
+            user, fresh_hash = await self._check_password(credentials, key)
+        return await self._open_session(user, fresh_hash, credentials)
+
+    async def _check_password(self, credentials: Credentials, key: str) -> tuple[User, str | None]:
+        """Return the user, and a new hash of the password if the stored one is outdated."""
         user = await self.store.read(lambda snapshot: find_user(snapshot.users, key))
-        origin = f"{user.id if user else key}|{credentials.address}"
+        name = user.id if user else key
+        origin = f"{name}|{credentials.address}"
+        await self.rate_limits.check(self.name_failures, name)
         # Counted before the check, so that guesses made in parallel are counted too. A right password resets the count.
         await self.rate_limits.hit(self.failures, origin)
         verified = await self.passwords.verify(credentials.password, user.password_hash if user else None)
         if user is None or not verified.ok:
+            await self.rate_limits.add(self.address_failures, credentials.address)
+            await self.rate_limits.add(self.name_failures, name)
             raise InvalidCredentials
         await self.rate_limits.forget(self.failures, origin)
-        fresh_hash = await self.passwords.hash(credentials.password) if verified.outdated else None
-        return await self._open_session(user, fresh_hash, credentials)
+        return user, await self.passwords.hash(credentials.password) if verified.outdated else None
 
     async def _open_session(self, checked: User, fresh_hash: str | None, credentials: Credentials) -> SignedIn:
         now = self.clock()

@@ -16,6 +16,7 @@ from chatbill.application.chat.running_replies import Replies
 from chatbill.application.chat.send_message import SendMessage
 from chatbill.application.chat.stop_message import StopMessage
 from chatbill.application.chat.unpaid_replies import UnpaidReplies
+from chatbill.application.chat.unpaid_texts import UnpaidTexts
 from chatbill.application.policy import Policy
 from chatbill.application.ports.provider import PortProvider
 from chatbill.application.shared.write_check import WriteCheck
@@ -51,6 +52,7 @@ class ChatUseCases:
                 replies_per_hour=policy.unpaid_replies_per_hour,
                 tokens_per_hour=policy.unpaid_tokens_per_hour,
             ),
+            unpaid_texts=UnpaidTexts(ports.rate_limits, kib_per_hour=policy.unpaid_kib_per_hour),
             settle_attempts=policy.settle_attempts,
             cached_price_percent=policy.cached_price_percent,
         )

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from chatbill.application.chat.list_history import position_of
 from chatbill.application.ports.store import Snapshot, Store
-from chatbill.application.shared.paging import MAX_PAGE, Page, checked_limit, decode_position, encode_position, page_of
+from chatbill.application.shared.paging import (
+    MAX_PAGE,
+    MAX_PAGE_BYTES,
+    Page,
+    checked_limit,
+    decode_position,
+    page_of,
+)
 from chatbill.application.shared.principal import Principal
 from chatbill.domain.chat.conversations import Conversation
 from chatbill.domain.chat.interactions import Interaction
@@ -37,9 +45,10 @@ class ReadConversation:
             conversation = snapshot.conversations.get(conversation_id)
             if conversation is None or conversation.user_id != principal.user_id:
                 raise NotFound("conversation")
-            rows = snapshot.interactions.of_conversation(conversation_id, after=after, limit=limit + 1)
+            rows = snapshot.interactions.of_conversation(
+                conversation_id, after=after, limit=limit + 1, max_bytes=MAX_PAGE_BYTES
+            )
             return conversation, rows
 
         conversation, rows = await self.store.read(query)
-        page = page_of(rows, limit, lambda interaction: encode_position(interaction.created_at, interaction.id))
-        return Thread(conversation, page)
+        return Thread(conversation, page_of(rows, limit, position_of, Interaction.text_bytes))

@@ -17,6 +17,7 @@ from chatbill.application.chat.replies import Reply, StopReason
 from chatbill.application.chat.running_replies import Replies
 from chatbill.application.chat.settlement import Ending, PendingInteraction, settle
 from chatbill.application.chat.unpaid_replies import UnpaidReplies
+from chatbill.application.chat.unpaid_texts import UnpaidText, UnpaidTexts, is_unpaid
 from chatbill.application.ports.clock import Clock, NewId
 from chatbill.application.ports.engine import GREEDY_BELOW, Engine, Generation, GenerationRequest
 from chatbill.application.ports.rate_limits import RateLimits
@@ -73,6 +74,7 @@ class SendMessage:
     new_id: NewId
     bounds: ReplyBounds
     unpaid: UnpaidReplies
+    unpaid_texts: UnpaidTexts
     paces: Mapping[ModelId, Pace]
     settle_attempts: int = SETTLE_ATTEMPTS
     cached_price_percent: int = 100
@@ -97,9 +99,18 @@ class SendMessage:
     async def _begin(self, principal: Principal, message: Message, model: Model, said: Said) -> Reply | Replay:
         """Take a place in the queue, hold the price, and let the reply be written."""
         with self.replies.beginning(model.id, principal.user_id):
-            return await self._accepted(principal, message, model, said)
+            text = await self.unpaid_texts.begin(principal.user_id, message.text)
+            try:
+                return await self._accepted(principal, message, model, said, text)
+            except BaseException as error:
+                # Of what is refused, only a refusal for too few credits is stored, with its key.
+                has_row = isinstance(error, InsufficientCredits) and message.idempotency_key is not None
+                await text.end(is_unpaid=has_row)
+                raise
 
-    async def _accepted(self, principal: Principal, message: Message, model: Model, said: Said) -> Reply | Replay:
+    async def _accepted(
+        self, principal: Principal, message: Message, model: Model, said: Said, text: UnpaidText
+    ) -> Reply | Replay:
         request = self._request(principal, model, message, said.turns)
         checked = CheckedGeneration(await self.engine.prepare(request), request, engine=self.engine.name)
         generation = PacedGeneration(checked, self.paces[model.id], deadline_s=self.bounds.deadline_s)
@@ -111,8 +122,9 @@ class SendMessage:
             raise
         if isinstance(accepted, IdempotencyRecord):
             await generation.close()
+            await text.end(is_unpaid=False)
             return await self._replay(accepted, message)
-        return self._start(accepted, generation, message, said.unread_turns)
+        return self._start(accepted, generation, message, text, said.unread_turns)
 
     def longest_reply(self, message: Message) -> int:
         """Return the most tokens that the reply may have, by the message, the model, its pace and the service."""
@@ -206,10 +218,19 @@ class SendMessage:
         return result
 
     def _start(
-        self, work: PendingInteraction, generation: PacedGeneration, message: Message, unread_turns: int
+        self,
+        work: PendingInteraction,
+        generation: PacedGeneration,
+        message: Message,
+        text: UnpaidText,
+        unread_turns: int,
     ) -> Reply:
         async def settle_once(ending: Ending) -> Interaction:
-            interaction = await self._settle(work, ending)
+            interaction = None
+            try:
+                interaction = await self._settle(work, ending)
+            finally:
+                await text.end(is_unpaid=interaction is None or is_unpaid(interaction))
             await self.unpaid.record(interaction, ending, tokens_written=generation.tokens_written)
             return interaction
 

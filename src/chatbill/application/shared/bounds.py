@@ -1,4 +1,4 @@
-"""Bounds of sign-ins and replies, which the policy of a deployment sets."""
+"""Bounds of sign-ins, passwords and replies, which the policy of a deployment sets."""
 
 from __future__ import annotations
 
@@ -14,6 +14,20 @@ class TokenLifetimes:
 
     access_s: int
     refresh_s: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PasswordBounds:
+    """Limits on the work on passwords: how many are hashed or checked at once, and how many wait, in all and each.
+
+    The limits bound how often one origin may ask for such work, and all of them together.
+    """
+
+    at_once: int = 1
+    waiting: int = 128
+    waiting_each: int = 64
+    per_origin: Limit = Limit(name="passwords of an origin", times=600, window_s=60)
+    in_all: Limit = Limit(name="passwords", times=6_000, window_s=60)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

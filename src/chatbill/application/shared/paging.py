@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Generic, TypeVar
 
-from chatbill.application.ports.repositories.paging import Position
+from chatbill.application.ports.repositories.paging import Position, fitting
 from chatbill.domain.shared.errors import InvalidRequest
 
 MAX_PAGE = 100
+MAX_PAGE_BYTES = 262_144
+"""The most bytes of texts in a page with more than one item, so that no answer takes long to make or to read."""
 DEFAULT_PAGE = 20
 MAX_ID_CHARS = 64
 MAX_DIGITS = 18
@@ -34,11 +36,15 @@ def checked_limit(limit: int) -> int:
     return limit
 
 
-def page_of(rows: list[T], limit: int, cursor_of: Callable[[T], str]) -> Page[T]:
-    """Return the page from at most `limit + 1` rows: the extra row only shows that there are more."""
-    more = len(rows) > limit
-    items = rows[:limit]
-    return Page(items, cursor_of(items[-1]) if more and items else None)
+def page_of(
+    rows: list[T], limit: int, cursor_of: Callable[[T], str], size_of: Callable[[T], int] = lambda _: 0
+) -> Page[T]:
+    """Return the page from at most `limit + 1` rows: the extra row only shows that there are more.
+
+    Rows with texts have a size in bytes. A page of more than `MAX_PAGE_BYTES` has one row.
+    """
+    items = list(fitting(rows[:limit], MAX_PAGE_BYTES, size_of))
+    return Page(items, cursor_of(items[-1]) if len(rows) > len(items) and items else None)
 
 
 def encode_position(at: datetime, item_id: str) -> str:

@@ -70,6 +70,10 @@ class Interaction:
         """Return True until an outcome is recorded."""
         return self.outcome is Outcome.RUNNING
 
+    def text_bytes(self) -> int:
+        """Return the size of its prompt and its reply in UTF-8, in bytes."""
+        return text_bytes(self.prompt) + text_bytes(self.reply)
+
     @property
     def dropped_turns(self) -> int:
         """Return how many of the oldest turns were left out, because they did not fit into the model's window."""
@@ -123,6 +127,11 @@ def due_for(price: Price, outcome: Outcome, usage: Usage) -> int:
     if outcome is Outcome.COMPLETED or (outcome is Outcome.STOPPED and usage.completion_tokens > 0):
         return price.of(usage)
     return 0
+
+
+def text_bytes(text: str) -> int:
+    """Return the size of a text in UTF-8, in bytes. Lone surrogates are counted as well."""
+    return len(text.encode("utf-8", "surrogatepass"))
 
 
 def storable(text: str) -> str:

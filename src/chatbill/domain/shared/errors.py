@@ -17,7 +17,7 @@
     │   └── CapReached              cap_reached           the API key may not spend this much this month; carries `cap`
     ├── RateLimited                 rate_limited          carries `retry_after_s`
     ├── ModelUnavailable            model_unavailable     the model cannot answer now; carries `reason`
-    ├── Overloaded                  overloaded            the queue is full; carries `retry_after_s`
+    ├── Overloaded                  overloaded            all places are taken; carries `retry_after_s`
     ├── GenerationFailed            generation_failed     the engine failed before the reply was complete
     │   └── OutOfMemory             generation_failed     the engine had too little memory for this reply
     ├── GenerationTimeout           generation_timeout    the deadline passed before the reply was complete
@@ -234,14 +234,14 @@ class ModelUnavailable(ChatbillError):
 
 
 class Overloaded(ReasonedError):
-    """The queue of the model is full; nothing was held. `retry_after_s` is at least 1."""
+    """All places are taken, by default those of the model; nothing was held. `retry_after_s` is at least 1."""
 
     code = "overloaded"
     retry_after_s: int
 
-    def __init__(self, *, retry_after_s: int = 1) -> None:
+    def __init__(self, reason: str = "", /, *, retry_after_s: int = 1) -> None:
         self.retry_after_s = max(1, retry_after_s)
-        super().__init__(retry_after_s=self.retry_after_s)
+        super().__init__(reason, retry_after_s=self.retry_after_s)
 
 
 class GenerationFailed(ReasonedError):

@@ -16,6 +16,7 @@ from chatbill.entrypoints.ui.cookies import token_of
 from chatbill.entrypoints.ui.events import DATA, JOIN, PRINCIPAL
 from chatbill.entrypoints.ui.origin import OTHER_SITE, fault_of_origin
 from chatbill.entrypoints.ui.pages import STRICT_POLICY, chat_page, sign_in_page
+from chatbill.entrypoints.web.connections import mark_signed_in
 from chatbill.entrypoints.web.proxies import path_below_root
 
 MAX_BODY_BYTES = 1_000_000
@@ -88,6 +89,7 @@ class AccessMiddleware:
         except Unauthenticated:
             return None
         scope[PRINCIPAL] = principal
+        mark_signed_in(scope)
         return principal
 
 

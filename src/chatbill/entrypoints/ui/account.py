@@ -15,7 +15,7 @@ from chatbill.application.shared.principal import Principal
 from chatbill.domain.shared.errors import ChatbillError, NotFound
 from chatbill.domain.shared.ids import SessionId
 from chatbill.entrypoints.ui.cookies import token_of
-from chatbill.entrypoints.ui.session import error_response, text_fields
+from chatbill.entrypoints.ui.session import error_response, text_fields, unless_left
 from chatbill.entrypoints.web.parameters import could_be_id
 from chatbill.entrypoints.web.sessions import SessionView
 
@@ -50,7 +50,7 @@ def account_routes(app: FastAPI, use_cases: UseCases) -> None:
             principal = await authenticated(request)
             current, new, keys = await text_fields(request, "current_password", "new_password", "revoke_api_keys")
             change = PasswordChange(current=current, new=new, revoke_api_keys=keys == "on")
-            await accounts.change_password(principal, change)
+            await unless_left(request, accounts.change_password(principal, change))
         except ChatbillError as error:
             return error_response(error)
         return Response(status_code=HTTPStatus.NO_CONTENT)

@@ -18,7 +18,7 @@ from chatbill.application.shared.principal import Principal
 from chatbill.domain.shared.errors import ChatbillError, InvalidRequest, NotFound
 from chatbill.domain.shared.ids import ApiKeyId
 from chatbill.entrypoints.ui.cookies import token_of
-from chatbill.entrypoints.ui.session import error_response, text_fields
+from chatbill.entrypoints.ui.session import error_response, text_fields, unless_left
 from chatbill.entrypoints.ui.view import first_model
 from chatbill.entrypoints.web.api_keys import ApiKeyView, IssuedKeyView
 from chatbill.entrypoints.web.parameters import could_be_id
@@ -46,7 +46,7 @@ def key_routes(app: FastAPI, use_cases: UseCases) -> None:
             principal = await authenticated(request)
             name, cap, scopes, password = await text_fields(request, "name", "monthly_cap", "scopes", "password")
             order = NewApiKey(name=name, scopes=scopes.split(), password=password, monthly_cap=cap_of(cap))
-            issued = await use_cases.accounts.create_api_key(principal, order)
+            issued = await unless_left(request, use_cases.accounts.create_api_key(principal, order))
         except ChatbillError as error:
             return error_response(error)
         return JSONResponse(jsonable_encoder(IssuedKeyView.issued(issued)), HTTPStatus.CREATED)

@@ -13,7 +13,7 @@ from chatbill.application.assembly import UseCases
 from chatbill.domain.shared.errors import ChatbillError
 from chatbill.entrypoints.ui.config import WebConfig
 from chatbill.entrypoints.ui.pages import reset_page
-from chatbill.entrypoints.ui.session import address_of_client, error_response, text_fields
+from chatbill.entrypoints.ui.session import address_of_client, error_response, text_fields, unless_left
 from chatbill.entrypoints.web.password_links import PATH
 
 
@@ -26,11 +26,10 @@ def reset_routes(app: FastAPI, use_cases: UseCases, config: WebConfig) -> None:
     async def reset(request: Request) -> Response:
         try:
             token, password, keys = await text_fields(request, "token", "new_password", "revoke_api_keys")
-            await use_cases.accounts.reset_password(
-                PasswordReset(
-                    token=token, new=password, revoke_api_keys=keys == "on", address=address_of_client(request)
-                )
+            wanted = PasswordReset(
+                token=token, new=password, revoke_api_keys=keys == "on", address=address_of_client(request)
             )
+            await unless_left(request, use_cases.accounts.reset_password(wanted))
         except ChatbillError as error:
             return error_response(error)
         return Response(status_code=HTTPStatus.NO_CONTENT)

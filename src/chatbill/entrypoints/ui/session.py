@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from contextlib import suppress
 from http import HTTPStatus
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from fastapi import FastAPI
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from chatbill.application.accounts.register import Registration
@@ -22,13 +22,18 @@ from chatbill.domain.shared.errors import (
     Forbidden,
     InvalidRequest,
     NotFound,
+    Overloaded,
     RateLimited,
     Unauthenticated,
 )
 from chatbill.entrypoints.ui.cookies import delete_cookie, set_cookie, token_of
 from chatbill.entrypoints.web.addresses import ClientAddresses
+from chatbill.entrypoints.web.disconnects import while_connected
 from chatbill.entrypoints.web.parameters import MAX_LINE_CHARS
+from chatbill.entrypoints.web.problems import ClientLeft
 from chatbill.entrypoints.web.texts import render
+
+T = TypeVar("T")
 
 STATUS: Mapping[type[ChatbillError], HTTPStatus] = {
     InvalidRequest: HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -37,6 +42,7 @@ STATUS: Mapping[type[ChatbillError], HTTPStatus] = {
     NotFound: HTTPStatus.NOT_FOUND,
     Conflict: HTTPStatus.CONFLICT,
     RateLimited: HTTPStatus.TOO_MANY_REQUESTS,
+    Overloaded: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 
 
@@ -56,7 +62,7 @@ def session_routes(app: FastAPI, use_cases: UseCases, sign_in: SignIn) -> None:
             username, email, password = await text_fields(request, "username", "email", "password")
             address = address_of_client(request)
             wanted = Registration(username=username, email=email, password=password, address=address)
-            account = await accounts.register(wanted)
+            account = await unless_left(request, accounts.register(wanted))
             return await open_session(request, account.username, password)
         except ChatbillError as error:
             return error_response(error)
@@ -71,7 +77,7 @@ def session_routes(app: FastAPI, use_cases: UseCases, sign_in: SignIn) -> None:
     async def open_session(request: Request, login: str, password: str) -> Response:
         client = request.headers.get("user-agent", "")
         credentials = Credentials(login=login, password=password, address=address_of_client(request), client=client)
-        signed_in = await sign_in(credentials)
+        signed_in = await unless_left(request, sign_in(credentials))
         # The cookie of the session before is overwritten, so nothing else would end it.
         await leave(request, accounts.web_replace)
         response = JSONResponse({"username": signed_in.principal.username})
@@ -87,6 +93,11 @@ def session_routes(app: FastAPI, use_cases: UseCases, sign_in: SignIn) -> None:
     app.add_api_route("/web/registration", register, methods=["POST"])
 
 
+async def unless_left(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """Return the result of the work, which is cancelled when the browser disconnects. Raises `ClientLeft` then."""
+    return await while_connected(cast("Any", request.receive), work)
+
+
 def error_response(error: ChatbillError) -> Response:
     """Return an error in the format of the forms, with a message for the form and one for each field."""
     status = next((status for kind, status in STATUS.items() if isinstance(error, kind)), HTTPStatus.BAD_GATEWAY)
@@ -96,7 +107,7 @@ def error_response(error: ChatbillError) -> Response:
         "detail": "Look at the marked fields." if errors else render(error.description),
         "errors": [{"field": fault.field, "message": render(fault.description)} for fault in errors],
     }
-    headers = {"Retry-After": str(error.retry_after_s)} if isinstance(error, RateLimited) else None
+    headers = None if error.retry_after_s is None else {"Retry-After": str(error.retry_after_s)}
     return JSONResponse(body, status, headers=headers)
 
 
@@ -104,6 +115,8 @@ async def text_fields(request: Request, *fields: str) -> list[str]:
     """Return these text fields of a JSON body, each within the bound of the API. Raises `InvalidRequest`."""
     try:
         body = json.loads(await request.body())
+    except ClientDisconnect:
+        raise ClientLeft from None
     except (ValueError, RecursionError):
         raise InvalidRequest.of("body", "not_json_body") from None
     if not isinstance(body, dict) or not all(isinstance(body.get(field), str) for field in fields):

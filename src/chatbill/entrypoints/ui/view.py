@@ -22,7 +22,7 @@ from chatbill.entrypoints.ui.widgets import NEW, Updates, Widgets
 from chatbill.entrypoints.web.parameters import could_be_id
 from chatbill.entrypoints.web.texts import render
 
-TRUNCATED = f"Only the last {MAX_PAGE} messages are shown here."
+TRUNCATED = "Only the newest part of this conversation is shown here."
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 from litestar.datastructures import MutableScopeHeaders
 
-from chatbill.entrypoints.web.addresses import ClientAddresses
+from chatbill.entrypoints.web.addresses import Address, ClientAddresses
+from chatbill.entrypoints.web.refusals import refuse_connection
 from chatbill.settings.root_path import checked_root_path
 
 HSTS: Final = "max-age=31536000"
@@ -32,24 +36,44 @@ class BehindProxies:
 
     The client, the scheme, the host and the prefix come from the `X-Forwarded-*` headers of trusted proxies. The inner
     application sees the result as an ordinary request, without these headers. `root_path` is the prefix if no proxy
-    names one; it may be in the path of a request or not. Answers over HTTPS tell browsers to stay with HTTPS.
+    names one; it may be in the path of a request or not. Answers over HTTPS tell browsers to stay with HTTPS. At most
+    `per_address` requests of one client are answered at once where a proxy forwards them (0: no limit).
     """
 
-    def __init__(self, app: Any, addresses: ClientAddresses, *, root_path: str = "") -> None:
+    def __init__(self, app: Any, addresses: ClientAddresses, *, root_path: str = "", per_address: int = 0) -> None:
         self._app = app
         self._addresses = addresses
         self._root_path = root_path
+        self._per_address = per_address
+        self._running: Counter[str] = Counter()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Pass on a request as the client has meant it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        scope = self._resolved(scope)
-        await self._app(scope, receive, _with_hsts(send) if scope["scheme"] == "https" else send)
-
-    def _resolved(self, scope: Any) -> Any:
         client, proxies = self._addresses.client_of(scope)
+        scope = self._resolved(scope, client, proxies)
+        send = _with_hsts(send) if scope["scheme"] == "https" else send
+        if not proxies:
+            await self._app(scope, receive, send)
+            return
+        # The connections of direct clients are bounded by the server.
+        with self._place(self._addresses.of(scope)) as has_place:
+            await (self._app if has_place else refuse_connection)(scope, receive, send)
+
+    @contextmanager
+    def _place(self, address: str) -> Iterator[bool]:
+        """Count a request of this address; say whether it is within the bound."""
+        self._running[address] += 1
+        try:
+            yield not self._per_address or self._running[address] <= self._per_address
+        finally:
+            self._running[address] -= 1
+            if not self._running[address]:
+                del self._running[address]  # or the counter would grow with every address
+
+    def _resolved(self, scope: Any, client: Address | None, proxies: int) -> Any:
         said = {name: _value(scope, name, proxies) for name in _FORWARDING} if proxies else {}
         scheme = said.get(b"x-forwarded-proto", "").lower()
         host = said.get(b"x-forwarded-host", "")

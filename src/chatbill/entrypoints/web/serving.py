@@ -7,7 +7,7 @@ import contextlib
 import signal
 import socket
 from collections.abc import Callable, Iterator
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, Literal
 
 import structlog
@@ -16,8 +16,9 @@ import uvicorn
 from chatbill.application.chat.running_replies import Replies
 from chatbill.domain.shared.errors import ChatbillError
 from chatbill.entrypoints.web.addresses import ClientAddresses
+from chatbill.entrypoints.web.connections import ConnectionBounds
 from chatbill.entrypoints.web.proxies import BehindProxies
-from chatbill.entrypoints.web.slow_clients import protocol
+from chatbill.entrypoints.web.slow_clients import ClientTimeouts, protocol
 
 Mode = Literal["all", "api", "ui"]
 """What is served: the API, the web page, or both."""
@@ -38,19 +39,17 @@ class CannotListen(ChatbillError):
 class Service:
     """An ASGI application and how to serve it.
 
-    Replies that run at shutdown have `shutdown_grace_s` seconds to finish. A client has `receive_timeout_s` seconds to
-    send a request. Requests over `max_connections` connections are answered with 503. The forwarding headers of
-    `trusted_proxies` are believed. Everything is served below `root_path`. `has_lifespan` is True if the application
-    handles ASGI's lifespan events. `on_stop` is called at shutdown, and makes the application close the connections
-    that would otherwise stay open.
+    Replies that run at shutdown have `shutdown_grace_s` seconds to finish. Connections are held to `timeouts` and
+    `bounds`, and the forwarding headers of the trusted proxies among the bounds are believed. Everything is served
+    below `root_path`. `has_lifespan` is True if the application handles ASGI's lifespan events. `on_stop` is called at
+    shutdown, and makes the application close the connections that would otherwise stay open.
     """
 
     app: Any
     _: KW_ONLY
     shutdown_grace_s: float
-    receive_timeout_s: float = 30.0
-    max_connections: int = 800
-    trusted_proxies: tuple[str, ...] = ()
+    timeouts: ClientTimeouts = field(default_factory=ClientTimeouts)
+    bounds: ConnectionBounds = field(default_factory=ConnectionBounds)
     root_path: str = ""
     has_lifespan: bool = False
     on_stop: Callable[[], None] = lambda: None
@@ -91,13 +90,12 @@ async def serve(service: Service, sock: socket.socket, replies: Replies, *, anno
 
     A second signal ends the grace for running replies.
     """
-    addresses = ClientAddresses.behind(service.trusted_proxies)
+    addresses = ClientAddresses.behind(service.bounds.trusted_proxies)
     config = uvicorn.Config(
-        BehindProxies(service.app, addresses, root_path=service.root_path),
+        BehindProxies(service.app, addresses, root_path=service.root_path, per_address=service.bounds.per_address),
         log_config=None,
         access_log=False,
-        http=protocol(receive_timeout_s=service.receive_timeout_s),
-        limit_concurrency=service.max_connections,
+        http=protocol(service.timeouts, service.bounds),
         lifespan="on" if service.has_lifespan else "off",
         ws="none",
         server_header=False,

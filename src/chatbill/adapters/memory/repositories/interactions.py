@@ -9,8 +9,8 @@ from datetime import datetime
 from chatbill.adapters.memory.repositories.everything import Tables
 from chatbill.adapters.memory.repositories.rows import newest, within
 from chatbill.adapters.memory.rules import require_row
-from chatbill.application.ports.repositories.interactions import HistoryFilter
-from chatbill.application.ports.repositories.paging import Position
+from chatbill.application.ports.repositories.interactions import MAX_REMEMBERED_BYTES, UNBOUNDED, HistoryFilter
+from chatbill.application.ports.repositories.paging import Position, fitting, fitting_and_next
 from chatbill.domain.chat.conversations import Role, Turn
 from chatbill.domain.chat.interactions import Interaction, Outcome
 from chatbill.domain.shared.errors import AlreadySettled
@@ -32,11 +32,13 @@ class MemoryInteractions:
     def get(self, interaction_id: InteractionId) -> Interaction | None:
         return self._tables.interactions.get(interaction_id)
 
-    def turns(self, conversation_id: ConversationId, *, limit: int) -> list[Turn]:
+    def turns(
+        self, conversation_id: ConversationId, *, limit: int, max_bytes: int = MAX_REMEMBERED_BYTES
+    ) -> list[Turn]:
         rows = self.of_conversation(conversation_id, after=None, limit=len(self._rows(conversation_id)))
         answered = [row for row in rows if row.outcome in _CHARGED and row.reply]
         turns = []
-        for row in reversed(answered[:limit]):
+        for row in reversed(list(fitting(answered[:limit], max_bytes, Interaction.text_bytes))):
             turns += [Turn(Role.USER, row.prompt), Turn(Role.ASSISTANT, row.reply)]
         return turns
 
@@ -51,12 +53,19 @@ class MemoryInteractions:
         return [interaction_id for interaction_id in among if self._tables.stops.get(interaction_id) is not None]
 
     def of_conversation(
-        self, conversation_id: ConversationId, *, after: Position | None, limit: int
+        self, conversation_id: ConversationId, *, after: Position | None, limit: int, max_bytes: int = UNBOUNDED
     ) -> list[Interaction]:
-        return newest(self._rows(conversation_id), lambda row: (row.created_at, row.id), after)[:limit]
+        rows = newest(self._rows(conversation_id), lambda row: (row.created_at, row.id), after)
+        return list(fitting_and_next(rows[:limit], max_bytes, Interaction.text_bytes))
 
     def history(
-        self, user_id: UserId, filters: HistoryFilter, *, after: Position | None, limit: int
+        self,
+        user_id: UserId,
+        filters: HistoryFilter,
+        *,
+        after: Position | None,
+        limit: int,
+        max_bytes: int = UNBOUNDED,
     ) -> list[Interaction]:
         needle = filters.text.casefold() if filters.text else None
         conversations = self._tables.conversations.rows()
@@ -70,7 +79,8 @@ class MemoryInteractions:
             and within(row.created_at, filters.period)
             and (needle is None or needle in row.prompt.casefold() or needle in row.reply.casefold())
         ]
-        return newest(found, lambda row: (row.created_at, row.id), after)[:limit]
+        rows = newest(found, lambda row: (row.created_at, row.id), after)
+        return list(fitting_and_next(rows[:limit], max_bytes, Interaction.text_bytes))
 
     def add(self, interaction: Interaction) -> None:
         tables = self._tables

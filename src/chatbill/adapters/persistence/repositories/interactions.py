@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import closing
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -24,11 +25,11 @@ from chatbill.adapters.persistence.sql.statements import (
     update,
 )
 from chatbill.adapters.persistence.sql.tables import conversations, interactions
-from chatbill.application.ports.repositories.interactions import HistoryFilter
-from chatbill.application.ports.repositories.paging import Position
+from chatbill.application.ports.repositories.interactions import MAX_REMEMBERED_BYTES, UNBOUNDED, HistoryFilter
+from chatbill.application.ports.repositories.paging import Position, fitting, fitting_and_next
 from chatbill.domain.billing.prices import Price, Usage
 from chatbill.domain.chat.conversations import Role, Turn
-from chatbill.domain.chat.interactions import Interaction
+from chatbill.domain.chat.interactions import Interaction, text_bytes
 from chatbill.domain.shared.errors import AlreadySettled
 from chatbill.domain.shared.ids import ConversationId, InteractionId, UserId
 
@@ -106,9 +107,13 @@ class SqlInteractions:
     def get(self, interaction_id: InteractionId) -> Interaction | None:
         return _INTERACTIONS.one(self._connection.one(_GET, id=interaction_id))
 
-    def turns(self, conversation_id: ConversationId, *, limit: int) -> list[Turn]:
+    def turns(
+        self, conversation_id: ConversationId, *, limit: int, max_bytes: int = MAX_REMEMBERED_BYTES
+    ) -> list[Turn]:
         turns: list[Turn] = []
-        for prompt, reply in reversed(self._connection.all(_TURNS, conversation_id=conversation_id, limit=limit)):
+        with closing(self._connection.stream(_TURNS, conversation_id=conversation_id, limit=limit)) as rows:
+            newest_first = list(fitting(rows, max_bytes, lambda row: text_bytes(row[0]) + text_bytes(row[1])))
+        for prompt, reply in reversed(newest_first):
             turns += [Turn(Role.USER, prompt), Turn(Role.ASSISTANT, reply)]
         return turns
 
@@ -123,15 +128,20 @@ class SqlInteractions:
         return [id_ for (id_,) in self._connection.stream(_ASKED_TO_STOP, among=json.dumps(among))]
 
     def of_conversation(
-        self, conversation_id: ConversationId, *, after: Position | None, limit: int
+        self, conversation_id: ConversationId, *, after: Position | None, limit: int, max_bytes: int = UNBOUNDED
     ) -> list[Interaction]:
         given = _place(after)
         statement = _of_conversation(frozenset(given))
-        rows = self._connection.stream(statement, conversation_id=conversation_id, limit=limit, **given)
-        return list(map(_INTERACTIONS.read, rows))
+        return self._read(statement, max_bytes, conversation_id=conversation_id, limit=limit, **given)
 
     def history(
-        self, user_id: UserId, filters: HistoryFilter, *, after: Position | None, limit: int
+        self,
+        user_id: UserId,
+        filters: HistoryFilter,
+        *,
+        after: Position | None,
+        limit: int,
+        max_bytes: int = UNBOUNDED,
     ) -> list[Interaction]:
         wanted = {
             "model": filters.model,
@@ -140,8 +150,7 @@ class SqlInteractions:
             "needle": filters.text or None,
         }
         given = _place(after) | {name: value for name, value in wanted.items() if value is not None}
-        rows = self._connection.stream(_history(frozenset(given)), user_id=user_id, limit=limit, **given)
-        return list(map(_INTERACTIONS.read, rows))
+        return self._read(_history(frozenset(given)), max_bytes, user_id=user_id, limit=limit, **given)
 
     def add(self, interaction: Interaction) -> None:
         self._connection.put(_INTERACTIONS.add, **_INTERACTIONS.values(interaction))
@@ -161,6 +170,11 @@ class SqlInteractions:
 
     def erase_texts(self, conversation_id: ConversationId) -> None:
         self._connection.put(_ERASE_TEXTS, conversation_id=conversation_id, prompt="", reply="")
+
+    def _read(self, statement: Statement, max_bytes: int, **parameters: Any) -> list[Interaction]:
+        with closing(self._connection.stream(statement, **parameters)) as rows:
+            read = map(_INTERACTIONS.read, rows)
+            return list(fitting_and_next(read, max_bytes, Interaction.text_bytes))
 
 
 def _place(after: Position | None) -> dict[str, Any]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 
 from chatbill.application.ports.repositories.paging import Period, Position
 from chatbill.domain.chat.conversations import Turn
@@ -16,6 +17,10 @@ from chatbill.domain.shared.ids import (
     ModelId,
     UserId,
 )
+
+UNBOUNDED: Final = sys.maxsize
+MAX_REMEMBERED_BYTES: Final = 1_048_576
+"""More than fits into the window of the models that are offered; the engine trims what does not fit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,10 +35,13 @@ class HistoryFilter:
 class InteractionReader(Protocol):
     def get(self, interaction_id: InteractionId) -> Interaction | None: ...
 
-    def turns(self, conversation_id: ConversationId, *, limit: int) -> list[Turn]:
+    def turns(
+        self, conversation_id: ConversationId, *, limit: int, max_bytes: int = MAX_REMEMBERED_BYTES
+    ) -> list[Turn]:
         """Return prompt and reply of the last `limit` interactions that have a reply, oldest first.
 
-        Only completed and stopped ones count, and only those with a reply that is not empty.
+        Together they have at most `max_bytes`, or there is one. Only completed and stopped ones count, and only those
+        with a reply that is not empty.
         """
         ...
 
@@ -50,15 +58,27 @@ class InteractionReader(Protocol):
         ...
 
     def of_conversation(
-        self, conversation_id: ConversationId, *, after: Position | None, limit: int
+        self, conversation_id: ConversationId, *, after: Position | None, limit: int, max_bytes: int = UNBOUNDED
     ) -> list[Interaction]:
-        """Return interactions of a conversation, newest first, past the position `after`."""
+        """Return interactions of a conversation, newest first, past the position `after`.
+
+        Where their texts have more than `max_bytes`, the list ends with the first one that does not fit.
+        """
         ...
 
     def history(
-        self, user_id: UserId, filters: HistoryFilter, *, after: Position | None, limit: int
+        self,
+        user_id: UserId,
+        filters: HistoryFilter,
+        *,
+        after: Position | None,
+        limit: int,
+        max_bytes: int = UNBOUNDED,
     ) -> list[Interaction]:
-        """Return a user's interactions in conversations that were not deleted, newest first, past `after`."""
+        """Return a user's interactions in conversations that were not deleted, newest first, past `after`.
+
+        They end as those of a conversation do.
+        """
         ...
 
 

@@ -13,7 +13,9 @@ from chatbill.entrypoints.http.accounts.bodies import ApiKeyBody
 from chatbill.entrypoints.http.documentation import examples
 from chatbill.entrypoints.http.documentation.responses import documented, documented_empty
 from chatbill.entrypoints.http.shared.parameters import Injected
+from chatbill.entrypoints.http.shared.requests import JsonRequest
 from chatbill.entrypoints.web.api_keys import ApiKeyView, IssuedKeyView
+from chatbill.entrypoints.web.disconnects import while_connected
 from chatbill.entrypoints.web.parameters import could_be_id
 
 
@@ -49,11 +51,22 @@ class ApiKeyController(Controller):
             "The new key. `key` is shown this once.",
             examples.ISSUED_KEY,
             signed_in=True,
-            problems=("invalid_request", "invalid_credentials", "password_required", "conflict", "rate_limited"),
+            problems=(
+                "invalid_request",
+                "invalid_credentials",
+                "password_required",
+                "conflict",
+                "rate_limited",
+                "overloaded",
+            ),
         ),
     )
     async def create_api_key(
-        self, data: JSONBody[ApiKeyBody], use_cases: Injected[UseCases], principal: Injected[Principal]
+        self,
+        request: JsonRequest,
+        data: JSONBody[ApiKeyBody],
+        use_cases: Injected[UseCases],
+        principal: Injected[Principal],
     ) -> IssuedKeyView:
         """Make a key for a program. It is sent like an access token, and spends the same wallet.
 
@@ -74,7 +87,8 @@ class ApiKeyController(Controller):
         `monthly_cap` is the most credits that it may use in a calendar month (UTC), including held credits. You can
         have 20 keys, each with a name of its own.
         """
-        return IssuedKeyView.issued(await use_cases.accounts.create_api_key(principal, data.to_order()))
+        creating = use_cases.accounts.create_api_key(principal, data.to_order())
+        return IssuedKeyView.issued(await while_connected(request.receive, creating))
 
     @delete(
         "/{key_id:str}",

@@ -14,6 +14,8 @@ from chatbill.entrypoints.http.documentation import examples
 from chatbill.entrypoints.http.documentation.responses import documented, documented_empty
 from chatbill.entrypoints.http.shared.authentication import SCOPE
 from chatbill.entrypoints.http.shared.parameters import Injected
+from chatbill.entrypoints.http.shared.requests import JsonRequest
+from chatbill.entrypoints.web.disconnects import while_connected
 
 
 class AccountController(Controller):
@@ -72,14 +74,19 @@ class AccountController(Controller):
             204,
             "The new password is set, and every other session has ended.",
             signed_in=True,
-            problems=("invalid_request", "invalid_credentials", "rate_limited"),
+            problems=("invalid_request", "invalid_credentials", "rate_limited", "overloaded"),
         ),
     )
     async def change_password(
-        self, data: JSONBody[PasswordBody], use_cases: Injected[UseCases], principal: Injected[Principal]
+        self,
+        request: JsonRequest,
+        data: JSONBody[PasswordBody],
+        use_cases: Injected[UseCases],
+        principal: Injected[Principal],
     ) -> None:
         """Set a new password. This session goes on, every other one ends.
 
         API keys stay, unless `revoke_api_keys` is true.
         """
-        await use_cases.accounts.change_password(principal, data.to_change())
+        changing = use_cases.accounts.change_password(principal, data.to_change())
+        await while_connected(request.receive, changing)

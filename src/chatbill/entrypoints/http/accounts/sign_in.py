@@ -12,6 +12,7 @@ from chatbill.entrypoints.http.documentation import examples
 from chatbill.entrypoints.http.documentation.responses import documented, documented_empty
 from chatbill.entrypoints.http.shared.parameters import Injected
 from chatbill.entrypoints.http.shared.requests import JsonRequest
+from chatbill.entrypoints.web.disconnects import while_connected
 
 
 class SignInController(Controller):
@@ -30,14 +31,19 @@ class SignInController(Controller):
             AccountView,
             "The account, with the welcome credits in its wallet.",
             examples.ACCOUNT,
-            problems=("invalid_request", "username_taken", "email_taken", "forbidden", "rate_limited"),
+            problems=("invalid_request", "username_taken", "email_taken", "forbidden", "rate_limited", "overloaded"),
         ),
     )
     async def register(
-        self, data: JSONBody[RegisterBody], use_cases: Injected[UseCases], client_address: Injected[str]
+        self,
+        request: JsonRequest,
+        data: JSONBody[RegisterBody],
+        use_cases: Injected[UseCases],
+        client_address: Injected[str],
     ) -> AccountView:
         """Make an account with a wallet. Names are unique regardless of letter case."""
-        return AccountView.of(await use_cases.accounts.register(data.to_registration(client_address)))
+        registering = use_cases.accounts.register(data.to_registration(client_address))
+        return AccountView.of(await while_connected(request.receive, registering))
 
     @post(
         "/login",
@@ -49,7 +55,7 @@ class SignInController(Controller):
             TokensView,
             "An access token for requests, and a refresh token for the next pair.",
             examples.TOKENS,
-            problems=("invalid_request", "invalid_credentials", "forbidden", "rate_limited"),
+            problems=("invalid_request", "invalid_credentials", "forbidden", "rate_limited", "overloaded"),
         ),
     )
     async def login(
@@ -61,7 +67,7 @@ class SignInController(Controller):
     ) -> TokensView:
         """Exchange a name and a password for tokens. Unknown names and wrong passwords get the same answer."""
         credentials = data.to_credentials(client_address, request.headers.get("user-agent", ""))
-        return TokensView.of(await use_cases.accounts.sign_in(credentials))
+        return TokensView.of(await while_connected(request.receive, use_cases.accounts.sign_in(credentials)))
 
     @post(
         "/refresh",
@@ -90,11 +96,15 @@ class SignInController(Controller):
         responses=documented_empty(
             204,
             "The new password is set, the link is used up, and all sessions have ended.",
-            problems=("invalid_request", "forbidden", "rate_limited"),
+            problems=("invalid_request", "forbidden", "rate_limited", "overloaded"),
         ),
     )
     async def reset_password(
-        self, data: JSONBody[PasswordResetBody], use_cases: Injected[UseCases], client_address: Injected[str]
+        self,
+        request: JsonRequest,
+        data: JSONBody[PasswordResetBody],
+        use_cases: Injected[UseCases],
+        client_address: Injected[str],
     ) -> None:
         """Set a new password with the link that an administrator made. It is good once and for a day."""
-        await use_cases.accounts.reset_password(data.to_reset(client_address))
+        await while_connected(request.receive, use_cases.accounts.reset_password(data.to_reset(client_address)))

@@ -15,6 +15,7 @@ from chatbill.domain.accounts.api_keys import looks_like_key
 from chatbill.domain.accounts.scopes import require_scope
 from chatbill.domain.shared.errors import Unauthenticated
 from chatbill.entrypoints.http.shared.requests import JsonRequest
+from chatbill.entrypoints.web.connections import mark_signed_in
 
 SCHEME = "bearer"
 SCOPE = "scope"
@@ -33,6 +34,7 @@ def bearer_guard(use_cases: UseCases) -> Guard:
         authenticate = use_cases.accounts.authenticate_key if looks_like_key(token) else use_cases.accounts.authenticate
         principal = await authenticate(token)
         connection.scope["user"] = principal
+        mark_signed_in(connection.scope)
         structlog.contextvars.bind_contextvars(user_id=principal.user_id)
         if principal.api_key_id:
             structlog.contextvars.bind_contextvars(api_key_id=principal.api_key_id)

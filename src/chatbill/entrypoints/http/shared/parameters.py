@@ -28,7 +28,12 @@ LOST_PLUS: Final = re.compile(r"(?<=T)([\d:.]+) (\d\d:?\d\d)$")
 _MOMENT_WORDS = "RFC 3339, as in `2026-01-31T12:00:00Z`. Without an offset it is UTC; a date alone is its midnight."
 
 Cursor = Annotated[str | None, QueryParameter(description="`next_cursor` of the page before.")]
-PageLimit = Annotated[int, QueryParameter(description="Items in a page.", schema_extra={"minimum": 1, "maximum": 100})]
+PageLimit = Annotated[
+    int,
+    QueryParameter(
+        description="Items in a page; fewer come if they are long.", schema_extra={"minimum": 1, "maximum": 100}
+    ),
+]
 From = Annotated[
     str | None,
     QueryParameter(

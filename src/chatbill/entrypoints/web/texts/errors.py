@@ -119,10 +119,17 @@ ERRORS: dict[str, Template] = {
         "Too many of your replies ended unpaid within an hour: they were stopped or left before the first word, took "
         "too long, or were empty. Try again in {retry_after_s} s."
     ),
+    "too_much_text_unpaid": (
+        "The messages of your unpaid replies within an hour are too long together. Send shorter ones, let replies "
+        "finish, or try again in {retry_after_s} s."
+    ),
     "too_many_registrations": (
         "Too many accounts were made from your network. Try again in {retry_after_s} s, or ask the operator for an "
         "account."
     ),
+    "too_many_connections": "Too many requests are being answered. Try again in {retry_after_s} s.",
+    "passwords_of_origin": "Too many sign-ins from your network wait already. Try again in {retry_after_s} s.",
+    "passwords_in_all": "Too many people are signing in. Try again in {retry_after_s} s.",
     # Replies
     "service_stopping": "the service is stopping; try again in a moment",
     "overloaded": "All places are taken. Try again in {retry_after_s} s; nothing was charged.",
