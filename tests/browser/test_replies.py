@@ -92,7 +92,7 @@ class Writer:
             reply = self._api.post("/chat/message", json=message).raise_for_status().json()
             assert reply["reply"] == text
             conversation = reply["conversation_id"]
-        self.visitor.page.reload()
+        self.visitor.page.goto(f"{self.visitor.address}/ui/?c={conversation}")
         expect(self.visitor.chat.locator(".cb-md")).to_have_count(len(written))
         expect(self.visitor.box).to_be_enabled()
 

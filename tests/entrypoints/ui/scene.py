@@ -66,7 +66,7 @@ class Person:
     async def conversations(self) -> list[str]:
         """Return the ids of the person's conversations."""
         use_cases = self.page.world.use_cases
-        principal = await use_cases.accounts.authenticate(self.client.cookies["chatbill_session"])
+        principal = await use_cases.accounts.web_authenticate(self.client.cookies["chatbill_session"])
         return [each.id for each in (await use_cases.chat.list_conversations(principal)).items]
 
 

@@ -156,6 +156,17 @@ async def test_a_page_from_before_a_restart_can_go_on(here: PageScene, alice: Pe
     assert "100 credits" in await alice.ask("choose", "small")
 
 
+async def test_the_last_update_of_a_message_names_and_lists_its_conversation(here: PageScene, alice: Person) -> None:
+    # Of updates that come together, Gradio's page may show only the last.
+    await asks(here, alice)
+    here.engine.last.end()
+    async with alice.stream() as messages:
+        last = [message async for message in messages][-1]
+    assert last["msg"] == "process_completed"
+    [conversation] = await alice.conversations()
+    assert str(last["output"]["data"]).count(conversation) >= 3
+
+
 async def test_a_closed_page_lets_its_reply_go_on(here: PageScene, alice: Person) -> None:
     await asks(here, alice)
     async with alice.stream() as messages:

@@ -100,12 +100,12 @@ class Writing:
         if follower.left.done():
             return
         tab.shows(accepted.conversation_id, accepted.interaction_id)
-        listed = await self._view.conversations(principal, accepted.conversation_id)
-        opened = self._view.opened(accepted.conversation_id)
-        yield self._view.merged(listed, opened, self._view.writing(stoppable=True))
+        listed = await self._listed(principal, accepted.conversation_id)
         if not self._tabs.may_follow(principal.user_id):
-            yield {self._widgets.watch: gr.update(active=True)}
+            watch = {self._widgets.watch: gr.update(active=True)}
+            yield self._view.merged(listed, self._view.writing(stoppable=True), watch)
             return
+        yield self._view.merged(listed, self._view.writing(stoppable=True))
         async with aclosing(self._show_reply(principal, messages, follower, aiter(reply), accepted.model)) as updates:
             async for update in updates:
                 yield update
@@ -159,15 +159,21 @@ class Writing:
                         case end:
                             failure = render(end.description) if isinstance(end, Failed) else None
                             shown = partial(rendering.reply_messages, end.interaction, names, failure=failure)
-                            yield {
-                                chat: [*messages, *await asyncio.to_thread(shown)],
-                                **await self._view.identity(principal),
-                                **self._view.idle(),
-                            }
+                            # The last update has all that the earlier ones had: of updates that come together,
+                            # Gradio's page may show only the last.
+                            yield self._view.merged(
+                                {chat: [*messages, *await asyncio.to_thread(shown)]},
+                                await self._listed(principal, end.interaction.conversation_id),
+                                await self._view.identity(principal),
+                                self._view.idle(),
+                            )
                             return
                 if batch:
                     shown = partial(rendering.partial_reply, text, model, names, live)
                     yield {chat: [*messages, *await asyncio.to_thread(shown)]}
+
+    async def _listed(self, principal: Principal, current: ConversationId) -> Updates:
+        return {**await self._view.conversations(principal, current), **self._view.opened(current)}
 
     async def _rejected(self, principal: Principal, messages: list[ChatMessage], text: str, why: str) -> Updates:
         """Show why a message was not accepted, and put its text back into the text box."""
