@@ -50,7 +50,7 @@ class Policy:
     address_failures: Limit = Limit(name="sign-in failures of an address", times=30, window_s=300)
     name_failures: Limit = Limit(name="sign-in failures of a name", times=100, window_s=300)
     passwords: PasswordBounds = field(default_factory=PasswordBounds)
-    registrations: Limit = Limit(name="registrations", times=10, window_s=3_600, reason="too_many_registrations")
+    registrations: Limit = Limit(name="registrations", times=60, window_s=3_600, reason="too_many_registrations")
     session_refreshes: Limit = Limit(name="refreshes of a session", times=20, window_s=300)
     address_refreshes: Limit = Limit(name="refreshes of an address", times=300, window_s=300)
     top_ups: Limit = Limit(name="top-ups", times=60, window_s=3_600)

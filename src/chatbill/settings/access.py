@@ -63,7 +63,7 @@ class AccessSettings(BaseSettings):
         "limit.",
     )
     registrations_per_hour: Times = Field(
-        default=10, description="Accounts that may be registered from one address per hour; 0: no limit."
+        default=60, description="Accounts that may be registered from one address per hour; 0: no limit."
     )
     refreshes_per_session: Times = Field(
         default=20, description="Refresh tokens that one sign-in may exchange in five minutes; 0: no limit."

@@ -16,7 +16,7 @@ from gradio import Blocks
 from gradio.routes import App as GradioApp
 from starlette.routing import Mount
 
-from chatbill.entrypoints.ui import create_web, end_streams
+from chatbill.entrypoints.ui import WebConfig, create_web, end_streams
 from tests.kit.chat import WITH_TOKENS
 from tests.kit.engines import ControlledEngine
 from tests.kit.support import PASSWORD, World, world
@@ -113,11 +113,11 @@ class PageScene:
 
 
 @contextlib.asynccontextmanager
-async def page(**options: Any) -> AsyncIterator[PageScene]:
+async def page(config: WebConfig | None = None, **options: Any) -> AsyncIterator[PageScene]:
     """Serve the page on a free port."""
     engine = ControlledEngine(WITH_TOKENS)
     here = world(engine=engine, catalogue=WITH_TOKENS, deadline_s=60, **options)
-    web = create_web(here.use_cases)
+    web = create_web(here.use_cases, config=config)
     blocks = next(r.app.get_blocks() for r in web.routes if isinstance(r, Mount) and isinstance(r.app, GradioApp))
     with socket.create_server(("127.0.0.1", 0)) as sock:
         server = Server(uvicorn.Config(web, log_config=None, access_log=False, lifespan="on", ws="none"))

@@ -10,6 +10,7 @@ import pytest
 
 from chatbill.adapters.rate_limits.moving_window import MovingWindowRateLimits
 from chatbill.application.ports.rate_limits import Limit
+from chatbill.entrypoints.ui import WebConfig
 from chatbill.entrypoints.ui.events import MAX_STREAMS, MAX_UNANSWERED
 from chatbill.entrypoints.ui.tabs import MAX_TABS_OF_PERSON
 from tests.entrypoints.ui.scene import DATA, JOIN, PageScene, Person, page
@@ -269,3 +270,13 @@ async def test_a_tab_may_have_only_so_many_streams(here: PageScene, alice: Perso
         for _ in range(MAX_STREAMS):
             await streams.enter_async_context(alice.stream())
         assert (await alice.client.get(DATA, params={"session_hash": alice.tab})).status_code == 429
+
+
+async def test_all_tabs_together_may_have_only_so_many_streams() -> None:
+    async with page(WebConfig(max_streams=1)) as here:
+        alice, bob = await here.person("alice"), await here.person("bob")
+        await asks(here, alice)
+        assert (await bob.join("newest", "")).status_code == 200
+        async with alice.stream():
+            assert (await bob.client.get(DATA, params={"session_hash": bob.tab})).status_code == 503
+        assert "process_completed" in await bob.answers()

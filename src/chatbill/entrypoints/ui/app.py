@@ -42,7 +42,9 @@ def create_web(use_cases: UseCases, api: ASGIApp | None = None, config: WebConfi
     tabs = Tabs(forget=lambda tab: queue.forget(tab))  # noqa: PLW0108 - the queue belongs to the page, which needs tabs
     page = build_page(use_cases, config, tabs)
     queue = GradioQueue(page)
-    outer.add_middleware(EventGuard, limit=use_cases.accounts.limit_page_events, tabs=tabs, queue=queue)
+    outer.add_middleware(
+        EventGuard, limit=use_cases.accounts.limit_page_events, tabs=tabs, queue=queue, most=config.max_streams
+    )
     outer.add_middleware(AccessMiddleware, use_cases=use_cases, config=config)
     outer.add_middleware(HeadAsGet)
     outer.add_middleware(WebEnvelope)

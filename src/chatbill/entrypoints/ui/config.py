@@ -10,12 +10,14 @@ class WebConfig:
     """The configuration of the web page.
 
     A sign-in in the browser lasts `session_s` seconds. At most `max_running` handlers run at once, a streamed reply
-    being one of them, and at most `max_waiting` wait for a place. `payment_note` is shown where credits are bought,
-    for example to say that the provider is a sandbox.
+    being one of them, and at most `max_waiting` wait for a place. Open pages have at most `max_streams` event streams,
+    each of which is a connection. `payment_note` is shown where credits are bought, for example to say that the
+    provider is a sandbox.
     """
 
     title: str = "chatbill"
     session_s: int = 30 * 24 * 3_600
     max_running: int = 512
     max_waiting: int = 1_024
+    max_streams: int = 400
     payment_note: str = ""

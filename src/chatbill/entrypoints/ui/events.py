@@ -31,6 +31,7 @@ MAX_STREAMS: Final = 2
 MAX_HASH_CHARS: Final = 64
 
 _BUSY: Final = {"code": "rate_limited", "detail": "This tab waits for too many answers. Reload the page."}
+_FULL: Final = {"code": "overloaded", "detail": "Too many pages are open. Try again in a moment."}
 
 
 class PageEvent(BaseModel, extra="ignore"):
@@ -46,13 +47,15 @@ class PageEvent(BaseModel, extra="ignore"):
 class EventGuard:
     """ASGI middleware inside `AccessMiddleware`, which puts the user into the scope.
 
-    Each tab gets a name that no other sign-in can use, so no request reads or sends events of another person.
+    Each tab gets a name that no other sign-in can use, so no request reads or sends events of another person. All tabs
+    together have at most `most` streams, so that pages leave connections to other clients.
     """
 
     app: ASGIApp
     limit: LimitPageEvents
     tabs: Tabs
     queue: GradioQueue
+    most: int
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on an event or a stream under the name of its tab, or refuse it."""
@@ -94,6 +97,9 @@ class EventGuard:
             return
         if tab.streams >= MAX_STREAMS:
             await JSONResponse(_BUSY, 429)(scope, receive, send)
+            return
+        if self.tabs.streams() >= self.most:
+            await JSONResponse(_FULL, 503)(scope, receive, send)
             return
         tab.streams += 1
         try:

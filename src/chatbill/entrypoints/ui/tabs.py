@@ -95,6 +95,10 @@ class Tabs:
         """Return a tab; a new one that is not kept if it is not known."""
         return self._tabs.get(name or "") or Tab()
 
+    def streams(self) -> int:
+        """Return the number of event streams that are open."""
+        return sum(tab.streams for tab in self._tabs.values())
+
     def enter(self, name: str, user_id: UserId) -> Tab:
         """Return a tab for an event in it, and keep it. Raises `RateLimited` if no other one can make place for it."""
         if name not in self._tabs:
