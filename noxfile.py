@@ -24,6 +24,8 @@ BIN = ENVIRONMENT / ("Scripts" if os.name == "nt" else "bin")
 # In the order of tests/conftest.py, the longest files first: a slow file that came last would run alone.
 IN_PARALLEL = ["-n", str(min(4, os.cpu_count() or 1)), "--dist", "loadfile", "--no-loadscope-reorder"]
 
+HASHED = "deploy/requirements.txt"
+
 STORES_BRING = {
     *("alembic", "greenlet", "mako", "markupsafe", "psycopg", "psycopg-binary", "pysqlite3", "sqlalchemy"),
     *("typing-extensions", "typing_extensions", "tzdata"),
@@ -96,6 +98,16 @@ def sbom(session: nox.Session) -> None:
     prepare(session)
     output = ("--output-format", "JSON", "--output-reproducible", "--output-file", "sbom.json")
     session.run("cyclonedx-py", "environment", "--pyproject", "pyproject.toml", *output, str(BIN / "python"))
+
+
+@nox.session(default=False)
+def hashes(session: nox.Session) -> None:
+    """Write `deploy/requirements.txt`: the pins that a server needs, with the hashes of their files."""
+    session.install("uv>=0.9")
+    shape = ("--universal", "--python-version", "3.11", "--generate-hashes")
+    bare_lines = ("--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links")
+    extras = ("--extra", "server", "--extra", "postgres", "-c", "constraints.txt")
+    session.run("uv", "pip", "compile", "-q", *shape, *bare_lines, *extras, "pyproject.toml", "-o", HASHED)
 
 
 @nox.session

@@ -61,6 +61,20 @@ def test_every_requirement_is_pinned_within_its_range(requirement: Requirement) 
     assert PINS[canonicalize_name(requirement.name)] in requirement.specifier
 
 
+def test_every_deployed_file_is_pinned_by_its_hash() -> None:
+    blocks = re.split(r"^(?=\S)", (ROOT / "deploy" / "requirements.txt").read_text(), flags=re.MULTILINE)[1:]
+    deployed = {}
+    for block in blocks:
+        requirement, *hashes = block.split(" \\\n")
+        assert hashes, f"{requirement} has no hash"
+        assert all(re.fullmatch(r"\s*--hash=sha256:[0-9a-f]{64}\s*", each) for each in hashes)
+        name, _, version = requirement.partition(";")[0].strip().partition("==")
+        deployed[canonicalize_name(name)] = Version(version)
+    assert deployed == {name: PINS[name] for name in deployed}, "run `nox -s hashes`"
+    needed = {canonicalize_name(each.name) for extra in ("server", "postgres") for each in brought_by(extra)}
+    assert needed <= deployed.keys(), "run `nox -s hashes`"
+
+
 def test_the_constraints_pin_exactly_and_name_no_place() -> None:
     rows = [row for row in (ROOT / "constraints.txt").read_text().splitlines() if row and not row.startswith("#")]
     assert len(PINS) == len(rows), "one exact pin a line, each package once"
