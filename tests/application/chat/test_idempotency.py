@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from chatbill.application.chat.events import Delta
@@ -35,6 +37,15 @@ async def test_the_same_key_gives_the_same_answer_and_charges_once() -> None:
     assert replayed == [first[0], Delta("Good day", 2), first[-1]]
     assert len(here.engine.generations) == 1
     assert (await here.wallet()).posted == 99
+
+
+async def test_repetitions_at_the_same_moment_meet_no_limit() -> None:
+    here = await scene(per_user=1)
+    message = Message(model="demo-mini", text="Hello", idempotency_key="key")
+    send = here.world.use_cases.chat.send_message
+    answers = await asyncio.gather(*(send(here.alice, message) for _ in range(5)), return_exceptions=True)
+    assert sum(isinstance(answer, Reply) for answer in answers) == 1
+    assert sum(isinstance(answer, RequestInProgress) for answer in answers) == 4
 
 
 async def test_the_same_key_repeats_a_failure_and_a_refusal() -> None:

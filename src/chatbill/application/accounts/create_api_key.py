@@ -100,8 +100,9 @@ class CreateApiKey:
     async def _confirm(self, principal: Principal, password: str | None) -> None:
         """Ask for the password again, so that a browser left open or a stolen token makes no key."""
         signed_in_at = principal.signed_in_at
-        if signed_in_at is None or (self.clock() - signed_in_at).total_seconds() < self.fresh_s:
-            return
+        is_fresh = signed_in_at is None or (self.clock() - signed_in_at).total_seconds() < self.fresh_s
         if not password:
+            if is_fresh:
+                return
             raise PasswordRequired("password_required", minutes=self.fresh_s / 60)
         await self.own_password(principal, password)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from chatbill.domain.chat.conversations import Turn, checked_history, checked_message, checked_text
@@ -14,6 +15,14 @@ MAX_TEMPERATURE = 2
 MAX_STOPS = 4
 MAX_STOP_CHARS = 256
 SEEDS = range(-(2**63), 2**63)
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What was said before a message, oldest first, without `unread_turns` still older ones."""
+
+    turns: Sequence[Turn]
+    unread_turns: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

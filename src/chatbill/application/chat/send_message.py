@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from chatbill.application.accounts.spending_caps import Payer
 from chatbill.application.chat.acceptance import accept
 from chatbill.application.chat.checked_generation import CheckedGeneration
-from chatbill.application.chat.messages import Message
+from chatbill.application.chat.messages import Message, Said
 from chatbill.application.chat.pace import Pace, PacedGeneration
 from chatbill.application.chat.replay import Replay
 from chatbill.application.chat.replies import Reply, StopReason
@@ -37,20 +38,12 @@ from chatbill.domain.shared.errors import (
     TooLarge,
 )
 from chatbill.domain.shared.idempotency import IdempotencyRecord
-from chatbill.domain.shared.ids import ConversationId, EntryId, HoldId, InteractionId, ModelId
+from chatbill.domain.shared.ids import ConversationId, EntryId, HoldId, InteractionId, ModelId, UserId
 
 SETTLE_ATTEMPTS = 8
 """With pauses of a tenth of a second, then twice as long each time, this outlasts a restart of the database."""
 MAX_REMEMBERED = 200
 """Interactions that are read back to make the prompt; the engine trims them to the model's window."""
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """What was said before a message, oldest first, without `unread_turns` still older ones."""
-
-    turns: Sequence[Turn]
-    unread_turns: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,11 +71,27 @@ class SendMessage:
     paces: Mapping[ModelId, Pace]
     settle_attempts: int = SETTLE_ATTEMPTS
     cached_price_percent: int = 100
+    keys_being_accepted: set[tuple[UserId, str | None]] = field(default_factory=set)
 
     async def __call__(self, principal: Principal, message: Message) -> Reply | Replay:
         """Accept the message; the reply is being written when this returns."""
         model = self.catalogue.pick(message.model)
         self._check(message, model)
+        with self._first(principal.user_id, message.idempotency_key):
+            return await self._begun(principal, message, model)
+
+    @contextmanager
+    def _first(self, user_id: UserId, key: str | None) -> Iterator[None]:
+        """Refuse a request whose key is being accepted in this process, before any limit counts the repetition."""
+        if key is not None and (user_id, key) in self.keys_being_accepted:
+            raise RequestInProgress
+        self.keys_being_accepted.add((user_id, key))
+        try:
+            yield
+        finally:
+            self.keys_being_accepted.discard((user_id, key))
+
+    async def _begun(self, principal: Principal, message: Message, model: Model) -> Reply | Replay:
         said = await self.store.read(lambda snapshot: self._said(snapshot, principal, message))
         if isinstance(said, IdempotencyRecord):
             return await self._replay(said, message)

@@ -66,6 +66,11 @@ async def test_a_key_is_shown_once_and_listed_without_its_secret(service: Api, a
     assert made["key"].removeprefix(made["starts_with"]) not in listed.text
 
 
+async def test_a_wrong_password_makes_no_key_even_after_a_fresh_sign_in(alice: httpx.AsyncClient) -> None:
+    refused = await alice.post("/auth/api-keys", json={"name": "CI", "password": "a wrong guess"})
+    assert (refused.status_code, refused.json()["code"]) == (401, "invalid_credentials")
+
+
 async def test_keys_of_another_user_are_neither_listed_nor_revoked(
     service: Api, alice: httpx.AsyncClient, bob: httpx.AsyncClient
 ) -> None:
