@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import make_url
 
 from chatbill.adapters.persistence import PostgresStore, open_store
+from chatbill.adapters.persistence.postgres.connection import PostgresConnection, Query
 from chatbill.adapters.persistence.postgres.driver import Timeouts, connect_for_store, load_driver, postgres_database
 from chatbill.adapters.persistence.postgres.worker import READ_WRITE
 from chatbill.adapters.persistence.repositories import SqlTransaction
@@ -41,11 +42,16 @@ async def test_a_scan_of_everything_may_take_its_time(url: str) -> None:
     await store.close()
 
 
+def run(connection: PostgresConnection, sql: str) -> list[Any]:
+    [result] = connection.run_together([Query(sql, prepare=False)])
+    return result.fetchall()
+
+
 async def test_commits_are_durable_even_if_the_database_is_configured_otherwise(url: str) -> None:
     name = make_url(url).database
     shared().run(f"ALTER DATABASE {name} SET synchronous_commit = off")
     connection = connect_for_store(postgres_database(load_driver()), make_url(url), Timeouts())
-    assert connection.raw.execute("SHOW synchronous_commit").fetchone() == ("on",)
+    assert run(connection, "SHOW synchronous_commit") == [("on",)]
     connection.close()
 
 
@@ -98,7 +104,7 @@ def test_statements_stay_prepared_after_a_rollback(url: str, savepoints: bool) -
             with pytest.raises(InvariantViolation):
                 transaction.conversations.add(conversation("without a user"))
         names = "SELECT name FROM pg_prepared_statements WHERE statement LIKE '%FROM users%'"
-        prepared.append(set(connection.raw.execute(names, prepare=False).fetchall()))
+        prepared.append(set(run(connection, names)))
         connection.rollback()
     assert len(prepared[0]) == 1
     assert prepared == [prepared[0]] * 3
@@ -128,7 +134,7 @@ def plan(url: str) -> Iterator[Callable[..., str]]:
     def explain(query: Callable[[SqlTransaction], Any]) -> str:
         query(SqlTransaction(connection))
         newest = "SELECT statement FROM pg_prepared_statements ORDER BY prepare_time DESC LIMIT 1"
-        [(statement,)] = connection.raw.execute(newest, prepare=False)
+        [(statement,)] = run(connection, newest)
         with psycopg.connect(url) as other:
             other.execute("SET enable_seqscan = off")
             steps = other.execute(b"EXPLAIN (GENERIC_PLAN) " + statement.encode()).fetchall()

@@ -17,7 +17,6 @@ from chatbill.adapters.persistence.sql.connection import Database
 from chatbill.adapters.persistence.sql.prefix import NO_PREFIX, Prefix
 from chatbill.application.ports.store import StoreUnavailable
 
-PREPARED_STATEMENTS = 256
 CASEFOLD_SINCE = 180_000
 
 NETWORK_DEFAULTS = {
@@ -70,22 +69,20 @@ def connect(address: URL, driver: ModuleType) -> Any:
 def connect_for_store(database: Database, address: URL, timeouts: Timeouts) -> PostgresConnection:
     """Return a connection that commits durably and waits for nothing longer than `timeouts` says."""
     from chatbill.adapters.persistence.postgres.bounded import BoundedConnection  # noqa: PLC0415 - needs psycopg
+    from chatbill.adapters.persistence.postgres.pipeline import Pipeline  # noqa: PLC0415 - needs psycopg
 
     driver: Any = database.driver
     raw = _connect(address, driver, BoundedConnection)
     raw.answer_within_s = timeouts.answer_within_s
-    raw.prepare_threshold = 0
-    raw.prepared_max = PREPARED_STATEMENTS
     # One type for all numbers, so that a statement is prepared once for numbers of every size.
     raw.adapters.register_dumper(int, importlib.import_module("psycopg.types.numeric").Int8Dumper)
     try:
-        _keep_prepared_after_rollback(raw)
         folding = _set_up(raw, timeouts)
     except driver.Error as error:
         raw.close()
         raise unreachable(error) from None
     database.dialect.case_folding = folding  # type: ignore[attr-defined]
-    return PostgresConnection(database, raw, answer_within_s=timeouts.answer_within_s)
+    return PostgresConnection(database, raw, Pipeline(raw), answer_within_s=timeouts.answer_within_s)
 
 
 def connect_arguments(address: URL) -> dict[str, Any]:
@@ -100,16 +97,6 @@ def _connect(address: URL, driver: ModuleType, connection_class: Any) -> Any:
         return connection_class.connect(**arguments, client_encoding="utf8", autocommit=True)
     except driver.Error as error:
         raise unreachable(error) from None
-
-
-def _keep_prepared_after_rollback(raw: Any) -> None:
-    """Run each kind of ROLLBACK once, before any statement is prepared.
-
-    When psycopg runs one for the first time, it discards all prepared statements, in case a table was rolled back.
-    """
-    with raw.pipeline():
-        for command in ("BEGIN", "SAVEPOINT statement", "ROLLBACK TO statement", "ROLLBACK"):
-            raw.execute(command, prepare=False)
 
 
 def _dialect() -> PGDialect_psycopg:

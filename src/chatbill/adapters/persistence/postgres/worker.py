@@ -74,12 +74,12 @@ class PostgresWorker(Worker[PostgresConnection]):
         try:
             connection.begin(self._mode, savepoints=savepoints)
             value = work(transaction)
-            connection.flush(everything=False)
+            connection.check_open()
         except BaseException as error:  # noqa: BLE001 - what it means depends on the transaction
             raised = error
             # It may come from a queued statement that would have failed.
             with contextlib.suppress(ChatbillError):
-                connection.flush(everything=True)
+                connection.flush()
         if connection.failure:
             self._give_up(connection, connection.failure)
         if raised is not None or connection.aborted_by:
@@ -93,7 +93,7 @@ class PostgresWorker(Worker[PostgresConnection]):
         return value
 
     def _give_up(self, connection: PostgresConnection, failure: StoreUnavailable) -> None:
-        """Roll back and raise. COMMIT was not sent, so the work may run again where that can help."""
+        """Roll back and raise. Nothing was committed, so the work may run again where that can help."""
         connection.rollback()
         retry = connection.is_lost or asks_for_another_try(failure.__cause__)
         if connection.is_lost or not is_passing(failure.__cause__):
@@ -107,12 +107,14 @@ class PostgresWorker(Worker[PostgresConnection]):
         try:
             connection.commit()
         except StoreUnavailable as failure:
-            connection.rollback()
             if connection.is_lost:
                 # The outcome is unknown, so the work must not run again here.
+                connection.rollback()
                 self.disconnect()
-            elif connection.failure is None and connection.aborted_by:
-                raise _Retry(connection.aborted_by, savepoints=True) from failure
-            elif asks_for_another_try(failure.__cause__):
-                raise _Retry(failure) from failure
-            raise
+                raise
+            if connection.failure:
+                # After a queued statement that failed, the server has skipped COMMIT.
+                self._give_up(connection, connection.failure)
+            connection.rollback()
+            assert connection.aborted_by  # noqa: S101 - a failure is one or the other
+            raise _Retry(connection.aborted_by, savepoints=True) from failure
