@@ -193,6 +193,8 @@ def chatbill_environment(folder: Path) -> dict[str, str]:
         "CHATBILL_ENGINE": "openai",
         "CHATBILL_LOG_LEVEL": "WARNING",
         "CHATBILL_MESSAGES_PER_MINUTE": "0",
+        # The load generator hangs up at the end of each round.
+        "CHATBILL_UNPAID_REPLIES_PER_HOUR": "0",
         "CHATBILL_WELCOME_CREDITS": "1000000000",
     }
 
