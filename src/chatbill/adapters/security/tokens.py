@@ -8,6 +8,7 @@ import re
 import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, Final
 
 import jwt
@@ -21,6 +22,7 @@ TYPE: Final = "at+jwt"  # explicit typing, RFC 8725 section 3.11; the name is RF
 MIN_KEY_BYTES: Final = 32  # RFC 7518 section 3.2: a key at least as long as the hash
 MAX_TOKEN_CHARS: Final = 2_048
 MAX_ID_CHARS: Final = 64
+REMEMBERED_TOKENS: Final = 1_024
 SECRET_BYTES: Final = 32
 PSEUDONYM_CHARS: Final = 16
 # Machines that share the work may disagree a little about the time.
@@ -44,6 +46,8 @@ class JwtTokens:
         self._key = key
         self._issuer = issuer
         self._audience = audience
+        # A session sends one token with many requests, and what is checked of it here never changes.
+        self._verified = lru_cache(maxsize=REMEMBERED_TOKENS)(self._verify)
 
     def sign(self, claims: Claims, *, now: datetime) -> str:
         """Return a token that is valid from `now` until `claims.expires_at`, to the microsecond."""
@@ -87,7 +91,7 @@ class JwtTokens:
         text = b"pseudonym:" + name.encode("utf-8", "surrogatepass")
         return hmac.new(self._key, text, hashlib.sha256).hexdigest()[:PSEUDONYM_CHARS]
 
-    def _verified(self, token: str) -> Mapping[str, Any]:
+    def _verify(self, token: str) -> Mapping[str, Any]:
         """Return the payload after a check of signature, type, issuer and audience; the caller checks the times."""
         if len(token) > MAX_TOKEN_CHARS or not SHAPE.fullmatch(token):
             raise Unauthenticated

@@ -9,6 +9,7 @@ from functools import partial
 
 import click
 import structlog
+from uvicorn.loops.auto import auto_loop_factory
 
 from chatbill.container import Container
 from chatbill.entrypoints.cli.progress import LoadingProgress
@@ -37,8 +38,9 @@ def serve(create_service: CreateService, host: str | None, port: int | None, mod
     """Upgrade the database, load the models, and serve the web page and the API until Ctrl-C or SIGTERM."""
     settings = settings_from(host=host, port=port, models=models)
     sock = bind(settings.host, settings.port)
-    with sock, Container(settings=settings).service_lock():
-        asyncio.run(_serve(create_service, settings, sock, mode))
+    runner = asyncio.Runner(loop_factory=auto_loop_factory())
+    with sock, Container(settings=settings).service_lock(), runner:
+        runner.run(_serve(create_service, settings, sock, mode))
 
 
 async def _serve(create_service: CreateService, settings: Settings, sock: socket.socket, mode: Mode) -> None:

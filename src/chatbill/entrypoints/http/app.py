@@ -27,6 +27,7 @@ from chatbill.entrypoints.http.openai.errors import OPENAI_ERRORS
 from chatbill.entrypoints.http.openai.views import BALANCE_HEADER, CACHED_HEADER, CHARGED_HEADER
 from chatbill.entrypoints.http.shared.authentication import bearer_guard, provide_principal
 from chatbill.entrypoints.http.shared.config import HttpConfig
+from chatbill.entrypoints.http.shared.parameters import Injected
 from chatbill.entrypoints.http.shared.requests import JsonRequest
 from chatbill.entrypoints.web.addresses import ClientAddresses
 from chatbill.entrypoints.web.envelope import Envelope
@@ -66,13 +67,14 @@ def create_app(use_cases: UseCases, config: HttpConfig | None = None) -> Litesta
     config = config or HttpConfig()
     addresses = ClientAddresses.behind(config.trusted_proxies)
 
+    # Each takes another one, because Litestar starts a task group for dependencies that are independent of each other.
     def provide_use_cases() -> UseCases:
         return use_cases
 
-    def provide_config() -> HttpConfig:
+    def provide_config(use_cases: Injected[UseCases]) -> HttpConfig:  # noqa: ARG001 - as above
         return config
 
-    def provide_client_address(request: JsonRequest) -> str:
+    def provide_client_address(request: JsonRequest, config: Injected[HttpConfig]) -> str:  # noqa: ARG001
         return addresses.of(request.scope)
 
     return HttpApp(

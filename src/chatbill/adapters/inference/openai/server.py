@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
+from urllib.request import getproxies
 
 import aiohttp
 import certifi
@@ -133,7 +134,8 @@ class Server:
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=self.timeouts.connect_s),
                 connector=aiohttp.TCPConnector(limit=self._max_connections, keepalive_timeout=_KEEP_ALIVE_S, ssl=trust),
                 cookie_jar=aiohttp.DummyCookieJar(),
-                trust_env=True,
+                # Reading the environment takes a thread and several files for each request.
+                trust_env=bool(getproxies()),
             )
         return self._session
 

@@ -14,6 +14,8 @@ from chatbill.application.shared.principal import Principal
 from chatbill.domain.accounts.api_keys import looks_like_key
 from chatbill.domain.accounts.scopes import require_scope
 from chatbill.domain.shared.errors import Unauthenticated
+from chatbill.entrypoints.http.shared.config import HttpConfig
+from chatbill.entrypoints.http.shared.parameters import Injected
 from chatbill.entrypoints.http.shared.requests import JsonRequest
 from chatbill.entrypoints.web.connections import mark_signed_in
 
@@ -54,6 +56,6 @@ def bearer_token(headers: list[str]) -> str:
     return token
 
 
-def provide_principal(request: JsonRequest) -> Principal:
+def provide_principal(request: JsonRequest, config: Injected[HttpConfig]) -> Principal:  # noqa: ARG001 - see `create_app`
     """Return the principal that the guard authenticated."""
     return request.user
