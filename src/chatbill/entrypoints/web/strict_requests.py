@@ -2,27 +2,52 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any, Final
 
 import h11
+from h11._receivebuffer import ReceiveBuffer
 
-# As in h11, which ends the head at an empty line and accepts LF alone as the end of a line.
-_END_OF_HEAD: Final = re.compile(rb"\n\r?\n")
-_BARE_LF: Final = re.compile(rb"(?<!\r)\n")
 _LENGTHS: Final = frozenset({b"content-length", b"transfer-encoding"})
 
 
+class StrictBuffer(ReceiveBuffer):
+    """Received bytes, of which a line ends with CR and LF and holds neither of them alone.
+
+    h11 reads heads, trailers and the sizes of chunks as lines. The other parts of a body pass through unread. Every
+    byte is looked at once, however many packets it comes in.
+    """
+
+    _checked = 0
+
+    def maybe_extract_lines(self) -> list[bytearray] | None:
+        """Return the lines before an empty one, or None if that did not come yet. Raises `h11.LocalProtocolError`."""
+        while (lf := self._data.find(b"\n", self._checked)) >= 0:
+            self._checked = lf + 1
+            if self._data[max(0, lf - 1) : lf] != b"\r":
+                raise h11.LocalProtocolError("a line ends without CR")
+            if lf == 1 or self._data[lf - 3 : lf - 1] == b"\r\n":
+                self._checked = 0
+                return super().maybe_extract_lines()
+        self._checked = len(self._data)
+        return None
+
+    def maybe_extract_next_line(self) -> bytearray | None:
+        """Return a line with its end, or None if that did not come yet. Raises `h11.LocalProtocolError`."""
+        line = super().maybe_extract_next_line()
+        if line is not None and (b"\r" in line[:-2] or b"\n" in line[:-2]):
+            raise h11.LocalProtocolError("a line holds CR or LF")
+        return line
+
+
 class StrictConnection(h11.Connection):
-    """A connection that accepts no bare LF in the head of a request, and no body with two kinds of length."""
+    """A connection that accepts no line that ends with LF alone, and no body with two kinds of length."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._receive_buffer = StrictBuffer()
 
     def next_event(self) -> Any:
         """Return the next event. Raises `h11.RemoteProtocolError` for an ambiguous request."""
-        if self.their_state is h11.IDLE:
-            received, _ = self.trailing_data
-            end = _END_OF_HEAD.search(received)
-            if _BARE_LF.search(received, 0, end.end() if end else len(received)):
-                raise h11.RemoteProtocolError("a line of the head ends without CR")
         event = super().next_event()
         if isinstance(event, h11.Request) and {name for name, _ in event.headers} >= _LENGTHS:
             raise h11.RemoteProtocolError("both Content-Length and Transfer-Encoding")
