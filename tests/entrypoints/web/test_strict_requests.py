@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import json
+import logging
 import socket
 from collections.abc import AsyncIterator, Iterable, Iterator
+from http import HTTPStatus
 from typing import Any
 
 import h11
@@ -14,6 +17,7 @@ import pytest
 import uvicorn
 from hypothesis import example, given
 from hypothesis import strategies as st
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse
 
 from chatbill.entrypoints.web.connections import ConnectionBounds
@@ -30,18 +34,50 @@ class _Server(uvicorn.Server):
         yield
 
 
-@pytest.fixture
-async def port() -> AsyncIterator[int]:
-    """Serve an application that reads nothing, and return the port."""
-    app: Any = PlainTextResponse("fine")
-    http = protocol(ClientTimeouts(receive_s=5), ConnectionBounds())
+@contextlib.asynccontextmanager
+async def serving(app: Any, *, receive_s: float = 5) -> AsyncIterator[int]:
+    """Serve an application, and return the port."""
+    http = protocol(ClientTimeouts(receive_s=receive_s), ConnectionBounds())
     config = uvicorn.Config(app, log_config=None, lifespan="off", ws="none", http=http)
     server = _Server(config)
     with socket.create_server(("127.0.0.1", 0)) as sock:
-        serving = asyncio.create_task(server.serve(sockets=[sock]))
+        task = asyncio.create_task(server.serve(sockets=[sock]))
         yield sock.getsockname()[1]
         server.should_exit = True
-        await serving
+        await task
+
+
+@pytest.fixture
+async def port() -> AsyncIterator[int]:
+    """Return the port of an application that reads nothing."""
+    async with serving(PlainTextResponse("fine")) as port:
+        yield port
+
+
+@pytest.fixture
+async def quick_port() -> AsyncIterator[int]:
+    """Return the port of an application that reads the body, on a server that waits a moment for it."""
+
+    async def read(scope: Any, receive: Any, send: Any) -> None:
+        with contextlib.suppress(ClientDisconnect):
+            await Request(scope, receive).body()
+
+    async with serving(read, receive_s=0.1) as port:
+        yield port
+
+
+@pytest.fixture
+async def begun_port() -> AsyncIterator[int]:
+    """Return the port of an application that begins its answer before it reads."""
+
+    async def begin(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"begun", "more_body": True})
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    async with serving(begin) as port:
+        yield port
 
 
 async def answer_to(port: int, request: bytes) -> bytes:
@@ -96,6 +132,59 @@ async def test_an_ambiguous_request_gets_400_and_the_connection_closes(port: int
 async def test_an_ordinary_request_and_the_one_behind_it_are_answered(port: int, request_bytes: bytes) -> None:
     answer = await answer_to(port, request_bytes)
     assert answer.count(b"HTTP/1.1 200 ") == 2
+
+
+def problem_in(answer: bytes) -> dict[str, Any]:
+    """Return the problem of an answer, whose request id is also in its head."""
+    head, _, body = answer.partition(b"\r\n\r\n")
+    lines = head.decode().lower().split("\r\n")
+    problem: dict[str, Any] = json.loads(body)
+    assert lines[0] == f"http/1.1 {problem['status']} {HTTPStatus(problem['status']).phrase.lower()}"
+    assert {
+        "content-type: application/problem+json",
+        f"content-length: {len(body)}",
+        f"x-request-id: {problem['request_id']}",
+        "x-content-type-options: nosniff",
+        "connection: close",
+    } <= set(lines)
+    return problem
+
+
+@pytest.mark.parametrize("sent", [b"nonsense\r\n\r\n", CHUNKED + b"0\r\n\n"], ids=["head", "trailers"])
+async def test_an_answer_to_what_is_no_request_is_a_problem_with_a_request_id(port: int, sent: bytes) -> None:
+    problem = problem_in(await answer_to(port, sent))
+    assert (problem["status"], problem["code"]) == (400, "invalid_request")
+    assert problem["errors"][0]["field"] == "request"
+    assert len(problem["request_id"]) == 32
+
+
+async def test_an_answer_about_a_body_has_the_request_id_of_its_head(port: int) -> None:
+    head = CHUNKED.replace(b"Host: x", b"Host: x\r\nX-Request-Id: mine")
+    assert problem_in(await answer_to(port, head + b"no size\r\n"))["request_id"] == "mine"
+
+
+@pytest.mark.parametrize(
+    "sent", [b"", b"POST / HT", HEAD + b"Content-Length: 9\r\n\r\n"], ids=["nothing", "head", "body"]
+)
+async def test_an_answer_to_a_request_that_does_not_come_is_a_problem_too(quick_port: int, sent: bytes) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", quick_port)
+    writer.write(sent)
+    problem = problem_in(await asyncio.wait_for(reader.read(), 10))
+    writer.close()
+    assert (problem["status"], problem["code"]) == (408, "request_timeout")
+
+
+async def test_an_answer_that_has_begun_is_broken_off_where_the_rest_of_the_request_is_ambiguous(
+    begun_port: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", begun_port)
+    writer.write(CHUNKED)
+    answer = await asyncio.wait_for(reader.readuntil(b"begun"), 10)
+    writer.write(b"0\r\n\n")
+    assert await asyncio.wait_for(reader.read(), 10) == b"\r\n"
+    writer.close()
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
 
 
 def events_of(received: bytes, cuts: Iterable[int]) -> list[Any]:

@@ -32,6 +32,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "not_found": Kind(404, "Not found", "There is nothing at this address."),
     "model_not_found": Kind(404, "There is no such model"),
     "method_not_allowed": Kind(405, "Method not allowed", "This address does not answer to this method."),
+    "request_timeout": Kind(408, "The request did not arrive in time"),
     "conflict": Kind(409, "Conflict"),
     "username_taken": Kind(409, "The username is taken"),
     "email_taken": Kind(409, "The e-mail address has an account"),

@@ -9,22 +9,16 @@ from typing import Any, Final
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from chatbill.domain.shared.errors import ChatbillError
 from chatbill.entrypoints.web.connections import ConnectionBounds, Connections, Stage, is_signed_in
-from chatbill.entrypoints.web.refusals import refuse_connection
+from chatbill.entrypoints.web.problems import MalformedRequest
+from chatbill.entrypoints.web.refusals import RequestTimeout, last_response, refuse_connection
 from chatbill.entrypoints.web.strict_requests import StrictConnection
 
 MAX_HEAD_BYTES: Final = 65_536
 """The longest head of a request, as in uvicorn."""
 FIRST_BYTE_S: Final = 5.0
 MIN_BYTES_PER_S: Final = 1_024
-
-_TIMEOUT_RESPONSE = (
-    b"HTTP/1.1 408 Request Timeout\r\n"
-    b"Content-Type: text/plain; charset=utf-8\r\n"
-    b"Connection: close\r\n"
-    b"Content-Length: 51\r\n\r\n"
-    b"The request did not arrive whole in time: try again"
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +76,10 @@ class BoundedProtocol(H11Protocol):
         if self.conn.their_state not in {h11.IDLE, h11.SEND_BODY}:
             self._stop_receiving()
 
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002
+        """Answer what is no valid request, and close the connection."""
+        self._end(MalformedRequest.of("request", "ambiguous_http"))
+
     def on_response_complete(self) -> None:
         """Note when the connection began to wait for the next request."""
         self.waiting_since = self.loop.time()
@@ -131,9 +129,18 @@ class BoundedProtocol(H11Protocol):
         self._receiving = self.loop.call_later(seconds, self._stop_waiting)
 
     def _stop_waiting(self) -> None:
+        self._end(RequestTimeout())
+
+    def _end(self, error: ChatbillError) -> None:
+        """Say why, unless an answer was begun, and close the connection."""
         cycle: Any = self.cycle
-        if cycle is None or cycle.response_complete or not cycle.response_started:
-            self.transport.write(_TIMEOUT_RESPONSE)
+        is_running = cycle is not None and not cycle.response_complete
+        if not is_running or not cycle.response_started:
+            self.transport.write(last_response(error, cycle.scope if is_running else None, self.address))
+        if is_running:
+            # The application learns it as if the client had left, and sends nothing more.
+            cycle.disconnected = True
+            cycle.message_event.set()
         self.transport.close()
 
     def _stop_receiving(self) -> None:

@@ -127,6 +127,7 @@ ERRORS: dict[str, Template] = {
         "Too many accounts were made from your network. Try again in {retry_after_s} s, or ask the operator for an "
         "account."
     ),
+    "request_timeout": "The request did not arrive whole in time. Try again.",
     "too_many_connections": "Too many requests are being answered. Try again in {retry_after_s} s.",
     "passwords_of_origin": "Too many sign-ins from your network wait already. Try again in {retry_after_s} s.",
     "passwords_in_all": "Too many people are signing in. Try again in {retry_after_s} s.",

@@ -47,6 +47,7 @@ FIELDS: dict[str, Template] = {
     "unknown_position": "is not a position that this list gave",
     # Bodies
     "connection_closed": "was closed",
+    "ambiguous_http": "must be HTTP/1.1: lines end with CR and LF, and a body has one kind of length",
     "body_required": "is required: send a JSON object",
     "not_json": "is not valid JSON",
     "nested_too_deeply": "is nested too deeply",
