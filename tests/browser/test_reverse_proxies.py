@@ -1,15 +1,18 @@
-"""The page behind the real nginx, with the configuration of docs/operators.md and with a plain one."""
+"""The page behind the real nginx and Caddy, with the configurations of docs/operators.md and with a plain one."""
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import pytest
 from playwright.sync_api import Browser, expect
 
@@ -18,9 +21,8 @@ from tests.service.process import Service
 
 pytestmark = pytest.mark.slow
 
-NGINX = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
 GUIDE = Path(__file__).parents[2] / "docs" / "operators.md"
-FRAME = """
+NGINX_FRAME = """
 daemon off; pid nginx.pid; error_log stderr;
 events {}
 http {
@@ -28,6 +30,13 @@ http {
   fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi; scgi_temp_path scgi;
   SERVER
 }
+"""
+CADDY_FRAME = """
+{
+  admin off
+  auto_https disable_redirects
+}
+SERVER
 """
 TLS = "listen PORT ssl; ssl_certificate chat.example.org.pem; ssl_certificate_key chat.example.org.key;"
 PLAIN = "server { listen PORT; location / { proxy_pass http://BACKEND; } }"
@@ -37,10 +46,45 @@ PLAIN_TLS = (
 )
 
 
-def of_the_guide() -> str:
-    found = re.search(r"```nginx\n(.*?)```", GUIDE.read_text(encoding="utf-8"), re.DOTALL)
+@dataclass(frozen=True)
+class Proxy:
+    """A reverse proxy. Its command ends with the file of its configuration, whose servers stand in a frame."""
+
+    name: str
+    package: str
+    command: tuple[str, ...]
+    frame: str
+
+    def started(self, folder: Path, server: str) -> subprocess.Popen[bytes]:
+        """Start it with the configuration of one server, or skip the test."""
+        found = shutil.which(self.name, path=os.environ["PATH"] + ":/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
+        if found is None:
+            pytest.skip(
+                f"NO {self.name.upper()}: the configuration of the guide was not tested. Install {self.package}."
+            )
+        (folder / "proxy.conf").write_text(self.frame.replace("SERVER", server), encoding="utf-8")
+        homes = {"XDG_DATA_HOME": str(folder), "XDG_CONFIG_HOME": str(folder)}
+        return subprocess.Popen([found, *self.command, "proxy.conf"], cwd=folder, env=os.environ | homes)
+
+
+def nginx(folder: Path) -> Proxy:
+    return Proxy("nginx", "nginx-light", ("-p", str(folder), "-c"), NGINX_FRAME)
+
+
+def caddy(_: Path) -> Proxy:
+    return Proxy("caddy", "caddy", ("run", "--adapter", "caddyfile", "--config"), CADDY_FRAME)
+
+
+def of_the_guide(language: str) -> str:
+    found = re.search(rf"```{language}\n(.*?)```", GUIDE.read_text(encoding="utf-8"), re.DOTALL)
     assert found
     return found[1].replace("443", "PORT").replace("127.0.0.1:8000", "BACKEND")
+
+
+NGINX_GUIDE = of_the_guide("nginx")
+CADDY_GUIDE = of_the_guide("caddy").replace(
+    "chat.example.org {", "chat.test:PORT {\n  tls chat.example.org.pem chat.example.org.key"
+)
 
 
 def free_port() -> int:
@@ -50,12 +94,10 @@ def free_port() -> int:
 
 @pytest.fixture
 def behind(tmp_path: Path, browser: Browser) -> Iterator[Callable[..., Visitor]]:
-    """Return a function that starts a service and nginx before it, and opens a window."""
-    if NGINX is None:
-        pytest.skip("NO NGINX: the configuration of the guide was not tested. Install nginx-light.")
+    """Return a function that starts a service and a proxy before it, and opens a window."""
     ended: list[Callable[[], object]] = []
 
-    def start(server: str, scheme: str, path: str = "") -> Visitor:
+    def start(proxy: Callable[[Path], Proxy], server: str, scheme: str, path: str = "") -> Visitor:
         variables = {"CHATBILL_TRUSTED_PROXIES": "127.0.0.1", "CHATBILL_ROOT_PATH": path}
         service = Service(tmp_path / "data", variables, mode="all").start()
         ended.append(service.kill)
@@ -63,13 +105,12 @@ def behind(tmp_path: Path, browser: Browser) -> Iterator[Callable[..., Visitor]]
         make_certificate(tmp_path)
         backend = service.url.removeprefix("http://")
         filled = server.replace("PORT", str(port)).replace("BACKEND", backend)
-        (tmp_path / "nginx.conf").write_text(FRAME.replace("SERVER", filled), encoding="utf-8")
-        process = subprocess.Popen([str(NGINX), "-p", str(tmp_path), "-c", "nginx.conf"])
+        process = proxy(tmp_path).started(tmp_path, filled)
         ended.extend([lambda: process.wait(10), process.terminate])
         wait_for(port)
         context = browser.new_context(ignore_https_errors=True)
         ended.append(context.close)
-        return Visitor(context.new_page(), f"{scheme}://chat.test:{port}{path}", prefix="nginx")
+        return Visitor(context.new_page(), f"{scheme}://chat.test:{port}{path}", prefix="proxy")
 
     yield start
     for end in reversed(ended):
@@ -90,20 +131,24 @@ def wait_for(port: int) -> None:
             time.sleep(0.1)
         else:
             return
-    raise AssertionError("nginx does not listen")
+    raise AssertionError("the proxy does not listen")
 
 
 @pytest.mark.parametrize(
-    ("server", "path"),
+    ("proxy", "server", "path"),
     [
-        (of_the_guide(), ""),
-        (of_the_guide().replace("location / {", "location /chatbill/ {"), "/chatbill"),
-        (PLAIN_TLS, ""),
+        (nginx, NGINX_GUIDE, ""),
+        (nginx, NGINX_GUIDE.replace("location / {", "location /chatbill/ {"), "/chatbill"),
+        (nginx, PLAIN_TLS, ""),
+        (caddy, CADDY_GUIDE, ""),
+        (caddy, CADDY_GUIDE.replace("reverse_proxy BACKEND", "reverse_proxy /chatbill/* BACKEND"), "/chatbill"),
     ],
-    ids=["guide", "guide-below-a-path", "forwarded-host"],
+    ids=["nginx", "nginx-below-a-path", "nginx-forwarded-host", "caddy", "caddy-below-a-path"],
 )
-def test_the_page_works_over_https(behind: Callable[..., Visitor], server: str, path: str) -> None:
-    visitor = behind(server, "https", path).register("ann")
+def test_the_page_works_over_https(
+    behind: Callable[..., Visitor], proxy: Callable[[Path], Proxy], server: str, path: str
+) -> None:
+    visitor = behind(proxy, server, "https", path).register("ann")
     page = visitor.page
     assert page.url.startswith(f"{visitor.address}/ui/")
     (cookie,) = page.context.cookies()
@@ -119,8 +164,21 @@ def test_the_page_works_over_https(behind: Callable[..., Visitor], server: str, 
     assert (visitor.errors, visitor.strangers, visitor.refused) == ([], [], [])
 
 
+@pytest.mark.parametrize(("proxy", "server"), [(nginx, NGINX_GUIDE), (caddy, CADDY_GUIDE)], ids=["nginx", "caddy"])
+def test_what_a_client_says_about_proxies_is_not_believed(
+    behind: Callable[..., Visitor], proxy: Callable[[Path], Proxy], server: str
+) -> None:
+    port = behind(proxy, server, "https").address.rpartition(":")[2]
+    forged = {"X-Forwarded-Host": "evil.test", "X-Forwarded-Prefix": "/evil", "X-Forwarded-Proto": "http"}
+    request = {"headers": {"Host": f"chat.test:{port}", **forged}, "extensions": {"sni_hostname": "chat.test"}}
+    with httpx.Client(verify=False) as client:  # noqa: S501
+        answer = client.get(f"https://127.0.0.1:{port}/ui", **request)
+    assert (answer.status_code, answer.headers["location"]) == (307, "/ui/")
+    assert "strict-transport-security" in answer.headers
+
+
 def test_a_plain_nginx_is_explained_on_the_page(behind: Callable[..., Visitor]) -> None:
-    visitor = behind(PLAIN, "http")
+    visitor = behind(nginx, PLAIN, "http")
     visitor.page.goto(f"{visitor.address}/ui/")
     visitor.sign_in("ann", "some password")
     told = visitor.page.locator("#sign-in .trouble")
