@@ -110,6 +110,8 @@ def test_credits_are_given_away_only_with_the_demo_models_or_on_request(
 def test_accounts_purchases_and_refreshes_are_limited_unless_the_operator_says_otherwise() -> None:
     settings, default = load(), Policy()
     assert settings.registrations_per_hour == default.registrations.times == 60
+    assert 4 * settings.registrations_per_hour == default.network_registrations.times
+    assert settings.registrations_in_all_per_hour == default.all_registrations.times == 2_000
     assert settings.unpaid_replies_per_hour == default.unpaid_replies_per_hour == 30
     assert settings.unpaid_tokens_per_hour == default.unpaid_tokens_per_hour == 10_000
     assert settings.top_ups_per_hour == default.top_ups.times == 60

@@ -193,6 +193,18 @@ def _policy(settings: Settings) -> Policy:
             window_s=3_600,
             reason="too_many_registrations",
         ),
+        network_registrations=Limit(
+            name="registrations of a network",
+            times=4 * settings.registrations_per_hour,
+            window_s=3_600,
+            reason="too_many_registrations",
+        ),
+        all_registrations=Limit(
+            name="registrations in all",
+            times=settings.registrations_in_all_per_hour,
+            window_s=3_600,
+            reason="too_many_registrations_in_all",
+        ),
         session_refreshes=Limit(name="refreshes of a session", times=settings.refreshes_per_session, window_s=300),
         address_refreshes=Limit(name="refreshes of an address", times=settings.refreshes_per_address, window_s=300),
         top_ups=Limit(name="top-ups", times=settings.top_ups_per_hour, window_s=3_600),

@@ -170,9 +170,10 @@ def test_what_a_client_says_about_proxies_is_not_believed(
 ) -> None:
     port = behind(proxy, server, "https").address.rpartition(":")[2]
     forged = {"X-Forwarded-Host": "evil.test", "X-Forwarded-Prefix": "/evil", "X-Forwarded-Proto": "http"}
-    request = {"headers": {"Host": f"chat.test:{port}", **forged}, "extensions": {"sni_hostname": "chat.test"}}
+    headers = {"Host": f"chat.test:{port}", **forged}
     with httpx.Client(verify=False) as client:  # noqa: S501
-        answer = client.get(f"https://127.0.0.1:{port}/ui", **request)
+        address = f"https://127.0.0.1:{port}/ui"
+        answer = client.get(address, headers=headers, extensions={"sni_hostname": "chat.test"})
     assert (answer.status_code, answer.headers["location"]) == (307, "/ui/")
     assert "strict-transport-security" in answer.headers
 

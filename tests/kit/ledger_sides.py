@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -82,7 +82,9 @@ class Side:
         mine, use_cases = self.people[name], self.world.use_cases
         history = await use_cases.chat.list_history(mine, limit=100)
         transactions = await use_cases.billing.list_transactions(mine, limit=100)
-        return await use_cases.billing.read_balance(mine), history.items, transactions.items
+        # Tokens come in real time, which is another one in each world.
+        items = [replace(item, first_token_ms=None) for item in history.items]
+        return await use_cases.billing.read_balance(mine), items, transactions.items
 
     async def api_keys_of(self, name: str) -> list[tuple[object, ...]]:
         """What a person sees of their keys, the oldest first."""

@@ -66,6 +66,7 @@ class Service:
             "CHATBILL_DATA_DIR": str(self.data_dir),
             # Tests that share a service register many users from one address.
             "CHATBILL_REGISTRATIONS_PER_HOUR": "0",
+            "CHATBILL_REGISTRATIONS_IN_ALL_PER_HOUR": "0",
             "PYTHONUNBUFFERED": "1",
         }
         return inherited | defaults | self.environment

@@ -51,6 +51,12 @@ class Policy:
     name_failures: Limit = Limit(name="sign-in failures of a name", times=100, window_s=300)
     passwords: PasswordBounds = field(default_factory=PasswordBounds)
     registrations: Limit = Limit(name="registrations", times=60, window_s=3_600, reason="too_many_registrations")
+    network_registrations: Limit = Limit(
+        name="registrations of a network", times=240, window_s=3_600, reason="too_many_registrations"
+    )
+    all_registrations: Limit = Limit(
+        name="registrations in all", times=2_000, window_s=3_600, reason="too_many_registrations_in_all"
+    )
     session_refreshes: Limit = Limit(name="refreshes of a session", times=20, window_s=300)
     address_refreshes: Limit = Limit(name="refreshes of an address", times=300, window_s=300)
     top_ups: Limit = Limit(name="top-ups", times=60, window_s=3_600)

@@ -63,7 +63,12 @@ class AccessSettings(BaseSettings):
         "limit.",
     )
     registrations_per_hour: Times = Field(
-        default=60, description="Accounts that may be registered from one address per hour; 0: no limit."
+        default=60,
+        description="Accounts that may be registered from one address per hour; 0: no limit. An IPv6 network of 48 "
+        "bits may have four times as many.",
+    )
+    registrations_in_all_per_hour: Times = Field(
+        default=2_000, description="Accounts that may be registered from all addresses per hour; 0: no limit."
     )
     refreshes_per_session: Times = Field(
         default=20, description="Refresh tokens that one sign-in may exchange in five minutes; 0: no limit."

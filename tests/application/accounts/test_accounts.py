@@ -259,3 +259,39 @@ async def test_one_address_tries_a_limited_number_of_refresh_tokens() -> None:
     with pytest.raises(RateLimited):
         await here.use_cases.accounts.refresh(good.refresh_token, "one")
     await here.use_cases.accounts.refresh(good.refresh_token, "two")
+
+
+async def test_accounts_are_limited_by_address_by_network_and_in_all() -> None:
+    def at_most(times: int, name: str) -> Limit:
+        return Limit(name=name, times=times, window_s=3_600, reason="too_many_registrations")
+
+    here = world(
+        rate_limits=MovingWindowRateLimits(),
+        registrations=at_most(2, "address"),
+        network_registrations=at_most(3, "network"),
+        all_registrations=at_most(6, "all"),
+    )
+    made = 0
+
+    async def registers(address: str, *, role: UserRole = UserRole.USER) -> bool:
+        nonlocal made
+        made += 1
+        wanted = Registration(
+            username=f"person{made}", email=f"{made}@example.org", password=PASSWORD, address=address, role=role
+        )
+        try:
+            await here.use_cases.accounts.register(wanted)
+        except RateLimited:
+            return False
+        return True
+
+    # An address, then two others of its network of 48 bits, then others.
+    assert [await registers("2001:db8:1:1::/64") for _ in range(3)] == [True, True, False]
+    assert [await registers(f"2001:db8:1:{part}::/64") for part in (2, 3)] == [True, False]
+    assert [await registers(address) for address in ("192.0.2.1", "192.0.2.2", "local", "192.0.2.3")] == [
+        True,
+        True,
+        True,
+        False,
+    ]
+    assert await registers("192.0.2.4", role=UserRole.ADMIN)

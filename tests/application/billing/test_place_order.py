@@ -134,3 +134,14 @@ async def test_one_person_buys_a_limited_number_of_times_and_a_repeated_order_do
     await here.use_cases.billing.place_order(alice, once)
     await here.use_cases.billing.place_order(bob, Order(amount=5))
     assert (await here.use_cases.billing.read_balance(alice)).posted == 110
+
+
+async def test_repetitions_at_the_same_moment_count_once() -> None:
+    here = world(rate_limits=MovingWindowRateLimits(), top_ups=Limit(name="top-ups", times=1, window_s=60))
+    alice, place = await here.person(), here.use_cases.billing.place_order
+    click, second = Order(amount=5, idempotency_key="click"), Order(amount=5, idempotency_key="second")
+    receipts = await asyncio.gather(*(place(alice, click) for _ in range(5)))
+    assert all(receipt == receipts[0] for receipt in receipts)
+    refused = await asyncio.gather(*(place(alice, second) for _ in range(5)), return_exceptions=True)
+    assert all(isinstance(error, RateLimited) for error in refused)
+    assert (await here.use_cases.billing.read_balance(alice)).posted == 105

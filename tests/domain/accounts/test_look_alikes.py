@@ -54,6 +54,16 @@ def test_a_name_in_one_script_or_in_east_asian_and_latin_letters_is_accepted(nam
         "root",
         "support",
         "staff",
+        "account",
+        "Accounts",
+        "billing",
+        "security-team",
+        "payments",
+        "helpdesk",
+        "no-reply",
+        "postmaster",
+        "abuse",
+        "official",
         "moderator",
         "system",
         "chatbill",
@@ -87,7 +97,8 @@ def test_a_name_of_staff_is_refused_with_look_alikes_and_separators(name: str) -
 
 
 @pytest.mark.parametrize(
-    "name", ["alice", "adam", "rooted", "administrate", "supporter", "ecosystem", "badminton", "rosa"]
+    "name",
+    ["alice", "adam", "rooted", "administrate", "supporter", "ecosystem", "badminton", "rosa", "accountant", "help.me"],
 )
 def test_a_name_that_only_contains_a_name_of_staff_is_accepted(name: str) -> None:
     assert not is_staff_name(name_key(name))

@@ -33,6 +33,26 @@ async def bob(here: PageScene) -> Person:
     return await here.person("bob")
 
 
+async def test_a_message_that_is_too_long_is_not_shown_as_if_it_was_sent(here: PageScene, alice: Person) -> None:
+    long = "x" * 10_001
+    answer = await alice.ask("send", long, "demo-mini", "new")
+    assert "must be at most 10000 characters, this has 10001" in answer
+    assert long in answer, "it stays in the text box"
+    assert '"role": "user"' not in answer
+    assert here.engine.generations == []
+
+
+async def test_head_takes_no_answer_from_a_tab(here: PageScene, alice: Person) -> None:
+    assert (await alice.join("open", "")).status_code == 200
+    await eventually(lambda: here.blocks._queue.event_queue_per_concurrency_id is not None)
+    for _ in range(3):
+        head = await alice.client.head(DATA, params={"session_hash": alice.tab})
+        assert head.status_code == 200
+        assert head.headers["content-type"].startswith("text/event-stream")
+    assert "alice" in await alice.answers()
+    assert (await alice.client.head(DATA, params={"session_hash": "unknown"})).status_code == 404
+
+
 async def asks(here: PageScene, person: Person, text: str = "Hello") -> None:
     """Send a message, and let its reply begin."""
     assert (await person.join("send", text, "demo-mini", "new")).status_code == 200

@@ -232,3 +232,17 @@ def test_an_error_is_told_in_a_sentence(error: ChatbillError, text: str) -> None
 
 def test_an_unknown_code_is_shown_as_it_is() -> None:
     assert render(Description.of("not_yet_known", left=2)) == "not_yet_known(left=2)"
+
+
+@pytest.mark.parametrize(
+    ("within_s", "told"),
+    [(1, "within 1 second."), (90, "within 90 seconds."), (600, "within 10 minutes."), (5_400, "within 90 minutes.")],
+)
+def test_the_time_in_which_no_password_is_needed_is_told_in_whole_units(within_s: float, told: str) -> None:
+    assert render(Description.of("password_required", within_s=within_s)).endswith(told)
+
+
+def test_a_time_of_zero_without_a_password_is_not_told() -> None:
+    assert render(Description.of("password_required", within_s=0)) == (
+        "This needs your password again: send it as password."
+    )

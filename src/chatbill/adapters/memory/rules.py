@@ -120,7 +120,8 @@ def check_interaction(old: Interaction | None, new: Interaction) -> None:
     if old is None:
         return
     texts = ("prompt", "reply")
-    ending = ("outcome", "usage", "credits_charged", "balance_after", "processing_time_ms", "finished_at")
+    times = ("processing_time_ms", "first_token_ms", "finished_at")
+    ending = ("outcome", "usage", "credits_charged", "balance_after", *times)
     errors = ("error_code", "error_detail")
     _unchanged("interactions_keep_their_terms", old, new, but=(*texts, *ending, *errors))
     if not old.is_running:

@@ -44,6 +44,8 @@ class AccountUseCases:
             gate=self.password_gate,
             rate_limits=rate_limits,
             failures=policy.sign_in_failures,
+            clock=clock,
+            recent_s=policy.fresh_sign_in_s,
         )
         self.change_password = ChangePassword(
             store=store, passwords=passwords, gate=self.password_gate, own_password=own_password, clock=clock
@@ -51,7 +53,6 @@ class AccountUseCases:
         self.create_api_key = CreateApiKey(
             store=store,
             own_password=own_password,
-            fresh_s=policy.fresh_sign_in_s,
             tokens=tokens,
             rate_limits=rate_limits,
             clock=clock,
@@ -79,7 +80,7 @@ class AccountUseCases:
         self.revoke_api_key = RevokeApiKey(store=store, clock=clock)
         self.sign_in = _sign_in(ports, policy, self.password_gate)
         self.sign_out = SignOut(store=store, clock=clock)
-        self.update_account = UpdateAccount(store=store)
+        self.update_account = UpdateAccount(store=store, own_password=own_password)
         # A browser keeps one token, as long as the sign-in lasts; signing out kills it in the store.
         self.web_authenticate = replace(self.authenticate, use=TokenUse.PAGE)
         self.web_sign_in = replace(self.sign_in, lifetimes=policy.web_lifetimes, use=TokenUse.PAGE)
@@ -108,6 +109,8 @@ def _register(ports: PortProvider, policy: Policy, gate: PasswordGate) -> Regist
         clock=ports.clock,
         new_id=ports.new_id,
         limit=policy.registrations,
+        network_limit=policy.network_registrations,
+        limit_in_all=policy.all_registrations,
         welcome_credits=policy.welcome_credits,
         is_open=policy.registration_open,
     )

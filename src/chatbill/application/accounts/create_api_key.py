@@ -13,7 +13,6 @@ from chatbill.application.ports.store import Store, Transaction
 from chatbill.application.ports.tokens import Tokens
 from chatbill.application.shared.principal import Principal, require_sign_in
 from chatbill.domain.accounts.api_keys import MAX_KEYS, ApiKey, KeyNameTaken, KeyParts, TooManyKeys, checked_terms
-from chatbill.domain.accounts.passwords import PasswordRequired
 from chatbill.domain.accounts.scopes import DEFAULT_SCOPES, checked_scopes
 from chatbill.domain.shared.errors import Unauthenticated
 from chatbill.domain.shared.ids import ApiKeyId
@@ -46,13 +45,11 @@ class CreateApiKey:
     """Make an API key for the signed-in account.
 
     Raises `InvalidRequest`, `KeyNameTaken`, `TooManyKeys`, `RateLimited`, and `Forbidden` for an API key.
-    If the sign-in is older than `fresh_s` seconds, raises `PasswordRequired` without a password, and
-    `InvalidCredentials` for a wrong one.
+    Also raises what `OwnPassword.unless_recent` raises, so that a browser left open or a stolen token makes no key.
     """
 
     store: Store
     own_password: OwnPassword
-    fresh_s: float
     tokens: Tokens
     rate_limits: RateLimits
     clock: Clock
@@ -68,7 +65,7 @@ class CreateApiKey:
         )
         scopes = checked_scopes(order.scopes)
         await self.rate_limits.hit(self.limit, principal.user_id)
-        await self._confirm(principal, order.password)
+        await self.own_password.unless_recent(principal, order.password)
         secret = self.tokens.new_secret()
         key = ApiKey(
             id=ApiKeyId(self.new_id()),
@@ -96,13 +93,3 @@ class CreateApiKey:
 
         await self.store.write(work)
         return IssuedKey(key, KeyParts(key.id, secret).text())
-
-    async def _confirm(self, principal: Principal, password: str | None) -> None:
-        """Ask for the password again, so that a browser left open or a stolen token makes no key."""
-        signed_in_at = principal.signed_in_at
-        is_fresh = signed_in_at is None or (self.clock() - signed_in_at).total_seconds() < self.fresh_s
-        if not password:
-            if is_fresh:
-                return
-            raise PasswordRequired("password_required", minutes=self.fresh_s / 60)
-        await self.own_password(principal, password)

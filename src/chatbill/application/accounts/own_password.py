@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from chatbill.application.accounts.password_gate import PasswordGate
+from chatbill.application.ports.clock import Clock
 from chatbill.application.ports.passwords import Passwords
 from chatbill.application.ports.rate_limits import Limit, RateLimits
 from chatbill.application.ports.store import Store
 from chatbill.application.shared.principal import Principal
+from chatbill.domain.accounts.passwords import PasswordRequired
 from chatbill.domain.shared.errors import InvalidCredentials, NotFound
 
 
@@ -17,7 +19,7 @@ class OwnPassword:
     """Check a password that was asked for again.
 
     Raises `InvalidCredentials` when it is wrong, `RateLimited` after too many wrong ones, and `Overloaded` if too
-    many passwords are being checked.
+    many passwords are being checked. A sign-in is recent for `recent_s` seconds.
     """
 
     store: Store
@@ -25,6 +27,8 @@ class OwnPassword:
     gate: PasswordGate
     rate_limits: RateLimits
     failures: Limit
+    clock: Clock
+    recent_s: float
 
     async def __call__(self, principal: Principal, password: str) -> str:
         """Return the stored hash, which the password matches. Counted before the check and forgotten after it."""
@@ -38,3 +42,12 @@ class OwnPassword:
             raise InvalidCredentials("wrong_current_password")
         await self.rate_limits.forget(self.failures, principal.user_id)
         return user.password_hash
+
+    async def unless_recent(self, principal: Principal, password: str | None) -> None:
+        """Check a password that is given. Raises `PasswordRequired` if none is and the sign-in is not recent."""
+        if password:
+            await self(principal, password)
+            return
+        signed_in_at = principal.signed_in_at
+        if signed_in_at is not None and (self.clock() - signed_in_at).total_seconds() >= self.recent_s:
+            raise PasswordRequired("password_required", within_s=self.recent_s)

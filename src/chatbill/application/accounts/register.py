@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
 from chatbill.application.accounts.find_user import refuse_taken_email, refuse_taken_username
 from chatbill.application.accounts.password_gate import PasswordGate
@@ -19,6 +21,8 @@ from chatbill.domain.billing.wallets import Wallet
 from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import Forbidden
 from chatbill.domain.shared.ids import EntryId, UserId, WalletId
+
+IPV6_SITE_BITS: Final = 48
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +75,8 @@ class Register:
     clock: Clock
     new_id: NewId
     limit: Limit
+    network_limit: Limit
+    limit_in_all: Limit
     welcome_credits: int
     is_open: bool = True
 
@@ -87,7 +93,7 @@ class Register:
         if not staff:
             if not self.is_open:
                 raise Forbidden("registration_closed")
-            await self.rate_limits.hit(self.limit, registration.address)
+            await self._count(registration.address)
         # Names that are taken are refused before the hashing; the transaction decides.
         await self.store.read(lambda snapshot: _refuse_taken(snapshot, account))
         async with self.gate.turn(registration.address):
@@ -116,6 +122,21 @@ class Register:
             return Account.of(user, wallet)
 
         return await self.store.write(work)
+
+    async def _count(self, address: str) -> None:
+        await self.rate_limits.hit(self.limit, address)
+        if network := _network_of(address):
+            await self.rate_limits.hit(self.network_limit, network)
+        await self.rate_limits.hit(self.limit_in_all, "all")
+
+
+def _network_of(address: str) -> str | None:
+    """Return the IPv6 network of 48 bits, which one customer can have, around an address or a smaller network."""
+    try:
+        network = ipaddress.ip_network(address)
+    except ValueError:
+        return None
+    return str(network.supernet(new_prefix=IPV6_SITE_BITS)) if isinstance(network, ipaddress.IPv6Network) else None
 
 
 def _refuse_taken(tables: Snapshot | Transaction, account: NewAccount) -> None:

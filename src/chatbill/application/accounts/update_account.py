@@ -2,52 +2,65 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from chatbill.application.accounts.find_user import refuse_taken_email, refuse_taken_username
+from chatbill.application.accounts.own_password import OwnPassword
 from chatbill.application.accounts.register import Account
 from chatbill.application.ports.store import Store, Transaction
 from chatbill.application.shared.principal import Principal, require_sign_in
-from chatbill.domain.accounts.users import checked_names
+from chatbill.domain.accounts.users import User, checked_names
 from chatbill.domain.shared.errors import NotFound
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountChange:
-    """The new values of an account; None leaves a value unchanged."""
+    """The new values of an account; None leaves a value unchanged.
+
+    `password` is that of the person. Another e-mail address needs it if the sign-in is not recent.
+    """
 
     username: str | None = None
     email: str | None = None
+    password: str | None = field(default=None, repr=False)
+
+    def of(self, user: User) -> User:
+        """Return the user with the new values. Raises `InvalidRequest` with every invalid field."""
+        username, email = checked_names(
+            user,
+            user.username if self.username is None else self.username,
+            user.email if self.email is None else self.email,
+        )
+        return replace(user, username=username, email=email)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpdateAccount:
     """Change the username or the e-mail address of an account.
 
-    Raises `InvalidRequest` with every invalid field, `UsernameTaken`, `EmailTaken`, `NotFound`, and `Forbidden` for an
-    API key.
+    Raises `InvalidRequest` with every invalid field, `UsernameTaken`, `EmailTaken`, `NotFound`, `Forbidden` for an API
+    key, and what `OwnPassword.unless_recent` raises: with another e-mail address, a thief could keep the account.
     """
 
     store: Store
+    own_password: OwnPassword
 
     async def __call__(self, principal: Principal, change: AccountChange) -> Account:
         """Return the account as it is after the change."""
         require_sign_in(principal)
+        before = await self.store.read(lambda snapshot: snapshot.users.get(principal.user_id))
+        if before and change.of(before).email_key != before.email_key:
+            await self.own_password.unless_recent(principal, change.password)
 
         def work(tx: Transaction) -> Account:
             user, wallet = tx.users.lock(principal.user_id), tx.wallets.get(principal.wallet_id)
             if user is None or wallet is None:
                 raise NotFound("account")
-            username, email = checked_names(
-                user,
-                user.username if change.username is None else change.username,
-                user.email if change.email is None else change.email,
-            )
-            changed = replace(user, username=username, email=email)
+            changed = change.of(user)
             if changed.username_key != user.username_key:
-                refuse_taken_username(tx.users, username)
+                refuse_taken_username(tx.users, changed.username)
             if changed.email_key != user.email_key:
-                refuse_taken_email(tx.users, email)
+                refuse_taken_email(tx.users, changed.email)
             if changed != user:
                 tx.users.save(changed)
             return Account.of(changed, wallet)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, field
 
 from chatbill.application.billing.confirm_payment import ConfirmPayment
 from chatbill.application.ports.clock import Clock, NewId
@@ -13,7 +14,7 @@ from chatbill.application.shared.principal import Principal, require_sign_in
 from chatbill.domain.billing.payments import Package, Payment, PaymentStatus, PriceList
 from chatbill.domain.shared.errors import Forbidden, InvalidRequest, InvariantViolation
 from chatbill.domain.shared.idempotency import IdempotencyRecord, checked_key, fingerprint_of
-from chatbill.domain.shared.ids import PaymentId
+from chatbill.domain.shared.ids import PaymentId, UserId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +57,7 @@ class PlaceOrder:
     limit: Limit
     clock: Clock
     new_id: NewId
+    being_recorded: dict[tuple[UserId, str, str], asyncio.Task[Payment]] = field(default_factory=dict)
 
     async def __call__(self, principal: Principal, order: Order) -> Receipt:
         """Record the order and start its payment."""
@@ -64,8 +66,7 @@ class PlaceOrder:
         if provider is None or not self.prices.packages:
             raise Forbidden("credits_not_sold")
         package = self._package(order)
-        await self._count(principal, order)
-        payment = await self._record(principal, order, package, provider.name)
+        payment = await self._recorded_once(principal, order, package, provider.name)
         if payment.status is not PaymentStatus.PENDING:
             return Receipt(payment)
         checkout = await provider.collect(payment)
@@ -80,6 +81,22 @@ class PlaceOrder:
         if order.amount is not None and order.package is None:
             return self.prices.amount(order.amount)
         raise InvalidRequest.of("package", "package_or_amount")
+
+    async def _recorded_once(self, principal: Principal, order: Order, package: Package, provider: str) -> Payment:
+        """Count and record an order. Repetitions that come meanwhile share the result, so they count once."""
+        if order.idempotency_key is None:
+            return await self._recorded(principal, order, package, provider)
+        same = (principal.user_id, order.idempotency_key, order.fingerprint)
+        task = self.being_recorded.get(same)
+        if task is None:
+            task = asyncio.create_task(self._recorded(principal, order, package, provider))
+            self.being_recorded[same] = task
+            task.add_done_callback(lambda _: self.being_recorded.pop(same))
+        return await asyncio.shield(task)
+
+    async def _recorded(self, principal: Principal, order: Order, package: Package, provider: str) -> Payment:
+        await self._count(principal, order)
+        return await self._record(principal, order, package, provider)
 
     async def _count(self, principal: Principal, order: Order) -> None:
         """Count an order, unless it repeats an earlier one. Raises `RateLimited` if there are too many."""

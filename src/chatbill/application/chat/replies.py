@@ -77,6 +77,7 @@ class Reply:
         self._taken = 0
         self._followers: set[asyncio.Event] = set()
         self._started = self._loop.time()
+        self._first_token_ms: int | None = None
         self._task = asyncio.create_task(self._write(), name=f"reply {interaction.id}")
 
     async def __aiter__(self) -> AsyncIterator[Event]:
@@ -179,6 +180,7 @@ class Reply:
     async def _collect(self) -> None:
         async for chunk in self._generation.stream():
             if not self._begun.done():
+                self._first_token_ms = round((self._loop.time() - self._started) * 1_000)
                 self._begun.set_result(None)
             if chunk == THINKING:
                 continue
@@ -232,4 +234,5 @@ class Reply:
             usage=Usage(prompt_tokens=self._generation.prompt_tokens, completion_tokens=tokens),
             error=error,
             dropped_turns=self._generation.dropped_turns + self._unread_turns,
+            first_token_ms=self._first_token_ms,
         )

@@ -75,8 +75,7 @@ class SendMessage:
 
     async def __call__(self, principal: Principal, message: Message) -> Reply | Replay:
         """Accept the message; the reply is being written when this returns."""
-        model = self.catalogue.pick(message.model)
-        self._check(message, model)
+        model = self.check(message)
         with self._first(principal.user_id, message.idempotency_key):
             return await self._begun(principal, message, model)
 
@@ -141,7 +140,11 @@ class SendMessage:
         most = min(model.max_reply_tokens, self.bounds.max_reply_tokens)
         return int(min(message.max_tokens or most, most, self.paces[model.id].tokens_within(self.bounds.deadline_s)))
 
-    def _check(self, message: Message, model: Model) -> None:
+    def check(self, message: Message) -> Model:
+        """Return the model of a message. Raises `InvalidRequest`, `TooLarge`, `ContextLengthExceeded`."""
+        model = self.catalogue.pick(message.model)
+        if not message.trim and message.max_tokens and message.max_tokens > model.context_tokens:
+            raise ContextLengthExceeded(limit=model.context_tokens, whole=True, reply=message.max_tokens)
         try:
             message.check(max_chars=self.bounds.max_message_chars)
         except TooLarge as error:
@@ -149,6 +152,7 @@ class SendMessage:
             if message.trim or message.likely_tokens <= model.context_tokens:
                 raise
             raise ContextLengthExceeded(limit=model.context_tokens, whole=True) from error
+        return model
 
     def _said(self, snapshot: Snapshot, principal: Principal, message: Message) -> Said | IdempotencyRecord:
         """Return the earlier turns of the conversation, or the first request with this key, if any."""

@@ -28,7 +28,8 @@ class PendingInteraction:
 class Ending:
     """The end of a request and the part of the reply that was delivered. `error` is set if it is not complete.
 
-    `dropped_turns` is how many of the oldest turns the model could not read.
+    `dropped_turns` is how many of the oldest turns the model could not read, and `first_token_ms` the time from
+    acceptance to the first token.
     """
 
     outcome: Outcome
@@ -36,6 +37,7 @@ class Ending:
     usage: Usage = Usage()
     error: ChatbillError | None = None
     dropped_turns: int = 0
+    first_token_ms: int | None = None
 
     @property
     def detail(self) -> Description | None:
@@ -80,7 +82,7 @@ def record_end(
     charged = min(due_for(interaction.price, ending.outcome, ending.usage), hold.amount)
     # Checked first, so that what lost the race is told so and not that the hold is settled.
     wallet = tx.wallets.lock(hold.wallet_id)
-    interaction = interaction.ended(
+    interaction = replace(interaction, first_token_ms=ending.first_token_ms).ended(
         ending.outcome,
         at=at,
         reply=ending.reply,

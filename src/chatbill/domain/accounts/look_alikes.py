@@ -14,7 +14,29 @@ from typing import Final
 EAST_ASIAN: Final = frozenset({"CJK", "IDEOGRAPHIC", "HIRAGANA", "KATAKANA", "BOPOMOFO", "HANGUL"})
 """Scripts that are written together. Their letters look like no Latin ones, so Latin letters may stand beside them."""
 
-STAFF: Final = ("admin", "administrator", "chatbill", "moderator", "root", "staff", "support", "system")
+STAFF: Final = (
+    "abuse",
+    "account",
+    "admin",
+    "administrator",
+    "billing",
+    "chatbill",
+    "helpdesk",
+    "hostmaster",
+    "moderator",
+    "noreply",
+    "official",
+    "operator",
+    "payment",
+    "postmaster",
+    "root",
+    "security",
+    "staff",
+    "support",
+    "sysadmin",
+    "system",
+    "webmaster",
+)
 
 # Each alphabet maps a letter in lower case to the Latin letter that it resembles in either case. No alphabet has two
 # letters for one Latin letter, so each can be read in both directions.

@@ -36,7 +36,8 @@ class Interaction:
     """One request to a model: its prompt, reply, cost and outcome.
 
     `price` is frozen when the request is accepted, and `held` is the most it can cost, in credits.
-    `processing_time_ms` runs from acceptance to the end. `error_code` is the stable code of the error that ended it,
+    `processing_time_ms` runs from acceptance to the end, and `first_token_ms` to the first token, if there was one and
+    its time was recorded. `error_code` is the stable code of the error that ended it,
     `error_detail` describes it for the person. `balance_after` is what the wallet owned once the request was settled.
     `error_detail` of a reply without an error says how much of the conversation the model could not read.
     `api_key_id` is the API key it came with, if it came with one.
@@ -59,6 +60,7 @@ class Interaction:
     credits_charged: int = 0
     balance_after: int | None = None
     processing_time_ms: int | None = None
+    first_token_ms: int | None = None
     finished_at: datetime | None = None
     error_code: str | None = None
     error_detail: Description | None = None

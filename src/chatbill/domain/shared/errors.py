@@ -110,8 +110,10 @@ class ContextLengthExceeded(ReasonedError):
     code = "context_length_exceeded"
 
     def __init__(self, *, limit: int, whole: bool, tokens: int | None = None, reply: int | None = None) -> None:
-        counted = {} if tokens is None else {"tokens": tokens, "reply": reply}
-        super().__init__(limit=limit, whole=whole, **counted)
+        counted = {"tokens": tokens, "reply": reply}
+        super().__init__(
+            limit=limit, whole=whole, **{name: count for name, count in counted.items() if count is not None}
+        )
 
 
 class Unauthenticated(ReasonedError):

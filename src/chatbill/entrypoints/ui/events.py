@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlencode
 from pydantic import BaseModel, Field, ValidationError
 from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chatbill.application.accounts.limit_page_events import LimitPageEvents
@@ -20,6 +20,7 @@ from chatbill.entrypoints.ui.gradio_queue import GradioQueue
 from chatbill.entrypoints.ui.session import error_response
 from chatbill.entrypoints.ui.tabs import Tabs, tab_id
 from chatbill.entrypoints.web.addresses import ClientAddresses
+from chatbill.entrypoints.web.head import ANSWERS_HEAD
 from chatbill.entrypoints.web.proxies import path_below_root
 
 JOIN: Final = "/ui/gradio_api/queue/join"
@@ -94,6 +95,10 @@ class EventGuard:
         tab = self.tabs[name]
         if not self.queue.is_known(name):
             await JSONResponse({"code": "not_found", "detail": "There is no such tab."}, 404)(scope, receive, send)
+            return
+        if scope.get(ANSWERS_HEAD):
+            # Gradio would take the answers that wait for the tab.
+            await Response(media_type="text/event-stream")(scope, receive, send)
             return
         if tab.streams >= MAX_STREAMS:
             await JSONResponse(_BUSY, 429)(scope, receive, send)

@@ -84,9 +84,12 @@ class Writing:
         self, principal: Principal, tab: Tab, message: Message, follower: Follower
     ) -> AsyncGenerator[Updates, None]:
         chat, box = self._widgets.chat, self._widgets.box
-        messages = [rendering.user_message(message.text)]
+        messages: list[ChatMessage] = []
         try:
-            messages = [*(await self._view.transcript(principal, message.conversation_id)).messages, *messages]
+            messages = (await self._view.transcript(principal, message.conversation_id)).messages
+            # A message that breaks a rule stays in the text box and is not shown as one that was sent.
+            self._use_cases.chat.send_message.check(message)
+            messages = [*messages, rendering.user_message(message.text)]
             yield {chat: messages, box: "", **self._view.writing(stoppable=False)}
             reply = await self._use_cases.chat.send_message(principal, message)
         except ChatbillError as error:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, Final
+
+ANSWERS_HEAD: Final = "chatbill.head"
+"""The key of the scope that is true for a GET whose body no client will read."""
 
 
 class HeadAsGet:
@@ -31,7 +34,7 @@ class HeadAsGet:
                 return await receive()
             return {"type": "http.disconnect"}
 
-        as_get = {**scope, "method": "GET"}
+        as_get = {**scope, "method": "GET", ANSWERS_HEAD: True}
         try:
             await self._app(as_get, receive_or_disconnect, send_head)
         finally:

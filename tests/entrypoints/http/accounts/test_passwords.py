@@ -65,7 +65,23 @@ async def test_an_older_sign_in_makes_a_key_with_the_password_only(service: Api,
     service.world.clock.advance(600)
     refused = await alice.post("/auth/api-keys", json={"name": "CI"})
     assert (refused.status_code, refused.json()["code"]) == (403, "password_required")
-    assert "send it as password, or sign in again and make the key within 10 minutes" in refused.json()["detail"]
+    assert "send it as password, or sign in again and repeat this within 10 minutes" in refused.json()["detail"]
     wrong = await alice.post("/auth/api-keys", json={"name": "CI", "password": "not this one"})
     assert (wrong.status_code, wrong.json()["code"]) == (401, "invalid_credentials")
     assert (await alice.post("/auth/api-keys", json={"name": "CI", "password": PASSWORD})).status_code == 201
+
+
+async def test_another_email_address_needs_the_password_unless_the_sign_in_is_recent(
+    service: Api, alice: httpx.AsyncClient
+) -> None:
+    assert (await alice.patch("/auth/me", json={"email": "first@example.org"})).status_code == 200
+    service.world.clock.advance(600)
+    stolen = await alice.patch("/auth/me", json={"email": "evil@example.org"})
+    assert (stolen.status_code, stolen.json()["code"]) == (403, "password_required")
+    wrong = await alice.patch("/auth/me", json={"email": "evil@example.org", "password": "not this one"})
+    assert (wrong.status_code, wrong.json()["code"]) == (401, "invalid_credentials")
+    assert (await alice.get("/auth/me")).json()["email"] == "first@example.org"
+    same = {"username": "alice2", "email": "FIRST@example.org"}
+    assert (await alice.patch("/auth/me", json=same)).status_code == 200
+    changed = await alice.patch("/auth/me", json={"email": "second@example.org", "password": PASSWORD})
+    assert (changed.status_code, changed.json()["email"]) == (200, "second@example.org")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import httpx
 import pytest
@@ -11,6 +12,7 @@ from chatbill.adapters.inference.caching.engine import CachingEngine, ReplyCache
 from chatbill.adapters.inference.scripted import ScriptedEngine
 from chatbill.application.ports.engine import GenerationRequest
 from chatbill.domain.chat.conversations import Role, Turn
+from tests.kit.engines import ControlledEngine
 from tests.kit.http import Api, api, say, stream
 from tests.kit.support import CATALOGUE, MINI, PRO
 from tests.kit.waiting import eventually
@@ -22,6 +24,7 @@ async def test_a_reply_comes_with_its_cost_and_the_balance_after_it(alice: httpx
     reply = response.json()
     assert reply.pop("id")
     assert reply.pop("conversation_id")
+    assert reply.pop("first_token_ms") >= 0
     assert reply == {
         "model": "demo-mini",
         "reply": "good morning",
@@ -37,6 +40,26 @@ async def test_a_reply_comes_with_its_cost_and_the_balance_after_it(alice: httpx
     }
     second = await alice.post("/chat/message", json=say("and to you", model=PRO))
     assert (second.json()["credits_charged"], second.json()["balance"]) == (3, 96)
+
+
+async def test_a_reply_says_when_its_first_token_came() -> None:
+    engine = ControlledEngine(CATALOGUE)
+    async with api(engine=engine) as service:
+        alice = await service.person()
+        asking = asyncio.create_task(alice.post("/chat/message", json=say("hello"), headers={"Idempotency-Key": "key"}))
+        await eventually(lambda: bool(engine.generations))
+        began = time.monotonic()
+        await asyncio.sleep(0.05)
+        engine.last.say("Good")
+        took_ms = (time.monotonic() - began) * 1_000
+        await asyncio.sleep(0.3)
+        engine.last.end()
+        reply = (await asking).json()
+        again = (await alice.post("/chat/message", json=say("hello"), headers={"Idempotency-Key": "key"})).json()
+    whole_ms = (time.monotonic() - began) * 1_000
+
+    assert 50 <= reply["first_token_ms"] < whole_ms - 300 + took_ms
+    assert again == reply
 
 
 async def test_a_cached_reply_is_marked_in_reply_stream_and_history() -> None:

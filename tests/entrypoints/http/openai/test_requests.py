@@ -161,8 +161,9 @@ class TestRequests:
             ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "messages[0].content[0].type"),
             ({"messages": [{"role": "user", "content": [{"type": "text"}]}]}, "messages[0].content[0].text"),
             ({"messages": [{"role": "user", "content": ""}]}, "messages[0].content"),
-            ({"messages": [{"role": "user", "content": "a\x00b"}]}, "messages"),
-            ({"messages": [{"role": "system", "content": "a\x00b"}, HELLO]}, "messages[0]"),
+            ({"messages": [{"role": "user", "content": "a\x00b"}]}, "messages[0].content"),
+            ({"messages": [{"role": "system", "content": "a\x00b"}, HELLO]}, "messages[0].content"),
+            ({"messages": [HELLO, {"role": "system", "content": "a\x00b"}]}, "messages[1].content"),
             (
                 {"messages": [HELLO, {"role": "assistant", "content": "x", "tool_calls": [{}]}, HELLO]},
                 "messages[1].tool_calls",

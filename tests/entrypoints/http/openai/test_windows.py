@@ -61,6 +61,20 @@ async def test_what_does_not_fit_is_refused_in_openais_words_and_nothing_is_held
     assert (await alice.get("/chat/history")).json()["items"] == []
 
 
+@pytest.mark.parametrize("field", ["max_tokens", "max_completion_tokens"])
+async def test_a_reply_that_is_to_be_longer_than_the_window_is_refused_however_short_the_prompt(
+    alice: httpx.AsyncClient, field: str
+) -> None:
+    answer = await ask(alice, HELLO, **{field: 2_049})
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"]) == (400, "context_length_exceeded")
+    assert error["message"] == (
+        "This model's maximum context length is 2048 tokens. However, 2049 tokens are for the completion alone, which "
+        "exceeds the context window. Please reduce the length of the messages or completion."
+    )
+    assert (await ask(alice, HELLO, **{field: 2_000})).status_code == 200
+
+
 @pytest.mark.parametrize(
     ("messages", "fields", "written"),
     [

@@ -106,6 +106,7 @@ interactions = table(
     Column("cached", Flag, nullable=False, server_default=text("false")),
     # A wish for the process that writes the reply; see docs/decisions/0009.
     *columns(UtcDateTime, "stop_asked_at", null=True),
+    *changing(Count, "first_token_ms", null=True),
     check("price_not_negative", " AND ".join(f"{part} >= 0" for part in _PRICE)),
     check("held_not_negative", "held >= 0"),
     check("outcome_known", "outcome IN ('running', 'completed', 'stopped', 'failed', 'timed_out', 'interrupted')"),

@@ -39,10 +39,14 @@ class AccountBody(Body):
         default=None, description="3 to 32 letters, digits, dots, dashes and underscores.", examples=["ada.l"]
     )
     email: Line | None = Field(default=None, description="Unique; it can be used to sign in.")
+    password: Line | None = Field(
+        default=None,
+        description="Your password. Another `email` needs it if you signed in more than ten minutes ago.",
+    )
 
     def to_change(self) -> AccountChange:
         """Return the command of the use case."""
-        return AccountChange(username=self.username, email=self.email)
+        return AccountChange(username=self.username, email=self.email, password=self.password)
 
 
 class LoginBody(Body):

@@ -45,13 +45,26 @@ class AccountController(Controller):
             "The account as it is after the change.",
             examples.ACCOUNT,
             signed_in=True,
-            problems=("invalid_request", "forbidden", "username_taken", "email_taken"),
+            problems=(
+                "invalid_request",
+                "invalid_credentials",
+                "forbidden",
+                "password_required",
+                "username_taken",
+                "email_taken",
+                "rate_limited",
+                "overloaded",
+            ),
         ),
     )
     async def update_account(
         self, data: JSONBody[AccountBody], use_cases: Injected[UseCases], principal: Injected[Principal]
     ) -> AccountView:
-        """Change what is given; the rest stays as it is. You sign in with the new name or address from then on."""
+        """Change what is given; the rest stays as it is. You sign in with the new name or address from then on.
+
+        If you signed in more than ten minutes ago (`CHATBILL_FRESH_SIGN_IN_S`), send your `password` with another
+        `email`.
+        """
         return AccountView.of(await use_cases.accounts.update_account(principal, data.to_change()))
 
     @post(

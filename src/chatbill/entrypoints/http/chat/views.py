@@ -44,6 +44,7 @@ class ContextView:
 class ReplyView:
     """A reply that was charged. `balance` is the balance after it, in credits.
 
+    `first_token_ms` is null in a reply without a token, and in one from before it was recorded.
     `error_code` and `error_detail` say what stopped the reply, if that was no person: `content_filter`.
     `cached` is true if the reply was written before and sent again.
     """
@@ -58,6 +59,7 @@ class ReplyView:
     credits_charged: int
     balance: int | None = None
     processing_time_ms: int | None = None
+    first_token_ms: int | None = None
     error_code: str | None = None
     error_detail: str | None = None
     cached: bool = False
@@ -77,6 +79,7 @@ class ReplyView:
             credits_charged=interaction.credits_charged,
             balance=interaction.balance_after,
             processing_time_ms=interaction.processing_time_ms,
+            first_token_ms=interaction.first_token_ms,
             error_code=interaction.error_code,
             error_detail=_error_detail(interaction),
             cached=interaction.cached,

@@ -78,6 +78,7 @@ REPLY: Final = {
     "credits_charged": 1,
     "balance": 99,
     "processing_time_ms": 740,
+    "first_token_ms": 120,
     "error_code": None,
     "error_detail": None,
     "cached": False,
@@ -173,7 +174,8 @@ STREAM: Final = (
     f'event: done\ndata: {{"id":"{INTERACTION_ID}","conversation_id":"{CONVERSATION_ID}","model":"demo-mini",'
     '"reply":"The capital of France is Paris.","outcome":"completed",'
     '"usage":{"prompt_tokens":21,"completion_tokens":8},"context":{"tokens":21,"limit":2048,"dropped_turns":0},'
-    '"credits_charged":1,"balance":99,"processing_time_ms":740,"error_code":null,"error_detail":null,"cached":false}\n\n'
+    '"credits_charged":1,"balance":99,"processing_time_ms":740,"first_token_ms":120,'
+    '"error_code":null,"error_detail":null,"cached":false}\n\n'
 )
 
 _FAILED: Final = {"interaction_id": INTERACTION_ID, "conversation_id": CONVERSATION_ID, "credits_charged": 0}

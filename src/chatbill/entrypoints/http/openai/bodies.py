@@ -8,7 +8,7 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict, Field
 
 from chatbill.application.chat.messages import MAX_STOPS, Message
-from chatbill.domain.chat.conversations import MAX_TURNS, Role, Turn
+from chatbill.domain.chat.conversations import MAX_TURNS, Role, Turn, checked_text
 from chatbill.domain.shared.errors import InvalidRequest
 from chatbill.entrypoints.http.shared.bodies import Body, Line
 
@@ -95,7 +95,9 @@ class ChatCompletionBody(Body):
     )
     stream: bool | None = Field(default=None, description="Send the reply as it is written.")
     stream_options: StreamOptions | None = Field(default=None)
-    max_tokens: int | None = Field(default=None, description="Longest reply, in tokens; the model has its own limit.")
+    max_tokens: int | None = Field(
+        default=None, description="Longest reply, in tokens, at most the model's window; the model has its own limit."
+    )
     max_completion_tokens: int | None = Field(default=None, description="The newer name of `max_tokens`.")
     temperature: float | None = Field(default=None, allow_inf_nan=False, description="0 to 2.")
     top_p: float | None = Field(default=None, allow_inf_nan=False, description="Over 0, to 1.")
@@ -122,6 +124,8 @@ class ChatCompletionBody(Body):
         """Return the command of the use case. Raises `InvalidRequest`."""
         self._reject_unsupported_fields()
         turns = [message.to_turn(f"messages.{place}") for place, message in enumerate(self.messages)]
+        for place, turn in enumerate(turns):
+            checked_text(f"messages.{place}.content", turn.text, max_chars=len(turn.text))
         # System messages apply from the beginning, at any position.
         last = max((place for place, turn in enumerate(turns) if turn.role is not Role.SYSTEM), default=-1)
         if last < 0 or turns[last].role is not Role.USER:

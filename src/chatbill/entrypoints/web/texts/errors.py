@@ -36,6 +36,15 @@ def _cap_reached(params: Mapping[str, Param]) -> str:
     )
 
 
+def _password_required(params: Mapping[str, Param]) -> str:
+    needed = "This needs your password again: send it as password"
+    within_s = float(params["within_s"] or 0)
+    if not within_s:
+        return f"{needed}."
+    count, unit = (within_s / 60, "minute") if within_s % 60 == 0 else (within_s, "second")
+    return f"{needed}, or sign in again and repeat this within {count:g} {unit}{'' if count == 1 else 's'}."
+
+
 def _generation_timeout(params: Mapping[str, Param]) -> str:
     awaited = AWAITED[str(params["what"])]
     return f"No {awaited} within {params['after_s']:g} s; nothing was charged. Try again or ask for less."
@@ -45,6 +54,11 @@ def _context_length_exceeded(params: Mapping[str, Param]) -> str:
     """Return sentences with the words of OpenAI and other services, by which LiteLLM and LangChain know the error."""
     limit = f"This model's maximum context length is {params['limit']} tokens."
     counted = f"at least {params['tokens']} tokens" if "tokens" in params else ""
+    if params["whole"] and "reply" in params and not counted:
+        return (
+            f"{limit} However, {params['reply']} tokens are for the completion alone, which exceeds the context "
+            "window. Please reduce the length of the messages or completion."
+        )
     if params["whole"]:
         found = f": it has {counted} and {params['reply']} are for the completion, which" if counted else " and"
         return (
@@ -68,10 +82,7 @@ ERRORS: dict[str, Template] = {
     "unauthenticated": "Sign in first and send the access token, or send an API key.",
     "invalid_credentials": "The name or the password is not right.",
     "wrong_current_password": "The current password is not right.",
-    "password_required": (
-        "Making an API key needs your password again: send it as password, or sign in again and make the key within "
-        "{minutes:g} minutes."
-    ),
+    "password_required": _password_required,
     "token_expired": "The token has expired. Refresh it or sign in again.",
     "session_expired": "The session has expired. Sign in again.",
     "session_ended": "This session has ended. Sign in again.",
@@ -128,6 +139,10 @@ ERRORS: dict[str, Template] = {
         "account."
     ),
     "request_timeout": "The request did not arrive whole in time. Try again.",
+    "too_many_registrations_in_all": (
+        "Too many accounts were made within an hour. Try again in {retry_after_s} s, or ask the operator for an "
+        "account."
+    ),
     "too_many_connections": "Too many requests are being answered. Try again in {retry_after_s} s.",
     "passwords_of_origin": "Too many sign-ins from your network wait already. Try again in {retry_after_s} s.",
     "passwords_in_all": "Too many people are signing in. Try again in {retry_after_s} s.",
