@@ -89,20 +89,14 @@ async def test_a_cancelled_wait_leaves_the_line() -> None:
     assert line.turns == ["c"]
 
 
-async def test_a_wait_that_is_cancelled_at_its_turn_passes_the_turn_on() -> None:
+@pytest.mark.parametrize("moment", ["just before", "at"])
+async def test_a_wait_that_is_cancelled_around_its_turn_passes_the_turn_on(moment: str) -> None:
     line = Line()
     async with line.taken():
         gone, stays = await line.come("a", "b")
-    gone.cancel()
-    await asyncio.wait_for(stays, 5)
-    assert line.turns == ["b"]
-    await asyncio.wait_for(line.work("c"), 5)
-
-
-async def test_a_wait_that_is_cancelled_just_before_its_turn_is_skipped() -> None:
-    line = Line()
-    async with line.taken():
-        gone, stays = await line.come("a", "b")
+        if moment == "just before":
+            gone.cancel()
+    if moment == "at":
         gone.cancel()
     await asyncio.wait_for(stays, 5)
     assert line.turns == ["b"]

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import TypeAlias
 
-from chatbill.application.ports.engine import Chunk, Generation, GenerationRequest
+from chatbill.application.ports.engine import Chunk, GenerationRequest
 from chatbill.domain.shared.errors import ChatbillError
 
 Item: TypeAlias = Chunk | ChatbillError | None
@@ -74,44 +74,3 @@ class BufferedGeneration:
 
     async def _stop(self) -> None:
         """Stop the writer; by default it looks at `_closed` by itself."""
-
-
-class WrappedGeneration:
-    """Another generation, of which a subclass changes the stream."""
-
-    def __init__(self, generation: Generation) -> None:
-        self._generation = generation
-
-    @property
-    def prompt_tokens(self) -> int:
-        """Return the engine's count."""
-        return self._generation.prompt_tokens
-
-    @property
-    def completion_tokens(self) -> int | None:
-        """Return the engine's count."""
-        return self._generation.completion_tokens
-
-    @property
-    def cut_off(self) -> bool | None:
-        """Return what the engine says."""
-        return self._generation.cut_off
-
-    @property
-    def filtered(self) -> bool:
-        """Return what the engine says."""
-        return self._generation.filtered
-
-    @property
-    def dropped_turns(self) -> int:
-        """Return what the engine says."""
-        return self._generation.dropped_turns
-
-    @property
-    def cached(self) -> bool:
-        """Return what the engine says."""
-        return self._generation.cached
-
-    async def close(self) -> None:
-        """Close the engine's generation."""
-        await self._generation.close()

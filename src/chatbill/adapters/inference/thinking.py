@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 
 from chatbill.adapters.inference.catalogue.model_spec import Thinking
-from chatbill.adapters.inference.generation import WrappedGeneration
 from chatbill.application.ports.engine import THINKING, Chunk, Engine, Generation, GenerationRequest, ModelStatus
+from chatbill.application.ports.wrapped_generation import WrappedGeneration
 from chatbill.domain.shared.ids import ModelId
 
 _OPEN, _CLOSE = "<think>", "</think>"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from chatbill.application.ports.engine import Chunk, Generation, GenerationRequest
+from chatbill.application.ports.wrapped_generation import WrappedGeneration
 from chatbill.domain.shared.errors import GenerationFailed
 
 
@@ -12,7 +13,7 @@ class EngineContractViolation(Exception):
     """Raised when an engine breaks the rules of its port; the text names the engine and is for the log."""
 
 
-class CheckedGeneration:
+class CheckedGeneration(WrappedGeneration):
     """Pass a generation on, and raise `GenerationFailed` from its stream where the engine breaks its port.
 
     Checked after each chunk and at the end: counts are whole numbers from 0; a chunk is text with a count; the chunks,
@@ -21,7 +22,7 @@ class CheckedGeneration:
     """
 
     def __init__(self, generation: Generation, request: GenerationRequest, *, engine: str) -> None:
-        self._generation = generation
+        super().__init__(generation)
         self._max_tokens = request.max_tokens
         self._engine = engine
         # A first count that is none holds nothing, and fails the reply at its beginning.
@@ -39,26 +40,6 @@ class CheckedGeneration:
         """Return the engine's count as it was checked last; None while the engine has told none."""
         return self._completion_tokens
 
-    @property
-    def cut_off(self) -> bool | None:
-        """Return what the engine says."""
-        return self._generation.cut_off
-
-    @property
-    def filtered(self) -> bool:
-        """Return what the engine says."""
-        return self._generation.filtered
-
-    @property
-    def dropped_turns(self) -> int:
-        """Return what the engine says."""
-        return self._generation.dropped_turns
-
-    @property
-    def cached(self) -> bool:
-        """Return what the engine says."""
-        return self._generation.cached
-
     async def stream(self) -> AsyncIterator[Chunk]:
         """Yield the engine's chunks; raise `GenerationFailed` instead of passing on one that breaks the port."""
         written = 0
@@ -74,10 +55,6 @@ class CheckedGeneration:
             self._check_counts()
             yield chunk
         self._check_counts()
-
-    async def close(self) -> None:
-        """Close the engine's generation."""
-        await self._generation.close()
 
     def _check_counts(self) -> None:
         prompt, completion = self._generation.prompt_tokens, self._generation.completion_tokens

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import AsyncIterator
 
 from chatbill.application.ports.engine import Chunk, Generation
+from chatbill.application.ports.wrapped_generation import WrappedGeneration
 
 KNOWN_AFTER = 2
 """A pace is known after replies that took as long to write as this number of time limits; older ones are forgotten."""
@@ -50,7 +51,7 @@ class Pace:
         return max(LEAST_TOKENS, most - most % STEP_TOKENS)
 
 
-class PacedGeneration:
+class PacedGeneration(WrappedGeneration):
     """A generation that ends, with `cut_off`, before its model would run into the time limit of the reply.
 
     Its limit is set with the first token, from the time that is left. Thoughts, whose tokens come with the first text
@@ -58,9 +59,9 @@ class PacedGeneration:
     """
 
     def __init__(self, generation: Generation, pace: Pace, *, deadline_s: float) -> None:
+        super().__init__(generation)
         self.tokens_written = 0
         self._tokens_of_text = 0
-        self._generation = generation
         self._pace = pace
         self._deadline_s = deadline_s
         self._loop = asyncio.get_running_loop()
@@ -68,11 +69,6 @@ class PacedGeneration:
         self._first_tokens = 0
         self._first_at: float | None = None
         self._is_recorded = generation.cached
-
-    @property
-    def prompt_tokens(self) -> int:
-        """Return the engine's count."""
-        return self._generation.prompt_tokens
 
     @property
     def completion_tokens(self) -> int | None:
@@ -83,21 +79,6 @@ class PacedGeneration:
     def cut_off(self) -> bool | None:
         """Return True for a reply that is cut off here, and else what the engine says."""
         return True if self._is_cut_off_here else self._generation.cut_off
-
-    @property
-    def filtered(self) -> bool:
-        """Return what the engine says."""
-        return self._generation.filtered
-
-    @property
-    def dropped_turns(self) -> int:
-        """Return what the engine says."""
-        return self._generation.dropped_turns
-
-    @property
-    def cached(self) -> bool:
-        """Return what the engine says."""
-        return self._generation.cached
 
     async def stream(self) -> AsyncIterator[Chunk]:
         """Yield the engine's chunks, up to the limit by the pace."""
@@ -120,7 +101,7 @@ class PacedGeneration:
     async def close(self) -> None:
         """Close the engine's generation."""
         self._record()
-        await self._generation.close()
+        await super().close()
 
     @property
     def _is_cut_off_here(self) -> bool:

@@ -11,7 +11,6 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 
-from chatbill.adapters.inference.generation import WrappedGeneration
 from chatbill.application.ports.engine import (
     GREEDY_BELOW,
     Chunk,
@@ -21,6 +20,7 @@ from chatbill.application.ports.engine import (
     ModelState,
     ModelStatus,
 )
+from chatbill.application.ports.wrapped_generation import WrappedGeneration
 from chatbill.domain.shared.ids import ModelId
 
 _REPLY_BYTES, _CHUNK_BYTES = 800, 120
