@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from chatbill.adapters.persistence import check_address
-from chatbill.adapters.persistence.opening import parsed
+from chatbill.adapters.persistence.addresses import parsed
 
 
 @pytest.mark.parametrize(

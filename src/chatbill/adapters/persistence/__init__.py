@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from chatbill.adapters.persistence.opening import check_address, open_store, sqlite_url
+from chatbill.adapters.persistence.addresses import check_address, sqlite_url
+from chatbill.adapters.persistence.opening import open_store
 from chatbill.adapters.persistence.postgres.store import PostgresStore
 from chatbill.adapters.persistence.sharing import include_object, prepare_engine, sqlite_module, transaction_on
 from chatbill.adapters.persistence.sqlite.store import SqliteStore

@@ -1,4 +1,4 @@
-"""Turns are shared out by owner."""
+"""The slots of a model are shared out by owner."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_owners_that_left_are_forgotten_in_the_end() -> None:
         queue.push(UserId(str(number)), "x")
         queue.pop()
 
-    assert len(queue._last_turn) == MAX_REMEMBERED
+    assert len(queue._last_served) == MAX_REMEMBERED
 
 
 @given(st.lists(st.one_of(st.none(), st.integers(0, 4)), max_size=200))

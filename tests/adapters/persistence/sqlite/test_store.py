@@ -16,7 +16,7 @@ import pytest_asyncio
 
 from chatbill.adapters.persistence import SqliteStore, open_store, sqlite_url
 from chatbill.adapters.persistence.sqlite import driver as sqlite_driver
-from chatbill.adapters.persistence.sqlite.place import Place
+from chatbill.adapters.persistence.sqlite.opened_file import OpenedFile
 from chatbill.application.ports.repositories.interactions import HistoryFilter
 from chatbill.application.ports.store import StoreUnavailable
 from chatbill.application.shared.write_check import WriteCheck
@@ -310,7 +310,7 @@ async def test_a_store_is_opened_by_its_address(path: Path) -> None:
 
 def test_every_commit_is_synced(path: Path) -> None:
     database = sqlite_driver.sqlite_database(sqlite_driver.load_driver())
-    raw = sqlite_driver.connect_to_write(database, Place(path), busy_timeout_s=1).raw
+    raw = sqlite_driver.connect_to_write(database, OpenedFile(path), busy_timeout_s=1).raw
     values = {name: raw.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "synchronous")}
     raw.close()
     assert values == {"journal_mode": "wal", "synchronous": 2}
@@ -329,7 +329,7 @@ def test_an_sqlite_with_the_known_bug_causes_a_warning(caplog: pytest.LogCapture
 def plan(path: Path) -> Iterator[Callable[..., str]]:
     """Returns how SQLite runs the store's statement for a query."""
     database = sqlite_driver.sqlite_database(sqlite_driver.load_driver())
-    connection = sqlite_driver.connect_to_read(database, Place(path), busy_timeout_s=1)
+    connection = sqlite_driver.connect_to_read(database, OpenedFile(path), busy_timeout_s=1)
     from chatbill.adapters.persistence.repositories import SqlTransaction  # noqa: PLC0415
 
     ran: list[str] = []

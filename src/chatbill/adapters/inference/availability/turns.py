@@ -1,4 +1,4 @@
-"""Turns of one model, shared out by owner, so that many requests of one person delay nobody else for long."""
+"""Shares the slots of one model out by owner, so that many requests of one person delay no other for long."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from chatbill.domain.shared.ids import UserId
 Item = TypeVar("Item")
 
 MAX_REMEMBERED = 1_000
-"""Owners whose last turn is remembered after they have left the queue; many more than can wait at once."""
+"""Owners whose last request is remembered after they have left the queue; many more than can wait at once."""
 
 
 class FairQueue(Generic[Item]):
-    """A queue that serves, of the owners that wait, the one whose last turn is longest ago.
+    """A queue that serves, of the owners that wait, the one that was served longest ago.
 
     The items of one owner keep their order. An owner that was never served comes first, so an owner waits for at most
-    one turn of each other owner. Requests without an owner count as those of one.
+    one request of each other owner. Requests without an owner count as those of one.
     """
 
     def __init__(self) -> None:
         self._waiting: dict[UserId | None, deque[Item]] = {}
-        self._last_turn: dict[UserId | None, int] = {}  # the longest ago first
-        self._turn = 0
+        self._last_served: dict[UserId | None, int] = {}  # the longest ago first
+        self._served = 0
 
     def __len__(self) -> int:
         return sum(map(len, self._waiting.values()))
@@ -39,15 +39,15 @@ class FairQueue(Generic[Item]):
         self._waiting.setdefault(owner, deque()).append(item)
 
     def pop(self) -> Item:
-        """Return the item whose turn it is. Raises `ValueError` when the queue is empty."""
-        owner = min(self._waiting, key=lambda each: self._last_turn.get(each, 0))
+        """Return the item that is served next. Raises `ValueError` when the queue is empty."""
+        owner = min(self._waiting, key=lambda each: self._last_served.get(each, 0))
         item = self._waiting[owner].popleft()
         self._drop_if_empty(owner)
-        self._turn += 1
-        self._last_turn.pop(owner, None)
-        self._last_turn[owner] = self._turn
-        if len(self._last_turn) > MAX_REMEMBERED:
-            del self._last_turn[next(iter(self._last_turn))]
+        self._served += 1
+        self._last_served.pop(owner, None)
+        self._last_served[owner] = self._served
+        if len(self._last_served) > MAX_REMEMBERED:
+            del self._last_served[next(iter(self._last_served))]
         return item
 
     def remove(self, owner: UserId | None, item: Item) -> None:
@@ -71,33 +71,33 @@ class FairSlots:
 
     def request(self, owner: UserId | None) -> asyncio.Future[None]:
         """Return a future that is done once the slot is the caller's. Give it back in any case."""
-        turn = asyncio.get_running_loop().create_future()
-        self._queue.push(owner, turn)
+        slot = asyncio.get_running_loop().create_future()
+        self._queue.push(owner, slot)
         self._hand_out()
-        return turn
+        return slot
 
     @asynccontextmanager
     async def slot(self, owner: UserId | None) -> AsyncIterator[None]:
         """Wait for a slot, and hold it within the block."""
-        turn = self.request(owner)
+        slot = self.request(owner)
         try:
-            await turn
+            await slot
             yield
         finally:
-            self.give_back(owner, turn)
+            self.give_back(owner, slot)
 
-    def give_back(self, owner: UserId | None, turn: asyncio.Future[None]) -> None:
+    def give_back(self, owner: UserId | None, slot: asyncio.Future[None]) -> None:
         """Free the slot, or stop waiting for it. Call it once."""
-        if turn.done() and not turn.cancelled():
+        if slot.done() and not slot.cancelled():
             self._free += 1
             self._hand_out()
         else:
-            turn.cancel()
-            self._queue.remove(owner, turn)
+            slot.cancel()
+            self._queue.remove(owner, slot)
 
     def _hand_out(self) -> None:
         while self._free and len(self._queue):
-            turn = self._queue.pop()
-            if not turn.done():  # a waiter that was cancelled has not yet left the queue
+            slot = self._queue.pop()
+            if not slot.done():  # a waiter that was cancelled has not yet left the queue
                 self._free -= 1
-                turn.set_result(None)
+                slot.set_result(None)

@@ -22,6 +22,6 @@ class SqlWriteChecks:
         self._connection = connection
 
     def write(self, check_id: str) -> None:
-        self._connection.check_place()
+        self._connection.check_files()
         self._connection.run(_ADD, id=check_id, padding=PADDING)
         self._connection.run(_REMOVE, id=check_id)

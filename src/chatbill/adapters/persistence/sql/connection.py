@@ -77,7 +77,7 @@ class Connection:
         with contextlib.suppress(Exception):
             self.raw.close()
 
-    def check_place(self) -> None:
+    def check_files(self) -> None:
         """Raise `StoreUnavailable` if a new connection would not find what is written through this one."""
 
     def command(self, sql: str) -> None:

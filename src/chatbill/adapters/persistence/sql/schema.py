@@ -20,7 +20,7 @@ from sqlalchemy import URL, Connection, create_engine, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-from chatbill.adapters.persistence.opening import is_postgres, parsed, sqlite_path
+from chatbill.adapters.persistence.addresses import is_postgres, parsed, sqlite_path
 from chatbill.adapters.persistence.postgres.driver import connect as connect_to_server
 from chatbill.adapters.persistence.postgres.driver import load_driver as load_postgres_driver
 from chatbill.adapters.persistence.postgres.errors import translated as told_by_postgres

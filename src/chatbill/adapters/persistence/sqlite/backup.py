@@ -20,13 +20,13 @@ from typing import Any
 
 from sqlalchemy import URL
 
-from chatbill.adapters.persistence.opening import is_postgres, parsed, sqlite_path, sqlite_url
+from chatbill.adapters.persistence.addresses import is_postgres, parsed, sqlite_path, sqlite_url
 from chatbill.adapters.persistence.repositories import SqlTransaction
 from chatbill.adapters.persistence.sql import schema
 from chatbill.adapters.persistence.sql.errors import unavailable
 from chatbill.adapters.persistence.sql.prefix import Prefix
 from chatbill.adapters.persistence.sqlite.driver import connect_to_read, load_driver, make_file, sqlite_database
-from chatbill.adapters.persistence.sqlite.place import Place
+from chatbill.adapters.persistence.sqlite.opened_file import OpenedFile
 from chatbill.application.audit.auditing import audit_store
 from chatbill.application.ports.store import StoreUnavailable
 from chatbill.domain.audit.proof import Tally
@@ -129,7 +129,7 @@ def _doubts(driver: ModuleType, copy: Path, prefix: str) -> list[str]:
 def _differences(driver: ModuleType, copy: Path, tally: Tally, prefix: str) -> list[str]:
     """Return the first differences. In an old copy every pending hold is overdue, which is no difference."""
     database = sqlite_database(driver, Prefix(prefix))
-    connection = connect_to_read(database, Place(copy), busy_timeout_s=BUSY_TIMEOUT_S)
+    connection = connect_to_read(database, OpenedFile(copy), busy_timeout_s=BUSY_TIMEOUT_S)
     with closing(connection.raw):
         found = audit_store(SqlTransaction(connection).audit, now=_BEGINNING, tally=tally)
         return [f"{difference.subject}: {difference.detail}" for difference in islice(found, SHOWN)]

@@ -15,7 +15,7 @@ from sqlalchemy.dialects.sqlite import pysqlite
 from chatbill.adapters.persistence.sql.connection import Connection, Database
 from chatbill.adapters.persistence.sql.errors import unavailable
 from chatbill.adapters.persistence.sql.prefix import NO_PREFIX, Prefix
-from chatbill.adapters.persistence.sqlite.place import Place
+from chatbill.adapters.persistence.sqlite.opened_file import OpenedFile
 from chatbill.application.ports.store import StoreUnavailable
 
 SOUND_SINCE = (3, 51, 3)
@@ -31,22 +31,22 @@ _log = logging.getLogger(__name__)
 class SqliteConnection(Connection):
     """A connection that knows which files it has open."""
 
-    def __init__(self, database: Database, raw: Any, place: Place) -> None:
+    def __init__(self, database: Database, raw: Any, file: OpenedFile) -> None:
         super().__init__(database, raw)
-        self._place = place
-        self._log_place: Place | None = None
+        self._file = file
+        self._log_file: OpenedFile | None = None
 
-    def check_place(self) -> None:
+    def check_files(self) -> None:
         """Raise `StoreUnavailable` if the path no longer names the file that is open.
 
         The same holds for the write-ahead log, which has the latest writes. SQLite removes it with the last connection,
         so while this one is open it must be the same file.
         """
-        self._place.check()
-        if self._log_place is None and self.raw.execute("PRAGMA journal_mode").fetchone() == ("wal",):
-            self._log_place = Place(self._place.path.with_name(f"{self._place.path.name}-wal"))
-        if self._log_place:
-            self._log_place.opened()
+        self._file.check()
+        if self._log_file is None and self.raw.execute("PRAGMA journal_mode").fetchone() == ("wal",):
+            self._log_file = OpenedFile(self._file.path.with_name(f"{self._file.path.name}-wal"))
+        if self._log_file:
+            self._log_file.opened()
 
 
 def load_driver() -> ModuleType:
@@ -81,11 +81,11 @@ def sqlite_database(driver: ModuleType, prefix: Prefix = NO_PREFIX) -> Database:
     return Database(pysqlite.dialect(paramstyle="named"), driver, prefix=prefix)
 
 
-def connect_to_write(database: Database, place: Place, *, busy_timeout_s: float) -> Connection:
+def connect_to_write(database: Database, file: OpenedFile, *, busy_timeout_s: float) -> Connection:
     """Return a connection whose commits are on disk when they return."""
     return _connect(
         database,
-        place,
+        file,
         busy_timeout_s,
         "PRAGMA journal_mode = WAL",
         "PRAGMA synchronous = FULL",
@@ -100,9 +100,9 @@ def connect_to_write(database: Database, place: Place, *, busy_timeout_s: float)
     )
 
 
-def connect_to_read(database: Database, place: Place, *, busy_timeout_s: float) -> Connection:
+def connect_to_read(database: Database, file: OpenedFile, *, busy_timeout_s: float) -> Connection:
     """Return a connection that cannot write."""
-    return _connect(database, place, busy_timeout_s, "PRAGMA query_only = ON", "PRAGMA cache_size = -8000")
+    return _connect(database, file, busy_timeout_s, "PRAGMA query_only = ON", "PRAGMA cache_size = -8000")
 
 
 def make_file(path: Path) -> None:
@@ -119,19 +119,19 @@ def make_folder(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
 
-def _connect(database: Database, place: Place, busy_timeout_s: float, *settings: str) -> Connection:
+def _connect(database: Database, file: OpenedFile, busy_timeout_s: float, *settings: str) -> Connection:
     driver: Any = database.driver
-    place.check()
+    file.check()
     try:
-        if not place.is_known:
-            make_file(place.path)
+        if not file.is_known:
+            make_file(file.path)
         raw = driver.connect(
-            place.path, timeout=busy_timeout_s, isolation_level=None, cached_statements=CACHED_STATEMENTS
+            file.path, timeout=busy_timeout_s, isolation_level=None, cached_statements=CACHED_STATEMENTS
         )
     except (driver.Error, OSError) as error:
         raise unavailable(error) from error
     try:
-        place.opened()
+        file.opened()
         for setting in settings:
             raw.execute(setting).fetchall()
         raw.create_function("casefold", 1, casefold, deterministic=True)
@@ -141,7 +141,7 @@ def _connect(database: Database, place: Place, busy_timeout_s: float, *settings:
     except StoreUnavailable:
         raw.close()
         raise
-    return SqliteConnection(database, raw, place)
+    return SqliteConnection(database, raw, file)
 
 
 def casefold(text: str | None) -> str | None:

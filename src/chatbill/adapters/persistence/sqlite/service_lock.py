@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from chatbill.adapters.persistence.opening import is_postgres, parsed, sqlite_path
+from chatbill.adapters.persistence.addresses import is_postgres, parsed, sqlite_path
 from chatbill.adapters.persistence.sql.errors import unavailable
 from chatbill.adapters.persistence.sqlite.driver import make_folder
 from chatbill.application.ports.store import StoreUnavailable

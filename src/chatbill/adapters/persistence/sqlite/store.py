@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from chatbill.adapters.persistence.sql.prefix import Prefix
 from chatbill.adapters.persistence.sqlite.driver import connect_to_read, connect_to_write, load_driver, sqlite_database
-from chatbill.adapters.persistence.sqlite.place import Place
+from chatbill.adapters.persistence.sqlite.opened_file import OpenedFile
 from chatbill.adapters.persistence.sqlite.workers import SqliteReader, SqliteWriter
 from chatbill.adapters.persistence.threads.store_threads import StoreThreads
 from chatbill.application.ports.store import Snapshot, Transaction
@@ -39,9 +39,9 @@ class SqliteStore:
         prefix: str = "",
     ) -> None:
         self.path = Path(path)
-        database, place = sqlite_database(load_driver(), Prefix(prefix)), Place(self.path)
-        to_write = partial(connect_to_write, database, place, busy_timeout_s=busy_timeout_s)
-        to_read = partial(connect_to_read, database, place, busy_timeout_s=busy_timeout_s)
+        database, file = sqlite_database(load_driver(), Prefix(prefix)), OpenedFile(self.path)
+        to_write = partial(connect_to_write, database, file, busy_timeout_s=busy_timeout_s)
+        to_read = partial(connect_to_read, database, file, busy_timeout_s=busy_timeout_s)
         self._writer = StoreThreads(
             "store-writer",
             partial(SqliteWriter, to_write),

@@ -11,7 +11,7 @@ from chatbill.domain.shared.descriptions import Description
 GONE = Description("database_replaced")
 
 
-class Place:
+class OpenedFile:
     """A path, and the file that it named when it was first opened. Usable from any thread."""
 
     def __init__(self, path: Path) -> None:
