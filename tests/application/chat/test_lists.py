@@ -2,21 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chatbill.adapters.memory import MemoryStore
 from chatbill.application.chat.messages import Message
 from chatbill.application.ports.repositories.interactions import HistoryFilter
+from chatbill.application.ports.store import Snapshot
 from chatbill.application.shared.paging import MAX_PAGE_BYTES, Page, decode_position, decode_version
 from chatbill.application.shared.principal import Principal
+from chatbill.domain.chat.interactions import Interaction
 from chatbill.domain.shared.errors import Conflict, InvalidRequest, NotFound
 from chatbill.domain.shared.ids import ConversationId, InteractionId
 from tests.kit.engines import ControlledEngine
 from tests.kit.support import CATALOGUE, MINI, PRO, World, world
+
+T = TypeVar("T")
+
+
+class ReadStore(MemoryStore):
+    """A store that notes the bytes of texts that each query returned."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.read_bytes: list[int] = []
+
+    async def read(self, query: Callable[[Snapshot], T]) -> T:
+        found = await super().read(query)
+        rows = found[-1] if isinstance(found, tuple) else found
+        if isinstance(rows, list):
+            self.read_bytes.append(sum(row.text_bytes() for row in rows if isinstance(row, Interaction)))
+        return found
 
 
 async def said(
@@ -49,12 +70,14 @@ async def test_pages_follow_each_other_without_gap_or_repetition() -> None:
 
 
 async def test_pages_have_a_size_in_bytes() -> None:
-    here = world(max_message_chars=100_000)
+    store = ReadStore()
+    here = world(max_message_chars=100_000, store=store)
     alice = await here.person()
     emoji = "\N{GRINNING FACE}"
     thread = await said(here, alice, emoji * (MAX_PAGE_BYTES // 4))
     for number in range(8):
         await said(here, alice, f"{number}{emoji * 9_000}", thread=thread)
+    store.read_bytes.clear()
     chat = here.use_cases.chat
     for read in (
         lambda cursor: chat.list_history(alice, limit=100, cursor=cursor),
@@ -73,6 +96,8 @@ async def test_pages_have_a_size_in_bytes() -> None:
         # The oldest message is longer than a page, so it comes alone.
         assert [count for count, _ in sizes] == [3, 3, 2, 1]
         assert all(size <= MAX_PAGE_BYTES for count, size in sizes if count > 1)
+        # No more is read than a page, and the item with which the next one begins.
+        assert max(store.read_bytes) <= MAX_PAGE_BYTES + sizes[-1][1]
 
 
 async def test_history_is_filtered_by_model_and_text() -> None:
