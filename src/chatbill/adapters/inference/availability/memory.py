@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -100,10 +100,24 @@ def fit(
 ) -> Fit:
     """Return whether a model fits into `free_bytes` of memory `where` it would run, with up to `slots` replies at once.
 
+    See `fit_need`. Where it does not fit, the description has advice.
+    """
+    need = need_of(spec, folder, where)
+    fitted = fit_need(need, free_bytes=free_bytes, where=where, slots=slots, without_others=without_others)
+    if fitted.fits:
+        return fitted
+    advised = Description(
+        "model_memory", {**fitted.description.params, **_advice(spec, folder, need, where, free_bytes)}
+    )
+    return replace(fitted, description=advised)
+
+
+def fit_need(need: Need, *, free_bytes: int, where: Where, slots: int, without_others: bool) -> Fit:
+    """Return whether a model with this need fits into `free_bytes` of memory, with up to `slots` replies at once.
+
     Where not all of them fit beside each other, the model runs with as many as do. `without_others` is True where the
     memory would be free only without other models.
     """
-    need = need_of(spec, folder, where)
     if not need.weights_bytes:
         unknown = Description("model_size_unknown")
         return Fit(need=need, slots=slots, need_bytes=0, free_bytes=free_bytes, description=unknown)
@@ -121,7 +135,7 @@ def fit(
         "without_others": without_others,
     }
     if not possible:
-        params |= {"short_bytes": need_bytes - free_bytes, **_advice(spec, folder, need, where, free_bytes)}
+        params |= {"short_bytes": need_bytes - free_bytes}
     elif possible < slots:
         params |= {"wanted_slots": slots, "wanted_bytes": need.total(slots)}
     described = Description("model_memory", params)

@@ -15,7 +15,8 @@ from chatbill.adapters.inference.transformers.bandwidth import memory_bandwidth
 from chatbill.adapters.inference.transformers.engine import TransformersEngine, torch_runtime
 from chatbill.adapters.inference.transformers.limits import ModelLimits
 from chatbill.adapters.inference.transformers.runtime import Device, Runtime
-from chatbill.adapters.inference.weights.library import ModelFiles, ModelLibrary
+from chatbill.adapters.inference.weights.files import ModelFiles
+from chatbill.adapters.inference.weights.library import ModelLibrary
 from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import ChatbillError
 
