@@ -21,8 +21,8 @@ class ModelFiles:
     """The state of a model's files. Sizes in bytes; `download_bytes` is 0 when all is fetched.
 
     `folder` is a file where the model is one. `fault` says what is wrong with files that are here, or that should be
-    and cannot be fetched; "" without a fault. `source` and `licence` are texts for operators. A model on a server has no
-    files here: `elsewhere` is True.
+    and cannot be fetched; "" without a fault. `source` and `licence` are texts for operators. A model on a server has
+    no files here: `elsewhere` is True.
     """
 
     fetched: bool

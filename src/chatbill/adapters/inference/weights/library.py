@@ -83,12 +83,12 @@ class ModelLibrary:
             )
         folder = self.folder(spec)
         fault = fault_of(folder)
-        by_hand = isinstance(spec.source, FolderSource | GgufSource)
+        by_hand = not isinstance(spec.source, HubSource | WheelSource)
         return ModelFiles(
             fetched=not fault,
             folder=folder,
             disk_bytes=0 if fault else size_of(folder),
-            download_bytes=0 if by_hand or not fault else spec.source.download_bytes,
+            download_bytes=spec.source.download_bytes if fault and not by_hand else 0,
             source=source,
             licence=licence,
             fault=fault if by_hand or folder.exists() else "",
