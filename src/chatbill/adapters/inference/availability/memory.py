@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -98,25 +100,25 @@ def fit(
     slots: int = 1,
     without_others: bool = False,
 ) -> Fit:
-    """Return whether a model fits into `free_bytes` of memory `where` it would run, with up to `slots` replies at once.
-
-    See `fit_need`. Where it does not fit, the description has advice.
-    """
+    """Return whether a model fits into `free_bytes` of memory `where` it would run; see `fit_of`."""
     need = need_of(spec, folder, where)
-    fitted = fit_need(need, free_bytes=free_bytes, where=where, slots=slots, without_others=without_others)
-    if fitted.fits:
-        return fitted
-    advised = Description(
-        "model_memory", {**fitted.description.params, **_advice(spec, folder, need, where, free_bytes)}
-    )
-    return replace(fitted, description=advised)
+    advice = partial(_advice, spec, folder, need, where, free_bytes)
+    return fit_of(need, free_bytes=free_bytes, where=where, slots=slots, without_others=without_others, advice=advice)
 
 
-def fit_need(need: Need, *, free_bytes: int, where: Where, slots: int, without_others: bool) -> Fit:
-    """Return whether a model with this need fits into `free_bytes` of memory, with up to `slots` replies at once.
+def fit_of(
+    need: Need,
+    *,
+    free_bytes: int,
+    where: Where = "RAM",
+    slots: int = 1,
+    without_others: bool = False,
+    advice: Callable[[], Mapping[str, Param]],
+) -> Fit:
+    """Return whether a model with this need fits into `free_bytes`, with up to `slots` replies at once.
 
     Where not all of them fit beside each other, the model runs with as many as do. `without_others` is True where the
-    memory would be free only without other models.
+    memory would be free only without other models. `advice` returns what would help a model that does not fit.
     """
     if not need.weights_bytes:
         unknown = Description("model_size_unknown")
@@ -135,7 +137,7 @@ def fit_need(need: Need, *, free_bytes: int, where: Where, slots: int, without_o
         "without_others": without_others,
     }
     if not possible:
-        params |= {"short_bytes": need_bytes - free_bytes}
+        params |= {"short_bytes": need_bytes - free_bytes, **advice()}
     elif possible < slots:
         params |= {"wanted_slots": slots, "wanted_bytes": need.total(slots)}
     described = Description("model_memory", params)

