@@ -75,7 +75,7 @@ def both_models_answer(url: str) -> None:
     with httpx.Client(base_url=url, timeout=READY_WITHIN_S) as client:
         person = {"username": "ann", "email": "ann@example.org", "password": PASSWORD}
         client.post("/auth/register", json=person).raise_for_status()
-        tokens = client.post("/auth/login", json={"login": "ann", "password": PASSWORD}).raise_for_status().json()
+        tokens = client.post("/auth/login", json=person).raise_for_status().json()
         client.headers["Authorization"] = f"Bearer {tokens['access_token']}"
         for model in ("demo-mini", "demo-pro"):
             answer = client.post("/chat/message", json={"model": model, "message": QUESTION}).raise_for_status()

@@ -160,7 +160,7 @@ def _llama_cpp(settings: Settings, specs: tuple[ModelSpec, ...], library: ModelL
     from chatbill.adapters.inference.llama_cpp import GgufModel, LlamaCppEngine  # noqa: PLC0415
 
     return LlamaCppEngine(
-        [GgufModel(spec, gguf=partial(library.ensure, spec, partial(report, spec.id))) for spec in specs],
+        [GgufModel(spec=spec, gguf=partial(library.ensure, spec, partial(report, spec.id))) for spec in specs],
         slots=settings.batch_size,
         max_queued=settings.queue_size,
         share_percent=settings.queue_share_percent,
