@@ -63,7 +63,8 @@ class LocalEngines:
             return LLAMA_CPP
         if not spec.has_gguf:
             return TRANSFORMERS
-        first, second = (TRANSFORMERS, LLAMA_CPP) if self.has_gpu() else (LLAMA_CPP, TRANSFORMERS)
+        first: LocalEngine = TRANSFORMERS if self.has_gpu() else LLAMA_CPP
+        second: LocalEngine = LLAMA_CPP if first == TRANSFORMERS else TRANSFORMERS
         return second if not self.is_installed(first) and self.is_installed(second) else first
 
     def is_gguf(self, spec: ModelSpec) -> bool:

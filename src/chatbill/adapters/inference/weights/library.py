@@ -83,15 +83,15 @@ class ModelLibrary:
             )
         folder = self.folder(spec)
         fault = fault_of(folder)
-        by_hand = not isinstance(spec.source, HubSource | WheelSource)
+        download_bytes = spec.source.download_bytes if isinstance(spec.source, HubSource | WheelSource) else None
         return ModelFiles(
             fetched=not fault,
             folder=folder,
             disk_bytes=0 if fault else size_of(folder),
-            download_bytes=spec.source.download_bytes if fault and not by_hand else 0,
+            download_bytes=download_bytes or 0 if fault else 0,
             source=source,
             licence=licence,
-            fault=fault if by_hand or folder.exists() else "",
+            fault=fault if download_bytes is None or folder.exists() else "",
         )
 
     def missing(self, spec: ModelSpec) -> ModelNotFetched | None:
