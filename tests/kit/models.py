@@ -56,6 +56,12 @@ def demo_model_folder() -> Path:
 
 
 @cache
+def demo_gguf() -> Path:
+    """Return the file of the demo model in 4 bits, as its wheel has it."""
+    return GgufLibrary(models_folder()).ensure(load_catalogue("demo")[0])
+
+
+@cache
 def demo_gguf_files() -> tuple[Path, ...]:
     """Return the files of both demo models as llama.cpp runs them."""
     return tuple(GgufLibrary(models_folder()).ensure(spec) for spec in load_catalogue("demo"))

@@ -28,6 +28,13 @@ def test_the_header_has_the_metadata_and_the_shapes_of_the_tensors(tmp_path: Pat
     ]
 
 
+def test_markers_are_control_tokens_and_tokens_that_the_chat_template_names(tmp_path: Path) -> None:
+    header = read_header(write_gguf(tmp_path / "tiny.gguf"))
+
+    assert header.chat_template == "{{ messages }}<user>  "
+    assert header.markers == ("<s>", "<user>")
+
+
 @pytest.mark.parametrize(
     ("damage", "fault"),
     [

@@ -11,6 +11,9 @@ from chatbill.adapters.inference.weights.gguf_header import GgufHeader, read_hea
 _LIBRARY_BYTES = 150_000_000
 """A process of its own with Python, and the allocator beside the tensors."""
 
+CHECKPOINTS = 2
+"""Copies of its windows that llama.cpp keeps for each slot, so that a reply can be written anew."""
+
 _READ_TOKENS = 512
 """Tokens of a prompt that are read in one step."""
 
@@ -67,5 +70,5 @@ def _cache_bytes(header: GgufHeader, context_tokens: int) -> int:
     layer_bytes = number("attention.head_count_kv", heads) * row * _CACHE_VALUE_BYTES
     layers, window = number("block_count"), number("attention.sliding_window")
     whole = layers if not window or not architecture.startswith("gemma3") else layers // _GEMMA_PATTERN
-    windowed = min(context_tokens, window + _READ_TOKENS)
+    windowed = min(context_tokens, (1 + CHECKPOINTS) * window + _READ_TOKENS)
     return layer_bytes * (whole * context_tokens + (layers - whole) * windowed)

@@ -22,6 +22,11 @@ _LONGEST_ARRAY = 1_024
 _ALIGNMENT = 32
 _MAGIC = b"GGUF"
 _VERSIONS = (2, 3)
+_TEMPLATE, _TOKENS, _TOKEN_TYPES = "tokenizer.chat_template", "tokenizer.ggml.tokens", "tokenizer.ggml.token_type"
+_CONTROL, _USER_DEFINED = 3, 4
+"""Types of tokens."""
+_LEAST_MARKER = 3
+"""Characters of a marker that has the type of a text token; shorter ones are text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +46,21 @@ class GgufTensor:
 
 @dataclass(frozen=True, slots=True)
 class GgufHeader:
-    """What the header says. `metadata` lacks texts in lists and long lists; `data_at` is where the weights begin."""
+    """What the header says. `metadata` lacks texts in lists and long lists; `data_at` is where the weights begin.
+
+    `markers` are the texts of the tokens that structure a chat. Other tokens of their own, such as those for runs of
+    blanks or HTML tags, are text.
+    """
 
     metadata: Mapping[str, Value]
     tensors: tuple[GgufTensor, ...]
     data_at: int
+    markers: tuple[str, ...] = ()
+
+    @property
+    def chat_template(self) -> str:
+        """Return the model's own chat template, "" where it has none."""
+        return str(self.metadata.get(_TEMPLATE, ""))
 
 
 def read_header(file: Path) -> GgufHeader:
@@ -107,14 +122,38 @@ class _Reader:
             raise ValueError(f"it has version {version} of the GGUF format; versions 2 and 3 can be read")
         tensor_count, value_count = self._number("Q"), self._number("Q")
         metadata: dict[str, Value] = {}
+        starts: dict[str, int] = {}
         for _ in range(value_count):
             name = self._text()
+            starts[name] = self._at
             if (value := self._value(self._number("I"))) is not None:
                 metadata[name] = value
         tensors = tuple(self._tensor() for _ in range(tensor_count))
         alignment = metadata.get("general.alignment", _ALIGNMENT)
         step = alignment if isinstance(alignment, int) and alignment > 0 else _ALIGNMENT
-        return GgufHeader(metadata, tensors, -(-self._at // step) * step)
+        data_at = -(-self._at // step) * step
+        return GgufHeader(metadata, tensors, data_at, self._markers(starts, str(metadata.get(_TEMPLATE, ""))))
+
+    def _markers(self, starts: Mapping[str, int], template: str) -> tuple[str, ...]:
+        if not {_TOKENS, _TOKEN_TYPES} <= starts.keys():
+            return ()
+        types = self._items(starts[_TOKEN_TYPES])
+        texts = self._items(starts[_TOKENS])
+        return tuple(
+            text
+            for text, kind in zip(texts, types, strict=False)
+            if kind == _CONTROL or (kind == _USER_DEFINED and len(text.strip()) >= _LEAST_MARKER and text in template)
+        )
+
+    def _items(self, start: int) -> list[Any]:
+        """Return the items of the list that begins there, whatever its length."""
+        self._at = start
+        if self._number("I") != _ARRAY:
+            raise KeyError
+        kind, length = self._number("I"), self._number("Q")
+        if kind in _NUMBERS:
+            return list(struct.unpack_from(f"<{length}{_NUMBERS[kind]}", self._content, self._at))
+        return [self._text() for _ in range(length)]
 
     def _tensor(self) -> GgufTensor:
         name = self._text()
