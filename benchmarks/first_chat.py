@@ -43,7 +43,8 @@ def chatted(python: Path, clone: Path, data: Path) -> tuple[float, float]:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("CHATBILL_", "PYTHONPATH"))}
     environment = inherited | {"CHATBILL_DATA_DIR": str(data), "PYTHONUNBUFFERED": "1"}
     command = [str(python), "-m", "chatbill", "serve", "--port", "0"]
-    service = subprocess.Popen(command, cwd=clone, env=environment, stdout=subprocess.PIPE, text=True)
+    quiet = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    service = subprocess.Popen(command, cwd=clone, env=environment, text=True, **quiet)
     assert service.stdout
     try:
         url = next(found[1] for line in service.stdout if (found := re.search(r"ready: chat at (\S+)/ ", line)))
