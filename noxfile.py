@@ -13,18 +13,21 @@ from pathlib import Path
 import nox
 
 nox.needs_version = ">=2025.5.1"
-nox.options.sessions = ["lint", "types", "architecture", "bare", "tests", "torture"]
+nox.options.sessions = ["lint", "types", "architecture", "bare", "lean", "tests", "torture"]
 nox.options.error_on_external_run = True
 
 ROOT = Path(__file__).parent
-# The service brings torch, so it is installed once and every session works in the same environment.
+# Transformers brings torch, so it is installed once and every session works in the same environment.
 ENVIRONMENT = ROOT / ".nox" / "everything"
 BIN = ENVIRONMENT / ("Scripts" if os.name == "nt" else "bin")
 
 # In the order of tests/conftest.py, the longest files first: a slow file that came last would run alone.
 IN_PARALLEL = ["-n", str(min(4, os.cpu_count() or 1)), "--dist", "loadfile", "--no-loadscope-reorder"]
 
-HASHED = "deploy/requirements.txt"
+HASHED = {"server": "deploy/requirements.txt", "models": "deploy/requirements-models.txt"}
+"""A file of pins with hashes for each extra that a server installs."""
+
+HEAVY = ("torch", "transformers", "accelerate", "bitsandbytes", "triton")
 
 STORES_BRING = {
     *("alembic", "greenlet", "mako", "markupsafe", "psycopg", "psycopg-binary", "pysqlite3", "sqlalchemy"),
@@ -102,12 +105,13 @@ def sbom(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def hashes(session: nox.Session) -> None:
-    """Write `deploy/requirements.txt`: the pins that a server needs, with the hashes of their files."""
+    """Write the files in `deploy/`: the pins that a server needs, with the hashes of their files."""
     session.install("uv>=0.9")
     shape = ("--universal", "--python-version", "3.11", "--generate-hashes")
     bare_lines = ("--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links")
-    extras = ("--extra", "server", "--extra", "postgres", "-c", "constraints.txt")
-    session.run("uv", "pip", "compile", "-q", *shape, *bare_lines, *extras, "pyproject.toml", "-o", HASHED)
+    for extra, file in HASHED.items():
+        extras = ("--extra", extra, "--extra", "postgres", "-c", "constraints.txt")
+        session.run("uv", "pip", "compile", "-q", *shape, *bare_lines, *extras, "pyproject.toml", "-o", file)
 
 
 @nox.session
@@ -120,6 +124,15 @@ def bare(session: nox.Session) -> None:
     session.install("-c", "constraints.txt", ".[sqlite,postgres]")
     if packages := installed(session) - STORES_BRING:
         session.error(f"the stores must bring no more than databases need, but they brought {sorted(packages)}")
+
+
+@nox.session
+def lean(session: nox.Session) -> None:
+    """The service without Transformers brings no torch; it starts, and says what to install for other models."""
+    session.install("-c", "constraints.txt", ".[server]")
+    if packages := installed(session) & set(HEAVY):
+        session.error(f"the service must not bring what only Transformers needs, but it brought {sorted(packages)}")
+    session.run("python", "-I", "tests/lean.py")
 
 
 def installed(session: nox.Session) -> set[str]:
@@ -148,7 +161,7 @@ def prepare(session: nox.Session) -> None:
     if stamp.exists() and stamp.read_text() == wanted:
         return
     session.run(sys.executable, "-m", "venv", "--clear", str(ENVIRONMENT), external=True)
-    target = ".[server,postgres,dev]"
+    target = ".[models,postgres,dev]"
     session.run(str(BIN / "python"), "-m", "pip", "install", "-q", "-c", "constraints.txt", "-e", target, external=True)
     stamp.write_text(wanted)
 

@@ -61,8 +61,9 @@ def test_every_requirement_is_pinned_within_its_range(requirement: Requirement) 
     assert PINS[canonicalize_name(requirement.name)] in requirement.specifier
 
 
-def test_every_deployed_file_is_pinned_by_its_hash() -> None:
-    blocks = re.split(r"^(?=\S)", (ROOT / "deploy" / "requirements.txt").read_text(), flags=re.MULTILINE)[1:]
+@pytest.mark.parametrize(("extra", "file"), [("server", "requirements.txt"), ("models", "requirements-models.txt")])
+def test_every_deployed_file_is_pinned_by_its_hash(extra: str, file: str) -> None:
+    blocks = re.split(r"^(?=\S)", (ROOT / "deploy" / file).read_text(), flags=re.MULTILINE)[1:]
     deployed = {}
     for block in blocks:
         requirement, *hashes = block.split(" \\\n")
@@ -71,8 +72,9 @@ def test_every_deployed_file_is_pinned_by_its_hash() -> None:
         name, _, version = requirement.partition(";")[0].strip().partition("==")
         deployed[canonicalize_name(name)] = Version(version)
     assert deployed == {name: PINS[name] for name in deployed}, "run `nox -s hashes`"
-    needed = {canonicalize_name(each.name) for extra in ("server", "postgres") for each in brought_by(extra)}
+    needed = {canonicalize_name(each.name) for extra in (extra, "postgres") for each in brought_by(extra)}
     assert needed <= deployed.keys(), "run `nox -s hashes`"
+    assert (extra == "models") == ("torch" in deployed), "only models for Transformers need torch"
 
 
 def test_the_constraints_pin_exactly_and_name_no_place() -> None:

@@ -34,7 +34,7 @@ def refusal(**variables: str) -> str:
 
 def test_every_setting_is_optional() -> None:
     settings = load()
-    assert (settings.models, settings.engine, settings.welcome_credits) == ("demo", "transformers", 100)
+    assert (settings.models, settings.engine, settings.welcome_credits) == ("demo", "local", 100)
     assert (settings.host, settings.port) == ("127.0.0.1", 8000)
     assert (settings.access_token_s, settings.refresh_token_s) == (3_600, 30 * 24 * 3_600)
     assert settings.database == f"sqlite:///{settings.data_dir.as_posix()}/chatbill.sqlite3"
@@ -149,7 +149,8 @@ def test_log_levels_may_be_lower_case() -> None:
         ("GENERATION_TIMEOUT_S", "0", "greater than 0"),
         ("GENERATION_TIMEOUT_S", "nan", "finite number"),
         ("GENERATION_TIMEOUT_S", "inf", "finite number"),
-        ("ENGINE", "magic", "'transformers', 'openai' or 'scripted'"),
+        ("LOCAL_ENGINE", "magic", "'auto', 'llama_cpp' or 'transformers'"),
+        ("ENGINE", "magic", "'local', 'transformers', 'openai' or 'scripted'"),
         ("ENGINE_URL", "not an address", "http"),
         ("ENGINE_URL", "http://127.0.0.1:99999/v1", "as in http://host:8001/v1; port out of range"),
         ("ENGINE_URL", "http://[::1/v1", "as in http://host:8001/v1; invalid ipv6"),

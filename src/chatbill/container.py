@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,12 +21,13 @@ from chatbill.application.ports.store import Store
 from chatbill.application.shared.bounds import PasswordBounds, ReplyBounds, TokenLifetimes
 from chatbill.domain.audit.proof import Tally
 from chatbill.domain.chat.catalogue import Catalogue
-from chatbill.engines import build_engine, server_check, specs_of
+from chatbill.engines import build_engine, llama_cpp_alone, local_engines_of, server_check, specs_of
 from chatbill.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
     # Each brings packages that a command without it should not wait for; see the functions below.
     from chatbill.adapters.inference.catalogue.model_spec import ModelSpec
+    from chatbill.adapters.inference.local_engines import LocalEngines
     from chatbill.adapters.inference.transformers.engine import ModelReport
     from chatbill.adapters.inference.transformers.measuring import ModelCheck
     from chatbill.adapters.inference.weights.library import ModelLibrary
@@ -144,16 +146,25 @@ def _catalogue(specs: tuple[ModelSpec, ...], settings: Settings) -> Catalogue:
     return domain_catalogue(specs, settings.price_overrides())
 
 
-def _library(settings: Settings) -> ModelLibrary:
+def _library(settings: Settings, local_engines: LocalEngines) -> ModelLibrary:
     from chatbill.adapters.inference.weights.library import ModelLibrary  # noqa: PLC0415
 
-    return ModelLibrary(settings.data_dir / "models")
+    return ModelLibrary(settings.data_dir / "models", as_gguf=local_engines.is_gguf)
 
 
-def _model_check(settings: Settings, specs: tuple[ModelSpec, ...], library: ModelLibrary) -> ModelCheck:
+def _model_check(
+    settings: Settings, specs: tuple[ModelSpec, ...], library: ModelLibrary, local_engines: LocalEngines
+) -> ModelCheck:
     from chatbill.adapters.inference.transformers.measuring import ModelCheck  # noqa: PLC0415
 
-    return ModelCheck(specs=specs, library=library, slots=settings.batch_size, servers=server_check(settings))
+    return ModelCheck(
+        specs=specs,
+        library=library,
+        slots=settings.batch_size,
+        servers=server_check(settings),
+        engines=local_engines,
+        llama_cpp=partial(llama_cpp_alone, settings, library),
+    )
 
 
 def _policy(settings: Settings) -> Policy:
@@ -251,11 +262,12 @@ class Container(containers.DeclarativeContainer):
     rate_limits = providers.Singleton(_rate_limits)
     payments = providers.Singleton(_payments, settings)
 
-    library = providers.Singleton(_library, settings)
+    local_engines = providers.Singleton(local_engines_of, settings)
+    library = providers.Singleton(_library, settings, local_engines)
     specs = providers.Singleton(specs_of, settings, library)
     catalogue = providers.Singleton(_catalogue, specs, settings)
-    model_check = providers.Factory(_model_check, settings, specs, library)
-    engine = providers.Singleton(build_engine, settings, catalogue, specs, library, report)
+    model_check = providers.Factory(_model_check, settings, specs, library, local_engines)
+    engine = providers.Singleton(build_engine, settings, catalogue, specs, library, local_engines, report)
 
     policy = providers.Singleton(_policy, settings)
     __self__ = providers.Self()

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from chatbill.application.ports.engine import Engine
 from chatbill.domain.chat.catalogue import Catalogue
-from chatbill.domain.shared.ids import ModelId
 from chatbill.settings import Settings, SettingsError, variable_value
 
 if TYPE_CHECKING:
     # Importing these takes long, and not every command needs them.
     from chatbill.adapters.inference.availability.server_check import ServerCheck
     from chatbill.adapters.inference.catalogue.model_spec import ModelSpec
+    from chatbill.adapters.inference.local_engines import LocalEngines
     from chatbill.adapters.inference.transformers.engine import ModelReport
+    from chatbill.adapters.inference.transformers.limits import ModelLimits
     from chatbill.adapters.inference.weights.library import ModelLibrary
 
 _OWN_KEY = "CHATBILL_ENGINE_API_KEY"
@@ -40,9 +43,13 @@ def build_engine(
     catalogue: Catalogue,
     specs: tuple[ModelSpec, ...],
     library: ModelLibrary,
+    local_engines: LocalEngines,
     report: ModelReport,
 ) -> Engine:
-    """Return one engine for all models, with a cache in front of it unless the settings turn it off."""
+    """Return one engine for all models, with a cache in front of it unless the settings turn it off.
+
+    Raises `SettingsError` if a package is missing that a model needs.
+    """
     engine: Engine
     if settings.engine == "scripted":
         from chatbill.adapters.inference.scripted import ScriptedEngine  # noqa: PLC0415
@@ -56,7 +63,7 @@ def build_engine(
                 share_percent=settings.queue_share_percent,
             )
     else:
-        engine = _models(settings, specs, library, report)
+        engine = _models(settings, specs, library, local_engines, report)
     if thinking := {spec.id: spec.thinking for spec in specs if spec.thinking}:
         from chatbill.adapters.inference.thinking import ThinkingEngine  # noqa: PLC0415
 
@@ -88,38 +95,91 @@ def server_check(settings: Settings) -> ServerCheck:
     )
 
 
-def _models(settings: Settings, specs: tuple[ModelSpec, ...], library: ModelLibrary, report: ModelReport) -> Engine:
-    """Return the engine for these models. It combines two if some models run here and others on servers."""
-    from chatbill.adapters.inference.catalogue.model_spec import ServerSource  # noqa: PLC0415
+def local_engines_of(settings: Settings) -> LocalEngines:
+    """Return the choice of engines for models of this machine."""
+    from chatbill.adapters.inference.local_engines import LocalEngines  # noqa: PLC0415
 
-    remote = tuple(spec for spec in specs if isinstance(spec.source, ServerSource))
-    local = tuple(spec for spec in specs if spec not in remote)
-    if not local:
-        return _servers(settings, remote)
+    return LocalEngines(setting="transformers" if settings.engine == "transformers" else settings.local_engine)
+
+
+def llama_cpp_alone(settings: Settings, library: ModelLibrary, spec: ModelSpec) -> Engine:
+    """Return an engine that runs one model by llama.cpp and writes one reply at a time, to measure it."""
+    return _llama_cpp(
+        settings.model_copy(update={"batch_size": 1, "load_wait_s": settings.load_timeout_s}),
+        (replace(spec, lazy=True),),
+        library,
+        lambda _model, _step: None,
+    )
+
+
+def _models(
+    settings: Settings,
+    specs: tuple[ModelSpec, ...],
+    library: ModelLibrary,
+    local_engines: LocalEngines,
+    report: ModelReport,
+) -> Engine:
+    """Return the engine for these models. It combines several if not all models are run in the same way."""
+    if faults := [fault for spec in specs if (fault := local_engines.fault_of(spec))]:
+        raise SettingsError("; ".join(faults))
+    by_engine: dict[str, tuple[ModelSpec, ...]] = {}
+    for spec in specs:
+        name = local_engines.engine_of(spec) or "server"
+        by_engine[name] = (*by_engine.get(name, ()), spec)
+    make: dict[str, Callable[[tuple[ModelSpec, ...]], Engine]] = {
+        "server": lambda some: _servers(settings, some),
+        "llama_cpp": lambda some: _llama_cpp(settings, some, library, report),
+        "transformers": lambda some: _transformers(settings, some, library, report),
+    }
+    made = {name: make[name](some) for name, some in by_engine.items()}
+    if len(made) == 1:
+        return next(iter(made.values()))
+    from chatbill.adapters.inference.routing import RoutedEngine  # noqa: PLC0415
+
+    engines = {spec.id: made[name] for name, some in by_engine.items() for spec in some}
+    return RoutedEngine(engines, order=[spec.id for spec in specs])
+
+
+def _transformers(
+    settings: Settings, specs: tuple[ModelSpec, ...], library: ModelLibrary, report: ModelReport
+) -> Engine:
     from chatbill.adapters.inference.transformers.engine import TransformersEngine  # noqa: PLC0415
-    from chatbill.adapters.inference.transformers.limits import ModelLimits  # noqa: PLC0415
 
-    here = TransformersEngine(
-        local,
+    return TransformersEngine(
+        specs,
         library,
         slots=settings.batch_size,
         max_queued=settings.queue_size,
         share_percent=settings.queue_share_percent,
-        limits=ModelLimits(
-            load_wait_s=settings.load_wait_s,
-            load_timeout_s=settings.load_timeout_s,
-            probe_interval_s=settings.probe_interval_s,
-            stuck_after_s=settings.stuck_after_s,
-        ),
+        limits=_limits(settings),
         report=report,
     )
-    if not remote:
-        return here
-    from chatbill.adapters.inference.routing import RoutedEngine  # noqa: PLC0415
 
-    there = _servers(settings, remote)
-    engines: dict[ModelId, Engine] = {spec.id: there if spec in remote else here for spec in specs}
-    return RoutedEngine(engines, order=[spec.id for spec in specs])
+
+def _llama_cpp(settings: Settings, specs: tuple[ModelSpec, ...], library: ModelLibrary, report: ModelReport) -> Engine:
+    from chatbill.adapters.inference.llama_cpp import GgufModel, LlamaCppEngine  # noqa: PLC0415
+
+    return LlamaCppEngine(
+        [GgufModel(spec=spec, gguf=partial(library.ensure, spec, partial(report, spec.id))) for spec in specs],
+        slots=settings.batch_size,
+        max_queued=settings.queue_size,
+        share_percent=settings.queue_share_percent,
+        limits=_limits(settings),
+        first_token_s=settings.first_token_timeout_s,
+        whole_s=settings.generation_timeout_s,
+        report=report,
+    )
+
+
+def _limits(settings: Settings) -> ModelLimits:
+    from chatbill.adapters.inference.transformers.limits import ModelLimits  # noqa: PLC0415
+
+    return ModelLimits(
+        load_wait_s=settings.load_wait_s,
+        load_timeout_s=settings.load_timeout_s,
+        probe_interval_s=settings.probe_interval_s,
+        stuck_after_s=settings.stuck_after_s,
+    )
 
 
 def _servers(settings: Settings, specs: tuple[ModelSpec, ...]) -> Engine:
@@ -153,11 +213,11 @@ def _on_the_server(spec: ModelSpec, settings: Settings, library: ModelLibrary) -
 
     if isinstance(spec.source, ServerSource):
         return spec
-    tokenizer = library.folder(spec) / "tokenizer.json"
+    tokenizer = None if spec.is_only_gguf else library.folder(spec) / "tokenizer.json"
     source = ServerSource(
         url=settings.engine_url or "",
         api_key_env=_OWN_KEY,
-        tokenizer=tokenizer if tokenizer.is_file() else None,
+        tokenizer=tokenizer if tokenizer and tokenizer.is_file() else None,
         concurrency=settings.engine_concurrency,
     )
     return replace(spec, source=source)

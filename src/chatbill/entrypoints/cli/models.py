@@ -18,11 +18,19 @@ from chatbill.entrypoints.cli.wiring import settings_from
 from chatbill.entrypoints.web.texts import render
 
 MB = 1_000_000
+_ENGINES = {
+    "transformers": "Transformers",
+    "llama_cpp": "llama.cpp",
+    "server": "the server",
+    None: "the server",
+}
 
 Figures: TypeAlias = Mapping[str, Any]
 
 _catalogue_option = click.option(
-    "--models", "catalogue", help="demo, gemma, or the path of a catalogue file. Default: the setting CHATBILL_MODELS."
+    "--models",
+    "catalogue",
+    help="demo, gemma, gemma-gguf, or the path of a catalogue file. Default: the setting CHATBILL_MODELS.",
 )
 
 
@@ -36,15 +44,18 @@ def models() -> None:
 def list_(catalogue: str | None) -> None:
     """List the models of the catalogue with their prices, sources and sizes."""
     container = Container(settings=settings_from(models=catalogue))
-    offers, library = container.catalogue(), container.library()
+    offers, library, engines = container.catalogue(), container.library(), container.local_engines()
     for spec in container.specs():
         files, offer = library.status(spec), offers[spec.id]
         click.secho(f"{spec.id}  ", bold=True, nl=False)
         click.echo(f"{offer.name}, {offer.tier}, {_price(offer.price)}")
         click.echo(f"    source   {files.source}")
+        click.echo(f"    engine   {_ENGINES[engines.engine_of(spec)]}")
         click.echo(f"    licence  {files.licence}")
         if not files.elsewhere:
             click.echo(f"    files    {files.fault or _where(files.fetched, files.disk_bytes, files.download_bytes)}")
+        if fault := engines.fault_of(spec):
+            click.secho(f"    trouble  {fault}", fg="red")
 
 
 @models.command()
@@ -60,6 +71,8 @@ def pull(name: str, catalogue: str | None) -> None:
     if files.elsewhere:
         click.echo(f"{name} runs on a {files.source}: there is nothing to fetch")
         return
+    if fault := container.local_engines().fault_of(spec):
+        raise ChatbillError(fault)
     if files.fault and files.download_bytes:
         click.echo(f"{files.folder} holds no whole model and is fetched again: {files.fault}")
     with LoadingProgress() as progress:
@@ -93,6 +106,7 @@ def _print_text(figures: Figures) -> None:
     verdict, is_good = _verdict(figures)
     click.secho(verdict, fg="green" if is_good else "red")
     click.echo(f"    source   {figures['source']}")
+    click.echo(f"    engine   {_ENGINES[figures['engine']]}")
     click.echo(f"    licence  {figures['licence'] or 'not said'}")
     if not figures["elsewhere"]:
         if figures["fetched"] or not figures["source"].startswith("folder "):

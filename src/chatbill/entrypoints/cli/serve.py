@@ -29,7 +29,7 @@ _log = structlog.get_logger(__name__)
 @click.command()
 @click.option("--host", help="Address to listen on. Default: the setting CHATBILL_HOST, 127.0.0.1.")
 @click.option("--port", type=click.IntRange(0, 65_535), help="Port to listen on; 0 picks a free one. Default: 8000.")
-@click.option("--models", help="demo, gemma, or the path of a catalogue file. Default: demo.")
+@click.option("--models", help="demo, gemma, gemma-gguf, or the path of a catalogue file. Default: demo.")
 @click.option(
     "--mode", type=click.Choice(["all", "api", "ui"]), default="all", show_default=True, help="What to serve."
 )

@@ -12,6 +12,7 @@ from chatbill.adapters.inference.catalogue.address import address_advice
 from chatbill.adapters.inference.catalogue.files import domain_catalogue, load_catalogue
 from chatbill.adapters.inference.catalogue.model_spec import (
     FolderSource,
+    GgufSource,
     HubSource,
     Sampling,
     ServerSource,
@@ -65,6 +66,61 @@ def test_gemma_is_the_1b_and_the_12b_in_int8() -> None:
     assert pro.source.is_pinned
     assert (mini.source.repository, mini.weights, mini.price.per_reply) == ("google/gemma-3-1b-it", Weights.BF16, 1)
     assert (pro.source.repository, pro.weights, pro.price.per_reply) == ("google/gemma-3-12b-it", Weights.INT8, 3)
+
+
+def test_gemma_gguf_is_a_file_of_the_1b_and_one_in_8_bits_of_the_12b() -> None:
+    mini, pro = load_catalogue("gemma-gguf")
+
+    assert isinstance(mini.source, HubSource)
+    assert isinstance(pro.source, HubSource)
+    assert (mini.source.is_pinned, pro.source.is_pinned) == (True, True)
+    assert (mini.source.repository, mini.source.file) == (
+        "google/gemma-3-1b-it-qat-q4_0-gguf",
+        "gemma-3-1b-it-q4_0.gguf",
+    )
+    assert (pro.source.repository, pro.source.file) == ("ggml-org/gemma-3-12b-it-GGUF", "gemma-3-12b-it-Q8_0.gguf")
+
+
+def test_each_entry_says_whether_there_is_a_gguf_file_of_it_and_whether_there_is_anything_else() -> None:
+    forms = {
+        name: [(spec.has_gguf, spec.is_only_gguf) for spec in load_catalogue(name)]
+        for name in ("demo", "gemma", "gemma-gguf")
+    }
+
+    assert forms == {"demo": [(True, False)] * 2, "gemma": [(False, False)] * 2, "gemma-gguf": [(True, True)] * 2}
+
+
+GGUF = OWN.replace('kind = "folder", folder = "weights/mine"', 'kind = "gguf", file = "mine.gguf"')
+
+
+def test_a_gguf_file_is_relative_to_the_catalogue(tmp_path: Path) -> None:
+    (model,) = load_catalogue(written(tmp_path, GGUF.replace('weights = "fp32"', "")))
+
+    assert model.source == GgufSource(file=tmp_path / "mine.gguf")
+    assert model.is_only_gguf
+
+
+@pytest.mark.parametrize(
+    ("find", "put", "told"),
+    [
+        ("lazy", "lazy", "leave out `weights`"),
+        ('weights = "fp32"', "#", "llama-gguf-split --merge"),
+    ],
+)
+def test_a_gguf_file_that_cannot_be_run_is_refused(tmp_path: Path, find: str, put: str, told: str) -> None:
+    text = GGUF.replace(find, put).replace("mine.gguf", "mine.gguf" if find == "lazy" else "m-00001-of-00003.gguf")
+
+    with pytest.raises(InvalidRequest, match=told):
+        load_catalogue(written(tmp_path, text))
+
+
+@pytest.mark.parametrize("file", ["../secret.gguf", "/etc/x.gguf", "a/../b.gguf", "*.gguf", "model.bin", "[ab].gguf"])
+def test_a_file_of_a_repository_is_one_gguf_file_in_it(tmp_path: Path, file: str) -> None:
+    source = f'kind = "hub", repository = "maker/tiny", file = "{file}"'
+    text = OWN.replace('kind = "folder", folder = "weights/mine"', source).replace('weights = "fp32"', "")
+
+    with pytest.raises(InvalidRequest, match=r"source\.hub\.file"):
+        load_catalogue(written(tmp_path, text))
 
 
 def test_a_catalogue_file_is_read_and_its_folders_are_relative_to_it(tmp_path: Path) -> None:

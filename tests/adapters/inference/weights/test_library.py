@@ -230,7 +230,7 @@ def test_two_processes_that_need_one_model_make_it_once(tmp_path: Path) -> None:
         stages.append(progress)
         waits.set()
 
-    with library._alone(folder, lambda _: None):
+    with library._storage.lock(folder.name, lambda _: None):
         second = threading.Thread(target=library.ensure, args=(gemma(), report))
         second.start()
         assert waits.wait(5)

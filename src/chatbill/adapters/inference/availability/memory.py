@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -98,12 +100,26 @@ def fit(
     slots: int = 1,
     without_others: bool = False,
 ) -> Fit:
-    """Return whether a model fits into `free_bytes` of memory `where` it would run, with up to `slots` replies at once.
+    """Return whether a model fits into `free_bytes` of memory `where` it would run; see `fit_of`."""
+    need = need_of(spec, folder, where)
+    advice = partial(_advice, spec, folder, need, where, free_bytes)
+    return fit_of(need, free_bytes=free_bytes, where=where, slots=slots, without_others=without_others, advice=advice)
+
+
+def fit_of(
+    need: Need,
+    *,
+    free_bytes: int,
+    where: Where = "RAM",
+    slots: int = 1,
+    without_others: bool = False,
+    advice: Callable[[], Mapping[str, Param]],
+) -> Fit:
+    """Return whether a model with this need fits into `free_bytes`, with up to `slots` replies at once.
 
     Where not all of them fit beside each other, the model runs with as many as do. `without_others` is True where the
-    memory would be free only without other models.
+    memory would be free only without other models. `advice` returns what would help a model that does not fit.
     """
-    need = need_of(spec, folder, where)
     if not need.weights_bytes:
         unknown = Description("model_size_unknown")
         return Fit(need=need, slots=slots, need_bytes=0, free_bytes=free_bytes, description=unknown)
@@ -121,7 +137,7 @@ def fit(
         "without_others": without_others,
     }
     if not possible:
-        params |= {"short_bytes": need_bytes - free_bytes, **_advice(spec, folder, need, where, free_bytes)}
+        params |= {"short_bytes": need_bytes - free_bytes, **advice()}
     elif possible < slots:
         params |= {"wanted_slots": slots, "wanted_bytes": need.total(slots)}
     described = Description("model_memory", params)

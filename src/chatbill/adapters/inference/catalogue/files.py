@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from importlib import resources
 from pathlib import Path
@@ -21,6 +22,7 @@ from pydantic import (
 from chatbill.adapters.inference.catalogue.address import checked_address
 from chatbill.adapters.inference.catalogue.model_spec import (
     FolderSource,
+    GgufSource,
     HubSource,
     ModelSpec,
     Sampling,
@@ -40,9 +42,11 @@ from chatbill.domain.shared.ids import ModelId
 
 __all__ = ["BUILT_IN", "ModelSpec", "domain_catalogue", "load_catalogue"]
 
-BUILT_IN = ("demo", "gemma")
+BUILT_IN = ("demo", "gemma", "gemma-gguf")
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+_PART = re.compile(r"-\d{5}-of-\d{5}\.gguf$")
+_FILE = r"^([\w-][\w.-]*/)*[\w-][\w.-]*\.gguf$"
 ID_PART = "[A-Za-z0-9][A-Za-z0-9._:-]*"
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64)]
 Words = Annotated[str, StringConstraints(min_length=1)]
@@ -58,6 +62,12 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def _whole(file: str | Path) -> str | Path:
+    if _PART.search(str(file)):
+        raise ValueError("is a part of a split model; join the parts first: llama-gguf-split --merge FIRST-PART TARGET")
+    return file
+
+
 class WheelSection(_Strict):
     kind: Literal["wheel"]
     package: Words
@@ -71,6 +81,7 @@ class WheelSection(_Strict):
 class HubSection(_Strict):
     kind: Literal["hub"]
     repository: Annotated[str, StringConstraints(pattern=r"^[\w.-]+/[\w.-]+$")]
+    file: Annotated[str, StringConstraints(pattern=_FILE), AfterValidator(_whole)] = ""
     revision: Words = "main"
     gated: StrictBool = False
     download_bytes: Amount = 0
@@ -79,6 +90,11 @@ class HubSection(_Strict):
 class FolderSection(_Strict):
     kind: Literal["folder"]
     folder: Path
+
+
+class GgufSection(_Strict):
+    kind: Literal["gguf"]
+    file: Annotated[Path, AfterValidator(_whole)]
 
 
 class ServerSection(_Strict):
@@ -90,7 +106,7 @@ class ServerSection(_Strict):
     concurrency: int = Field(default=32, strict=True, ge=1, le=10_000)
 
 
-SourceSection: TypeAlias = WheelSection | HubSection | FolderSection | ServerSection
+SourceSection: TypeAlias = WheelSection | HubSection | FolderSection | GgufSection | ServerSection
 
 
 class PriceSection(_Strict):
@@ -129,13 +145,20 @@ class ModelSection(_Strict):
             raise ValueError("max_reply_tokens must be less than context_tokens, or no prompt would fit beside it")
         return self
 
+    @model_validator(mode="after")
+    def _gguf_is_run_as_it_is(self) -> ModelSection:
+        only_gguf = isinstance(self.source, GgufSection) or (isinstance(self.source, HubSection) and self.source.file)
+        if only_gguf and "weights" in self.model_fields_set:
+            raise ValueError("a GGUF file is run in the precision that it has: leave out `weights`")
+        return self
+
 
 class CatalogueFile(_Strict):
     models: list[ModelSection] = Field(min_length=1)
 
 
 def load_catalogue(name_or_path: str | Path) -> tuple[ModelSpec, ...]:
-    """Return the models of a built-in catalogue ("demo", "gemma") or of a TOML file, in the order of the file.
+    """Return the models of a built-in catalogue (see `BUILT_IN`) or of a TOML file, in the order of the file.
 
     Folders in it are relative to the file. Raises `InvalidRequest` that names the file, the field and what to do.
     """
@@ -213,5 +236,7 @@ def _source(section: SourceSection, *, base: Path) -> Source:
             return HubSource(**fields)
         case FolderSection():
             return FolderSource(folder=base / section.folder.expanduser())
+        case GgufSection():
+            return GgufSource(file=base / section.file.expanduser())
         case ServerSection(tokenizer=tokenizer):
             return ServerSource(**{**fields, "tokenizer": tokenizer and base / tokenizer.expanduser()})

@@ -44,10 +44,12 @@ class WheelSource:
 class HubSource:
     """A repository of the Hugging Face hub; `download_bytes` is a rough size, 0 when not known.
 
-    `revision` is a commit, or a branch or tag, whose files may change.
+    `file` is the one GGUF file that is taken from it, "" for all that Transformers loads. `revision` is a commit, or a
+    branch or tag, whose files may change.
     """
 
     repository: str
+    file: str = ""
     revision: str = "main"
     gated: bool = False
     download_bytes: int = 0
@@ -66,6 +68,13 @@ class FolderSource:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GgufSource:
+    """A GGUF file on this machine."""
+
+    file: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServerSource:
     """A server that offers the model by OpenAI's API; `url` ends before `/chat/completions`.
 
@@ -79,7 +88,7 @@ class ServerSource:
     concurrency: int = 32
 
 
-Source: TypeAlias = WheelSource | HubSource | FolderSource | ServerSource
+Source: TypeAlias = WheelSource | HubSource | FolderSource | GgufSource | ServerSource
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +137,22 @@ class ModelSpec:
     lazy: bool = False
     licence: str = ""
     served_as: str = ""
+
+    @property
+    def has_gguf(self) -> bool:
+        """Return True if there is a GGUF file of it, which llama.cpp runs."""
+        return isinstance(self.source, WheelSource) or self.is_only_gguf
+
+    @property
+    def is_only_gguf(self) -> bool:
+        """Return True if there is a GGUF file of it and nothing that Transformers loads."""
+        match self.source:
+            case GgufSource():
+                return True
+            case HubSource(file=file):
+                return bool(file)
+            case _:
+                return False
 
     @property
     def served_name(self) -> str:

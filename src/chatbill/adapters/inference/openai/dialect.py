@@ -9,6 +9,7 @@ from enum import Enum, auto
 from typing import Any
 
 from chatbill.adapters.inference.openai.refusals import ServerMessage
+from chatbill.domain.shared.ids import UserId
 
 
 class Deviation(Enum):
@@ -50,11 +51,13 @@ class ChatRequest:
     """A request as a server without deviations takes it, apart from its length and the way of its answer.
 
     `optional` are the fields of `body` without which the server may be asked: defaults, and what is done here too.
+    `owner` is the user whose request it is; no server is told.
     """
 
     body: dict[str, Any]
     max_tokens: int
     optional: frozenset[str] = frozenset()
+    owner: UserId | None = None
 
     @property
     def model(self) -> str:
@@ -100,7 +103,7 @@ def body_of(request: ChatRequest, deviations: Deviations) -> dict[str, Any]:
     left_out = {_FIELDS[deviation] for deviation in deviations & set(_FIELDS)} & request.optional
     body = {name: value for name, value in request.body.items() if name not in left_out}
     if Deviation.NO_SYSTEM in deviations and request.has_system:
-        body["messages"] = _without_system(body["messages"])
+        body["messages"] = without_system(body["messages"])
     body["stream"] = Deviation.NO_STREAM not in deviations
     if body["stream"] and Deviation.NO_USAGE not in deviations:
         body["stream_options"] = {"include_usage": True}
@@ -138,7 +141,7 @@ def _applies(deviation: Deviation, request: ChatRequest) -> bool:
     return field is None or (field in request.body and field in request.optional)
 
 
-def _without_system(messages: list[dict[str, str]]) -> list[dict[str, str]]:
+def without_system(messages: list[dict[str, str]]) -> list[dict[str, str]]:
     """Return the messages with the text of the system at the beginning of the first one of the user."""
     system, first, *others = messages
     return [{**first, "content": f"{system['content']}\n\n{first['content']}"}, *others]

@@ -22,6 +22,7 @@ class ErrorKind(Enum):
     """The kinds of server errors, by their meaning for the model."""
 
     UNREACHABLE = auto()  # no connection: counts against the server
+    CRASHED = auto()  # its process ended and is started again by this one
     BROKEN = auto()  # an error of its own, silence, or an answer that makes no sense: counts against the server
     BUSY = auto()  # it works, and refuses more for now
     SET_UP = auto()  # it does not know the model, or wants to be paid: an operator has to change something first
@@ -35,6 +36,7 @@ class ErrorKind(Enum):
 _NOT_SET_UP = Description("model_not_set_up")
 _REASONS = {
     ErrorKind.UNREACHABLE: Description("model_server_unreachable"),
+    ErrorKind.CRASHED: Description("model_server_broken"),
     ErrorKind.BROKEN: Description("model_server_broken"),
     ErrorKind.BUSY: Description("model_server_busy"),
     ErrorKind.SET_UP: _NOT_SET_UP,
@@ -95,5 +97,5 @@ class ServerError(Exception):
                 return GenerationFailed("reply_refused")
             case ErrorKind.FIELD:
                 return InvalidRequest.of(self.field or "", "refused_by_model")
-            case ErrorKind.BROKEN | ErrorKind.MISFIT | ErrorKind.FILTERED:
+            case ErrorKind.BROKEN | ErrorKind.CRASHED | ErrorKind.MISFIT | ErrorKind.FILTERED:
                 return GenerationFailed()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from contextlib import aclosing, suppress
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 
@@ -37,10 +37,23 @@ MAX_STOPS = 4
 """The most stop strings that OpenAI accepts; this process looks for the others itself."""
 
 
+class Supervisor(Protocol):
+    """Starts the server of a model when it is needed, and starts it again when it has ended."""
+
+    def status(self) -> ModelStatus:
+        """Return whether the server runs, or why not; `healthy` is False where it broke and does not come back."""
+        ...
+
+    async def wait_until_ready(self) -> None:
+        """Start the server unless it runs. Raises `ModelUnavailable` if it is not ready in time."""
+        ...
+
+
 class RemoteModel:
     """Asks a server for replies of one model, at most `source.concurrency` at once.
 
     The model is ready once it wrote a token; without one for `probe_s` seconds (0: without limit) it is probed.
+    `counter` counts tokens in place of the source's tokenizer. `start` may be called again after `pause`.
     """
 
     def __init__(
@@ -52,10 +65,13 @@ class RemoteModel:
         max_queued: int,
         share_percent: int,
         probe_s: float,
+        counter: TokenCounter | None = None,
+        supervisor: Supervisor | None = None,
     ) -> None:
         self.spec = spec
         self._server = server
-        self._counter = TokenCounter(source.tokenizer)
+        self._counter = counter or TokenCounter(source.tokenizer)
+        self._supervisor = supervisor
         self._slots = FairSlots(source.concurrency)
         max_pause_s = probe_s or _MAX_PAUSE_S
         intervals = ProbeIntervals(
@@ -79,6 +95,8 @@ class RemoteModel:
 
     def status(self) -> ModelStatus:
         """Return its present state."""
+        if self._supervisor and (server := self._supervisor.status()).state is not ModelState.READY:
+            return self._availability.status(server.state, server.reason, lost=not server.healthy)
         if self._health.last_token_at is None:
             return self._availability.status(ModelState.LOADING, _NOT_ANSWERED, running=self._running)
         return self._availability.status(running=self._running)
@@ -98,7 +116,7 @@ class RemoteModel:
 
     async def prepare(self, request: GenerationRequest) -> RemoteGeneration:
         """Take a place, and fit the prompt into the window by the best count there is."""
-        if self.status().state is ModelState.LOADING:
+        if not self._supervisor and self.status().state is ModelState.LOADING:
             raise ModelUnavailable(request.model, _NOT_ANSWERED)
         window = Window.of(request, limit=self.spec.context_tokens, max_reply_tokens=self.spec.max_reply_tokens)
         room = window.prompt_tokens
@@ -112,18 +130,30 @@ class RemoteModel:
         # The place is taken before anything is awaited, so that a burst takes no more than there are.
         self._availability.take(generation, request.owner)
         try:
+            if self._supervisor:
+                await self._supervisor.wait_until_ready()
             generation.fitted(await fitted(request.turns, window=window, counter=self._counter))
         except BaseException:
             await generation.close()
             raise
         return generation
 
+    @property
+    def is_idle(self) -> bool:
+        """True while no request has a place."""
+        return not len(self._availability)
+
+    async def pause(self) -> None:
+        """Stop watching until the next `start`."""
+        watching, self._watching = self._watching, None
+        if watching is not None:
+            watching.cancel()
+            await asyncio.wait({watching})
+
     async def close(self) -> None:
         """Stop watching, and end the replies that are being written."""
         self._availability.closed = True
-        if self._watching is not None:
-            self._watching.cancel()
-            await asyncio.wait({self._watching})
+        await self.pause()
         for generation in self._availability:
             if isinstance(generation, RemoteGeneration):
                 await generation.end(GenerationFailed(_STOPPED))
@@ -175,7 +205,7 @@ class RemoteModel:
                 if chunk.thought and not thinking:
                     thinking = True
                     await generation.pass_on(THINKING)
-                if chunk.text and (written := usage.push(chunk.text)):
+                if chunk.text and (written := usage.push(chunk.text, chunk.completion_tokens)):
                     await generation.pass_on(written)
                 if usage.ended:
                     generation.cut_off = True
@@ -207,6 +237,7 @@ class RemoteModel:
             max_tokens=max_tokens,
             # Stop strings are found here as well; what remains of the options are defaults.
             optional=frozenset(options) - _set(given).keys(),
+            owner=request.owner,
         )
 
     def _record_success(self) -> None:

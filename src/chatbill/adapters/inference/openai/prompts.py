@@ -34,7 +34,7 @@ async def shortened(prompt: PromptSize, counter: TokenCounter) -> PromptSize | N
 
     The last message is kept even if it alone takes more than half.
     """
-    last = _last_message(prompt.turns, counter)
+    last = await asyncio.to_thread(_last_message, prompt.turns, counter)
     if len(last.turns) == len(prompt.turns):
         return None
     half = Window(limit=max(prompt.window // 2, last.window), least=0, most=0)

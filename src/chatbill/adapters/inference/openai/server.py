@@ -10,6 +10,7 @@ import ssl
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.request import getproxies
 
@@ -77,14 +78,18 @@ class Server:
     """Asks one server for replies. `url` ends before `/chat/completions`. It belongs to one event loop.
 
     Connections are kept open between requests. Proxies are taken from the environment, as most programs do.
+    A server with a `socket` listens on that Unix socket of this machine instead of an address.
     """
 
-    def __init__(self, url: str, key: str | None, *, timeouts: Timeouts, max_connections: int) -> None:
+    def __init__(
+        self, url: str, key: str | None, *, timeouts: Timeouts, max_connections: int, socket: Path | None = None
+    ) -> None:
         self.url = URL(url)
         self.breaker = CircuitBreaker(_MAX_FAILURES, lambda _failures: ServerError(ErrorKind.BROKEN, "").fault)
         self._key = key
         self.timeouts = timeouts
         self._max_connections = max_connections
+        self._socket = socket
         self._session: aiohttp.ClientSession | None = None
         self._path = self.url.with_path(self.url.path.rstrip("/") + "/chat/completions", keep_query=True)
         self._dialect = Dialect()
@@ -123,21 +128,27 @@ class Server:
     def _opened(self) -> aiohttp.ClientSession:
         """Return the connections, which need a running loop."""
         if self._session is None:
-            trust = ssl.create_default_context()
-            # In addition to the system's certificates, for systems that have none.
-            trust.load_verify_locations(certifi.where())
             self._session = aiohttp.ClientSession(
                 headers={
                     "Accept": "text/event-stream, application/json",
                     **({"Authorization": f"Bearer {self._key}"} if self._key else {}),
                 },
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=self.timeouts.connect_s),
-                connector=aiohttp.TCPConnector(limit=self._max_connections, keepalive_timeout=_KEEP_ALIVE_S, ssl=trust),
+                connector=self._connector(),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 # Reading the environment takes a thread and several files for each request.
-                trust_env=bool(getproxies()),
+                trust_env=not self._socket and bool(getproxies()),
             )
         return self._session
+
+    def _connector(self) -> aiohttp.BaseConnector:
+        limit, keep_alive_s = self._max_connections, _KEEP_ALIVE_S
+        if self._socket:
+            return aiohttp.UnixConnector(str(self._socket), limit=limit, keepalive_timeout=keep_alive_s)
+        trust = ssl.create_default_context()
+        # In addition to the system's certificates, for systems that have none.
+        trust.load_verify_locations(certifi.where())
+        return aiohttp.TCPConnector(limit=limit, keepalive_timeout=keep_alive_s, ssl=trust)
 
     async def _ask(self, request: ChatRequest) -> AsyncGenerator[ServerChunk]:
         clock = asyncio.get_running_loop().time

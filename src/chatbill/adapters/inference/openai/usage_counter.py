@@ -73,8 +73,11 @@ class UsageCounter:
         """True when no later part belongs to the reply."""
         return self._chunks.stopped or self._parts > 2 * self._max_tokens + 16
 
-    def push(self, text: str) -> Chunk | None:
-        """Add the next part of the reply. Raises `ServerError` when it is longer than it can be."""
+    def push(self, text: str, written: int | None = None) -> Chunk | None:
+        """Add the next part of the reply. Raises `ServerError` when it is longer than it can be.
+
+        `written` is the server's count of all tokens so far, from one that counts as it writes.
+        """
         self._parts += 1
         self._room -= len(text)
         if self._room < 0:
@@ -85,7 +88,7 @@ class UsageCounter:
         if room < 1:
             self._kept.append(text)
             return None
-        tokens = min(self._counter.reply(text), room)
+        tokens = min(max(1, written - self._counted) if written else self._counter.reply(text), room)
         self._counted += tokens
         return self._chunks.push(text, tokens=tokens, incomplete=self._joiner.is_waiting)
 

@@ -175,8 +175,14 @@ def _content(said: dict[str, Any]) -> tuple[str, bool]:
 
 def _usage(body: dict[str, Any], choice: dict[str, Any]) -> dict[str, Any]:
     """Return the usage from any of the places where servers put it."""
-    places = (body.get("usage"), choice.get("usage"), _object(body.get("x_groq")).get("usage"))
+    places = (body.get("usage"), choice.get("usage"), _object(body.get("x_groq")).get("usage"), _timings(body))
     return next((usage for usage in places if isinstance(usage, dict) and usage), {})
+
+
+def _timings(body: dict[str, Any]) -> dict[str, Any]:
+    """Return the tokens of the reply so far, which llama.cpp adds to each event on request."""
+    written = _object(body.get("timings")).get("predicted_n")
+    return {"completion_tokens": written} if written else {}
 
 
 def _odd(event: str, what: str) -> ServerError:

@@ -11,11 +11,14 @@ from chatbill.adapters.inference.availability.server_check import ServerCheck
 from chatbill.adapters.inference.availability.speed import Speed, measured
 from chatbill.adapters.inference.catalogue.address import address_advice
 from chatbill.adapters.inference.catalogue.model_spec import HubSource, ModelSpec, ServerSource
+from chatbill.adapters.inference.local_engines import TRANSFORMERS, LocalEngines
 from chatbill.adapters.inference.transformers.bandwidth import memory_bandwidth
 from chatbill.adapters.inference.transformers.engine import TransformersEngine, torch_runtime
 from chatbill.adapters.inference.transformers.limits import ModelLimits
 from chatbill.adapters.inference.transformers.runtime import Device, Runtime
-from chatbill.adapters.inference.weights.library import ModelFiles, ModelLibrary
+from chatbill.adapters.inference.weights.files import ModelFiles
+from chatbill.adapters.inference.weights.library import ModelLibrary
+from chatbill.application.ports.engine import Engine
 from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import ChatbillError
 
@@ -26,13 +29,15 @@ _LOAD_LIMIT_S = 1_800.0
 class CheckedModel:
     """One model: its files, whether it fits, and its speed where that was asked for.
 
-    `fault` says why it cannot be used. `key` says of a model on a server whether there is a key for it.
+    `engine` is "transformers", "llama_cpp" or "server". `fault` says why it cannot be used. `key` says of a model on a
+    server whether there is a key for it.
     `advice` is about its address.
     """
 
     spec: ModelSpec
     files: ModelFiles
     fit: Fit
+    engine: str = TRANSFORMERS
     speed: Speed | None = None
     fault: Description | None = None
     key: str = ""
@@ -47,10 +52,11 @@ class CheckedModel:
         """Return all of it for machines, with descriptions as `text` renders them. Sizes in bytes."""
         return {
             "id": self.spec.id,
+            "engine": self.engine,
             "source": self.files.source,
             "licence": self.files.licence,
             "needs_token": self.needs_token,
-            "weights": self.spec.weights.value,
+            "weights": self.spec.weights.value if self.engine == TRANSFORMERS else None,
             "fetched": self.files.fetched,
             "elsewhere": self.files.elsewhere,
             "key": self.key or None,
@@ -76,6 +82,8 @@ class ModelCheck:
     library: ModelLibrary
     slots: int
     servers: ServerCheck
+    llama_cpp: Callable[[ModelSpec], Engine]
+    engines: LocalEngines
     runtime: Callable[[], Runtime] = torch_runtime
     bandwidth: Callable[[Device], float] = memory_bandwidth
 
@@ -83,16 +91,22 @@ class ModelCheck:
         """Pass every model to `tell`, in the order of the catalogue; True when one fits and none has a fault."""
         specs = tuple(self.specs)
         files = {spec.id: self.library.status(spec) for spec in specs}
-        runtime = None if all(found.elsewhere for found in files.values()) else self.runtime()
+        engines = {spec.id: self.engines.engine_of(spec) or "server" for spec in specs}
+        faults = {spec.id: self._fault(spec, files[spec.id]) for spec in specs}
+        needs_torch = any(engines[spec.id] == TRANSFORMERS and not self.engines.fault_of(spec) for spec in specs)
+        runtime = self.runtime() if needs_torch else None
         fits, works = False, True
         for spec in specs:
-            free = runtime.free_gpu_bytes() if runtime else None
+            by_torch = engines[spec.id] == TRANSFORMERS
+            free = runtime.free_gpu_bytes() if runtime and by_torch else None
             fit = self.library.fits(spec, free_gpu_bytes=free, slots=self.slots)
-            checked = CheckedModel(spec=spec, files=files[spec.id], fit=fit, fault=_file_fault(files[spec.id]))
+            checked = CheckedModel(
+                spec=spec, files=files[spec.id], fit=fit, engine=engines[spec.id], fault=faults[spec.id]
+            )
             if isinstance(spec.source, ServerSource):
                 checked = await self._on_server(checked, spec.source, run=run)
-            elif run and runtime and not checked.fault:
-                checked = await self._with_speed(checked, runtime)
+            elif run and not checked.fault:
+                checked = await self._with_speed(checked, runtime if by_torch else None)
             tell(checked)
             fits, works = fits or checked.fit.fits, works and not checked.fault
         return fits and works
@@ -107,27 +121,37 @@ class ModelCheck:
         except ChatbillError as error:
             return replace(checked, fault=error.description)
 
-    async def _with_speed(self, checked: CheckedModel, runtime: Runtime) -> CheckedModel:
+    def _fault(self, spec: ModelSpec, files: ModelFiles) -> Description | None:
+        if fault := self.engines.fault_of(spec):
+            return Description.of("text", text=fault)
+        return _file_fault(files)
+
+    async def _with_speed(self, checked: CheckedModel, runtime: Runtime | None) -> CheckedModel:
+        """Run the model; `runtime` is None for llama.cpp."""
         if not checked.files.fetched:
+            if runtime is None:
+                return checked
             weights = checked.fit.need.weights_bytes
             estimate = Speed(how="estimate", tokens_per_s=self.bandwidth(runtime.device) / weights) if weights else None
             return replace(checked, speed=estimate)
         if not checked.fit.fits:
             return checked
         try:
-            return replace(checked, speed=await self._measured(checked.spec, runtime))
+            engine = self._alone(checked.spec, runtime)
+            try:
+                return replace(checked, speed=await measured(engine, checked.spec))
+            finally:
+                await engine.close()
         except ChatbillError as error:
             return replace(checked, fault=error.description)
 
-    async def _measured(self, spec: ModelSpec, runtime: Runtime) -> Speed:
-        """Raises `ModelUnavailable` or `GenerationFailed`."""
+    def _alone(self, spec: ModelSpec, runtime: Runtime | None) -> Engine:
+        """Return an engine with this model alone."""
+        if runtime is None:
+            return self.llama_cpp(spec)
         limits = ModelLimits(load_wait_s=_LOAD_LIMIT_S, probe_interval_s=0)
         specs = (replace(spec, lazy=True),)
-        engine = TransformersEngine(specs, self.library, runtime=lambda: runtime, slots=1, limits=limits)
-        try:
-            return await measured(engine, spec)
-        finally:
-            await engine.close()
+        return TransformersEngine(specs, self.library, runtime=lambda: runtime, slots=1, limits=limits)
 
 
 def _file_fault(files: ModelFiles) -> Description | None:

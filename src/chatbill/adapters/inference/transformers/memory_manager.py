@@ -13,8 +13,7 @@ import structlog
 
 from chatbill.adapters.inference.availability.memory import Fit
 from chatbill.adapters.inference.catalogue.model_spec import ModelSpec
-from chatbill.adapters.inference.transformers.runtime import LoadError, Runtime
-from chatbill.adapters.inference.weights.library import ModelLibrary
+from chatbill.adapters.inference.transformers.runtime import LoadError
 from chatbill.domain.shared.descriptions import Description
 
 _POLL_S = 0.05
@@ -46,10 +45,32 @@ class LoadedModel(Protocol):
         ...
 
 
+class MemoryCheck(Protocol):
+    """Tells whether a model fits in memory."""
+
+    def fits(
+        self, spec: ModelSpec, *, free_gpu_bytes: int | None = None, promised_bytes: int = 0, slots: int = 1
+    ) -> Fit:
+        """Return whether the model fits beside what is promised to others; see `ModelLibrary.fits`."""
+        ...
+
+
+class MemoryDevice(Protocol):
+    """The memory in which the models are."""
+
+    def free_gpu_bytes(self) -> int | None:
+        """Return the free memory of the device in bytes; None where models are in RAM."""
+        ...
+
+    def free_memory(self) -> None:
+        """Return unused memory to the device."""
+        ...
+
+
 class MemoryManager:
     """Manages the memory of one device that several models share. Its methods may block the thread of a model."""
 
-    def __init__(self, library: ModelLibrary, *, slots: int) -> None:
+    def __init__(self, library: MemoryCheck, *, slots: int) -> None:
         self._library = library
         self._slots = slots
         self._load_lock = threading.Lock()
@@ -69,7 +90,7 @@ class MemoryManager:
         finally:
             self._load_lock.release()
 
-    def check(self, spec: ModelSpec, runtime: Runtime) -> None:
+    def check(self, spec: ModelSpec, runtime: MemoryDevice) -> None:
         """Raise `DoesNotFit` if the model would not fit even without the others. Needs no lock and never waits.
 
         While another model is being loaded its use of memory is unknown, so nothing is raised then.
@@ -80,7 +101,7 @@ class MemoryManager:
             finally:
                 self._load_lock.release()
 
-    def make_room(self, spec: ModelSpec, runtime: Runtime, *, wait_s: float) -> Fit:
+    def make_room(self, spec: ModelSpec, runtime: MemoryDevice, *, wait_s: float) -> Fit:
         """Unload idle models as needed and return how the model fits. The caller must hold `load_lock`.
 
         Waits up to `wait_s` seconds for a busy model to become idle; with 0, no model is unloaded. Raises `NoRoom` and
@@ -103,24 +124,24 @@ class MemoryManager:
             else:
                 time.sleep(_POLL_S)
 
-    def free_bytes(self, spec: ModelSpec, runtime: Runtime) -> int:
+    def free_bytes(self, spec: ModelSpec, runtime: MemoryDevice) -> int:
         """Return the free memory, including memory that is reserved for replies."""
         return self._library.fits(spec, free_gpu_bytes=runtime.free_gpu_bytes()).free_bytes
 
-    def _check(self, spec: ModelSpec, runtime: Runtime) -> None:
+    def _check(self, spec: ModelSpec, runtime: MemoryDevice) -> None:
         if not (fit := self._alone(spec, runtime)).fits:
             raise DoesNotFit(fit.description)
 
     def _others(self, spec: ModelSpec) -> list[LoadedModel]:
         return [model for model in self.models if model.spec.id != spec.id and model.fit]
 
-    def _beside_others(self, spec: ModelSpec, runtime: Runtime) -> Fit:
+    def _beside_others(self, spec: ModelSpec, runtime: MemoryDevice) -> Fit:
         # The memory that replies of the others may need. The part in use already is counted twice, which is safe.
         reserved = sum(other.fit.need.running(other.fit.slots) for other in self._others(spec) if other.fit)
         free = runtime.free_gpu_bytes()
         return self._library.fits(spec, free_gpu_bytes=free, promised_bytes=reserved, slots=self._slots)
 
-    def _alone(self, spec: ModelSpec, runtime: Runtime) -> Fit:
+    def _alone(self, spec: ModelSpec, runtime: MemoryDevice) -> Fit:
         """Return how it would fit if all other models were unloaded."""
         freed = sum(other.fit.need.weights_bytes for other in self._others(spec) if other.fit)
         free = runtime.free_gpu_bytes()

@@ -1,4 +1,4 @@
-"""Download a model's repository from the Hugging Face hub."""
+"""Download a model from the Hugging Face hub."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ from chatbill.adapters.inference.weights.fetch import ModelNotFetched, Report, w
 _HUB_FILES = ["*.json", "*.safetensors", "*.jinja", "tokenizer.model"]
 
 
-def fetch_hub_repository(source: HubSource, folder: Path, report: Report, *, advice: str) -> None:
-    """Download a repository into `folder`, and continue an earlier download that is not complete.
+def fetch_from_hub(source: HubSource, folder: Path, report: Report, *, advice: str) -> None:
+    """Download a repository, or one file of it, into `folder`, and continue an earlier download that is not complete.
 
     Raises `ModelNotFetched`. Its message ends with `advice`, which says what to do on a machine without network.
     """
     disable_progress_bars()
     name = source.repository
+    wanted = [source.file] if source.file else _HUB_FILES
     try:
         with watching_folder(folder, source.download_bytes, report):
-            snapshot_download(name, revision=source.revision, local_dir=folder, allow_patterns=_HUB_FILES)
+            snapshot_download(name, revision=source.revision, local_dir=folder, allow_patterns=wanted)
     except GatedRepoError as error:
         raise ModelNotFetched(
             f"the licence of {name} must be accepted: sign in at https://huggingface.co/{name}, accept it, "
