@@ -86,7 +86,7 @@ class TorchRuntime:
             dtype=torch.float32 if spec.weights is Weights.FP32 else torch.bfloat16,
             device_map={"": self._device},
             attn_implementation=ROWS,
-            quantization_config=self._quantization(folder) if spec.weights is Weights.INT8 else None,
+            **(self._quantization(folder) if spec.weights is Weights.INT8 else {}),
         )
         weights.eval()
         if int8_layers := [layer for layer in weights.modules() if isinstance(layer, Int8Linear)]:
@@ -127,13 +127,13 @@ class TorchRuntime:
         self._int8_products = self._int8_products or remembered_products(folder)
         return self._int8_products
 
-    def _quantization(self, folder: Path) -> Any:
-        """Return how the weights are quantized while they are loaded; None for a folder where they are already."""
+    def _quantization(self, folder: Path) -> dict[str, Any]:
+        """Return how to quantize while loading; empty for a copy, whose own configuration a None would override."""
         if self._device == "cuda":
-            return _transformers.BitsAndBytesConfig(load_in_8bit=True)
+            return {"quantization_config": _transformers.BitsAndBytesConfig(load_in_8bit=True)}
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         is_copy = config.get("quantization_config", {}).get("quant_method") == METHOD
-        return None if is_copy else Int8Config()
+        return {} if is_copy else {"quantization_config": Int8Config()}
 
 
 def _write_one_token(spec: ModelSpec, model: TransformersModel) -> None:

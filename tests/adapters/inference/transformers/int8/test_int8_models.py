@@ -13,6 +13,8 @@ from chatbill.adapters.inference.catalogue.files import load_catalogue
 from chatbill.adapters.inference.catalogue.model_spec import Weights
 from chatbill.adapters.inference.transformers import torch_runtime
 from chatbill.adapters.inference.weights.checkpoint import read_checkpoint
+from chatbill.application.ports.engine import GenerationRequest
+from chatbill.domain.chat.conversations import Role, Turn
 from tests.adapters.inference.transformers.tiny import KINDS, make_tiny
 from tests.kit.models import demo_model_folder, gemma_folder
 
@@ -20,6 +22,7 @@ pytestmark = [pytest.mark.model, pytest.mark.timeout(300)]
 
 DOCS = Path(__file__).parents[5] / "docs"
 TOKENS = 384
+FRANCE = "What is the capital of France? Answer in one sentence."
 
 
 @cache
@@ -102,6 +105,22 @@ def test_a_copy_of_the_demo_model_is_half_as_large_and_stays_in_its_file(tmp_pat
     assert copy.weights_bytes == source.weights_bytes < 136_000_000
     assert copy.mapped_bytes == copy.weights_bytes
     assert source.mapped_bytes < 0.01 * source.weights_bytes
+
+
+def test_the_service_writes_the_same_from_a_copy_as_when_it_quantizes_at_its_start(tmp_path: Path) -> None:
+    runtime, spec = torch_runtime("cpu"), load_catalogue("demo")[1]
+    runtime.quantize(demo_model_folder(), tmp_path / "copy")
+    texts = []
+    for folder in (demo_model_folder(), tmp_path / "copy"):
+        model = runtime.load(spec, folder)
+        request = GenerationRequest(model=spec.id, turns=(Turn(Role.USER, FRANCE),), max_tokens=40, temperature=0.0)
+        writing = model.begin(request, model.encode(request.turns), max_tokens=40)
+        while not writing.ended:
+            model.step([writing])
+        texts.append("".join(chunk.text for chunk in writing.take()))
+
+    assert texts[0] == texts[1]
+    assert "Paris" in texts[1]
 
 
 def test_layers_that_torch_kernels_cannot_read_stay_in_16_bits() -> None:
