@@ -83,7 +83,7 @@ def clients(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none", default=False)
 def real_shapes(session: nox.Session) -> None:
-    """Gemma 3 1B and 12B in their real shapes with random weights: 27 GB of disk, 16 GiB of memory, half an hour."""
+    """Gemma 3 1B and 12B in their real shapes with random weights: 39 GB of disk, 16 GiB of memory, half an hour."""
     tool(session, "python", "-m", "tests.real_shapes", *session.posargs)
 
 

@@ -1,6 +1,6 @@
 """The real shapes of Gemma 3 on this machine: `python -m tests.real_shapes [FOLDER]`; the folder keeps the checkpoints.
 
-Needs about 27 GB of disk and, for the 12B, 16 GiB of free RAM or GPU memory. Weights are random, so the words are
+Needs about 39 GB of disk and, for the 12B, 16 GiB of free RAM or GPU memory. Weights are random, so the words are
 noise; sizes, shards, quantization, memory and speed are those of the real models. Exit code 0: every promise was kept.
 """
 

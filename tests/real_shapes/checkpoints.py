@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import torch
 import transformers
 from safetensors.torch import save_file
 
+from chatbill.adapters.inference.transformers.int8.quantizer import Int8Config, replace_layers
 from tests.kit.models import gemma_folder
 
 PARAMETERS = {"1b": 999_885_952, "12b": 12_187_325_040}
@@ -23,16 +24,19 @@ FULL_ATTENTION_EVERY = 6
 _library: Any = transformers
 
 
-def make_checkpoint(size: str, folder: Path) -> None:
-    """Write the model of this size, "1b" or "12b", in bfloat16 and in shards of about 2 GB."""
+def make_checkpoint(size: str, folder: Path, *, int8: bool = False) -> None:
+    """Write the model of this size, "1b" or "12b", in shards of about 2 GB: in bfloat16, or as a CPU's int8 copy."""
     config = _config(size)
     with torch.device("meta"):
         model = getattr(_library, config.architectures[0])(config)
     assert sum(parameter.numel() for parameter in model.parameters()) == PARAMETERS[size]
     folder.mkdir(parents=True)
+    if int8:
+        replace_layers(model)
+        config.quantization_config = Int8Config()
     config.save_pretrained(folder)
     weight_map: dict[str, str] = {}
-    for number, shard in enumerate(_shards(model), start=1):
+    for number, shard in enumerate(_shards(model, rename=(lambda name: name) if int8 else _published_name), start=1):
         name = f"model-{number:05}.safetensors"
         save_file(shard, folder / name, metadata={"format": "pt"})
         weight_map |= dict.fromkeys(shard, name)
@@ -84,19 +88,26 @@ def _text_config(*, layers: int, hidden: int, inner: int, heads: int, key_value_
     )
 
 
-def _shards(model: Any) -> Iterator[dict[str, torch.Tensor]]:
-    """The parameters by their names in published files, filled from one block of noise, a shard at a time."""
-    noise = torch.randn(2**24, generator=torch.Generator().manual_seed(0)).mul_(0.02).to(torch.bfloat16)
+def _shards(model: Any, *, rename: Callable[[str], str]) -> Iterator[dict[str, torch.Tensor]]:
+    """The parameters by their names in the files, filled from blocks of noise, a shard at a time."""
+    generator = torch.Generator().manual_seed(0)
+    floats = torch.randn(2**24, generator=generator).mul_(0.02).to(torch.bfloat16)
+    integers = torch.randint(-127, 128, (2**24,), dtype=torch.int8, generator=generator)
     shard: dict[str, torch.Tensor] = {}
     size = 0
     for name, parameter in model.named_parameters():
-        count = parameter.numel()
-        if size + 2 * count > SHARD_BYTES and shard:
+        if name in model.all_tied_weights_keys:
+            continue
+        if size + parameter.nbytes > SHARD_BYTES and shard:
             yield shard
             shard, size = {}, 0
+        noise = integers if parameter.dtype == torch.int8 else floats
+        if name.endswith("weight_scale"):
+            noise = torch.full((1,), 0.02 / 64, dtype=torch.bfloat16)
+        count = parameter.numel()
         repeated = noise.repeat(-(-count // noise.numel()))[:count]
-        shard[_published_name(name)] = repeated.view(parameter.shape).clone()
-        size += 2 * count
+        shard[rename(name)] = repeated.view(parameter.shape).clone()
+        size += parameter.nbytes
     yield shard
 
 

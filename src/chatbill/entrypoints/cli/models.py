@@ -118,6 +118,8 @@ def _print_text(figures: Figures) -> None:
             click.echo(f"    advice   {figures['advice']}")
     if figures["speed"]:
         click.echo(f"    speed    {_speed(**figures['speed'])}")
+    if figures["int8"]:
+        click.echo(f"    int8     {', '.join(_product(**product) for product in figures['int8'])}")
     if figures["trouble"]:
         click.secho(f"    trouble  {figures['trouble']}", fg="red")
 
@@ -138,6 +140,11 @@ def _speed(how: str, *, tokens_per_s: float, first_token_s: float, load_s: float
         return f"estimate: at most {tokens_per_s:,.1f} tokens/s, as fast as this machine reads memory"
     loaded = f", loaded in {load_s:.1f} s" if load_s >= 0.1 else ""  # noqa: PLR2004 - less means that it was loaded before
     return f"{tokens_per_s:,.1f} tokens/s measured, first token after {first_token_s:.2f} s{loaded}"
+
+
+def _product(rows: int, *, product: str, weights_per_s: float) -> str:
+    """Return how many rows are multiplied in which way and how fast, in gigabytes of int8 weights a second."""
+    return f"{rows} {'row' if rows == 1 else 'rows'} {product} {weights_per_s / 1e9:.1f} GB/s"
 
 
 def _price(price: Price) -> str:

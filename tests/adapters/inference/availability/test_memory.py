@@ -94,14 +94,37 @@ def gemma_12b(folder: Path) -> Path:
 
 
 def test_gemma_12b_is_counted_tensor_by_tensor(tmp_path: Path) -> None:
-    found = read_checkpoint(gemma_12b(tmp_path), Weights.INT8)
+    found = read_checkpoint(gemma_12b(tmp_path), Weights.INT8, on_gpu=True)
 
     assert found
     assert found.parameters == 12_187_325_040
     # 11.2e9 bytes of quantized layers, 2.0e9 of embedding in 16 bits, little else.
     assert 13.1e9 < found.weights_bytes < 13.4e9
+    assert found.mapped_bytes == 0
     assert (found.whole_layers_bytes, found.window_layers_bytes, found.window_tokens) == (8 * 8_192, 40 * 8_192, 1_024)
     assert found.cache_bytes(8_192, read_tokens=256) == 8_192 * 8 * 8_192 + (1_280 * 3 // 2 + 64) * 40 * 8_192
+
+
+def test_on_a_cpu_the_embedding_of_the_12b_is_in_8_bits_too(tmp_path: Path) -> None:
+    found = read_checkpoint(gemma_12b(tmp_path), Weights.INT8)
+
+    assert found
+    assert 12.18e9 < found.weights_bytes < 12.22e9
+    # Some thousand rows of the widest layer in 32 bits; the 2 GB of the embedding are never copied.
+    assert found.largest_bytes < 0.3e9
+
+
+def test_weights_that_are_stored_as_a_cpu_uses_them_stay_in_the_files(tmp_path: Path) -> None:
+    folder = gemma_12b(tmp_path)
+    mapped = read_checkpoint(folder, Weights.BF16)
+    converted = read_checkpoint(folder, Weights.FP32)
+    on_gpu = read_checkpoint(folder, Weights.BF16, on_gpu=True)
+
+    assert mapped
+    assert converted
+    assert on_gpu
+    assert mapped.mapped_bytes == mapped.weights_bytes > 24e9
+    assert (converted.mapped_bytes, on_gpu.mapped_bytes) == (0, 0)
 
 
 def test_a_machine_too_small_for_the_12b_learns_what_is_missing(tmp_path: Path) -> None:
@@ -110,7 +133,7 @@ def test_a_machine_too_small_for_the_12b_learns_what_is_missing(tmp_path: Path) 
     enough = fit(gemma(), folder=folder, free_bytes=32 * GB, where="RAM", slots=8)
 
     assert (short.fits, short.slots) == (False, 0)
-    assert "of RAM (13." in render(short.description)
+    assert "of RAM (12.2 GB" in render(short.description)
     assert "12.0 GB are free; free " in render(short.description)
     assert (enough.fits, enough.slots) == (True, 8)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import struct
 import threading
 import time
@@ -13,7 +14,7 @@ from pathlib import Path
 from chatbill.adapters.inference.catalogue.model_spec import FolderSource, ModelSpec
 from chatbill.adapters.inference.chunks import ChunkBuilder
 from chatbill.adapters.inference.scripted import Script
-from chatbill.adapters.inference.transformers.runtime import Decoding, Device, LocalModel
+from chatbill.adapters.inference.transformers.runtime import Decoding, Device, LocalModel, MeasuredProduct
 from chatbill.application.ports.engine import Chunk, GenerationRequest
 from chatbill.domain.billing.prices import Price
 from chatbill.domain.chat.catalogue import Tier
@@ -128,6 +129,7 @@ class FakeRuntime:
     broken: dict[str, Exception] = field(default_factory=dict)
     gpu_bytes: int | None = None
     loaded: list[str] = field(default_factory=list)
+    folders: dict[str, Path] = field(default_factory=dict)
     device: Device = "cpu"
     hold: threading.Event = field(default_factory=threading.Event)
     hold_full: threading.Event = field(default_factory=threading.Event)
@@ -143,7 +145,15 @@ class FakeRuntime:
     def free_memory(self) -> None:
         pass
 
+    def quantize(self, source: Path, target: Path) -> None:
+        shutil.copytree(source, target)
+        (target / "int8").touch()
+
+    def int8_products(self, folder: Path) -> Sequence[MeasuredProduct]:
+        return (MeasuredProduct(1, "mixed", 20e9), MeasuredProduct(128, "unpacked", 1e9))
+
     def load(self, spec: ModelSpec, folder: Path) -> LocalModel:
+        self.folders[spec.id] = folder
         assert folder.is_dir()
         while self.hold.is_set():
             time.sleep(0.002)

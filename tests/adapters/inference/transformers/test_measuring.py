@@ -12,7 +12,7 @@ import pytest
 
 from chatbill.adapters.inference.availability.server_check import ServerCheck
 from chatbill.adapters.inference.catalogue.files import domain_catalogue, load_catalogue
-from chatbill.adapters.inference.catalogue.model_spec import FolderSource, GgufSource, HubSource, ModelSpec
+from chatbill.adapters.inference.catalogue.model_spec import FolderSource, GgufSource, HubSource, ModelSpec, Weights
 from chatbill.adapters.inference.local_engines import LocalEngine, LocalEngines
 from chatbill.adapters.inference.openai import OpenAIEngine
 from chatbill.adapters.inference.scripted import ScriptedEngine
@@ -55,6 +55,14 @@ async def test_a_model_that_fits_is_run_alone_and_unloaded(tmp_path: Path) -> No
         assert found.speed.tokens_per_s > 0
     assert runtime.models == {}
     assert runtime.gpu_bytes == 4 * BILLION
+
+
+async def test_of_an_int8_model_on_a_cpu_it_is_told_how_it_multiplies(tmp_path: Path) -> None:
+    runtime, (mini, pro) = FakeRuntime(), fake_specs(tmp_path / "model", parameters=1)
+    _, (plain, in_int8) = await checked(tmp_path, runtime, mini, replace(pro, weights=Weights.INT8))
+
+    assert plain.figures(render)["int8"] is None
+    assert in_int8.figures(render)["int8"][0] == {"rows": 1, "product": "mixed", "weights_per_s": 20e9}
 
 
 async def test_a_model_that_is_not_fetched_gets_an_estimate(tmp_path: Path) -> None:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 import gc
 import re
-from contextlib import suppress
-from dataclasses import replace
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
+from chatbill.adapters.inference.availability.memory import Fit
+from chatbill.adapters.inference.catalogue.model_spec import ModelSpec, Weights
 from chatbill.adapters.inference.transformers import TransformersEngine
+from chatbill.adapters.inference.transformers.memory_manager import MemoryManager
 from chatbill.adapters.inference.weights.library import ModelLibrary
 from chatbill.application.ports.engine import ModelState
 from chatbill.domain.shared.errors import ModelUnavailable
@@ -155,3 +159,58 @@ async def test_where_memory_is_short_fewer_replies_are_written_at_once(tmp_path:
 
         assert replies == ["a b c d e"] * 8
         assert 1 <= here.fake().widest < 8
+
+
+async def test_on_a_cpu_an_int8_model_runs_from_its_copy(tmp_path: Path) -> None:
+    runtime = FakeRuntime()
+    (mini, pro) = (replace(spec, weights=Weights.INT8) for spec in fake_specs(tmp_path / "model", parameters=1))
+    async with engine_of(tmp_path, runtime, mini):
+        assert (runtime.folders[MINI] / "int8").is_file()
+        assert runtime.folders[MINI].parent == tmp_path
+    async with engine_of(tmp_path, on_gpu := FakeRuntime(gpu_bytes=ROOM_FOR_ONE, device="cuda"), pro):
+        assert on_gpu.folders[PRO] == tmp_path / "model"
+
+
+async def test_without_disk_for_a_copy_the_model_is_quantized_at_each_start(tmp_path: Path) -> None:
+    class FullDisk(FakeRuntime):
+        def quantize(self, source: Path, target: Path) -> None:
+            raise OSError(28, "No space left on device")
+
+    runtime, (mini, _) = FullDisk(), fake_specs(tmp_path / "model", parameters=1)
+    async with engine_of(tmp_path, runtime, replace(mini, weights=Weights.INT8)) as engine:
+        assert runtime.folders[MINI] == tmp_path / "model"
+        assert engine.status()[MINI].state is ModelState.READY
+
+
+def test_mapped_weights_of_a_loaded_model_are_not_free_for_another(tmp_path: Path) -> None:
+    spec, other = fake_specs(tmp_path / "model", parameters=BILLION)
+    manager = MemoryManager(ModelLibrary(tmp_path), slots=1)
+    runtime = FakeRuntime(gpu_bytes=ROOM_FOR_ONE)
+    for mapped_bytes, fits in ((0, True), (2 * GB, False)):
+        fit = manager._library.fits(other, free_gpu_bytes=ROOM_FOR_ONE)
+        loaded = FakeLoaded(other, replace(fit, need=replace(fit.need, mapped_bytes=mapped_bytes)))
+        manager.models = (loaded,)
+
+        assert manager._beside_others(spec, runtime).fits is fits
+        # Without the other model, what its file takes would be no more free than it is reported to be.
+        assert manager._alone(spec, runtime).free_bytes == ROOM_FOR_ONE + 2 * GB - mapped_bytes
+
+
+@dataclass
+class FakeLoaded:
+    spec: ModelSpec
+    fit: Fit | None
+    last_used_at: float = 0.0
+
+    def unload(self) -> bool:
+        return False
+
+
+@asynccontextmanager
+async def engine_of(tmp_path: Path, runtime: FakeRuntime, *specs: ModelSpec) -> AsyncIterator[TransformersEngine]:
+    engine = TransformersEngine(specs, ModelLibrary(tmp_path), runtime=lambda: runtime, slots=1, limits=QUICK)
+    await engine.start()
+    try:
+        yield engine
+    finally:
+        await engine.close()

@@ -20,8 +20,11 @@ _LIBRARY_BYTES = 300_000_000
 _PREFILL_TOKENS = {"RAM": 256, "GPU memory": 4_096}
 """Tokens of a prompt that are read in one step; see the model."""
 
-_BYTES_PER_WEIGHT = {Weights.BF16: 2.0, Weights.FP32: 4.0, Weights.INT8: 1.1}
-"""Before anything is fetched. INT8 keeps the embedding in 16 bits: 8 percent more than a byte each in Gemma 3 12B."""
+_BYTES_PER_WEIGHT = {Weights.BF16: 2.0, Weights.FP32: 4.0, Weights.INT8: 1.01}
+"""Before anything is fetched; int8 with its scales."""
+
+_GPU_BYTES_PER_INT8_WEIGHT = 1.1
+"""On a GPU the embedding stays in 16 bits: 8 percent more than a byte each in Gemma 3 12B."""
 
 _CACHE_BYTES_PER_WEIGHT = 3.3e-5
 """Keys and values of one token for each weight, before anything is fetched; Gemma 3 has 2.7e-5 at 1B, 3.2e-5 at 12B."""
@@ -38,11 +41,13 @@ class Need:
     """The memory that a model needs, in bytes. `known` is False if it is only estimated from the catalogue.
 
     The extra memory for loading and the memory for replies are never needed at the same time, because loading ends
-    before the first reply begins.
+    before the first reply begins. `mapped_bytes` of the weights are pages of files: memory that is in use, and that the
+    system nevertheless reports as free.
     """
 
     known: bool
     weights_bytes: int
+    mapped_bytes: int = 0
     loading_bytes: int
     working_bytes: int
     reply_bytes: int
@@ -79,12 +84,13 @@ class Fit:
 
 def need_of(spec: ModelSpec, folder: Path | None, where: Where) -> Need:
     """Return the need, from the files of the checkpoint or, without them, from the catalogue's `parameters`."""
-    checkpoint = read_checkpoint(folder, spec.weights) if folder else None
+    checkpoint = read_checkpoint(folder, spec.weights, on_gpu=where != "RAM") if folder else None
     if checkpoint is None or not checkpoint.parameters:
-        return _estimated(spec)
+        return _estimated(spec, where)
     return Need(
         known=True,
         weights_bytes=checkpoint.weights_bytes,
+        mapped_bytes=checkpoint.mapped_bytes,
         loading_bytes=checkpoint.largest_bytes + _LIBRARY_BYTES,
         working_bytes=_working_bytes(checkpoint, where),
         reply_bytes=checkpoint.cache_bytes(spec.context_tokens, read_tokens=_PREFILL_TOKENS[where]),
@@ -144,11 +150,14 @@ def fit_of(
     return Fit(need=need, slots=possible, need_bytes=need_bytes, free_bytes=free_bytes, description=described)
 
 
-def _estimated(spec: ModelSpec) -> Need:
+def _estimated(spec: ModelSpec, where: Where) -> Need:
     context = min(spec.context_tokens, _ESTIMATED_CONTEXT_TOKENS)
+    on_gpu = spec.weights is Weights.INT8 and where != "RAM"
     return Need(
         known=False,
-        weights_bytes=int(spec.parameters * _BYTES_PER_WEIGHT[spec.weights]),
+        weights_bytes=int(
+            spec.parameters * (_GPU_BYTES_PER_INT8_WEIGHT if on_gpu else _BYTES_PER_WEIGHT[spec.weights])
+        ),
         loading_bytes=_LIBRARY_BYTES,
         working_bytes=2 * _LIBRARY_BYTES,
         reply_bytes=int(spec.parameters * _CACHE_BYTES_PER_WEIGHT) * context,
@@ -163,7 +172,7 @@ def _working_bytes(checkpoint: Checkpoint, where: Where) -> int:
 
 def _advice(spec: ModelSpec, folder: Path | None, need: Need, where: Where, free_bytes: int) -> dict[str, Param]:
     """Return a shorter context with which the model would fit, or whether smaller weights may help."""
-    checkpoint = read_checkpoint(folder, spec.weights) if folder else None
+    checkpoint = read_checkpoint(folder, spec.weights, on_gpu=where != "RAM") if folder else None
     if checkpoint and need.weights_bytes + max(need.loading_bytes, need.working_bytes) < free_bytes:
         left = free_bytes - need.weights_bytes - need.working_bytes
         read_tokens = _PREFILL_TOKENS[where]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +24,21 @@ from transformers.utils import logging as transformers_logging
 from chatbill.adapters.inference.availability.heap import return_freed_memory
 from chatbill.adapters.inference.catalogue.model_spec import ModelSpec, Weights
 from chatbill.adapters.inference.transformers.attention import ROWS
+from chatbill.adapters.inference.transformers.int8.choice import by_rows, remembered_products
+from chatbill.adapters.inference.transformers.int8.modules import Int8Linear
+from chatbill.adapters.inference.transformers.int8.quantizer import METHOD, Int8Config
 from chatbill.adapters.inference.transformers.model import TransformersModel
-from chatbill.adapters.inference.transformers.runtime import Device, NotLoadable
+from chatbill.adapters.inference.transformers.runtime import Device, MeasuredProduct, NotLoadable
 from chatbill.adapters.inference.transformers.sampling import sampling_of
 from chatbill.application.ports.engine import GenerationRequest
 from chatbill.domain.chat.conversations import Role, Turn
 from chatbill.domain.shared.descriptions import Description
 
 _WARM_UP = Turn(Role.USER, "Hi")
+
+_SHARD_SIZE = "2GB"
+_COPIED = ("tokenizer*", "*.jinja", "special_tokens_map.json", "added_tokens.json", "generation_config.json")
+"""What a quantized copy has from its source, beside weights and configuration."""
 
 # Parts of the libraries have no types; these names allow calls to them.
 _transformers: Any = transformers
@@ -39,6 +49,7 @@ class TorchRuntime:
     """Runs models with torch, on the given device, or else on the first CUDA device if there is one."""
 
     def __init__(self, device: Device | None) -> None:
+        self._int8_products: Sequence[MeasuredProduct] = ()
         self._device: Device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         # The service has a log and a progress bar of its own.
         logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
@@ -75,11 +86,13 @@ class TorchRuntime:
             dtype=torch.float32 if spec.weights is Weights.FP32 else torch.bfloat16,
             device_map={"": self._device},
             attn_implementation=ROWS,
-            quantization_config=(
-                _transformers.BitsAndBytesConfig(load_in_8bit=True) if spec.weights is Weights.INT8 else None
-            ),
+            **(self._quantization(folder) if spec.weights is Weights.INT8 else {}),
         )
         weights.eval()
+        if int8_layers := [layer for layer in weights.modules() if isinstance(layer, Int8Linear)]:
+            products = by_rows(self.int8_products(folder.parent))
+            for layer in int8_layers:
+                layer.products = products
         model = TransformersModel(
             weights,
             tokenizer=tokenizer,
@@ -91,6 +104,36 @@ class TorchRuntime:
         _write_one_token(spec, model)
         return_freed_memory()
         return model
+
+    def quantize(self, source: Path, target: Path) -> None:
+        """Quantize a tensor at a time while the model is loaded, and save it."""
+        model: Any = AutoModelForCausalLM.from_pretrained(
+            source,
+            local_files_only=True,
+            use_safetensors=True,
+            dtype=torch.bfloat16,
+            quantization_config=Int8Config(),
+        )
+        # By the names of its layers, because merged layers cannot be taken apart again.
+        model.save_pretrained(target, max_shard_size=_SHARD_SIZE, save_original_format=False)
+        for pattern in _COPIED:
+            for file in source.glob(pattern):
+                shutil.copy(file, target)
+        del model
+        return_freed_memory()
+
+    def int8_products(self, folder: Path) -> Sequence[MeasuredProduct]:
+        """Return what was measured, in some seconds if it is not remembered."""
+        self._int8_products = self._int8_products or remembered_products(folder)
+        return self._int8_products
+
+    def _quantization(self, folder: Path) -> dict[str, Any]:
+        """Return how to quantize while loading; empty for a copy, whose own configuration a None would override."""
+        if self._device == "cuda":
+            return {"quantization_config": _transformers.BitsAndBytesConfig(load_in_8bit=True)}
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        is_copy = config.get("quantization_config", {}).get("quant_method") == METHOD
+        return {} if is_copy else {"quantization_config": Int8Config()}
 
 
 def _write_one_token(spec: ModelSpec, model: TransformersModel) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -10,12 +10,12 @@ from chatbill.adapters.inference.availability.memory import Fit
 from chatbill.adapters.inference.availability.server_check import ServerCheck
 from chatbill.adapters.inference.availability.speed import Speed, measured
 from chatbill.adapters.inference.catalogue.address import address_advice
-from chatbill.adapters.inference.catalogue.model_spec import HubSource, ModelSpec, ServerSource
+from chatbill.adapters.inference.catalogue.model_spec import HubSource, ModelSpec, ServerSource, Weights
 from chatbill.adapters.inference.local_engines import TRANSFORMERS, LocalEngines
 from chatbill.adapters.inference.transformers.bandwidth import memory_bandwidth
 from chatbill.adapters.inference.transformers.engine import TransformersEngine, torch_runtime
 from chatbill.adapters.inference.transformers.limits import ModelLimits
-from chatbill.adapters.inference.transformers.runtime import Device, Runtime
+from chatbill.adapters.inference.transformers.runtime import Device, MeasuredProduct, Runtime
 from chatbill.adapters.inference.weights.files import ModelFiles
 from chatbill.adapters.inference.weights.library import ModelLibrary
 from chatbill.application.ports.engine import Engine
@@ -31,7 +31,7 @@ class CheckedModel:
 
     `engine` is "transformers", "llama_cpp" or "server". `fault` says why it cannot be used. `key` says of a model on a
     server whether there is a key for it.
-    `advice` is about its address.
+    `advice` is about its address. `int8` says how a CPU multiplies by its weights, where that was measured.
     """
 
     spec: ModelSpec
@@ -42,6 +42,7 @@ class CheckedModel:
     fault: Description | None = None
     key: str = ""
     advice: str = ""
+    int8: Sequence[MeasuredProduct] = ()
 
     @property
     def needs_token(self) -> bool:
@@ -69,6 +70,7 @@ class CheckedModel:
             "fits": self.fit.fits,
             "replies_at_once": self.fit.slots,
             "words": text(self.fit.description),
+            "int8": [asdict(product) for product in self.int8] or None,
             "speed": asdict(self.speed) if self.speed else None,
             "trouble": text(self.fault) if self.fault else None,
         }
@@ -139,11 +141,14 @@ class ModelCheck:
         try:
             engine = self._alone(checked.spec, runtime)
             try:
-                return replace(checked, speed=await measured(engine, checked.spec))
+                speed = await measured(engine, checked.spec)
             finally:
                 await engine.close()
         except ChatbillError as error:
             return replace(checked, fault=error.description)
+        if runtime is None or runtime.device != "cpu" or checked.spec.weights is not Weights.INT8:
+            return replace(checked, speed=speed)
+        return replace(checked, speed=speed, int8=runtime.int8_products(self.library.root))
 
     def _alone(self, spec: ModelSpec, runtime: Runtime | None) -> Engine:
         """Return an engine with this model alone."""

@@ -137,12 +137,14 @@ class MemoryManager:
 
     def _beside_others(self, spec: ModelSpec, runtime: MemoryDevice) -> Fit:
         # The memory that replies of the others may need. The part in use already is counted twice, which is safe.
-        reserved = sum(other.fit.need.running(other.fit.slots) for other in self._others(spec) if other.fit)
+        fits = [other.fit for other in self._others(spec) if other.fit]
+        reserved = sum(fit.need.running(fit.slots) + fit.need.mapped_bytes for fit in fits)
         free = runtime.free_gpu_bytes()
         return self._library.fits(spec, free_gpu_bytes=free, promised_bytes=reserved, slots=self._slots)
 
     def _alone(self, spec: ModelSpec, runtime: MemoryDevice) -> Fit:
         """Return how it would fit if all other models were unloaded."""
-        freed = sum(other.fit.need.weights_bytes for other in self._others(spec) if other.fit)
+        needs = [other.fit.need for other in self._others(spec) if other.fit]
+        freed = sum(need.weights_bytes - need.mapped_bytes for need in needs)
         free = runtime.free_gpu_bytes()
         return self._library.fits(spec, free_gpu_bytes=free, promised_bytes=-freed, slots=self._slots)

@@ -6,11 +6,12 @@ import math
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import structlog
 
 from chatbill.adapters.inference.availability.memory import Fit
-from chatbill.adapters.inference.catalogue.model_spec import ModelSpec
+from chatbill.adapters.inference.catalogue.model_spec import ModelSpec, Weights
 from chatbill.adapters.inference.transformers.limits import ModelLimits
 from chatbill.adapters.inference.transformers.memory_manager import DoesNotFit, MemoryManager, NoRoom
 from chatbill.adapters.inference.transformers.runtime import LoadError, LocalModel, NotLoadable, Runtime
@@ -108,6 +109,9 @@ class ModelLoader:
         with self._memory.load_lock(wait_s=self._limits.load_timeout_s):
             self._note(Progress("room"))
             fit = self._memory.make_room(self._spec, runtime, wait_s=wait_for_room_s)
+            if self._spec.weights is Weights.INT8 and runtime.device == "cpu":
+                folder = self._quantized(folder, runtime)
+                fit = self._memory.make_room(self._spec, runtime, wait_s=wait_for_room_s)
             self._publish(Progress("load"))
             with watching(self._load_measure(fit, runtime), self._publish, every_s=_REPORT_S):
                 model = runtime.load(self._spec, folder)
@@ -148,6 +152,15 @@ class ModelLoader:
                 self._retry_at = time.monotonic() + self._limits.retry_s
             return False
         return True
+
+    def _quantized(self, folder: Path, runtime: Runtime) -> Path:
+        """Return the folder of the int8 copy, made now if it is not here; without disk for it, the folder itself."""
+        runtime.int8_products(self._library.root)
+        try:
+            return self._library.quantize(self._spec, runtime.quantize, self._publish)
+        except (ModelNotFetched, OSError) as error:
+            _log.warning("model_is_quantized_at_each_start", model=self._spec.id, reason=str(error))
+            return folder
 
     def _load_measure(self, fit: Fit, runtime: Runtime) -> Callable[[], Progress]:
         """Return a measure of how much of the model is loaded: how much less memory is free than before.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
 
@@ -77,6 +78,15 @@ class LocalModel(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class MeasuredProduct:
+    """The fastest product for this number of rows: its name, and how many int8 weights it reads a second."""
+
+    rows: int
+    product: str
+    weights_per_s: float
+
+
 class Runtime(Protocol):
     """A library that runs models on one device of this machine."""
 
@@ -95,4 +105,12 @@ class Runtime(Protocol):
 
     def load(self, spec: ModelSpec, folder: Path) -> LocalModel:
         """Load a model and have it write one token. Raises `NotLoadable`, or what the library raises."""
+        ...
+
+    def quantize(self, source: Path, target: Path) -> None:
+        """Write the model of the folder `source`, with int8 weights for a CPU, into the new folder `target`."""
+        ...
+
+    def int8_products(self, folder: Path) -> Sequence[MeasuredProduct]:
+        """Return how a CPU multiplies by int8 weights, as measured once and remembered in `folder`."""
         ...

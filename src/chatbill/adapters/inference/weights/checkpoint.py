@@ -16,8 +16,11 @@ _GEMMA_PATTERN = 6
 """One layer of this many sees the whole context in Gemma 3; older configurations lack the number."""
 
 _CACHE_BLOCK_TOKENS = 64
-_NOT_LINEAR = ("embed", "lm_head", "wte", "wpe", "shared")
-_SCALE_BYTES = 4
+_NOT_LINEAR = ("embed", "wte", "wpe", "shared")
+_HEAD = "lm_head.weight"
+_GPU_SCALE_BYTES, _CPU_SCALE_BYTES = 4, 2
+_COLUMNS, _BLOCK_ROWS = 16, 2_048
+"""Of int8 layers on a CPU; see `transformers/int8/modules.py`."""
 _FLOATS = {"F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2"}
 _INTEGER_BYTES = {"I64": 8, "U64": 8, "I32": 4, "U32": 4, "I16": 2, "U16": 2}
 
@@ -26,13 +29,15 @@ _INTEGER_BYTES = {"I64": 8, "U64": 8, "I32": 4, "U32": 4, "I16": 2, "U16": 2}
 class Checkpoint:
     """Sizes of one checkpoint.
 
-    `weights_bytes` is what stays in memory, `largest_bytes` what the largest tensor takes while it is loaded, beside
-    it. Of the layers, each token of the whole context is kept by those in `whole_layers` and each token of the last
-    `window_tokens` by those in `window_layers`; the figures are bytes of keys and values for one token.
+    `weights_bytes` is what stays in memory; `mapped_bytes` of it are pages of the files themselves. `largest_bytes` is
+    what the largest tensor takes while it is loaded, beside that. Of the layers, each token of the whole context is
+    kept by those in `whole_layers` and each token of the last `window_tokens` by those in `window_layers`; the figures
+    are bytes of keys and values for one token.
     """
 
     parameters: int
     weights_bytes: int
+    mapped_bytes: int
     largest_bytes: int
     whole_layers_bytes: int
     window_layers_bytes: int
@@ -51,12 +56,13 @@ class Checkpoint:
         return context_tokens * self.whole_layers_bytes + windowed * self.window_layers_bytes
 
 
-def read_checkpoint(folder: Path, weights: Weights) -> Checkpoint | None:
+def read_checkpoint(folder: Path, weights: Weights, *, on_gpu: bool = False) -> Checkpoint | None:
     """Return the sizes of the safetensors files of a folder, in the given precision; None when there are none.
 
-    Quantized to 8 bits, bitsandbytes keeps one byte a weight and one 32-bit scale a row of every linear layer but the
-    output layer; all else stays in 16 bits. An output layer that is tied to the embedding is counted once, as it is
-    kept.
+    In int8, each linear layer has one byte a weight and a scale for each row, and all else stays in 16 bits. On a GPU
+    the output layer stays in 16 bits too; on a CPU it does not, nor does the embedding with which it shares its weight.
+    An output layer that is tied to the embedding is counted once, as it is kept. On a CPU, tensors that are stored as
+    they are used stay in the files, which are mapped into memory.
     """
     config = _config(folder)
     tied = bool(config.get("tie_word_embeddings", config.get("model_type", "").startswith("gemma")))
@@ -65,6 +71,7 @@ def read_checkpoint(folder: Path, weights: Weights) -> Checkpoint | None:
     kept = {name: t for name, t in tensors.items() if not (tied and embedded and name.endswith("lm_head.weight"))}
     if not kept:
         return None
+    sizes = {name: _Sizes(name, tensor, weights, on_gpu=on_gpu, tied=tied) for name, tensor in kept.items()}
     keys, values = _row_bytes(kept, "k_proj", weights), _row_bytes(kept, "v_proj", weights)
     per_layer = [keys[layer] + values[layer] for layer in sorted(keys) if layer in values]
     if not per_layer:
@@ -73,8 +80,9 @@ def read_checkpoint(folder: Path, weights: Weights) -> Checkpoint | None:
     hidden = int(config.get("hidden_size", 0))
     return Checkpoint(
         parameters=sum(prod(tensor.shape) for tensor in kept.values()),
-        weights_bytes=sum(_bytes_in_memory(name, tensor, weights) for name, tensor in kept.items()),
-        largest_bytes=max(_bytes_while_loading(name, tensor, weights) for name, tensor in kept.items()),
+        weights_bytes=sum(size.kept for size in sizes.values()),
+        mapped_bytes=sum(size.kept for size in sizes.values() if size.is_mapped),
+        largest_bytes=max(size.while_loading for size in sizes.values()),
         whole_layers_bytes=sum(whole),
         window_layers_bytes=sum(per_layer) - sum(whole),
         window_tokens=int(config.get("sliding_window") or 0),
@@ -100,24 +108,37 @@ def _tensors(file: Path) -> Iterator[tuple[str, _Tensor]]:
             yield name, _Tensor(tensor.get("dtype", "BF16"), tuple(tensor["shape"]))
 
 
-def _bytes_in_memory(name: str, tensor: _Tensor, weights: Weights) -> int:
-    count = prod(tensor.shape)
-    if tensor.kind not in _FLOATS:
-        return count * _INTEGER_BYTES.get(tensor.kind, 1)
-    if weights is Weights.INT8 and _is_linear(name, tensor):
-        return count + tensor.shape[0] * _SCALE_BYTES
-    return count * _float_bytes(weights)
+class _Sizes:
+    """Bytes of one tensor: in memory, and what it takes beside that while it is loaded."""
 
-
-def _bytes_while_loading(name: str, tensor: _Tensor, weights: Weights) -> int:
-    """Return what it takes while it is loaded: itself as stored, and copies in 16 and 32 bits if it is quantized."""
-    quantized = weights is Weights.INT8 and _is_linear(name, tensor)
-    return prod(tensor.shape) * (10 if quantized else max(4 if tensor.kind == "F32" else 2, _float_bytes(weights)))
+    def __init__(self, name: str, tensor: _Tensor, weights: Weights, *, on_gpu: bool, tied: bool) -> None:
+        count, rows = prod(tensor.shape), tensor.shape[0] if tensor.shape else 1
+        stored = tensor.kind == ("F32" if weights is Weights.FP32 else "BF16") or tensor.kind not in _FLOATS
+        self.is_mapped = stored and not on_gpu
+        # As it is stored or as it is used, whichever is more.
+        self.while_loading = count * max(4 if tensor.kind == "F32" else 2, _float_bytes(weights))
+        if tensor.kind not in _FLOATS:
+            self.kept = count * _INTEGER_BYTES.get(tensor.kind, 1)
+            self.while_loading = self.kept
+        elif weights is Weights.INT8 and on_gpu and _is_linear(name, tensor) and not name.endswith(_HEAD):
+            self.kept = count + rows * _GPU_SCALE_BYTES
+            self.while_loading = 10 * count  # as stored, and copies in 16 and 32 bits
+        elif weights is Weights.INT8 and not on_gpu and _is_int8_on_cpu(name, tensor, tied=tied):
+            self.kept, self.is_mapped = count + rows * _CPU_SCALE_BYTES, False
+            # Some rows twice in 32 bits, and the whole in 16 bits unless that is how it is stored.
+            self.while_loading = (0 if stored else 2 * count) + 8 * min(rows, _BLOCK_ROWS) * count // rows
+        else:
+            self.kept = count * _float_bytes(weights)
 
 
 def _is_linear(name: str, tensor: _Tensor) -> bool:
     matrix = len(tensor.shape) == 2  # noqa: PLR2004 - rows and columns
     return matrix and name.endswith(".weight") and not any(part in name for part in _NOT_LINEAR)
+
+
+def _is_int8_on_cpu(name: str, tensor: _Tensor, *, tied: bool) -> bool:
+    shared = tied and name.endswith("embed_tokens.weight")
+    return (shared or _is_linear(name, tensor)) and tensor.shape[1] % _COLUMNS == 0
 
 
 def _float_bytes(weights: Weights) -> int:

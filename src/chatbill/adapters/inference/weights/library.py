@@ -16,8 +16,10 @@ from chatbill.adapters.inference.catalogue.model_spec import (
     HubSource,
     ModelSpec,
     ServerSource,
+    Weights,
     WheelSource,
 )
+from chatbill.adapters.inference.weights.copies import int8_copy, outdated_copies
 from chatbill.adapters.inference.weights.fetch import (
     ModelNotFetched,
     Progress,
@@ -49,7 +51,7 @@ class ModelLibrary:
     """
 
     def __init__(self, root: Path, *, as_gguf: Callable[[ModelSpec], bool] = _is_only_gguf) -> None:
-        self._root = root
+        self.root = root
         self._as_gguf = as_gguf
         self._gguf = GgufLibrary(root)
         self._storage = Storage(root)
@@ -60,9 +62,9 @@ class ModelLibrary:
             case FolderSource(folder=folder):
                 return folder
             case HubSource() as hub:
-                return self._root / hub_name(hub)
+                return self.root / hub_name(hub)
             case WheelSource() as wheel:
-                return self._root / wheel_name(wheel)
+                return self.root / wheel_name(wheel)
             case GgufSource() | ServerSource():
                 raise ModelNotFetched(f"{spec.id} has no folder here: it is a {source_words(spec)}.")
 
@@ -74,7 +76,7 @@ class ModelLibrary:
         if isinstance(spec.source, ServerSource):
             return ModelFiles(
                 fetched=True,
-                folder=self._root,
+                folder=self.root,
                 disk_bytes=0,
                 download_bytes=0,
                 source=source,
@@ -118,6 +120,8 @@ class ModelLibrary:
             described = Description("model_on_server")
             return Fit(need=nothing, slots=spec.source.concurrency, need_bytes=0, free_bytes=0, description=described)
         folder = self.folder(spec)
+        if free_gpu_bytes is None and spec.weights is Weights.INT8 and (copy := self.quantized(spec)):
+            folder = copy
         return fit(
             spec,
             folder=None if fault_of(folder) else folder,
@@ -152,8 +156,37 @@ class ModelLibrary:
                 case FolderSource() | GgufSource() | ServerSource():
                     raise AssertionError("nothing of it is fetched")
         except OSError as error:
-            raise ModelNotFetched(f"{self._root} cannot be written ({error}).") from error
+            raise ModelNotFetched(f"{self.root} cannot be written ({error}).") from error
         return folder
+
+    def quantized(self, spec: ModelSpec) -> Path | None:
+        """Return the folder of the int8 copy, in which all weights are as a CPU keeps them, if it is here.
+
+        A model that is not fetched has none, and so has one whose files have changed since.
+        """
+        source = self.folder(spec)
+        if fault_of(source):
+            return None
+        copy = int8_copy(self.root, source)
+        return None if fault_of(copy) else copy
+
+    def quantize(self, spec: ModelSpec, make: Callable[[Path, Path], None], report: Report = lambda _: None) -> Path:
+        """Return that folder, after `make` wrote it if needed: it gets the model's folder and the one to write.
+
+        Copies of older files are removed. Raises `ModelNotFetched` or `OSError` if it cannot be kept on this disk.
+        """
+        source = self.folder(spec)
+        copy = int8_copy(self.root, source)
+        with self._storage.lock(copy.name, report):
+            if fault_of(copy):
+                report(Progress("convert"))
+                self._storage.need_disk(self.fits(spec).need.weights_bytes)
+                with self._storage.making(copy.name) as temporary:
+                    make(source, temporary / "model")
+                    put_in_place(temporary / "model", copy)
+                for other in outdated_copies(copy, source):
+                    shutil.rmtree(other, ignore_errors=True)
+        return copy
 
     def _fetch_repository(self, source: HubSource, folder: Path, report: Report) -> None:
         if not fault_of(folder):
