@@ -59,6 +59,7 @@ class Need:
 class Fit:
     """The result of a check whether a model fits in memory: figures in bytes, and a description for people.
 
+    `prefix_bytes` of what is left are for what was read in conversations; they are no part of `need_bytes`.
     `slots` is how many replies can be written at once: as many as were asked for, or fewer where only those fit;
     0 where the model does not fit.
     """
@@ -68,6 +69,12 @@ class Fit:
     need_bytes: int
     free_bytes: int
     description: Description
+    prefix_bytes: int = 0
+
+    @property
+    def reserved_bytes(self) -> int:
+        """Return the memory beside its weights that it may take at any time."""
+        return self.need.running(self.slots) + self.prefix_bytes
 
     @property
     def fits(self) -> bool:
@@ -96,12 +103,14 @@ def fit(
     free_bytes: int,
     where: Where,
     slots: int = 1,
+    prefix_bytes: int | None = None,
     without_others: bool = False,
 ) -> Fit:
     """Return whether a model fits into `free_bytes` of memory `where` it would run, with up to `slots` replies at once.
 
-    Where not all of them fit beside each other, the model runs with as many as do. `without_others` is True where the
-    memory would be free only without other models.
+    Where not all of them fit beside each other, the model runs with as many as do. What was read is kept in what is
+    left: in up to `prefix_bytes`, or by default as much as the replies take and no more than half. `without_others` is
+    True where the memory would be free only without other models.
     """
     need = need_of(spec, folder, where)
     if not need.weights_bytes:
@@ -124,8 +133,16 @@ def fit(
         params |= {"short_bytes": need_bytes - free_bytes, **_advice(spec, folder, need, where, free_bytes)}
     elif possible < slots:
         params |= {"wanted_slots": slots, "wanted_bytes": need.total(slots)}
-    described = Description("model_memory", params)
-    return Fit(need=need, slots=possible, need_bytes=need_bytes, free_bytes=free_bytes, description=described)
+    left = max(0, free_bytes - need_bytes)
+    keeps = min(possible * need.reply_bytes, left // 2) if prefix_bytes is None else min(prefix_bytes, left)
+    return Fit(
+        need=need,
+        slots=possible,
+        need_bytes=need_bytes,
+        free_bytes=free_bytes,
+        description=Description("model_memory", {**params, "prefix_bytes": keeps}),
+        prefix_bytes=keeps,
+    )
 
 
 def _estimated(spec: ModelSpec) -> Need:

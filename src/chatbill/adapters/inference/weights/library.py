@@ -118,12 +118,18 @@ class ModelLibrary:
         return ModelNotFetched(words, reason=Description("model_files_missing"))
 
     def fits(
-        self, spec: ModelSpec, *, free_gpu_bytes: int | None = None, promised_bytes: int = 0, slots: int = 1
+        self,
+        spec: ModelSpec,
+        *,
+        free_gpu_bytes: int | None = None,
+        promised_bytes: int = 0,
+        slots: int = 1,
+        prefix_bytes: int | None = None,
     ) -> Fit:
         """Return whether the model fits in free memory: the GPU's if `free_gpu_bytes` is given, else the RAM.
 
         `promised_bytes` of it are spoken for by models that are loaded and may still grow; a negative number is what
-        they would give back if they left. See `fit` for `slots`.
+        they would give back if they left. See `fit` for `slots` and `prefix_bytes`.
         """
         if isinstance(spec.source, ServerSource):
             nothing = Need(known=True, weights_bytes=0, loading_bytes=0, working_bytes=0, reply_bytes=0)
@@ -136,6 +142,7 @@ class ModelLibrary:
             free_bytes=(free_ram_bytes() if free_gpu_bytes is None else free_gpu_bytes) - promised_bytes,
             where="RAM" if free_gpu_bytes is None else "GPU memory",
             slots=slots,
+            prefix_bytes=prefix_bytes,
             without_others=promised_bytes < 0,
         )
 
