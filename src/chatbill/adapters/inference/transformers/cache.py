@@ -42,6 +42,16 @@ class RowCache:
         """
         return length <= self.length and all(layer.reaches(length) for layer in self._layers)
 
+    @property
+    def forgets(self) -> bool:
+        """Return whether a layer with a sliding window no longer holds its first tokens."""
+        return not self.reaches(1)
+
+    def resume(self, *, limit: int) -> RowCache:
+        """Return this cache, for another reply of at most `limit` tokens that continues all of its tokens."""
+        self._limit = limit
+        return self
+
     def fork(self, length: int, *, limit: int) -> RowCache:
         """Return a cache that begins with the first `length` tokens of this one, which must never change again.
 

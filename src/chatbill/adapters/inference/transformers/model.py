@@ -141,7 +141,13 @@ class TransformersModel:
         shared = common_length(self._beginning, known)
         if shared > length and self._beginning_cache.reaches(shared):
             length, cache = shared, self._beginning_cache
-        return cache.fork(length, limit=limit) if cache else None
+        if cache is None:
+            return None
+        if length < cache.length or cache.forgets or cache is self._beginning_cache:
+            return cache.fork(length, limit=limit)
+        # Nothing is copied. A cache that forgets is copied, because a change of the last message goes back to it.
+        self.prefixes.remove(cache)
+        return cache.resume(limit=limit)
 
     @torch.inference_mode()
     def read_beginning(self) -> None:
