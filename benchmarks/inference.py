@@ -12,6 +12,7 @@ import asyncio
 import importlib.util
 import os
 import platform
+import random
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -30,10 +31,14 @@ from chatbill.adapters.inference.weights.fetch import fetch_wheel_file
 from chatbill.adapters.inference.weights.library import ModelLibrary
 from chatbill.application.ports.engine import GenerationRequest
 from chatbill.domain.chat.conversations import Role, Turn
+from chatbill.domain.shared.ids import UserId
 
 TOKENS = 64
 STREAMS = 8
 JOINING_A_ROUND = 3
+LATE_TURN = 20
+MESSAGE_WORDS = 55
+"""A message of about 60 tokens; replies of a conversation have up to 40."""
 SUBJECTS = ("fox", "bear", "whale", "robot", "queen", "sailor", "spider", "teacher")
 QUESTION = "What is the capital of France? Answer in one sentence."
 
@@ -68,6 +73,12 @@ MARKS = (
         words="first token of a reply that joins 7 / alone",
         ratio=lambda its: its["joining"] / its["first"],
         bound=3.0,
+        at_most=True,
+    ),
+    Mark(
+        words=f"first token at turn {LATE_TURN} / at turn 1",
+        ratio=lambda its: its["late"] / its["early"],
+        bound=1.5,
         at_most=True,
     ),
 )
@@ -161,6 +172,7 @@ class Streams:
     def __init__(self, engine: TransformersEngine, spec: ModelSpec) -> None:
         self._engine = engine
         self._model = spec.id
+        self._conversations = 0
 
     async def speed(self, count: int) -> float:
         """Return tokens a second of this many replies, requested at once."""
@@ -193,6 +205,29 @@ class Streams:
         await self._until(lambda running: running == 0)
         return seconds
 
+    async def conversation(self) -> tuple[float, float]:
+        """Return seconds to the first token at the first turn and at turn `LATE_TURN` of one conversation.
+
+        The turns between are read at once, with the reply before the last, as if the service had been restarted.
+        """
+        self._conversations += 1
+        messages = [Turn(Role.USER, _message(self._conversations, turn)) for turn in range(LATE_TURN)]
+        early, text = await self._timed(messages[:1])
+        turns = [turn for message in messages[:-1] for turn in (message, Turn(Role.ASSISTANT, text))][:-1]
+        _, text = await self._timed(turns)
+        late, _ = await self._timed([*turns, Turn(Role.ASSISTANT, text), messages[-1]])
+        return early, late
+
+    async def _timed(self, turns: Sequence[Turn]) -> tuple[float, str]:
+        """Return seconds to the first token and the reply, for one person. Preparing the prompt is included."""
+        request = replace(self._request("", tokens=40), turns=tuple(turns), owner=UserId("one"))
+        started = time.perf_counter()
+        first, text = 0.0, ""
+        async for chunk in (await self._engine.prepare(request)).stream():
+            first = first or time.perf_counter() - started
+            text += chunk.text
+        return first, text
+
     async def _until(self, true: Callable[[int], bool]) -> None:
         while not true(self._engine.status()[self._model].running):  # noqa: ASYNC110 - a thread decides it
             await asyncio.sleep(0.01)
@@ -205,12 +240,20 @@ class Streams:
         return GenerationRequest(model=self._model, turns=(Turn(Role.USER, text),), max_tokens=tokens, temperature=0.0)
 
 
+def _message(conversation: int, turn: int) -> str:
+    words = random.Random(1_000 * conversation + turn).choices(SUBJECTS, k=MESSAGE_WORDS)
+    return f"Tell me about {' '.join(words)}."
+
+
 def story(hero: str) -> str:
     return f"Tell me a very long story about a {hero}."
 
 
 async def one_round(streams: Streams, references: References) -> dict[str, float]:
+    early, late = await streams.conversation()
     return {
+        "early": early,
+        "late": late,
         "generate": await asyncio.to_thread(references.generate),
         "one": await streams.speed(1),
         "static": await asyncio.to_thread(references.static),
@@ -224,7 +267,7 @@ async def one_round(streams: Streams, references: References) -> dict[str, float
 async def main(count: int) -> None:
     library = ModelLibrary(platformdirs.user_cache_path("chatbill") / "models")
     # As `generate` does it: greedy, without the catalogue's penalty.
-    spec = replace(load_catalogue("demo")[0], sampling=Sampling(temperature=0.0, repetition_penalty=1.0))
+    spec = replace(load_catalogue("demo")[0], context_tokens=4_096, sampling=Sampling(temperature=0.0, repetition_penalty=1.0))
     engine = TransformersEngine([spec], library, runtime=torch_runtime, slots=STREAMS)
     await engine.start()
     references = References(library.folder(spec))
@@ -241,7 +284,7 @@ async def main(count: int) -> None:
 
 def show(rounds: Sequence[dict[str, float]], *, bandwidth: float, weight_bytes: int, llama_cpp: str) -> None:
     figures = {name: median(its[name] for its in rounds) for name in rounds[0]}
-    load = os.getloadavg()[0]
+    load, early, late = os.getloadavg()[0], figures["early"] * 1e3, figures["late"] * 1e3
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, load {load:.1f}")
     print(f"SmolLM2 135M in bfloat16, {TOKENS} tokens a reply; medians of {len(rounds)} rounds")
     print(f"memory: {bandwidth / 1e9:.1f} GB/s on a matrix-vector product in float32,")
@@ -259,6 +302,7 @@ def show(rounds: Sequence[dict[str, float]], *, bandwidth: float, weight_bytes: 
     print(f"{'llama.cpp, the same model in 4 bits':<40} {llama_cpp}")
     print(f"{'first token, alone':<40} {figures['first'] * 1e3:7.0f} ms")
     print(f"{'first token, beside 7 others':<40} {figures['joining'] * 1e3:7.0f} ms")
+    print(f"{'first token, at turn 1 and at turn ' + str(LATE_TURN):<40} {early:7.0f} ms, {late:.0f} ms")
     print()
     print("\n".join(mark.line(rounds) for mark in MARKS))
 

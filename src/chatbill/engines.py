@@ -179,6 +179,8 @@ def _limits(settings: Settings) -> ModelLimits:
         load_timeout_s=settings.load_timeout_s,
         probe_interval_s=settings.probe_interval_s,
         stuck_after_s=settings.stuck_after_s,
+        prefix_bytes=settings.prefix_cache_bytes,
+        prefix_ttl_s=settings.prefix_cache_ttl_s,
     )
 
 

@@ -89,6 +89,16 @@ class InferenceSettings(BaseSettings):
         le=100,
         description="The part of a model's queue that one user may take, in percent; 100: no limit.",
     )
+    prefix_cache_bytes: int | None = Field(
+        default=None,
+        ge=0,
+        le=1 << 44,
+        description="Memory in which each local model keeps what it has read in conversations, in bytes. Without it: "
+        "as much as its replies may need, and at most half of what they leave free; 0: nothing is kept.",
+    )
+    prefix_cache_ttl_s: Seconds = Field(
+        default=3_600, description="How long this is kept after its last use, in seconds."
+    )
 
     cache_bytes: int = Field(
         default=16_777_216,

@@ -13,6 +13,9 @@ from chatbill.domain.shared.errors import ContextLengthExceeded
 Encoded = TypeVar("Encoded", bound=Sized)
 """An encoded prompt; its length is in tokens."""
 
+_CHARS_OF_A_TOKEN = 6
+"""Texts of more characters a token are unlikely, so a conversation with more is not tried whole."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
@@ -61,9 +64,10 @@ def fit_window(
     """Return the encoding of the newest turns that fit into the window.
 
     The turns that are kept begin with a message of the user, so that user and assistant still alternate. If the first
-    of all turns is a system message, it is kept too. The search begins at the newest message, so its cost depends on
-    the window and not on the length of the conversation. Raises `ContextLengthExceeded` if the last message alone does
-    not fit, or the conversation of which no turn may be left out.
+    of all turns is a system message, it is kept too. A conversation that may fit is tried whole. Otherwise the search
+    begins at the newest message, so its cost depends on the window and not on the length of the conversation. Raises
+    `ContextLengthExceeded` if the last message alone does not fit, or the conversation of which no turn may be left
+    out.
     """
     system = tuple(turns[:1]) if turns[0].role is Role.SYSTEM else ()
     starts = [index for index, turn in enumerate(turns) if turn.role is Role.USER][::-1]
@@ -77,6 +81,9 @@ def fit_window(
             raise window.exceeded(len(encoded))
         return None
 
+    chars = sum(len(turn.text) for turn in turns)
+    if chars <= _CHARS_OF_A_TOKEN * window.prompt_tokens and (whole := prompt(len(starts))):
+        return whole
     best = prompt(1)
     if best is None:
         raise window.exceeded(len(encode((*system, *turns[starts[0] :]))))

@@ -10,10 +10,12 @@ import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from chatbill.adapters.inference.catalogue.model_spec import FolderSource, ModelSpec
 from chatbill.adapters.inference.chunks import ChunkBuilder
 from chatbill.adapters.inference.scripted import Script
+from chatbill.adapters.inference.transformers.prefix_cache import PrefixCache
 from chatbill.adapters.inference.transformers.runtime import Decoding, Device, LocalModel, MeasuredProduct
 from chatbill.application.ports.engine import Chunk, GenerationRequest
 from chatbill.domain.billing.prices import Price
@@ -82,6 +84,7 @@ class FakeModel:
         self.stuck = threading.Event()
         self.broken: Exception | None = None
         self.broken_begin: Exception | None = None
+        self.prefixes: PrefixCache[Any] = PrefixCache()
 
     def encode(self, turns: Sequence[Turn]) -> Sequence[int]:
         return [len(word) for turn in turns for word in turn.text.split()]
@@ -92,6 +95,9 @@ class FakeModel:
         if "[[begin:fails]]" in request.turns[-1].text:
             raise ValueError("a secret detail of the beginning")
         return FakeDecoding(request, max_tokens)
+
+    def end(self, decoding: Decoding) -> None:
+        pass
 
     def step(self, decodings: Sequence[Decoding]) -> None:
         while self.stuck.is_set():

@@ -201,6 +201,10 @@ class FakeLoaded:
     spec: ModelSpec
     fit: Fit | None
     last_used_at: float = 0.0
+    prefix_bytes: int = 0
+
+    def give_up_prefixes(self) -> bool:
+        return False
 
     def unload(self) -> bool:
         return False

@@ -66,6 +66,7 @@ class Need:
 class Fit:
     """The result of a check whether a model fits in memory: figures in bytes, and a description for people.
 
+    `prefix_bytes` of what is left are for what was read in conversations; they are no part of `need_bytes`.
     `slots` is how many replies can be written at once: as many as were asked for, or fewer where only those fit;
     0 where the model does not fit.
     """
@@ -75,6 +76,12 @@ class Fit:
     need_bytes: int
     free_bytes: int
     description: Description
+    prefix_bytes: int = 0
+
+    @property
+    def reserved_bytes(self) -> int:
+        """Return the memory beside its weights that it may take at any time."""
+        return self.need.running(self.slots) + self.prefix_bytes
 
     @property
     def fits(self) -> bool:
@@ -104,12 +111,21 @@ def fit(
     free_bytes: int,
     where: Where,
     slots: int = 1,
+    prefix_bytes: int | None = None,
     without_others: bool = False,
 ) -> Fit:
     """Return whether a model fits into `free_bytes` of memory `where` it would run; see `fit_of`."""
     need = need_of(spec, folder, where)
     advice = partial(_advice, spec, folder, need, where, free_bytes)
-    return fit_of(need, free_bytes=free_bytes, where=where, slots=slots, without_others=without_others, advice=advice)
+    return fit_of(
+        need,
+        free_bytes=free_bytes,
+        where=where,
+        slots=slots,
+        prefix_bytes=prefix_bytes,
+        without_others=without_others,
+        advice=advice,
+    )
 
 
 def fit_of(
@@ -118,13 +134,16 @@ def fit_of(
     free_bytes: int,
     where: Where = "RAM",
     slots: int = 1,
+    prefix_bytes: int | None = 0,
     without_others: bool = False,
     advice: Callable[[], Mapping[str, Param]],
 ) -> Fit:
     """Return whether a model with this need fits into `free_bytes`, with up to `slots` replies at once.
 
-    Where not all of them fit beside each other, the model runs with as many as do. `without_others` is True where the
-    memory would be free only without other models. `advice` returns what would help a model that does not fit.
+    Where not all of them fit beside each other, the model runs with as many as do. What was read is kept in what is
+    left: in up to `prefix_bytes`, or with None as much as the replies take and no more than half. `without_others` is
+    True where the memory would be free only without other models. `advice` returns what would help a model that does
+    not fit.
     """
     if not need.weights_bytes:
         unknown = Description("model_size_unknown")
@@ -146,8 +165,16 @@ def fit_of(
         params |= {"short_bytes": need_bytes - free_bytes, **advice()}
     elif possible < slots:
         params |= {"wanted_slots": slots, "wanted_bytes": need.total(slots)}
-    described = Description("model_memory", params)
-    return Fit(need=need, slots=possible, need_bytes=need_bytes, free_bytes=free_bytes, description=described)
+    left = max(0, free_bytes - need_bytes)
+    keeps = min(possible * need.reply_bytes, left // 2) if prefix_bytes is None else min(prefix_bytes, left)
+    return Fit(
+        need=need,
+        slots=possible,
+        need_bytes=need_bytes,
+        free_bytes=free_bytes,
+        description=Description("model_memory", {**params, "prefix_bytes": keeps}),
+        prefix_bytes=keeps,
+    )
 
 
 def _estimated(spec: ModelSpec, where: Where) -> Need:

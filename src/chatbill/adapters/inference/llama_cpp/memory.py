@@ -44,7 +44,13 @@ class Memory:
         return self._manager.make_room(spec, self, wait_s=wait_s)
 
     def fits(
-        self, spec: ModelSpec, *, free_gpu_bytes: int | None = None, promised_bytes: int = 0, slots: int = 1
+        self,
+        spec: ModelSpec,
+        *,
+        free_gpu_bytes: int | None = None,
+        promised_bytes: int = 0,
+        slots: int = 1,
+        prefix_bytes: int | None = None,  # noqa: ARG002 - the slots keep what was read
     ) -> Fit:
         """Return whether the model fits beside what is promised to others."""
         file = self._files[spec.id]

@@ -102,6 +102,15 @@ class ServedFile:
         self.last_used_at = time.monotonic()
         return await self._remote.prepare(request)
 
+    @property
+    def prefix_bytes(self) -> int:
+        """Return 0: what was read is kept in the slots, whose memory is taken once and for all."""
+        return 0
+
+    def give_up_prefixes(self) -> bool:
+        """Return False: there is nothing to give up."""
+        return False
+
     def unload(self) -> bool:
         """Unload the model and return True; False while it has replies or is not in memory."""
         if self._loop is None:

@@ -20,6 +20,9 @@ ROWS = "chatbill_rows"
 # Ways in which some models change their attention, and which are not supported here.
 _NOT_DONE = ("softcap", "s_aux", "position_bias")
 
+_MOST_SCORES = 1 << 24
+"""Scores of queries with keys that are kept at once, 2 bytes each and twice; more are left to torch's own kernel."""
+
 
 @dataclass(slots=True)
 class BatchSlice:
@@ -53,8 +56,7 @@ def attend(
         if part.end - part.start == 1:
             outputs.append(_attend_one(query[:, :, rows], keys, values, scaling))
         else:
-            mask = _mask(part, keys.shape[2], sliding_window, query.device)
-            outputs.append(_attend_many(query[:, :, rows], keys, values, scaling, mask))
+            outputs.append(_attend_many(part, query[:, :, rows], keys, values, scaling, sliding_window))
     return outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=1), None
 
 
@@ -69,30 +71,52 @@ def _attend_one(query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, s
 
 
 def _attend_many(
-    query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, scale: float | None, mask: torch.Tensor | None
+    part: BatchSlice,
+    query: torch.Tensor,
+    keys: torch.Tensor,
+    values: torch.Tensor,
+    scale: float | None,
+    window: int | None,
 ) -> torch.Tensor:
-    repeats = query.shape[1] // keys.shape[1]
+    tokens, seen = query.shape[2], keys.shape[2]
+    on_cpu = query.device.type == "cpu"
+    if on_cpu and query.dtype is torch.bfloat16 and query.shape[1] * tokens * seen <= _MOST_SCORES:
+        # Without a window only keys of these tokens themselves can be hidden.
+        masked = tokens if window is None or seen <= window else seen
+        return _by_products(query, keys, values, scale, _mask(part, query, masked, window))
+    if not on_cpu:
+        # The kernels of a GPU that take a mask know no groups of heads.
+        repeats = query.shape[1] // keys.shape[1]
+        keys, values = keys.repeat_interleave(repeats, dim=1), values.repeat_interleave(repeats, dim=1)
+    is_causal = seen == tokens and (window is None or tokens <= window)
+    mask = None if is_causal else _mask(part, query, seen, window)
     output = scaled_dot_product_attention(
-        query,
-        keys.repeat_interleave(repeats, dim=1),
-        values.repeat_interleave(repeats, dim=1),
-        attn_mask=mask,
-        is_causal=mask is None,
-        scale=scale,
+        query, keys, values, attn_mask=mask, is_causal=is_causal, scale=scale, enable_gqa=on_cpu
     )
     return output.transpose(1, 2)
 
 
-def _mask(part: BatchSlice, seen: int, window: int | None, device: torch.device) -> torch.Tensor | None:
-    """Return which of the `seen` keys each token looks at; None where those are all keys before it."""
-    tokens = part.end - part.start
-    if seen == tokens and (window is None or tokens <= window):
-        return None
+def _by_products(
+    query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, scale: float | None, mask: torch.Tensor
+) -> torch.Tensor:
+    """Attend with two products of matrices, which take half the time of torch's kernel for bfloat16 on a CPU."""
+    heads, tokens, size = query.shape[1:]
+    groups, seen = keys.shape[1:3]
+    packed = (query * (size**-0.5 if scale is None else scale)).reshape(groups, -1, size)
+    scores = torch.bmm(packed, keys[0].transpose(1, 2))
+    scores.view(heads, tokens, seen)[:, :, seen - mask.shape[1] :].add_(mask)
+    return torch.bmm(scores.softmax(dim=-1), values[0]).view(1, heads, tokens, -1).transpose(1, 2)
+
+
+def _mask(part: BatchSlice, query: torch.Tensor, seen: int, window: int | None) -> torch.Tensor:
+    """Return what is added to the scores of the `seen` keys: minus infinity where a token does not look."""
     if (mask := part.masks.get((seen, window))) is None:
-        keys = torch.arange(seen, device=device)
-        queries = torch.arange(seen - tokens, seen, device=device)[:, None]
-        mask = keys <= queries
+        tokens = part.end - part.start
+        keys = torch.arange(seen, device=query.device)
+        queries = torch.arange(seen - tokens, seen, device=query.device)[:, None]
+        hidden = keys > queries
         if window is not None:
-            mask &= keys > queries - window
+            hidden |= keys <= queries - window
+        mask = query.new_zeros(tokens, seen).masked_fill_(hidden, -torch.inf)
         part.masks[seen, window] = mask
     return mask

@@ -52,10 +52,10 @@ class Batch:
 
     def drop_cancelled(self) -> Sequence[Job]:
         """Take out and return the cancelled replies."""
-        gone = [row.job for row in self._rows if row.job.cancelled]
-        if gone:
-            self._rows = [row for row in self._rows if not row.job.cancelled]
-        return gone
+        gone = [row for row in self._rows if row.job.cancelled]
+        for row in gone:
+            self._take_out(row)
+        return [row.job for row in gone]
 
     def step(self) -> Sequence[EndedReply]:
         """Write one token of each reply, or read a part of a prompt; deliver chunks and return ended replies."""
@@ -96,9 +96,14 @@ class Batch:
                 job.deliver(chunk)
             if decoding.ended:
                 job.cut_off = decoding.cut_off
-                self._rows.remove(row)
+                self._take_out(row)
                 ended.append(EndedReply(job, None, row.age_s))
         return ended
+
+    def _take_out(self, row: _BatchRow) -> None:
+        self._rows.remove(row)
+        if row.decoding:
+            self._model.end(row.decoding)
 
     def _blamed(self) -> Sequence[_BatchRow]:
         """Return the replies that a failed step ends: the one whose prompt was being read; without one, all."""

@@ -35,6 +35,33 @@ class RowCache:
         """Count the tokens that were appended to all layers."""
         self.length += tokens
 
+    def reaches(self, length: int) -> bool:
+        """Return whether `fork` can continue after the first `length` tokens.
+
+        That is everywhere but in a layer with a sliding window that has forgotten what the window would show there.
+        """
+        return length <= self.length and all(layer.reaches(length) for layer in self._layers)
+
+    @property
+    def forgets(self) -> bool:
+        """Return whether a layer with a sliding window no longer holds its first tokens."""
+        return not self.reaches(1)
+
+    def resume(self, *, limit: int) -> RowCache:
+        """Return this cache, for another reply of at most `limit` tokens that continues all of its tokens."""
+        self._limit = limit
+        return self
+
+    def fork(self, length: int, *, limit: int) -> RowCache:
+        """Return a cache that begins with the first `length` tokens of this one, which must never change again.
+
+        The first step of the new one copies them to memory of its own; nothing is copied before.
+        """
+        fork = RowCache(layers=0, limit=limit)
+        fork.length = length
+        fork._layers = [layer.fork(length) for layer in self._layers]
+        return fork
+
     @property
     def layers_in_use(self) -> int:
         """Return how many layers hold keys; fewer than the model has means that it keeps its state in another way."""
@@ -52,11 +79,25 @@ class _Layer:
     def __init__(self) -> None:
         self.memory: KeysValues | None = None
         self.first = 0
+        self._window: int | None = None
+
+    def reaches(self, length: int) -> bool:
+        return self._window is None or self.first <= max(0, length - self._window + 1)
+
+    def fork(self, length: int) -> _Layer:
+        fork = _Layer()
+        fork.first, fork._window = self.first, self._window
+        if self.memory is not None:
+            # Without room for another token, so the next one moves all of it.
+            keys, values = self.memory
+            fork.memory = keys[:, :, : length - self.first], values[:, :, : length - self.first]
+        return fork
 
     def append(
         self, keys: torch.Tensor, values: torch.Tensor, *, at: int, window: int | None, limit: int
     ) -> KeysValues:
         tokens = keys.shape[2]
+        self._window = window
         kept = at - self.first if window is None else min(at - self.first, window - 1)
         memory = self.memory
         if memory is None or at - self.first + tokens > memory[0].shape[2]:

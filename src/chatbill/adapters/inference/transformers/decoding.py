@@ -11,12 +11,13 @@ from chatbill.adapters.inference.transformers.cache import RowCache
 from chatbill.adapters.inference.transformers.detokenizer import Detokenizer
 from chatbill.adapters.inference.transformers.sampling import Sampler
 from chatbill.application.ports.engine import Chunk
+from chatbill.domain.shared.ids import UserId
 
 
 class ReplyDecoding:
     """A reply of at most `max_tokens` to a prompt of at least one token; a `Decoding` for `TransformersModel`.
 
-    `cache` holds what the model has read of it.
+    `cache` holds what the model has read of it, and that is kept for its `owner` afterwards.
     """
 
     def __init__(
@@ -29,8 +30,10 @@ class ReplyDecoding:
         stop: tuple[str, ...],
         end_tokens: frozenset[int],
         cache: RowCache,
+        owner: UserId | None = None,
     ) -> None:
         self.cache = cache
+        self.owner = owner
         self.ended = self.cut_off = False
         self.error: Exception | None = None
         self.model_works = True
@@ -53,6 +56,11 @@ class ReplyDecoding:
     def written(self) -> torch.Tensor:
         """Return the token ids of the reply so far (1 by N), without the one that ends it."""
         return self._written[:, : self.tokens]
+
+    @property
+    def tokens_read(self) -> Sequence[int]:
+        """Return the token ids that the cache holds: of the prompt, and of the reply without its last ones."""
+        return (*self._prompt, *self.written[0].tolist())[: self.cache.length]
 
     def unread(self, limit: int) -> Sequence[int]:
         """Return at most `limit` tokens that the model reads next: a part of the prompt, or the last token written."""

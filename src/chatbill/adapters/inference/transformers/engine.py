@@ -59,7 +59,7 @@ class TransformersEngine:
         report: ModelReport = lambda _model, _progress: None,
     ) -> None:
         limits = limits or ModelLimits()
-        memory = MemoryManager(library, slots=slots)
+        memory = MemoryManager(library, slots=slots, prefix_bytes=limits.prefix_bytes)
         made_once = _LazyRuntime(runtime)
         self._models = {
             spec.id: ServedModel(

@@ -1,4 +1,4 @@
-"""How long a model of this machine may take to load, to write and to recover."""
+"""How long a model of this machine may take to load, to write and to recover, and what it may keep."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ class ModelLimits:
     `load_timeout_s` is unavailable until that ends. One that has written nothing for `probe_interval_s` is probed
     (0: never); one that is busy and shows no progress for `stuck_after_s` is replaced. After `failures` failed replies
     in a row it is taken out. One that could not be loaded is tried again after `retry_s`. The models are checked every
-    `check_interval_s`.
+    `check_interval_s`. What was read in conversations is kept in `prefix_bytes` (None: as much as the replies of the
+    model may take) until it was not used for `prefix_ttl_s`.
     """
 
     load_wait_s: float = 60.0
@@ -30,6 +31,8 @@ class ModelLimits:
     failures: int = 3
     retry_s: float = 60.0
     check_interval_s: float = 1.0
+    prefix_bytes: int | None = None
+    prefix_ttl_s: float = 3_600.0
 
     def health(self) -> Health:
         """Return the health of a model that is about to be loaded."""

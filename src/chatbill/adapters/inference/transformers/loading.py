@@ -101,6 +101,7 @@ class TorchRuntime:
             end_tokens=_end_tokens(weights.generation_config.eos_token_id, tokenizer.eos_token_id),
             sampling=sampling_of(weights.generation_config, spec.sampling),
         )
+        model.read_beginning()
         _write_one_token(spec, model)
         return_freed_memory()
         return model

@@ -1,4 +1,4 @@
-"""Manage which models are in memory: load one at a time, and unload the longest idle ones to make room."""
+"""Manage which models are in memory: load one at a time, and free what others keep, or unload them, to make room."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Protocol
 
 import structlog
 
+from chatbill.adapters.inference.availability.heap import return_freed_memory
 from chatbill.adapters.inference.availability.memory import Fit
 from chatbill.adapters.inference.catalogue.model_spec import ModelSpec
 from chatbill.adapters.inference.transformers.runtime import LoadError
@@ -40,6 +41,15 @@ class LoadedModel(Protocol):
     last_used_at: float
     fit: Fit | None
 
+    @property
+    def prefix_bytes(self) -> int:
+        """Return the memory that keeps what it has read."""
+        ...
+
+    def give_up_prefixes(self) -> bool:
+        """Free that memory for as long as it is loaded, and return True; return False where none was reserved."""
+        ...
+
     def unload(self) -> bool:
         """Free its memory and return True; return False and do nothing while it has replies or is not in memory."""
         ...
@@ -49,7 +59,13 @@ class MemoryCheck(Protocol):
     """Tells whether a model fits in memory."""
 
     def fits(
-        self, spec: ModelSpec, *, free_gpu_bytes: int | None = None, promised_bytes: int = 0, slots: int = 1
+        self,
+        spec: ModelSpec,
+        *,
+        free_gpu_bytes: int | None = None,
+        promised_bytes: int = 0,
+        slots: int = 1,
+        prefix_bytes: int | None = None,
     ) -> Fit:
         """Return whether the model fits beside what is promised to others; see `ModelLibrary.fits`."""
         ...
@@ -70,9 +86,10 @@ class MemoryDevice(Protocol):
 class MemoryManager:
     """Manages the memory of one device that several models share. Its methods may block the thread of a model."""
 
-    def __init__(self, library: MemoryCheck, *, slots: int) -> None:
+    def __init__(self, library: MemoryCheck, *, slots: int, prefix_bytes: int | None = None) -> None:
         self._library = library
         self._slots = slots
+        self._prefix_bytes = prefix_bytes
         self._load_lock = threading.Lock()
         self.models: Sequence[LoadedModel] = ()
 
@@ -104,12 +121,20 @@ class MemoryManager:
     def make_room(self, spec: ModelSpec, runtime: MemoryDevice, *, wait_s: float) -> Fit:
         """Unload idle models as needed and return how the model fits. The caller must hold `load_lock`.
 
-        Waits up to `wait_s` seconds for a busy model to become idle; with 0, no model is unloaded. Raises `NoRoom` and
+        Before that, and before the model writes fewer replies at once, the others give up what they keep. Waits up to
+        `wait_s` seconds for a busy model to become idle; with 0, no model is unloaded. Raises `NoRoom` and
         `DoesNotFit`.
         """
         deadline = time.monotonic() + wait_s
         while True:
             fit = self._beside_others(spec, runtime)
+            if fit.slots == self._slots:
+                return fit
+            if given_up := [other.spec.id for other in self._others(spec) if other.give_up_prefixes()]:
+                return_freed_memory()
+                runtime.free_memory()
+                _log.info("prefixes_given_up", models=given_up, to_make_room_for=spec.id)
+                continue
             if fit.fits:
                 return fit
             self._check(spec, runtime)
@@ -138,13 +163,19 @@ class MemoryManager:
     def _beside_others(self, spec: ModelSpec, runtime: MemoryDevice) -> Fit:
         # The memory that replies of the others may need. The part in use already is counted twice, which is safe.
         fits = [other.fit for other in self._others(spec) if other.fit]
-        reserved = sum(fit.need.running(fit.slots) + fit.need.mapped_bytes for fit in fits)
-        free = runtime.free_gpu_bytes()
-        return self._library.fits(spec, free_gpu_bytes=free, promised_bytes=reserved, slots=self._slots)
+        return self._fit(spec, runtime, sum(fit.reserved_bytes + fit.need.mapped_bytes for fit in fits))
 
     def _alone(self, spec: ModelSpec, runtime: MemoryDevice) -> Fit:
         """Return how it would fit if all other models were unloaded."""
-        needs = [other.fit.need for other in self._others(spec) if other.fit]
-        freed = sum(need.weights_bytes - need.mapped_bytes for need in needs)
-        free = runtime.free_gpu_bytes()
-        return self._library.fits(spec, free_gpu_bytes=free, promised_bytes=-freed, slots=self._slots)
+        needs = [(other.fit.need, other.prefix_bytes) for other in self._others(spec) if other.fit]
+        freed = sum(need.weights_bytes - need.mapped_bytes + prefix_bytes for need, prefix_bytes in needs)
+        return self._fit(spec, runtime, -freed)
+
+    def _fit(self, spec: ModelSpec, runtime: MemoryDevice, promised_bytes: int) -> Fit:
+        return self._library.fits(
+            spec,
+            free_gpu_bytes=runtime.free_gpu_bytes(),
+            promised_bytes=promised_bytes,
+            slots=self._slots,
+            prefix_bytes=self._prefix_bytes,
+        )

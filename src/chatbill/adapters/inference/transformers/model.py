@@ -13,12 +13,14 @@ from chatbill.adapters.inference.catalogue.model_spec import Sampling
 from chatbill.adapters.inference.transformers.attention import BatchSlice
 from chatbill.adapters.inference.transformers.cache import RowCache
 from chatbill.adapters.inference.transformers.decoding import ReplyDecoding
+from chatbill.adapters.inference.transformers.prefix_cache import PrefixCache, common_length
 from chatbill.adapters.inference.transformers.prompts import encode_turns
 from chatbill.adapters.inference.transformers.runtime import Decoding, Device, NotLoadable
 from chatbill.adapters.inference.transformers.sampling import Sampler, requested
 from chatbill.application.ports.engine import GenerationRequest
-from chatbill.domain.chat.conversations import Turn
+from chatbill.domain.chat.conversations import Role, Turn
 from chatbill.domain.shared.descriptions import Description
+from chatbill.domain.shared.ids import UserId
 
 _READ_ALONE = {"cpu": 256, "cuda": 4_096}
 """Tokens of prompts that one step reads: a stop is heard only between two steps."""
@@ -51,13 +53,17 @@ class TransformersModel:
         self._device = device
         self._end_tokens = end_tokens
         self._sampling = sampling
+        self.prefixes: PrefixCache[RowCache] = PrefixCache()
+        self._beginning: Sequence[int] = ()
+        self._beginning_cache = RowCache(layers=0, limit=0)
 
     def encode(self, turns: Sequence[Turn]) -> Sequence[int]:
         """Encode them by the model's own chat template."""
         return encode_turns(self._tokenizer, turns)
 
     def begin(self, request: GenerationRequest, prompt: Sequence[int], *, max_tokens: int) -> ReplyDecoding:
-        """Return a decoding with an empty cache of its own."""
+        """Return a decoding whose cache begins with what was read before for its owner."""
+        limit = len(prompt) + max_tokens
         return ReplyDecoding(
             prompt,
             max_tokens=max_tokens,
@@ -65,16 +71,31 @@ class TransformersModel:
             decode=self._decode,
             stop=request.stop,
             end_tokens=self._end_tokens,
-            cache=RowCache(layers=self._layers, limit=len(prompt) + max_tokens),
+            cache=self._read_before(request.owner, prompt, limit=limit) or RowCache(layers=self._layers, limit=limit),
+            owner=request.owner,
         )
 
-    @torch.inference_mode()
+    def end(self, decoding: Decoding) -> None:
+        """Keep what was read and written for its owner."""
+        if isinstance(decoding, ReplyDecoding) and decoding.owner is not None and not decoding.error:
+            self.prefixes.keep(decoding.owner, decoding.tokens_read, decoding.cache)
+
     def step(self, decodings: Sequence[Decoding]) -> None:
         """Run the model once over all that these replies have to read next.
 
         New replies read at the same time as the others write, in the order in which they came and a bounded number of
-        tokens at a time.
+        tokens at a time. Where memory is short, what is kept of ended replies is given up first.
         """
+        try:
+            return self._step(decodings)
+        except Exception as error:
+            if not self.is_out_of_memory(error) or not self.prefixes.clear():
+                raise
+        self.free_memory()
+        return self._step(decodings)
+
+    @torch.inference_mode()
+    def _step(self, decodings: Sequence[Decoding]) -> None:
         replies = [decoding for decoding in decodings if isinstance(decoding, ReplyDecoding)]
         busy = any(not reply.reading for reply in replies)
         budget = (_READ_IN_COMPANY if busy else _READ_ALONE)[self._device]
@@ -108,6 +129,38 @@ class TransformersModel:
         gc.collect()
         if self._device == "cuda":
             torch.cuda.empty_cache()
+
+    def _read_before(self, owner: UserId | None, prompt: Sequence[int], *, limit: int) -> RowCache | None:
+        """Return a cache with the longest beginning of the prompt that was read before; None without one.
+
+        It is of this owner, or what the chat template writes at the beginning of every conversation, which is not
+        secret. The last token is always read again, because its logits are needed.
+        """
+        known = prompt[:-1]
+        length, cache = self.prefixes.longest(owner, known)
+        shared = common_length(self._beginning, known)
+        if shared > length and self._beginning_cache.reaches(shared):
+            length, cache = shared, self._beginning_cache
+        if cache is None:
+            return None
+        if length < cache.length or cache.forgets or cache is self._beginning_cache:
+            return cache.fork(length, limit=limit)
+        # Nothing is copied. A cache that forgets is copied, because a change of the last message goes back to it.
+        self.prefixes.remove(cache)
+        return cache.resume(limit=limit)
+
+    @torch.inference_mode()
+    def read_beginning(self) -> None:
+        """Read what the chat template writes at the beginning of every conversation, once for all owners."""
+        one, other = (self.encode((Turn(Role.USER, text),)) for text in ("Hi", "And"))
+        tokens = one[: common_length(one, other)]
+        cache = RowCache(layers=self._layers, limit=len(tokens))
+        for start in range(0, len(tokens), _READ_ALONE[self._device]):
+            unread = tokens[start : start + _READ_ALONE[self._device]]
+            end = start + len(unread)
+            self._forward(unread, range(start, end), [BatchSlice(cache, 0, len(unread))])
+            cache.advance(len(unread))
+        self._beginning, self._beginning_cache = tokens, cache
 
     def _forward(self, tokens: Sequence[int], positions: Sequence[int], parts: Sequence[BatchSlice]) -> torch.Tensor:
         """Return the logits (replies by vocabulary) after the last token of each part."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 from chatbill.adapters.inference.catalogue.model_spec import ModelSpec
+from chatbill.adapters.inference.transformers.prefix_cache import PrefixCache
 from chatbill.application.ports.engine import Chunk, GenerationRequest
 from chatbill.domain.chat.conversations import Turn
 from chatbill.domain.shared.descriptions import Description
@@ -52,7 +53,12 @@ class Decoding(Protocol):
 
 
 class LocalModel(Protocol):
-    """A model in memory. `encode` may run beside the others, which all run on the thread that loaded the model."""
+    """A model in memory. `encode` may run beside the others, which all run on the thread that loaded the model.
+
+    `prefixes` is what it keeps of ended replies, for any thread.
+    """
+
+    prefixes: PrefixCache[Any]
 
     def encode(self, turns: Sequence[Turn]) -> Sequence[int]:
         """Return the prompt for the next reply, as token ids. One call at a time."""
@@ -60,6 +66,10 @@ class LocalModel(Protocol):
 
     def begin(self, request: GenerationRequest, prompt: Sequence[int], *, max_tokens: int) -> Decoding:
         """Return the decoding of a reply of which nothing is computed yet."""
+        ...
+
+    def end(self, decoding: Decoding) -> None:
+        """Keep what is useful of a reply that is complete or not wanted any more."""
         ...
 
     def step(self, decodings: Sequence[Decoding]) -> None:

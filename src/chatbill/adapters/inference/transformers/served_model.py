@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import structlog
 
@@ -115,6 +116,8 @@ class ServedModel:
             if worker and worker.settled and not worker.model:
                 self._retry_if_due(worker)
                 return
+        if worker and worker.model:
+            worker.model.prefixes.drop_expired()
         if worker is None:
             self._look_for_files()  # without the lock, because a disk can hang
         elif not worker.settled:
@@ -127,6 +130,23 @@ class ServedModel:
                 self._replace(worker)
         elif not worker.health.probe_in_s:
             worker.submit(Probe(self.spec.id, self._probe_prompt))
+
+    @property
+    def prefix_bytes(self) -> int:
+        """Return the memory that keeps what it has read."""
+        worker = self._worker
+        model = worker.model if worker else None
+        return model.prefixes.size_bytes if model else 0
+
+    def give_up_prefixes(self) -> bool:
+        """Free that memory for as long as it is loaded, and return True; return False where none was reserved."""
+        with self._lock:
+            model = self._worker.model if self._worker else None
+            if not model or not self.fit or not self.fit.prefix_bytes:
+                return False
+            self.fit = replace(self.fit, prefix_bytes=0)
+            model.prefixes.limit(0)
+            return True
 
     def unload(self) -> bool:
         """Unload the model and return True; False while it has replies or is not in memory."""
@@ -209,6 +229,7 @@ class ServedModel:
         with self._lock:
             if worker.settled:
                 return
+            model.prefixes.limit(fit.prefix_bytes, self._limits.prefix_ttl_s)
             worker.slots, self._probe_prompt = fit.slots, probe_prompt
             worker.health.record_token()
             self.fit, self._availability.health = fit, worker.health
@@ -234,6 +255,8 @@ class ServedModel:
         with self._lock:
             if self._availability.closed or self._worker is not worker:
                 return
+            if worker.model:
+                worker.model.prefixes.limit(0)
             self._was_lost, self.fit = True, None
             self._load(wait_for_room_s=self._limits.load_wait_s)
         worker.abandon(Description.of("model_stuck", after_s=self._limits.stuck_after_s))

@@ -106,12 +106,18 @@ class ModelLibrary:
         return ModelNotFetched(words, reason=Description("model_files_missing"))
 
     def fits(
-        self, spec: ModelSpec, *, free_gpu_bytes: int | None = None, promised_bytes: int = 0, slots: int = 1
+        self,
+        spec: ModelSpec,
+        *,
+        free_gpu_bytes: int | None = None,
+        promised_bytes: int = 0,
+        slots: int = 1,
+        prefix_bytes: int | None = None,
     ) -> Fit:
         """Return whether the model fits in free memory: the GPU's if `free_gpu_bytes` is given, else the RAM.
 
         `promised_bytes` of it are spoken for by models that are loaded and may still grow; a negative number is what
-        they would give back if they left. See `fit` for `slots`.
+        they would give back if they left. See `fit` for `slots` and `prefix_bytes`.
         """
         if self._as_gguf(spec):
             return self._gguf.fits(spec, free_gpu_bytes=free_gpu_bytes, promised_bytes=promised_bytes, slots=slots)
@@ -128,6 +134,7 @@ class ModelLibrary:
             free_bytes=(free_ram_bytes() if free_gpu_bytes is None else free_gpu_bytes) - promised_bytes,
             where="RAM" if free_gpu_bytes is None else "GPU memory",
             slots=slots,
+            prefix_bytes=prefix_bytes,
             without_others=promised_bytes < 0,
         )
 

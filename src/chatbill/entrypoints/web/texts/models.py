@@ -48,10 +48,12 @@ def _memory(params: Mapping[str, Param]) -> str:
     about = "" if params["known"] else "about "
     at_once = "1 reply" if slots == 1 else f"{slots} replies at once"
     free = "would be free without other models" if params["without_others"] else "are free"
+    keeps = _int(params, "prefix_bytes") if "prefix_bytes" in params else 0
+    beside = f", {_gigabytes(keeps)} of which keep what it has read" if keeps else ""
     return (
         f"needs {about}{_gigabytes(need)} of {params['where']} ({_gigabytes(weights)} for its weights, "
         f"{_gigabytes(need - weights)} to load it and write {at_once}) "
-        f"and {_gigabytes(_int(params, 'free_bytes'))} {free}{_memory_advice(params)}"
+        f"and {_gigabytes(_int(params, 'free_bytes'))} {free}{beside}{_memory_advice(params)}"
     )
 
 
