@@ -21,6 +21,7 @@ from transformers.utils import logging as transformers_logging
 from chatbill.adapters.inference.availability.heap import return_freed_memory
 from chatbill.adapters.inference.catalogue.model_spec import ModelSpec, Weights
 from chatbill.adapters.inference.transformers.attention import ROWS
+from chatbill.adapters.inference.transformers.fusing import fuse_projections
 from chatbill.adapters.inference.transformers.model import TransformersModel
 from chatbill.adapters.inference.transformers.runtime import Device, NotLoadable
 from chatbill.adapters.inference.transformers.sampling import sampling_of
@@ -80,6 +81,7 @@ class TorchRuntime:
             ),
         )
         weights.eval()
+        fuse_projections(weights)
         model = TransformersModel(
             weights,
             tokenizer=tokenizer,
