@@ -267,7 +267,9 @@ async def one_round(streams: Streams, references: References) -> dict[str, float
 async def main(count: int) -> None:
     library = ModelLibrary(platformdirs.user_cache_path("chatbill") / "models")
     # As `generate` does it: greedy, without the catalogue's penalty.
-    spec = replace(load_catalogue("demo")[0], context_tokens=4_096, sampling=Sampling(temperature=0.0, repetition_penalty=1.0))
+    spec = replace(
+        load_catalogue("demo")[0], context_tokens=4_096, sampling=Sampling(temperature=0.0, repetition_penalty=1.0)
+    )
     engine = TransformersEngine([spec], library, runtime=torch_runtime, slots=STREAMS)
     await engine.start()
     references = References(library.folder(spec))

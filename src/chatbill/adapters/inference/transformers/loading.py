@@ -24,6 +24,7 @@ from transformers.utils import logging as transformers_logging
 from chatbill.adapters.inference.availability.heap import return_freed_memory
 from chatbill.adapters.inference.catalogue.model_spec import ModelSpec, Weights
 from chatbill.adapters.inference.transformers.attention import ROWS
+from chatbill.adapters.inference.transformers.fusing import fuse_projections
 from chatbill.adapters.inference.transformers.int8.choice import by_rows, remembered_products
 from chatbill.adapters.inference.transformers.int8.modules import Int8Linear
 from chatbill.adapters.inference.transformers.int8.quantizer import METHOD, Int8Config
@@ -93,6 +94,7 @@ class TorchRuntime:
             products = by_rows(self.int8_products(folder.parent))
             for layer in int8_layers:
                 layer.products = products
+        fuse_projections(weights)
         model = TransformersModel(
             weights,
             tokenizer=tokenizer,
