@@ -43,8 +43,9 @@ def chatted(python: Path, clone: Path, data: Path) -> tuple[float, float]:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("CHATBILL_", "PYTHONPATH"))}
     environment = inherited | {"CHATBILL_DATA_DIR": str(data), "PYTHONUNBUFFERED": "1"}
     command = [str(python), "-m", "chatbill", "serve", "--port", "0"]
-    quiet = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-    service = subprocess.Popen(command, cwd=clone, env=environment, text=True, **quiet)
+    service = subprocess.Popen(
+        command, cwd=clone, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
     assert service.stdout
     try:
         url = next(found[1] for line in service.stdout if (found := re.search(r"ready: chat at (\S+)/ ", line)))

@@ -241,7 +241,8 @@ class Streams:
 
 
 def _message(conversation: int, turn: int) -> str:
-    words = random.Random(1_000 * conversation + turn).choices(SUBJECTS, k=MESSAGE_WORDS)
+    chosen = random.Random(1_000 * conversation + turn)  # noqa: S311 - not a secret
+    words = chosen.choices(SUBJECTS, k=MESSAGE_WORDS)
     return f"Tell me about {' '.join(words)}."
 
 

@@ -42,15 +42,17 @@ class Products:
     """One product with a layer of Gemma 3 12B, in three ways."""
 
     def __init__(self, runtime: Any, folder: Path) -> None:
-        import torch  # noqa: PLC0415 - after `torch_runtime`, which sets what must be set before
-        from bitsandbytes.nn import Int8Params, Linear8bitLt  # noqa: PLC0415
+        # After `torch_runtime`, which sets what must be set before.
+        import bitsandbytes  # noqa: PLC0415
+        import torch  # noqa: PLC0415
 
         from chatbill.adapters.inference.transformers.int8 import choice, modules  # noqa: PLC0415
 
         self._torch: Any = torch
         weight = torch.randn(ROWS, COLUMNS, dtype=torch.bfloat16).mul_(0.02)
-        theirs = Linear8bitLt(COLUMNS, ROWS, bias=False, has_fp16_weights=False, threshold=6.0)
-        theirs.weight = Int8Params(weight.clone(), requires_grad=False, has_fp16_weights=False).to("cpu")
+        nn: Any = bitsandbytes.nn
+        theirs = nn.Linear8bitLt(COLUMNS, ROWS, bias=False, has_fp16_weights=False, threshold=6.0)
+        theirs.weight = nn.Int8Params(weight.clone(), requires_grad=False, has_fp16_weights=False).to("cpu")
         integers, scales = modules.quantized(weight)
         self.measured = runtime.int8_products(folder)
         choose = choice.by_rows(self.measured)

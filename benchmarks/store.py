@@ -16,7 +16,7 @@ from benchmarks.charges import PROMPT, Person, charges_per_second, compare, mach
 from chatbill.adapters.persistence import SqliteStore, sqlite_url
 from chatbill.adapters.persistence.sql import schema
 from chatbill.adapters.persistence.sqlite.driver import connect_to_write, load_driver, sqlite_database
-from chatbill.adapters.persistence.sqlite.place import Place
+from chatbill.adapters.persistence.sqlite.opened_file import OpenedFile
 
 ROUNDS = 8
 WANTED = {1: 0.25, 64: 0.5}
@@ -24,7 +24,7 @@ WANTED = {1: 0.25, 64: 0.5}
 
 
 def commits_per_second(path: Path, seconds: float) -> float:
-    raw = connect_to_write(sqlite_database(load_driver()), Place(path), busy_timeout_s=5).raw
+    raw = connect_to_write(sqlite_database(load_driver()), OpenedFile(path), busy_timeout_s=5).raw
     raw.execute("CREATE TABLE IF NOT EXISTS line (id INTEGER PRIMARY KEY, words TEXT)")
     until, done, started = time.perf_counter() + seconds, 0, time.perf_counter()
     while time.perf_counter() < until:

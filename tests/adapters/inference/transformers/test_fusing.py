@@ -55,7 +55,7 @@ def test_a_group_is_one_block_of_memory_and_its_weights_are_still_there(torch: A
 
 
 def test_layers_of_another_kind_stay_as_they_are(torch: Any) -> None:
-    class Quantized(torch.nn.Linear):  # type: ignore[misc, name-defined]
+    class Quantized(torch.nn.Linear):  # type: ignore[misc]
         pass
 
     module = layer(torch, gate_proj=8, up_proj=8)

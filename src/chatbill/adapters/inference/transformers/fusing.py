@@ -22,7 +22,7 @@ def fuse_projections(model: nn.Module) -> None:
         if "vision" in name:
             continue
         for names in _GROUPS:
-            layers = [getattr(module, one, None) for one in names]
+            layers: list[Any] = [getattr(module, one, None) for one in names]
             if _can_be_joined(layers):
                 _join(module, names, layers)
 
@@ -31,7 +31,7 @@ def _can_be_joined(layers: Sequence[Any]) -> bool:
     first = layers[0]
     return all(
         type(layer) is nn.Linear
-        and layer.bias is None
+        and getattr(layer, "bias", None) is None
         and layer.in_features == first.in_features
         and layer.weight.dtype is first.weight.dtype
         for layer in layers
@@ -56,12 +56,12 @@ class _Joined:
         self._outputs: dict[int, torch.Tensor] = {}
 
     def rows(self, place: int) -> torch.Tensor:
-        return self._weight.split(self._sizes)[place]
+        return torch.split(self._weight, self._sizes)[place]
 
     def output(self, place: int, hidden: torch.Tensor) -> torch.Tensor:
         if self._input is not hidden or place not in self._outputs:
             self._input = hidden
-            self._outputs = dict(enumerate(linear(hidden, self._weight).split(self._sizes, dim=-1)))
+            self._outputs = dict(enumerate(torch.split(linear(hidden, self._weight), self._sizes, dim=-1)))
         output = self._outputs.pop(place)
         if not self._outputs:
             self._input = None
