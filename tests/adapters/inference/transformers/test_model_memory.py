@@ -19,6 +19,7 @@ from chatbill.adapters.inference.transformers.memory_manager import MemoryManage
 from chatbill.adapters.inference.weights.library import ModelLibrary
 from chatbill.application.ports.engine import ModelState
 from chatbill.domain.shared.errors import ModelUnavailable
+from chatbill.domain.shared.ids import UserId
 from tests.adapters.inference.transformers.fake_runtime import FakeRuntime, fake_specs
 from tests.adapters.inference.transformers.scene import (
     BILLION,
@@ -32,6 +33,7 @@ from tests.adapters.inference.transformers.scene import (
     model_scene,
     text,
 )
+from tests.adapters.inference.transformers.test_prefix_cache import FakeKeys
 from tests.kit.waiting import eventually
 
 
@@ -159,6 +161,36 @@ async def test_where_memory_is_short_fewer_replies_are_written_at_once(tmp_path:
 
         assert replies == ["a b c d e"] * 8
         assert 1 <= here.fake().widest < 8
+
+
+async def test_what_a_model_keeps_is_given_up_for_another_that_is_loaded(tmp_path: Path) -> None:
+    async with model_scene(tmp_path, FakeRuntime(gpu_bytes=5_450_000_000), lazy=True) as here:
+        await here.ask(model=MINI)
+        prefixes = here.fake(MINI).prefixes
+        prefixes.keep(UserId("anna"), [1, 2, 3], FakeKeys(100))
+        kept = prefixes.size_bytes
+        await here.ask(model=PRO)
+        pro = here.fake(PRO).prefixes
+        pro.keep(UserId("anna"), [1, 2, 3], FakeKeys(10))
+
+        assert (kept, prefixes.size_bytes, pro.size_bytes) == (100, 0, 10)
+        assert set(here.runtime.models) == {MINI, PRO}
+
+
+async def test_what_a_model_keeps_stays_while_there_is_room_for_another(tmp_path: Path) -> None:
+    async with model_scene(tmp_path, FakeRuntime(gpu_bytes=ROOM_FOR_BOTH), lazy=True) as here:
+        await here.ask(model=MINI)
+        here.fake(MINI).prefixes.keep(UserId("anna"), [1, 2, 3], FakeKeys(100))
+        await here.ask(model=PRO)
+
+        assert here.fake(MINI).prefixes.size_bytes == 100
+
+
+async def test_where_nothing_shall_be_kept_nothing_is(tmp_path: Path) -> None:
+    async with model_scene(tmp_path, limits=replace(QUICK, prefix_bytes=0)) as here:
+        here.fake(MINI).prefixes.keep(UserId("anna"), [1, 2, 3], FakeKeys(100))
+
+        assert here.fake(MINI).prefixes.size_bytes == 0
 
 
 async def test_on_a_cpu_an_int8_model_runs_from_its_copy(tmp_path: Path) -> None:
