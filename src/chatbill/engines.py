@@ -121,7 +121,7 @@ def _models(
 ) -> Engine:
     """Return the engine for these models. It combines several if not all models are run in the same way."""
     if faults := [fault for spec in specs if (fault := local_engines.fault_of(spec))]:
-        raise SettingsError("; ".join(faults))
+        raise SettingsError(faults[0])
     by_engine: dict[str, tuple[ModelSpec, ...]] = {}
     for spec in specs:
         name = local_engines.engine_of(spec) or "server"

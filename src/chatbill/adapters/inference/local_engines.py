@@ -26,7 +26,12 @@ _DRIVERS: Final = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
 
 
 def is_installed(engine: LocalEngine) -> bool:
-    """Return whether the packages of an engine are installed; imports none of them."""
+    """Return whether an engine can run here and its packages are installed; imports none of them.
+
+    llama.cpp is asked over a Unix socket, which asyncio on Windows does not have.
+    """
+    if engine == LLAMA_CPP and os.name == "nt":
+        return False
     return all(find_spec(name) is not None for name in _NEEDED_BY[engine])
 
 
@@ -45,7 +50,7 @@ def has_cuda() -> bool:
 class LocalEngines:
     """Chooses an engine for each model.
 
-    `auto` takes Transformers where there is a GPU, and otherwise llama.cpp where there is a GGUF file; and the other
+    `auto` takes Transformers where there is a GPU and on Windows, and otherwise llama.cpp where there is a GGUF file; and the other
     one where a package is missing. A model that only one of them can run is run by that one.
     """
 
@@ -63,7 +68,7 @@ class LocalEngines:
             return LLAMA_CPP
         if not spec.has_gguf:
             return TRANSFORMERS
-        first: LocalEngine = TRANSFORMERS if self.has_gpu() else LLAMA_CPP
+        first: LocalEngine = TRANSFORMERS if self.has_gpu() or os.name == "nt" else LLAMA_CPP
         second: LocalEngine = LLAMA_CPP if first == TRANSFORMERS else TRANSFORMERS
         return second if not self.is_installed(first) and self.is_installed(second) else first
 

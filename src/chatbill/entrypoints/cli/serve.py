@@ -47,17 +47,18 @@ async def _serve(create_service: CreateService, settings: Settings, sock: socket
     async with open_container(settings) as container:
         progress = LoadingProgress()
         container.report.override(progress.report)
+        engine = container.engine()  # a model that cannot be run ends the command before anything begins
         async with timers(container.use_cases(), sweep_interval_s=settings.sweep_interval_s):
             try:
                 with progress:
-                    await container.engine().start()
+                    await engine.start()
                 _log_unavailable_models(container)
                 _log_sandbox(container)
                 service = create_service(container, settings, mode)
                 announce = partial(click.echo, _ready_message(sock, mode, settings.root_path))
                 await run_service(service, sock, container.use_cases().chat.replies, announce=announce)
             finally:
-                await container.engine().close()
+                await engine.close()
 
 
 def _log_unavailable_models(container: Container) -> None:
