@@ -89,7 +89,7 @@ def test_a_copy_is_what_was_quantized_and_takes_the_memory_foretold(tmp_path: Pa
     assert torch.equal(logits(at_once, source, text="some words")[0], logits(copy, source, text="some words")[0])
     in_memory = sum(weight.nbytes for weight in copy.parameters())
     assert foretold.weights_bytes == found.weights_bytes == pytest.approx(in_memory, rel=0.01)
-    assert found.mapped_bytes == pytest.approx(found.weights_bytes, rel=0.001)
+    assert found.mapped_bytes == pytest.approx(found.weights_bytes, rel=0.01)
     assert found.reply_bytes == foretold.reply_bytes
     heads = copy.get_input_embeddings().weight, copy.get_output_embeddings().weight
     assert (heads[0].data_ptr() == heads[1].data_ptr()) is tied
