@@ -42,17 +42,16 @@ class Products:
     """One product with a layer of Gemma 3 12B, in three ways."""
 
     def __init__(self, runtime: Any, folder: Path) -> None:
-        # After `torch_runtime`, which sets what must be set before.
+        import torch  # noqa: PLC0415 - after `torch_runtime`, which sets what must be set before
         import bitsandbytes  # noqa: PLC0415
-        import torch  # noqa: PLC0415
 
         from chatbill.adapters.inference.transformers.int8 import choice, modules  # noqa: PLC0415
 
         self._torch: Any = torch
         weight = torch.randn(ROWS, COLUMNS, dtype=torch.bfloat16).mul_(0.02)
-        nn: Any = bitsandbytes.nn
-        theirs = nn.Linear8bitLt(COLUMNS, ROWS, bias=False, has_fp16_weights=False, threshold=6.0)
-        theirs.weight = nn.Int8Params(weight.clone(), requires_grad=False, has_fp16_weights=False).to("cpu")
+        layers: Any = bitsandbytes.nn
+        theirs = layers.Linear8bitLt(COLUMNS, ROWS, bias=False, has_fp16_weights=False, threshold=6.0)
+        theirs.weight = layers.Int8Params(weight.clone(), requires_grad=False, has_fp16_weights=False).to("cpu")
         integers, scales = modules.quantized(weight)
         self.measured = runtime.int8_products(folder)
         choose = choice.by_rows(self.measured)
