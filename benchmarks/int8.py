@@ -42,8 +42,8 @@ class Products:
     """One product with a layer of Gemma 3 12B, in three ways."""
 
     def __init__(self, runtime: Any, folder: Path) -> None:
-        import torch  # noqa: PLC0415 - after `torch_runtime`, which sets what must be set before
         import bitsandbytes  # noqa: PLC0415
+        import torch  # noqa: PLC0415 - after `torch_runtime`, which sets what must be set before
 
         from chatbill.adapters.inference.transformers.int8 import choice, modules  # noqa: PLC0415
 
