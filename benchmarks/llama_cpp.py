@@ -1,4 +1,4 @@
-"""Measure GGUF files run by llama.cpp: `python -m benchmarks.llama_cpp [ROUNDS]`.
+"""Measure GGUF files run by llama.cpp: `python -m benchmarks.llama_cpp [ROUNDS [speeds|turns]]`.
 
 The demo model in 4 bits through the public engine, beside Transformers' `generate` with the same weights in bfloat16,
 and beside llama.cpp's own server, which is asked directly. All take turns in the same minutes on the same machine, and
@@ -35,11 +35,13 @@ from chatbill.domain.shared.ids import UserId
 TURNS, MESSAGE_WORDS, REPLY_TOKENS = 20, 58, 40
 FLAGS = ("avx2", "fma", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8", "asimd", "i8mm")
 
-MARKS = (
+SPEEDS = (
     Mark(words="one stream / generate in bfloat16", ratio=lambda its: its["one"] / its["generate"], bound=3.5),
     Mark(
         words="8 streams / llama.cpp's server, asked directly", ratio=lambda its: its["eight"] / its["own"], bound=0.95
     ),
+)
+FIRST_TOKENS = (
     Mark(
         words="first token at turn 20 / at turn 1",
         ratio=lambda its: its["last turn"] / its["first turn"],
@@ -137,23 +139,21 @@ class Conversations:
 
 
 async def one_round(here: Conversations, references: References, own: OwnServer) -> dict[str, float]:
-    figures = {
+    return {
         "generate": await asyncio.to_thread(references.generate),
         "one": await here.speed(1),
         "eight": await here.speed(STREAMS),
         "own": await own.speed(),
     }
-    first, last = await here.first_tokens()
-    return {**figures, "first turn": first, "last turn": last}
 
 
-async def main(count: int) -> None:
-    models = platformdirs.user_cache_path("chatbill") / "models"
+async def speeds(count: int) -> None:
+    """Measure how fast replies are written."""
     # As `generate` does it: greedy, without the catalogue's penalty.
     spec = replace(load_catalogue("demo")[0], sampling=Sampling(temperature=0.0))
-    references = References(ModelLibrary(models).ensure(spec))
+    references = References(ModelLibrary(models()).ensure(spec))
     with TemporaryDirectory(prefix="chatbill-benchmark-") as folder:
-        gguf = await asyncio.to_thread(GgufLibrary(models).ensure, spec)
+        gguf = await asyncio.to_thread(GgufLibrary(models()).ensure, spec)
         engine = LlamaCppEngine([GgufModel(spec=spec, gguf=lambda: gguf)], slots=STREAMS)
         own = OwnServer(Path(folder) / "own.sock")
         await engine.start()
@@ -163,10 +163,30 @@ async def main(count: int) -> None:
         rounds = [await one_round(here, references, own) for _ in range(count)]
         await own.close()
         await engine.close()
-    show(rounds)
+    show(rounds, SPEEDS)
 
 
-def show(rounds: Sequence[dict[str, float]]) -> None:
+async def turns(count: int) -> None:
+    """Measure how long the first token of a turn takes."""
+    spec = replace(load_catalogue("demo")[0], sampling=Sampling(temperature=0.0), context_tokens=4_096)
+    gguf = await asyncio.to_thread(GgufLibrary(models()).ensure, spec)
+    engine = LlamaCppEngine([GgufModel(spec=spec, gguf=lambda: gguf)], slots=STREAMS)
+    await engine.start()
+    here = Conversations(engine, spec)
+    rounds = []
+    for _ in range(count):
+        first, last = await here.first_tokens()
+        rounds.append({"first turn": first, "last turn": last})
+    await engine.close()
+    show(rounds, FIRST_TOKENS)
+
+
+def models() -> Path:
+    """Return the folder of models on this machine."""
+    return platformdirs.user_cache_path("chatbill") / "models"
+
+
+def show(rounds: Sequence[dict[str, float]], marks: Sequence[Mark]) -> None:
     figures = {name: median(its[name] for its in rounds) for name in rounds[0]}
     load = os.getloadavg()[0]
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, load {load:.1f}")
@@ -178,11 +198,13 @@ def show(rounds: Sequence[dict[str, float]]) -> None:
         (f"chatbill with llama.cpp, {STREAMS} streams", "eight"),
         (f"llama.cpp's own server, {STREAMS} streams", "own"),
     ):
-        print(f"{words:<40} {figures[name]:7.1f} tokens/s")
+        if name in figures:
+            print(f"{words:<40} {figures[name]:7.1f} tokens/s")
     for words, name in (("first token, turn 1", "first turn"), (f"first token, turn {TURNS}", "last turn")):
-        print(f"{words:<40} {figures[name] * 1e3:7.0f} ms")
+        if name in figures:
+            print(f"{words:<40} {figures[name] * 1e3:7.0f} ms")
     print()
-    print("\n".join(mark.line(rounds) for mark in MARKS))
+    print("\n".join(mark.line(rounds) for mark in marks))
 
 
 def cpu_flags() -> str:
@@ -196,4 +218,7 @@ def cpu_flags() -> str:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else 8))
+    chosen = sys.argv[2:] or ["speeds", "turns"]
+    for measure in (speeds, turns):
+        if measure.__name__ in chosen:
+            asyncio.run(measure(int(sys.argv[1]) if len(sys.argv) > 1 else 8))

@@ -162,8 +162,8 @@ def test_no_process_is_left_when_the_service_is_killed() -> None:
         text=True,
         env=os.environ.copy(),
     )
+    assert service.stdout
     try:
-        assert service.stdout
         line = next(line for line in service.stdout if line.startswith("child"))  # the log comes before
         child = psutil.Process(int(line.split()[1]))
         assert child.is_running()
@@ -174,8 +174,7 @@ def test_no_process_is_left_when_the_service_is_killed() -> None:
     finally:
         service.kill()
         service.wait()
-        if service.stdout:
-            service.stdout.close()
+        service.stdout.close()
 
 
 async def test_the_process_answers_only_to_its_secret_which_no_list_of_processes_shows() -> None:

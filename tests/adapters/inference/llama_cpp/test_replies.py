@@ -11,6 +11,7 @@ import pytest
 from chatbill.adapters.inference.catalogue.model_spec import Sampling
 from chatbill.domain.chat.conversations import Role, Turn
 from chatbill.domain.shared.errors import ContextLengthExceeded
+from chatbill.domain.shared.ids import UserId
 from tests.adapters.inference.llama_cpp.scene import ALICE, BOB, MINI, Scene, scene
 from tests.kit.waiting import eventually
 
@@ -91,7 +92,7 @@ async def decoded(server: Any) -> int:
 
 async def test_the_same_seed_gives_the_same_reply_and_another_one_another() -> None:
     async with scene(sampling=Sampling(temperature=1.0, top_p=1.0)) as here:
-        options = {"temperature": 1.0, "max_tokens": 24, "owner": None}
+        options: dict[str, Any] = {"temperature": 1.0, "max_tokens": 24, "owner": None}
         texts = [(await here.write(STORY, seed=seed, **options)).text for seed in (7, 7, 8, 2**40, 2**40)]
 
         assert texts[0] == texts[1] != texts[2]
@@ -100,7 +101,7 @@ async def test_the_same_seed_gives_the_same_reply_and_another_one_another() -> N
 
 async def test_the_largest_seed_is_a_seed() -> None:
     async with scene(sampling=Sampling(temperature=1.0)) as here:
-        options = {"temperature": 1.0, "max_tokens": 16, "owner": None, "seed": 2**32 - 1}
+        options: dict[str, Any] = {"temperature": 1.0, "max_tokens": 16, "owner": None, "seed": 2**32 - 1}
         assert (await here.write(STORY, **options)).text == (await here.write(STORY, **options)).text
 
 
@@ -150,7 +151,7 @@ async def test_another_owners_prompt_is_read_anew_and_ones_own_is_not() -> None:
         assert reused >= size
         assert (await cached(long, owner=None))[0] == 0
         assert (await cached(long, owner=None))[0] == 0
-        for owner in ("carol", "dave", "erin"):
+        for owner in map(UserId, ("carol", "dave", "erin")):
             assert (await cached(long, owner=owner))[0] == 0
 
 
@@ -164,8 +165,19 @@ async def taken_from_cache(server: Any) -> int:
 async def test_a_burst_beside_each_other_is_written_whole() -> None:
     async with scene(slots=4) as here:
         replies = await asyncio.gather(
-            *(here.write(f"{STORY} {number}", owner=f"user {number}") for number in range(12))
+            *(here.write(f"{STORY} {number}", owner=UserId(f"user {number}")) for number in range(12))
         )
 
         assert [reply.tokens for reply in replies] == [8] * 12
         await eventually(lambda: not here.status.running and not here.status.queued)
+
+
+async def test_as_many_requests_as_ever_come_are_answered() -> None:
+    async with scene() as here:
+
+        async def count(text: str) -> None:
+            await (await here.prepare(text)).close()
+
+        for number in range(60):
+            await asyncio.gather(*(count(f"{number} {other}") for other in range(4)))
+        assert (await here.write(STORY)).tokens == 8

@@ -142,13 +142,14 @@ class Server:
         return self._session
 
     def _connector(self) -> aiohttp.BaseConnector:
-        limit, keep_alive_s = self._max_connections, _KEEP_ALIVE_S
+        limit = self._max_connections
         if self._socket:
-            return aiohttp.UnixConnector(str(self._socket), limit=limit, keepalive_timeout=keep_alive_s)
+            # llama.cpp gives a thread to each connection, idle or not, and closes it after some requests.
+            return aiohttp.UnixConnector(str(self._socket), limit=limit, force_close=True)
         trust = ssl.create_default_context()
         # In addition to the system's certificates, for systems that have none.
         trust.load_verify_locations(certifi.where())
-        return aiohttp.TCPConnector(limit=limit, keepalive_timeout=keep_alive_s, ssl=trust)
+        return aiohttp.TCPConnector(limit=limit, keepalive_timeout=_KEEP_ALIVE_S, ssl=trust)
 
     async def _ask(self, request: ChatRequest) -> AsyncGenerator[ServerChunk]:
         clock = asyncio.get_running_loop().time
