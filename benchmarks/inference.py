@@ -241,7 +241,7 @@ class Streams:
 
 
 def _message(conversation: int, turn: int) -> str:
-    chosen = random.Random(1_000 * conversation + turn)  # noqa: S311 - not a secret
+    chosen = random.Random(1_000 * conversation + turn)  # noqa: S311 - no secret
     words = chosen.choices(SUBJECTS, k=MESSAGE_WORDS)
     return f"Tell me about {' '.join(words)}."
 
@@ -268,9 +268,8 @@ async def one_round(streams: Streams, references: References) -> dict[str, float
 async def main(count: int) -> None:
     library = ModelLibrary(platformdirs.user_cache_path("chatbill") / "models")
     # As `generate` does it: greedy, without the catalogue's penalty.
-    spec = replace(
-        load_catalogue("demo")[0], context_tokens=4_096, sampling=Sampling(temperature=0.0, repetition_penalty=1.0)
-    )
+    sampling = Sampling(temperature=0.0, repetition_penalty=1.0)
+    spec = replace(load_catalogue("demo")[0], context_tokens=4_096, sampling=sampling)
     engine = TransformersEngine([spec], library, runtime=torch_runtime, slots=STREAMS)
     await engine.start()
     references = References(library.folder(spec))

@@ -32,6 +32,18 @@ STEPS = st.lists(
 )
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread() -> Iterator[None]:
+    """So small products are fastest on one thread, above all on a busy machine."""
+    torch_runtime("cpu")
+    import torch  # noqa: PLC0415 - slow, and only for these tests
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folders = {kind: tmp_path_factory.mktemp(kind) for kind in KINDS}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from torch import nn
@@ -22,20 +22,15 @@ def fuse_projections(model: nn.Module) -> None:
         if "vision" in name:
             continue
         for names in _GROUPS:
-            layers: list[Any] = [getattr(module, one, None) for one in names]
-            if _can_be_joined(layers):
+            layers = [layer for one in names if _is_plain(layer := getattr(module, one, None))]
+            kinds = {(layer.in_features, layer.weight.dtype) for layer in layers}
+            if len(layers) == len(names) and len(kinds) == 1:
                 _join(module, names, layers)
 
 
-def _can_be_joined(layers: Sequence[Any]) -> bool:
-    first = layers[0]
-    return all(
-        type(layer) is nn.Linear
-        and getattr(layer, "bias", None) is None
-        and layer.in_features == first.in_features
-        and layer.weight.dtype is first.weight.dtype
-        for layer in layers
-    )
+def _is_plain(layer: Any) -> TypeGuard[nn.Linear]:
+    # Quantized layers are classes of their own.
+    return type(layer) is nn.Linear and layer.bias is None
 
 
 def _join(module: nn.Module, names: Sequence[str], layers: Sequence[nn.Linear]) -> None:
@@ -56,12 +51,14 @@ class _Joined:
         self._outputs: dict[int, torch.Tensor] = {}
 
     def rows(self, place: int) -> torch.Tensor:
-        return torch.split(self._weight, self._sizes)[place]
+        start = sum(self._sizes[:place])
+        return self._weight[start : start + self._sizes[place]]
 
     def output(self, place: int, hidden: torch.Tensor) -> torch.Tensor:
         if self._input is not hidden or place not in self._outputs:
             self._input = hidden
-            self._outputs = dict(enumerate(torch.split(linear(hidden, self._weight), self._sizes, dim=-1)))
+            output = linear(hidden, self._weight)
+            self._outputs = dict(enumerate(output.split_with_sizes(self._sizes, dim=-1)))
         output = self._outputs.pop(place)
         if not self._outputs:
             self._input = None
