@@ -47,7 +47,8 @@ class Window:
 
     def exceeded(self, tokens: int | None = None) -> ContextLengthExceeded:
         """Return the error for a prompt that has `tokens` or more, where they were counted."""
-        return ContextLengthExceeded(limit=self.limit, whole=not self.trim, tokens=tokens, reply=self.least)
+        reply = None if tokens is None else self.least
+        return ContextLengthExceeded(limit=self.limit, whole=not self.trim, tokens=tokens, reply=reply)
 
 
 @dataclass(frozen=True, slots=True)

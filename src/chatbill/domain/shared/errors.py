@@ -104,7 +104,8 @@ class ContextLengthExceeded(ReasonedError):
     """What was sent does not fit into the model's window of `limit` tokens, and nothing of it may be left out.
 
     `whole` is True where that is the whole conversation, and False where it is the last message. `tokens`, where they
-    were counted, is how many it has at least, and `reply` how many of the window are for the reply.
+    were counted, is how many it has at least, and `reply` how many of the window are for the reply. `reply` alone means
+    that the reply is to be longer than the window.
     """
 
     code = "context_length_exceeded"
