@@ -50,8 +50,8 @@ def has_cuda() -> bool:
 class LocalEngines:
     """Chooses an engine for each model.
 
-    `auto` takes Transformers where there is a GPU and on Windows, and otherwise llama.cpp where there is a GGUF file; and
-    the other one where a package is missing. A model that only one of them can run is run by that one.
+    `auto` takes Transformers where there is a GPU and on Windows, and otherwise llama.cpp where there is a GGUF file;
+    and the other one where a package is missing. A model that only one of them can run is run by that one.
     """
 
     setting: Literal["auto", "llama_cpp", "transformers"] = "auto"
