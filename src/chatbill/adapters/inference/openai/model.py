@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from contextlib import aclosing, suppress
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 
@@ -20,6 +20,7 @@ from chatbill.adapters.inference.openai.errors import ErrorKind, ServerError
 from chatbill.adapters.inference.openai.generation import RemoteGeneration
 from chatbill.adapters.inference.openai.prompts import fitted, shortened
 from chatbill.adapters.inference.openai.server import Server
+from chatbill.adapters.inference.openai.supervisor import Supervisor
 from chatbill.adapters.inference.openai.usage_counter import UsageCounter
 from chatbill.adapters.inference.window import Window
 from chatbill.application.ports.engine import THINKING, GenerationRequest, ModelState, ModelStatus
@@ -35,18 +36,6 @@ _FIRST_PAUSE_S, _MAX_PAUSE_S = 1.0, 30.0
 """Pauses between probes of an unavailable model; the second one applies only if idle models are not probed."""
 MAX_STOPS = 4
 """The most stop strings that OpenAI accepts; this process looks for the others itself."""
-
-
-class Supervisor(Protocol):
-    """Starts the server of a model when it is needed, and starts it again when it has ended."""
-
-    def status(self) -> ModelStatus:
-        """Return whether the server runs, or why not; `healthy` is False where it broke and does not come back."""
-        ...
-
-    async def wait_until_ready(self) -> None:
-        """Start the server unless it runs. Raises `ModelUnavailable` if it is not ready in time."""
-        ...
 
 
 class RemoteModel:
@@ -82,11 +71,7 @@ class RemoteModel:
         )
         self._health = Health(intervals, server.breaker)
         self._availability = ModelAvailability(
-            spec.id,
-            at_once=source.concurrency,
-            max_queued=max_queued,
-            health=self._health,
-            share_percent=share_percent,
+            spec.id, at_once=source.concurrency, max_queued=max_queued, health=self._health, share_percent=share_percent
         )
         self._running = 0
         self._changed = asyncio.Event()
