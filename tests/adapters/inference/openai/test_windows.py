@@ -179,6 +179,14 @@ async def test_a_message_too_long_by_itself_is_refused_and_the_conversation_cont
     assert after.interaction.usage.prompt_tokens == 60 + 80 + 20
 
 
+async def test_a_message_that_is_too_long_with_the_system_turn_is_asked_for_once() -> None:
+    async with scene(OneTokenPerCharacter(300)) as here:
+        end = await here.end("b" * 295, history=(Turn(Role.SYSTEM, "Be brief."),))
+
+    assert isinstance(end, Failed)
+    assert (end.code, len(here.server.asked)) == ("context_length_exceeded", 1)
+
+
 async def test_a_message_that_is_too_long_by_estimate_only_is_sent_to_the_server() -> None:
     async def handler(connection: Connection) -> None:
         size = sum(len(message["content"].split()) for message in connection.body["messages"])

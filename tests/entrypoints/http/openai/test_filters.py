@@ -27,7 +27,7 @@ async def filtered(engine: ControlledEngine, asking: Any, *texts: str) -> httpx.
     return answer
 
 
-@pytest.mark.parametrize(("texts", "balance"), [(("one", " two"), 99), ((), 100)])
+@pytest.mark.parametrize(("texts", "balance"), [(("one", " two"), 99), ((), 100), (("",), 100)])
 @pytest.mark.parametrize("stream", [False, True])
 async def test_the_finish_reason_is_content_filter(texts: tuple[str, ...], balance: int, stream: bool) -> None:
     engine = ControlledEngine(CATALOGUE)
