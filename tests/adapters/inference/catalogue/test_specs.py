@@ -203,10 +203,11 @@ def test_a_model_can_be_on_a_server(tmp_path: Path) -> None:
     assert unnamed.served_name == "large"
 
 
-def test_the_example_for_operators_is_a_catalogue(tmp_path: Path) -> None:
+def test_the_examples_for_operators_are_catalogues(tmp_path: Path) -> None:
     page = (Path(__file__).parents[4] / "docs" / "operators.md").read_text(encoding="utf-8")
-    [example] = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
-    (model,) = load_catalogue(written(tmp_path, example))
+    files, server = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    (model,) = load_catalogue(written(tmp_path, server))
+    assert [each.is_only_gguf for each in load_catalogue(written(tmp_path, files))] == [True, True]
 
     assert isinstance(model.source, ServerSource)
     assert (model.source.concurrency, model.source.api_key_env) == (64, "GPU_1_KEY")
