@@ -112,15 +112,17 @@ class Conversations:
         )
         return sum(tokens for tokens, _, _ in replies) / (time.perf_counter() - started)
 
-    async def first_tokens(self) -> tuple[float, float]:
-        """Return seconds to the first token at the first and at the last turn of a conversation."""
-        owner, turns, times = self._owner(), list[Turn](), list[float]()
-        for number in range(TURNS):
-            turns.append(Turn(Role.USER, f"Turn {number}: " + "red " * MESSAGE_WORDS))
-            _, first_s, text = await self._write(turns, owner, REPLY_TOKENS)
-            turns.append(Turn(Role.ASSISTANT, text))
-            times.append(first_s)
-        return times[0], times[-1]
+    async def first_tokens(self, rounds: int) -> list[dict[str, float]]:
+        """Return seconds to the first token at turn 1 and at the last turn, whose message differs in each round."""
+        owner, talk = self._owner(), list[Turn]()
+        for number in range(1, TURNS):
+            talk += [_message(f"Turn {number}"), Turn(Role.ASSISTANT, "blue " * REPLY_TOKENS)]
+        figures = []
+        for number in range(rounds + 1):  # the first one warms up
+            _, first_s, _ = await self._write([_message(f"Round {number}")], self._owner(), 1)
+            _, last_s, _ = await self._write([*talk, _message(f"Round {number}")], owner, 1)
+            figures.append({"first turn": first_s, "last turn": last_s})
+        return figures[1:]
 
     def _owner(self) -> UserId:
         self._owners += 1
@@ -136,6 +138,10 @@ class Conversations:
             first_s = first_s or time.perf_counter() - started
             written, text = written + chunk.tokens, text + chunk.text
         return written, first_s, text
+
+
+def _message(beginning: str) -> Turn:
+    return Turn(Role.USER, f"{beginning}: " + "red " * MESSAGE_WORDS)
 
 
 async def one_round(here: Conversations, references: References, own: OwnServer) -> dict[str, float]:
@@ -173,10 +179,7 @@ async def turns(count: int) -> None:
     engine = LlamaCppEngine([GgufModel(spec=spec, gguf=lambda: gguf)], slots=STREAMS)
     await engine.start()
     here = Conversations(engine, spec)
-    rounds = []
-    for _ in range(count):
-        first, last = await here.first_tokens()
-        rounds.append({"first turn": first, "last turn": last})
+    rounds = await here.first_tokens(count)
     await engine.close()
     show(rounds, FIRST_TOKENS)
 
