@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import suppress
 from pathlib import Path
 
 from chatbill.adapters.inference.catalogue.model_spec import Sampling
@@ -25,6 +26,8 @@ async def answer_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     await writer.drain()
     await reader.read(1)
     writer.close()
+    with suppress(ConnectionError):
+        await writer.wait_closed()
 
 
 async def test_an_old_connection_fails_no_request(tmp_path: Path) -> None:
@@ -35,10 +38,14 @@ async def test_an_old_connection_fails_no_request(tmp_path: Path) -> None:
         return False
 
     socket = tmp_path / "llama.sock"
-    listening = await asyncio.start_unix_server(answer_once, str(socket))
+    answers: list[asyncio.Task[None]] = []
+    listening = await asyncio.start_unix_server(
+        lambda reader, writer: answers.append(asyncio.create_task(answer_once(reader, writer))), str(socket)
+    )
     server = LlamaServer(
         socket, "key", sampling=Sampling(), timeouts=Timeouts(), max_connections=4, ready=ready, has_ended=has_ended
     )
     async with listening:
         assert [await server.prompt_tokens(TURNS) for _ in range(3)] == [3, 3, 3]
         await server.close()
+        await asyncio.gather(*answers)

@@ -8,6 +8,9 @@ import json
 import pytest
 import structlog
 
+from chatbill.adapters.inference.openai.counting import TokenCounter
+from chatbill.adapters.inference.openai.usage_counter import UsageCounter
+from chatbill.adapters.inference.openai.wire import read_chunk
 from chatbill.application.chat.events import Completed, Delta, Failed
 from chatbill.domain.billing.prices import Usage
 from tests.adapters.inference.openai.fake_servers import Connection, Handler, delta
@@ -222,3 +225,15 @@ async def test_a_stop_string_is_found_whose_character_came_in_halves() -> None:
 
     async with scene(handler) as here:
         assert (await here.end(stop=("\U0001f600",))).interaction.reply == "a"
+
+
+def test_a_server_that_counts_as_it_writes_is_believed_for_each_part() -> None:
+    event = {"choices": [{"delta": {"content": "🦊"}}], "timings": {"predicted_n": 3}}
+    chunk = read_chunk(json.dumps(event))
+    usage = UsageCounter(TokenCounter(None), stop=(), max_tokens=10)
+
+    parts = [usage.push(chunk.text, chunk.completion_tokens), usage.push(" and", 4), usage.push(" more", None)]
+    assert [part.tokens for part in parts if part] == [3, 1, 1]
+    too_many = UsageCounter(TokenCounter(None), stop=(), max_tokens=10).push("x", 1_000)
+    assert too_many
+    assert too_many.tokens == 9  # the last one is kept for the end
