@@ -131,7 +131,8 @@ def test_in_bfloat16_replies_differ_from_generate_at_near_ties_only() -> None:
 
     for ask, tokens in zip(asked, written, strict=True):
         expected = plain_greedy(plain(folder, Weights.BF16), ask, end_tokens=END)
-        assert_same_but_for_a_near_tie(plain(folder, Weights.FP32), ask, expected, tokens)
+        in_bfloat16 = plain(folder, Weights.BF16)
+        assert_same_but_for_a_near_tie(plain(folder, Weights.FP32), ask, expected, tokens, in_bfloat16=in_bfloat16)
 
 
 @pytest.mark.parametrize("kind", KINDS)
