@@ -74,10 +74,13 @@ async def burst(service: Service, token: str) -> list[httpx.Response]:
 @pytest.mark.model
 @pytest.mark.slow
 @pytest.mark.timeout(200)
-async def test_models_check_runs_the_local_models_and_prints_their_speed(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("engine", "megabytes"), [("transformers", 269), ("llama_cpp", 96)])
+async def test_models_check_runs_the_local_models_and_prints_their_speed(
+    tmp_path: Path, engine: str, megabytes: int
+) -> None:
     demo_model_folder()
     (tmp_path / "models").symlink_to(models_folder())
-    service = Service(tmp_path, {"CHATBILL_LOG_LEVEL": "ERROR"})
+    service = Service(tmp_path, {"CHATBILL_LOG_LEVEL": "ERROR", "CHATBILL_LOCAL_ENGINE": engine})
     done = await asyncio.to_thread(service.run, "models", "check", "--json")
     reports = [json.loads(line) for line in done.stdout.splitlines()]
 
@@ -85,5 +88,6 @@ async def test_models_check_runs_the_local_models_and_prints_their_speed(tmp_pat
     assert [found["id"] for found in reports] == ["demo-mini", "demo-pro"]
     assert all(found["fits"] and found["speed"]["how"] == "measured" for found in reports)
     assert all(found["speed"]["tokens_per_s"] > 0 for found in reports)
-    assert 269e6 < reports[0]["weights_bytes"] < 270e6
+    assert {found["engine"] for found in reports} == {engine}
+    assert reports[0]["weights_bytes"] // 1_000_000 == megabytes
     assert "fits" in (await asyncio.to_thread(service.run, "models", "check", "--no-run")).stdout
