@@ -180,7 +180,7 @@ class ServedFile:
             "n_batch": _READ_AT_ONCE,
             "n_ubatch": _READ_AT_ONCE,
             "n_ctx_checkpoints": CHECKPOINTS,
-            # Whatever is reused of other requests is decided here; see `OwnedSlots`.
+            # `OwnedSlots` decides what is reused of other requests.
             "slot_prompt_similarity": 0.0,
             "cache_ram_mib": 0,
             "cache_idle_slots": False,

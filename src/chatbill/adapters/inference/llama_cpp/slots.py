@@ -37,7 +37,7 @@ class OwnedSlots:
     """The slots of one process. Belongs to one event loop.
 
     A conversation returns to its slot. Another request takes a slot without an owner, or else the one that is longest
-    unused; what is cached there is reused only for the same owner. So the time to the first token tells nobody what
+    unused; what is cached there is reused only for the same owner. So the time to the first token does not show what
     another person has asked.
     """
 

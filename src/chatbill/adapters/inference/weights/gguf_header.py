@@ -146,7 +146,7 @@ class _Reader:
         )
 
     def _items(self, start: int) -> list[Any]:
-        """Return the items of the list that begins there, whatever its length."""
+        """Return all items of the list that begins there."""
         self._at = start
         if self._number("I") != _ARRAY:
             raise KeyError
