@@ -7,8 +7,10 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import psutil
@@ -22,6 +24,7 @@ from tests.kit.waiting import eventually
 
 pytestmark = [pytest.mark.model, pytest.mark.slow]
 
+REPOSITORY = Path(__file__).parents[4]
 STORY = "Tell me a long story of a fox."
 
 SERVICE = """
@@ -65,6 +68,21 @@ async def test_a_message_that_waits_for_its_turn_survives_the_crash_of_another_o
                 pass
 
         assert (await waiting).tokens == 8
+
+
+async def test_a_message_whose_tokens_are_being_counted_survives_the_end_of_the_process() -> None:
+    async with scene() as here:
+        server = here.engine._models[MINI]._server
+        post = server._post
+
+        async def crash_then_post(path: str, body: Mapping[str, Any]) -> Any:
+            server._post = post  # type: ignore[method-assign]
+            here.processes[0].kill()
+            return await post(path, body)
+
+        server._post = crash_then_post  # type: ignore[method-assign]
+
+        assert (await here.write(STORY)).tokens == 8
 
 
 async def test_a_process_that_crashes_again_and_again_is_started_with_pauses() -> None:
@@ -167,7 +185,7 @@ def test_no_process_is_left_when_the_service_is_killed() -> None:
         [sys.executable, "-P", "-c", SERVICE, str(demo_gguf())],
         stdout=subprocess.PIPE,
         text=True,
-        env=os.environ.copy(),
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
     )
     assert service.stdout
     try:

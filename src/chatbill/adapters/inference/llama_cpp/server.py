@@ -87,7 +87,19 @@ class LlamaServer(Server):
                 self.busy -= 1
 
     async def prompt_tokens(self, turns: Sequence[Turn]) -> int:
-        """Return the tokens that llama.cpp makes of these turns. Raises `GenerationFailed` if it does not answer."""
+        """Return the tokens that llama.cpp makes of these turns, from the next process if this one ends meanwhile.
+
+        Raises `GenerationFailed` if it does not answer, and `ModelUnavailable` if there is no next process.
+        """
+        try:
+            return await self._counted(turns)
+        except GenerationFailed:
+            if not await self._has_ended():
+                raise
+        await self._ready()
+        return await self._counted(turns)
+
+    async def _counted(self, turns: Sequence[Turn]) -> int:
         messages = [{"role": turn.role.value, "content": self.markers.divided(turn.text)} for turn in turns]
         try:
             prompt = (await self._post("/apply-template", {"messages": messages}))["prompt"]
