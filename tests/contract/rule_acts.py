@@ -27,6 +27,7 @@ from tests.kit.rows import (
     add_person,
     add_running,
     api_key,
+    audit_record,
     charge,
     grant,
     interaction,
@@ -50,6 +51,7 @@ def fill(tx: Transaction) -> None:
     """Alice with a row of each kind: running, charged and refunded work, payments in each state; and Bob."""
     add_person(tx)
     add_person(tx, "bob")
+    tx.audit_trail.append(audit_record())
     tx.sessions.add(session())
     tx.sessions.add_token(RefreshToken(digest="digest", session_id=SessionId("session"), issued_at=NOON))
     tx.api_keys.add(api_key())

@@ -64,7 +64,19 @@ from tests.contract.rule_acts import (
     wallet,
     wallet_with,
 )
-from tests.kit.rows import ALICE, BOB, NOON, PURSE, api_key, conversation, later, new_wallet, session, user
+from tests.kit.rows import (
+    ALICE,
+    BOB,
+    NOON,
+    PURSE,
+    api_key,
+    audit_record,
+    conversation,
+    later,
+    new_wallet,
+    session,
+    user,
+)
 
 REFUSED: dict[str, tuple[Act, ...]] = {
     "wallets_posted_in_bounds": (wallet_with(lambda each: {"posted": TOO_MUCH, "version": each.version + 1}),),
@@ -220,6 +232,8 @@ REFUSED: dict[str, tuple[Act, ...]] = {
         claim(refusal=Refusal(required=5, available=1)),
     ),
     "idempotency_keys_user_exists": (claim(user_id=UserId(NOWHERE)),),
+    "audit_trail_come_in_anew": (lambda tx: tx.audit_trail.append(audit_record("record")),),
+    "audit_trail_actor_exists": (lambda tx: tx.audit_trail.append(audit_record("new", actor=UserId(NOWHERE))),),
     "outbox_wallet_exists": (
         lambda tx: tx.outbox.add(
             BillingEvent(kind=EventKind.GRANTED, wallet_id=WalletId(NOWHERE), amount=1, at=NOON)
@@ -323,7 +337,16 @@ KEPT: dict[str, tuple[Look, tuple[Act, ...]]] = {
 """What never changes: how to see it, and acts that the store may refuse or pass over, but that never change it."""
 
 _TABLES = (
-    *("api_key_months", "api_keys", "holds", "idempotency_keys", "interactions", "ledger_entries", "payments"),
+    *(
+        "api_key_months",
+        "audit_trail",
+        "api_keys",
+        "holds",
+        "idempotency_keys",
+        "interactions",
+        "ledger_entries",
+        "payments",
+    ),
     *("users", "wallets"),
 )
 
@@ -332,8 +355,8 @@ OUT_OF_REACH = frozenset(
         # No repository deletes a row of the books, or empties a table.
         *(f"{table}_stay" for table in _TABLES),
         *(f"{table}_stay_together" for table in _TABLES),
-        # No repository writes a month or an event that is there already as a new one, or changes an event.
-        *("api_key_months_come_in_anew", "outbox_come_in_anew", "outbox_stays_as_it_is"),
+        # No repository writes a month or an event that is there already as a new one, or changes an event or a record.
+        *("api_key_months_come_in_anew", "outbox_come_in_anew", "outbox_stays_as_it_is", "audit_trail_stays_as_it_is"),
         # No repository knows the number that SQLite gives to a row.
         *(f"{table}_keep_their_numbers" for table in ("interactions", "payments", "users")),
         # No repository replaces a row: names and addresses that are taken are refused before (see `TAKEN`).

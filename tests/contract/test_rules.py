@@ -13,6 +13,7 @@ import pytest_asyncio
 
 from chatbill.adapters.memory import rules
 from chatbill.adapters.persistence.sql.rules import ON_POSTGRES, ON_SQLITE, TRIGGERS
+from chatbill.application.ports.repositories.audit_trail import AuditFilter
 from chatbill.application.ports.repositories.interactions import HistoryFilter
 from chatbill.application.ports.store import Snapshot, Store
 from chatbill.domain.shared.errors import ChatbillError, EmailTaken, InvariantViolation, UsernameTaken
@@ -49,6 +50,7 @@ def everything(snapshot: Snapshot) -> list[Any]:
         snapshot.conversations.of_user(ALICE, after=None, limit=9),
         [snapshot.idempotency.get(ALICE, key) for key in ("key", "new")],
         snapshot.outbox.after(None, 99),
+        snapshot.audit_trail.newest(AuditFilter(), after=None, limit=9),
     ]
 
 

@@ -19,9 +19,11 @@ from chatbill.domain.billing.subjects import USER, Owner
 from chatbill.domain.billing.wallets import Capture, Posting, Promise, Wallet
 from chatbill.domain.chat.conversations import Conversation
 from chatbill.domain.chat.interactions import Interaction, Outcome
+from chatbill.domain.shared.audit_trail import AuditAction, AuditRecord
 from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.ids import (
     ApiKeyId,
+    AuditRecordId,
     ConversationId,
     EntryId,
     HoldId,
@@ -111,6 +113,23 @@ def interaction(name: str = "first", **changes: Any) -> Interaction:
         "created_at": NOON,
     }
     return Interaction(**fields | changes)
+
+
+def audit_record(name: str = "record", **changes: Any) -> AuditRecord:
+    fields: dict[str, Any] = {
+        "id": AuditRecordId(name),
+        "at": NOON,
+        "action": AuditAction.CREDITS_ADJUSTED,
+        "actor": ALICE,
+        "subject_kind": USER,
+        "subject_id": "bob",
+        "address": "192.0.2.7",
+        "request_id": "r-1",
+        "before": {"balance": 5},
+        "after": {"balance": 9},
+        "reason": "Sorry",
+    }
+    return AuditRecord(**fields | changes)
 
 
 def payment(name: str = "payment", **changes: Any) -> Payment:

@@ -82,7 +82,7 @@ class Register:
 
     async def __call__(self, registration: Registration) -> Account:
         """Check, hash, and keep user, wallet and welcome grant in one transaction."""
-        staff = registration.role is UserRole.ADMIN
+        staff = registration.role.is_staff
         account = checked_account(
             registration.username,
             registration.email,

@@ -7,6 +7,7 @@ from typing import Protocol, TypeVar
 
 from chatbill.application.ports.repositories.api_keys import ApiKeyReader, ApiKeyRepository
 from chatbill.application.ports.repositories.audit import AuditReader
+from chatbill.application.ports.repositories.audit_trail import AuditTrail, AuditTrailReader
 from chatbill.application.ports.repositories.conversations import ConversationReader, ConversationRepository
 from chatbill.application.ports.repositories.holds import HoldReader, HoldRepository
 from chatbill.application.ports.repositories.idempotency import IdempotencyReader, IdempotencyRepository
@@ -68,6 +69,8 @@ class Snapshot(Protocol):
     @property
     def outbox(self) -> OutboxReader: ...
     @property
+    def audit_trail(self) -> AuditTrailReader: ...
+    @property
     def audit(self) -> AuditReader: ...
 
 
@@ -96,6 +99,8 @@ class Transaction(Protocol):
     def idempotency(self) -> IdempotencyRepository: ...
     @property
     def outbox(self) -> Outbox: ...
+    @property
+    def audit_trail(self) -> AuditTrail: ...
     @property
     def write_checks(self) -> WriteChecks: ...
 

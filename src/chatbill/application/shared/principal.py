@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from chatbill.domain.accounts.permissions import Permission, permissions_of
 from chatbill.domain.accounts.scopes import Scope
 from chatbill.domain.accounts.sessions import Session
 from chatbill.domain.accounts.users import User, UserRole
@@ -48,3 +49,9 @@ def require_sign_in(principal: Principal) -> None:
     """Raise `Forbidden` for an API key: keys spend credits, and neither buy them nor change the account."""
     if principal.api_key_id is not None:
         raise Forbidden("api_key_not_allowed")
+
+
+def require_permission(principal: Principal, permission: Permission) -> None:
+    """Raise `Forbidden` unless the role of this person has the permission. API keys have none."""
+    if permission not in permissions_of(principal.role):
+        raise Forbidden("permission_missing", permission=permission.value)

@@ -24,10 +24,18 @@ LABEL_CHARS = 63
 
 
 class UserRole(StrEnum):
-    """The rights of a user: to use the service, or to administer it as well."""
+    """The role of a user. `permissions.permissions_of` says what each may do beyond their own account."""
 
     USER = "user"
+    VIEWER = "viewer"
+    SUPPORT = "support"
+    FINANCE = "finance"
     ADMIN = "admin"
+
+    @property
+    def is_staff(self) -> bool:
+        """Return True for every role but that of an ordinary user."""
+        return self is not UserRole.USER
 
 
 @dataclass(slots=True, kw_only=True)
@@ -139,7 +147,7 @@ def checked_names(user: User, username: str, email: str) -> tuple[str, str]:
     username, email = _normalized(username), _normalized(email)
     fault = username_fault(username)
     if name_key(username) != user.username_key:
-        fault = fault or impersonation_fault(username, staff=user.role is UserRole.ADMIN)
+        fault = fault or impersonation_fault(username, staff=user.role.is_staff)
     _require_none(username=fault, email=email_fault(email))
     return username, email
 

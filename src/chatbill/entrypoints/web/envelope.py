@@ -12,8 +12,10 @@ from litestar.enums import ScopeType
 from litestar.serialization import encode_json
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
+from chatbill.application.shared.origin import Origin, coming_from
 from chatbill.application.shared.principal import Principal
 from chatbill.domain.shared.descriptions import Description
+from chatbill.entrypoints.web.addresses import ClientAddresses
 from chatbill.entrypoints.web.problem_kinds import Problem
 from chatbill.entrypoints.web.problems import PROBLEM_DETAILS, ErrorFormat, UnsupportedMediaType, problem_of
 from chatbill.entrypoints.web.request_ids import HEADER, assign_request_id
@@ -31,6 +33,7 @@ MAX_LOGGED_PATH: Final = 200
 MAX_ENCODING_CHARS: Final = 50
 
 _log = logging.getLogger(__name__)
+_ADDRESSES: Final = ClientAddresses()
 
 
 class Envelope:
@@ -53,7 +56,9 @@ class Envelope:
             await self._app(scope, receive, send)
             return
         request_id = assign_request_id(scope)
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
+        # Proxies are resolved before, so the peer is the client.
+        origin = Origin(address=_ADDRESSES.of(scope), request_id=request_id)
+        with structlog.contextvars.bound_contextvars(request_id=request_id), coming_from(origin):
             try:
                 await self._answer(scope, receive, send, request_id)
             finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from chatbill.adapters.memory.repositories.api_keys import MemoryApiKeys
 from chatbill.adapters.memory.repositories.audit import MemoryAuditReader
+from chatbill.adapters.memory.repositories.audit_trail import MemoryAuditTrail
 from chatbill.adapters.memory.repositories.conversations import MemoryConversations
 from chatbill.adapters.memory.repositories.everything import Tables
 from chatbill.adapters.memory.repositories.idempotency import MemoryIdempotency
@@ -39,6 +40,7 @@ class MemoryTransaction:
         self.payments = MemoryPayments(tables)
         self.idempotency = MemoryIdempotency(tables)
         self.outbox = MemoryOutbox(tables)
+        self.audit_trail = MemoryAuditTrail(tables)
         self.write_checks = MemoryWriteChecks()
         self.audit = MemoryAuditReader(tables)
 

@@ -18,6 +18,7 @@ from chatbill.domain.billing.payments import Payment
 from chatbill.domain.billing.wallets import Wallet
 from chatbill.domain.chat.conversations import Conversation
 from chatbill.domain.chat.interactions import Interaction
+from chatbill.domain.shared.audit_trail import AuditRecord
 from chatbill.domain.shared.idempotency import IdempotencyRecord
 from chatbill.domain.shared.ids import ApiKeyId, UserId
 
@@ -40,6 +41,7 @@ class Tables:
         self.payments: Table[str, Payment] = Table(rules.check_payment)
         self.records: Table[tuple[UserId, str], IdempotencyRecord] = Table(rules.check_idempotency)
         self.events: Table[int, BillingEvent] = Table()
+        self.audit_trail: Table[str, AuditRecord] = Table()
         self.keys: Table[tuple[str, Any], str] = Table()
 
     def unique(self, rule: str, value: object, row_id: str) -> None:

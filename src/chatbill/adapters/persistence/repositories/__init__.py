@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from chatbill.adapters.persistence.audit.reader import SqlAuditReader
 from chatbill.adapters.persistence.repositories.api_keys import SqlApiKeys
+from chatbill.adapters.persistence.repositories.audit_trail import SqlAuditTrail
 from chatbill.adapters.persistence.repositories.conversations import SqlConversations
 from chatbill.adapters.persistence.repositories.idempotency import SqlIdempotency
 from chatbill.adapters.persistence.repositories.interactions import SqlInteractions
@@ -35,5 +36,6 @@ class SqlTransaction:
         self.payments = SqlPayments(connection)
         self.idempotency = SqlIdempotency(connection)
         self.outbox = SqlOutbox(connection)
+        self.audit_trail = SqlAuditTrail(connection)
         self.write_checks = SqlWriteChecks(connection)
         self.audit = SqlAuditReader(connection)

@@ -1,12 +1,13 @@
-"""The tables of accounts: users, sessions, API keys."""
+"""The tables of accounts: users, sessions, API keys, and the audit trail."""
 
 from __future__ import annotations
 
 from sqlalchemy import Column, ForeignKey, Index, Text, text
 
-from chatbill.adapters.persistence.sql.columns import CHANGES, changing, check, columns, key, partial, refers
+from chatbill.adapters.persistence.sql.columns import CHANGES, changing, check, columns, key, partial, reference, refers
 from chatbill.adapters.persistence.sql.metadata import MAX_CREDITS, table
 from chatbill.adapters.persistence.sql.types import Count, Id, UtcDateTime
+from chatbill.domain.shared.audit_trail import MAX_REASON_CHARS
 
 users = table(
     "users",
@@ -20,7 +21,7 @@ users = table(
     *changing(Text, "password_link", null=True),
     *changing(UtcDateTime, "password_link_expires_at", null=True),
     check("password_link_expires", "(password_link IS NULL) = (password_link_expires_at IS NULL)"),
-    check("role_known", "role IN ('user', 'admin')"),
+    check("role_known", "role IN ('user', 'viewer', 'support', 'finance', 'admin')"),
     Index("uq_users_wallet_id", "wallet_id", unique=True),
 )
 
@@ -79,5 +80,23 @@ api_key_months = table(
     check("ends_after_start", "starts_at < ends_at"),
     check("used_not_negative", "used >= 0"),
     check("used_within_cap", "used <= monthly_cap"),
+    with_rowid=False,
+)
+
+audit_trail = table(
+    "audit_trail",
+    key(),
+    *columns(UtcDateTime, "at"),
+    *columns(Text, "action"),
+    refers("actor", "users", null=True),
+    *reference("subject", null=True),
+    *columns(Text, "address", "request_id", null=True),
+    *columns(Text, "before", "after"),
+    *columns(Text, "reason", null=True),
+    check("subject_is_whole", "(subject_kind IS NULL) = (subject_id IS NULL)"),
+    check("reason_is_short", f"length(reason) BETWEEN 1 AND {MAX_REASON_CHARS}"),
+    Index(None, "at", "id"),
+    Index(None, "actor", "at", "id"),
+    Index(None, "subject_id", "at", "id"),
     with_rowid=False,
 )

@@ -23,6 +23,8 @@ TRIGGERS = frozenset(
         "api_keys_keep_who_revoked_them",
         "api_keys_stay",
         "api_keys_stay_revoked",
+        "audit_trail_stay",
+        "audit_trail_stays_as_it_is",
         "holds_are_settled_once",
         "holds_end_in_time",
         "holds_keep_their_terms",
@@ -60,6 +62,7 @@ ON_SQLITE = frozenset(
     {
         "api_key_months_come_in_anew",
         "api_keys_come_in_anew",
+        "audit_trail_come_in_anew",
         "holds_come_in_anew",
         "idempotency_keys_come_in_once",
         "interactions_come_in_anew",

@@ -8,7 +8,14 @@ from __future__ import annotations
 
 from sqlalchemy import Column, ForeignKey, Identity, Index, Text, text
 
-from chatbill.adapters.persistence.sql.account_tables import api_key_months, api_keys, refresh_tokens, sessions, users
+from chatbill.adapters.persistence.sql.account_tables import (
+    api_key_months,
+    api_keys,
+    audit_trail,
+    refresh_tokens,
+    sessions,
+    users,
+)
 from chatbill.adapters.persistence.sql.columns import changing, check, columns, key, partial, reference, refers
 from chatbill.adapters.persistence.sql.metadata import MAX_CREDITS, metadata, table
 from chatbill.adapters.persistence.sql.types import Count, CurrentTransaction, Flag, Id, UtcDateTime
@@ -17,6 +24,7 @@ __all__ = [
     "MAX_CREDITS",
     "api_key_months",
     "api_keys",
+    "audit_trail",
     "conversations",
     "holds",
     "idempotency_keys",

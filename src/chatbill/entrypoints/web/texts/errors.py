@@ -95,6 +95,7 @@ ERRORS: dict[str, Template] = {
     "own_account": "This is your own account. Another administrator must do this.",
     "account_disabled": "This account is disabled. Ask the operator why.",
     "admin_only": "Only an administrator may do this.",
+    "permission_missing": "Your role does not have the permission {permission}. Ask an administrator.",
     "administrator_unknown": "No administrator is called {login}. Make one with: chatbill admin create",
     "api_key_not_allowed": "An API key may not do this. Sign in, and send the access token.",
     "scope_missing": "This API key lacks the scope {scope}. Make a key with it, or sign in and send the access token.",
