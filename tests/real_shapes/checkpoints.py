@@ -12,6 +12,7 @@ import torch
 import transformers
 from safetensors.torch import save_file
 
+from chatbill.adapters.inference.transformers.int8.alignment import align_file
 from chatbill.adapters.inference.transformers.int8.quantizer import Int8Config, replace_layers
 from tests.kit.models import gemma_folder
 
@@ -39,6 +40,7 @@ def make_checkpoint(size: str, folder: Path, *, int8: bool = False) -> None:
     for number, shard in enumerate(_shards(model, rename=(lambda name: name) if int8 else _published_name), start=1):
         name = f"model-{number:05}.safetensors"
         save_file(shard, folder / name, metadata={"format": "pt"})
+        align_file(folder / name)
         weight_map |= dict.fromkeys(shard, name)
     index = {"metadata": {"total_size": 2 * PARAMETERS[size]}, "weight_map": weight_map}
     (folder / "model.safetensors.index.json").write_text(json.dumps(index))

@@ -25,6 +25,7 @@ from chatbill.adapters.inference.availability.heap import return_freed_memory
 from chatbill.adapters.inference.catalogue.model_spec import ModelSpec, Weights
 from chatbill.adapters.inference.transformers.attention import ROWS
 from chatbill.adapters.inference.transformers.fusing import fuse_projections
+from chatbill.adapters.inference.transformers.int8.alignment import align_file, align_weight
 from chatbill.adapters.inference.transformers.int8.choice import by_rows, remembered_products
 from chatbill.adapters.inference.transformers.int8.modules import Int8Linear
 from chatbill.adapters.inference.transformers.int8.quantizer import METHOD, Int8Config
@@ -94,6 +95,7 @@ class TorchRuntime:
             products = by_rows(self.int8_products(folder.parent))
             for layer in int8_layers:
                 layer.products = products
+                align_weight(layer.weight)
         fuse_projections(weights)
         model = TransformersModel(
             weights,
@@ -119,6 +121,8 @@ class TorchRuntime:
         )
         # By the names of its layers, because merged layers cannot be taken apart again.
         model.save_pretrained(target, max_shard_size=_SHARD_SIZE, save_original_format=False)
+        for file in target.glob("*.safetensors"):
+            align_file(file)
         for pattern in _COPIED:
             for file in source.glob(pattern):
                 shutil.copy(file, target)

@@ -124,6 +124,27 @@ def test_the_service_writes_the_same_from_a_copy_as_when_it_quantizes_at_its_sta
     assert "Paris" in texts[1]
 
 
+@pytest.mark.parametrize("shift", [0, 8, 16])
+def test_weights_are_read_from_aligned_addresses_wherever_they_lie_in_the_file(tmp_path: Path, shift: int) -> None:
+    """Torch's kernel for four rows ends the process at other addresses."""
+    runtime, spec = torch_runtime("cpu"), load_catalogue("demo")[1]
+    runtime.quantize(demo_model_folder(), tmp_path)
+    [file] = tmp_path.glob("*.safetensors")
+    content = file.read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    assert (8 + length) % 64 == 0
+    file.write_bytes(
+        (length + shift).to_bytes(8, "little") + content[8 : 8 + length] + b" " * shift + content[8 + length :]
+    )
+
+    model = runtime.load(spec, tmp_path)
+    weights = [layer.weight for layer in model._model.modules() if hasattr(layer, "weight_scale")]
+
+    assert len(weights) > 100
+    assert {weight.data_ptr() % 16 for weight in weights} == {0}
+    assert model._model.get_input_embeddings().weight is model._model.get_output_embeddings().weight
+
+
 def test_layers_that_torch_kernels_cannot_read_stay_in_16_bits() -> None:
     torch, _, quantizer = parts()
     with torch.device("meta"):
