@@ -59,6 +59,7 @@ class Policy:
     )
     session_refreshes: Limit = Limit(name="refreshes of a session", times=20, window_s=300)
     address_refreshes: Limit = Limit(name="refreshes of an address", times=300, window_s=300)
+    quotes: Limit = Limit(name="quotes", times=120, window_s=60)
     top_ups: Limit = Limit(name="top-ups", times=60, window_s=3_600)
     api_keys: Limit = Limit(name="API keys", times=60, window_s=3_600)
     page_events: Limit = Limit(name="events of the page", times=300, window_s=60)

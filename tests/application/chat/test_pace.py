@@ -68,7 +68,7 @@ def test_the_bound_stays_below_the_fastest_reply_that_was_seen(
 def slow(here: Scene, model: ModelId, *, tokens: int) -> None:
     """Let the model of a scene with a limit of 5 s have written this number of tokens a second."""
     for _ in range(3):
-        here.world.use_cases.chat.send_message.paces[model].record(tokens=5 * tokens, took_s=5)
+        here.world.use_cases.chat.send_message.drafts.paces[model].record(tokens=5 * tokens, took_s=5)
 
 
 async def test_the_hold_shrinks_with_the_longest_reply() -> None:

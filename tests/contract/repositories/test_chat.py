@@ -11,6 +11,7 @@ import pytest
 from chatbill.application.ports.repositories.interactions import HistoryFilter
 from chatbill.application.ports.repositories.paging import Period, Position
 from chatbill.application.ports.store import Snapshot, Store, Transaction
+from chatbill.domain.billing.prices import Usage
 from chatbill.domain.chat.conversations import Role, Turn
 from chatbill.domain.chat.interactions import Interaction, Outcome
 from chatbill.domain.shared.errors import AlreadySettled, InvariantViolation, NotFound
@@ -55,6 +56,45 @@ class TestConversations:
         await store.write(lambda tx: tx.conversations.save(conversation(deleted_at=later(7))))
         with pytest.raises(NotFound):
             await store.write(lambda tx: tx.conversations.touch(TALK, ALICE, at=later(9)))
+
+    @pytest.mark.parametrize(
+        ("text", "found"),
+        [
+            ("A TALK", ["talk"]),
+            ("FRANCE", ["talk"]),
+            ("straße", ["street", "talk"]),
+            ("STRASSE", ["street", "talk"]),
+            ("%", []),
+            ("talk_", []),
+            ("nothing of the kind", []),
+            ("secret", []),
+        ],
+    )
+    async def test_are_found_by_their_titles_and_their_texts(self, store: Store, text: str, found: list[str]) -> None:
+        def work(tx: Transaction) -> None:
+            add_running(tx)
+            done = tx.interactions.get(InteractionId("first"))
+            assert done
+            ended = done.ended(
+                Outcome.COMPLETED, at=later(2), reply="In der Straße", usage=Usage(), credits_charged=0, balance_after=0
+            )
+            tx.interactions.save(ended)
+            tx.conversations.add(conversation("street", title="Straße", updated_at=later(5)))
+            tx.conversations.add(conversation("gone", title="secret", deleted_at=later(1)))
+            tx.conversations.add(conversation("hidden", title="secret", listed=False))
+
+        await store.write(work)
+        rows = await store.read(lambda snapshot: snapshot.conversations.of_user(ALICE, text=text, after=None, limit=9))
+        assert [row.id for row in rows] == found
+        first = await store.read(lambda snapshot: snapshot.conversations.of_user(ALICE, text=text, after=None, limit=1))
+        assert first == rows[:1]
+        for row in first:
+            after = Position(row.updated_at, row.id)
+            assert rows[1:] == await store.read(
+                lambda snapshot: snapshot.conversations.of_user(ALICE, text=text, after=after, limit=9)  # noqa: B023
+            )
+        others = await store.read(lambda snapshot: snapshot.conversations.of_user(BOB, text=text, after=None, limit=9))
+        assert {row.user_id for row in others} <= {BOB}
 
     async def test_come_in_pages_the_one_updated_last_first_even_where_times_are_equal(self, store: Store) -> None:
         rows = [conversation(f"c{n}", updated_at=later(n // 3), title=f"Title {n}") for n in range(10)]

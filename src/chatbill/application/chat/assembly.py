@@ -5,11 +5,13 @@ from __future__ import annotations
 from chatbill.application.chat.apply_stop_requests import ApplyStopRequests
 from chatbill.application.chat.check_readiness import CheckReadiness
 from chatbill.application.chat.delete_conversation import DeleteConversation
+from chatbill.application.chat.drafts import Drafts
 from chatbill.application.chat.follow_reply import FollowReply
 from chatbill.application.chat.list_conversations import ListConversations
 from chatbill.application.chat.list_history import ListHistory
 from chatbill.application.chat.list_models import ListModels
 from chatbill.application.chat.pace import Pace
+from chatbill.application.chat.quote_message import QuoteMessage
 from chatbill.application.chat.read_conversation import ReadConversation
 from chatbill.application.chat.rename_conversation import RenameConversation
 from chatbill.application.chat.running_replies import Replies
@@ -37,16 +39,24 @@ class ChatUseCases:
         self.check_readiness = CheckReadiness(write_check=WriteCheck(store, ports.new_id), list_models=self.list_models)
         self.read_conversation = ReadConversation(store=store)
         self.rename_conversation = RenameConversation(store=store, clock=clock)
+        paces = {model: Pace(deadline_s=policy.bounds.deadline_s) for model in ports.catalogue}
+        drafts = Drafts(catalogue=ports.catalogue, bounds=policy.bounds, paces=paces)
+        self.quote_message = QuoteMessage(
+            store=store,
+            engine=ports.engine,
+            drafts=drafts,
+            rate_limits=ports.rate_limits,
+            rate=policy.quotes,
+            cached_price_percent=policy.cached_price_percent,
+        )
         self.send_message = SendMessage(
             store=store,
             engine=ports.engine,
-            catalogue=ports.catalogue,
+            drafts=drafts,
             replies=self.replies,
             rate_limits=ports.rate_limits,
             clock=clock,
             new_id=ports.new_id,
-            bounds=policy.bounds,
-            paces={model: Pace(deadline_s=policy.bounds.deadline_s) for model in ports.catalogue},
             unpaid=UnpaidReplies(
                 rate_limits=ports.rate_limits,
                 replies_per_hour=policy.unpaid_replies_per_hour,

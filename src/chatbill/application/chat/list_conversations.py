@@ -24,11 +24,11 @@ class ListConversations:
     store: Store
 
     async def __call__(
-        self, principal: Principal, *, limit: int = DEFAULT_PAGE, cursor: str | None = None
+        self, principal: Principal, *, text: str | None = None, limit: int = DEFAULT_PAGE, cursor: str | None = None
     ) -> Page[Conversation]:
-        """Return one page of conversations."""
+        """Return one page of conversations; with a `text`, of those that have it in their title or a message."""
         limit, after = checked_limit(limit), decode_position(cursor)
         rows = await self.store.read(
-            lambda snapshot: snapshot.conversations.of_user(principal.user_id, after=after, limit=limit + 1)
+            lambda snapshot: snapshot.conversations.of_user(principal.user_id, text=text, after=after, limit=limit + 1)
         )
         return page_of(rows, limit, lambda conversation: encode_position(conversation.updated_at, conversation.id))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -11,8 +11,9 @@ from datetime import timedelta
 from chatbill.application.accounts.spending_caps import Payer
 from chatbill.application.chat.acceptance import accept
 from chatbill.application.chat.checked_generation import CheckedGeneration
+from chatbill.application.chat.drafts import Drafts, said_before
 from chatbill.application.chat.messages import Message, Said
-from chatbill.application.chat.pace import Pace, PacedGeneration
+from chatbill.application.chat.pace import PacedGeneration
 from chatbill.application.chat.replay import Replay
 from chatbill.application.chat.replies import Reply, StopReason
 from chatbill.application.chat.running_replies import Replies
@@ -20,30 +21,23 @@ from chatbill.application.chat.settlement import Ending, PendingInteraction, set
 from chatbill.application.chat.unpaid_replies import UnpaidReplies
 from chatbill.application.chat.unpaid_texts import UnpaidText, UnpaidTexts, is_unpaid
 from chatbill.application.ports.clock import Clock, NewId
-from chatbill.application.ports.engine import GREEDY_BELOW, Engine, Generation, GenerationRequest
+from chatbill.application.ports.engine import Engine, Generation, GenerationRequest
 from chatbill.application.ports.rate_limits import RateLimits
 from chatbill.application.ports.store import Snapshot, Store, StoreUnavailable
-from chatbill.application.shared.bounds import ReplyBounds
 from chatbill.application.shared.principal import Principal
 from chatbill.domain.billing.prices import Usage
-from chatbill.domain.chat.catalogue import Catalogue, Model
-from chatbill.domain.chat.conversations import Role, Turn, merged_turns
+from chatbill.domain.chat.catalogue import Model
 from chatbill.domain.chat.interactions import Interaction
 from chatbill.domain.shared.errors import (
-    ContextLengthExceeded,
     InsufficientCredits,
     InvariantViolation,
-    NotFound,
     RequestInProgress,
-    TooLarge,
 )
 from chatbill.domain.shared.idempotency import IdempotencyRecord
-from chatbill.domain.shared.ids import ConversationId, EntryId, HoldId, InteractionId, ModelId, UserId
+from chatbill.domain.shared.ids import ConversationId, EntryId, HoldId, InteractionId, UserId
 
 SETTLE_ATTEMPTS = 8
 """With pauses of a tenth of a second, then twice as long each time, this outlasts a restart of the database."""
-MAX_REMEMBERED = 200
-"""Interactions that are read back to make the prompt; the engine trims them to the model's window."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,22 +54,20 @@ class SendMessage:
 
     store: Store
     engine: Engine
-    catalogue: Catalogue
+    drafts: Drafts
     replies: Replies
     rate_limits: RateLimits
     clock: Clock
     new_id: NewId
-    bounds: ReplyBounds
     unpaid: UnpaidReplies
     unpaid_texts: UnpaidTexts
-    paces: Mapping[ModelId, Pace]
     settle_attempts: int = SETTLE_ATTEMPTS
     cached_price_percent: int = 100
     keys_being_accepted: set[tuple[UserId, str | None]] = field(default_factory=set)
 
     async def __call__(self, principal: Principal, message: Message) -> Reply | Replay:
         """Accept the message; the reply is being written when this returns."""
-        model = self.check(message)
+        model = self.drafts.check(message)
         with self._first(principal.user_id, message.idempotency_key):
             return await self._begun(principal, message, model)
 
@@ -94,7 +86,7 @@ class SendMessage:
         said = await self.store.read(lambda snapshot: self._said(snapshot, principal, message))
         if isinstance(said, IdempotencyRecord):
             return await self._replay(said, message)
-        await self.rate_limits.hit(self.bounds.rate, principal.user_id)
+        await self.rate_limits.hit(self.drafts.bounds.rate, principal.user_id)
         await self.unpaid.check(principal.user_id)
         beginning = asyncio.ensure_future(self._begin(principal, message, model, said))
         try:
@@ -119,9 +111,9 @@ class SendMessage:
     async def _accepted(
         self, principal: Principal, message: Message, model: Model, said: Said, text: UnpaidText
     ) -> Reply | Replay:
-        request = self._request(principal, model, message, said.turns)
+        request = self.drafts.request(principal, model, message, said.turns)
         checked = CheckedGeneration(await self.engine.prepare(request), request, engine=self.engine.name)
-        generation = PacedGeneration(checked, self.paces[model.id], deadline_s=self.bounds.deadline_s)
+        generation = PacedGeneration(checked, self.drafts.paces[model.id], deadline_s=self.drafts.bounds.deadline_s)
         try:
             interaction = self._interaction(principal, message, model, generation, request)
             accepted = await self._accept(Payer.of(principal), interaction, message)
@@ -134,59 +126,12 @@ class SendMessage:
             return await self._replay(accepted, message)
         return self._start(accepted, generation, message, text, said.unread_turns)
 
-    def longest_reply(self, message: Message) -> int:
-        """Return the most tokens that the reply may have, by the message, the model, its pace and the service."""
-        model = self.catalogue.pick(message.model)
-        most = min(model.max_reply_tokens, self.bounds.max_reply_tokens)
-        return int(min(message.max_tokens or most, most, self.paces[model.id].tokens_within(self.bounds.deadline_s)))
-
-    def check(self, message: Message) -> Model:
-        """Return the model of a message. Raises `InvalidRequest`, `TooLarge`, `ContextLengthExceeded`."""
-        model = self.catalogue.pick(message.model)
-        if not message.trim and message.max_tokens and message.max_tokens > model.context_tokens:
-            raise ContextLengthExceeded(limit=model.context_tokens, whole=True, reply=message.max_tokens)
-        try:
-            message.check(max_chars=self.bounds.max_message_chars)
-        except TooLarge as error:
-            # Programs that send a whole conversation try a larger model, or a shorter conversation, for this error.
-            if message.trim or message.likely_tokens <= model.context_tokens:
-                raise
-            raise ContextLengthExceeded(limit=model.context_tokens, whole=True) from error
-        return model
-
     def _said(self, snapshot: Snapshot, principal: Principal, message: Message) -> Said | IdempotencyRecord:
         """Return the earlier turns of the conversation, or the first request with this key, if any."""
         key = message.idempotency_key
         if key and (record := snapshot.idempotency.get(principal.user_id, key)):
             return record
-        if message.history is not None:
-            return Said(message.history)
-        if message.conversation_id is None:
-            return Said(())
-        conversation = snapshot.conversations.get(message.conversation_id)
-        if conversation is None or conversation.user_id != principal.user_id:
-            raise NotFound("conversation")
-        turns = snapshot.interactions.turns(conversation.id, limit=MAX_REMEMBERED)
-        if len(turns) < 2 * MAX_REMEMBERED:
-            return Said(turns)
-        return Said(turns, 2 * snapshot.interactions.count_replies(conversation.id) - len(turns))
-
-    def _request(
-        self, principal: Principal, model: Model, message: Message, turns: Sequence[Turn]
-    ) -> GenerationRequest:
-        most = self.longest_reply(message)
-        return GenerationRequest(
-            model=model.id,
-            turns=merged_turns((*turns, Turn(Role.USER, message.text))),
-            max_tokens=most,
-            least_tokens=most if message.trim or message.max_tokens is not None else 1,
-            trim=message.trim,
-            temperature=_usable_temperature(message.temperature),
-            top_p=message.top_p,
-            seed=message.seed,
-            stop=message.stop,
-            owner=principal.user_id,
-        )
+        return said_before(snapshot, principal, message)
 
     def _interaction(
         self, principal: Principal, message: Message, model: Model, generation: Generation, request: GenerationRequest
@@ -213,7 +158,7 @@ class SendMessage:
         self, payer: Payer, interaction: Interaction, message: Message
     ) -> PendingInteraction | IdempotencyRecord:
         """Hold and record, or find that this key came first with another request."""
-        lifetime = timedelta(seconds=self.bounds.deadline_s + self.bounds.grace_s)
+        lifetime = timedelta(seconds=self.drafts.bounds.deadline_s + self.drafts.bounds.grace_s)
         result = await self.store.write(
             lambda tx: accept(
                 tx,
@@ -250,12 +195,12 @@ class SendMessage:
         reply = Reply(
             work.interaction,
             generation,
-            deadline_s=self.bounds.deadline_s,
-            first_token_s=self.bounds.first_token_s,
+            deadline_s=self.drafts.bounds.deadline_s,
+            first_token_s=self.drafts.bounds.first_token_s,
             settle=settle_once,
             # A stop string can be the first that the model writes.
             may_be_empty=bool(message.stop),
-            window=self.catalogue[work.interaction.model].context_tokens,
+            window=self.drafts.catalogue[work.interaction.model].context_tokens,
             unread_turns=unread_turns,
         )
         self.replies.add(reply)
@@ -284,13 +229,8 @@ class SendMessage:
             raise InvariantViolation(f"idempotency record {record.key!r} names no interaction of its user")
         if interaction.is_running:
             raise RequestInProgress
-        model = self.catalogue.get(interaction.model)
+        model = self.drafts.catalogue.get(interaction.model)
         return Replay(interaction, model.context_tokens if model else None)
-
-
-def _usable_temperature(temperature: float | None) -> float | None:
-    """Return a temperature that any engine can divide by, or 0; some servers fail on one that is too small."""
-    return 0.0 if temperature is not None and temperature < GREEDY_BELOW else temperature
 
 
 def _stop_orphaned(beginning: asyncio.Future[Reply | Replay]) -> None:

@@ -88,7 +88,7 @@ class Writing:
         try:
             messages = (await self._view.transcript(principal, message.conversation_id)).messages
             # A message that breaks a rule stays in the text box and is not shown as one that was sent.
-            self._use_cases.chat.send_message.check(message)
+            self._use_cases.chat.send_message.drafts.check(message)
             messages = [*messages, rendering.user_message(message.text)]
             yield {chat: messages, box: "", **self._view.writing(stoppable=False)}
             reply = await self._use_cases.chat.send_message(principal, message)

@@ -144,7 +144,7 @@ async def test_too_few_credits_are_reported_with_their_figures() -> None:
 
 async def test_a_reply_of_a_slow_model_is_cut_off_and_charged(service: Api, alice: httpx.AsyncClient) -> None:
     for _ in range(3):
-        service.world.use_cases.chat.send_message.paces[MINI].record(tokens=20, took_s=5)
+        service.world.use_cases.chat.send_message.drafts.paces[MINI].record(tokens=20, took_s=5)
     reply = (await alice.post("/chat/message", json=say("[[tokens:300]]"))).json()
     assert (reply["outcome"], reply["usage"]["completion_tokens"], reply["credits_charged"]) == ("completed", 16, 1)
     completion = {"model": MINI, "messages": [{"role": "user", "content": "[[tokens:300]]"}]}

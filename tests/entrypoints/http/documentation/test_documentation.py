@@ -58,6 +58,7 @@ CONTRACT = {
     ("get", "/billing/transactions", "200"),
     ("post", "/admin/users/{user_id}/credits", "201"),
     ("post", "/admin/interactions/{interaction_id}/refund", "201"),
+    ("post", "/chat/quote", "200"),
     ("get", "/health", "200"),
     ("get", "/health/ready", "200"),
     ("get", "/health/ready", "503"),

@@ -25,10 +25,19 @@ class MemoryConversations:
 
     lock = get
 
-    def of_user(self, user_id: UserId, *, after: Position | None, limit: int) -> list[Conversation]:
+    def of_user(
+        self, user_id: UserId, *, text: str | None = None, after: Position | None, limit: int
+    ) -> list[Conversation]:
         rows = self._tables.conversations.rows()
+        if text:
+            rows = (row for row in rows if self._has(row, text.casefold()))
         mine = (row for row in rows if row.user_id == user_id and row.listed and row.deleted_at is None)
         return newest(mine, lambda conversation: (conversation.updated_at, conversation.id), after)[:limit]
+
+    def _has(self, conversation: Conversation, needle: str) -> bool:
+        said = (row for row in self._tables.interactions.rows() if row.conversation_id == conversation.id)
+        texts = [conversation.title, *(text for row in said for text in (row.prompt, row.reply))]
+        return any(needle in text.casefold() for text in texts)
 
     def touch(self, conversation_id: ConversationId, user_id: UserId, *, at: datetime) -> None:
         conversation = self.get(conversation_id)

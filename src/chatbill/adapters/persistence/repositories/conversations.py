@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import cache
+from typing import Any
 
-from sqlalchemy import ColumnElement, Update, bindparam, case, literal_column
+from sqlalchemy import ColumnElement, Update, bindparam, case, exists, literal_column
 
 from chatbill.adapters.persistence.mapping import Mapping
 from chatbill.adapters.persistence.sql.connection import Connection
-from chatbill.adapters.persistence.sql.statements import Statement, all_of, equals, limit, locking, past, update
-from chatbill.adapters.persistence.sql.tables import conversations
+from chatbill.adapters.persistence.sql.statements import (
+    ContainsText,
+    Statement,
+    all_of,
+    equals,
+    limit,
+    locking,
+    past,
+    update,
+)
+from chatbill.adapters.persistence.sql.tables import conversations, interactions
 from chatbill.application.ports.repositories.paging import Position
 from chatbill.domain.chat.conversations import Conversation
 from chatbill.domain.shared.errors import InvariantViolation, NotFound
@@ -27,8 +38,23 @@ _OF_USER = (
     .order_by(conversations.c.updated_at.desc(), conversations.c.id.desc())
     .limit(limit())
 )
-_FIRST_PAGE = Statement(_OF_USER)
-_NEXT_PAGE = Statement(_OF_USER.where(past(conversations.c.updated_at, conversations.c.id)))
+
+
+@cache
+def _of_user(filters: frozenset[str]) -> Statement:
+    """Select conversations of a user, by the filters that are named."""
+    query = _OF_USER
+    if "needle" in filters:
+        texts = exists().where(
+            interactions.c.conversation_id == conversations.c.id,
+            ContainsText(interactions.c.prompt) | ContainsText(interactions.c.reply),
+        )
+        query = query.where(ContainsText(conversations.c.title) | texts)
+    if "after_at" in filters:
+        query = query.where(past(conversations.c.updated_at, conversations.c.id))
+    return Statement(query)
+
+
 _SAVE = update(conversations, *_CONVERSATIONS.changing, where=(equals(conversations.c.id),))
 _SAID_AT = bindparam("said_at", type_=conversations.c.updated_at.type)
 _TOUCH = Statement(
@@ -50,13 +76,13 @@ class SqlConversations:
     def lock(self, conversation_id: ConversationId) -> Conversation | None:
         return _CONVERSATIONS.one(self._connection.one(_LOCK, id=conversation_id))
 
-    def of_user(self, user_id: UserId, *, after: Position | None, limit: int) -> list[Conversation]:
-        if after is None:
-            rows = self._connection.stream(_FIRST_PAGE, user_id=user_id, limit=limit)
-        else:
-            rows = self._connection.stream(
-                _NEXT_PAGE, user_id=user_id, limit=limit, after_at=after.at, after_id=after.id
-            )
+    def of_user(
+        self, user_id: UserId, *, text: str | None = None, after: Position | None, limit: int
+    ) -> list[Conversation]:
+        given: dict[str, Any] = {} if after is None else {"after_at": after.at, "after_id": after.id}
+        if text:
+            given["needle"] = text
+        rows = self._connection.stream(_of_user(frozenset(given)), user_id=user_id, limit=limit, **given)
         return list(map(_CONVERSATIONS.read, rows))
 
     def touch(self, conversation_id: ConversationId, user_id: UserId, *, at: datetime) -> None:

@@ -18,8 +18,13 @@ class ConversationReader(Protocol):
         """Return the conversation, unless it was deleted."""
         ...
 
-    def of_user(self, user_id: UserId, *, after: Position | None, limit: int) -> list[Conversation]:
-        """Return conversations that were not deleted, the one updated last first, past the position `after`."""
+    def of_user(
+        self, user_id: UserId, *, text: str | None = None, after: Position | None, limit: int
+    ) -> list[Conversation]:
+        """Return conversations that were not deleted, the one updated last first, past the position `after`.
+
+        With a `text`, only those that have it in their title, in a message or in a reply, in any letter case.
+        """
         ...
 
 

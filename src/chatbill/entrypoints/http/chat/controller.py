@@ -15,7 +15,7 @@ from chatbill.domain.shared.ids import InteractionId
 from chatbill.entrypoints.http.chat.bodies import MessageBody
 from chatbill.entrypoints.http.chat.events import ChatbillEvents
 from chatbill.entrypoints.http.chat.model_views import ChatStatusView, ModelView
-from chatbill.entrypoints.http.chat.views import ReplyView, StoppingView
+from chatbill.entrypoints.http.chat.views import QuoteView, ReplyView, StoppingView
 from chatbill.entrypoints.http.documentation import examples
 from chatbill.entrypoints.http.documentation.responses import MESSAGE_PROBLEMS, documented, streaming
 from chatbill.entrypoints.http.shared.authentication import SCOPE
@@ -105,6 +105,30 @@ class ChatController(Controller):
         if prefers(MEDIA_TYPE, request.headers.get("accept", "")):
             return ReplyStream(reply, ChatbillEvents(request_id_of(request.scope)), ping_s=config.ping_s)
         return await _whole_reply(reply, request, keep=idempotency_key is not None)
+
+    @post(
+        "/quote",
+        status_code=200,
+        operation_id="quoteMessage",
+        opt={SCOPE: Scope.CHAT},
+        summary="Ask what a message can cost",
+        responses=documented(
+            200,
+            QuoteView,
+            "The most and the expected price of the reply, and what the wallet has.",
+            examples.QUOTE,
+            signed_in=True,
+            problems=("invalid_request", "too_large", "context_length_exceeded", "rate_limited", "not_found"),
+        ),
+    )
+    async def quote_message(
+        self, data: JSONBody[MessageBody], use_cases: Injected[UseCases], principal: Injected[Principal]
+    ) -> QuoteView:
+        """Say what the reply to a message can cost. Nothing is held, and no model is loaded for it.
+
+        `expected` comes from the length of your latest replies by this model.
+        """
+        return QuoteView.of(await use_cases.chat.quote_message(principal, data.to_message(None)))
 
     @post(
         "/interactions/{interaction_id:str}/stop",

@@ -56,11 +56,13 @@ class ConversationController(Controller):
         self,
         use_cases: Injected[UseCases],
         principal: Injected[Principal],
+        text: SearchText = None,
         limit: PageLimit = DEFAULT_PAGE,
         cursor: Cursor = None,
     ) -> ConversationsView:
-        """List your conversations."""
-        page = await use_cases.chat.list_conversations(principal, limit=limit, cursor=cursor)
+        """List your conversations. With `q`, only those that have these words in their title or in a message."""
+        text = checked_text("q", text)
+        page = await use_cases.chat.list_conversations(principal, text=text, limit=limit, cursor=cursor)
         return ConversationsView.of(page)
 
     @get(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from chatbill.application.chat.events import Completed, Stopped
+from chatbill.application.chat.quote_message import Quote
 from chatbill.application.chat.read_conversation import Thread
 from chatbill.application.shared.paging import Page
 from chatbill.domain.billing.prices import Usage
@@ -83,6 +84,28 @@ class ReplyView:
             error_code=interaction.error_code,
             error_detail=_error_detail(interaction),
             cached=interaction.cached,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuoteView:
+    """What a reply can cost, in credits. `counted` is false where the tokens of the prompt are an upper bound."""
+
+    held_at_most: int
+    expected: int
+    available: int
+    context: ContextView
+    counted: bool
+
+    @classmethod
+    def of(cls, quote: Quote) -> QuoteView:
+        """Return the view of a quote."""
+        return cls(
+            held_at_most=quote.held_at_most,
+            expected=quote.expected,
+            available=quote.available,
+            context=ContextView(tokens=quote.prompt_tokens, limit=quote.limit, dropped_turns=quote.dropped_turns),
+            counted=quote.is_counted,
         )
 
 

@@ -83,6 +83,13 @@ REPLY: Final = {
     "error_detail": None,
     "cached": False,
 }
+QUOTE: Final = {
+    "held_at_most": 1,
+    "expected": 1,
+    "available": 99,
+    "context": {"tokens": 24, "limit": 2048, "dropped_turns": 0},
+    "counted": True,
+}
 STOPPING: Final = {"id": INTERACTION_ID, "status": "stopping"}
 INTERACTION: Final = {
     "id": INTERACTION_ID,

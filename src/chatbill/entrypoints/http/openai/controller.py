@@ -109,7 +109,7 @@ class OpenAIController(Controller):
         """
         _offer(use_cases, data.model)
         message = data.to_message(idempotency_key)
-        longest = use_cases.chat.send_message.longest_reply(message)
+        longest = use_cases.chat.send_message.drafts.longest_reply(message)
         reply = await use_cases.chat.send_message(principal, message)
         if data.stream:
             if failed := await reply.early_failure(within_s=EARLY_S):
