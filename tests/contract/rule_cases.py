@@ -158,6 +158,7 @@ REFUSED: dict[str, tuple[Act, ...]] = {
         add_interaction(user_id=UserId(NOWHERE)),
         add_interaction(wallet_id=WalletId(NOWHERE)),
         add_interaction(hold_id=HoldId(NOWHERE)),
+        add_interaction(parent_id=InteractionId(NOWHERE)),
         add_interaction(api_key_id=ApiKeyId(NOWHERE)),
     ),
     "conversations_user_exists": (
@@ -310,6 +311,7 @@ KEPT: dict[str, tuple[Look, tuple[Act, ...]]] = {
         (end(held=99), end(model="another"), end(created_at=later(1))),
     ),
     "interactions_keep_their_key": (charged_interaction, (end(api_key_id=CI),)),
+    "interactions_keep_their_parent": (charged_interaction, (end(parent_id=InteractionId("second")),)),
     "interactions_stay_cached_or_not": (charged_interaction, (end(cached=True),)),
     "interactions_are_erased_or_kept": (charged_interaction, (end(prompt="Another question?"),)),
     "payments_keep_their_order": (

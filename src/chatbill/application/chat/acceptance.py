@@ -91,3 +91,5 @@ def _enter_conversation(tx: Transaction, interaction: Interaction, *, is_new: bo
         )
     else:
         tx.conversations.touch(interaction.conversation_id, interaction.user_id, at=now)
+        if interaction.parent_id is not None:
+            tx.conversations.branch(interaction.conversation_id)

@@ -40,8 +40,8 @@ TABLES = (
     *("ledger_entries", "idempotency_keys"),
 )
 ADDED = {"listed": True, "api_key_id": None, "refusal_cap": None, "cached": False, "stop_asked_at": None}
-ADDED |= {"first_token_ms": None}
-"""Columns of revisions 0002 to 0011, and what they say of rows from before."""
+ADDED |= {"first_token_ms": None, "parent_id": None, "branched": False}
+"""Columns of revisions 0002 to 0016, and what they say of rows from before."""
 SENTENCES = {
     "welcome_credits": "Welcome credits",
     "reply": "Reply by {model}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from chatbill.adapters.memory.repositories.everything import Tables
@@ -45,6 +46,10 @@ class MemoryConversations:
             raise NotFound("conversation")
         conversation.touch(at=at)
         self._tables.conversations.put(conversation_id, conversation)
+
+    def branch(self, conversation_id: ConversationId) -> None:
+        if conversation := self.get(conversation_id):
+            self._tables.conversations.put(conversation_id, replace(conversation, branched=True))
 
     def add(self, conversation: Conversation) -> None:
         require_row(self._tables.users.get, conversation.user_id, "user")

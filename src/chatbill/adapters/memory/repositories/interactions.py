@@ -11,6 +11,7 @@ from chatbill.adapters.memory.repositories.rows import newest, within
 from chatbill.adapters.memory.rules import require_row
 from chatbill.application.ports.repositories.interactions import MAX_REMEMBERED_BYTES, UNBOUNDED, HistoryFilter
 from chatbill.application.ports.repositories.paging import Position, fitting, fitting_and_next
+from chatbill.domain.chat.branches import Node
 from chatbill.domain.chat.conversations import Role, Turn
 from chatbill.domain.chat.interactions import Interaction, Outcome
 from chatbill.domain.shared.errors import AlreadySettled
@@ -36,6 +37,23 @@ class MemoryInteractions:
         self, conversation_id: ConversationId, *, limit: int, max_bytes: int = MAX_REMEMBERED_BYTES
     ) -> list[Turn]:
         rows = self.of_conversation(conversation_id, after=None, limit=len(self._rows(conversation_id)))
+        return self._turns(rows, limit, max_bytes)
+
+    def turns_of(
+        self, newest_first: Sequence[InteractionId], *, limit: int, max_bytes: int = MAX_REMEMBERED_BYTES
+    ) -> list[Turn]:
+        found = [row for each in newest_first if (row := self.get(each))]
+        return self._turns(found, limit, max_bytes)
+
+    def nodes(self, conversation_id: ConversationId, *, limit: int) -> list[Node]:
+        rows = newest(self._rows(conversation_id), lambda row: (row.created_at, row.id), None)
+        return [Node(row.id, row.parent_id) for row in rows[:limit]]
+
+    def before(self, conversation_id: ConversationId, place: Position | None = None) -> InteractionId | None:
+        rows = newest(self._rows(conversation_id), lambda row: (row.created_at, row.id), place)
+        return rows[0].id if rows else None
+
+    def _turns(self, rows: list[Interaction], limit: int, max_bytes: int) -> list[Turn]:
         answered = [row for row in rows if row.outcome in _CHARGED and row.reply]
         turns = []
         for row in reversed(list(fitting(answered[:limit], max_bytes, Interaction.text_bytes))):
@@ -89,6 +107,8 @@ class MemoryInteractions:
         require_row(tables.wallets.get, interaction.wallet_id, "wallet")
         require_row(tables.holds.get, interaction.hold_id, "hold")
         require_row(tables.api_keys.get, interaction.api_key_id, "API key")
+        if interaction.parent_id != interaction.id:
+            require_row(tables.interactions.get, interaction.parent_id, "interaction")
         tables.unique("interactions.hold_id", interaction.hold_id, interaction.id)
         tables.interactions.insert(interaction.id, interaction)
 

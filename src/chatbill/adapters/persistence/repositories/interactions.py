@@ -28,6 +28,7 @@ from chatbill.adapters.persistence.sql.tables import conversations, interactions
 from chatbill.application.ports.repositories.interactions import MAX_REMEMBERED_BYTES, UNBOUNDED, HistoryFilter
 from chatbill.application.ports.repositories.paging import Position, fitting, fitting_and_next
 from chatbill.domain.billing.prices import Price, Usage
+from chatbill.domain.chat.branches import Node
 from chatbill.domain.chat.conversations import Role, Turn
 from chatbill.domain.chat.interactions import Interaction, text_bytes
 from chatbill.domain.shared.errors import AlreadySettled
@@ -59,6 +60,17 @@ _TURNS = Statement(
     .order_by(*_NEWEST_FIRST)
     .limit(limit())
 )
+_TURNS_OF = Statement(
+    select(_I.prompt, _I.reply)
+    .where(Among(_I.id), *_CHARGED[1:], _I.reply != literal_column("''"))
+    .order_by(*_NEWEST_FIRST)
+    .limit(limit())
+)
+_NODES = Statement(
+    select(_I.id, _I.parent_id).where(equals(_I.conversation_id)).order_by(*_NEWEST_FIRST).limit(limit())
+)
+_NEWEST = select(_I.id).where(equals(_I.conversation_id)).order_by(*_NEWEST_FIRST).limit(limit())
+_LAST, _BEFORE = Statement(_NEWEST), Statement(_NEWEST.where(past(_I.created_at, _I.id)))
 # By the tokens, because a text is read from pages of its own.
 _COUNT_REPLIES = Statement(
     select(func.count()).select_from(interactions).where(*_CHARGED, _I.completion_tokens > literal_column("0"))
@@ -110,8 +122,25 @@ class SqlInteractions:
     def turns(
         self, conversation_id: ConversationId, *, limit: int, max_bytes: int = MAX_REMEMBERED_BYTES
     ) -> list[Turn]:
+        return self._turns(max_bytes, _TURNS, conversation_id=conversation_id, limit=limit)
+
+    def turns_of(
+        self, newest_first: Sequence[InteractionId], *, limit: int, max_bytes: int = MAX_REMEMBERED_BYTES
+    ) -> list[Turn]:
+        return self._turns(max_bytes, _TURNS_OF, among=json.dumps(newest_first), limit=limit)
+
+    def nodes(self, conversation_id: ConversationId, *, limit: int) -> list[Node]:
+        rows = self._connection.stream(_NODES, conversation_id=conversation_id, limit=limit)
+        return [Node(id_, parent_id) for id_, parent_id in rows]
+
+    def before(self, conversation_id: ConversationId, place: Position | None = None) -> InteractionId | None:
+        given = _place(place)
+        row = self._connection.one(_BEFORE if place else _LAST, conversation_id=conversation_id, limit=1, **given)
+        return InteractionId(row[0]) if row else None
+
+    def _turns(self, max_bytes: int, statement: Statement, **parameters: Any) -> list[Turn]:
         turns: list[Turn] = []
-        with closing(self._connection.stream(_TURNS, conversation_id=conversation_id, limit=limit)) as rows:
+        with closing(self._connection.stream(statement, **parameters)) as rows:
             newest_first = list(fitting(rows, max_bytes, lambda row: text_bytes(row[0]) + text_bytes(row[1])))
         for prompt, reply in reversed(newest_first):
             turns += [Turn(Role.USER, prompt), Turn(Role.ASSISTANT, reply)]

@@ -37,6 +37,7 @@ TRIGGERS = frozenset(
         "interactions_come_with_a_time",
         "interactions_end_once",
         "interactions_keep_their_key",
+        "interactions_keep_their_parent",
         "interactions_keep_their_terms",
         "interactions_stay",
         "interactions_stay_cached_or_not",

@@ -16,7 +16,7 @@ from chatbill.adapters.persistence.sql.account_tables import (
     sessions,
     users,
 )
-from chatbill.adapters.persistence.sql.columns import changing, check, columns, key, partial, reference, refers
+from chatbill.adapters.persistence.sql.columns import CHANGES, changing, check, columns, key, partial, reference, refers
 from chatbill.adapters.persistence.sql.metadata import MAX_CREDITS, metadata, table
 from chatbill.adapters.persistence.sql.types import Count, CurrentTransaction, Flag, Id, UtcDateTime
 
@@ -62,7 +62,9 @@ conversations = table(
     *changing(UtcDateTime, "updated_at"),
     *changing(UtcDateTime, "deleted_at", null=True),
     Column("listed", Flag, nullable=False, server_default=text("true")),
+    Column("branched", Flag, nullable=False, server_default=text("false"), info=CHANGES),
     check("listed_is_yes_or_no", "listed IN (true, false)"),
+    check("branched_is_yes_or_no", "branched IN (true, false)"),
     # Programs make a conversation with each request; they stay out of the way of those that people look through.
     partial("ix_conversations_listed", "user_id", "updated_at", "id", where="listed"),
     with_rowid=False,
@@ -115,6 +117,7 @@ interactions = table(
     # A wish for the process that writes the reply; see docs/decisions/0009.
     *columns(UtcDateTime, "stop_asked_at", null=True),
     *changing(Count, "first_token_ms", null=True),
+    refers("parent_id", "interactions", null=True),
     check("price_not_negative", " AND ".join(f"{part} >= 0" for part in _PRICE)),
     check("held_not_negative", "held >= 0"),
     check("outcome_known", "outcome IN ('running', 'completed', 'stopped', 'failed', 'timed_out', 'interrupted')"),

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Final, Protocol
 
 from chatbill.application.ports.repositories.paging import Period, Position
+from chatbill.domain.chat.branches import Node
 from chatbill.domain.chat.conversations import Turn
 from chatbill.domain.chat.interactions import Interaction
 from chatbill.domain.shared.ids import (
@@ -43,6 +44,20 @@ class InteractionReader(Protocol):
         Together they have at most `max_bytes`, or there is one. Only completed and stopped ones count, and only those
         with a reply that is not empty.
         """
+        ...
+
+    def turns_of(
+        self, newest_first: Sequence[InteractionId], *, limit: int, max_bytes: int = MAX_REMEMBERED_BYTES
+    ) -> list[Turn]:
+        """Return the same of the last `limit` of these interactions, oldest first."""
+        ...
+
+    def nodes(self, conversation_id: ConversationId, *, limit: int) -> list[Node]:
+        """Return the last `limit` interactions of a conversation with what they follow, newest first."""
+        ...
+
+    def before(self, conversation_id: ConversationId, place: Position | None = None) -> InteractionId | None:
+        """Return the newest interaction of a conversation, or the newest before this place; None without one."""
         ...
 
     def count_replies(self, conversation_id: ConversationId) -> int:

@@ -70,6 +70,7 @@ USAGE: Final = {"prompt_tokens": 21, "completion_tokens": 8}
 REPLY: Final = {
     "id": INTERACTION_ID,
     "conversation_id": CONVERSATION_ID,
+    "parent_id": None,
     "model": "demo-mini",
     "reply": "The capital of France is Paris.",
     "outcome": "completed",
@@ -110,7 +111,7 @@ INTERACTION: Final = {
 HISTORY: Final = {"items": [INTERACTION], "next_cursor": None}
 CONVERSATION: Final = {"id": CONVERSATION_ID, "title": "Capitals", "created_at": WHEN, "updated_at": WHEN}
 CONVERSATIONS: Final = {"items": [CONVERSATION], "next_cursor": None}
-THREAD: Final = {**CONVERSATION, "messages": [INTERACTION], "next_cursor": None}
+THREAD: Final = {**CONVERSATION, "messages": [{**INTERACTION, "parent_id": None}], "next_cursor": None}
 BALANCE: Final = {"balance": 99, "held": 0, "available": 99}
 PACKAGE: Final = {"id": "small", "credits": 100, "bonus": 0, "price": {"amount": "4.99", "currency": "USD"}}
 RECEIPT: Final = {

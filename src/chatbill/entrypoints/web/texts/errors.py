@@ -92,6 +92,7 @@ ERRORS: dict[str, Template] = {
     "api_key_invalid": "This API key does not exist, or was revoked, or has expired. Make another one.",
     # Not allowed
     "forbidden": "Your account may not do this.",
+    "texts_erased": "The text of this message was erased, so it cannot be answered again.",
     "own_account": "This is your own account. Another administrator must do this.",
     "account_disabled": "This account is disabled. Ask the operator why.",
     "admin_only": "Only an administrator may do this.",

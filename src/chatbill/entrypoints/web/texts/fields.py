@@ -78,6 +78,7 @@ FIELDS: dict[str, Template] = {
     "duplicate_model_ids": "two models of the catalogue have the same id",
     "too_many_turns": "must be at most {max} turns, this has {count}",
     "history_not_begun_by_user": "must begin with a message of the user, after those of the system",
+    "parent_without_conversation": "needs the conversation_id of its conversation",
     "history_with_conversation": "cannot come with a conversation that is kept here",
     "probability_out_of_range": "must be over 0 and at most 1",
     "not_64_bits": "must be a whole number of 64 bits",

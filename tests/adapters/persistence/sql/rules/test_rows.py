@@ -157,6 +157,11 @@ ROWS: list[tuple[str, str, dict[str, Any]]] = [
         {"id": "new", "user_id": "u", "title": "t", "created_at": T, "updated_at": T, "listed": 2},
     ),
     (
+        "ck_conversations_branched_is_yes_or_no|boolean",
+        "conversations",
+        {"id": "new", "user_id": "u", "title": "t", "created_at": T, "updated_at": T, "branched": 2},
+    ),
+    (
         "ck_interactions_cached_is_yes_or_no|boolean",
         "interactions",
         NEW_INTERACTION | {"cached": 2},
