@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Any, TypeVar
 
 import structlog
@@ -29,6 +30,11 @@ def settings_from(**chosen: Any) -> Settings:
     for message in unknown_variables(os.environ):
         _log.warning(message)
     return settings
+
+
+def moment_text(at: datetime) -> str:
+    """Return a moment in UTC as programs read it."""
+    return at.isoformat().replace("+00:00", "Z")
 
 
 def run(settings: Settings, work: Callable[[Container], Awaitable[T]], *, upgrade: bool = True) -> T:

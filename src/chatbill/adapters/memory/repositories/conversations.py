@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from chatbill.adapters.memory.repositories.everything import Tables
@@ -36,6 +37,11 @@ class MemoryConversations:
             raise NotFound("conversation")
         conversation.touch(at=at)
         self._tables.conversations.put(conversation_id, conversation)
+
+    def delete_all_of(self, user_id: UserId, *, title: str, at: datetime) -> None:
+        for conversation in list(self._tables.conversations.rows()):
+            if conversation.user_id == user_id and conversation.deleted_at is None:
+                self._tables.conversations.put(conversation.id, replace(conversation, title=title, deleted_at=at))
 
     def add(self, conversation: Conversation) -> None:
         require_row(self._tables.users.get, conversation.user_id, "user")

@@ -30,6 +30,7 @@ _OF_USER = (
 _FIRST_PAGE = Statement(_OF_USER)
 _NEXT_PAGE = Statement(_OF_USER.where(past(conversations.c.updated_at, conversations.c.id)))
 _SAVE = update(conversations, *_CONVERSATIONS.changing, where=(equals(conversations.c.id),))
+_DELETE_ALL = update(conversations, "title", "deleted_at", where=(equals(conversations.c.user_id), _VISIBLE))
 _SAID_AT = bindparam("said_at", type_=conversations.c.updated_at.type)
 _TOUCH = Statement(
     Update(conversations)
@@ -63,6 +64,9 @@ class SqlConversations:
         self._connection.put(
             _TOUCH, id=conversation_id, user_id=user_id, said_at=at, or_else=lambda: NotFound("conversation")
         )
+
+    def delete_all_of(self, user_id: UserId, *, title: str, at: datetime) -> None:
+        self._connection.put(_DELETE_ALL, user_id=user_id, title=title, deleted_at=at)
 
     def add(self, conversation: Conversation) -> None:
         self._connection.put(_CONVERSATIONS.add, **_CONVERSATIONS.values(conversation))

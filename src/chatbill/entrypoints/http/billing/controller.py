@@ -13,7 +13,6 @@ from chatbill.application.shared.principal import Principal
 from chatbill.domain.accounts.scopes import Scope
 from chatbill.domain.billing.ledger import EntryKind
 from chatbill.domain.billing.payments import PaymentStatus
-from chatbill.domain.shared.errors import InvalidRequest
 from chatbill.entrypoints.http.billing.bodies import OrderBody
 from chatbill.entrypoints.http.billing.views import BalanceView, PackageView, ReceiptView, TransactionsView
 from chatbill.entrypoints.http.documentation import examples
@@ -26,6 +25,7 @@ from chatbill.entrypoints.http.shared.parameters import (
     Injected,
     PageLimit,
     To,
+    checked_choice,
     checked_period,
 )
 
@@ -132,12 +132,10 @@ class BillingController(Controller):
     ) -> TransactionsView:
         """List every transaction of your wallet, with the balance after it."""
         page = await use_cases.billing.list_transactions(
-            principal, kind=_kind(kind), period=checked_period(start, end), limit=limit, cursor=cursor
+            principal,
+            kind=checked_choice("kind", kind, EntryKind),
+            period=checked_period(start, end),
+            limit=limit,
+            cursor=cursor,
         )
         return TransactionsView.of(page)
-
-
-def _kind(kind: str | None) -> EntryKind | None:
-    if kind is not None and kind not in KINDS:
-        raise InvalidRequest.of("kind", "not_one_of", known=", ".join(KINDS))
-    return EntryKind(kind) if kind is not None else None
