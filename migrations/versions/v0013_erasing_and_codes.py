@@ -80,11 +80,21 @@ def upgrade() -> None:
             "CREATE TRIGGER redeem_codes_come_in_anew BEFORE INSERT ON redeem_codes FOR EACH ROW"
             f" BEGIN SELECT RAISE(ABORT, 'a row is never replaced: redeem_codes.id') {taken}; END"
         )
+        taken = (
+            "WHERE EXISTS (SELECT 1 FROM ledger_entries WHERE subject_kind = 'redeem_code'"
+            " AND subject_id = NEW.subject_id AND wallet_id = NEW.wallet_id)"
+        )
+        op.execute(
+            "CREATE TRIGGER ledger_entries_redeem_once BEFORE INSERT ON ledger_entries FOR EACH ROW"
+            f" WHEN NEW.subject_kind = 'redeem_code' BEGIN SELECT RAISE(ABORT, 'a code is redeemed once') {taken}; END"
+        )
 
 
 def downgrade() -> None:
     op.execute("DROP TRIGGER users_stay_erased" + (" ON users" if is_postgres() else ""))
     op.drop_index("uq_ledger_entries_code_of_wallet", "ledger_entries")
+    if not is_postgres():
+        op.execute("DROP TRIGGER ledger_entries_redeem_once")
     op.drop_table("redeem_codes")
     op.drop_index("ix_users_created_at_id", "users")
     op.execute("ALTER TABLE users DROP COLUMN erased_at")

@@ -72,6 +72,7 @@ ON_SQLITE = frozenset(
         "interactions_come_in_anew",
         "interactions_keep_their_numbers",
         "ledger_entries_come_in_anew",
+        "ledger_entries_redeem_once",
         "outbox_come_in_anew",
         "payments_come_in_anew",
         "payments_keep_their_numbers",
