@@ -14,9 +14,7 @@ from chatbill.application.ports.repositories.paging import Period
 from chatbill.application.shared.paging import MAX_PAGE
 from chatbill.container import Container
 from chatbill.domain.shared.audit_trail import AuditAction, Facts
-from chatbill.entrypoints.cli.wiring import moment_text, run, settings_from
-
-_MOMENT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ"])
+from chatbill.entrypoints.cli.wiring import MOMENT, moment_text, run, settings_from
 
 
 @click.command()
@@ -24,8 +22,8 @@ _MOMENT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ"]
 @click.option("--on", "subject", metavar="USER", help="Only acts on this username or e-mail address.")
 @click.option("--subject", "subject_id", metavar="ID", help="Only acts on what has this id, such as a session.")
 @click.option("--action", type=click.Choice([action.value for action in AuditAction]), help="Only this action.")
-@click.option("--from", "start", type=_MOMENT, help="The earliest moment, in UTC.")
-@click.option("--to", "end", type=_MOMENT, help="The moment to stop before, in UTC.")
+@click.option("--from", "start", type=MOMENT, help="The earliest moment, in UTC.")
+@click.option("--to", "end", type=MOMENT, help="The moment to stop before, in UTC.")
 @click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="The most records.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each record.")
 def audit(

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, TypeVar
 
+import click
 import structlog
 
 from chatbill.container import Container
@@ -16,6 +17,8 @@ from chatbill.logs import set_up_logs
 from chatbill.settings import Settings, load_settings, unknown_variables
 
 T = TypeVar("T")
+MOMENT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ"])
+"""The type of an option with a moment in UTC."""
 
 _log = structlog.get_logger(__name__)
 

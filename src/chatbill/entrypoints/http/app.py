@@ -17,6 +17,7 @@ from chatbill.entrypoints.http.accounts.controller import AccountController
 from chatbill.entrypoints.http.accounts.sessions import SessionController
 from chatbill.entrypoints.http.accounts.sign_in import SignInController
 from chatbill.entrypoints.http.administration.audit_trail import AuditTrailController
+from chatbill.entrypoints.http.administration.codes import CodeController
 from chatbill.entrypoints.http.administration.controller import AdminController
 from chatbill.entrypoints.http.administration.users import UserController
 from chatbill.entrypoints.http.billing.controller import PAYMENTS_HEADER, BillingController
@@ -123,6 +124,7 @@ def _routes(use_cases: UseCases, config: HttpConfig) -> Sequence[ControllerRoute
             AdminController,
             UserController,
             AuditTrailController,
+            CodeController,
             OpenAIController,
         ],
         guards=[bearer_guard(use_cases)],

@@ -7,10 +7,12 @@ from typing import Literal
 from pydantic import Field
 
 from chatbill.application.administration.admin_action import AdminAction
+from chatbill.application.administration.create_code import NewCode
 from chatbill.application.administration.create_user import NewUser
 from chatbill.application.administration.update_user import UserChange
 from chatbill.domain.accounts.users import AccountState, UserRole
 from chatbill.entrypoints.http.shared.bodies import Body, Line
+from chatbill.entrypoints.http.shared.parameters import checked_moment
 
 Role = Literal["user", "viewer", "support", "finance", "admin"]
 State = Literal["active", "suspended"]
@@ -49,6 +51,19 @@ class UserBody(Body):
     def to_order(self) -> AdminAction:
         """Return the reason of the use case."""
         return AdminAction(reason=self.reason)
+
+
+class NewCodeBody(Body):
+    """A new code that redeems credits."""
+
+    credits: int = Field(description="Credits for each person.", examples=[50])
+    uses: int = Field(default=1, description="How many people can redeem it, each once; 10,000 at most.")
+    expires_at: str | None = Field(default=None, description="RFC 3339; never if left out.", examples=[None])
+
+    def to_order(self) -> NewCode:
+        """Return the command of the use case."""
+        expires_at = checked_moment("expires_at", self.expires_at)
+        return NewCode(credits=self.credits, uses=self.uses, expires_at=expires_at)
 
 
 class ReasonBody(Body):

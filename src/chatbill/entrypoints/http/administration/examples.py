@@ -33,3 +33,15 @@ AUDIT: Final = {
     ],
     "next_cursor": None,
 }
+CODE: Final = {
+    "id": "019b0a6c-1f2e-7c3d-8a4b-5c6d7e8f9a0e",
+    "credits": 50,
+    "uses": 100,
+    "used": 3,
+    "created_at": WHEN,
+    "created_by": ACCOUNT["id"],
+    "expires_at": None,
+    "withdrawn_at": None,
+}
+CODES: Final = {"items": [CODE], "next_cursor": None}
+ISSUED_CODE: Final = CODE | {"used": 0, "code": "7H2KQ-0WXN4-PBD8V-J6M1R-TS95E"}

@@ -18,6 +18,7 @@ from chatbill.domain.shared.errors import InvalidRequest, NotFound
 from chatbill.domain.shared.ids import UserId
 from chatbill.entrypoints.http.administration import examples
 from chatbill.entrypoints.http.administration.bodies import NewUserBody, ReasonBody, UserBody
+from chatbill.entrypoints.http.administration.parameters import Reason
 from chatbill.entrypoints.http.administration.views import NewUserView, PasswordLinkView, UsersView, UserView
 from chatbill.entrypoints.http.documentation.responses import documented, documented_empty
 from chatbill.entrypoints.http.shared.authentication import PERMISSION
@@ -34,8 +35,9 @@ STATES = tuple(state.value for state in AccountState)
 
 NameText = Annotated[str | None, QueryParameter(name="q", description="Part of a username or an e-mail address.")]
 RoleName = Annotated[str | None, QueryParameter(description="The role.", schema_extra={"enum": list(ROLES)})]
-StateName = Annotated[str | None, QueryParameter(description="The state.", schema_extra={"enum": list(STATES)})]
-Reason = Annotated[str | None, QueryParameter(description="1 to 500 characters; it stays in the audit trail.")]
+StateName = Annotated[
+    str | None, QueryParameter(name="state", description="The state.", schema_extra={"enum": list(STATES)})
+]
 
 
 class UserController(Controller):
@@ -59,7 +61,7 @@ class UserController(Controller):
         principal: Injected[Principal],
         text: NameText = None,
         role: RoleName = None,
-        state: StateName = None,
+        in_state: StateName = None,
         limit: PageLimit = DEFAULT_PAGE,
         cursor: Cursor = None,
     ) -> UsersView:
@@ -67,7 +69,7 @@ class UserController(Controller):
         filters = UserFilter(
             text=checked_text("q", text),
             role=checked_choice("role", role, UserRole),
-            state=checked_choice("state", state, AccountState),
+            state=checked_choice("state", in_state, AccountState),
         )
         return UsersView.of(await use_cases.administration.list_users(principal, filters, limit=limit, cursor=cursor))
 

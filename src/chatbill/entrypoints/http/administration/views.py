@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
 
+from chatbill.application.administration.create_code import IssuedCode
 from chatbill.application.administration.list_audit_trail import NamedRecord
+from chatbill.application.administration.list_codes import CodeRecord
 from chatbill.application.administration.list_users import UserRecord
 from chatbill.application.administration.make_password_link import IssuedLink
 from chatbill.application.shared.paging import Page
@@ -128,3 +130,58 @@ class AuditTrailView:
     def of(cls, page: Page[NamedRecord]) -> AuditTrailView:
         """Return the view of a page."""
         return cls(items=list(map(AuditRecordView.of, page.items)), next_cursor=page.next_cursor)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodeView:
+    """A code that redeems credits. `used` is how many of `uses` people have redeemed it."""
+
+    id: str
+    credits: int
+    uses: int
+    used: int
+    created_at: datetime
+    created_by: str
+    expires_at: datetime | None
+    withdrawn_at: datetime | None
+
+    @classmethod
+    def of(cls, record: CodeRecord, **more: Any) -> Self:
+        """Return the view of a code."""
+        code = record.code
+        return cls(
+            id=code.id,
+            credits=code.credits,
+            uses=code.uses,
+            used=record.used,
+            created_at=code.created_at,
+            created_by=code.created_by,
+            expires_at=code.expires_at,
+            withdrawn_at=code.withdrawn_at,
+            **more,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IssuedCodeView(CodeView):
+    """A new code. `code` is what people enter; it is shown here and never again."""
+
+    code: str
+
+    @classmethod
+    def issued(cls, issued: IssuedCode) -> IssuedCodeView:
+        """Return the view of a new code."""
+        return cls.of(CodeRecord(issued.code, 0), code=issued.text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodesView:
+    """A page of codes."""
+
+    items: list[CodeView]
+    next_cursor: str | None
+
+    @classmethod
+    def of(cls, page: Page[CodeRecord]) -> CodesView:
+        """Return the view of a page."""
+        return cls(items=[CodeView.of(record) for record in page.items], next_cursor=page.next_cursor)

@@ -13,8 +13,14 @@ from chatbill.application.shared.principal import Principal
 from chatbill.domain.accounts.scopes import Scope
 from chatbill.domain.billing.ledger import EntryKind
 from chatbill.domain.billing.payments import PaymentStatus
-from chatbill.entrypoints.http.billing.bodies import OrderBody
-from chatbill.entrypoints.http.billing.views import BalanceView, PackageView, ReceiptView, TransactionsView
+from chatbill.entrypoints.http.billing.bodies import OrderBody, RedeemBody
+from chatbill.entrypoints.http.billing.views import (
+    BalanceView,
+    PackageView,
+    ReceiptView,
+    RedeemedView,
+    TransactionsView,
+)
 from chatbill.entrypoints.http.documentation import examples
 from chatbill.entrypoints.http.documentation.responses import documented, returned
 from chatbill.entrypoints.http.shared.authentication import SCOPE
@@ -103,6 +109,30 @@ class BillingController(Controller):
             return Response(ReceiptView.confirmed(receipt), status_code=201)
         wallet = await use_cases.billing.read_balance(principal)
         return Response(ReceiptView.pending(receipt, balance=wallet.posted), status_code=202)
+
+    @post(
+        "/redeem",
+        status_code=201,
+        operation_id="redeemCode",
+        summary="Redeem a code",
+        responses=documented(
+            201,
+            RedeemedView,
+            "The credits are in the wallet.",
+            examples.REDEEMED,
+            signed_in=True,
+            problems=("invalid_request", "not_found", "conflict", "rate_limited"),
+        ),
+    )
+    async def redeem_code(
+        self,
+        data: JSONBody[RedeemBody],
+        use_cases: Injected[UseCases],
+        principal: Injected[Principal],
+        client_address: Injected[str],
+    ) -> RedeemedView:
+        """Add the credits that a code is worth, once a person. Letter case, blanks and dashes do not matter."""
+        return RedeemedView.of(await use_cases.billing.redeem(principal, data.to_order(client_address)))
 
     @get(
         "/transactions",
