@@ -96,7 +96,8 @@ class MemoryInteractions:
         stored = self._tables.interactions.get(interaction.id)
         if stored is None or not stored.is_running:
             raise AlreadySettled(f"interaction {interaction.id} is not running")
-        self._tables.interactions.put(interaction.id, interaction if stored.prompt else replace(interaction, reply=""))
+        kept = interaction if stored.prompt else replace(interaction, prompt="", reply="")
+        self._tables.interactions.put(interaction.id, kept)
         self._tables.stops.remove(interaction.id)
 
     def ask_to_stop(self, interaction_id: InteractionId, *, at: datetime) -> None:
