@@ -58,6 +58,7 @@ from tests.contract.rule_acts import (
     end,
     hold,
     month,
+    redeem,
     save_hold,
     save_payment,
     save_refund,
@@ -71,6 +72,7 @@ from tests.kit.rows import (
     PURSE,
     api_key,
     audit_record,
+    code,
     conversation,
     later,
     new_wallet,
@@ -235,6 +237,21 @@ REFUSED: dict[str, tuple[Act, ...]] = {
     "idempotency_keys_user_exists": (claim(user_id=UserId(NOWHERE)),),
     "audit_trail_come_in_anew": (lambda tx: tx.audit_trail.append(audit_record("record")),),
     "audit_trail_actor_exists": (lambda tx: tx.audit_trail.append(audit_record("new", actor=UserId(NOWHERE))),),
+    "users_disabled_when_erased": (lambda tx: tx.users.save(user("bob", id=BOB, erased_at=NOON)),),
+    "users_stay_erased": (
+        lambda tx: tx.users.save(user("erased", disabled_at=NOON, erased_at=NOON, username="carol")),
+        lambda tx: tx.users.save(user("erased")),
+    ),
+    "redeem_codes_credits_in_bounds": (lambda tx: tx.codes.add(code("new", credits=0)),),
+    "redeem_codes_uses_in_bounds": (lambda tx: tx.codes.add(code("new", uses=10_001)),),
+    "redeem_codes_withdrawn_by_whom": (lambda tx: tx.codes.save(code(withdrawn_at=NOON)),),
+    "redeem_codes_stay_withdrawn": (lambda tx: tx.codes.save(code("withdrawn")),),
+    "redeem_codes_come_in_anew": (
+        lambda tx: tx.codes.add(code(digest="another")),
+        lambda tx: tx.codes.add(code("new", digest="digest-code")),
+    ),
+    "redeem_codes_created_by_exists": (lambda tx: tx.codes.add(code("new", created_by=UserId(NOWHERE))),),
+    "ledger_entries_redeem_once": (lambda tx: redeem(tx, "new"),),
     "outbox_wallet_exists": (
         lambda tx: tx.outbox.add(
             BillingEvent(kind=EventKind.GRANTED, wallet_id=WalletId(NOWHERE), amount=1, at=NOON)
@@ -296,6 +313,10 @@ KEPT: dict[str, tuple[Look, tuple[Act, ...]]] = {
         lambda snapshot: getattr(snapshot.api_keys.month(CI, month_start(NOON)), "monthly_cap", None),
         (month(monthly_cap=99),),
     ),
+    "redeem_codes_keep_their_terms": (
+        lambda snapshot: snapshot.codes.newest(after=None, limit=9),
+        (lambda tx: tx.codes.save(code(uses=3)), lambda tx: tx.codes.save(code(digest="another"))),
+    ),
     "holds_keep_their_terms": (
         hold_terms,
         (
@@ -348,6 +369,7 @@ _TABLES = (
         "interactions",
         "ledger_entries",
         "payments",
+        "redeem_codes",
     ),
     *("users", "wallets"),
 )

@@ -5,11 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from chatbill.application.accounts.find_user import refuse_taken_email, refuse_taken_username
+from chatbill.application.accounts.open_account import Account
 from chatbill.application.accounts.own_password import OwnPassword
-from chatbill.application.accounts.register import Account
+from chatbill.application.ports.clock import Clock, NewId
 from chatbill.application.ports.store import Store, Transaction
+from chatbill.application.shared.audit_trail import act_of
 from chatbill.application.shared.principal import Principal, require_sign_in
 from chatbill.domain.accounts.users import User, checked_names
+from chatbill.domain.billing.subjects import USER
+from chatbill.domain.shared.audit_trail import AuditAction
 from chatbill.domain.shared.errors import NotFound
 
 
@@ -44,6 +48,8 @@ class UpdateAccount:
 
     store: Store
     own_password: OwnPassword
+    clock: Clock
+    new_id: NewId
 
     async def __call__(self, principal: Principal, change: AccountChange) -> Account:
         """Return the account as it is after the change."""
@@ -51,6 +57,7 @@ class UpdateAccount:
         before = await self.store.read(lambda snapshot: snapshot.users.get(principal.user_id))
         if before and change.of(before).email_key != before.email_key:
             await self.own_password.unless_recent(principal, change.password)
+        act = act_of(principal.user_id, at=self.clock(), new_id=self.new_id)
 
         def work(tx: Transaction) -> Account:
             user, wallet = tx.users.lock(principal.user_id), tx.wallets.get(principal.wallet_id)
@@ -63,6 +70,9 @@ class UpdateAccount:
                 refuse_taken_email(tx.users, changed.email)
             if changed != user:
                 tx.users.save(changed)
+                # The values are no business of a record that outlives the account.
+                fields = [name for name in ("username", "email") if getattr(changed, name) != getattr(user, name)]
+                act.record(tx, AuditAction.ACCOUNT_UPDATED, (USER, user.id), after={"fields": " ".join(fields)})
             return Account.of(changed, wallet)
 
         return await self.store.write(work)

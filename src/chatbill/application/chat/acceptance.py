@@ -37,9 +37,9 @@ def accept(
     suspended.
     """
     now = interaction.created_at
-    # The account may have been suspended while the message waited for its place.
-    tx.users.require_enabled(interaction.user_id)
     wallet = tx.wallets.lock(payer.wallet_id)
+    # The account may have been suspended while the message waited for its place, or for the lock.
+    tx.users.require_enabled(interaction.user_id)
     promise: Promise | InsufficientCredits
     months = []
     hold_id, subject, purpose = interaction.hold_id, interaction.subject, interaction.purpose

@@ -116,7 +116,8 @@ class MemoryInteractions:
         stored = self._tables.interactions.get(interaction.id)
         if stored is None or not stored.is_running:
             raise AlreadySettled(f"interaction {interaction.id} is not running")
-        self._tables.interactions.put(interaction.id, interaction)
+        kept = interaction if stored.prompt else replace(interaction, prompt="", reply="")
+        self._tables.interactions.put(interaction.id, kept)
         self._tables.stops.remove(interaction.id)
 
     def ask_to_stop(self, interaction_id: InteractionId, *, at: datetime) -> None:
@@ -132,6 +133,11 @@ class MemoryInteractions:
     def erase_texts(self, conversation_id: ConversationId) -> None:
         for row in self._rows(conversation_id):
             self._tables.interactions.put(row.id, replace(row, prompt="", reply=""))
+
+    def erase_texts_of(self, user_id: UserId) -> None:
+        for row in list(self._tables.interactions.rows()):
+            if row.user_id == user_id:
+                self._tables.interactions.put(row.id, replace(row, prompt="", reply=""))
 
     def _rows(self, conversation_id: ConversationId) -> list[Interaction]:
         return [row for row in self._tables.interactions.rows() if row.conversation_id == conversation_id]

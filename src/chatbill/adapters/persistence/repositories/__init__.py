@@ -5,6 +5,7 @@ from __future__ import annotations
 from chatbill.adapters.persistence.audit.reader import SqlAuditReader
 from chatbill.adapters.persistence.repositories.api_keys import SqlApiKeys
 from chatbill.adapters.persistence.repositories.audit_trail import SqlAuditTrail
+from chatbill.adapters.persistence.repositories.codes import SqlCodes
 from chatbill.adapters.persistence.repositories.conversations import SqlConversations
 from chatbill.adapters.persistence.repositories.idempotency import SqlIdempotency
 from chatbill.adapters.persistence.repositories.interactions import SqlInteractions
@@ -34,6 +35,7 @@ class SqlTransaction:
         self.conversations = SqlConversations(connection)
         self.interactions = SqlInteractions(connection)
         self.payments = SqlPayments(connection)
+        self.codes = SqlCodes(connection)
         self.idempotency = SqlIdempotency(connection)
         self.outbox = SqlOutbox(connection)
         self.audit_trail = SqlAuditTrail(connection)

@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import exists, func, literal_column, select
+from sqlalchemy import ColumnElement, Update, bindparam, case, exists, func, literal_column, select
 
 from chatbill.adapters.persistence.mapping import Mapping, nested
 from chatbill.adapters.persistence.repositories.periods import within
@@ -48,8 +48,15 @@ _I = interactions.c
 _RUNNING = _I.outcome == literal_column("'running'")
 _NEWEST_FIRST = (_I.created_at.desc(), _I.id.desc())
 _GET = Statement(all_of(interactions, equals(_I.id)))
-_SAVE = update(interactions, *_INTERACTIONS.changing, where=(equals(_I.id), _RUNNING))
+_EMPTY: ColumnElement[str] = literal_column("''")
+# A message is never empty: without one, the texts were erased while the reply was written.
+_REPLY = case((_I.prompt == _EMPTY, _EMPTY), else_=bindparam("written", type_=_I.reply.type))
+_SAVE = Statement(
+    Update(interactions).values(reply=_REPLY).where(equals(_I.id), _RUNNING),
+    columns=tuple(name for name in _INTERACTIONS.changing if name != "reply"),
+)
 _ERASE_TEXTS = update(interactions, "prompt", "reply", where=(equals(_I.conversation_id),))
+_ERASE_TEXTS_OF = update(interactions, "prompt", "reply", where=(equals(_I.user_id),))
 _CHARGED = (
     equals(_I.conversation_id),
     _I.outcome.in_([literal_column("'completed'"), literal_column("'stopped'")]),
@@ -185,9 +192,11 @@ class SqlInteractions:
         self._connection.put(_INTERACTIONS.add, **_INTERACTIONS.values(interaction))
 
     def save(self, interaction: Interaction) -> None:
+        changes = _INTERACTIONS.changes(interaction)
+        changes["written"] = changes.pop("reply")
         self._connection.put(
             _SAVE,
-            **_INTERACTIONS.changes(interaction),
+            **changes,
             or_else=lambda: AlreadySettled(f"interaction {interaction.id} is not running"),
         )
 
@@ -199,6 +208,9 @@ class SqlInteractions:
 
     def erase_texts(self, conversation_id: ConversationId) -> None:
         self._connection.put(_ERASE_TEXTS, conversation_id=conversation_id, prompt="", reply="")
+
+    def erase_texts_of(self, user_id: UserId) -> None:
+        self._connection.put(_ERASE_TEXTS_OF, user_id=user_id, prompt="", reply="")
 
     def _read(self, statement: Statement, max_bytes: int, **parameters: Any) -> list[Interaction]:
         with closing(self._connection.stream(statement, **parameters)) as rows:

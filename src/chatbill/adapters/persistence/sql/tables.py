@@ -19,6 +19,8 @@ from chatbill.adapters.persistence.sql.account_tables import (
 from chatbill.adapters.persistence.sql.columns import CHANGES, changing, check, columns, key, partial, reference, refers
 from chatbill.adapters.persistence.sql.metadata import MAX_CREDITS, metadata, table
 from chatbill.adapters.persistence.sql.types import Count, CurrentTransaction, Flag, Id, UtcDateTime
+from chatbill.domain.billing.codes import MAX_USES
+from chatbill.domain.billing.subjects import CODE
 
 __all__ = [
     "MAX_CREDITS",
@@ -33,6 +35,7 @@ __all__ = [
     "metadata",
     "outbox",
     "payments",
+    "redeem_codes",
     "refresh_tokens",
     "sessions",
     "users",
@@ -206,7 +209,27 @@ ledger_entries = table(
     partial("uq_ledger_entries_charge_of_hold", "hold_id", where="kind = 'charge'", unique=True),
     partial("uq_ledger_entries_top_up_of_payment", "payment_id", where="kind = 'top_up'", unique=True),
     partial("uq_ledger_entries_return_of_payment", "payment_id", where="kind = 'adjustment'", unique=True),
+    partial(
+        "uq_ledger_entries_code_of_wallet", "subject_id", "wallet_id", where=f"subject_kind = '{CODE}'", unique=True
+    ),
     partial("ix_ledger_entries_refund_of_hold", "hold_id", where="kind = 'refund'"),
+    with_rowid=False,
+)
+
+redeem_codes = table(
+    "redeem_codes",
+    key(),
+    Column("digest", Text, nullable=False, unique=True),
+    *columns(Count, "credits", "uses"),
+    *columns(UtcDateTime, "created_at"),
+    refers("created_by", "users"),
+    *columns(UtcDateTime, "expires_at", null=True),
+    *changing(UtcDateTime, "withdrawn_at", null=True),
+    refers("withdrawn_by", "users", null=True, info=CHANGES),
+    check("credits_in_bounds", f"credits BETWEEN 1 AND {MAX_CREDITS}"),
+    check("uses_in_bounds", f"uses BETWEEN 1 AND {MAX_USES}"),
+    check("withdrawn_by_whom", "(withdrawn_at IS NULL) = (withdrawn_by IS NULL)"),
+    Index(None, "created_at", "id"),
     with_rowid=False,
 )
 

@@ -101,7 +101,10 @@ class InteractionRepository(InteractionReader, Protocol):
     def add(self, interaction: Interaction) -> None: ...
 
     def save(self, interaction: Interaction) -> None:
-        """Keep how a running interaction ended. Raises `AlreadySettled` unless the stored one is still running."""
+        """Keep how a running interaction ended, without its reply if the texts were erased meanwhile.
+
+        Raises `AlreadySettled` unless the stored one is still running.
+        """
         ...
 
     def ask_to_stop(self, interaction_id: InteractionId, *, at: datetime) -> None:
@@ -117,4 +120,8 @@ class InteractionRepository(InteractionReader, Protocol):
 
     def erase_texts(self, conversation_id: ConversationId) -> None:
         """Blank prompts and replies of a conversation for ever; the figures stay."""
+        ...
+
+    def erase_texts_of(self, user_id: UserId) -> None:
+        """Do the same as `erase_texts`, for all interactions of a user, also those that are running."""
         ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from chatbill.application.accounts.register import Account
+from chatbill.application.accounts.open_account import Account
 from chatbill.application.accounts.sign_in import SignedIn
 
 

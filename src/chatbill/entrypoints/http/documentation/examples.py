@@ -128,6 +128,7 @@ PENDING: Final = {
     "balance": 99,
     "checkout_url": "https://pay.example.org/checkout/01JJZ8M2YB",
 }
+REDEEMED: Final = {"credits_added": 50, "balance": 149}
 TRANSACTIONS: Final = {
     "items": [
         {
