@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from chatbill.domain.accounts.look_alikes import is_staff_name, mixes_scripts
 from chatbill.domain.accounts.passwords import IsCommon, PasswordLink, password_fault
+from chatbill.domain.accounts.preferences import DEFAULT_ZONE, SpendingLimits
 from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import FieldError, InvalidRequest
 from chatbill.domain.shared.ids import UserId, WalletId
@@ -56,6 +57,9 @@ class User:
 
     `password_link` is the newest link with which the person may set a new password, until it is used. An erased account
     keeps its ids, so that the figures stay, and nothing that tells whose it was.
+
+    `locale` is the language of the person (BCP 47), None for the client's; `time_zone` has an IANA name. `limit_day`
+    and `limit_month` bound the credits that the person spends; below `low_balance` credits a notice is due.
     """
 
     id: UserId
@@ -68,6 +72,16 @@ class User:
     disabled_at: datetime | None = None
     password_link: PasswordLink | None = None
     erased_at: datetime | None = None
+    locale: str | None = None
+    time_zone: str = DEFAULT_ZONE
+    limit_day: int | None = None
+    limit_month: int | None = None
+    low_balance: int | None = None
+
+    @property
+    def limits(self) -> SpendingLimits:
+        """Return the limits that the person has set on their own spending."""
+        return SpendingLimits(day=self.limit_day, month=self.limit_month, time_zone=self.time_zone)
 
     @property
     def username_key(self) -> str:
@@ -106,6 +120,7 @@ class User:
             self.username, self.email = f"erased:{self.id}", f"{mark}@erased.invalid"
             self.password_hash, self.password_link, self.role = NO_PASSWORD, None, UserRole.USER
             self.disabled_at, self.erased_at = self.disabled_at or at, at
+            self.locale, self.time_zone = None, DEFAULT_ZONE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,10 @@ ACCOUNT: Final = {
     "role": "user",
     "balance": 100,
     "created_at": WHEN,
+    "locale": "en",
+    "time_zone": "Europe/London",
+    "spending_limit": {"day": 50, "month": None},
+    "low_balance": 10,
 }
 TOKENS: Final = {
     "access_token": "eyJhbGciOiJIUzI1NiIsInR5cCI6ImF0K2p3dCJ9.e30.signature",
@@ -239,6 +243,7 @@ PROBLEM_MEMBERS: Final[Mapping[str, Mapping[str, Any]]] = {
     "insufficient_credits": {"required": 3, "available": 2},
     "forbidden": {"scope": "read"},
     "cap_reached": {"required": 3, "available": 2, "cap": 500},
+    "spending_limit_reached": {"required": 3, "available": 2, "limit": 50, "period": "day"},
     "generation_failed": _FAILED,
     "generation_timeout": _FAILED,
     "interrupted": _FAILED,

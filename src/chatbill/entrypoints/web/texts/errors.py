@@ -36,6 +36,13 @@ def _cap_reached(params: Mapping[str, Param]) -> str:
     )
 
 
+def _spending_limit_reached(params: Mapping[str, Param]) -> str:
+    return (
+        f"This needs up to {credits_text(params['required'])} and your own limit for this {params['period']} leaves "
+        f"{params['available']:,} of {params['limit']:,}. Raise the limit in your account, or wait."
+    )
+
+
 def _password_required(params: Mapping[str, Param]) -> str:
     needed = "This needs your password again: send it as password"
     within_s = float(params["within_s"] or 0)
@@ -127,6 +134,7 @@ ERRORS: dict[str, Template] = {
     # Credits and limits
     "insufficient_credits": _insufficient_credits,
     "cap_reached": _cap_reached,
+    "spending_limit_reached": _spending_limit_reached,
     "too_many_tabs": "{max} tabs of yours are busy, and no more may be. Close one of them.",
     "rate_limited": "Too many requests. Try again in {retry_after_s} s.",
     "too_many_replies": ("{max} of your replies are being written, and no more may. Try again in {retry_after_s} s."),

@@ -28,6 +28,8 @@ FIELDS: dict[str, Template] = {
     "empty": "must not be empty",
     "zero": "must not be 0",
     "too_small": "must be at least {min}",
+    "unknown_zone": "must be the name of a time zone, such as UTC or Europe/Paris",
+    "unknown_locale": "must be the tag of a language, such as en or ru",
     "out_of_range": "must be {min} to {max}",
     "credits_out_of_range": "must be {min} to {max} credits",
     "length_out_of_range": "must be {min} to {max} characters long",
