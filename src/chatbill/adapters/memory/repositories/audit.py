@@ -137,11 +137,11 @@ def _was_made_by_a_person(entry: LedgerEntry) -> bool:
 def _recorded(entry_id: str, entry: LedgerEntry | None, record: AuditRecord | None) -> RecordedEntry:
     return RecordedEntry(
         id=entry_id,
-        kind=entry and entry.kind,
+        kind=entry.kind if entry else None,
         author=entry.cause.author if entry else None,
         amount=entry.signed_amount if entry else None,
         made_at=entry.created_at if entry else None,
-        action=record and record.action,
+        action=record.action if record else None,
         actor=record.actor if record else None,
         recorded=record.after.get("amount") if record else None,
         recorded_at=record.at if record else None,
