@@ -111,4 +111,5 @@ async def test_guesses_are_limited_by_person_by_address_and_in_all() -> None:
     for person, address in ((people[0], "192.0.2.8"), (people[3], "192.0.2.7")):
         with pytest.raises(RateLimited):
             await here.use_cases.billing.redeem(person, Redemption(code=issued.text, address=address))
-    assert await here.use_cases.billing.redeem(people[3], Redemption(code=issued.text, address="192.0.2.8"))
+    entry = await here.use_cases.billing.redeem(people[3], Redemption(code=issued.text, address="192.0.2.8"))
+    assert entry.amount == 50

@@ -56,6 +56,18 @@ CONTRACT = {
     ("post", "/billing/add", "201"),
     ("post", "/billing/add", "202"),
     ("get", "/billing/transactions", "200"),
+    ("post", "/billing/redeem", "201"),
+    ("get", "/admin/users", "200"),
+    ("post", "/admin/users", "201"),
+    ("get", "/admin/users/{user_id}", "200"),
+    ("patch", "/admin/users/{user_id}", "200"),
+    ("delete", "/admin/users/{user_id}", "204"),
+    ("post", "/admin/users/{user_id}/sign-out", "204"),
+    ("post", "/admin/users/{user_id}/password-reset", "201"),
+    ("get", "/admin/audit", "200"),
+    ("get", "/admin/codes", "200"),
+    ("post", "/admin/codes", "201"),
+    ("delete", "/admin/codes/{code_id}", "204"),
     ("post", "/admin/users/{user_id}/credits", "201"),
     ("post", "/admin/interactions/{interaction_id}/refund", "201"),
     ("post", "/chat/quote", "200"),
@@ -193,4 +205,4 @@ async def test_the_page_is_complete_without_a_network(service: Api) -> None:
         assert path in text
     assert "insufficient_credits" in text
     assert "event: accepted" in text
-    assert not re.search(r"<script|https?://(?!pay\.example)", response.text)
+    assert not re.search(r"<script|https?://(?!pay\.example|chat\.example)", response.text)
