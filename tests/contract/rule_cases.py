@@ -89,6 +89,11 @@ REFUSED: dict[str, tuple[Act, ...]] = {
     "wallets_own_what_entries_say": (wallet_with(lambda each: {"posted": each.posted + 5}),),
     "wallets_owe_what_was_allowed": (wallet(overdraft=5),),
     "wallets_come_in_anew": (lambda tx: tx.wallets.add(new_wallet()),),
+    "users_limits_not_negative": (
+        lambda tx: tx.users.save(user(limit_day=-1)),
+        lambda tx: tx.users.save(user(limit_month=-1)),
+        lambda tx: tx.users.save(user(low_balance=-1)),
+    ),
     "users_wallet_is_one": (lambda tx: tx.users.add(user("new", wallet_id=PURSE)),),
     "users_wallet_exists": (lambda tx: tx.users.add(user("new")),),
     "users_come_in_anew": (

@@ -42,7 +42,7 @@ class UseCases:
     @cached_property
     def administration(self) -> AdministrationUseCases:
         """Return the use cases of other people, of their credits and keys, and of the audit trail."""
-        return AdministrationUseCases(self._ports, self._policy, self.accounts.password_gate)
+        return AdministrationUseCases(self._ports, self._policy, self.accounts)
 
     @cached_property
     def maintenance(self) -> MaintenanceUseCases:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -21,7 +21,7 @@ from chatbill.domain.accounts.users import AccountState, UserRole
 from chatbill.domain.chat.interactions import Interaction, Outcome
 from chatbill.domain.shared.audit_trail import AuditAction
 from chatbill.domain.shared.errors import ChatbillError, Conflict, Forbidden, InvalidCredentials
-from chatbill.domain.shared.ids import InteractionId
+from chatbill.domain.shared.ids import ApiKeyId, InteractionId
 from tests.kit.billing import assert_books_agree
 from tests.kit.engines import ControlledEngine
 from tests.kit.staff import id_of, member, trail
@@ -160,3 +160,25 @@ async def test_names_that_people_foresee_do_not_prevent_it(office: Office) -> No
     with pytest.raises(InvalidCredentials):
         await office.world.use_cases.accounts.sign_in(Credentials(login="alice", password=PASSWORD))
     assert await id_of(office.world, "root")
+
+
+async def test_a_person_erases_their_own_account_with_the_password(office: Office) -> None:
+    here, alice = office.world, office.alice
+    await here.use_cases.chat.send_message(alice, Message(model=MINI, text=SECRET))
+    erase = here.use_cases.administration.erase_own_account
+    with pytest.raises(InvalidCredentials):
+        await erase(alice, "wrong password")
+    await erase(alice, PASSWORD)
+
+    user = (await here.use_cases.administration.show_user(office.root, alice.user_id)).user
+    assert user.state is AccountState.ERASED
+    history = await here.store.read(
+        lambda snapshot: snapshot.interactions.history(alice.user_id, HistoryFilter(), after=None, limit=9)
+    )
+    assert SECRET not in str(history)
+    with pytest.raises(InvalidCredentials):
+        await here.use_cases.accounts.sign_in(Credentials(login="alice", password=PASSWORD))
+    with pytest.raises(Conflict):
+        await erase(office.root, PASSWORD)
+    with pytest.raises(Forbidden):
+        await erase(replace(office.root, api_key_id=ApiKeyId("key")), PASSWORD)

@@ -59,6 +59,8 @@ def check_wallet(old: Wallet | None, new: Wallet) -> None:
 def check_user(old: User | None, new: User) -> None:
     """Check a user, whose wallet never changes, and who stays erased."""
     _require(new.erased_at is None or not new.is_enabled, "users_disabled_when_erased", new)
+    numbers = (new.limit_day, new.limit_month, new.low_balance)
+    _require(all(number is None or number >= 0 for number in numbers), "users_limits_not_negative", new)
     if old is not None:
         _unchanged("users_keep_their_wallet", old, new, "wallet_id")
         _require(old.erased_at is None, "users_stay_erased", new)

@@ -38,7 +38,7 @@ class AccountUseCases:
         self.password_gate = PasswordGate(rate_limits, policy.passwords)
         self.authenticate = Authenticate(store=store, tokens=tokens, clock=clock, idle_s=policy.session_idle_s)
         self.authenticate_key = AuthenticateKey(store=store, tokens=tokens, clock=clock)
-        own_password = OwnPassword(
+        self.own_password = own_password = OwnPassword(
             store=store,
             passwords=passwords,
             gate=self.password_gate,

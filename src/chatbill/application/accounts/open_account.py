@@ -10,7 +10,7 @@ from chatbill.application.billing.postings import keep_posting
 from chatbill.application.ports.clock import NewId
 from chatbill.application.ports.repositories.users import UserReader
 from chatbill.application.ports.store import Transaction
-from chatbill.domain.accounts.preferences import SpendingLimits
+from chatbill.domain.accounts.preferences import NO_LIMITS, SpendingLimits
 from chatbill.domain.accounts.users import NewAccount, User, UserRole
 from chatbill.domain.billing.ledger import Cause
 from chatbill.domain.billing.subjects import USER, Owner
@@ -29,9 +29,9 @@ class Account:
     role: UserRole
     balance: int
     created_at: datetime
-    locale: str | None
-    low_balance: int | None
-    limits: SpendingLimits
+    locale: str | None = None
+    low_balance: int | None = None
+    limits: SpendingLimits = NO_LIMITS
 
     @classmethod
     def of(cls, user: User, wallet: Wallet) -> Account:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from chatbill.application.accounts.password_gate import PasswordGate
+from chatbill.application.accounts.assembly import AccountUseCases
 from chatbill.application.administration.adjust_credits import AdjustCredits
 from chatbill.application.administration.create_code import CreateCode
 from chatbill.application.administration.create_user import CreateUser
+from chatbill.application.administration.erase_own_account import EraseOwnAccount
 from chatbill.application.administration.erase_user import EraseUser
 from chatbill.application.administration.find_administrator import FindAdministrator
 from chatbill.application.administration.list_audit_trail import ListAuditTrail
@@ -26,18 +27,21 @@ from chatbill.application.ports.provider import PortProvider
 class AdministrationUseCases:
     """Credits moved by hand, and accounts and API keys of other people."""
 
-    def __init__(self, ports: PortProvider, policy: Policy, gate: PasswordGate) -> None:
+    def __init__(self, ports: PortProvider, policy: Policy, accounts: AccountUseCases) -> None:
         store, clock, new_id = ports.store, ports.clock, ports.new_id
         self.adjust_credits = AdjustCredits(store=store, clock=clock, new_id=new_id, max_debt=policy.max_debt)
         self.create_code = CreateCode(store=store, tokens=ports.tokens, clock=clock, new_id=new_id)
         self.create_user = CreateUser(
             store=store,
             passwords=ports.passwords,
-            gate=gate,
+            gate=accounts.password_gate,
             tokens=ports.tokens,
             clock=clock,
             new_id=new_id,
             welcome_credits=policy.welcome_credits,
+        )
+        self.erase_own_account = EraseOwnAccount(
+            store=store, own_password=accounts.own_password, clock=clock, new_id=new_id
         )
         self.erase_user = EraseUser(store=store, clock=clock, new_id=new_id)
         self.find_administrator = FindAdministrator(store=store)

@@ -48,14 +48,15 @@ class EraseUser:
             user = locked_user_to_weaken(tx, principal, user_id, even_erased=True)
             if user.state is AccountState.ERASED:
                 return None
-            _erase(tx, user, principal, act, reason, mark)
+            erase(tx, user, principal, act, reason, mark)
             return user
 
         if user := await self.store.write(work):
             log_action("an account was erased", principal, user, reason)
 
 
-def _erase(tx: Transaction, user: User, principal: Principal, act: Act, reason: str, mark: str) -> None:
+def erase(tx: Transaction, user: User, principal: Principal, act: Act, reason: str | None, mark: str) -> None:
+    """Erase a locked user, and record it."""
     sessions = tx.sessions.erase_of(user.id)
     stop_replies(tx, user, at=act.at)
     keys = tx.api_keys.of_user(user.id)

@@ -74,7 +74,7 @@ class RevokeKeys:
         return await self.store.write(work)
 
 
-def revoke_key(tx: Transaction, key: ApiKey, principal: Principal, act: Act, reason: str) -> None:
+def revoke_key(tx: Transaction, key: ApiKey, principal: Principal, act: Act, reason: str | None) -> None:
     """Revoke a key, and record the reason and the member of the staff."""
     key.revoke(at=act.at, by=principal.user_id, why=reason)
     tx.api_keys.save(key)

@@ -33,6 +33,7 @@ CONTRACT = {
     ("post", "/auth/logout", "204"),
     ("get", "/auth/me", "200"),
     ("patch", "/auth/me", "200"),
+    ("delete", "/auth/me", "204"),
     ("post", "/auth/password", "204"),
     ("get", "/auth/sessions", "200"),
     ("delete", "/auth/sessions/{session_id}", "204"),
@@ -130,7 +131,7 @@ async def test_problems_are_documented_with_their_codes(description: dict[str, A
         assert TypeAdapter(ProblemDetails).validate_python(problem).status == status
         assert problem["code"] in KINDS
     refusals = {problem["code"]: problem for status, problem in problems if status == 402}
-    assert set(refusals) == {"insufficient_credits", "cap_reached"}
+    assert set(refusals) == {"insufficient_credits", "cap_reached", "spending_limit_reached"}
     assert all((refusal["required"], refusal["available"]) == (3, 2) for refusal in refusals.values())
     assert refusals["cap_reached"]["cap"] == 500
 

@@ -73,6 +73,12 @@ class AccountBody(Body):
         )
 
 
+class EraseBody(Body):
+    """The password of the account that is erased."""
+
+    password: Line = Field(description="Your password.", examples=[EXAMPLE_PASSWORD])
+
+
 class LoginBody(Body):
     """Name and password."""
 

@@ -48,6 +48,10 @@ ROWS: list[tuple[str, str, dict[str, Any]]] = [
     ("ck_users_role_known", "users", NEW_USER | {"role": "king"}),
     ("ck_users_password_link_expires", "users", NEW_USER | {"password_link": "digest"}),
     ("ck_users_password_link_expires", "users", NEW_USER | {"password_link_expires_at": T}),
+    *(
+        ("ck_users_limits_not_negative", "users", NEW_USER | {name: -1})
+        for name in ("limit_day", "limit_month", "low_balance")
+    ),
     ("ck_users_disabled_when_erased", "users", NEW_USER | {"erased_at": T}),
     ("ck_redeem_codes_credits_in_bounds", "redeem_codes", NEW_CODE | {"credits": 0}),
     ("ck_redeem_codes_uses_in_bounds", "redeem_codes", NEW_CODE | {"uses": 10_001}),
