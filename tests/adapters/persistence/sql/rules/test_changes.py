@@ -46,6 +46,10 @@ CHANGES = [
         "whether a reply came out of the cache never changes",
         "UPDATE interactions SET cached = true WHERE id = 'running'",
     ),
+    (
+        "what an interaction follows never changes",
+        "UPDATE interactions SET parent_id = id WHERE id = 'running'",
+    ),
     ("a reply is asked to stop once", "UPDATE interactions SET stop_asked_at = created_at WHERE id = 'ended'"),
     ("a reply is asked to stop once", "UPDATE interactions SET stop_asked_at = NULL WHERE id = 'stopping'"),
     ("an interaction is never deleted", "DELETE FROM interactions WHERE id = 'running'"),
