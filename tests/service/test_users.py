@@ -68,3 +68,35 @@ def test_a_large_adjustment_is_confirmed_first(start: Callable[..., Service]) ->
         assert "Adjust the wallet of root by 100,001 credits?" in refused.stdout
     assert service.run(*large, stdin="y\n").stdout.endswith("root has 100,101 credits now.\n")
     assert service.run(*large, "--yes").stdout == "root has 200,102 credits now.\n"
+
+
+@pytest.mark.slow
+async def test_people_codes_and_the_trail_by_the_command_line(start: Callable[..., Service]) -> None:
+    service = start()
+    assert service.run(*ROOT, stdin="correct horse battery\n").returncode == 0
+    token = await service.person("alice")
+    by = ("--by", "root")
+    made = service.run("users", "create", "carol", "carol@example.org", "--role", "support", *by)
+    assert "/web/reset#" in made.stdout, made.stderr
+    assert service.run("users", "role", "carol", "viewer", *ON_RECORD).stdout == "carol has the role viewer now.\n"
+    refused = service.run("users", "suspend", "alice", "--by", "carol", "--reason", "x")
+    assert "does not have the permission manage_people" in refused.stderr
+    found = service.run("users", "list", "--search", "CAR", "--role", "viewer", "--json").stdout
+    assert [json.loads(line)["username"] for line in found.splitlines()] == ["carol"]
+    code = service.run("codes", "create", "50", "--uses", "2", *by).stdout.strip()
+    async with service.client(token) as client:
+        redeemed = await client.post("/billing/redeem", json={"code": code})
+        assert (redeemed.status_code, redeemed.json()["balance"]) == (201, 150)
+    (listed,) = [json.loads(line) for line in service.run("codes", "list", *by, "--json").stdout.splitlines()]
+    assert (listed["used"], listed["uses"]) == (1, 2)
+    assert service.run("codes", "withdraw", listed["id"], *ON_RECORD).returncode == 0
+    assert service.run("users", "erase", "alice", *ON_RECORD, stdin="n\n").returncode == 1
+    assert service.run("users", "erase", "alice", "--yes", *ON_RECORD).stdout == "alice is erased.\n"
+    records = [json.loads(line) for line in service.run("audit", "--json").stdout.splitlines()]
+    actions = [record["action"] for record in reversed(records)]
+    assert actions[:2] == ["user.created", "account.registered"]
+    assert actions[-2:] == ["code.withdrawn", "user.erased"]
+    assert records[0]["actor_name"] == "root"
+    assert "Sells the account" in service.run("audit", "--actor", "root", "--action", "user.erased").stdout
+    assert service.run("audit", "--to", "2020-01-01").stdout == ""
+    assert service.run("ledger", "verify").returncode == 0

@@ -17,6 +17,12 @@ CONFIRM = "src/chatbill/application/billing/confirm_payment.py"
 PAYMENTS = "src/chatbill/domain/billing/payments.py"
 POSTINGS = "src/chatbill/application/billing/postings.py"
 REFUND = "src/chatbill/application/administration/refund.py"
+USER_ACTIONS = "src/chatbill/application/administration/user_actions.py"
+ADJUST = "src/chatbill/application/administration/adjust_credits.py"
+SIGN_IN = "src/chatbill/application/accounts/sign_in.py"
+CODES = "src/chatbill/domain/billing/codes.py"
+REDEEM = "src/chatbill/application/billing/redeem.py"
+ERASE = "src/chatbill/application/administration/erase_user.py"
 MEMORY = "src/chatbill/adapters/memory/repositories/interactions.py"
 SQL_INTERACTIONS = "src/chatbill/adapters/persistence/repositories/interactions.py"
 SQL_WALLETS = "src/chatbill/adapters/persistence/repositories/wallets.py"
@@ -35,6 +41,11 @@ T_API_KEYS = "tests/application/accounts/test_api_keys.py::TestCaps"
 T_ORDERS = "tests/application/billing/test_place_order.py"
 T_CONFIRM = "tests/application/billing/test_confirm_payment.py"
 T_HAND = "tests/application/administration/test_admin_action.py"
+T_RANKS = "tests/application/administration/test_ranks.py"
+T_ERASING = "tests/application/administration/test_erasing.py"
+T_REDEEM = "tests/application/billing/test_redeem.py"
+T_TRAIL = "tests/application/accounts/test_trail.py"
+T_AUDITED_TRAIL = "tests/domain/audit/test_trail.py"
 T_WALLETS = "tests/domain/billing/test_wallets.py"
 T_CREDITS = "tests/domain/billing/test_prices.py"
 T_STORES = "tests/contract/test_stores.py"
@@ -56,7 +67,7 @@ MUTANTS = (
     Mutant(
         "a request is settled without a look whether it still runs",
         (
-            Edit(SQL_INTERACTIONS, "where=(equals(_I.id), _RUNNING)", "where=(equals(_I.id),)"),
+            Edit(SQL_INTERACTIONS, ".where(equals(_I.id), _RUNNING)", ".where(equals(_I.id))"),
             Edit(MEMORY, "if stored is None or not stored.is_running:", "if stored is None:"),
         ),
         (f"{T_ENDINGS}::test_capture_sweep_and_stop_racing_have_one_winner",),
@@ -267,5 +278,58 @@ MUTANTS = (
         "the audit does not miss a rule that the database has lost",
         (Edit(SQL_BOOKS, "self._connection.prefix) - found)", "self._connection.prefix) & set())"),),
         (f"{T_SQL_AUDIT}::test_a_rule_that_the_database_has_lost_is_named",),
+    ),
+    Mutant(
+        "the last administrator loses the role",
+        (Edit(USER_ACTIONS, "and user.is_enabled and not others:", "and user.is_enabled and False:"),),
+        (f"{T_RANKS}::test_one_administrator_is_left_where_two_act_on_each_other_at_once",),
+    ),
+    Mutant(
+        "people act on those who have more permissions",
+        (Edit(USER_ACTIONS, "if not outranks(principal.role, role):", "if False:"),),
+        (f"{T_RANKS}::test_people_act_on_those_alone_whose_permissions_they_have",),
+    ),
+    Mutant(
+        "an adjustment leaves no record",
+        (Edit(ADJUST, "            act.record_entry(", "            (lambda *_, **__: None)("),),
+        (f"{T_RANKS}::test_credits_that_move_by_hand_are_recorded_with_their_entry",),
+    ),
+    Mutant(
+        "a failed sign-in is recorded with its name",
+        (Edit(SIGN_IN, '{"login": self.tokens.pseudonym(key)', '{"login": key'),),
+        (f"{T_TRAIL}::test_a_wrong_password_is_recorded_with_a_pseudonym_and_never_the_name",),
+    ),
+    Mutant(
+        "the refusal of a suspended account takes its record back",
+        (Edit(SIGN_IN, "            return error\n", "            raise error\n"),),
+        (f"{T_TRAIL}::test_a_sign_in_to_a_suspended_account_is_recorded_although_it_is_refused",),
+    ),
+    Mutant(
+        "a code is redeemed by more people than it is for",
+        (Edit(CODES, "if used >= self.uses:", "if used > self.uses:"),),
+        (f"{T_REDEEM}::test_the_last_use_is_for_one_person",),
+    ),
+    Mutant(
+        "a code is redeemed twice by one person",
+        (Edit(REDEEM, "if tx.codes.was_redeemed(code.id, wallet.id):", "if False:"),),
+        (f"{T_REDEEM}::test_one_person_twice_at_once_redeems_once",),
+    ),
+    Mutant(
+        "a reply that is written while its person is erased is kept",
+        (
+            Edit(SQL_INTERACTIONS, "_REPLY = case((_I.prompt == _EMPTY, _EMPTY), else_=", "_REPLY = ("),
+            Edit(MEMORY, 'else replace(interaction, prompt="", reply="")', 'else replace(interaction, prompt="")'),
+        ),
+        (f"{T_ERASING}::test_texts_go_also_those_of_a_reply_that_is_being_written",),
+    ),
+    Mutant(
+        "the sessions of an erased person are kept",
+        (Edit(ERASE, "sessions = tx.sessions.erase_of(user.id)", "sessions = 1"),),
+        (f"{T_ERASING}::test_the_identity_goes_and_the_figures_stay",),
+    ),
+    Mutant(
+        "the audit does not look for the record of an entry",
+        (Edit(AUDIT_RULES, "    if found.action is None:\n", "    if found.action is None and False:\n"),),
+        (f"{T_AUDITED_TRAIL}::test_an_entry_and_its_record_must_agree",),
     ),
 )  # fmt: skip

@@ -9,6 +9,7 @@ from chatbill.application.accounts.sign_in import Credentials
 from chatbill.domain.shared.errors import RateLimited, Unauthenticated
 from chatbill.entrypoints.ui.session import error_response
 from tests.entrypoints.ui.conftest import FROM_HERE
+from tests.kit.staff import trail
 from tests.kit.support import PASSWORD, World
 
 ALICE = {"username": "alice", "email": "alice@example.org", "password": PASSWORD}
@@ -190,3 +191,23 @@ async def test_the_log_line_of_a_request_has_a_number_as_status(
     assert refused.status_code == 401
     (line,) = [vars(record) for record in caplog.records if record.getMessage() == "request"]
     assert repr(line["status"]) == "401"
+
+
+async def test_acts_on_the_page_are_recorded_with_the_address_and_the_request(
+    client: httpx.AsyncClient, served: World
+) -> None:
+    answers = [await registered(client)]
+    answers.append(await client.post("/web/session", json={"login": "alice", "password": "wrong"}))
+    answers.append(await client.request("DELETE", "/web/session"))
+    assert [answer.status_code for answer in answers] == [200, 401, 204]
+    records = await trail(served)
+    assert [record.action.value for record in records] == [
+        "account.registered",
+        "session.started",
+        "session.refused",
+        "session.ended",
+    ]
+    ids = [answer.headers["X-Request-Id"] for answer in answers]
+    assert [record.request_id for record in records] == [ids[0], *ids]
+    assert {record.address for record in records} == {"127.0.0.1"}
+    assert dict(records[1].after) == {"use": "page"}

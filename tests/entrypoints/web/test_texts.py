@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,11 @@ from chatbill.domain.shared.errors import (
     TooLarge,
 )
 from chatbill.entrypoints.web.texts import TEMPLATES, credits_text, render
+from chatbill.entrypoints.web.texts.billing import BILLING
+from chatbill.entrypoints.web.texts.errors import ERRORS
+from chatbill.entrypoints.web.texts.fields import FIELDS
+from chatbill.entrypoints.web.texts.models import MODELS
+from chatbill.entrypoints.web.texts.store import STORE
 
 SRC = Path(chatbill.__file__).parent
 SAMPLE = 7
@@ -122,6 +128,12 @@ def test_every_error_for_people_has_a_text_for_its_own_code() -> None:
     }
     assert len(codes) > 15
     assert codes - {"key_file"} <= set(TEMPLATES), "a key file error always has a finer reason"
+
+
+def test_no_code_has_two_texts() -> None:
+    texts = {(code, text) for feature in (BILLING, ERRORS, FIELDS, MODELS, STORE) for code, text in feature.items()}
+    codes = Counter(code for code, _ in texts)
+    assert [code for code, count in codes.items() if count > 1] == []
 
 
 def test_no_text_is_kept_for_a_code_that_is_not_used() -> None:

@@ -58,4 +58,4 @@ def require_sign_in(principal: Principal) -> None:
 def require_permission(principal: Principal, permission: Permission) -> None:
     """Raise `Forbidden` unless the role of this person has the permission. API keys have none."""
     if permission not in permissions_of(principal.role):
-        raise Forbidden("permission_missing", permission=permission.value)
+        raise Forbidden("role_lacks_permission", permission=permission.value)

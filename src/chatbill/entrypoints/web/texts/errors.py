@@ -103,7 +103,7 @@ ERRORS: dict[str, Template] = {
     "own_account": "This is your own account. Another member of the staff must do this.",
     "account_disabled": "This account is disabled. Ask the operator why.",
     "outranked": "The role {role} has permissions that yours lacks. Ask an administrator.",
-    "permission_missing": "Your role does not have the permission {permission}. Ask an administrator.",
+    "role_lacks_permission": "Your role does not have the permission {permission}. Ask an administrator.",
     "administrator_unknown": "No member of the staff is called {login}. Make one with: chatbill admin create",
     "api_key_not_allowed": "An API key may not do this. Sign in, and send the access token.",
     "scope_missing": "This API key lacks the scope {scope}. Make a key with it, or sign in and send the access token.",
