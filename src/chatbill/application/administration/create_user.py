@@ -83,7 +83,7 @@ class CreateUser:
             act.record(tx, AuditAction.USER_CREATED, (USER, user.id), after=after)
 
         await self.store.write(work)
-        log_action("an account was created", principal, user, "")
+        log_action("an account was created", principal, user)
         return CreatedUser(user, link)
 
     async def _hash(self, principal: Principal, password: str | None) -> str:

@@ -52,7 +52,7 @@ class EraseUser:
             return user
 
         if user := await self.store.write(work):
-            log_action("an account was erased", principal, user, reason)
+            log_action("an account was erased", principal, user, reason=reason)
 
 
 def erase(tx: Transaction, user: User, principal: Principal, act: Act, reason: str | None, mark: str) -> None:

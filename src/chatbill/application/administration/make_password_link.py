@@ -57,7 +57,7 @@ class MakePasswordLink:
             return user
 
         user = await self.store.write(work)
-        log_action("a password link was made", principal, user, reason)
+        log_action("a password link was made", principal, user, reason=reason)
         return link
 
 

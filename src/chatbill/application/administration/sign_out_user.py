@@ -43,5 +43,5 @@ class SignOutUser:
             return user, ended
 
         user, ended = await self.store.write(work)
-        log_action("an account was signed out", principal, user, reason)
+        log_action("an account was signed out", principal, user, reason=reason)
         return ended

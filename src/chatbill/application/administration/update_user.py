@@ -97,7 +97,7 @@ class UpdateUser:
 
         user, done = await self.store.write(work)
         for event in done:
-            log_action(event, principal, user, reason)
+            log_action(event, principal, user, reason=reason)
         return user
 
 

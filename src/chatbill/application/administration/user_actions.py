@@ -54,6 +54,6 @@ def refuse_own_account(principal: Principal, user_id: UserId) -> None:
         raise Forbidden("own_account")
 
 
-def log_action(event: str, principal: Principal, user: User, reason: str) -> None:
+def log_action(event: str, principal: Principal, user: User, **why: str) -> None:
     """Log which member of the staff did this to whom and why."""
-    _log.warning(event, extra={"user_id": user.id, "by": principal.user_id, "reason": reason})
+    _log.warning(event, extra={"user_id": user.id, "by": principal.user_id, **why})
