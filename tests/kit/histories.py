@@ -7,6 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from random import Random
 from typing import Any
 
 from hypothesis import strategies as st
@@ -60,6 +61,22 @@ acts: st.SearchStrategy[Act] = st.one_of(
 )
 steps = st.sampled_from([0, 1, 7 * 60, 3_600, 20 * 3_600, 3 * 86_400])
 """Seconds between two acts."""
+
+
+def busy_history(seed: int, length: int) -> list[tuple[int, Act]]:
+    """A history in which much happens within days, and charges are often refunded in parts."""
+    dice = Random(seed)
+    made: list[tuple[int, Act]] = []
+    for _ in range(length):
+        name, model = dice.choice(PEOPLE), dice.choice(MODELS)
+        chat = ("chat", name, model, dice.choice(ENDS[:3]), dice.randint(0, 40), dice.random() < 0.3, 40)
+        refund = ("refund", dice.randint(0, 9), dice.randint(1, 25))
+        adjust = ("adjust", name, dice.choice((-25, -3, 9)))
+        act = dice.choice((chat, chat, chat, refund, refund, ("buy", name, dice.choice(PACKAGES)), adjust))
+        made.append((dice.choice((1, 400, 3_000, 9_000)), act if dice.random() < 0.97 else ("return", 0)))
+    return made
+
+
 histories = st.lists(st.tuples(steps, acts), max_size=25)
 
 

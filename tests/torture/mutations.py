@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.torture.report_mutations import REPORT_MUTANTS
 from tests.torture.seeding import Edit, Mutant
 
 WALLETS = "src/chatbill/domain/billing/wallets.py"
@@ -268,4 +269,5 @@ MUTANTS = (
         (Edit(SQL_BOOKS, "self._connection.prefix) - found)", "self._connection.prefix) & set())"),),
         (f"{T_SQL_AUDIT}::test_a_rule_that_the_database_has_lost_is_named",),
     ),
+    *REPORT_MUTANTS,
 )  # fmt: skip
