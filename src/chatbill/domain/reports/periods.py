@@ -10,8 +10,8 @@ from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from enum import StrEnum
 from itertools import groupby
 from typing import Final
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from chatbill.domain.accounts.preferences import zone_named
 from chatbill.domain.shared.errors import InvalidRequest
 
 MAX_ROWS: Final = 10_000
@@ -24,7 +24,6 @@ QUARTER: Final = timedelta(minutes=15)
 _DATE: Final = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 # In a query, "+" stands for a blank; a client that does not write %2B still means the offset.
 _LOST_PLUS: Final = re.compile(r"(?<=[\d]) (\d\d:\d\d)$", re.ASCII)
-_MAX_ZONE_CHARS: Final = 64
 
 
 class Bucket(StrEnum):
@@ -131,12 +130,10 @@ def zone_of(name: str | None) -> tzinfo:
     if name is None or name == "UTC":
         return UTC
     # Zones of "right" count leap seconds, so their days do not begin at a quarter of an hour.
-    if len(name) > _MAX_ZONE_CHARS or name.startswith(("right/", "posix/")):
+    zone = None if name.startswith(("right/", "posix/")) else zone_named(name)
+    if zone is None:
         raise InvalidRequest.of("tz", "unknown_zone")
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise InvalidRequest.of("tz", "unknown_zone") from error
+    return zone
 
 
 def midnight(day: date, zone: tzinfo) -> datetime:

@@ -40,7 +40,6 @@ FIELDS: dict[str, Template] = {
     "not_a_date_or_moment": ("must be a date as in 2026-01-31, or a time with its offset as in 2026-01-31T12:00:00Z"),
     "texts_not_readable": "cannot be used: prompts and replies of other people are not readable for you here",
     "not_after_from": "must be after from",
-    "unknown_zone": "must be the name of a time zone, such as UTC or Europe/Paris",
     "too_many_rows": "would give more than {max} rows; ask for a shorter period, or for larger parts of it",
     "too_many_for_spreadsheet": "cannot be xlsx for more than {max} rows; ask for csv, or for a shorter period",
     "not_a_time": "must be a time as in 2026-01-31T12:00:00Z",
