@@ -172,6 +172,7 @@ def _policy(settings: Settings) -> Policy:
         prices=settings.price_list(),
         welcome_credits=settings.welcome_credits,
         registration_open=settings.registration_open,
+        admin_reads_texts=settings.admin_reads_texts,
         max_debt=settings.max_debt_credits,
         cached_price_percent=settings.cached_price_percent,
         replies_per_user=settings.replies_per_user,

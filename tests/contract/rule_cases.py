@@ -172,6 +172,7 @@ REFUSED: dict[str, tuple[Act, ...]] = {
         lambda tx: tx.conversations.add(conversation("new", user_id=UserId(NOWHERE))),
     ),
     "payments_credits_in_bounds": (add_payment(credits=0), add_payment(credits=TOO_MUCH)),
+    "payments_bonus_in_bounds": (add_payment(bonus=-1), add_payment(bonus=101)),
     "payments_price_not_negative": (add_payment(price=Money(Decimal("-0.01"), "EUR")),),
     "payments_time_when_confirmed": (
         add_payment(**{**CONFIRMED, "confirmed_at": None}),
@@ -340,6 +341,7 @@ KEPT: dict[str, tuple[Look, tuple[Act, ...]]] = {
     "interactions_keep_their_parent": (charged_interaction, (end(parent_id=InteractionId("second")),)),
     "interactions_stay_cached_or_not": (charged_interaction, (end(cached=True),)),
     "interactions_are_erased_or_kept": (charged_interaction, (end(prompt="Another question?"),)),
+    "payments_keep_their_bonus": (payment_order, (save_payment("pending", **CONFIRMED, bonus=1),)),
     "payments_keep_their_order": (
         payment_order,
         (save_payment("pending", **CONFIRMED, credits=1), save_payment("pending", **CONFIRMED, package="large")),

@@ -104,6 +104,7 @@ def world(
     session_idle_s: float = math.inf,
     fresh_sign_in_s: float = 600,
     page_events: Limit = NEVER,
+    admin_reads_texts: bool = False,
 ) -> World:
     """Every use case over the ports given, in memory where none is.
 
@@ -123,6 +124,7 @@ def world(
         new_id=CountingIds(ids),
     )
     policy = Policy(
+        admin_reads_texts=admin_reads_texts,
         prices=prices,
         welcome_credits=welcome_credits,
         max_debt=max_debt,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.torture.report_mutations import REPORT_MUTANTS
 from tests.torture.seeding import Edit, Mutant
 
 WALLETS = "src/chatbill/domain/billing/wallets.py"
@@ -332,4 +333,5 @@ MUTANTS = (
         (Edit(AUDIT_RULES, "    if found.action is None:\n", "    if found.action is None and False:\n"),),
         (f"{T_AUDITED_TRAIL}::test_an_entry_and_its_record_must_agree",),
     ),
+    *REPORT_MUTANTS,
 )  # fmt: skip

@@ -15,6 +15,7 @@ from chatbill.application.chat.assembly import ChatUseCases
 from chatbill.application.maintenance.assembly import MaintenanceUseCases
 from chatbill.application.policy import Policy
 from chatbill.application.ports.provider import PortProvider
+from chatbill.application.reports.assembly import ReportUseCases
 
 
 class UseCases:
@@ -48,6 +49,11 @@ class UseCases:
     def maintenance(self) -> MaintenanceUseCases:
         """Return the use cases that run in the background."""
         return MaintenanceUseCases(self._ports)
+
+    @cached_property
+    def reports(self) -> ReportUseCases:
+        """Return the use cases of reports about use and money."""
+        return ReportUseCases(self._ports, self._policy)
 
     @cached_property
     def audit(self) -> AuditUseCases:

@@ -25,6 +25,7 @@ class Policy:
     prices: PriceList = PriceList(packages=(), unit_price=Money(Decimal("0.01"), "EUR"))
     welcome_credits: int = 100
     registration_open: bool = True
+    admin_reads_texts: bool = False
     max_debt: int = 0
     cached_price_percent: int = 100
     replies_per_user: int = 0

@@ -33,6 +33,11 @@ class AccessSettings(BaseSettings):
         le=86_400,
         description="Time after a sign-in in which an API key is made without the password, in seconds.",
     )
+    admin_reads_texts: bool = Field(
+        default=False,
+        description="Whether administrators may read the prompts and replies of other people. Each page that they read "
+        "is recorded in the audit trail.",
+    )
     registration_open: bool = Field(default=True, description="Whether new accounts may be registered.")
     sign_in_failures: Times = Field(
         default=10, description="Failed sign-ins allowed to one name from one address in five minutes; 0: no limit."

@@ -152,6 +152,7 @@ def check_payment(old: Payment | None, new: Payment) -> None:
     """Check a payment: its order never changes, and its status goes one way."""
     _require(1 <= new.credits <= MAX_CREDITS, "payments_credits_in_bounds", new)
     _require(new.price.amount >= 0, "payments_price_not_negative", new)
+    _require(0 <= new.bonus <= new.credits, "payments_bonus_in_bounds", new)
     is_paid = new.status in {PaymentStatus.CONFIRMED, PaymentStatus.REFUNDED}
     _require((new.confirmed_at is not None) == is_paid, "payments_time_when_confirmed", new)
     _require((new.balance_after is not None) == is_paid, "payments_balance_when_confirmed", new)

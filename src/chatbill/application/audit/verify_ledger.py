@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import chain
 
 from chatbill.application.audit.auditing import audit_store
 from chatbill.application.ports.clock import Clock
 from chatbill.application.ports.store import Snapshot, Store
+from chatbill.application.reports.check import check_roll_ups
 from chatbill.domain.audit.proof import Difference, Tally
 
 
@@ -35,11 +37,13 @@ class VerifyLedger:
 
     async def __call__(self, report: Callable[[Difference], None]) -> Verdict:
         """Run the audit; `report` gets each difference as it is found, on the thread that reads."""
-        overdue = self.clock() - timedelta(seconds=self.sweep_allowance_s)
+        now = self.clock()
+        overdue = now - timedelta(seconds=self.sweep_allowance_s)
 
         def query(snapshot: Snapshot) -> Verdict:
             tally, differences = Tally(), 0
-            for difference in audit_store(snapshot.audit, now=overdue, tally=tally):
+            found = audit_store(snapshot.audit, now=overdue, tally=tally)
+            for difference in chain(found, check_roll_ups(snapshot, now=now)):
                 differences += 1
                 report(difference)
             return Verdict(tally, differences)

@@ -115,6 +115,7 @@ class PlaceOrder:
             wallet_id=principal.wallet_id,
             package=package.id,
             credits=package.total,
+            bonus=package.bonus,
             price=package.price,
             provider=provider,
             created_at=now,

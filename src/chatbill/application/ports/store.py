@@ -16,6 +16,7 @@ from chatbill.application.ports.repositories.interactions import InteractionRead
 from chatbill.application.ports.repositories.ledger import LedgerReader, LedgerRepository
 from chatbill.application.ports.repositories.outbox import Outbox, OutboxReader
 from chatbill.application.ports.repositories.payments import PaymentReader, PaymentRepository
+from chatbill.application.ports.repositories.reports import ReportReader, ReportRepository
 from chatbill.application.ports.repositories.sessions import SessionReader, SessionRepository
 from chatbill.application.ports.repositories.users import UserReader, UserRepository
 from chatbill.application.ports.repositories.wallets import WalletReader, WalletRepository
@@ -74,6 +75,8 @@ class Snapshot(Protocol):
     @property
     def audit_trail(self) -> AuditTrailReader: ...
     @property
+    def reports(self) -> ReportReader: ...
+    @property
     def audit(self) -> AuditReader: ...
 
 
@@ -106,6 +109,8 @@ class Transaction(Protocol):
     def outbox(self) -> Outbox: ...
     @property
     def audit_trail(self) -> AuditTrail: ...
+    @property
+    def reports(self) -> ReportRepository: ...
     @property
     def write_checks(self) -> WriteChecks: ...
 

@@ -39,6 +39,7 @@ RULES = {
     "price": "every interaction was charged what its frozen price says, and nothing else was charged",
     "moments": "rows that are written together have the same time and the same balance",
     "expiry": "no hold is pending after its time, and no hold was made for more than 25 hours",
+    "roll_up": "the roll-ups of reports are what the rows say from which they are made",
     "key_use": "every API key used what its interactions hold or were charged, each month and in all, within its cap",
     "trail": "every entry that a person made by hand or with a code has its record in the audit trail, and vice versa",
     "codes": "every code was redeemed for its credits, by no more people than it is for",

@@ -97,7 +97,7 @@ class PaymentEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Payment:
-    """One purchase. `credits` (bonus included) arrive once, when the payment is confirmed.
+    """One purchase. `credits`, of which `bonus` are free, arrive once, when the payment is confirmed.
 
     `balance_after` is what the wallet owned right after that.
     """
@@ -114,6 +114,7 @@ class Payment:
     confirmed_at: datetime | None = None
     balance_after: int | None = None
     refunded_at: datetime | None = None
+    bonus: int = 0
 
     def is_changed_by(self, event: PaymentEvent) -> bool:
         """Return whether the event says something new. Raises `Conflict`.

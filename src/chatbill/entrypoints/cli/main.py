@@ -15,6 +15,7 @@ from chatbill.entrypoints.cli.db import db
 from chatbill.entrypoints.cli.keys import keys
 from chatbill.entrypoints.cli.ledger import ledger
 from chatbill.entrypoints.cli.models import models
+from chatbill.entrypoints.cli.report import report
 from chatbill.entrypoints.cli.serve import CreateService, serve
 from chatbill.entrypoints.cli.users import users
 from chatbill.entrypoints.web.texts import render
@@ -26,7 +27,7 @@ def chatbill() -> None:
     """Chat with language models, paid by prepaid credits with an audited ledger."""
 
 
-for command in (serve, models, admin, users, keys, codes, audit, ledger, db):
+for command in (serve, models, admin, users, keys, codes, audit, ledger, report, db):
     chatbill.add_command(command)
 
 

@@ -28,6 +28,8 @@ from chatbill.entrypoints.http.health.controller import HealthController, read_r
 from chatbill.entrypoints.http.openai.controller import OpenAIController
 from chatbill.entrypoints.http.openai.errors import OPENAI_ERRORS
 from chatbill.entrypoints.http.openai.views import BALANCE_HEADER, CACHED_HEADER, CHARGED_HEADER
+from chatbill.entrypoints.http.reports.controller import ReportController
+from chatbill.entrypoints.http.reports.lists import ReportListController
 from chatbill.entrypoints.http.shared.authentication import bearer_guard, provide_principal
 from chatbill.entrypoints.http.shared.config import HttpConfig
 from chatbill.entrypoints.http.shared.parameters import Injected
@@ -125,6 +127,8 @@ def _routes(use_cases: UseCases, config: HttpConfig) -> Sequence[ControllerRoute
             UserController,
             AuditTrailController,
             CodeController,
+            ReportController,
+            ReportListController,
             OpenAIController,
         ],
         guards=[bearer_guard(use_cases)],

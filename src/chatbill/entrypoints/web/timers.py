@@ -11,6 +11,7 @@ import structlog
 from chatbill.application.assembly import UseCases
 
 SESSIONS_INTERVAL_S = 3_600.0
+ROLL_UP_INTERVAL_S = 60.0
 STOP_REQUESTS_INTERVAL_S = 0.5
 """The longest delay of a stop request that another process took. The store is read only while replies are written."""
 RETRY_DELAY_S = 5.0
@@ -36,6 +37,7 @@ async def timers(use_cases: UseCases, *, sweep_interval_s: float) -> AsyncIterat
         asyncio.create_task(
             _every(SESSIONS_INTERVAL_S, use_cases.maintenance.forget_events, "forgetting of billing events")
         ),
+        asyncio.create_task(_every(ROLL_UP_INTERVAL_S, use_cases.reports.roll_up, "days rolled up for reports")),
     ]
     try:
         yield

@@ -406,4 +406,5 @@ def test_every_rule_is_broken_here() -> None:
         "readable",
         "trail",
         "codes",
+        "roll_up",
     }

@@ -46,7 +46,7 @@ ADDED: dict[str, Any] = {
     "cached": False,
     "stop_asked_at": None,
 }
-ADDED |= {"first_token_ms": None, "parent_id": None, "branched": False}
+ADDED |= {"first_token_ms": None, "parent_id": None, "branched": False, "bonus": 0}
 ADDED |= {"locale": None, "time_zone": "UTC", "limit_day": None, "limit_month": None, "low_balance": None}
 """Columns of revisions 0002 to 0018, and what they say of rows from before."""
 SENTENCES = {

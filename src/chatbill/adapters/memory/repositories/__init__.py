@@ -13,6 +13,7 @@ from chatbill.adapters.memory.repositories.interactions import MemoryInteraction
 from chatbill.adapters.memory.repositories.ledger import MemoryLedger
 from chatbill.adapters.memory.repositories.outbox import MemoryOutbox
 from chatbill.adapters.memory.repositories.payments import MemoryPayments
+from chatbill.adapters.memory.repositories.reports import MemoryReports
 from chatbill.adapters.memory.repositories.sessions import MemorySessions
 from chatbill.adapters.memory.repositories.users import MemoryUsers
 from chatbill.adapters.memory.repositories.wallets import MemoryHolds, MemoryWallets
@@ -43,6 +44,7 @@ class MemoryTransaction:
         self.idempotency = MemoryIdempotency(tables)
         self.outbox = MemoryOutbox(tables)
         self.audit_trail = MemoryAuditTrail(tables)
+        self.reports = MemoryReports(tables)
         self.write_checks = MemoryWriteChecks()
         self.audit = MemoryAuditReader(tables)
 

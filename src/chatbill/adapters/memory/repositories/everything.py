@@ -8,6 +8,7 @@ from typing import Any
 
 from chatbill.adapters.memory import rules
 from chatbill.adapters.memory.tables import Table
+from chatbill.application.ports.repositories.reports import RollUpRow
 from chatbill.domain.accounts.api_keys import ApiKey, KeyMonth
 from chatbill.domain.accounts.sessions import RefreshToken, Session
 from chatbill.domain.accounts.users import User
@@ -19,6 +20,7 @@ from chatbill.domain.billing.payments import Payment
 from chatbill.domain.billing.wallets import Wallet
 from chatbill.domain.chat.conversations import Conversation
 from chatbill.domain.chat.interactions import Interaction
+from chatbill.domain.reports.finance import CreditMovement
 from chatbill.domain.shared.audit_trail import AuditRecord
 from chatbill.domain.shared.idempotency import IdempotencyRecord
 from chatbill.domain.shared.ids import ApiKeyId, UserId
@@ -44,6 +46,9 @@ class Tables:
         self.records: Table[tuple[UserId, str], IdempotencyRecord] = Table(rules.check_idempotency)
         self.events: Table[int, BillingEvent] = Table()
         self.audit_trail: Table[str, AuditRecord] = Table()
+        self.notes: Table[tuple[str, str], str] = Table()
+        self.movements: Table[tuple[str, int], CreditMovement] = Table()
+        self.rollups: Table[tuple[str, datetime, str], RollUpRow] = Table()
         self.keys: Table[tuple[str, Any], str] = Table()
 
     def unique(self, rule: str, value: object, row_id: str) -> None:

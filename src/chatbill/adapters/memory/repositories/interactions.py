@@ -9,8 +9,13 @@ from datetime import datetime
 from chatbill.adapters.memory.repositories.everything import Tables
 from chatbill.adapters.memory.repositories.rows import newest, within
 from chatbill.adapters.memory.rules import require_row
-from chatbill.application.ports.repositories.interactions import MAX_REMEMBERED_BYTES, UNBOUNDED, HistoryFilter
-from chatbill.application.ports.repositories.paging import Position, fitting, fitting_and_next
+from chatbill.application.ports.repositories.interactions import (
+    MAX_REMEMBERED_BYTES,
+    UNBOUNDED,
+    HistoryFilter,
+    InteractionFilter,
+)
+from chatbill.application.ports.repositories.paging import Period, Position, fitting, fitting_and_next
 from chatbill.domain.chat.branches import Node
 from chatbill.domain.chat.conversations import Role, Turn
 from chatbill.domain.chat.interactions import Interaction, Outcome
@@ -95,6 +100,22 @@ class MemoryInteractions:
             and row.conversation_id in visible
             and (filters.model is None or row.model == filters.model)
             and within(row.created_at, filters.period)
+            and (needle is None or needle in row.prompt.casefold() or needle in row.reply.casefold())
+        ]
+        rows = newest(found, lambda row: (row.created_at, row.id), after)
+        return list(fitting_and_next(rows[:limit], max_bytes, Interaction.text_bytes))
+
+    def newest(
+        self, filters: InteractionFilter, *, after: Position | None, limit: int, max_bytes: int = UNBOUNDED
+    ) -> list[Interaction]:
+        needle = filters.text.casefold() if filters.text else None
+        found = [
+            row
+            for row in self._tables.interactions.rows()
+            if filters.user_id in {None, row.user_id}
+            and filters.model in {None, row.model}
+            and filters.outcome in {None, row.outcome}
+            and (filters.period == Period() or (row.finished_at and within(row.finished_at, filters.period)))
             and (needle is None or needle in row.prompt.casefold() or needle in row.reply.casefold())
         ]
         rows = newest(found, lambda row: (row.created_at, row.id), after)

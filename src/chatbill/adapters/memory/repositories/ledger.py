@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from chatbill.adapters.memory.repositories.everything import Tables
-from chatbill.adapters.memory.repositories.rows import within
+from chatbill.adapters.memory.repositories.rows import newest, within
 from chatbill.adapters.memory.rules import require_row
-from chatbill.application.ports.repositories.paging import Period
+from chatbill.application.ports.repositories.ledger import LedgerFilter
+from chatbill.application.ports.repositories.paging import Period, Position
 from chatbill.domain.billing.ledger import EntryKind, LedgerEntry
 from chatbill.domain.billing.subjects import CODE, INTERACTION, PAYMENT
-from chatbill.domain.shared.ids import EntryId, WalletId
+from chatbill.domain.shared.ids import EntryId, ModelId, WalletId
 
 
 class MemoryLedger:
@@ -56,3 +57,19 @@ class MemoryLedger:
         ]
         found.sort(key=lambda entry: entry.wallet_version, reverse=True)
         return found[:limit]
+
+    def newest(self, filters: LedgerFilter, *, after: Position | None, limit: int) -> list[LedgerEntry]:
+        found = [
+            entry
+            for entry in self._tables.entries.rows()
+            if filters.wallet_id in {None, entry.wallet_id}
+            and filters.kind in {None, entry.kind}
+            and filters.model in {None, self._model_of(entry)}
+            and within(entry.created_at, filters.period)
+        ]
+        return newest(found, lambda entry: (entry.created_at, entry.id), after)[:limit]
+
+    def _model_of(self, entry: LedgerEntry) -> ModelId | None:
+        subject = entry.cause.subject
+        of = self._tables.interactions.get(subject.id) if subject and subject.kind == INTERACTION else None
+        return of.model if of else None

@@ -12,6 +12,7 @@ from chatbill.adapters.persistence.repositories.interactions import SqlInteracti
 from chatbill.adapters.persistence.repositories.ledger import SqlLedger
 from chatbill.adapters.persistence.repositories.outbox import SqlOutbox
 from chatbill.adapters.persistence.repositories.payments import SqlPayments
+from chatbill.adapters.persistence.repositories.reports import SqlReports
 from chatbill.adapters.persistence.repositories.sessions import SqlSessions
 from chatbill.adapters.persistence.repositories.users import SqlUsers
 from chatbill.adapters.persistence.repositories.wallets import SqlHolds, SqlWallets
@@ -39,5 +40,6 @@ class SqlTransaction:
         self.idempotency = SqlIdempotency(connection)
         self.outbox = SqlOutbox(connection)
         self.audit_trail = SqlAuditTrail(connection)
+        self.reports = SqlReports(connection)
         self.write_checks = SqlWriteChecks(connection)
         self.audit = SqlAuditReader(connection)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from contextlib import closing
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
@@ -25,8 +25,14 @@ from chatbill.adapters.persistence.sql.statements import (
     update,
 )
 from chatbill.adapters.persistence.sql.tables import conversations, interactions
-from chatbill.application.ports.repositories.interactions import MAX_REMEMBERED_BYTES, UNBOUNDED, HistoryFilter
+from chatbill.application.ports.repositories.interactions import (
+    MAX_REMEMBERED_BYTES,
+    UNBOUNDED,
+    HistoryFilter,
+    InteractionFilter,
+)
 from chatbill.application.ports.repositories.paging import Position, fitting, fitting_and_next
+from chatbill.domain.billing.holds import MAX_HOLD_S
 from chatbill.domain.billing.prices import Price, Usage
 from chatbill.domain.chat.branches import Node
 from chatbill.domain.chat.conversations import Role, Turn
@@ -45,6 +51,7 @@ USAGE = nested("usage", Usage, prompt_tokens="prompt_tokens", completion_tokens=
 # When it was asked to stop is a word to its writer and no part of what it is.
 _INTERACTIONS = Mapping(interactions, Interaction, PRICE, USAGE, without=("stop_asked_at",))
 _I = interactions.c
+LONGEST = timedelta(seconds=MAX_HOLD_S)
 _RUNNING = _I.outcome == literal_column("'running'")
 _NEWEST_FIRST = (_I.created_at.desc(), _I.id.desc())
 _GET = Statement(all_of(interactions, equals(_I.id)))
@@ -114,6 +121,27 @@ def _history(filters: frozenset[str]) -> Statement:
     if "after_at" in filters:
         query = query.where(past(_I.created_at, _I.id))
     query = within(query, _I.created_at, filters)
+    return Statement(query.order_by(*_NEWEST_FIRST).limit(limit()))
+
+
+@cache
+def _newest(filters: frozenset[str]) -> Statement:
+    """Select interactions of all users, by the filters that are named.
+
+    `begun` is a moment before which none begins that ends in the period: so the index by time serves.
+    """
+    query = all_of(interactions)
+    for column in (_I.user_id, _I.model, _I.outcome):
+        if column.name in filters:
+            query = query.where(equals(column))
+    if "needle" in filters:
+        query = query.where(ContainsText(_I.prompt) | ContainsText(_I.reply))
+    if "after_at" in filters:
+        query = query.where(past(_I.created_at, _I.id))
+    if "start" in filters:
+        query = query.where(_I.finished_at >= bindparam("start"), _I.created_at >= bindparam("begun"))
+    if "end" in filters:
+        query = query.where(_I.finished_at < bindparam("end"), _I.created_at < bindparam("end"))
     return Statement(query.order_by(*_NEWEST_FIRST).limit(limit()))
 
 
@@ -187,6 +215,25 @@ class SqlInteractions:
         }
         given = _place(after) | {name: value for name, value in wanted.items() if value is not None}
         return self._read(_history(frozenset(given)), max_bytes, user_id=user_id, limit=limit, **given)
+
+    def newest(
+        self, filters: InteractionFilter, *, after: Position | None, limit: int, max_bytes: int = UNBOUNDED
+    ) -> list[Interaction]:
+        start = filters.period.start
+        wanted: dict[str, Any] = {
+            "user_id": filters.user_id,
+            "model": filters.model,
+            "outcome": filters.outcome and filters.outcome.value,
+            "needle": filters.text,
+            "start": start,
+            "begun": start and start - LONGEST,
+            "end": filters.period.end,
+            "after_at": after and after.at,
+            "after_id": after and after.id,
+        }
+        given = {name: value for name, value in wanted.items() if value is not None}
+        with closing(self._connection.stream(_newest(frozenset(given)), limit=limit, **given)) as rows:
+            return list(fitting_and_next(map(_INTERACTIONS.read, rows), max_bytes, Interaction.text_bytes))
 
     def add(self, interaction: Interaction) -> None:
         self._connection.put(_INTERACTIONS.add, **_INTERACTIONS.values(interaction))

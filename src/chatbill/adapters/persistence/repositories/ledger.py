@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from functools import cache
 
-from sqlalchemy import bindparam
+from sqlalchemy import bindparam, exists
 
 from chatbill.adapters.persistence.mapping import Mapping, Part, described, unchanged
 from chatbill.adapters.persistence.repositories.periods import within
 from chatbill.adapters.persistence.sql.connection import Connection
-from chatbill.adapters.persistence.sql.statements import Statement, all_of, equals, limit
-from chatbill.adapters.persistence.sql.tables import ledger_entries
-from chatbill.application.ports.repositories.paging import Period
+from chatbill.adapters.persistence.sql.statements import Statement, all_of, equals, limit, past
+from chatbill.adapters.persistence.sql.tables import interactions, ledger_entries
+from chatbill.application.ports.repositories.ledger import LedgerFilter
+from chatbill.application.ports.repositories.paging import Period, Position
 from chatbill.domain.billing.ledger import Cause, EntryKind, LedgerEntry
 from chatbill.domain.billing.subjects import INTERACTION, PAYMENT, Subject
 from chatbill.domain.shared.errors import InvariantViolation
@@ -80,6 +81,23 @@ def _of_wallet(filters: frozenset[str]) -> Statement:
     return Statement(query.order_by(entries.wallet_version.desc()).limit(limit()))
 
 
+@cache
+def _newest(filters: frozenset[str]) -> Statement:
+    """Select entries of all wallets, newest first, by the filters that are named."""
+    entries = ledger_entries.c
+    query = all_of(ledger_entries)
+    for column in (entries.wallet_id, entries.kind):
+        if column.name in filters:
+            query = query.where(equals(column))
+    if "model" in filters:
+        of_model = (interactions.c.id == entries.interaction_id, equals(interactions.c.model))
+        query = query.where(exists().where(*of_model))
+    if "after_at" in filters:
+        query = query.where(past(entries.created_at, entries.id))
+    query = within(query, entries.created_at, filters)
+    return Statement(query.order_by(entries.created_at.desc(), entries.id.desc()).limit(limit()))
+
+
 class SqlLedger:
     """Entries by wallet."""
 
@@ -110,3 +128,16 @@ class SqlLedger:
         given = {name: value for name, value in wanted.items() if value is not None}
         rows = self._connection.stream(_of_wallet(frozenset(given)), wallet_id=wallet_id, limit=limit, **given)
         return list(map(ENTRIES.read, rows))
+
+    def newest(self, filters: LedgerFilter, *, after: Position | None, limit: int) -> list[LedgerEntry]:
+        wanted = {
+            "wallet_id": filters.wallet_id,
+            "kind": filters.kind and filters.kind.value,
+            "model": filters.model,
+            "start": filters.period.start,
+            "end": filters.period.end,
+            "after_at": after and after.at,
+            "after_id": after and after.id,
+        }
+        given = {name: value for name, value in wanted.items() if value is not None}
+        return list(map(ENTRIES.read, self._connection.stream(_newest(frozenset(given)), limit=limit, **given)))

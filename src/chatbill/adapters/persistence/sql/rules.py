@@ -46,6 +46,7 @@ TRIGGERS = frozenset(
         "ledger_entries_stay_as_they_are",
         "outbox_stays_as_it_is",
         "payments_come_with_a_time",
+        "payments_keep_their_bonus",
         "payments_keep_their_order",
         "payments_stay",
         "payments_take_each_step_once",

@@ -98,6 +98,11 @@ def insert_if_new(table: Table) -> Statement:
     return Statement(_InsertIfNew(table))
 
 
+def upsert(table: Table) -> Statement:
+    """Insert one row, or set the other columns of the row with its primary key."""
+    return Statement(_Upsert(table))
+
+
 def update(table: Table, *columns: str, where: tuple[ColumnElement[bool], ...]) -> Statement:
     """Set these columns, each from a parameter of its name."""
     return Statement(Update(table).where(*where), columns=columns)
@@ -186,3 +191,15 @@ class _InsertIfNew(Insert):
 def _on_conflict_do_nothing(insertion: Insert, compiler: SQLCompiler, **kwargs: Any) -> str:
     written = compiler.visit_insert(insertion, **kwargs)  # type: ignore[no-untyped-call]
     return f"{written} ON CONFLICT DO NOTHING"
+
+
+class _Upsert(Insert):
+    inherit_cache = False
+
+
+@compiles(_Upsert)
+def _on_conflict_do_update(insertion: Insert, compiler: SQLCompiler, **kwargs: Any) -> str:
+    written, table = compiler.visit_insert(insertion, **kwargs), insertion.table  # type: ignore[no-untyped-call]
+    keys = ", ".join(column.name for column in table.primary_key)
+    changes = ", ".join(f"{column.name} = excluded.{column.name}" for column in table.c if not column.primary_key)
+    return f"{written} ON CONFLICT ({keys}) DO UPDATE SET {changes}"

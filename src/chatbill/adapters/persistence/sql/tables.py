@@ -18,6 +18,7 @@ from chatbill.adapters.persistence.sql.account_tables import (
 )
 from chatbill.adapters.persistence.sql.columns import CHANGES, changing, check, columns, key, partial, reference, refers
 from chatbill.adapters.persistence.sql.metadata import MAX_CREDITS, metadata, table
+from chatbill.adapters.persistence.sql.report_tables import report_movements, report_notes, report_rollups
 from chatbill.adapters.persistence.sql.types import Count, CurrentTransaction, Flag, Id, UtcDateTime
 from chatbill.domain.billing.codes import MAX_USES
 from chatbill.domain.billing.subjects import CODE
@@ -37,6 +38,9 @@ __all__ = [
     "payments",
     "redeem_codes",
     "refresh_tokens",
+    "report_movements",
+    "report_notes",
+    "report_rollups",
     "sessions",
     "users",
     "wallets",
@@ -133,6 +137,8 @@ interactions = table(
     check("cached_is_yes_or_no", "cached IN (true, false)"),
     Index(None, "user_id", "created_at", "id"),
     Index(None, "conversation_id", "created_at", "id"),
+    Index(None, "created_at", "id"),
+    Index(None, "finished_at"),
     partial("ix_interactions_of_api_key", "api_key_id", "created_at", where="api_key_id IS NOT NULL"),
 )
 
@@ -150,8 +156,10 @@ payments = table(
     *changing(UtcDateTime, "confirmed_at", null=True),
     *changing(Count, "balance_after", null=True),
     *changing(UtcDateTime, "refunded_at", null=True),
+    Column("bonus", Count, nullable=False, server_default=text("0")),
     check("credits_in_bounds", f"credits BETWEEN 1 AND {MAX_CREDITS}"),
     check("price_not_negative", "price_hundredths >= 0"),
+    check("bonus_in_bounds", "bonus BETWEEN 0 AND credits"),
     check("status_known", "status IN ('pending', 'confirmed', 'failed', 'refunded')"),
     check("time_when_confirmed", "(confirmed_at IS NOT NULL) = (status IN ('confirmed', 'refunded'))"),
     check("balance_when_confirmed", "(balance_after IS NOT NULL) = (status IN ('confirmed', 'refunded'))"),
@@ -212,6 +220,7 @@ ledger_entries = table(
     partial(
         "uq_ledger_entries_code_of_wallet", "subject_id", "wallet_id", where=f"subject_kind = '{CODE}'", unique=True
     ),
+    Index(None, "created_at", "id"),
     partial("ix_ledger_entries_refund_of_hold", "hold_id", where="kind = 'refund'"),
     with_rowid=False,
 )

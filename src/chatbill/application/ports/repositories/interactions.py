@@ -11,7 +11,7 @@ from typing import Final, Protocol
 from chatbill.application.ports.repositories.paging import Period, Position
 from chatbill.domain.chat.branches import Node
 from chatbill.domain.chat.conversations import Turn
-from chatbill.domain.chat.interactions import Interaction
+from chatbill.domain.chat.interactions import Interaction, Outcome
 from chatbill.domain.shared.ids import (
     ConversationId,
     InteractionId,
@@ -29,6 +29,21 @@ class HistoryFilter:
     """Selects the interactions of a list. `text` is looked for in prompt and reply, in any letter case."""
 
     model: ModelId | None = None
+    period: Period = Period()
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InteractionFilter:
+    """Selects interactions of all users; what is None selects all.
+
+    `period` is the one in which they ended, as in reports: with it, running ones are left out. `text` is looked for in
+    prompt and reply, in any letter case.
+    """
+
+    user_id: UserId | None = None
+    model: ModelId | None = None
+    outcome: Outcome | None = None
     period: Period = Period()
     text: str | None = None
 
@@ -94,6 +109,12 @@ class InteractionReader(Protocol):
 
         They end as those of a conversation do.
         """
+        ...
+
+    def newest(
+        self, filters: InteractionFilter, *, after: Position | None, limit: int, max_bytes: int = UNBOUNDED
+    ) -> list[Interaction]:
+        """Return interactions of all users that are selected, newest first, past `after`. They end as above."""
         ...
 
 

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
-from chatbill.application.ports.repositories.paging import Period
+from chatbill.application.ports.repositories.paging import Period, Position
 from chatbill.domain.billing.ledger import EntryKind, LedgerEntry
 from chatbill.domain.shared.ids import (
     EntryId,
+    ModelId,
     WalletId,
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerFilter:
+    """Selects entries of all wallets; what is None selects all. `model` is that of the reply that an entry is for."""
+
+    wallet_id: WalletId | None = None
+    kind: EntryKind | None = None
+    model: ModelId | None = None
+    period: Period = Period()
 
 
 class LedgerReader(Protocol):
@@ -25,6 +37,10 @@ class LedgerReader(Protocol):
         limit: int,
     ) -> list[LedgerEntry]:
         """Return entries of a wallet, newest first, with a version under `below_version`."""
+        ...
+
+    def newest(self, filters: LedgerFilter, *, after: Position | None, limit: int) -> list[LedgerEntry]:
+        """Return entries of all wallets that are selected, newest first, past the position `after`."""
         ...
 
 

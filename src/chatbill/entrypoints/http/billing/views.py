@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from decimal import Decimal
+from operator import attrgetter
 
 from chatbill.application.billing.place_order import Receipt
 from chatbill.application.shared.paging import Page
@@ -12,6 +13,7 @@ from chatbill.domain.billing.ledger import LedgerEntry
 from chatbill.domain.billing.payments import Package
 from chatbill.domain.billing.subjects import INTERACTION, PAYMENT
 from chatbill.domain.billing.wallets import Wallet
+from chatbill.entrypoints.web.tables import Column
 from chatbill.entrypoints.web.texts import render
 
 
@@ -141,3 +143,15 @@ class RedeemedView:
     def of(cls, entry: LedgerEntry) -> RedeemedView:
         """Return the view of the entry of a code."""
         return cls(credits_added=entry.amount, balance=entry.balance_after)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransactionsExportView:
+    """All movements of credits, newest first."""
+
+    items: list[TransactionView]
+
+
+TRANSACTION_COLUMNS: list[Column[TransactionView]] = [
+    Column(each.name, attrgetter(each.name)) for each in fields(TransactionView)
+]

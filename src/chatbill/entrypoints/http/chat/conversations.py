@@ -9,16 +9,19 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 
 from chatbill.application.assembly import UseCases
 from chatbill.application.ports.repositories.interactions import HistoryFilter
-from chatbill.application.shared.paging import DEFAULT_PAGE, MAX_PAGE
+from chatbill.application.shared.paging import DEFAULT_PAGE, MAX_PAGE, Page
 from chatbill.application.shared.principal import Principal
 from chatbill.domain.accounts.scopes import Scope
+from chatbill.domain.chat.interactions import Interaction
 from chatbill.domain.shared.errors import InvalidRequest, NotFound
 from chatbill.domain.shared.ids import ConversationId, ModelId
 from chatbill.entrypoints.http.chat.bodies import TitleBody
+from chatbill.entrypoints.http.chat.exports import HISTORY_COLUMNS, HistoryExportView
 from chatbill.entrypoints.http.chat.views import ConversationsView, ConversationView, HistoryView, ThreadView
 from chatbill.entrypoints.http.documentation import examples
 from chatbill.entrypoints.http.documentation.responses import documented, documented_empty
 from chatbill.entrypoints.http.shared.authentication import SCOPE
+from chatbill.entrypoints.http.shared.own_exports import PROBLEMS, OwnFormat, own_export
 from chatbill.entrypoints.http.shared.parameters import (
     Cursor,
     From,
@@ -29,6 +32,7 @@ from chatbill.entrypoints.http.shared.parameters import (
     checked_period,
     checked_text,
 )
+from chatbill.entrypoints.web.exports import FileStream
 from chatbill.entrypoints.web.parameters import could_be_id
 
 
@@ -165,6 +169,36 @@ class ConversationController(Controller):
             model=_known_model(use_cases, model), period=checked_period(start, end), text=checked_text("q", text)
         )
         return HistoryView.of(await use_cases.chat.list_history(principal, filters, limit=limit, cursor=cursor))
+
+    @get(
+        "/history/export",
+        operation_id="exportHistory",
+        opt={SCOPE: Scope.READ},
+        summary="Export the history",
+        responses=documented(
+            200, HistoryExportView, "A file, streamed.", examples.HISTORY_EXPORT, signed_in=True, problems=PROBLEMS
+        ),
+    )
+    async def export_history(
+        self,
+        use_cases: Injected[UseCases],
+        principal: Injected[Principal],
+        model: Annotated[str | None, QueryParameter(description="The id of a model.")] = None,
+        start: From = None,
+        end: To = None,
+        text: SearchText = None,
+        form: OwnFormat = "json",
+    ) -> FileStream:
+        """Export your messages of all conversations, with their replies and charges. One export runs at a time."""
+        filters = HistoryFilter(
+            model=_known_model(use_cases, model), period=checked_period(start, end), text=checked_text("q", text)
+        )
+
+        async def fetch(cursor: str | None, limit: int) -> Page[Interaction]:
+            return await use_cases.chat.list_history(principal, filters, limit=limit, cursor=cursor)
+
+        places = use_cases.reports.export_places
+        return await own_export(places, principal, "history", form, HISTORY_COLUMNS, fetch)
 
 
 def _id(conversation_id: str) -> ConversationId:

@@ -191,6 +191,25 @@ STREAM: Final = (
     '"error_code":null,"error_detail":null,"cached":false}\n\n'
 )
 
+HISTORY_EXPORT: Final = {
+    "items": [
+        {
+            "id": INTERACTION_ID,
+            "conversation_id": CONVERSATION_ID,
+            "created_at": WHEN,
+            "model": "demo-mini",
+            "prompt": "What is the capital of France?",
+            "reply": "The capital of France is Paris.",
+            "credits_charged": 1,
+            "outcome": "completed",
+            "prompt_tokens": 21,
+            "completion_tokens": 8,
+            "processing_time_ms": 900,
+        }
+    ]
+}
+TRANSACTIONS_EXPORT: Final = {"items": TRANSACTIONS["items"]}
+
 _FAILED: Final = {"interaction_id": INTERACTION_ID, "conversation_id": CONVERSATION_ID, "credits_charged": 0}
 OPENAI_MODEL: Final = {
     "id": "demo-mini",

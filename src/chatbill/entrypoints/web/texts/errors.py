@@ -137,6 +137,8 @@ ERRORS: dict[str, Template] = {
     "spending_limit_reached": _spending_limit_reached,
     "too_many_tabs": "{max} tabs of yours are busy, and no more may be. Close one of them.",
     "rate_limited": "Too many requests. Try again in {retry_after_s} s.",
+    "export_running": "An export of yours is being sent. Wait for its end, or stop it.",
+    "exports_taken": "Too many exports are being sent. Try again in {retry_after_s} s.",
     "too_many_replies": ("{max} of your replies are being written, and no more may. Try again in {retry_after_s} s."),
     "share_of_queue_taken": (
         "{count} of your messages have a place at this model, and others need places too. Wait for a reply, or try "

@@ -85,6 +85,7 @@ CHANGES = [
         for name in ("subject_kind", "subject_id", "purpose")
     ),
     ("an event never changes", "UPDATE outbox SET amount = 1"),
+    ("the bonus of a purchase never changes", "UPDATE payments SET bonus = 1 WHERE id = 'unpaid'"),
     ("what a payment is for never changes", "UPDATE payments SET credits = 1 WHERE id = 'unpaid'"),
     ("an idempotency key never expires", "DELETE FROM idempotency_keys"),
     ("what an idempotency key stands for", "UPDATE idempotency_keys SET subject_id = 'x'"),

@@ -110,6 +110,7 @@ ROWS: list[tuple[str, str, dict[str, Any]]] = [
     ("ck_interactions_balance_when_ended", "interactions", NEW_ENDED | {"balance_after": None}),
     ("ck_interactions_time_when_ended", "interactions", NEW_ENDED | {"processing_time_ms": None}),
     ("ck_payments_credits_in_bounds", "payments", NEW_PAYMENT | {"credits": 0}),
+    ("ck_payments_bonus_in_bounds", "payments", NEW_PAYMENT | {"bonus": -1}),
     ("ck_payments_price_not_negative", "payments", NEW_PAYMENT | {"price_hundredths": -1}),
     ("ck_payments_status_known", "payments", NEW_PAYMENT | {"status": "lost"}),
     ("ck_payments_time_when_confirmed", "payments", NEW_PAYMENT | {"confirmed_at": T}),

@@ -1,0 +1,69 @@
+"""The series of roll-ups: how raw rows are summed by day and by quarter of an hour, for each key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from chatbill.application.ports.repositories.reports import ReportReader, RollUpRow
+from chatbill.domain.reports.finance import CreditFigures
+from chatbill.domain.reports.periods import DAY, next_month, quarter_of
+from chatbill.domain.reports.usage import UsageFigures
+
+DUE = "due"
+"""Days whose roll-ups have to be made anew; their figures say since which event."""
+USAGE, USAGE_BY_MODEL, USAGE_BY_USER, USAGE_BY_KEY = "usage", "usage.model", "usage.user", "usage.api_key"
+CREDITS, CREDITS_BY_MODEL, CREDITS_BY_WALLET = "credits", "credits.model", "credits.wallet"
+SERIES = (USAGE, USAGE_BY_MODEL, USAGE_BY_USER, USAGE_BY_KEY, CREDITS, CREDITS_BY_MODEL, CREDITS_BY_WALLET)
+"""`USAGE` and `CREDITS` have one key and a row a quarter of an hour, the others a row a day for each key."""
+MONTHLY = (USAGE_BY_MODEL, USAGE_BY_USER, USAGE_BY_KEY, CREDITS_BY_MODEL, CREDITS_BY_WALLET)
+"""Series that are also summed by month (UTC), as `in_months` names them."""
+DUE_MONTHS = "due.months"
+"""Months that have to be summed anew, since when a day of theirs was."""
+
+
+def summed(reader: ReportReader, day: datetime) -> Iterator[RollUpRow]:
+    """Yield the roll-ups of a day (UTC) from its raw rows."""
+    usage: dict[tuple[str, datetime, str], UsageFigures] = {}
+    for ended in reader.ended(day, day + DAY):
+        for place in (
+            (USAGE, quarter_of(ended.at), ""),
+            (USAGE_BY_MODEL, day, by_model(ended.outcome.value, ended.model)),
+            (USAGE_BY_USER, day, ended.user_id),
+            (USAGE_BY_KEY, day, ended.api_key_id or ""),
+        ):
+            usage.setdefault(place, UsageFigures()).add(ended)
+    credits_: dict[tuple[str, datetime, str], CreditFigures] = {}
+    for movement in reader.movements(day, day + DAY):
+        for place in (
+            (CREDITS, quarter_of(movement.at), ""),
+            (CREDITS_BY_MODEL, day, movement.model or ""),
+            (CREDITS_BY_WALLET, day, movement.wallet_id),
+        ):
+            credits_.setdefault(place, CreditFigures()).merge(movement.figures)
+    for sums in (usage, credits_):
+        for (series, starts_at, key), figures in sums.items():
+            yield RollUpRow(series, starts_at, key, figures.dumps())
+
+
+def in_months(series: str) -> str:
+    """Return the name of the sums of a series by month."""
+    return f"{series}.months"
+
+
+def summed_month(reader: ReportReader, month: datetime) -> Iterator[RollUpRow]:
+    """Yield the roll-ups of a month (UTC) from those of its days."""
+    for series in MONTHLY:
+        sums: dict[str, UsageFigures | CreditFigures] = {}
+        for row in reader.rollups(series, month, next_month(month)):
+            figures = sums.get(row.key)
+            if figures is None:
+                figures = sums[row.key] = UsageFigures() if series.startswith(USAGE) else CreditFigures()
+            figures.add_text(row.figures)
+        for key, figures in sums.items():
+            yield RollUpRow(in_months(series), month, key, figures.dumps())
+
+
+def by_model(outcome: str, model: str) -> str:
+    """Return the key of the series by outcome and model."""
+    return f"{outcome} {model}"

@@ -1,0 +1,124 @@
+"""The usage report: requests, tokens, credits and times, by model, person, key, day, hour or outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Generic, TypeVar
+
+from chatbill.application.ports.repositories.reports import ReportReader
+from chatbill.application.ports.store import Snapshot, Store
+from chatbill.application.reports.reading import usage_sums
+from chatbill.application.reports.roll_up import RollUp
+from chatbill.application.reports.series import USAGE, USAGE_BY_KEY, USAGE_BY_MODEL, USAGE_BY_USER
+from chatbill.application.shared.principal import Principal, require_permission
+from chatbill.domain.accounts.permissions import Permission, permissions_of
+from chatbill.domain.reports.periods import Bucket, ReportPeriod, bucket_at
+from chatbill.domain.reports.usage import EndedInteraction, UsageFigures
+from chatbill.domain.shared.ids import UserId
+
+R = TypeVar("R")
+
+
+class UsageGroup(StrEnum):
+    """What the rows of a usage report stand for."""
+
+    MODEL = "model"
+    USER = "user"
+    API_KEY = "api_key"
+    DAY = "day"
+    HOUR = "hour"
+    OUTCOME = "outcome"
+
+
+@dataclass(frozen=True, slots=True)
+class ReportRow(Generic[R]):
+    """The figures of one key. `key` is None for what has none, and `name` is what people know the key by."""
+
+    key: str | None
+    figures: R
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Report(Generic[R]):
+    """The rows of a report by their key, and all of them together."""
+
+    period: ReportPeriod
+    group_by: str
+    rows: list[ReportRow[R]]
+    total: R
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageReport:
+    """Report the use of a period. An interaction belongs to the period in which it ended."""
+
+    store: Store
+    roll_up: RollUp
+
+    async def __call__(self, principal: Principal, period: ReportPeriod, group_by: UsageGroup) -> Report[UsageFigures]:
+        """Return the report, with names of people only for those who may see people. Raises `Forbidden`."""
+        require_permission(principal, Permission.READ_USE)
+        return await self.read(period, group_by, named=Permission.READ_PEOPLE in permissions_of(principal.role))
+
+    async def read(self, period: ReportPeriod, group_by: UsageGroup, *, named: bool) -> Report[UsageFigures]:
+        """Return the report without asking who wants it."""
+        await self.roll_up.count()
+        return await self.store.read(lambda snapshot: _report(snapshot, period, group_by, named=named))
+
+
+def _report(snapshot: Snapshot, period: ReportPeriod, group_by: UsageGroup, *, named: bool) -> Report[UsageFigures]:
+    if group_by in {UsageGroup.DAY, UsageGroup.HOUR}:
+        rows = _by_time(snapshot.reports, period, Bucket(group_by.value))
+    else:
+        rows = _by_key(snapshot.reports, period, group_by)
+    if named and group_by is UsageGroup.USER:
+        rows = [ReportRow(row.key, row.figures, name_of(snapshot, row.key)) for row in rows]
+    total = UsageFigures()
+    for row in rows:
+        total.merge(row.figures)
+    return Report(period, group_by.value, rows, total)
+
+
+def name_of(snapshot: Snapshot, user_id: str | None) -> str | None:
+    """Return the username of a user; None where there is none."""
+    user = None if user_id is None else snapshot.users.get(UserId(user_id))
+    return user.username if user else None
+
+
+def _by_time(reader: ReportReader, period: ReportPeriod, bucket: Bucket) -> list[ReportRow[UsageFigures]]:
+    buckets = period.buckets(bucket)
+    starts = [each.start for each in buckets]
+    sums = usage_sums(
+        reader,
+        (period.start, period.end),
+        USAGE,
+        by_day=False,
+        of_raw=lambda ended: bucket_at(starts, ended.at),
+        of_rolled=lambda at, _key: bucket_at(starts, at),
+    )
+    return [ReportRow(each.key, sums.get(number) or UsageFigures()) for number, each in enumerate(buckets)]
+
+
+def _by_key(reader: ReportReader, period: ReportPeriod, group_by: UsageGroup) -> list[ReportRow[UsageFigures]]:
+    of_raw, series, of_key = _WAYS[group_by]
+    sums = usage_sums(
+        reader,
+        (period.start, period.end),
+        series,
+        by_day=True,
+        of_raw=of_raw,
+        of_rolled=lambda _at, key: of_key(key),
+    )
+    return [ReportRow(key or None, sums[key]) for key in sorted(sums)]
+
+
+_WAYS: dict[UsageGroup, tuple[Callable[[EndedInteraction], str], str, Callable[[str], str]]] = {
+    UsageGroup.MODEL: (lambda ended: ended.model, USAGE_BY_MODEL, lambda key: key.partition(" ")[2]),
+    UsageGroup.OUTCOME: (lambda ended: ended.outcome.value, USAGE_BY_MODEL, lambda key: key.partition(" ")[0]),
+    UsageGroup.USER: (lambda ended: ended.user_id, USAGE_BY_USER, str),
+    UsageGroup.API_KEY: (lambda ended: ended.api_key_id or "", USAGE_BY_KEY, str),
+}
+"""For each group: the key of a raw row, the series, and the key of one of its roll-ups."""

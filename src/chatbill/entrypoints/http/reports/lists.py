@@ -1,0 +1,162 @@
+"""Routes for the entries and the requests behind the figures of reports."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from litestar import Controller, get
+from litestar.di import Provide
+from litestar.response.base import ASGIResponse
+
+from chatbill.application.assembly import UseCases
+from chatbill.application.shared.paging import Page
+from chatbill.application.shared.principal import Principal, require_permission
+from chatbill.domain.accounts.permissions import Permission
+from chatbill.domain.reports.periods import ReportPeriod
+from chatbill.domain.shared.audit_trail import Facts
+from chatbill.entrypoints.http.documentation.responses import documented
+from chatbill.entrypoints.http.reports import examples
+from chatbill.entrypoints.http.reports.dashboard import DashboardView
+from chatbill.entrypoints.http.reports.filters import (
+    EntryQuery,
+    ListPage,
+    RequestQuery,
+    provide_entry_query,
+    provide_page,
+    provide_request_query,
+)
+from chatbill.entrypoints.http.reports.list_views import (
+    ENTRY_COLUMNS,
+    INTERACTION_COLUMNS,
+    EntriesView,
+    EntryView,
+    RequestsView,
+    RequestView,
+)
+from chatbill.entrypoints.http.reports.parameters import PeriodFrom, PeriodTo, TimeZone
+from chatbill.entrypoints.http.reports.views import answer
+from chatbill.entrypoints.http.shared.parameters import Injected
+from chatbill.entrypoints.web.exports import export
+
+PROBLEMS = ("invalid_request", "forbidden", "not_found", "rate_limited", "overloaded")
+
+
+class ReportListController(Controller):
+    """Entries and requests of all people."""
+
+    path = "/admin"
+    tags = ("Reports",)
+    dependencies = {"page": Provide(provide_page, sync_to_thread=False)}  # noqa: RUF012 - the framework's own way
+
+    @get(
+        "/ledger",
+        operation_id="listLedger",
+        summary="List the ledger",
+        dependencies={"wanted": Provide(provide_entry_query, sync_to_thread=False)},
+        responses=documented(
+            200,
+            EntriesView,
+            "Entries of all wallets, newest first. With `format`, a file with all of them.",
+            examples.ENTRIES,
+            signed_in=True,
+            problems=PROBLEMS,
+        ),
+    )
+    async def list_ledger(
+        self,
+        use_cases: Injected[UseCases],
+        principal: Injected[Principal],
+        wanted: Injected[EntryQuery],
+        page: Injected[ListPage],
+    ) -> ASGIResponse:
+        """List the entries behind the figures of a financial report. Needs the permission `read_money`.
+
+        `kind=charge` adds up to `charged` and `given_back` of the report, `refund` to `given_back`, `top_up` to `sold`
+        and `bonus`, `grant` to `granted`, and `adjustment` to `adjusted` less `refunded`.
+        """
+
+        async def fetch(cursor: str | None, limit: int) -> Page[EntryView]:
+            found = await use_cases.reports.list_ledger(
+                principal, wanted.filters, user_id=wanted.user_id, limit=limit, cursor=cursor
+            )
+            return Page([EntryView.of(each) for each in found.items], found.next_cursor)
+
+        if page.form is None:
+            found = await fetch(page.cursor, page.limit)
+            return answer(EntriesView(items=found.items, next_cursor=found.next_cursor))
+        require_permission(principal, Permission.READ_MONEY)
+        done = await _begun(use_cases, principal, "ledger", {**wanted.facts, "format": page.form.value})
+        return await export("ledger", page.form, ENTRY_COLUMNS, fetch, done=done)
+
+    @get(
+        "/interactions",
+        operation_id="listInteractions",
+        summary="List requests and their outcomes",
+        dependencies={"wanted": Provide(provide_request_query, sync_to_thread=False)},
+        responses=documented(
+            200,
+            RequestsView,
+            "Requests of all people, newest first. With `format`, a file with all of them.",
+            examples.REQUESTS,
+            signed_in=True,
+            problems=PROBLEMS,
+        ),
+    )
+    async def list_interactions(
+        self,
+        use_cases: Injected[UseCases],
+        principal: Injected[Principal],
+        wanted: Injected[RequestQuery],
+        page: Injected[ListPage],
+    ) -> ASGIResponse:
+        """List the requests behind the figures of a usage report. Needs the permission `read_use`.
+
+        `from` and `to` are about the end of a request, as in the report. `prompt` and `reply` are null and `q` is
+        refused, unless `CHATBILL_ADMIN_READS_TEXTS` is set and an administrator asks; the audit trail records each
+        page.
+        """
+
+        async def fetch(cursor: str | None, limit: int) -> Page[RequestView]:
+            found = await use_cases.reports.list_interactions(principal, wanted.filters, limit=limit, cursor=cursor)
+            items = [RequestView.of(each, has_texts=found.has_texts) for each in found.page.items]
+            return Page(items, found.page.next_cursor)
+
+        if page.form is None:
+            found = await fetch(page.cursor, page.limit)
+            return answer(RequestsView(items=found.items, next_cursor=found.next_cursor))
+        require_permission(principal, Permission.READ_USE)
+        done = await _begun(use_cases, principal, "interactions", {**wanted.facts, "format": page.form.value})
+        return await export("interactions", page.form, INTERACTION_COLUMNS, fetch, done=done)
+
+    @get(
+        "/dashboard",
+        operation_id="readDashboard",
+        summary="Read the figures of a period at a glance",
+        responses=documented(
+            200, DashboardView, "The figures.", examples.DASHBOARD, signed_in=True, problems=("invalid_request",)
+        ),
+    )
+    async def read_dashboard(
+        self,
+        use_cases: Injected[UseCases],
+        principal: Injected[Principal],
+        start: PeriodFrom = None,
+        end: PeriodTo = None,
+        tz: TimeZone = None,
+    ) -> DashboardView:
+        """Return people, requests, credits and models. Needs `read_use`; credits are null without `read_money`."""
+        reports = use_cases.reports
+        period = ReportPeriod.of(start, end, tz, now=reports.clock())
+        return DashboardView.of(await reports.read_dashboard(principal, period))
+
+
+async def _begun(use_cases: UseCases, principal: Principal, what: str, facts: Facts) -> Callable[[], None]:
+    """Take a place for an export and record it; return what releases the place."""
+    reports = use_cases.reports
+    reports.export_places.take(principal.user_id)
+    try:
+        await reports.record_export(principal, what, facts)
+    except BaseException:
+        reports.export_places.release(principal.user_id)
+        raise
+    return lambda: reports.export_places.release(principal.user_id)
