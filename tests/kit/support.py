@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
 from chatbill.adapters.memory import MemoryStore
 from chatbill.adapters.payments.sandbox import SandboxPayments
@@ -104,10 +105,11 @@ def world(
     session_idle_s: float = math.inf,
     fresh_sign_in_s: float = 600,
     page_events: Limit = NEVER,
+    **more: Any,
 ) -> World:
     """Every use case over the ports given, in memory where none is.
 
-    Worlds that share a store need `ids` of their own, as processes have.
+    Worlds that share a store need `ids` of their own, as processes have. `more` are further ports.
     """
     store, engine = store or MemoryStore(), engine or InstantEngine(catalogue)
     clock = clock or ManualClock()
@@ -121,6 +123,7 @@ def world(
         rate_limits=rate_limits or FreeRateLimits(),
         clock=clock,
         new_id=CountingIds(ids),
+        **more,
     )
     policy = Policy(
         prices=prices,

@@ -10,6 +10,7 @@ from chatbill import __version__
 from chatbill.domain.shared.errors import ChatbillError
 from chatbill.entrypoints.cli.admin import admin
 from chatbill.entrypoints.cli.db import db
+from chatbill.entrypoints.cli.jobs import jobs, worker
 from chatbill.entrypoints.cli.keys import keys
 from chatbill.entrypoints.cli.ledger import ledger
 from chatbill.entrypoints.cli.models import models
@@ -24,7 +25,7 @@ def chatbill() -> None:
     """Chat with language models, paid by prepaid credits with an audited ledger."""
 
 
-for command in (serve, models, admin, users, keys, ledger, db):
+for command in (serve, worker, jobs, models, admin, users, keys, ledger, db):
     chatbill.add_command(command)
 
 

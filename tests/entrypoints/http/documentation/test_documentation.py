@@ -20,6 +20,8 @@ from chatbill.entrypoints.http.chat import views as chat
 from chatbill.entrypoints.http.documentation import examples
 from chatbill.entrypoints.http.documentation.responses import ProblemDetails
 from chatbill.entrypoints.http.health.views import HealthView, ReadinessView
+from chatbill.entrypoints.http.monitoring import examples as monitoring_examples
+from chatbill.entrypoints.http.monitoring import views as monitoring
 from chatbill.entrypoints.http.openai import views as openai
 from chatbill.entrypoints.web import api_keys
 from chatbill.entrypoints.web.problem_kinds import KINDS
@@ -59,6 +61,7 @@ CONTRACT = {
     ("post", "/admin/users/{user_id}/credits", "201"),
     ("post", "/admin/interactions/{interaction_id}/refund", "201"),
     ("post", "/chat/quote", "200"),
+    ("get", "/admin/logs", "200"),
     ("get", "/health", "200"),
     ("get", "/health/ready", "200"),
     ("get", "/health/ready", "503"),
@@ -144,6 +147,7 @@ async def test_problems_are_documented_with_their_codes(description: dict[str, A
         (billing.ReceiptView, examples.RECEIPT),
         (billing.ReceiptView, examples.PENDING),
         (billing.TransactionsView, examples.TRANSACTIONS),
+        (monitoring.LogsView, monitoring_examples.LOGS),
         (HealthView, examples.HEALTH),
         (ReadinessView, examples.READY),
         (ReadinessView, examples.NOT_READY),

@@ -81,7 +81,10 @@ class ServedModel:
             state, reason = ModelState.LOADING, Description("model_loading", self._loader.progress)
         elif not worker.model:
             state, reason = ModelState.UNAVAILABLE, worker.reason
-        return self._availability.status(state, reason, running=worker.running, lost=self._was_lost)
+        in_use = self.fit.need.weights_bytes + self.prefix_bytes if self.fit else 0
+        return self._availability.status(
+            state, reason, running=worker.running, lost=self._was_lost, memory_bytes=in_use
+        )
 
     def begin(self, *, after: Worker | None = None) -> Worker:
         """Start to load it, unless that was done before; wait until the attempt of `after` has ended."""

@@ -18,6 +18,8 @@ from chatbill.domain.billing.payments import Payment
 from chatbill.domain.billing.wallets import Wallet
 from chatbill.domain.chat.conversations import Conversation
 from chatbill.domain.chat.interactions import Interaction
+from chatbill.domain.jobs.jobs import Job
+from chatbill.domain.monitoring.alerts import Alert
 from chatbill.domain.shared.audit_trail import AuditRecord
 from chatbill.domain.shared.idempotency import IdempotencyRecord
 from chatbill.domain.shared.ids import ApiKeyId, UserId
@@ -42,6 +44,8 @@ class Tables:
         self.records: Table[tuple[UserId, str], IdempotencyRecord] = Table(rules.check_idempotency)
         self.events: Table[int, BillingEvent] = Table()
         self.audit_trail: Table[str, AuditRecord] = Table()
+        self.jobs: Table[str, Job] = Table()
+        self.alerts: Table[str, Alert] = Table()
         self.keys: Table[tuple[str, Any], str] = Table()
 
     def unique(self, rule: str, value: object, row_id: str) -> None:

@@ -9,7 +9,7 @@ from datetime import datetime
 from chatbill.adapters.memory.repositories.everything import Tables
 from chatbill.adapters.memory.repositories.rows import newest, within
 from chatbill.adapters.memory.rules import require_row
-from chatbill.application.ports.repositories.interactions import MAX_REMEMBERED_BYTES, UNBOUNDED, HistoryFilter
+from chatbill.application.ports.repositories.interactions import MAX_REMEMBERED_BYTES, UNBOUNDED, HistoryFilter, OldText
 from chatbill.application.ports.repositories.paging import Position, fitting, fitting_and_next
 from chatbill.domain.chat.conversations import Role, Turn
 from chatbill.domain.chat.interactions import Interaction, Outcome
@@ -112,6 +112,23 @@ class MemoryInteractions:
     def erase_texts(self, conversation_id: ConversationId) -> None:
         for row in self._rows(conversation_id):
             self._tables.interactions.put(row.id, replace(row, prompt="", reply=""))
+
+    def erase_texts_of(self, among: Sequence[InteractionId]) -> None:
+        for row in [row for row in self._tables.interactions.rows() if row.id in among]:
+            self._tables.interactions.put(row.id, replace(row, prompt="", reply=""))
+
+    def texts(self, after: InteractionId | None, limit: int) -> list[OldText]:
+        rows = sorted(self._tables.interactions.rows(), key=lambda row: row.id)
+        return [
+            OldText(
+                id=row.id,
+                conversation_id=row.conversation_id,
+                created_at=row.created_at,
+                is_there=not row.is_running and bool(row.prompt or row.reply),
+            )
+            for row in rows
+            if after is None or row.id > after
+        ][:limit]
 
     def _rows(self, conversation_id: ConversationId) -> list[Interaction]:
         return [row for row in self._tables.interactions.rows() if row.conversation_id == conversation_id]

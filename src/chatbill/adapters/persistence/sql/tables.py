@@ -18,10 +18,12 @@ from chatbill.adapters.persistence.sql.account_tables import (
 )
 from chatbill.adapters.persistence.sql.columns import changing, check, columns, key, partial, reference, refers
 from chatbill.adapters.persistence.sql.metadata import MAX_CREDITS, metadata, table
+from chatbill.adapters.persistence.sql.monitoring_tables import alerts, jobs
 from chatbill.adapters.persistence.sql.types import Count, CurrentTransaction, Flag, Id, UtcDateTime
 
 __all__ = [
     "MAX_CREDITS",
+    "alerts",
     "api_key_months",
     "api_keys",
     "audit_trail",
@@ -29,6 +31,7 @@ __all__ = [
     "holds",
     "idempotency_keys",
     "interactions",
+    "jobs",
     "ledger_entries",
     "metadata",
     "outbox",

@@ -32,7 +32,21 @@ class HistoryFilter:
     text: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OldText:
+    """An interaction that may have texts; `is_there` is False once they are blank, and while the reply is written."""
+
+    id: InteractionId
+    conversation_id: ConversationId
+    created_at: datetime
+    is_there: bool
+
+
 class InteractionReader(Protocol):
+    def texts(self, after: InteractionId | None, limit: int) -> list[OldText]:
+        """Return interactions past this one, in the order of their ids."""
+        ...
+
     def get(self, interaction_id: InteractionId) -> Interaction | None: ...
 
     def turns(
@@ -102,4 +116,8 @@ class InteractionRepository(InteractionReader, Protocol):
 
     def erase_texts(self, conversation_id: ConversationId) -> None:
         """Blank prompts and replies of a conversation for ever; the figures stay."""
+        ...
+
+    def erase_texts_of(self, among: Sequence[InteractionId]) -> None:
+        """Blank prompt and reply of these interactions for ever; the figures stay."""
         ...

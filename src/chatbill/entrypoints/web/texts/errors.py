@@ -114,6 +114,8 @@ ERRORS: dict[str, Template] = {
     "refund_before_confirmation": "The payment is not confirmed yet. Send the refund again later.",
     "other_money": "The payment is of {asked}, and the provider says {paid}.",
     "reply_being_written": "A reply is being written in this conversation. Stop it first, then delete.",
+    "job_not_failed": "This job is {state}. Only a job that failed can be tried again.",
+    "alert_acknowledged": "This alert was acknowledged before.",
     "nothing_to_refund": "Nothing is left to refund: this was not charged, or was given back already.",
     "unsupported_media_type": "Send the body as JSON, with the header Content-Type: application/json.",
     "encoded_body": "Send the body as it is, without Content-Encoding: {encoding} is not decoded here.",
