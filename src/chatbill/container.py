@@ -20,7 +20,7 @@ from chatbill.application.policy import Policy
 from chatbill.application.ports.metrics import Metrics, NoMetrics
 from chatbill.application.ports.rate_limits import Limit
 from chatbill.application.ports.store import Store
-from chatbill.application.shared.bounds import PasswordBounds, ReplyBounds, TokenLifetimes
+from chatbill.application.shared.bounds import AlertBounds, PasswordBounds, ReplyBounds, TokenLifetimes
 from chatbill.domain.audit.proof import Tally
 from chatbill.domain.chat.catalogue import Catalogue
 from chatbill.engines import build_engine, llama_cpp_alone, local_engines_of, server_check, specs_of
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from chatbill.adapters.inference.weights.library import ModelLibrary
     from chatbill.adapters.monitoring.machine import PsutilMachine
     from chatbill.adapters.monitoring.prometheus import PrometheusMetrics
+    from chatbill.adapters.monitoring.webhook import Webhook
     from chatbill.adapters.persistence.sqlite.backup import Copy
     from chatbill.adapters.rate_limits.moving_window import MovingWindowRateLimits
     from chatbill.adapters.security.passwords import Argon2Passwords
@@ -71,6 +72,15 @@ def _prometheus() -> PrometheusMetrics:
     from chatbill.adapters.monitoring.prometheus import PrometheusMetrics  # noqa: PLC0415
 
     return PrometheusMetrics(version=chatbill.__version__)
+
+
+def _notifier(settings: Settings) -> Webhook | None:
+    if settings.alert_webhook_url is None or settings.alert_webhook_secret is None:
+        return None
+    from chatbill.adapters.monitoring.webhook import Webhook  # noqa: PLC0415
+
+    secret = settings.alert_webhook_secret.get_secret_value()
+    return Webhook(settings.alert_webhook_url, secret, allow_private=settings.alert_webhook_private)
 
 
 def _machine(settings: Settings) -> PsutilMachine:
@@ -194,6 +204,11 @@ def _policy(settings: Settings) -> Policy:
         prices=settings.price_list(),
         welcome_credits=settings.welcome_credits,
         keep_texts_days=settings.keep_texts_days,
+        alerts=AlertBounds(
+            queued=max(1, settings.queue_size * 4 // 5),
+            slow_ms=settings.generation_timeout_s * 800,
+            credits=settings.alert_credits,
+        ),
         registration_open=settings.registration_open,
         max_debt=settings.max_debt_credits,
         cached_price_percent=settings.cached_price_percent,
@@ -287,6 +302,7 @@ class Container(containers.DeclarativeContainer):
     tokens = providers.Singleton(_tokens, settings)
     rate_limits = providers.Singleton(_rate_limits)
     payments = providers.Singleton(_payments, settings)
+    notifier = providers.Singleton(_notifier, settings)
     logs = providers.Callable(log_buffer)
 
     local_engines = providers.Singleton(local_engines_of, settings)

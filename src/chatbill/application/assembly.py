@@ -60,12 +60,19 @@ class UseCases:
     @cached_property
     def jobs(self) -> JobUseCases:
         """Return the runner of jobs, and what an operator does with them."""
-        return JobUseCases(self._ports, self._policy, self.recent, maintenance=self.maintenance, audit=self.audit)
+        return JobUseCases(
+            self._ports,
+            self._policy,
+            self.recent,
+            maintenance=self.maintenance,
+            audit=self.audit,
+            monitoring=self.monitoring,
+        )
 
     @cached_property
     def monitoring(self) -> MonitoringUseCases:
         """Return the use cases of logs, live figures and alerts."""
-        return MonitoringUseCases(self._ports, self.recent)
+        return MonitoringUseCases(self._ports, self._policy, self.recent)
 
     @cached_property
     def audit(self) -> AuditUseCases:

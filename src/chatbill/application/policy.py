@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from chatbill.application.ports.rate_limits import Limit
-from chatbill.application.shared.bounds import PasswordBounds, ReplyBounds, TokenLifetimes
+from chatbill.application.shared.bounds import AlertBounds, PasswordBounds, ReplyBounds, TokenLifetimes
 from chatbill.domain.billing.payments import Money, PriceList
 
 DAY_S = 86_400
@@ -62,6 +62,7 @@ class Policy:
     address_refreshes: Limit = Limit(name="refreshes of an address", times=300, window_s=300)
     quotes: Limit = Limit(name="quotes", times=120, window_s=60)
     keep_texts_days: int = 0
+    alerts: AlertBounds = AlertBounds()
     top_ups: Limit = Limit(name="top-ups", times=60, window_s=3_600)
     api_keys: Limit = Limit(name="API keys", times=60, window_s=3_600)
     page_events: Limit = Limit(name="events of the page", times=300, window_s=60)

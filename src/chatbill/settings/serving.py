@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import BaseSettings
 
 from chatbill.settings.root_path import checked_root_path
-from chatbill.settings.types import Grace, LogLevel, Networks, Origins, Seconds
+from chatbill.settings.types import Grace, LogLevel, Networks, Origins, Seconds, Times
 
 
 class ServingSettings(BaseSettings):
@@ -61,6 +61,18 @@ class ServingSettings(BaseSettings):
     metrics_token: Annotated[SecretStr, Field(min_length=16)] | None = Field(
         default=None,
         description="Token with which Prometheus reads `/metrics` on the port of the service; 16 characters or more.",
+    )
+    alert_webhook_url: Annotated[str, Field(pattern=r"^https?://[^/\s]+")] | None = Field(
+        default=None, description="Address to which alerts are sent, as signed JSON. Not set: they are not sent."
+    )
+    alert_webhook_secret: Annotated[SecretStr, Field(min_length=16)] | None = Field(
+        default=None, description="Key of the signatures of alerts; 16 characters or more. Needed with the address."
+    )
+    alert_webhook_private: bool = Field(
+        default=False, description="Whether the receiver of alerts may be in a private network."
+    )
+    alert_credits: Times = Field(
+        default=10_000, description="Refunds and adjustments of as many credits open an alert; 0: none does."
     )
     log_format: Literal["console", "json"] = Field(default="console", description="Logs for people or for machines.")
     log_level: LogLevel = Field(default="INFO", description="The least serious message that is logged.")

@@ -82,5 +82,8 @@ class _ObservedOutbox:
     def after(self, position: str | None, limit: int) -> list[RecordedEvent]:
         return self._outbox.after(position, limit)
 
+    def by_hand(self, *, since: datetime, at_least: int, limit: int) -> list[BillingEvent]:
+        return self._outbox.by_hand(since=since, at_least=at_least, limit=limit)
+
     def forget(self, *, before: datetime, limit: int) -> int:
         return self._outbox.forget(before=before, limit=limit)

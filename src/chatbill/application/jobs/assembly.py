@@ -9,8 +9,11 @@ from chatbill.application.audit.assembly import AuditUseCases
 from chatbill.application.jobs.handlers import Handler, counted
 from chatbill.application.jobs.list_jobs import ListJobs, RetryJob
 from chatbill.application.jobs.run_jobs import RunJobs
+from chatbill.application.jobs.send_alert import SendAlert
 from chatbill.application.jobs.watch_ledger import WatchLedger
 from chatbill.application.maintenance.assembly import MaintenanceUseCases
+from chatbill.application.monitoring.assembly import MonitoringUseCases
+from chatbill.application.monitoring.record_findings import SEND_ALERT
 from chatbill.application.policy import Policy
 from chatbill.application.ports.metrics import Metrics
 from chatbill.application.ports.provider import PortProvider
@@ -34,6 +37,7 @@ class JobUseCases:
         *,
         maintenance: MaintenanceUseCases,
         audit: AuditUseCases,
+        monitoring: MonitoringUseCases,
     ) -> None:
         self.list_jobs = ListJobs(store=ports.store)
         self.retry_job = RetryJob(store=ports.store, clock=ports.clock)
@@ -41,14 +45,20 @@ class JobUseCases:
             "forget_sessions": counted(maintenance.forget_sessions),
             "forget_events": counted(maintenance.forget_events),
             "forget_jobs": counted(maintenance.forget_jobs),
-            "verify_ledger": Handler(work=WatchLedger(verify_ledger=audit.verify_ledger)),
+            "verify_ledger": Handler(
+                work=WatchLedger(verify_ledger=audit.verify_ledger, record=monitoring.record_findings)
+            ),
+            "watch_store": counted(monitoring.watch_store),
         }
         schedules = [
             Schedule(kind="forget_sessions", every_s=HOUR_S),
             Schedule(kind="forget_events", every_s=HOUR_S, offset_s=10 * MINUTE_S),
             Schedule(kind="forget_jobs", every_s=HOUR_S, offset_s=20 * MINUTE_S),
             Schedule(kind="verify_ledger", every_s=DAY_S, offset_s=NIGHT_S),
+            Schedule(kind="watch_store", every_s=MINUTE_S),
         ]
+        if ports.notifier is not None:
+            handlers[SEND_ALERT] = Handler(work=SendAlert(store=ports.store, notifier=ports.notifier), timeout_s=60)
         if policy.keep_texts_days:
             handlers["forget_texts"] = counted(maintenance.forget_texts)
             schedules.append(Schedule(kind="forget_texts", every_s=HOUR_S, offset_s=30 * MINUTE_S))

@@ -10,6 +10,7 @@ from chatbill.application.ports.engine import Engine
 from chatbill.application.ports.log_reader import LogReader, NoLogs
 from chatbill.application.ports.machine import Machine, UnknownMachine
 from chatbill.application.ports.metrics import Metrics, NoMetrics
+from chatbill.application.ports.notifier import Notifier
 from chatbill.application.ports.passwords import Passwords
 from chatbill.application.ports.payments import PaymentProvider
 from chatbill.application.ports.rate_limits import RateLimits
@@ -45,6 +46,8 @@ class PortProvider(Protocol):
     def metrics(self) -> Metrics: ...
     @property
     def machine(self) -> Machine: ...
+    @property
+    def notifier(self) -> Notifier | None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,3 +66,4 @@ class Ports:
     logs: LogReader = field(default_factory=NoLogs)
     metrics: Metrics = field(default_factory=NoMetrics)
     machine: Machine = field(default_factory=UnknownMachine)
+    notifier: Notifier | None = None

@@ -15,7 +15,10 @@ from chatbill.domain.shared.ids import AlertId, UserId
 COOL_DOWN_S: Final = 3_600
 """How long an open alert is not notified again."""
 STALE_S: Final = 900
-"""An alert that was not found again for this time is over, also if the process that found it is gone."""
+"""An alert of a process that was not found again for this time is over: the process is gone."""
+SAVED_EVERY_S: Final = 300
+OF_PROCESS: Final = "process:"
+"""How the source of a process begins."""
 
 Evidence: TypeAlias = Mapping[str, str | int | float | None]
 
@@ -118,8 +121,12 @@ class Alert:
         )
 
     def is_stale(self, *, at: datetime) -> bool:
-        """Return True if it was not found for so long that its source must be gone."""
-        return at - self.seen_at >= timedelta(seconds=STALE_S)
+        """Return True if it was not found for so long that the process that found it must be gone."""
+        return self.source.startswith(OF_PROCESS) and at - self.seen_at >= timedelta(seconds=STALE_S)
+
+    def is_worth_saving(self, *, at: datetime) -> bool:
+        """Return True if it was not saved a short time ago, so that an open alert is not written each time."""
+        return at - self.seen_at >= timedelta(seconds=SAVED_EVERY_S)
 
     def closed(self, *, at: datetime) -> Alert:
         """Return the alert as it ended."""

@@ -19,6 +19,7 @@ from chatbill.entrypoints.web.serving import serve as run_service
 from chatbill.entrypoints.web.texts import render
 from chatbill.entrypoints.web.timers import timers
 from chatbill.entrypoints.web.watching import metrics_port
+from chatbill.logs import instance
 from chatbill.settings import Settings
 
 CreateService = Callable[[Container, Settings, Mode], Service]
@@ -50,7 +51,12 @@ async def _serve(create_service: CreateService, settings: Settings, sock: socket
         container.report.override(progress.report)
         engine = container.engine()  # a model that cannot be run ends the command before anything begins
         async with (
-            timers(container.use_cases(), sweep_interval_s=settings.sweep_interval_s, run_jobs=settings.run_jobs),
+            timers(
+                container.use_cases(),
+                sweep_interval_s=settings.sweep_interval_s,
+                run_jobs=settings.run_jobs,
+                instance=instance(),
+            ),
             metrics_port(container, settings),
         ):
             try:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 
 import structlog
 
 from chatbill.application.assembly import UseCases
 
+WATCH_INTERVAL_S = 30.0
 STOP_REQUESTS_INTERVAL_S = 0.5
 """The longest delay of a stop request that another process took. The store is read only while replies are written."""
 RETRY_DELAY_S = 5.0
@@ -19,15 +21,21 @@ _log = structlog.get_logger(__name__)
 
 
 @asynccontextmanager
-async def timers(use_cases: UseCases, *, sweep_interval_s: float, run_jobs: bool = True) -> AsyncIterator[None]:
+async def timers(
+    use_cases: UseCases, *, sweep_interval_s: float, run_jobs: bool = True, instance: str = ""
+) -> AsyncIterator[None]:
     """Run what each process does at intervals; the sweep runs at once and then every `sweep_interval_s` seconds.
 
     A timer that fails is logged and tried again. With `run_jobs`, jobs are done too: what one process of many does.
+    With the name of this `instance`, alerts are opened for what is wrong with it.
     """
     tasks = [
         asyncio.create_task(_every(sweep_interval_s, use_cases.maintenance.expire_holds, "sweep_of_holds")),
         asyncio.create_task(_every(STOP_REQUESTS_INTERVAL_S, use_cases.chat.apply_stop_requests, "stop_requests")),
     ]
+    if instance:
+        watch = partial(use_cases.monitoring.watch_process, instance)
+        tasks.append(asyncio.create_task(_every(WATCH_INTERVAL_S, watch, "watch")))
     if run_jobs:
         tasks.append(asyncio.create_task(use_cases.jobs.run_jobs.forever()))
     try:

@@ -7,7 +7,7 @@ from chatbill.adapters.memory.repositories.rows import newest
 from chatbill.adapters.memory.rules import require_row
 from chatbill.application.ports.repositories.alerts import AlertFilter
 from chatbill.application.ports.repositories.paging import Position
-from chatbill.domain.monitoring.alerts import Alert, AlertKind
+from chatbill.domain.monitoring.alerts import Alert
 from chatbill.domain.shared.ids import AlertId
 
 
@@ -34,10 +34,6 @@ class MemoryAlerts:
     def open_ones(self) -> list[Alert]:
         found = [alert for alert in self._tables.alerts.rows() if alert.is_open]
         return sorted(found, key=lambda alert: (alert.opened_at, alert.id))
-
-    def last_of(self, kind: AlertKind, subject: str) -> Alert | None:
-        found = [each for each in self._tables.alerts.rows() if (each.kind, each.subject) == (kind, subject)]
-        return max(found, key=lambda alert: (alert.opened_at, alert.id), default=None)
 
     def add(self, alert: Alert) -> bool:
         if any((each.kind, each.subject) == (alert.kind, alert.subject) for each in self.open_ones()):

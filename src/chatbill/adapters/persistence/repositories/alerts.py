@@ -20,7 +20,7 @@ from chatbill.adapters.persistence.sql.statements import (
 from chatbill.adapters.persistence.sql.tables import alerts
 from chatbill.application.ports.repositories.alerts import AlertFilter
 from chatbill.application.ports.repositories.paging import Position
-from chatbill.domain.monitoring.alerts import Alert, AlertKind, Evidence
+from chatbill.domain.monitoring.alerts import Alert, Evidence
 from chatbill.domain.shared.errors import InvariantViolation
 from chatbill.domain.shared.ids import AlertId
 
@@ -37,9 +37,6 @@ _GET, _LOCK = Statement(_BY_ID), Statement(locking(_BY_ID))
 _ADD = insert_if_new(alerts)
 _SAVE = update(alerts, *_ALERTS.changing, where=(equals(_A.id),))
 _OPEN = Statement(all_of(alerts, _A.closed_at.is_(None)).order_by(_A.opened_at, _A.id))
-_LAST = Statement(
-    all_of(alerts, equals(_A.kind), equals(_A.subject)).order_by(_A.opened_at.desc(), _A.id.desc()).limit(limit())
-)
 
 
 @cache
@@ -78,9 +75,6 @@ class SqlAlerts:
 
     def open_ones(self) -> list[Alert]:
         return list(map(_ALERTS.read, self._connection.stream(_OPEN)))
-
-    def last_of(self, kind: AlertKind, subject: str) -> Alert | None:
-        return _ALERTS.one(self._connection.one(_LAST, kind=kind.value, subject=subject, limit=1))
 
     def add(self, alert: Alert) -> bool:
         return self._connection.run(_ADD, **_ALERTS.values(alert)) == 1

@@ -49,6 +49,5 @@ alerts = table(
     check("acknowledged_by_somebody", "(acknowledged_at IS NULL) = (acknowledged_by IS NULL)"),
     partial("uq_alerts_open", "kind", "subject", where="closed_at IS NULL", unique=True),
     Index(None, "opened_at", "id"),
-    Index(None, "kind", "subject", "opened_at", "id"),
     with_rowid=False,
 )

@@ -238,6 +238,7 @@ outbox = table(
     check("kind_known", "kind IN ('granted', 'topped_up', 'charged', 'refunded', 'adjusted', 'released')"),
     check("subject_is_whole", "(subject_kind IS NULL) = (subject_id IS NULL)"),
     Index(None, "transaction_id", "position"),
+    partial("ix_outbox_by_hand", "at", where="kind IN ('refunded', 'adjusted')"),
     sqlite_autoincrement=True,
 )
 

@@ -29,10 +29,6 @@ class AlertReader(Protocol):
         """Return all open alerts, oldest first."""
         ...
 
-    def last_of(self, kind: AlertKind, subject: str) -> Alert | None:
-        """Return the alert of a kind and subject that was opened last, open or not."""
-        ...
-
 
 class AlertRepository(AlertReader, Protocol):
     def add(self, alert: Alert) -> bool:
