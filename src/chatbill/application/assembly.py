@@ -72,7 +72,7 @@ class UseCases:
     @cached_property
     def monitoring(self) -> MonitoringUseCases:
         """Return the use cases of logs, live figures and alerts."""
-        return MonitoringUseCases(self._ports, self._policy, self.recent)
+        return MonitoringUseCases(self._ports, self._policy, self.recent, self.chat.check_readiness)
 
     @cached_property
     def audit(self) -> AuditUseCases:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from chatbill.application.monitoring.sketch import Sketch
+from chatbill.application.ports.engine import ModelStatus
 from chatbill.application.ports.metrics import Figures, Metrics, NoMetrics
 from chatbill.domain.billing.events import BillingEvent
 from chatbill.domain.chat.interactions import Interaction
@@ -23,10 +24,15 @@ SERVER_ERROR: Final = 500
 
 @dataclass(slots=True)
 class ModelMinutes:
-    """What one model did. Times in milliseconds; those of replies that had no token are not in `first_token_ms`."""
+    """What one model did. Times in milliseconds; those of replies that had no token are not in `first_token_ms`.
+
+    `waiting_s` is for how long requests waited for their turn, while `batch_size` replies were written together.
+    """
 
     outcomes: Counter[str] = field(default_factory=Counter)
     errors: Counter[str] = field(default_factory=Counter)
+    waiting_s: float = 0.0
+    batch_size: int = 0
     cached: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -54,6 +60,8 @@ class ModelMinutes:
         """Count everything of another one."""
         self.outcomes.update(other.outcomes)
         self.errors.update(other.errors)
+        self.waiting_s += other.waiting_s
+        self.batch_size = other.batch_size or self.batch_size
         self.cached += other.cached
         self.prompt_tokens += other.prompt_tokens
         self.completion_tokens += other.completion_tokens
@@ -101,6 +109,15 @@ class RecentFigures:
                     merged.merge(minute)
         merged.seconds = max(1.0, self._now() - max(self._started, first * 60))
         return merged
+
+    def sampled(self, models: Mapping[ModelId, ModelStatus], seconds: float) -> None:
+        """Note that the models have been like this for so many seconds."""
+        with self._lock:
+            for model, status in models.items():
+                if status.queued:
+                    minutes = self._minute().models[model]
+                    minutes.waiting_s += seconds
+                    minutes.batch_size = status.at_once
 
     def request_answered(self, *, method: str, route: str, status: int, seconds: float) -> None:
         """Count a request."""

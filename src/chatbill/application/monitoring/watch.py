@@ -9,6 +9,7 @@ from chatbill.application.monitoring.read_figures import ReadFigures
 from chatbill.application.monitoring.recent_figures import RecentFigures
 from chatbill.application.monitoring.record_findings import RecordFindings
 from chatbill.application.ports.clock import Clock
+from chatbill.application.ports.engine import Engine
 from chatbill.application.ports.store import Store
 from chatbill.application.shared.bounds import AlertBounds
 from chatbill.domain.monitoring.alerts import OF_PROCESS
@@ -31,6 +32,20 @@ class WatchProcess:
         changes = await self.record(source, found)
         changes += await self.record(findings.JOBS, list(findings.of_jobs(figures, self.bounds)))
         return len(changes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleModels:
+    """Look how many requests wait for each model. It is cheap, and so is done often."""
+
+    engine: Engine
+    recent: RecentFigures
+    every_s: float = 2.0
+
+    async def __call__(self) -> int:
+        """Note what waits; return 0."""
+        self.recent.sampled(self.engine.status(), self.every_s)
+        return 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from chatbill.domain.chat.conversations import Turn
 from chatbill.domain.shared.descriptions import Description
@@ -172,4 +172,13 @@ class Engine(Protocol):
 
     async def close(self) -> None:
         """Stop all generations and free all memory. Safe to call again."""
+        ...
+
+
+@runtime_checkable
+class FreesMemory(Protocol):
+    """An engine whose models take memory that they can give up."""
+
+    async def free_memory(self) -> None:
+        """Give up what was read of conversations, and unload models without requests; their next message loads them."""
         ...

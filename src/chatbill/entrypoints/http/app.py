@@ -23,8 +23,10 @@ from chatbill.entrypoints.http.chat.controller import ChatController
 from chatbill.entrypoints.http.chat.conversations import ConversationController
 from chatbill.entrypoints.http.documentation.openapi import NEEDS_BEARER, openapi_config
 from chatbill.entrypoints.http.health.controller import HealthController, read_root
+from chatbill.entrypoints.http.monitoring.alerts import AlertController
 from chatbill.entrypoints.http.monitoring.logs import LogController
 from chatbill.entrypoints.http.monitoring.metrics import metrics_route
+from chatbill.entrypoints.http.monitoring.performance import MonitoringController, PerformanceController
 from chatbill.entrypoints.http.openai.controller import OpenAIController
 from chatbill.entrypoints.http.openai.errors import OPENAI_ERRORS
 from chatbill.entrypoints.http.openai.views import BALANCE_HEADER, CACHED_HEADER, CHARGED_HEADER
@@ -131,6 +133,9 @@ def _routes(use_cases: UseCases, config: HttpConfig) -> Sequence[ControllerRoute
             BillingController,
             AdminController,
             LogController,
+            AlertController,
+            MonitoringController,
+            PerformanceController,
             OpenAIController,
         ],
         guards=[bearer_guard(use_cases)],

@@ -34,6 +34,8 @@ async def timers(
         asyncio.create_task(_every(STOP_REQUESTS_INTERVAL_S, use_cases.chat.apply_stop_requests, "stop_requests")),
     ]
     if instance:
+        sample = use_cases.monitoring.sample_models
+        tasks.append(asyncio.create_task(_every(sample.every_s, sample, "sample_of_models")))
         watch = partial(use_cases.monitoring.watch_process, instance)
         tasks.append(asyncio.create_task(_every(WATCH_INTERVAL_S, watch, "watch")))
     if run_jobs:

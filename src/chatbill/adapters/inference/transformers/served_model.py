@@ -151,6 +151,13 @@ class ServedModel:
             model.prefixes.limit(0)
             return True
 
+    def drop_prefixes(self) -> None:
+        """Free that memory now. What is read from then on is kept as before."""
+        with self._lock:
+            if self.fit and self._worker and (model := self._worker.model):
+                model.prefixes.limit(0)
+                model.prefixes.limit(self.fit.prefix_bytes, self._limits.prefix_ttl_s)
+
     def unload(self) -> bool:
         """Unload the model and return True; False while it has replies or is not in memory."""
         with self._lock:
