@@ -30,8 +30,9 @@ def recorder(store: Store, clock: ManualClock, name: str = "p", *, sends: bool =
     return RecordFindings(store=store, clock=clock, new_id=CountingIds(name), sends=sends)
 
 
-async def alerts(store: Store, **filters: bool) -> list[Alert]:
-    return await store.read(lambda snapshot: snapshot.alerts.newest(AlertFilter(**filters), after=None, limit=99))
+async def alerts(store: Store, *, is_open: bool | None = None) -> list[Alert]:
+    filters = AlertFilter(is_open=is_open)
+    return await store.read(lambda snapshot: snapshot.alerts.newest(filters, after=None, limit=99))
 
 
 async def sent(store: Store) -> list[str]:

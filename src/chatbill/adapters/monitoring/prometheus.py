@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
@@ -30,6 +30,7 @@ class PrometheusMetrics:
     """Counts in a registry of its own, so that several may be in one process."""
 
     def __init__(self, *, version: str = "") -> None:
+        disable_created_metrics()  # or each counter would have a second series, which no query needs
         self.registry = registry = CollectorRegistry()
         self._requests = Counter(
             "chatbill_requests", "Requests answered.", ("method", "route", "status"), registry=registry
