@@ -21,6 +21,7 @@ from chatbill.application.jobs.run_jobs import RunJobs
 from chatbill.application.ports.metrics import NoMetrics
 from chatbill.application.ports.store import Transaction
 from chatbill.domain.jobs.jobs import Job, Schedule
+from chatbill.domain.shared.ids import AuditRecordId
 from tests.kit.rows import audit_record
 
 DEATHS = 0.04
@@ -41,7 +42,7 @@ async def main(url: str, seed: int) -> None:
 
         def effect(tx: Transaction) -> None:
             maybe_die()
-            tx.audit_trail.append(replace(audit_record(), id=new_id(), reason=str(job.period or job.id)))
+            tx.audit_trail.append(replace(audit_record(), id=AuditRecordId(new_id()), reason=str(job.period or job.id)))
             maybe_die()
 
         return effect
@@ -54,7 +55,7 @@ async def main(url: str, seed: int) -> None:
         handlers={"a": Handler(work=work), "tick": Handler(work=work)},
         schedules=(Schedule(kind="tick", every_s=EVERY_S),),
     )
-    while await asyncio.gather(run(), run()) != [0, 0]:
+    while any(await asyncio.gather(run(), run())):
         maybe_die()
     await store.close()
 
