@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import json
 import logging
+import os
+import re
+import socket
 import warnings
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
@@ -55,6 +60,7 @@ def test_a_json_line_has_time_level_logger_and_context(stream: io.StringIO) -> N
         "event": "charged",
         "level": "info",
         "logger": "chatbill.billing",
+        "instance": f"{socket.gethostname()}:{os.getpid()}",
         "request_id": "r1",
         "credits": 3,
         "wallet_id": "w1",
@@ -195,7 +201,7 @@ def test_a_full_disk_logs_one_line_without_a_traceback(
                 raise StoreUnavailable("disk is full", advice=Description("disk_full")) from error
         except StoreUnavailable:
             logging.getLogger("library").exception("request %d failed", number)
-            structlog.get_logger("chatbill").exception("timer failed", timer="sweep")
+            structlog.get_logger("chatbill").exception("timer_failed", timer="sweep")
     output = stream.getvalue()
     assert len(output.splitlines()) == 1
     assert "request 0 failed" in output
@@ -218,3 +224,57 @@ def test_an_outage_is_logged_again_after_a_minute_with_the_number_of_lines_left_
     assert passes(ValueError("a bug"))
     clock.now += 60
     assert (passes(full) or {})["repeated"] == 2
+
+
+SOURCES = Path(__file__).parent.parent / "src" / "chatbill"
+LOGGERS = {"_log", "logger"}
+LEVELS = {"debug", "info", "warning", "error", "exception", "critical"}
+
+
+def event_names() -> Iterator[tuple[str, ast.expr]]:
+    """Yield the place and the first argument of each call of a logger."""
+    for file in sorted(SOURCES.rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            match node:
+                case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr=attr), args=args) if (
+                    name in LOGGERS and attr in {*LEVELS, "log"}
+                ):
+                    yield f"{file.relative_to(SOURCES)}:{node.lineno}", args[attr == "log"]
+
+
+def test_the_event_of_each_message_has_a_constant_name() -> None:
+    found = list(event_names())
+    assert len(found) > 50
+    for place, event in found:
+        if not (isinstance(event, ast.Name) and event.id == "event"):
+            assert isinstance(event, ast.Constant), place
+            assert re.fullmatch(r"[a-z][a-z0-9_]*", str(event.value)), place
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_the_newest_events_are_kept_without_secrets_and_texts_of_errors(
+    stream: io.StringIO, log_format: Literal["json", "console"]
+) -> None:
+    buffer = set_up_logs(log_format=log_format, stream=stream)
+    structlog.get_logger("chatbill.a").info("said", password="hunter2", count=3, long="x" * 9_000)
+    try:
+        raise ValueError("Gudrun wrote this")
+    except ValueError:
+        structlog.get_logger("chatbill.a").exception("failed", model="m")
+        logging.getLogger("library").exception("Gudrun wrote %s", "more")
+    library, failed, said = buffer.newest()
+    assert (said.event, said.level, said.facts["password"], said.facts["count"]) == ("said", "info", REDACTED, 3)
+    assert len(str(said.facts["long"])) == 500
+    assert (failed.facts["model"], failed.facts["error_type"]) == ("m", "ValueError")
+    assert str(failed.facts["raised_at"]).startswith(f"{__name__}:")
+    assert (library.event, library.logger) == ("library_message", "library")
+    assert "Gudrun" not in str(buffer.newest())
+    assert "Gudrun" in stream.getvalue()
+
+
+def test_no_more_events_are_kept_than_the_bound(stream: io.StringIO) -> None:
+    buffer = set_up_logs(log_format="json", stream=stream)
+    for number in range(1_100):
+        structlog.get_logger("chatbill.a").info("counted", number=number)
+    kept = [event.facts["number"] for event in buffer.newest()]
+    assert kept == list(range(1_099, 99, -1))

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
+import socket
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from typing import Final, Literal, TextIO
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from chatbill.application.ports.log_reader import LogEvent
 from chatbill.application.ports.store import StoreUnavailable
 
 REDACTED: Final = "[redacted]"
@@ -38,19 +43,69 @@ OUTAGE_INTERVAL_S: Final = 60.0
 QUIET: Final = ("uvicorn.access", "httpx", "httpx2", "httpcore", "uvicorn.error", "alembic", "filelock", "urllib3")
 
 
+MAX_EVENTS: Final = 1_000
+MAX_VALUE_CHARS: Final = 500
+OWN_LOGGERS: Final = "chatbill"
+OTHERS_EVENT: Final = "library_message"
+"""The name under which the events of libraries are kept, whose texts can quote anything."""
+OTHERS_FACTS: Final = frozenset({"request_id", "user_id", "api_key_id", "error_type", "raised_at"})
+UNKEPT: Final = frozenset({"event", "level", "logger", "timestamp", "exception", "exc_info", "stack", "instance"})
+
+
+class LogBuffer:
+    """Keeps the newest events of this process, at most `size`, after the secrets were removed.
+
+    An error is kept as its type and the place where it was raised, because its text can quote what a person wrote.
+    """
+
+    def __init__(self, size: int = MAX_EVENTS) -> None:
+        self._events: deque[LogEvent] = deque(maxlen=size)
+
+    def newest(self) -> list[LogEvent]:
+        """Return the events, newest first."""
+        return list(self._events)[::-1]
+
+    def keep(self, _logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+        """Keep an event, and pass it on unchanged."""
+        logger, is_own = str(event.get("logger", "")), str(event.get("logger", "")).startswith(OWN_LOGGERS)
+        self._events.append(
+            LogEvent(
+                at=str(event.get("timestamp", "")),
+                level=str(event.get("level", "")),
+                logger=logger,
+                event=str(event.get("event", ""))[:MAX_VALUE_CHARS] if is_own else OTHERS_EVENT,
+                facts={
+                    name: value if isinstance(value, int | float | None) else str(value)[:MAX_VALUE_CHARS]
+                    for name, value in event.items()
+                    if name not in UNKEPT and (is_own or name in OTHERS_FACTS)
+                },
+            )
+        )
+        return event
+
+
+def log_buffer() -> LogBuffer:
+    """Return what keeps the newest messages, which is that of the last call of `set_up_logs`."""
+    return _buffers[-1]
+
+
+_buffers: Final = deque([LogBuffer()], maxlen=1)
+
+
 def set_up_logs(
     *,
     log_format: Literal["console", "json"] = "console",
     log_level: str = "INFO",
     stream: TextIO | None = None,
-) -> None:
+) -> LogBuffer:
     """Write the messages of structlog and of the standard library to `stream` (standard error) in one format.
 
     Each message has the time (ISO 8601, UTC), level, logger and the values of `structlog.contextvars`, such as
-    `request_id`. Exceptions are data in JSON and a traceback on a console, without local variables, which may be
-    secrets. Another call replaces the configuration.
+    `request_id`; in JSON also the instance, which is the host and the number of the process. Exceptions are data in
+    JSON and a traceback on a console, without local variables, which may be secrets. Another call replaces the
+    configuration. Returns what keeps the newest messages.
     """
-    out = stream if stream is not None else sys.stderr
+    out, buffer = stream if stream is not None else sys.stderr, LogBuffer()
     shared = _shared_processors()
     structlog.configure(
         processors=[
@@ -67,11 +122,16 @@ def set_up_logs(
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_rendering(log_format, out)],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                *_rendering(log_format, out, buffer),
+            ],
         )
     )
     logging.captureWarnings(capture=True)
     _replace_handlers(handler, log_level)
+    _buffers.append(buffer)
+    return buffer
 
 
 class OutageFilter(logging.Filter):
@@ -139,17 +199,46 @@ def _shared_processors() -> list[Processor]:
     ]
 
 
-def _rendering(log_format: str, out: TextIO) -> Iterator[Processor]:
+def name_error(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Add the type of an exception, and the place where it was raised."""
+    given = event.get("exc_info")
+    error = sys.exception() if given is True else given[1] if isinstance(given, tuple) else given
+    if isinstance(error, BaseException):
+        event["error_type"] = type(error).__name__
+        trace = error.__traceback__
+        while trace and trace.tb_next:
+            trace = trace.tb_next
+        if trace:
+            event["raised_at"] = f"{trace.tb_frame.f_globals.get('__name__', '?')}:{trace.tb_lineno}"
+    return event
+
+
+@cache
+def instance() -> str:
+    """Return the name of this process among those of one service: its host and its number."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def _add_instance(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    event["instance"] = instance()
+    return event
+
+
+def _rendering(log_format: str, out: TextIO, buffer: LogBuffer) -> Iterator[Processor]:
+    yield name_error
     if log_format == "json":
+        yield _add_instance
         yield structlog.processors.ExceptionRenderer(
             structlog.tracebacks.ExceptionDictTransformer(show_locals=False, max_frames=50)
         )
         yield redact
+        yield buffer.keep
         yield structlog.processors.JSONRenderer(ensure_ascii=False, default=repr)
     else:
         yield structlog.processors.format_exc_info
         yield redact
         yield escape_controls
+        yield buffer.keep
         yield structlog.dev.ConsoleRenderer(colors=out.isatty())
 
 

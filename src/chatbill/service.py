@@ -9,6 +9,7 @@ from chatbill.container import Container
 from chatbill.entrypoints.web.connections import ConnectionBounds
 from chatbill.entrypoints.web.serving import Mode, Service
 from chatbill.entrypoints.web.slow_clients import ClientTimeouts
+from chatbill.entrypoints.web.watching import metrics_page
 from chatbill.settings import Settings
 
 SANDBOX_NOTE = "This is a sandbox: no money is taken."
@@ -50,5 +51,6 @@ def _create_api(container: Container, settings: Settings, *, serve_root: bool) -
         cors_origins=settings.cors_origins,
         serve_root=serve_root,
         root_path=settings.root_path,
+        metrics=metrics_page(container, settings) if settings.metrics_token else None,
     )
     return create_app(container.use_cases(), config)

@@ -20,9 +20,12 @@ from chatbill.domain.billing.subjects import USER, Owner
 from chatbill.domain.billing.wallets import Capture, Posting, Promise, Wallet
 from chatbill.domain.chat.conversations import Conversation
 from chatbill.domain.chat.interactions import Interaction, Outcome
+from chatbill.domain.jobs.jobs import Job
+from chatbill.domain.monitoring.alerts import Alert, AlertKind, Severity
 from chatbill.domain.shared.audit_trail import AuditAction, AuditRecord
 from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.ids import (
+    AlertId,
     ApiKeyId,
     AuditRecordId,
     CodeId,
@@ -30,6 +33,7 @@ from chatbill.domain.shared.ids import (
     EntryId,
     HoldId,
     InteractionId,
+    JobId,
     ModelId,
     PaymentId,
     SessionId,
@@ -144,6 +148,24 @@ def audit_record(name: str = "record", **changes: Any) -> AuditRecord:
         "reason": "Sorry",
     }
     return AuditRecord(**fields | changes)
+
+
+def job(name: str = "job", **changes: Any) -> Job:
+    fields: dict[str, Any] = {"id": JobId(name), "kind": "a", "created_at": NOON, "due_at": NOON}
+    return Job(**fields | changes)
+
+
+def alert(name: str = "alert", **changes: Any) -> Alert:
+    fields: dict[str, Any] = {
+        "id": AlertId(name),
+        "kind": AlertKind.MODEL_UNHEALTHY,
+        "subject": "demo-mini",
+        "source": "process:a",
+        "severity": Severity.CRITICAL,
+        "evidence": {"reason": "model_silent"},
+        **dict.fromkeys(("opened_at", "seen_at", "notified_at"), NOON),
+    }
+    return Alert(**fields | changes)
 
 
 def payment(name: str = "payment", **changes: Any) -> Payment:

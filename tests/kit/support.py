@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
 from chatbill.adapters.memory import MemoryStore
 from chatbill.adapters.payments.sandbox import SandboxPayments
@@ -105,10 +106,11 @@ def world(
     fresh_sign_in_s: float = 600,
     page_events: Limit = NEVER,
     admin_reads_texts: bool = False,
+    **more: Any,
 ) -> World:
     """Every use case over the ports given, in memory where none is.
 
-    Worlds that share a store need `ids` of their own, as processes have.
+    Worlds that share a store need `ids` of their own, as processes have. `more` are further ports.
     """
     store, engine = store or MemoryStore(), engine or InstantEngine(catalogue)
     clock = clock or ManualClock()
@@ -122,6 +124,7 @@ def world(
         rate_limits=rate_limits or FreeRateLimits(),
         clock=clock,
         new_id=CountingIds(ids),
+        **more,
     )
     policy = Policy(
         admin_reads_texts=admin_reads_texts,

@@ -83,11 +83,11 @@ async def test_a_full_disk_makes_the_service_unready_until_there_is_space(small_
         assert (await ready_is(client, 200)).json()["why"] == {}
         assert (await client.post("/chat/message", json=message)).json()["balance"] == 99
     log = "".join(service.output)
-    assert log.count("the database cannot be used") == 1
+    assert log.count("database_unusable") == 1
     assert "disk_full" in log
     assert "Traceback" not in log
     assert log.count("failed: store_unavailable") <= 1
-    assert log.count("the database can be used again") == 1
+    assert log.count("database_usable_again") == 1
     assert await asyncio.to_thread(service.stop) == 0
     assert service.verify()["charges"] == 1
 

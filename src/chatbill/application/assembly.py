@@ -12,7 +12,10 @@ from chatbill.application.administration.assembly import AdministrationUseCases
 from chatbill.application.audit.assembly import AuditUseCases
 from chatbill.application.billing.assembly import BillingUseCases
 from chatbill.application.chat.assembly import ChatUseCases
+from chatbill.application.jobs.assembly import JobUseCases
 from chatbill.application.maintenance.assembly import MaintenanceUseCases
+from chatbill.application.monitoring.assembly import MonitoringUseCases
+from chatbill.application.monitoring.recent_figures import RecentFigures
 from chatbill.application.policy import Policy
 from chatbill.application.ports.provider import PortProvider
 from chatbill.application.reports.assembly import ReportUseCases
@@ -24,6 +27,11 @@ class UseCases:
     def __init__(self, ports: PortProvider, policy: Policy) -> None:
         self._ports = ports
         self._policy = policy
+
+    @cached_property
+    def recent(self) -> RecentFigures:
+        """Return the metrics of this process, which remember the last hour."""
+        return RecentFigures(self._ports.metrics)
 
     @cached_property
     def accounts(self) -> AccountUseCases:
@@ -38,7 +46,7 @@ class UseCases:
     @cached_property
     def chat(self) -> ChatUseCases:
         """Return the use cases of messages, conversations, the history, the models."""
-        return ChatUseCases(self._ports, self._policy)
+        return ChatUseCases(self._ports, self._policy, self.recent)
 
     @cached_property
     def administration(self) -> AdministrationUseCases:
@@ -48,7 +56,24 @@ class UseCases:
     @cached_property
     def maintenance(self) -> MaintenanceUseCases:
         """Return the use cases that run in the background."""
-        return MaintenanceUseCases(self._ports)
+        return MaintenanceUseCases(self._ports, self._policy)
+
+    @cached_property
+    def jobs(self) -> JobUseCases:
+        """Return the runner of jobs, and what an operator does with them."""
+        return JobUseCases(
+            self._ports,
+            self._policy,
+            self.recent,
+            maintenance=self.maintenance,
+            audit=self.audit,
+            monitoring=self.monitoring,
+        )
+
+    @cached_property
+    def monitoring(self) -> MonitoringUseCases:
+        """Return the use cases of logs, live figures and alerts."""
+        return MonitoringUseCases(self._ports, self._policy, self.recent, self.chat.check_readiness)
 
     @cached_property
     def reports(self) -> ReportUseCases:

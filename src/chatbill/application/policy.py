@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from chatbill.application.ports.rate_limits import Limit
-from chatbill.application.shared.bounds import PasswordBounds, ReplyBounds, TokenLifetimes
+from chatbill.application.shared.bounds import AlertBounds, PasswordBounds, ReplyBounds, TokenLifetimes
 from chatbill.domain.billing.payments import Money, PriceList
 
 DAY_S = 86_400
@@ -19,7 +19,8 @@ class Policy:
     `max_debt` is in credits. `sweep_allowance_s` is how long a hold past its time may await the sweep before the audit
     counts it as lost. `replies_per_user` bounds the replies of one person at once, `unpaid_replies_per_hour` and
     `unpaid_tokens_per_hour` those that end unpaid, and `unpaid_kib_per_hour` their messages; 0 is no bound. A session
-    that is not used for `session_idle_s` ends. A sign-in is recent for `fresh_sign_in_s`.
+    that is not used for `session_idle_s` ends. A sign-in is recent for `fresh_sign_in_s`. Texts are blanked after
+    `keep_texts_days`; 0 keeps them.
     """
 
     prices: PriceList = PriceList(packages=(), unit_price=Money(Decimal("0.01"), "EUR"))
@@ -61,6 +62,8 @@ class Policy:
     session_refreshes: Limit = Limit(name="refreshes of a session", times=20, window_s=300)
     address_refreshes: Limit = Limit(name="refreshes of an address", times=300, window_s=300)
     quotes: Limit = Limit(name="quotes", times=120, window_s=60)
+    keep_texts_days: int = 0
+    alerts: AlertBounds = AlertBounds()
     top_ups: Limit = Limit(name="top-ups", times=60, window_s=3_600)
     api_keys: Limit = Limit(name="API keys", times=60, window_s=3_600)
     page_events: Limit = Limit(name="events of the page", times=300, window_s=60)

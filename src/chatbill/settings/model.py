@@ -35,6 +35,12 @@ class Settings(ServingSettings, AccessSettings, CreditSettings, InferenceSetting
             raise ValueError(f"{PREFIX}ENGINE_URL must be set when {PREFIX}ENGINE is openai")
         return self
 
+    @model_validator(mode="after")
+    def _webhook_is_signed(self) -> Settings:
+        if self.alert_webhook_url is not None and self.alert_webhook_secret is None:
+            raise ValueError(f"{PREFIX}ALERT_WEBHOOK_SECRET must be set when {PREFIX}ALERT_WEBHOOK_URL is")
+        return self
+
     @property
     def database(self) -> str:
         """Return the address of the database, which may include its password."""

@@ -1,18 +1,18 @@
-"""Settings: how the service listens, stops and logs."""
+"""Settings: how the service listens, stops, logs and is watched."""
 
 from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import BaseSettings
 
 from chatbill.settings.root_path import checked_root_path
-from chatbill.settings.types import Grace, LogLevel, Networks, Origins, Seconds
+from chatbill.settings.types import Grace, LogLevel, Networks, Origins, Seconds, Times
 
 
 class ServingSettings(BaseSettings):
-    """How the service listens, stops and logs."""
+    """How the service listens, stops, logs and is watched."""
 
     host: str = Field(default="127.0.0.1", min_length=1, description="Address to listen on.")
     port: int = Field(default=8000, ge=0, le=65_535, description="Port to listen on; 0 picks a free one.")
@@ -48,6 +48,31 @@ class ServingSettings(BaseSettings):
     )
     shutdown_grace_s: Grace = Field(
         default=10, description="How long running replies may go on when the service stops, in seconds."
+    )
+    metrics_port: int | None = Field(
+        default=None,
+        ge=0,
+        le=65_535,
+        description="Port on which Prometheus reads `/metrics` without a token; 0 picks a free one. Not set: none.",
+    )
+    metrics_host: str = Field(
+        default="127.0.0.1", min_length=1, description="Address on which the port of the metrics listens."
+    )
+    metrics_token: Annotated[SecretStr, Field(min_length=16)] | None = Field(
+        default=None,
+        description="Token with which Prometheus reads `/metrics` on the port of the service; 16 characters or more.",
+    )
+    alert_webhook_url: Annotated[str, Field(pattern=r"^https?://[^/\s]+")] | None = Field(
+        default=None, description="Address to which alerts are sent, as signed JSON. Not set: they are not sent."
+    )
+    alert_webhook_secret: Annotated[SecretStr, Field(min_length=16)] | None = Field(
+        default=None, description="Key of the signatures of alerts; 16 characters or more. Needed with the address."
+    )
+    alert_webhook_private: bool = Field(
+        default=False, description="Whether the receiver of alerts may be in a private network."
+    )
+    alert_credits: Times = Field(
+        default=10_000, description="Refunds and adjustments of as many credits open an alert; 0: none does."
     )
     log_format: Literal["console", "json"] = Field(default="console", description="Logs for people or for machines.")
     log_level: LogLevel = Field(default="INFO", description="The least serious message that is logged.")

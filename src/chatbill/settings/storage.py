@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Annotated, Final
 
 from platformdirs import user_data_path
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings
 
 from chatbill.settings.types import DatabaseUrl, Folder
 
 SQLITE_FILE: Final = "chatbill.sqlite3"
+
+
+def _not_one(days: int) -> int:
+    if days == 1:
+        raise ValueError("must be 0, or 2 or more: a reply may be written for longer than a day")
+    return days
 
 
 class StorageSettings(BaseSettings):
@@ -24,6 +30,16 @@ class StorageSettings(BaseSettings):
         default=None, description=f"SQLite or PostgreSQL. Not set: the file `{SQLITE_FILE}` in the data folder."
     )
 
+    keep_texts_days: Annotated[int, AfterValidator(_not_one)] = Field(
+        default=0,
+        ge=0,
+        le=36_500,
+        description="Prompts and replies older than this are blanked, in days; their figures stay. 2 or more; 0: kept.",
+    )
+    run_jobs: bool = Field(
+        default=True,
+        description="Whether `chatbill serve` does the jobs of the background; with `false`, `chatbill worker` must.",
+    )
     database_prefix: str = Field(
         default="",
         # As `chatbill.adapters.persistence.sql.prefix`, which a test compares.

@@ -22,7 +22,7 @@ async def test_a_failed_sign_in_logs_the_hashed_name_and_the_address(caplog: pyt
     await fails(here, "Alice")
     await fails(here, "alice", address="192.0.2.8")
     await fails(here, "mallory")
-    first, second, other = [record for record in caplog.records if record.getMessage() == "a sign-in failed"]
+    first, second, other = [record for record in caplog.records if record.getMessage() == "sign_in_failed"]
     assert first.levelno == logging.WARNING
     assert [vars(record)["address"] for record in (first, second)] == ["192.0.2.7", "192.0.2.8"]
     assert vars(first)["reason"] == "invalid_credentials"

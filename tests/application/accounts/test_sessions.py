@@ -95,7 +95,7 @@ async def test_a_request_is_answered_when_its_use_cannot_be_noted(caplog: pytest
         idle_s=IDLE_S,
     )
     assert (await reads_only(tokens.access_token)).username == "alice"
-    assert "could not be noted" in caplog.text
+    assert "session_use_not_noted" in caplog.text
 
 
 async def test_sessions_are_listed_with_where_they_came_from_the_last_used_first() -> None:

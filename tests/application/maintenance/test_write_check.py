@@ -108,6 +108,6 @@ async def test_the_log_tells_when_a_problem_begins_and_ends_and_quotes_it(caplog
     for _ in range(3):
         await check()
     assert [record.getMessage() for record in caplog.records] == [
-        f"the database cannot be used: {FULL}",
-        "the database can be used again",
+        "database_unusable",
+        "database_usable_again",
     ]

@@ -82,7 +82,7 @@ async def test_each_request_is_logged_once_without_secrets(
     reply = (await alice.post("/chat/message", json=say("my secret words"))).json()
     await alice.get(f"/chat/conversations/{reply['conversation_id']}?cursor=x")
     lines = _access_lines(caplog)
-    assert [(line["method"], line["path"], line["status"], line["user_id"]) for line in lines] == [
+    assert [(line["method"], line["route"], line["status"], line["user_id"]) for line in lines] == [
         ("GET", "/auth/me", 200, me["id"]),
         ("POST", "/chat/message", 200, me["id"]),
         ("GET", "/chat/conversations/{conversation_id}", 422, me["id"]),

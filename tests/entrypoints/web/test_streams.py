@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from typing import Any
 
 import httpx
@@ -114,6 +115,49 @@ async def test_a_failure_after_acceptance_is_the_last_event(
         assert problem["interaction_id"] == everything[0][1]["id"]
         assert problem["request_id"]
         assert (await alice.get("/billing/balance")).json() == {"balance": 100, "held": 0, "available": 100}
+
+
+@pytest.mark.parametrize(
+    ("path", "directive", "status"),
+    [
+        ("/chat/message", "[[fail:after:2]]", 502),
+        ("/chat/message", "[[sleep:9]]", 504),
+        ("/chat/message", "", 200),
+        ("/v1/chat/completions", "[[fail:after:2]]", 502),
+    ],
+)
+async def test_the_log_has_the_status_with_which_a_stream_ended(
+    path: str, directive: str, status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    text = f"a b c {directive}"
+    body = say(text)
+    if path.startswith("/v1"):
+        body = {"model": "demo-mini", "stream": True, "messages": [{"role": "user", "content": text}]}
+    async with served(deadline_s=1) as service:
+        alice = await service.person()
+        assert (await alice.post(path, json=body, headers=STREAM)).status_code == 200
+        (line,) = [vars(each) for each in caplog.records if vars(each).get("route") == path]
+    assert line["status"] == status
+    assert (line["model"], line["outcome"]) == (
+        "demo-mini",
+        {502: "failed", 504: "timed_out", 200: "completed"}[status],
+    )
+
+
+async def test_a_stream_that_its_client_left_is_no_success_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    async with served() as service:
+        alice = await service.person()
+        async with stream(alice, say("a [[tokens:500]] [[pause:0.05]]")) as events:
+            await anext(events)
+            await anext(events)
+
+        def lines() -> list[dict[str, Any]]:
+            return [vars(each) for each in caplog.records if vars(each).get("route") == "/chat/message"]
+
+        await eventually(lambda: len(lines()) == 1)
+        assert lines()[0]["status"] == 499
 
 
 async def test_an_error_before_acceptance_is_a_plain_problem() -> None:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterable, Mapping
 
 from chatbill.adapters.inference.availability.model_availability import UNKNOWN
-from chatbill.application.ports.engine import Engine, Generation, GenerationRequest, ModelStatus
+from chatbill.application.ports.engine import Engine, FreesMemory, Generation, GenerationRequest, ModelStatus
 from chatbill.domain.shared.errors import ModelUnavailable
 from chatbill.domain.shared.ids import ModelId
 
@@ -35,6 +35,12 @@ class RoutedEngine:
         if engine is None:
             raise ModelUnavailable(request.model, UNKNOWN)
         return await engine.prepare(request)
+
+    async def free_memory(self) -> None:
+        """Let each engine free its memory, if it can."""
+        for engine in self._engines:
+            if isinstance(engine, FreesMemory):
+                await engine.free_memory()
 
     async def close(self) -> None:
         """Close all engines, even where closing one fails; then raise the first error."""

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 
 from chatbill.adapters.inference.catalogue.model_spec import Thinking
-from chatbill.application.ports.engine import THINKING, Chunk, Engine, Generation, GenerationRequest, ModelStatus
+from chatbill.application.ports.engine import (
+    THINKING,
+    Chunk,
+    Engine,
+    FreesMemory,
+    Generation,
+    GenerationRequest,
+    ModelStatus,
+)
 from chatbill.application.ports.wrapped_generation import WrappedGeneration
 from chatbill.domain.shared.ids import ModelId
 
@@ -73,6 +81,11 @@ class ThinkingEngine:
         generation = await self._engine.prepare(request)
         mode = self._models.get(request.model)
         return _SplitGeneration(generation, mode) if mode else generation
+
+    async def free_memory(self) -> None:
+        """Let the engine free its memory, if it can."""
+        if isinstance(self._engine, FreesMemory):
+            await self._engine.free_memory()
 
     async def close(self) -> None:
         """Close the engine."""

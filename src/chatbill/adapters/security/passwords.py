@@ -117,4 +117,4 @@ def _bytes(password: str) -> bytes:
 
 def _report_unreadable(stored: str) -> None:
     # Only the beginning, which names the algorithm: what follows is a secret.
-    logger.error("a stored password hash cannot be read and fits no password; it begins with %r", stored[:4])
+    logger.error("password_hash_unreadable", extra={"begins_with": stored[:4]})

@@ -65,4 +65,4 @@ class Authenticate:
             await self.store.write(work)
         except StoreUnavailable:
             # The request is worth more than a note of when the session was used.
-            _log.warning("the use of a session could not be noted", exc_info=True)
+            _log.warning("session_use_not_noted", exc_info=True)

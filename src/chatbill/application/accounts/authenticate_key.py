@@ -65,4 +65,4 @@ class AuthenticateKey:
             await self.store.write(work)
         except StoreUnavailable:
             # When a key was used is worth less than the request that uses it.
-            _log.warning("the use of API key %s could not be noted", found.id, exc_info=True)
+            _log.warning("key_use_not_noted", exc_info=True, extra={"api_key_id": found.id})

@@ -93,7 +93,7 @@ class SignIn:
         except (InvalidCredentials, Forbidden, RateLimited) as error:
             # People type passwords into the wrong field, so the name is not logged as it is.
             facts = {"login_hash": self.tokens.pseudonym(key), "address": credentials.address, "reason": error.code}
-            _log.warning("a sign-in failed", extra=facts)
+            _log.warning("sign_in_failed", extra=facts)
             raise
 
     async def _sign_in(self, credentials: Credentials, key: str) -> SignedIn:

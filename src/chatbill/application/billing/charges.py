@@ -101,7 +101,8 @@ class Charges:
         try:
             await asyncio.shield(self.settle(hold, 0))
         except (AlreadySettled, StoreUnavailable):
-            _log.warning("the hold %s could not be released; the sweep releases it", hold.id, exc_info=True)
+            # The sweep will release it.
+            _log.warning("hold_not_released", exc_info=True, extra={"hold_id": hold.id})
 
     async def settle(self, hold: Hold, cost: int) -> LedgerEntry | None:
         """Capture `cost` credits of a pending hold, or release it where that is 0; return the charge.

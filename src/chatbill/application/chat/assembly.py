@@ -21,6 +21,7 @@ from chatbill.application.chat.stop_message import StopMessage
 from chatbill.application.chat.unpaid_replies import UnpaidReplies
 from chatbill.application.chat.unpaid_texts import UnpaidTexts
 from chatbill.application.policy import Policy
+from chatbill.application.ports.metrics import Metrics
 from chatbill.application.ports.provider import PortProvider
 from chatbill.application.shared.write_check import WriteCheck
 
@@ -28,9 +29,9 @@ from chatbill.application.shared.write_check import WriteCheck
 class ChatUseCases:
     """Messages, conversations, the history, the models. `replies` are those being written in this process."""
 
-    def __init__(self, ports: PortProvider, policy: Policy) -> None:
+    def __init__(self, ports: PortProvider, policy: Policy, metrics: Metrics) -> None:
         store, clock = ports.store, ports.clock
-        self.replies = Replies(per_user=policy.replies_per_user)
+        self.replies = Replies(per_user=policy.replies_per_user, metrics=metrics)
         self.apply_stop_requests = ApplyStopRequests(store=store, replies=self.replies)
         self.delete_conversation = DeleteConversation(store=store, clock=clock)
         self.follow_reply = FollowReply(store=store, replies=self.replies)

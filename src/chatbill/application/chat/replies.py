@@ -79,6 +79,7 @@ class Reply:
         self._followers: set[asyncio.Event] = set()
         self._started = self._loop.time()
         self._first_token_ms: int | None = None
+        self._facts = {"interaction_id": interaction.id, "model": interaction.model}
         self._task = asyncio.create_task(self._write(), name=f"reply {interaction.id}")
 
     async def __aiter__(self) -> AsyncIterator[Event]:
@@ -117,6 +118,14 @@ class Reply:
         """Return True once it was stopped."""
         return self._stop.done()
 
+    @property
+    def settled(self) -> Interaction | None:
+        """Return the interaction as it was settled; None before that, and if the store did not take its end."""
+        if not self._task.done() or self._task.cancelled():
+            return None
+        interaction = self._task.result().interaction
+        return None if interaction.is_running else interaction
+
     async def abandon(self) -> None:
         """Stop writing because the client has left; return when the reply is settled.
 
@@ -150,7 +159,8 @@ class Reply:
             ending = await self._generate()
             end = end_of(await self._settle(ending), self._window, self._said.parent_id)
         except Exception:  # noqa: BLE001 - clients must get an end in any case
-            _log.exception("reply %s could not be settled; the sweep will release its hold", self._interaction.id)
+            # The sweep will release its hold.
+            _log.exception("reply_not_settled", extra=self._facts)
             unsettled = Description("reply_unsettled")
             return Failed(interaction=self._interaction, code="store_unavailable", description=unsettled)
         if isinstance(end, Completed):
@@ -194,7 +204,7 @@ class Reply:
         try:
             await asyncio.wait_for(self._generation.close(), CLOSE_TIMEOUT_S)
         except Exception:  # noqa: BLE001 - a broken engine must not keep the reply from being settled
-            _log.exception("the engine did not stop reply %s cleanly", self._interaction.id)
+            _log.exception("reply_not_stopped_cleanly", extra=self._facts)
 
     def _ended(self, collecting: asyncio.Task[None]) -> Ending:
         error = collecting.exception()
@@ -207,7 +217,7 @@ class Reply:
             if self._may_be_empty or has_text:
                 return self._ending(Outcome.COMPLETED)
             error = GenerationFailed("empty_reply")
-        _log.error("reply %s failed", self._interaction.id, exc_info=error)
+        _log.error("reply_failed", exc_info=error, extra=self._facts)
         return self._ending(Outcome.FAILED, error if isinstance(error, ChatbillError) else GenerationFailed())
 
     def _cut_short(self) -> Ending:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from chatbill.application.chat.replies import CLOSE_TIMEOUT_S, Reply, StopReason
+from chatbill.application.ports.metrics import Metrics, NoMetrics
 from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import ModelUnavailable, RateLimited
 from chatbill.domain.shared.ids import InteractionId, ModelId, UserId
@@ -19,9 +20,13 @@ RESTART_S = 5
 
 
 class Replies:
-    """The replies that are being written in this process, at most `per_user` of one user at once (0: no limit)."""
+    """The replies that are being written in this process, at most `per_user` of one user at once (0: no limit).
 
-    def __init__(self, *, per_user: int = 0) -> None:
+    `metrics` count those that were settled.
+    """
+
+    def __init__(self, *, per_user: int = 0, metrics: Metrics | None = None) -> None:
+        self._metrics = metrics or NoMetrics()
         self._per_user = per_user
         self._of_user: Counter[UserId] = Counter()
         self._running: dict[InteractionId, Reply] = {}
@@ -86,6 +91,8 @@ class Replies:
     def _remove(self, interaction_id: InteractionId) -> None:
         if reply := self._running.pop(interaction_id, None):
             self._give_place_back(reply.user_id)
+            if reply.settled:
+                self._metrics.reply_ended(reply.settled)
 
     def _give_place_back(self, user_id: UserId) -> None:
         self._of_user[user_id] -= 1

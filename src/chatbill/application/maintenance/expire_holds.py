@@ -84,5 +84,5 @@ class ExpireHolds:
             return False
         except (InvariantViolation, NotFound):
             # One hold that cannot be released must not keep the others from it.
-            _log.exception("the hold of %s cannot be released; run: chatbill ledger verify", hold.subject)
+            _log.exception("hold_not_released", extra={"hold_id": hold.id, "advice": "run: chatbill ledger verify"})
             return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from chatbill.domain.chat.conversations import Turn
 from chatbill.domain.shared.descriptions import Description
@@ -126,7 +126,8 @@ class ModelState(StrEnum):
 class ModelStatus:
     """The state of a model; `reason` says why it cannot answer (None when it can).
 
-    `running` replies are being written and `queued` ones wait; both are numbers of requests. `healthy` is False while
+    `running` replies are being written and `queued` ones wait; both are numbers of requests. `at_once` is the most
+    that are written together, and `memory_bytes` what the model takes; 0 is unknown. `healthy` is False while
     a model that is offered has not written a token for too long, and while one that broke cannot be loaded again. A
     model that was never offered, for lack of memory or of files, is not unhealthy.
     """
@@ -136,6 +137,8 @@ class ModelStatus:
     running: int = 0
     queued: int = 0
     healthy: bool = True
+    at_once: int = 0
+    memory_bytes: int = 0
 
     @property
     def available(self) -> bool:
@@ -169,4 +172,13 @@ class Engine(Protocol):
 
     async def close(self) -> None:
         """Stop all generations and free all memory. Safe to call again."""
+        ...
+
+
+@runtime_checkable
+class FreesMemory(Protocol):
+    """An engine whose models take memory that they can give up."""
+
+    async def free_memory(self) -> None:
+        """Give up what was read of conversations, and unload models without requests; their next message loads them."""
         ...

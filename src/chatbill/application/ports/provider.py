@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from chatbill.application.ports.clock import Clock, NewId
 from chatbill.application.ports.engine import Engine
+from chatbill.application.ports.log_reader import LogReader, NoLogs
+from chatbill.application.ports.machine import Machine, UnknownMachine
+from chatbill.application.ports.metrics import Metrics, NoMetrics
+from chatbill.application.ports.notifier import Notifier
 from chatbill.application.ports.passwords import Passwords
 from chatbill.application.ports.payments import PaymentProvider
 from chatbill.application.ports.rate_limits import RateLimits
@@ -36,6 +40,14 @@ class PortProvider(Protocol):
     def clock(self) -> Clock: ...
     @property
     def new_id(self) -> NewId: ...
+    @property
+    def logs(self) -> LogReader: ...
+    @property
+    def metrics(self) -> Metrics: ...
+    @property
+    def machine(self) -> Machine: ...
+    @property
+    def notifier(self) -> Notifier | None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,3 +63,7 @@ class Ports:
     rate_limits: RateLimits
     clock: Clock
     new_id: NewId
+    logs: LogReader = field(default_factory=NoLogs)
+    metrics: Metrics = field(default_factory=NoMetrics)
+    machine: Machine = field(default_factory=UnknownMachine)
+    notifier: Notifier | None = None

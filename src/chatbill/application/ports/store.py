@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
+from chatbill.application.ports.repositories.alerts import AlertReader, AlertRepository
 from chatbill.application.ports.repositories.api_keys import ApiKeyReader, ApiKeyRepository
 from chatbill.application.ports.repositories.audit import AuditReader
 from chatbill.application.ports.repositories.audit_trail import AuditTrail, AuditTrailReader
@@ -13,6 +14,7 @@ from chatbill.application.ports.repositories.conversations import ConversationRe
 from chatbill.application.ports.repositories.holds import HoldReader, HoldRepository
 from chatbill.application.ports.repositories.idempotency import IdempotencyReader, IdempotencyRepository
 from chatbill.application.ports.repositories.interactions import InteractionReader, InteractionRepository
+from chatbill.application.ports.repositories.jobs import JobReader, JobRepository
 from chatbill.application.ports.repositories.ledger import LedgerReader, LedgerRepository
 from chatbill.application.ports.repositories.outbox import Outbox, OutboxReader
 from chatbill.application.ports.repositories.payments import PaymentReader, PaymentRepository
@@ -77,6 +79,10 @@ class Snapshot(Protocol):
     @property
     def reports(self) -> ReportReader: ...
     @property
+    def jobs(self) -> JobReader: ...
+    @property
+    def alerts(self) -> AlertReader: ...
+    @property
     def audit(self) -> AuditReader: ...
 
 
@@ -111,6 +117,10 @@ class Transaction(Protocol):
     def audit_trail(self) -> AuditTrail: ...
     @property
     def reports(self) -> ReportRepository: ...
+    @property
+    def jobs(self) -> JobRepository: ...
+    @property
+    def alerts(self) -> AlertRepository: ...
     @property
     def write_checks(self) -> WriteChecks: ...
 

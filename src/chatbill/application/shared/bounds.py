@@ -45,3 +45,25 @@ class ReplyBounds:
     max_reply_tokens: int
     rate: Limit
     first_token_s: float = math.inf
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertBounds:
+    """When something is wrong enough for an alert. 0 switches an alert off.
+
+    `error_percent` of at least `least_requests` requests failed; `queued` requests wait for a model; the slowest of
+    `least_replies` replies took `slow_ms`; less than `disk_percent` of the disk is free; a job is due for `due_s`;
+    `refused_sign_ins` of a process, or `refused_per_address`, were refused within ten minutes; a refund or an
+    adjustment moved as many `credits`.
+    """
+
+    error_percent: float = 5
+    least_requests: int = 20
+    queued: int = 80
+    least_replies: int = 10
+    slow_ms: float = 96_000
+    disk_percent: float = 5
+    due_s: float = 900
+    refused_sign_ins: int = 100
+    refused_per_address: int = 20
+    credits: int = 10_000

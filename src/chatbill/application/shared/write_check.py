@@ -56,7 +56,7 @@ class WriteCheck:
             self._found = await self._problem_of(self._store.write(lambda tx: tx.write_checks.write(check_id)))
             if self._found is None and self._logged:
                 self._logged = False
-                _log.info("the database can be used again")
+                _log.info("database_usable_again")
             return self._found
         finally:
             self._wrote_at, self._writing = time.monotonic(), None
@@ -73,5 +73,5 @@ class WriteCheck:
             return None
         if not self._logged:
             self._logged = True
-            _log.error("the database cannot be used: %s", words)
+            _log.error("database_unusable", extra={"cause": words})
         return advice

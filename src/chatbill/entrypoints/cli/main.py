@@ -12,6 +12,7 @@ from chatbill.entrypoints.cli.admin import admin
 from chatbill.entrypoints.cli.audit import audit
 from chatbill.entrypoints.cli.codes import codes
 from chatbill.entrypoints.cli.db import db
+from chatbill.entrypoints.cli.jobs import jobs, worker
 from chatbill.entrypoints.cli.keys import keys
 from chatbill.entrypoints.cli.ledger import ledger
 from chatbill.entrypoints.cli.models import models
@@ -27,7 +28,7 @@ def chatbill() -> None:
     """Chat with language models, paid by prepaid credits with an audited ledger."""
 
 
-for command in (serve, models, admin, users, keys, codes, audit, ledger, report, db):
+for command in (serve, worker, jobs, models, admin, users, keys, codes, audit, ledger, report, db):
     chatbill.add_command(command)
 
 

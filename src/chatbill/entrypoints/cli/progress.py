@@ -66,7 +66,7 @@ class LoadingProgress:
         if self._bars is None:
             if self._stages.get(model) != step.stage:
                 self._stages[model] = step.stage
-                _log.info("a model is made ready", model=model, stage=step.stage)
+                _log.info("model_made_ready", model=model, stage=step.stage)
             return
         if model not in self._tasks:
             self._tasks[model] = self._bars.add_task(step.stage, model=model, total=None)

@@ -18,6 +18,8 @@ from chatbill.entrypoints.web.serving import Mode, Service, bind
 from chatbill.entrypoints.web.serving import serve as run_service
 from chatbill.entrypoints.web.texts import render
 from chatbill.entrypoints.web.timers import timers
+from chatbill.entrypoints.web.watching import metrics_port
+from chatbill.logs import instance
 from chatbill.settings import Settings
 
 CreateService = Callable[[Container, Settings, Mode], Service]
@@ -44,11 +46,19 @@ def serve(create_service: CreateService, host: str | None, port: int | None, mod
 
 
 async def _serve(create_service: CreateService, settings: Settings, sock: socket.socket, mode: Mode) -> None:
-    async with open_container(settings) as container:
+    async with open_container(settings, collect_metrics=True) as container:
         progress = LoadingProgress()
         container.report.override(progress.report)
         engine = container.engine()  # a model that cannot be run ends the command before anything begins
-        async with timers(container.use_cases(), sweep_interval_s=settings.sweep_interval_s):
+        async with (
+            timers(
+                container.use_cases(),
+                sweep_interval_s=settings.sweep_interval_s,
+                run_jobs=settings.run_jobs,
+                instance=instance(),
+            ),
+            metrics_port(container, settings),
+        ):
             try:
                 with progress:
                     await engine.start()
@@ -65,12 +75,13 @@ def _log_unavailable_models(container: Container) -> None:
     for offer in container.use_cases().chat.list_models():
         if not offer.available:
             reason = offer.status.reason
-            _log.warning("a model is not available", model=offer.model.id, reason=reason and render(reason))
+            _log.warning("model_not_offered", model=offer.model.id, reason=reason and render(reason))
 
 
 def _log_sandbox(container: Container) -> None:
     if container.use_cases().billing.payment_provider == "sandbox":
-        _log.warning("payments are a sandbox: people get credits without paying", setting="CHATBILL_PAYMENTS")
+        advice = "payments are a sandbox: people get credits without paying"
+        _log.warning("sandbox_payments", setting="CHATBILL_PAYMENTS", advice=advice)
 
 
 def _ready_message(sock: socket.socket, mode: Mode, root_path: str) -> str:

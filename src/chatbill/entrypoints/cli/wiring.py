@@ -13,6 +13,7 @@ import click
 import structlog
 
 from chatbill.container import Container
+from chatbill.entrypoints.web.watching import is_read_by_prometheus
 from chatbill.logs import set_up_logs
 from chatbill.settings import Settings, load_settings, unknown_variables
 
@@ -31,7 +32,7 @@ def settings_from(**chosen: Any) -> Settings:
     settings = load_settings(os.environ, **chosen)
     set_up_logs(log_format=settings.log_format, log_level=settings.log_level)
     for message in unknown_variables(os.environ):
-        _log.warning(message)
+        _log.warning("unknown_variable", advice=message)
     return settings
 
 
@@ -51,12 +52,17 @@ def run(settings: Settings, work: Callable[[Container], Awaitable[T]], *, upgrad
 
 
 @asynccontextmanager
-async def open_container(settings: Settings, *, upgrade: bool = True) -> AsyncIterator[Container]:
+async def open_container(
+    settings: Settings, *, upgrade: bool = True, collect_metrics: bool = False
+) -> AsyncIterator[Container]:
     """Return a container on an up-to-date database, and close its store at the end.
 
-    If `upgrade` is False, a database that is missing or not up to date is refused and left unchanged.
+    If `upgrade` is False, a database that is missing or not up to date is refused and left unchanged. With
+    `collect_metrics`, events are counted for Prometheus if a setting says where it reads.
     """
     container = Container(settings=settings)
+    if collect_metrics and is_read_by_prometheus(settings):
+        container.metrics.override(container.prometheus)
     schema = container.schema()
     await asyncio.to_thread(schema.upgrade if upgrade else schema.check)
     try:

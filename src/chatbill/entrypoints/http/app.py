@@ -12,6 +12,7 @@ from litestar.plugins.pydantic import PydanticPlugin
 from litestar.types import ControllerRouterHandler, LifeSpanReceive, LifeSpanScope, LifeSpanSend, Receive, Scope, Send
 
 from chatbill.application.assembly import UseCases
+from chatbill.application.ports.metrics import Metrics
 from chatbill.entrypoints.http.accounts.api_keys import ApiKeyController
 from chatbill.entrypoints.http.accounts.controller import AccountController
 from chatbill.entrypoints.http.accounts.sessions import SessionController
@@ -25,6 +26,10 @@ from chatbill.entrypoints.http.chat.controller import ChatController
 from chatbill.entrypoints.http.chat.conversations import ConversationController
 from chatbill.entrypoints.http.documentation.openapi import NEEDS_BEARER, openapi_config
 from chatbill.entrypoints.http.health.controller import HealthController, read_root
+from chatbill.entrypoints.http.monitoring.alerts import AlertController
+from chatbill.entrypoints.http.monitoring.logs import LogController
+from chatbill.entrypoints.http.monitoring.metrics import metrics_route
+from chatbill.entrypoints.http.monitoring.performance import MonitoringController, PerformanceController
 from chatbill.entrypoints.http.openai.controller import OpenAIController
 from chatbill.entrypoints.http.openai.errors import OPENAI_ERRORS
 from chatbill.entrypoints.http.openai.views import BALANCE_HEADER, CACHED_HEADER, CHARGED_HEADER
@@ -37,6 +42,7 @@ from chatbill.entrypoints.http.shared.requests import JsonRequest
 from chatbill.entrypoints.web.addresses import ClientAddresses
 from chatbill.entrypoints.web.envelope import Envelope
 from chatbill.entrypoints.web.head import HeadAsGet
+from chatbill.entrypoints.web.metrics import PATH as METRICS_PATH
 from chatbill.entrypoints.web.problems import PROBLEM_DETAILS, ErrorFormat
 from chatbill.entrypoints.web.proxies import path_below_root
 
@@ -46,6 +52,8 @@ CORS_MAX_AGE_S = 600
 
 class HttpApp(Litestar):
     """Litestar inside the envelope, which also wraps the errors of the router, such as 404."""
+
+    metrics: Metrics
 
     async def __call__(
         self,
@@ -58,7 +66,10 @@ class HttpApp(Litestar):
             await super().__call__(scope, receive, send)
         else:
             envelope = Envelope(
-                HeadAsGet(super().__call__), errors=_error_format(scope), quiet_paths=(HealthController.path,)
+                HeadAsGet(super().__call__),
+                errors=_error_format(scope),
+                quiet_paths=(HealthController.path, METRICS_PATH),
+                metrics=self.metrics,
             )
             await envelope(scope, receive, send)  # type: ignore[arg-type]
 
@@ -82,7 +93,7 @@ def create_app(use_cases: UseCases, config: HttpConfig | None = None) -> Litesta
     def provide_client_address(request: JsonRequest, config: Injected[HttpConfig]) -> str:  # noqa: ARG001
         return addresses.of(request.scope)
 
-    return HttpApp(
+    app = HttpApp(
         route_handlers=_routes(use_cases, config),
         dependencies={
             "use_cases": Provide(provide_use_cases, sync_to_thread=False),
@@ -100,6 +111,8 @@ def create_app(use_cases: UseCases, config: HttpConfig | None = None) -> Litesta
         debug=False,
         pdb_on_exception=False,
     )
+    app.metrics = use_cases.recent
+    return app
 
 
 def _answer_error(request: Request[Any, Any, Any], error: Exception) -> Response[dict[str, Any]]:
@@ -129,6 +142,10 @@ def _routes(use_cases: UseCases, config: HttpConfig) -> Sequence[ControllerRoute
             CodeController,
             ReportController,
             ReportListController,
+            LogController,
+            AlertController,
+            MonitoringController,
+            PerformanceController,
             OpenAIController,
         ],
         guards=[bearer_guard(use_cases)],
@@ -136,6 +153,8 @@ def _routes(use_cases: UseCases, config: HttpConfig) -> Sequence[ControllerRoute
         security=[NEEDS_BEARER],
     )
     open_to_all: list[ControllerRouterHandler] = [SignInController, HealthController]
+    if config.metrics:
+        open_to_all.append(metrics_route(config.metrics))
     return [*open_to_all, for_principals, *([read_root] if config.serve_root else [])]
 
 

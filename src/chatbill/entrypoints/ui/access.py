@@ -100,7 +100,7 @@ def _rejection(scope: Scope) -> Response | None:
     headers = Headers(scope=scope)
     if fault := fault_of_origin(scope):
         if fault != OTHER_SITE:
-            _log.warning("a form was refused", extra={"reason": fault})
+            _log.warning("form_refused", extra={"reason": fault})
         return JSONResponse({"code": "forbidden", "detail": fault}, 403)
     length = headers.get("content-length", "0" if scope["method"] == "DELETE" else "")
     if not length.isdecimal():

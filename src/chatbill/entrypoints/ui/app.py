@@ -47,7 +47,7 @@ def create_web(use_cases: UseCases, api: ASGIApp | None = None, config: WebConfi
     )
     outer.add_middleware(AccessMiddleware, use_cases=use_cases, config=config)
     outer.add_middleware(HeadAsGet)
-    outer.add_middleware(WebEnvelope)
+    outer.add_middleware(WebEnvelope, metrics=use_cases.recent)
     outer.add_api_route("/", _redirect_to_page, methods=["GET", "HEAD"])
     outer.add_api_route(UI_PATH, _redirect_to_page, methods=["GET", "HEAD"])
     mount_assets(outer)

@@ -6,6 +6,7 @@ from typing import Any, cast
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from chatbill.application.ports.metrics import Metrics
 from chatbill.entrypoints.web.envelope import Envelope
 from chatbill.entrypoints.web.proxies import path_below_root
 
@@ -23,9 +24,9 @@ ACTIONS = (
 class WebEnvelope:
     """ASGI middleware that wraps pages and actions. The API has its own envelope; assets need none."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
-        self._wrapped: Any = Envelope(cast("Any", app))
+        self._wrapped: Any = Envelope(cast("Any", app), metrics=metrics)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Wrap requests for pages and actions, and pass on the others."""

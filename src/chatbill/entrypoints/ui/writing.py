@@ -204,5 +204,5 @@ class Writing:
 def _unexpected_error_text() -> str:
     """Log the current exception, and return a message with a reference that finds it in the log."""
     reference = secrets.token_hex(4)
-    _log.exception("web error %s", reference)
+    _log.exception("page_failed", extra={"reference": reference})
     return f"Something went wrong here, and nothing was charged. If it stays so, tell the operator: error {reference}."

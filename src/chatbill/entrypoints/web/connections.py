@@ -179,4 +179,4 @@ class Connections:
         # Forgotten now, because the loop closes it later.
         self.remove(connection)
         connection.drop()
-        _log.debug("a client was disconnected", extra={"address": connection.address, "reason": reason})
+        _log.debug("client_disconnected", extra={"address": connection.address, "reason": reason})

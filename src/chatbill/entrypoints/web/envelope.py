@@ -12,12 +12,14 @@ from litestar.enums import ScopeType
 from litestar.serialization import encode_json
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
+from chatbill.application.ports.metrics import Metrics, NoMetrics
 from chatbill.application.shared.origin import Origin, coming_from
 from chatbill.application.shared.principal import Principal
 from chatbill.domain.shared.descriptions import Description
 from chatbill.entrypoints.web.addresses import ClientAddresses
 from chatbill.entrypoints.web.problem_kinds import Problem
 from chatbill.entrypoints.web.problems import PROBLEM_DETAILS, ErrorFormat, UnsupportedMediaType, problem_of
+from chatbill.entrypoints.web.request_facts import UNMATCHED, RequestFacts, noting_facts, route_of
 from chatbill.entrypoints.web.request_ids import HEADER, assign_request_id
 
 HEADERS: Final = {
@@ -34,19 +36,26 @@ MAX_ENCODING_CHARS: Final = 50
 
 _log = logging.getLogger(__name__)
 _ADDRESSES: Final = ClientAddresses()
+_NO_METRICS: Final = NoMetrics()
 
 
 class Envelope:
     """ASGI middleware around a whole application, its router and its error handlers included.
 
     Requests whose path begins with one of `quiet_paths` are logged at level DEBUG. `errors` is how an error is written
-    that the application itself did not answer.
+    that the application itself did not answer. `metrics` count the requests.
     """
 
     def __init__(
-        self, app: ASGIApp, *, errors: ErrorFormat = PROBLEM_DETAILS, quiet_paths: tuple[str, ...] = ()
+        self,
+        app: ASGIApp,
+        *,
+        errors: ErrorFormat = PROBLEM_DETAILS,
+        quiet_paths: tuple[str, ...] = (),
+        metrics: Metrics = _NO_METRICS,
     ) -> None:
         self._app = app
+        self._metrics = metrics
         self._errors = errors
         self._quiet_paths = quiet_paths
 
@@ -58,22 +67,25 @@ class Envelope:
         request_id = assign_request_id(scope)
         # Proxies are resolved before, so the peer is the client.
         origin = Origin(address=_ADDRESSES.of(scope), request_id=request_id)
-        with structlog.contextvars.bound_contextvars(request_id=request_id), coming_from(origin):
+        started, path = time.perf_counter(), scope["path"]
+        with (
+            structlog.contextvars.bound_contextvars(request_id=request_id),
+            coming_from(origin),
+            noting_facts() as facts,
+        ):
             try:
-                await self._answer(scope, receive, send, request_id)
+                await self._answer(scope, receive, send, request_id, facts)
             finally:
+                self._log(scope, path, origin, facts, time.perf_counter() - started)
                 structlog.contextvars.unbind_contextvars("user_id", "api_key_id")
 
-    async def _answer(self, scope: HTTPScope, receive: Receive, send: Send, request_id: str) -> None:
-        started = time.perf_counter()
-        method, raw_path = scope["method"], scope["path"]
-        status = 0
-
+    async def _answer(
+        self, scope: HTTPScope, receive: Receive, send: Send, request_id: str, facts: RequestFacts
+    ) -> None:
         async def send_with_headers(message: Message) -> None:
-            nonlocal status
             if message["type"] == "http.response.start":
                 # It may be a member of an enumeration, which a console would show by name.
-                status = int(message["status"])
+                facts.status = int(message["status"])
                 _add_headers(message, request_id)
             await send(message)
 
@@ -85,22 +97,29 @@ class Envelope:
             else:
                 await self._app(scope, receive, send_with_headers)
         except Exception:
-            _log.exception("%s %s failed", method, scope.get("path_template", ""))
-            if status:
+            _log.exception("request_failed", extra={"route": route_of(scope)})
+            if facts.status:
                 # A part of the answer was sent: a broken connection tells the client that it is incomplete.
+                facts.status = 500
                 raise
             await self._send(send_with_headers, problem_of(RuntimeError()), request_id)
-        finally:
-            path = str(scope.get("path_template") or raw_path)[:MAX_LOGGED_PATH]
-            level = logging.DEBUG if path.startswith(self._quiet_paths) else logging.INFO
-            facts = {
-                "method": method,
-                "path": path,
-                "status": status,
-                "ms": _ms_since(started),
-                "user_id": _user_id(scope),
-            }
-            _log.log(level, "request", extra=facts)
+
+    def _log(self, scope: HTTPScope, path: str, origin: Origin, facts: RequestFacts, seconds: float) -> None:
+        route = route_of(scope)
+        entry = {
+            "method": scope["method"],
+            "route": route,
+            "status": facts.status,
+            "ms": round(seconds * 1_000),
+            "address": origin.address,
+            "user_id": _user_id(scope),
+            **facts.reply,
+        }
+        if route == UNMATCHED:
+            entry["path"] = path[:MAX_LOGGED_PATH]
+        self._metrics.request_answered(method=scope["method"], route=route, status=facts.status, seconds=seconds)
+        level = logging.DEBUG if route.startswith(self._quiet_paths) else logging.INFO
+        _log.log(level, "request", extra=entry)
 
     async def _send(self, send: Send, problem: Problem, request_id: str) -> None:
         body = encode_json(self._errors.body(problem, request_id))
@@ -125,10 +144,6 @@ def _add_headers(message: Message, request_id: str) -> None:
     headers[HEADER] = request_id
     for name, value in HEADERS.items():
         headers.setdefault(name, value)
-
-
-def _ms_since(started: float) -> int:
-    return round((time.perf_counter() - started) * 1_000)
 
 
 def _user_id(scope: Any) -> str | None:

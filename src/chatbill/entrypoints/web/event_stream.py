@@ -12,7 +12,9 @@ from litestar.response.streaming import ASGIStreamingResponse
 from litestar.types import Receive, Send
 
 from chatbill.application.chat.events import Completed, Delta, Event, Failed, Stopped
+from chatbill.entrypoints.web.problems import problem_of_reply
 from chatbill.entrypoints.web.replies import ReplySource, abandon, wait_for_disconnect
+from chatbill.entrypoints.web.request_facts import CLIENT_LEFT, current_facts
 
 MEDIA_TYPE: Final = "text/event-stream"
 HEADERS: Final = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
@@ -58,6 +60,8 @@ class ReplyStream(ASGIStreamingResponse):
         finally:
             disconnected.cancel()
             if not self._ended:
+                facts = current_facts()
+                facts.status = CLIENT_LEFT if facts.status == self.status_code else facts.status
                 await abandon(self._reply)
 
     async def _frames(self, disconnected: asyncio.Task[None]) -> AsyncGenerator[bytes, None]:
@@ -67,11 +71,22 @@ class ReplyStream(ASGIStreamingResponse):
                     if event is None:
                         yield PING
                     elif not (isinstance(event, Delta) and not event.text):
-                        self._ended = isinstance(event, Completed | Stopped | Failed)
+                        if isinstance(event, Completed | Stopped | Failed):
+                            self._ended = True
+                            _note_end(event)
                         yield self._renderer.render_event(event)
         except Exception as error:  # noqa: BLE001 - the stream ends with an event on any error
-            _log.exception("a stream of events broke")
+            _log.exception("stream_broke")
+            current_facts().status = 500
             yield self._renderer.render_error(error)
+
+
+def _note_end(end: Completed | Stopped | Failed) -> None:
+    facts = current_facts()
+    facts.note_end(end)
+    if isinstance(end, Failed):
+        # The client got a 200 before, and the error as an event.
+        facts.status = problem_of_reply(end).status
 
 
 async def _events_and_pings(

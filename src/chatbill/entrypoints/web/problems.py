@@ -94,8 +94,7 @@ class ErrorFormat:
         """Answer an error, as Litestar's exception handlers do. Unexpected errors are logged with their traceback."""
         problem = problem_of(error)
         if problem.code in HIDDEN_DETAILS:
-            template = request.scope.get("path_template")
-            _log.error("%s %s failed: %s", request.method, template, problem.code, exc_info=error)
+            _log.error("request_failed", exc_info=error, extra={"code": problem.code})
         return self.response(problem, request.scope)
 
     def response(self, problem: Problem, scope: Scope) -> Response[dict[str, Any]]:
@@ -121,7 +120,7 @@ def _problem(
     headers: Mapping[str, str] | None = None,
 ) -> Problem:
     if code not in KINDS:
-        _log.error("the code %r has no status; it is answered as an internal error", code)
+        _log.error("error_code_unknown", extra={"code": code})
         code = "internal_error"
     kind = KINDS[code]
     shown = kind.detail if code in HIDDEN_DETAILS or not detail else detail

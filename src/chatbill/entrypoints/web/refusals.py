@@ -55,7 +55,7 @@ def last_response(error: ChatbillError, scope: Any, address: str | None) -> byte
         "Connection": "close",
     }
     facts = {"status": problem.status, "address": address, "request_id": request_id}
-    _log.info("a request did not arrive", extra=facts)
+    _log.info("request_not_received", extra=facts)
     lines = [f"HTTP/1.1 {problem.status} {http.HTTPStatus(problem.status).phrase}"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
     return "\r\n".join([*lines, "", ""]).encode() + body

@@ -10,6 +10,7 @@ from litestar.types import Receive
 
 from chatbill.application.chat.events import End, Event, Failed
 from chatbill.entrypoints.web.problems import ClientLeft
+from chatbill.entrypoints.web.request_facts import current_facts
 
 
 class ReplySource(Protocol):
@@ -56,7 +57,9 @@ async def wait_for_end(reply: ReplySource, receive: Receive, *, keep: bool) -> E
     try:
         await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
         if keep or finished.done():
-            return await finished
+            end = await finished
+            current_facts().note_end(end)
+            return end
         raise ClientLeft
     finally:
         disconnected.cancel()

@@ -64,10 +64,10 @@ class _Server(uvicorn.Server):
         yield
 
 
-def bind(host: str, port: int) -> socket.socket:
+def bind(host: str, port: int, *, option: str = "--port") -> socket.socket:
     """Reserve an address. Connections are refused until the server listens.
 
-    Raises `CannotListen`.
+    Raises `CannotListen`, which names the `option` with which the port is chosen.
     """
     try:
         family, kind, proto, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
@@ -80,7 +80,7 @@ def bind(host: str, port: int) -> socket.socket:
     except OSError as error:
         sock.close()
         raise CannotListen(
-            f"cannot listen on {host} port {port}: {error.strerror}. Choose another one with --port."
+            f"cannot listen on {host} port {port}: {error.strerror}. Choose another one with {option}."
         ) from error
     return sock
 

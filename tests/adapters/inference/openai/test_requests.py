@@ -19,6 +19,7 @@ from chatbill.adapters.inference.routing import RoutedEngine
 from chatbill.adapters.inference.scripted import ScriptedEngine
 from chatbill.application.chat.events import Completed, Failed
 from chatbill.application.ports.engine import Engine, GenerationRequest, ModelState
+from chatbill.application.shared.origin import Origin, coming_from
 from chatbill.domain.billing.prices import Usage
 from chatbill.domain.chat.conversations import Role, Turn
 from chatbill.domain.shared.errors import ModelUnavailable, Overloaded
@@ -39,6 +40,17 @@ from tests.adapters.inference.openai.handlers import (
 from tests.adapters.inference.openai.scene import MINI, QUICK, scene
 from tests.kit.support import CATALOGUE
 from tests.kit.waiting import eventually
+
+
+async def test_the_server_gets_the_request_id_of_the_person() -> None:
+    async with scene() as here:
+        with coming_from(Origin(request_id="seen-by-alice")):
+            reply = await here.send()
+        await reply.finished()
+        await here.end()
+        heads = [body["head"] for body in here.server.asked]
+    assert ["x-request-id: seen-by-alice" in head for head in heads] == [True, False]
+    assert "x-request-id" not in heads[1]
 
 
 async def test_no_more_requests_than_the_limit_are_sent_at_once_and_the_others_wait() -> None:

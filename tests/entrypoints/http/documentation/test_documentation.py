@@ -20,6 +20,9 @@ from chatbill.entrypoints.http.chat import views as chat
 from chatbill.entrypoints.http.documentation import examples
 from chatbill.entrypoints.http.documentation.responses import ProblemDetails
 from chatbill.entrypoints.http.health.views import HealthView, ReadinessView
+from chatbill.entrypoints.http.monitoring import examples as monitoring_examples
+from chatbill.entrypoints.http.monitoring import live_views
+from chatbill.entrypoints.http.monitoring import views as monitoring
 from chatbill.entrypoints.http.openai import views as openai
 from chatbill.entrypoints.web import api_keys
 from chatbill.entrypoints.web.problem_kinds import KINDS
@@ -80,6 +83,14 @@ CONTRACT = {
     ("get", "/admin/interactions", "200"),
     ("get", "/admin/reports/usage", "200"),
     ("get", "/admin/reports/financial", "200"),
+    ("get", "/admin/logs", "200"),
+    ("get", "/admin/alerts", "200"),
+    ("post", "/admin/alerts/{alert_id}/acknowledge", "200"),
+    ("get", "/monitoring/health", "200"),
+    ("get", "/monitoring/metrics", "200"),
+    ("get", "/performance/metrics", "200"),
+    ("get", "/performance/analysis", "200"),
+    ("post", "/performance/optimize/memory", "200"),
     ("get", "/health", "200"),
     ("get", "/health/ready", "200"),
     ("get", "/health/ready", "503"),
@@ -166,6 +177,13 @@ async def test_problems_are_documented_with_their_codes(description: dict[str, A
         (billing.ReceiptView, examples.RECEIPT),
         (billing.ReceiptView, examples.PENDING),
         (billing.TransactionsView, examples.TRANSACTIONS),
+        (monitoring.LogsView, monitoring_examples.LOGS),
+        (monitoring.AlertsView, monitoring_examples.ALERTS),
+        (monitoring.AlertView, monitoring_examples.ACKNOWLEDGED),
+        (monitoring.PartsView, monitoring_examples.PARTS),
+        (monitoring.AnalysisView, monitoring_examples.ANALYSIS),
+        (monitoring.FreedView, monitoring_examples.FREED),
+        (live_views.LiveView, monitoring_examples.LIVE),
         (HealthView, examples.HEALTH),
         (ReadinessView, examples.READY),
         (ReadinessView, examples.NOT_READY),

@@ -17,6 +17,7 @@ from tests.kit.http import Api
 from tests.kit.staff import member
 from tests.kit.support import PASSWORD
 
+STAFF = ("/admin/", "/monitoring/", "/performance/")
 PAGE = Path(__file__).parents[4] / "docs" / "security.md"
 CALLERS = ("nobody", "an API key", *UserRole)
 
@@ -83,7 +84,7 @@ async def test_the_page_about_security_names_every_route_once_with_its_callers(s
         for method, operation in operations.items():
             who = callers[(method, path)]
             assert (who == "any client") == ("security" not in operation), path
-            assert who.startswith("staff with the permission") == path.startswith("/admin/"), path
+            assert who.startswith("staff with the permission") == path.startswith(STAFF), path
 
 
 @pytest.mark.parametrize("caller", CALLERS)
@@ -94,7 +95,7 @@ async def test_every_route_answers_each_caller_as_the_table_says(service: Api, c
     # Signing out comes last.
     for method, path, who in sorted(documented(), key=lambda route: route[1] == "/auth/logout"):
         address = re.sub(r"{\w+}", "nothing", path)
-        body = {} if method in {"post", "patch"} else None
+        body: dict[str, object] | None = {} if method in {"post", "patch"} else None
         answer = await client.request(method.upper(), address, json=body)
         assert answer.status_code < 500, (method, path, answer.text)
         found[method, path], wanted[method, path] = class_of(answer), expected(who, caller)

@@ -57,6 +57,7 @@ class ModelAvailability:
         *,
         running: int = 0,
         lost: bool = False,
+        memory_bytes: int = 0,
     ) -> ModelStatus:
         """Return the model's status, from its state and its health.
 
@@ -68,7 +69,15 @@ class ModelAvailability:
             state, reason = ModelState.UNAVAILABLE, fault.reason
         known = self.health.is_known_to_write if self.health and state is ModelState.READY else not lost
         queued = max(0, len(self) - running)
-        return ModelStatus(state=state, reason=reason, running=running, queued=queued, healthy=known)
+        return ModelStatus(
+            state=state,
+            reason=reason,
+            running=running,
+            queued=queued,
+            healthy=known,
+            at_once=self.at_once,
+            memory_bytes=memory_bytes,
+        )
 
     def take(self, place: object, owner: UserId | None = None, *, mean_reply_s: float = 0.0) -> None:
         """Take a place for this owner; without an owner, no share is counted.

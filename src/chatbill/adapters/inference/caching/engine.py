@@ -15,6 +15,7 @@ from chatbill.application.ports.engine import (
     GREEDY_BELOW,
     Chunk,
     Engine,
+    FreesMemory,
     Generation,
     GenerationRequest,
     ModelState,
@@ -149,6 +150,11 @@ class CachingEngine:
             return _CachedGeneration(reply)
         generation = await self._engine.prepare(request)
         return _RecordedGeneration(generation, self._cache.max_bytes, lambda whole: self._cache.put(key, whole))
+
+    async def free_memory(self) -> None:
+        """Let the engine free its memory, if it can."""
+        if isinstance(self._engine, FreesMemory):
+            await self._engine.free_memory()
 
     async def close(self) -> None:
         """Close the engine."""

@@ -90,6 +90,11 @@ class LlamaCppEngine:
             raise ModelUnavailable(request.model, UNKNOWN)
         return await served.prepare(request)
 
+    async def free_memory(self) -> None:
+        """End the processes of models without replies. A model that writes keeps what it has read."""
+        for served in self._models.values():
+            await asyncio.to_thread(served.unload)
+
     async def close(self) -> None:
         """End all processes. This takes a few seconds at most."""
         if self._watching:

@@ -8,7 +8,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import structlog
@@ -95,7 +95,8 @@ class ServedFile:
 
     def status(self) -> ModelStatus:
         """Return its present state."""
-        return self._remote.status()
+        memory_bytes = self.fit.need.weights_bytes if self.fit else 0
+        return replace(self._remote.status(), memory_bytes=memory_bytes)
 
     async def prepare(self, request: GenerationRequest) -> Generation:
         """Return a place, once the model is in memory; see the port."""

@@ -38,6 +38,7 @@ from chatbill.adapters.inference.openai.refusals import (
     server_message,
 )
 from chatbill.adapters.inference.openai.wire import EventReader, ServerChunk, read_chunk
+from chatbill.application.shared.origin import current_origin
 
 _log = structlog.get_logger(__name__)
 
@@ -209,7 +210,7 @@ class Server:
     async def _headers(self, body: dict[str, Any], *, by: float) -> ClientResponse:
         try:
             async with asyncio.timeout_at(by):
-                return await self._opened().post(self._path, json=body, allow_redirects=False)
+                return await self._opened().post(self._path, json=body, headers=_request_id(), allow_redirects=False)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise ServerError(ErrorKind.UNREACHABLE, f"cannot connect: {_short_text(error)}", again_s=0) from error
         except TimeoutError:
@@ -273,6 +274,12 @@ async def _next(events: AsyncGenerator[str], *, by: float, whole: bool) -> str |
         if whole:
             return None
         raise
+
+
+def _request_id() -> dict[str, str]:
+    """Return the header that names the request of the person in the log of the server; none for a probe."""
+    request_id = current_origin().request_id
+    return {"X-Request-Id": request_id} if request_id else {}
 
 
 def _retry_after_s(response: ClientResponse) -> float:

@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 import structlog
 
+from chatbill.adapters.inference.availability.heap import return_freed_memory
 from chatbill.adapters.inference.availability.model_availability import UNKNOWN, ModelAvailability
 from chatbill.adapters.inference.catalogue.model_spec import ModelSpec
 from chatbill.adapters.inference.transformers.limits import ModelLimits
@@ -98,6 +99,13 @@ class TransformersEngine:
         if served is None:
             raise ModelUnavailable(request.model, UNKNOWN)
         return await served.prepare(request)
+
+    async def free_memory(self) -> None:
+        """Drop what was read of conversations, and unload models without replies."""
+        for served in self._models.values():
+            served.drop_prefixes()
+            await asyncio.to_thread(served.unload)
+        await asyncio.to_thread(return_freed_memory)
 
     async def close(self) -> None:
         """Stop all threads and free all memory. This takes a few seconds at most."""

@@ -81,7 +81,10 @@ class ServedModel:
             state, reason = ModelState.LOADING, Description("model_loading", self._loader.progress)
         elif not worker.model:
             state, reason = ModelState.UNAVAILABLE, worker.reason
-        return self._availability.status(state, reason, running=worker.running, lost=self._was_lost)
+        in_use = self.fit.need.weights_bytes + self.prefix_bytes if self.fit else 0
+        return self._availability.status(
+            state, reason, running=worker.running, lost=self._was_lost, memory_bytes=in_use
+        )
 
     def begin(self, *, after: Worker | None = None) -> Worker:
         """Start to load it, unless that was done before; wait until the attempt of `after` has ended."""
@@ -147,6 +150,13 @@ class ServedModel:
             self.fit = replace(self.fit, prefix_bytes=0)
             model.prefixes.limit(0)
             return True
+
+    def drop_prefixes(self) -> None:
+        """Free that memory now. What is read from then on is kept as before."""
+        with self._lock:
+            if self.fit and self._worker and (model := self._worker.model):
+                model.prefixes.limit(0)
+                model.prefixes.limit(self.fit.prefix_bytes, self._limits.prefix_ttl_s)
 
     def unload(self) -> bool:
         """Unload the model and return True; False while it has replies or is not in memory."""

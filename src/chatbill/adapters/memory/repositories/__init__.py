@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from chatbill.adapters.memory.repositories.alerts import MemoryAlerts
 from chatbill.adapters.memory.repositories.api_keys import MemoryApiKeys
 from chatbill.adapters.memory.repositories.audit import MemoryAuditReader
 from chatbill.adapters.memory.repositories.audit_trail import MemoryAuditTrail
@@ -10,6 +11,7 @@ from chatbill.adapters.memory.repositories.conversations import MemoryConversati
 from chatbill.adapters.memory.repositories.everything import Tables
 from chatbill.adapters.memory.repositories.idempotency import MemoryIdempotency
 from chatbill.adapters.memory.repositories.interactions import MemoryInteractions
+from chatbill.adapters.memory.repositories.jobs import MemoryJobs
 from chatbill.adapters.memory.repositories.ledger import MemoryLedger
 from chatbill.adapters.memory.repositories.outbox import MemoryOutbox
 from chatbill.adapters.memory.repositories.payments import MemoryPayments
@@ -45,6 +47,8 @@ class MemoryTransaction:
         self.outbox = MemoryOutbox(tables)
         self.audit_trail = MemoryAuditTrail(tables)
         self.reports = MemoryReports(tables)
+        self.jobs = MemoryJobs(tables)
+        self.alerts = MemoryAlerts(tables)
         self.write_checks = MemoryWriteChecks()
         self.audit = MemoryAuditReader(tables)
 

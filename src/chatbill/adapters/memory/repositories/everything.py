@@ -20,6 +20,8 @@ from chatbill.domain.billing.payments import Payment
 from chatbill.domain.billing.wallets import Wallet
 from chatbill.domain.chat.conversations import Conversation
 from chatbill.domain.chat.interactions import Interaction
+from chatbill.domain.jobs.jobs import Job
+from chatbill.domain.monitoring.alerts import Alert
 from chatbill.domain.reports.finance import CreditMovement
 from chatbill.domain.shared.audit_trail import AuditRecord
 from chatbill.domain.shared.idempotency import IdempotencyRecord
@@ -49,6 +51,8 @@ class Tables:
         self.notes: Table[tuple[str, str], str] = Table()
         self.movements: Table[tuple[str, int], CreditMovement] = Table()
         self.rollups: Table[tuple[str, datetime, str], RollUpRow] = Table()
+        self.jobs: Table[str, Job] = Table()
+        self.alerts: Table[str, Alert] = Table()
         self.keys: Table[tuple[str, Any], str] = Table()
 
     def unique(self, rule: str, value: object, row_id: str) -> None:

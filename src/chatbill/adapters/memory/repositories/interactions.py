@@ -14,6 +14,7 @@ from chatbill.application.ports.repositories.interactions import (
     UNBOUNDED,
     HistoryFilter,
     InteractionFilter,
+    OldText,
 )
 from chatbill.application.ports.repositories.paging import Period, Position, fitting, fitting_and_next
 from chatbill.domain.chat.branches import Node
@@ -159,6 +160,23 @@ class MemoryInteractions:
         for row in list(self._tables.interactions.rows()):
             if row.user_id == user_id:
                 self._tables.interactions.put(row.id, replace(row, prompt="", reply=""))
+
+    def erase_texts_among(self, among: Sequence[InteractionId]) -> None:
+        for row in [row for row in self._tables.interactions.rows() if row.id in among]:
+            self._tables.interactions.put(row.id, replace(row, prompt="", reply=""))
+
+    def texts(self, after: InteractionId | None, limit: int) -> list[OldText]:
+        rows = sorted(self._tables.interactions.rows(), key=lambda row: row.id)
+        return [
+            OldText(
+                id=row.id,
+                conversation_id=row.conversation_id,
+                created_at=row.created_at,
+                is_there=not row.is_running and bool(row.prompt or row.reply),
+            )
+            for row in rows
+            if after is None or row.id > after
+        ][:limit]
 
     def _rows(self, conversation_id: ConversationId) -> list[Interaction]:
         return [row for row in self._tables.interactions.rows() if row.conversation_id == conversation_id]

@@ -6,10 +6,11 @@ from datetime import datetime
 
 from chatbill.adapters.memory.repositories.everything import Tables
 from chatbill.adapters.memory.rules import require_row
-from chatbill.domain.billing.events import BillingEvent, RecordedEvent
+from chatbill.domain.billing.events import BillingEvent, EventKind, RecordedEvent
 from chatbill.domain.shared.errors import InvalidRequest
 
 MAX_DIGITS = 18
+BY_HAND = frozenset({EventKind.REFUNDED, EventKind.ADJUSTED})
 
 
 class MemoryOutbox:
@@ -30,6 +31,14 @@ class MemoryOutbox:
         seen = int(position or 0)
         events = [(number, event) for number, event in self._tables.events.items() if number > seen]
         return [RecordedEvent(str(number), event) for number, event in sorted(events, key=lambda each: each[0])[:limit]]
+
+    def by_hand(self, *, since: datetime, at_least: int, limit: int) -> list[BillingEvent]:
+        found = [
+            event
+            for event in self._tables.events.rows()
+            if event.kind in BY_HAND and event.at >= since and abs(event.amount) >= at_least
+        ]
+        return sorted(found, key=lambda event: event.at, reverse=True)[:limit]
 
     def forget(self, *, before: datetime, limit: int) -> int:
         old = [number for number, event in self._tables.events.items() if event.at < before][:limit]

@@ -61,7 +61,7 @@ class PostgresWorker(Worker[PostgresConnection]):
                     job.fail(retry.error)
                     return
                 if not retry.savepoints:
-                    _log.info("a transaction is tried again: %s", retry)
+                    _log.info("transaction_tried_again", extra={"cause": str(retry)})
                     # Random, so that two transactions that met do not meet again.
                     time.sleep(FIRST_PAUSE_S * 2**attempt * random.uniform(0.5, 1))  # noqa: S311
             else:

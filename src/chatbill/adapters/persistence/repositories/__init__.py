@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from chatbill.adapters.persistence.audit.reader import SqlAuditReader
+from chatbill.adapters.persistence.repositories.alerts import SqlAlerts
 from chatbill.adapters.persistence.repositories.api_keys import SqlApiKeys
 from chatbill.adapters.persistence.repositories.audit_trail import SqlAuditTrail
 from chatbill.adapters.persistence.repositories.codes import SqlCodes
 from chatbill.adapters.persistence.repositories.conversations import SqlConversations
 from chatbill.adapters.persistence.repositories.idempotency import SqlIdempotency
 from chatbill.adapters.persistence.repositories.interactions import SqlInteractions
+from chatbill.adapters.persistence.repositories.jobs import SqlJobs
 from chatbill.adapters.persistence.repositories.ledger import SqlLedger
 from chatbill.adapters.persistence.repositories.outbox import SqlOutbox
 from chatbill.adapters.persistence.repositories.payments import SqlPayments
@@ -41,5 +43,7 @@ class SqlTransaction:
         self.outbox = SqlOutbox(connection)
         self.audit_trail = SqlAuditTrail(connection)
         self.reports = SqlReports(connection)
+        self.jobs = SqlJobs(connection)
+        self.alerts = SqlAlerts(connection)
         self.write_checks = SqlWriteChecks(connection)
         self.audit = SqlAuditReader(connection)

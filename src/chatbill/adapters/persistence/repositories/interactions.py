@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Update, bindparam, case, exists, func, literal_column, select
+from sqlalchemy import ColumnElement, Update, and_, bindparam, case, exists, func, literal_column, or_, select
 
 from chatbill.adapters.persistence.mapping import Mapping, nested
 from chatbill.adapters.persistence.repositories.periods import within
@@ -25,11 +25,13 @@ from chatbill.adapters.persistence.sql.statements import (
     update,
 )
 from chatbill.adapters.persistence.sql.tables import conversations, interactions
+from chatbill.adapters.persistence.sql.types import Id
 from chatbill.application.ports.repositories.interactions import (
     MAX_REMEMBERED_BYTES,
     UNBOUNDED,
     HistoryFilter,
     InteractionFilter,
+    OldText,
 )
 from chatbill.application.ports.repositories.paging import Position, fitting, fitting_and_next
 from chatbill.domain.billing.holds import MAX_HOLD_S
@@ -89,6 +91,17 @@ _LAST, _BEFORE = Statement(_NEWEST), Statement(_NEWEST.where(past(_I.created_at,
 _COUNT_REPLIES = Statement(
     select(func.count()).select_from(interactions).where(*_CHARGED, _I.completion_tokens > literal_column("0"))
 )
+_HAS_TEXT = case(
+    (and_(~_RUNNING, or_(_I.prompt != literal_column("''"), _I.reply != literal_column("''"))), literal_column("1")),
+    else_=literal_column("0"),
+)
+_TEXTS = Statement(
+    select(_I.id, _I.conversation_id, _I.created_at, _HAS_TEXT)
+    .where(_I.id > bindparam("after", type_=Id))
+    .order_by(_I.id)
+    .limit(limit())
+)
+_ERASE_TEXTS_AMONG = update(interactions, "prompt", "reply", where=(Among(_I.id),))
 _ASK_TO_STOP = update(interactions, "stop_asked_at", where=(equals(_I.id), _RUNNING, _I.stop_asked_at.is_(None)))
 _ASK_ALL_TO_STOP = update(
     interactions, "stop_asked_at", where=(equals(_I.user_id), _RUNNING, _I.stop_asked_at.is_(None))
@@ -258,6 +271,16 @@ class SqlInteractions:
 
     def erase_texts_of(self, user_id: UserId) -> None:
         self._connection.put(_ERASE_TEXTS_OF, user_id=user_id, prompt="", reply="")
+
+    def erase_texts_among(self, among: Sequence[InteractionId]) -> None:
+        self._connection.put(_ERASE_TEXTS_AMONG, among=json.dumps(among), prompt="", reply="")
+
+    def texts(self, after: InteractionId | None, limit: int) -> list[OldText]:
+        rows = self._connection.stream(_TEXTS, after=after or "", limit=limit)
+        return [
+            OldText(id=id_, conversation_id=conversation_id, created_at=created_at, is_there=bool(has_text))
+            for id_, conversation_id, created_at, has_text in rows
+        ]
 
     def _read(self, statement: Statement, max_bytes: int, **parameters: Any) -> list[Interaction]:
         with closing(self._connection.stream(statement, **parameters)) as rows:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import datetime
 
-from sqlalchemy import Delete, Insert, Select, bindparam, select, tuple_
+from sqlalchemy import Delete, Insert, Select, bindparam, func, literal_column, select, tuple_
 
 from chatbill.adapters.persistence.mapping import Mapping, nested
 from chatbill.adapters.persistence.sql.connection import Connection
@@ -51,6 +51,17 @@ _OLD = (
     .with_for_update(skip_locked=True)
 )
 _FORGET = Statement(Delete(outbox).where(_O.position.in_(_OLD)))
+_BY_HAND = Statement(
+    select(*_O.values())
+    .where(
+        # Written out, so that the partial index serves.
+        _O.kind.in_([literal_column("'refunded'"), literal_column("'adjusted'")]),
+        _O.at >= bindparam("since"),
+        func.abs(_O.amount) >= bindparam("at_least"),
+    )
+    .order_by(_O.at.desc())
+    .limit(limit())
+)
 _POSITION = re.compile(r"(\d{1,18})\.(\d{1,18})", re.ASCII)
 _PLACES = tuple(list(outbox.c.keys()).index(name) for name in ("transaction_id", "position"))
 
@@ -74,6 +85,10 @@ class SqlOutbox:
             raise InvalidRequest.of("after", "unknown_position")
         transaction_at, position_at = _PLACES
         return [RecordedEvent(f"{row[transaction_at]}.{row[position_at]}", _EVENTS.read(row)) for row in rows]
+
+    def by_hand(self, *, since: datetime, at_least: int, limit: int) -> list[BillingEvent]:
+        rows = self._connection.stream(_BY_HAND, since=since, at_least=at_least, limit=limit)
+        return list(map(_EVENTS.read, rows))
 
     def forget(self, *, before: datetime, limit: int) -> int:
         return self._connection.run(_FORGET, before=before, limit=limit)

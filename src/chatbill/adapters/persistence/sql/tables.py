@@ -18,6 +18,7 @@ from chatbill.adapters.persistence.sql.account_tables import (
 )
 from chatbill.adapters.persistence.sql.columns import CHANGES, changing, check, columns, key, partial, reference, refers
 from chatbill.adapters.persistence.sql.metadata import MAX_CREDITS, metadata, table
+from chatbill.adapters.persistence.sql.monitoring_tables import alerts, jobs
 from chatbill.adapters.persistence.sql.report_tables import report_movements, report_notes, report_rollups
 from chatbill.adapters.persistence.sql.types import Count, CurrentTransaction, Flag, Id, UtcDateTime
 from chatbill.domain.billing.codes import MAX_USES
@@ -25,6 +26,7 @@ from chatbill.domain.billing.subjects import CODE
 
 __all__ = [
     "MAX_CREDITS",
+    "alerts",
     "api_key_months",
     "api_keys",
     "audit_trail",
@@ -32,6 +34,7 @@ __all__ = [
     "holds",
     "idempotency_keys",
     "interactions",
+    "jobs",
     "ledger_entries",
     "metadata",
     "outbox",
@@ -270,6 +273,7 @@ outbox = table(
     check("kind_known", "kind IN ('granted', 'topped_up', 'charged', 'refunded', 'adjusted', 'released')"),
     check("subject_is_whole", "(subject_kind IS NULL) = (subject_id IS NULL)"),
     Index(None, "transaction_id", "position"),
+    partial("ix_outbox_by_hand", "at", where="kind IN ('refunded', 'adjusted')"),
     sqlite_autoincrement=True,
 )
 

@@ -60,11 +60,12 @@ def newest_of(drivers: list[ModuleType]) -> ModuleType:
     if newest.sqlite_version_info < OLDEST:
         raise StoreUnavailable(f"SQLite {newest.sqlite_version} is too old; install the package pysqlite3.")
     if newest.sqlite_version_info < SOUND_SINCE:
-        _log.warning(
-            "SQLite %s has a rare bug that can corrupt the database; install pysqlite3, or a Python with SQLite %s",
-            newest.sqlite_version,
-            ".".join(map(str, SOUND_SINCE)),
+        sound = ".".join(map(str, SOUND_SINCE))
+        advice = (
+            f"SQLite {newest.sqlite_version} has a rare bug that can corrupt the database; install pysqlite3, or a"
+            f" Python with SQLite {sound}"
         )
+        _log.warning("sqlite_has_a_known_bug", extra={"advice": advice})
     return newest
 
 

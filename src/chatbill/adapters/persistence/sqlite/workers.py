@@ -27,7 +27,7 @@ class SqliteWriter(Worker[Connection]):
             self._commit(jobs)
         except Exception as error:  # noqa: BLE001 - every caller gets it
             cause = error.__cause__ if isinstance(error.__cause__, StoreUnavailable) else error
-            _log.error("%d transactions were not kept: %s", len(jobs), cause)
+            _log.error("transactions_not_kept", extra={"count": len(jobs), "cause": str(cause)})
             fail_all(jobs, cause)
             self.disconnect()
 

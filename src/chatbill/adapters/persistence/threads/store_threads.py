@@ -109,7 +109,7 @@ class StoreThreads:
         for thread in self._threads:
             thread.join(max(0, until - time.monotonic()))
             if thread.is_alive():
-                _log.error("the thread %s still waits for the database and is left", thread.name)
+                _log.error("store_thread_left", extra={"thread_name": thread.name})
 
     def _put(self, job: AnyJob) -> None:
         with self._lock:

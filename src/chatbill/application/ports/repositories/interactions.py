@@ -48,7 +48,21 @@ class InteractionFilter:
     text: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OldText:
+    """An interaction that may have texts; `is_there` is False once they are blank, and while the reply is written."""
+
+    id: InteractionId
+    conversation_id: ConversationId
+    created_at: datetime
+    is_there: bool
+
+
 class InteractionReader(Protocol):
+    def texts(self, after: InteractionId | None, limit: int) -> list[OldText]:
+        """Return interactions past this one, in the order of their ids."""
+        ...
+
     def get(self, interaction_id: InteractionId) -> Interaction | None: ...
 
     def turns(
@@ -145,4 +159,8 @@ class InteractionRepository(InteractionReader, Protocol):
 
     def erase_texts_of(self, user_id: UserId) -> None:
         """Do the same as `erase_texts`, for all interactions of a user, also those that are running."""
+        ...
+
+    def erase_texts_among(self, among: Sequence[InteractionId]) -> None:
+        """Blank prompt and reply of these interactions for ever; the figures stay."""
         ...

@@ -17,6 +17,10 @@ class OutboxReader(Protocol):
         """
         ...
 
+    def by_hand(self, *, since: datetime, at_least: int, limit: int) -> list[BillingEvent]:
+        """Return refunds and adjustments of at least so many credits from this moment on, newest first."""
+        ...
+
 
 class Outbox(OutboxReader, Protocol):
     def add(self, event: BillingEvent) -> None: ...

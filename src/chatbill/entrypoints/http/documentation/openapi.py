@@ -43,6 +43,7 @@ TAGS = (
     Tag(name="OpenAI", description="For clients of OpenAI's API; errors have its format too."),
     Tag(name="Administration", description="For administrators only."),
     Tag(name="Reports", description="Use and money over a period, for members of the staff."),
+    Tag(name="Monitoring", description="Logs, figures and alerts, for members of the staff."),
     Tag(name="Health", description="For probes and load balancers."),
 )
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from chatbill.entrypoints.web.metrics import MetricsPage
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpConfig:
@@ -13,7 +15,7 @@ class HttpConfig:
     are addresses or networks (such as `10.0.0.0/8`) whose `X-Forwarded-For` is believed. `cors_origins` are the web
     pages of other origins that may call the API. `ping_s` is the time without an event after which an event stream
     sends a ping, in seconds. `serve_docs` and `serve_root` say whether `/docs` and `/` are served.
-    `root_path` is the path below which clients reach the API.
+    `root_path` is the path below which clients reach the API. `metrics` are served at `/metrics`, with their token.
     """
 
     engine: str = "none"
@@ -24,3 +26,4 @@ class HttpConfig:
     serve_docs: bool = True
     serve_root: bool = True
     root_path: str = ""
+    metrics: MetricsPage | None = None

@@ -53,7 +53,7 @@ class LiveMarkdown:
             try:
                 last = self._end_blocks(text)
             except Exception:  # noqa: BLE001 - logged; a fault of a library must not hide a reply
-                _log.exception("a growing text could not be rendered, and is shown as it was written")
+                _log.exception("text_not_rendered")
         return literal(text[self._offset :]) if last is None else last
 
     def _end_blocks(self, text: str) -> str | None:

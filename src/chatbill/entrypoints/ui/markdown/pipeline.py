@@ -52,7 +52,7 @@ def to_html(markdown: str) -> str:
     try:
         html = tokens_html(_PARSER, _PARSER.parse(markdown), {})
     except Exception:  # noqa: BLE001 - logged; a fault of a library must not hide a reply
-        _log.exception("a text could not be rendered, and is shown as it was written")
+        _log.exception("text_not_rendered")
         html = None
     return literal(markdown) if html is None else html
 

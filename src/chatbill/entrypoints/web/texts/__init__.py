@@ -15,6 +15,7 @@ from chatbill.entrypoints.web.texts.billing import BILLING
 from chatbill.entrypoints.web.texts.errors import ERRORS
 from chatbill.entrypoints.web.texts.fields import FIELDS
 from chatbill.entrypoints.web.texts.models import MODELS
+from chatbill.entrypoints.web.texts.monitoring import MONITORING
 from chatbill.entrypoints.web.texts.store import STORE
 
 __all__ = ["TEMPLATES", "credits_text", "render"]
@@ -53,6 +54,7 @@ TEMPLATES: Final[dict[str, Template]] = {
     **ERRORS,
     **FIELDS,
     **MODELS,
+    **MONITORING,
     **STORE,
     "invalid_request": _broken_rules,
     "too_large": _broken_rules,

@@ -128,6 +128,8 @@ ERRORS: dict[str, Template] = {
     "code_withdrawn": "This code was withdrawn.",
     "last_administrator": "This is the last administrator. Make another one first.",
     "user_erased": "This account was erased for good. The person can register again.",
+    "job_not_failed": "This job is {state}. Only a job that failed can be tried again.",
+    "alert_acknowledged": "This alert was acknowledged before.",
     "nothing_to_refund": "Nothing is left to refund: this was not charged, or was given back already.",
     "unsupported_media_type": "Send the body as JSON, with the header Content-Type: application/json.",
     "encoded_body": "Send the body as it is, without Content-Encoding: {encoding} is not decoded here.",

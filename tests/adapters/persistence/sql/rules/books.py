@@ -139,6 +139,34 @@ CODE = {"id": "code", "digest": "d", "credits": 50, "uses": 2, "created_at": T, 
 REDEEMED = GRANT | {"subject_kind": "redeem_code", "subject_id": "code"}
 RECORD = {"id": "record", "at": T, "action": "code.made", "actor": "u", "before": "{}", "after": "{}"}
 MONTH = {"api_key_id": "k", "starts_at": T, "ends_at": "2026-02-01T00:00:00.000000Z", "monthly_cap": 10, "used": 9}
+JOB = {
+    "id": "j",
+    "kind": "a",
+    "parameters": "{}",
+    "period": "p",
+    "created_at": T,
+    "due_at": T,
+    "state": "queued",
+    "attempts": 0,
+    "claim": None,
+    "error": None,
+    "finished_at": None,
+}
+ALERT = {
+    "id": "a",
+    "kind": "disk_full",
+    "subject": "here",
+    "source": "store",
+    "severity": "critical",
+    "evidence": "{}",
+    "opened_at": T,
+    "seen_at": T,
+    "notified_at": T,
+    "times": 1,
+    "closed_at": None,
+    "acknowledged_at": None,
+    "acknowledged_by": None,
+}
 WALLET = {"id": "w", "posted": 100, "held": 5, "version": 2, "overdraft": 0, "owner_kind": "user", "owner_id": "u"}
 BOOKS: list[tuple[str, dict[str, Any]]] = [
     ("wallets", WALLET),
@@ -175,6 +203,8 @@ BOOKS: list[tuple[str, dict[str, Any]]] = [
     ("api_keys", API_KEY),
     ("api_keys", API_KEY | {"id": "gone", "revoked_at": T, "revoked_by": "u", "revoked_why": "It leaked"}),
     ("api_key_months", MONTH),
+    ("jobs", JOB),
+    ("alerts", ALERT),
 ]
 TOO_MUCH = MAX_CREDITS + 1
 NEW_WALLET = WALLET | {"id": "new", "held": 0}
@@ -192,4 +222,6 @@ NEW_KEY = KEY | {"key": "new"}
 NEW_API_KEY = API_KEY | {"id": "new", "name_key": "new"}
 NEW_CODE = CODE | {"id": "new", "digest": "new"}
 NEW_RECORD = RECORD | {"id": "new"}
+NEW_JOB = JOB | {"id": "new", "period": None}
+NEW_ALERT = ALERT | {"id": "new", "subject": "there"}
 NEW_MONTH = MONTH | {"api_key_id": "gone"}

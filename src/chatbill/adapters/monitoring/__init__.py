@@ -1,0 +1,1 @@
+"""Adapters that measure: metrics for Prometheus, a store that is timed, and the machine."""

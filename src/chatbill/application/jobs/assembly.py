@@ -1,0 +1,78 @@
+"""The use cases of jobs, and the handlers of every kind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from chatbill.application.audit.assembly import AuditUseCases
+from chatbill.application.jobs.handlers import Handler, counted
+from chatbill.application.jobs.list_jobs import ListJobs, RetryJob
+from chatbill.application.jobs.run_jobs import RunJobs
+from chatbill.application.jobs.send_alert import SendAlert
+from chatbill.application.jobs.watch_ledger import WatchLedger
+from chatbill.application.maintenance.assembly import MaintenanceUseCases
+from chatbill.application.monitoring.assembly import MonitoringUseCases
+from chatbill.application.monitoring.record_findings import SEND_ALERT
+from chatbill.application.policy import Policy
+from chatbill.application.ports.metrics import Metrics
+from chatbill.application.ports.provider import PortProvider
+from chatbill.domain.jobs.jobs import Schedule
+
+MINUTE_S: Final = 60
+HOUR_S: Final = 3_600
+DAY_S: Final = 86_400
+NIGHT_S: Final = 3 * HOUR_S
+"""Nightly jobs are due at 03:00 in UTC, or a little later."""
+
+
+class JobUseCases:
+    """The runner of jobs, and what an operator does with them."""
+
+    def __init__(
+        self,
+        ports: PortProvider,
+        policy: Policy,
+        metrics: Metrics,
+        *,
+        maintenance: MaintenanceUseCases,
+        audit: AuditUseCases,
+        monitoring: MonitoringUseCases,
+    ) -> None:
+        self.list_jobs = ListJobs(store=ports.store)
+        self.retry_job = RetryJob(store=ports.store, clock=ports.clock)
+        handlers: dict[str, Handler] = {
+            "forget_sessions": counted(maintenance.forget_sessions),
+            "forget_events": counted(maintenance.forget_events),
+            "forget_jobs": counted(maintenance.forget_jobs),
+            "verify_ledger": Handler(
+                work=WatchLedger(verify_ledger=audit.verify_ledger, record=monitoring.record_findings)
+            ),
+            "watch_store": counted(monitoring.watch_store),
+        }
+        schedules = [
+            Schedule(kind="forget_sessions", every_s=HOUR_S),
+            Schedule(kind="forget_events", every_s=HOUR_S, offset_s=10 * MINUTE_S),
+            Schedule(kind="forget_jobs", every_s=HOUR_S, offset_s=20 * MINUTE_S),
+            Schedule(kind="verify_ledger", every_s=DAY_S, offset_s=NIGHT_S),
+            Schedule(kind="watch_store", every_s=MINUTE_S),
+        ]
+        if ports.notifier is not None:
+            handlers[SEND_ALERT] = Handler(work=SendAlert(store=ports.store, notifier=ports.notifier), timeout_s=60)
+        if policy.keep_texts_days:
+            handlers["forget_texts"] = counted(maintenance.forget_texts)
+            schedules.append(Schedule(kind="forget_texts", every_s=HOUR_S, offset_s=30 * MINUTE_S))
+        self.run_jobs = _runner(ports, metrics, handlers, tuple(schedules))
+
+
+def _runner(
+    ports: PortProvider, metrics: Metrics, handlers: Mapping[str, Handler], schedules: tuple[Schedule, ...]
+) -> RunJobs:
+    return RunJobs(
+        store=ports.store,
+        clock=ports.clock,
+        new_id=ports.new_id,
+        metrics=metrics,
+        handlers=handlers,
+        schedules=schedules,
+    )

@@ -1,0 +1,80 @@
+"""What is wrong with a process, by its figures."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from chatbill.application.monitoring import findings
+from chatbill.application.monitoring.recent_figures import RecentFigures
+from chatbill.application.ports.engine import ModelState, ModelStatus
+from chatbill.application.ports.machine import MachineFigures
+from chatbill.application.ports.metrics import Figures, StoredFigures
+from chatbill.application.shared.bounds import AlertBounds
+from chatbill.domain.monitoring.alerts import AlertKind, Finding
+from chatbill.domain.shared.descriptions import Description
+from chatbill.domain.shared.ids import ModelId
+from tests.application.monitoring.test_recent_figures import ENDED, MINI, Seconds, answered
+from tests.kit.rows import NOON
+
+READY = ModelStatus(state=ModelState.READY)
+CALM = Figures(at=NOON, models={MINI: READY}, machine=MachineFigures(), stored=StoredFigures())
+
+
+def found(figures: Figures = CALM, recent: RecentFigures | None = None, **bounds: float) -> list[Finding]:
+    minutes = (recent or RecentFigures(now=Seconds())).within(10)
+    chosen = AlertBounds(**bounds)  # type: ignore[arg-type]
+    return list(findings.of_process(figures, minutes, chosen, source="process:here:1"))
+
+
+def test_a_calm_process_has_no_findings() -> None:
+    assert found() == []
+
+
+def test_a_model_that_does_not_write_and_a_long_queue_are_found() -> None:
+    sick = replace(READY, healthy=False, reason=Description("model_lost"))
+    busy = replace(READY, queued=80, at_once=8)
+    models = {MINI: sick, ModelId("demo-pro"): busy}
+    unhealthy, queue = found(replace(CALM, models=models))
+    assert (unhealthy.kind, unhealthy.subject) == (AlertKind.MODEL_UNHEALTHY, "demo-mini at here:1")
+    assert dict(unhealthy.evidence) == {"model": "demo-mini", "reason": "model_lost"}
+    assert (queue.kind, dict(queue.evidence)) == (
+        AlertKind.QUEUE_FULL,
+        {"model": "demo-pro", "queued": 80, "batch_size": 8},
+    )
+
+
+def test_a_share_of_failed_requests_is_found_once_there_are_enough() -> None:
+    recent = RecentFigures(now=Seconds())
+    for _ in range(19):
+        answered(recent, status=502)
+    assert found(recent=recent) == []
+    answered(recent)
+    (finding,) = found(recent=recent)
+    assert (finding.kind, dict(finding.evidence)) == (
+        AlertKind.ERROR_RATE,
+        {"requests": 20, "errors": 19, "percent": 95.0},
+    )
+
+
+def test_refused_sign_ins_and_slow_replies_are_found() -> None:
+    recent = RecentFigures(now=Seconds())
+    for _ in range(30):
+        answered(recent, "/auth/login", 401)
+    for _ in range(10):
+        recent.reply_ended(replace(ENDED, processing_time_ms=100_000))
+    kinds = [finding.kind for finding in found(recent=recent, refused_sign_ins=30)]
+    assert kinds == [AlertKind.SIGN_INS_FAIL, AlertKind.SLOW_REPLIES]
+
+
+def test_a_full_disk_is_found() -> None:
+    (finding,) = found(replace(CALM, machine=MachineFigures(disk_free_bytes=4, disk_total_bytes=100)))
+    assert finding.kind is AlertKind.DISK_FULL
+
+
+def test_jobs_that_no_process_does_are_found_by_every_process() -> None:
+    late = replace(CALM, stored=StoredFigures(oldest_due_at=NOON - timedelta(seconds=900)))
+    (finding,) = findings.of_jobs(late, AlertBounds())
+    assert (finding.kind, dict(finding.evidence)) == (AlertKind.OUTBOX_OLD, {"waited_s": 900})
+    assert list(findings.of_jobs(CALM, AlertBounds())) == []
+    assert list(findings.of_jobs(replace(CALM, stored=None), AlertBounds())) == []
