@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
+from chatbill.adapters.inference.scripted import ScriptedEngine
 from chatbill.application.monitoring import findings
 from chatbill.application.monitoring.recent_figures import RecentFigures
 from chatbill.application.ports.engine import ModelState, ModelStatus
@@ -16,6 +17,7 @@ from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.ids import ModelId
 from tests.application.monitoring.test_recent_figures import ENDED, MINI, Seconds, answered
 from tests.kit.rows import NOON
+from tests.kit.support import CATALOGUE, world
 
 READY = ModelStatus(state=ModelState.READY)
 CALM = Figures(at=NOON, models={MINI: READY}, machine=MachineFigures(), stored=StoredFigures())
@@ -42,6 +44,28 @@ def test_a_model_that_does_not_write_and_a_long_queue_are_found() -> None:
         AlertKind.QUEUE_FULL,
         {"model": "demo-pro", "queued": 80, "batch_size": 8},
     )
+
+
+def test_a_model_that_is_gone_is_found_and_one_that_never_came_is_not() -> None:
+    gone = replace(READY, state=ModelState.UNAVAILABLE, reason=Description("model_server_unreachable"))
+    figures = replace(CALM, models={MINI: gone, ModelId("demo-pro"): gone})
+    recent = RecentFigures(now=Seconds()).within(10)
+    (finding,) = findings.of_process(figures, recent, AlertBounds(), source="process:here:1", offered={MINI})
+    assert (finding.kind, finding.evidence["reason"]) == (AlertKind.MODEL_UNHEALTHY, "model_server_unreachable")
+
+
+async def test_the_watch_remembers_which_models_were_offered() -> None:
+    engine = ScriptedEngine(CATALOGUE)
+    here = world(engine=engine)
+    watch = here.use_cases.monitoring.watch_process
+    assert await watch("here:1") == 0
+    await engine.close()
+    here.use_cases.monitoring.read_figures._last = None
+    assert await watch("here:1") == len(CATALOGUE)
+    await engine.start()
+    here.use_cases.monitoring.read_figures._last = None
+    assert await watch("here:1") == len(CATALOGUE)
+    assert await here.store.read(lambda snapshot: snapshot.alerts.open_ones()) == []
 
 
 def test_a_share_of_failed_requests_is_found_once_there_are_enough() -> None:

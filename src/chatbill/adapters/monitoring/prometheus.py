@@ -30,7 +30,7 @@ class PrometheusMetrics:
     """Counts in a registry of its own, so that several may be in one process."""
 
     def __init__(self, *, version: str = "") -> None:
-        # Otherwise each counter would have a second series, which no query needs.
+        # Or each counter would have a second series, which no query needs.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = registry = CollectorRegistry()
         self._requests = Counter(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
 from typing import Final, TypeAlias
 
 from chatbill.application.monitoring.recent_figures import Recent
+from chatbill.application.ports.engine import ModelState
 from chatbill.application.ports.metrics import Figures
 from chatbill.application.ports.repositories.audit_trail import AuditFilter
 from chatbill.application.ports.repositories.paging import Period
@@ -16,6 +17,7 @@ from chatbill.application.shared.bounds import AlertBounds
 from chatbill.domain.jobs.jobs import JobState
 from chatbill.domain.monitoring.alerts import AlertKind, Evidence, Finding
 from chatbill.domain.shared.audit_trail import AuditAction
+from chatbill.domain.shared.ids import ModelId
 
 STORE: Final = "store"
 JOBS: Final = "jobs"
@@ -27,11 +29,16 @@ MONEY_HOURS: Final = 24
 _Wrong: TypeAlias = tuple[AlertKind, str, Evidence]
 
 
-def of_process(figures: Figures, recent: Recent, bounds: AlertBounds, *, source: str) -> Iterator[Finding]:
-    """Yield what is wrong with this process: its models, its requests, its machine. `recent` is of ten minutes."""
+def of_process(
+    figures: Figures, recent: Recent, bounds: AlertBounds, *, source: str, offered: Collection[ModelId] = ()
+) -> Iterator[Finding]:
+    """Yield what is wrong with this process: its models, its requests, its machine. `recent` is of ten minutes.
+
+    A model that was `offered` before and is not any more is as wrong as one that does not write.
+    """
     where = source.partition(":")[2]
     wrong = (
-        *_models(figures, bounds),
+        *_models(figures, bounds, offered),
         *_requests(recent, bounds),
         *_replies(recent, bounds),
         *_machine(figures, bounds),
@@ -40,9 +47,9 @@ def of_process(figures: Figures, recent: Recent, bounds: AlertBounds, *, source:
         yield Finding(kind=kind, subject=f"{what} at {where}" if what else where, source=source, evidence=evidence)
 
 
-def _models(figures: Figures, bounds: AlertBounds) -> Iterator[_Wrong]:
+def _models(figures: Figures, bounds: AlertBounds, offered: Collection[ModelId]) -> Iterator[_Wrong]:
     for model, status in figures.models.items():
-        if not status.healthy:
+        if not status.healthy or (model in offered and status.state is ModelState.UNAVAILABLE):
             reason = status.reason.code if status.reason else "model_silent"
             yield AlertKind.MODEL_UNHEALTHY, model, {"model": model, "reason": reason}
         if bounds.queued and status.queued >= bounds.queued:

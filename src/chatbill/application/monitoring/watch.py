@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from chatbill.application.monitoring import findings
 from chatbill.application.monitoring.read_figures import ReadFigures
@@ -13,6 +13,7 @@ from chatbill.application.ports.engine import Engine
 from chatbill.application.ports.store import Store
 from chatbill.application.shared.bounds import AlertBounds
 from chatbill.domain.monitoring.alerts import OF_PROCESS
+from chatbill.domain.shared.ids import ModelId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,12 +24,14 @@ class WatchProcess:
     recent: RecentFigures
     record: RecordFindings
     bounds: AlertBounds
+    _offered: set[ModelId] = field(default_factory=set)
 
     async def __call__(self, instance: str) -> int:
         """Record the findings of the process `instance`; return how many alerts changed."""
         figures, source = await self.read_figures(), f"{OF_PROCESS}{instance}"
         recent = self.recent.within(findings.SIGN_IN_MINUTES)
-        found = list(findings.of_process(figures, recent, self.bounds, source=source))
+        self._offered.update(model for model, status in figures.models.items() if status.available)
+        found = list(findings.of_process(figures, recent, self.bounds, source=source, offered=self._offered))
         changes = await self.record(source, found)
         changes += await self.record(findings.JOBS, list(findings.of_jobs(figures, self.bounds)))
         return len(changes)
