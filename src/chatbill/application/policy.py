@@ -66,5 +66,6 @@ class Policy:
     alerts: AlertBounds = AlertBounds()
     top_ups: Limit = Limit(name="top-ups", times=60, window_s=3_600)
     api_keys: Limit = Limit(name="API keys", times=60, window_s=3_600)
+    account_changes: Limit = Limit(name="changes of an account", times=60, window_s=3_600)
     page_events: Limit = Limit(name="events of the page", times=300, window_s=60)
     address_page_events: Limit = Limit(name="events of the page from an address", times=3_000, window_s=60)

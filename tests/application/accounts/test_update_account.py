@@ -10,14 +10,18 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from chatbill.adapters.rate_limits.moving_window import MovingWindowRateLimits
 from chatbill.application.accounts.register import Registration
 from chatbill.application.accounts.sign_in import Credentials
 from chatbill.application.accounts.update_account import AccountChange
+from chatbill.application.administration.admin_action import AdminAction
+from chatbill.application.administration.update_user import UserChange
 from chatbill.application.ports.store import Transaction
 from chatbill.domain.accounts.preferences import SpendingLimits
-from chatbill.domain.accounts.users import UserRole
-from chatbill.domain.shared.errors import EmailTaken, Forbidden, InvalidRequest, UsernameTaken
+from chatbill.domain.accounts.users import AccountState, UserRole
+from chatbill.domain.shared.errors import EmailTaken, Forbidden, InvalidRequest, RateLimited, UsernameTaken
 from chatbill.domain.shared.ids import ApiKeyId
+from tests.kit.staff import member
 from tests.kit.stores import EVERY_STORE, STORES
 from tests.kit.support import PASSWORD, World, world
 
@@ -157,3 +161,27 @@ async def test_a_preference_that_breaks_a_rule_is_named(here: World, change: Acc
     with pytest.raises(InvalidRequest) as refused:
         await here.use_cases.accounts.update_account(alice, change)
     assert [error.field for error in refused.value.errors] == [field]
+
+
+@pytest.mark.parametrize("erased", [False, True])
+async def test_a_change_that_was_authenticated_before_the_account_was_closed_is_refused(
+    here: World, *, erased: bool
+) -> None:
+    alice, root = await here.person(), await member(here)
+    administration, why = here.use_cases.administration, AdminAction(reason="Because")
+    if erased:
+        await administration.erase_user(root, alice.user_id, why)
+    else:
+        await administration.update_user(root, alice.user_id, UserChange(state=AccountState.SUSPENDED), why)
+    with pytest.raises(Forbidden):
+        await here.use_cases.accounts.update_account(alice, AccountChange(username="alicia"))
+
+
+async def test_changes_of_an_account_are_limited_because_each_is_recorded() -> None:
+    here = world(rate_limits=MovingWindowRateLimits())
+    alice, bob, update = await here.person(), await here.person("bob"), here.use_cases.accounts.update_account
+    for number in range(60):
+        await update(alice, AccountChange(username=f"alice-{number}"))
+    with pytest.raises(RateLimited):
+        await update(alice, AccountChange(username="alice"))
+    assert (await update(bob, AccountChange(username="bobby"))).username == "bobby"

@@ -15,6 +15,7 @@ from chatbill.application.accounts.register import Registration
 from chatbill.application.accounts.sign_in import Credentials
 from chatbill.application.administration.admin_action import AdminAction
 from chatbill.application.chat.messages import Message
+from chatbill.application.chat.replies import Reply
 from chatbill.application.ports.repositories.interactions import HistoryFilter
 from chatbill.application.shared.principal import Principal
 from chatbill.domain.accounts.users import AccountState, UserRole
@@ -182,3 +183,27 @@ async def test_a_person_erases_their_own_account_with_the_password(office: Offic
         await erase(office.root, PASSWORD)
     with pytest.raises(Forbidden):
         await erase(replace(office.root, api_key_id=ApiKeyId("key")), PASSWORD)
+
+
+async def test_no_message_that_is_sent_at_the_same_time_leaves_a_text(office: Office) -> None:
+    """Each is accepted before and erased, or refused after; none is accepted by what was true before."""
+    here, chat = office.world, office.world.use_cases.chat
+
+    async def send(person: Principal) -> Reply | Exception:
+        try:
+            return await chat.send_message(person, Message(model=MINI, text=SECRET))
+        except ChatbillError as error:
+            return error
+
+    people = [await here.person(f"person-{number}") for number in range(8)]
+    sent, _ = await asyncio.gather(
+        asyncio.gather(*(send(person) for person in people for _ in range(3))),
+        asyncio.gather(*(office.erase(person) for person in people)),
+    )
+    replies = [result for result in sent if isinstance(result, Reply)]
+    await chat.apply_stop_requests()
+    async with asyncio.timeout(20):
+        await asyncio.gather(*(reply.finished() for reply in replies))
+    for reply in replies:
+        assert (await office.interaction(reply.accepted.interaction_id)).prompt == ""
+    await assert_books_agree(here)

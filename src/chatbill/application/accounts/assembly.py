@@ -87,7 +87,14 @@ class AccountUseCases:
         self.revoke_api_key = RevokeApiKey(store=store, clock=clock, new_id=new_id)
         self.sign_in = _sign_in(ports, policy, self.password_gate)
         self.sign_out = SignOut(store=store, clock=clock, new_id=new_id)
-        self.update_account = UpdateAccount(store=store, own_password=own_password, clock=clock, new_id=new_id)
+        self.update_account = UpdateAccount(
+            store=store,
+            own_password=own_password,
+            rate_limits=rate_limits,
+            clock=clock,
+            new_id=new_id,
+            limit=policy.account_changes,
+        )
         # A browser keeps one token, as long as the sign-in lasts; signing out kills it in the store.
         self.web_authenticate = replace(self.authenticate, use=TokenUse.PAGE)
         self.web_sign_in = replace(self.sign_in, lifetimes=policy.web_lifetimes, use=TokenUse.PAGE)

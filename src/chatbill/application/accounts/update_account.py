@@ -10,6 +10,7 @@ from chatbill.application.accounts.find_user import refuse_taken_email, refuse_t
 from chatbill.application.accounts.open_account import Account
 from chatbill.application.accounts.own_password import OwnPassword
 from chatbill.application.ports.clock import Clock, NewId
+from chatbill.application.ports.rate_limits import Limit, RateLimits
 from chatbill.application.ports.store import Store, Transaction
 from chatbill.application.shared.audit_trail import act_of
 from chatbill.application.shared.principal import Principal, require_sign_in
@@ -17,7 +18,7 @@ from chatbill.domain.accounts.preferences import limit_fault, locale_fault, zone
 from chatbill.domain.accounts.users import User, checked_names
 from chatbill.domain.billing.subjects import USER
 from chatbill.domain.shared.audit_trail import AuditAction
-from chatbill.domain.shared.errors import FieldError, InvalidRequest, NotFound
+from chatbill.domain.shared.errors import FieldError, Forbidden, InvalidRequest, NotFound
 
 
 class Keep(Enum):
@@ -79,18 +80,23 @@ class AccountChange:
 class UpdateAccount:
     """Change the names and the preferences of an account.
 
-    Raises `InvalidRequest` with every invalid field, `UsernameTaken`, `EmailTaken`, `NotFound`, `Forbidden` for an API
-    key, and what `OwnPassword.unless_recent` raises: with another e-mail address, a thief could keep the account.
+    Raises `InvalidRequest` with every invalid field, `UsernameTaken`, `EmailTaken`, `NotFound`, `RateLimited`,
+    `Forbidden` for an API key and for an account that was closed meanwhile, and what `OwnPassword.unless_recent`
+    raises: with another e-mail address, a thief could keep the account.
     """
 
     store: Store
     own_password: OwnPassword
+    rate_limits: RateLimits
     clock: Clock
     new_id: NewId
+    limit: Limit
 
     async def __call__(self, principal: Principal, change: AccountChange) -> Account:
         """Return the account as it is after the change."""
         require_sign_in(principal)
+        # Each change leaves a record that is kept for ever.
+        await self.rate_limits.hit(self.limit, principal.user_id)
         before = await self.store.read(lambda snapshot: snapshot.users.get(principal.user_id))
         if before and change.of(before).email_key != before.email_key:
             await self.own_password.unless_recent(principal, change.password)
@@ -100,6 +106,8 @@ class UpdateAccount:
             user, wallet = tx.users.lock(principal.user_id), tx.wallets.get(principal.wallet_id)
             if user is None or wallet is None:
                 raise NotFound("account")
+            if not user.is_enabled:
+                raise Forbidden("account_disabled")
             changed = change.of(user)
             if changed.username_key != user.username_key:
                 refuse_taken_username(tx.users, changed.username)
