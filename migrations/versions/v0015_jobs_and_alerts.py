@@ -1,6 +1,6 @@
 """Jobs, alerts, and an index of the events by hand.
 
-Compatible with: the programs of 0001 to 0012 run on after this step; they do no jobs and open no alerts. Going back
+Compatible with: the programs of 0001 to 0013 run on after this step; they do no jobs and open no alerts. Going back
 forgets both: a job that was queued is not done.
 
 Locks: both tables are new. Writers wait while the events of the outbox are read once, for the index of those that were
@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0015"
-down_revision = "0012"
+down_revision = "0013"
 
 ID = sa.String(64).with_variant(sa.Text(), "sqlite").with_variant(sa.String(64, collation="C"), "postgresql")
 COUNT = sa.BigInteger().with_variant(sa.Integer(), "sqlite")

@@ -8,7 +8,8 @@ public too.
 from chatbill.adapters.memory import MemoryStore
 from chatbill.adapters.payments.sandbox import SandboxPayments
 from chatbill.adapters.system import SystemClock, Uuid7Ids
-from chatbill.application.accounts.register import Account, Registration
+from chatbill.application.accounts.open_account import Account
+from chatbill.application.accounts.register import Registration
 from chatbill.application.accounts.sign_in import Credentials, SignedIn
 from chatbill.application.administration.admin_action import AdminAction
 from chatbill.application.assembly import UseCases, assemble

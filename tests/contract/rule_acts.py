@@ -13,7 +13,7 @@ from chatbill.domain.billing.holds import Hold, HoldState
 from chatbill.domain.billing.ledger import MAX_CREDITS, Cause, EntryKind, LedgerEntry
 from chatbill.domain.billing.payments import Payment, PaymentStatus
 from chatbill.domain.billing.prices import Usage
-from chatbill.domain.billing.subjects import PAYMENT, Subject
+from chatbill.domain.billing.subjects import CODE, PAYMENT, Subject
 from chatbill.domain.billing.wallets import Posting
 from chatbill.domain.chat.interactions import Interaction, Outcome
 from chatbill.domain.shared.descriptions import Description
@@ -29,11 +29,13 @@ from tests.kit.rows import (
     api_key,
     audit_record,
     charge,
+    code,
     grant,
     interaction,
     later,
     payment,
     session,
+    user,
 )
 
 Act = Callable[[Transaction], Any]
@@ -57,6 +59,11 @@ def fill(tx: Transaction) -> None:
     tx.api_keys.add(api_key())
     tx.api_keys.add(api_key("gone", revoked_at=later(1), revoked_by=ALICE, revoked_why="It leaked"))
     tx.api_keys.save_month(replace(JANUARY, used=4))
+    add_person(tx, "erased")
+    tx.users.save(user("erased", disabled_at=NOON, erased_at=NOON))
+    tx.codes.add(code())
+    tx.codes.add(code("withdrawn", withdrawn_at=NOON, withdrawn_by=ALICE))
+    redeem(tx, "redeemed")
     tx.idempotency.claim(RECORD)
     for name in ("first", "second"):
         add_running(tx, name)
@@ -85,6 +92,12 @@ def fill(tx: Transaction) -> None:
     cause = Cause(description=Description.of("payment_refunded", package="small"), subject=Subject(PAYMENT, back.id))
     keep_posting(tx, tx.wallets.lock(PURSE).take_back(100, entry_id=EntryId("back"), at=later(5), cause=cause))
     tx.payments.save(back.refunded(at=later(5)))
+
+
+def redeem(tx: Transaction, entry_id: str) -> None:
+    """Add an entry of the code to Alice's wallet."""
+    cause = Cause(description=Description.of("code_redeemed"), subject=Subject(CODE, "code"))
+    keep_posting(tx, tx.wallets.lock(PURSE).grant(50, entry_id=EntryId(entry_id), at=NOON, cause=cause))
 
 
 def both(first: Act, second: Act) -> Act:

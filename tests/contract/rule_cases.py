@@ -58,6 +58,7 @@ from tests.contract.rule_acts import (
     end,
     hold,
     month,
+    redeem,
     save_hold,
     save_payment,
     save_refund,
@@ -71,6 +72,7 @@ from tests.kit.rows import (
     PURSE,
     api_key,
     audit_record,
+    code,
     conversation,
     later,
     new_wallet,
@@ -87,6 +89,11 @@ REFUSED: dict[str, tuple[Act, ...]] = {
     "wallets_own_what_entries_say": (wallet_with(lambda each: {"posted": each.posted + 5}),),
     "wallets_owe_what_was_allowed": (wallet(overdraft=5),),
     "wallets_come_in_anew": (lambda tx: tx.wallets.add(new_wallet()),),
+    "users_limits_not_negative": (
+        lambda tx: tx.users.save(user(limit_day=-1)),
+        lambda tx: tx.users.save(user(limit_month=-1)),
+        lambda tx: tx.users.save(user(low_balance=-1)),
+    ),
     "users_wallet_is_one": (lambda tx: tx.users.add(user("new", wallet_id=PURSE)),),
     "users_wallet_exists": (lambda tx: tx.users.add(user("new")),),
     "users_come_in_anew": (
@@ -158,6 +165,7 @@ REFUSED: dict[str, tuple[Act, ...]] = {
         add_interaction(user_id=UserId(NOWHERE)),
         add_interaction(wallet_id=WalletId(NOWHERE)),
         add_interaction(hold_id=HoldId(NOWHERE)),
+        add_interaction(parent_id=InteractionId(NOWHERE)),
         add_interaction(api_key_id=ApiKeyId(NOWHERE)),
     ),
     "conversations_user_exists": (
@@ -234,6 +242,21 @@ REFUSED: dict[str, tuple[Act, ...]] = {
     "idempotency_keys_user_exists": (claim(user_id=UserId(NOWHERE)),),
     "audit_trail_come_in_anew": (lambda tx: tx.audit_trail.append(audit_record("record")),),
     "audit_trail_actor_exists": (lambda tx: tx.audit_trail.append(audit_record("new", actor=UserId(NOWHERE))),),
+    "users_disabled_when_erased": (lambda tx: tx.users.save(user("bob", id=BOB, erased_at=NOON)),),
+    "users_stay_erased": (
+        lambda tx: tx.users.save(user("erased", disabled_at=NOON, erased_at=NOON, username="carol")),
+        lambda tx: tx.users.save(user("erased")),
+    ),
+    "redeem_codes_credits_in_bounds": (lambda tx: tx.codes.add(code("new", credits=0)),),
+    "redeem_codes_uses_in_bounds": (lambda tx: tx.codes.add(code("new", uses=10_001)),),
+    "redeem_codes_withdrawn_by_whom": (lambda tx: tx.codes.save(code(withdrawn_at=NOON)),),
+    "redeem_codes_stay_withdrawn": (lambda tx: tx.codes.save(code("withdrawn")),),
+    "redeem_codes_come_in_anew": (
+        lambda tx: tx.codes.add(code(digest="another")),
+        lambda tx: tx.codes.add(code("new", digest="digest-code")),
+    ),
+    "redeem_codes_created_by_exists": (lambda tx: tx.codes.add(code("new", created_by=UserId(NOWHERE))),),
+    "ledger_entries_redeem_once": (lambda tx: redeem(tx, "new"),),
     "outbox_wallet_exists": (
         lambda tx: tx.outbox.add(
             BillingEvent(kind=EventKind.GRANTED, wallet_id=WalletId(NOWHERE), amount=1, at=NOON)
@@ -295,6 +318,10 @@ KEPT: dict[str, tuple[Look, tuple[Act, ...]]] = {
         lambda snapshot: getattr(snapshot.api_keys.month(CI, month_start(NOON)), "monthly_cap", None),
         (month(monthly_cap=99),),
     ),
+    "redeem_codes_keep_their_terms": (
+        lambda snapshot: snapshot.codes.newest(after=None, limit=9),
+        (lambda tx: tx.codes.save(code(uses=3)), lambda tx: tx.codes.save(code(digest="another"))),
+    ),
     "holds_keep_their_terms": (
         hold_terms,
         (
@@ -310,6 +337,7 @@ KEPT: dict[str, tuple[Look, tuple[Act, ...]]] = {
         (end(held=99), end(model="another"), end(created_at=later(1))),
     ),
     "interactions_keep_their_key": (charged_interaction, (end(api_key_id=CI),)),
+    "interactions_keep_their_parent": (charged_interaction, (end(parent_id=InteractionId("second")),)),
     "interactions_stay_cached_or_not": (charged_interaction, (end(cached=True),)),
     "interactions_are_erased_or_kept": (charged_interaction, (end(prompt="Another question?"),)),
     "payments_keep_their_order": (
@@ -346,6 +374,7 @@ _TABLES = (
         "interactions",
         "ledger_entries",
         "payments",
+        "redeem_codes",
     ),
     *("users", "wallets"),
 )

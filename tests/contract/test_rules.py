@@ -50,6 +50,7 @@ def everything(snapshot: Snapshot) -> list[Any]:
         snapshot.conversations.of_user(ALICE, after=None, limit=9),
         [snapshot.idempotency.get(ALICE, key) for key in ("key", "new")],
         snapshot.outbox.after(None, 99),
+        snapshot.codes.newest(after=None, limit=9),
         snapshot.audit_trail.newest(AuditFilter(), after=None, limit=9),
     ]
 
@@ -102,6 +103,7 @@ async def test_names_and_addresses_that_are_taken_are_refused_by_name(
 def test_every_rule_of_the_store_in_memory_has_a_case() -> None:
     tables = (
         "wallets|users|sessions|api_keys|api_key_months|holds|interactions|payments|ledger_entries|idempotency_keys"
+        "|redeem_codes|audit_trail"
     )
     named = set(re.findall(rf'"((?:{tables})_[a-z_]+)"', inspect.getsource(rules)))
     assert len(named) > 40

@@ -11,6 +11,7 @@ from chatbill.application.ports.store import Transaction
 from chatbill.domain.accounts.api_keys import ApiKey
 from chatbill.domain.accounts.sessions import Session
 from chatbill.domain.accounts.users import User, UserRole
+from chatbill.domain.billing.codes import RedeemCode
 from chatbill.domain.billing.holds import Hold
 from chatbill.domain.billing.ledger import Cause
 from chatbill.domain.billing.payments import Money, Payment
@@ -27,6 +28,7 @@ from chatbill.domain.shared.ids import (
     AlertId,
     ApiKeyId,
     AuditRecordId,
+    CodeId,
     ConversationId,
     EntryId,
     HoldId,
@@ -117,6 +119,18 @@ def interaction(name: str = "first", **changes: Any) -> Interaction:
         "created_at": NOON,
     }
     return Interaction(**fields | changes)
+
+
+def code(name: str = "code", **changes: Any) -> RedeemCode:
+    fields: dict[str, Any] = {
+        "id": CodeId(name),
+        "digest": f"digest-{name}",
+        "credits": 50,
+        "uses": 2,
+        "created_at": NOON,
+        "created_by": ALICE,
+    }
+    return RedeemCode(**fields | changes)
 
 
 def audit_record(name: str = "record", **changes: Any) -> AuditRecord:

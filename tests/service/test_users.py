@@ -30,7 +30,9 @@ async def test_an_account_is_suspended_activated_signed_out_and_adjusted_by_the_
     assert service.run("users", "activate", "alice", *ON_RECORD).stdout == "alice is active.\n"
     assert "alice@example.org, user, active\n    100 credits, made " in service.run("users", "show", "alice").stdout
     assert service.run("users", "sign-out", "alice", *ON_RECORD).stdout.endswith("ended: 0.\n")
-    assert service.run("users", "suspend", "root", *ON_RECORD).stderr.endswith("Another administrator must do this.\n")
+    assert service.run("users", "suspend", "root", *ON_RECORD).stderr.endswith(
+        "Another member of the staff must do this.\n"
+    )
     small = service.run("users", "credits", "alice", *ON_RECORD, "--", "-50")
     assert small.stdout == "alice has 50 credits now.\n", small.stderr
 

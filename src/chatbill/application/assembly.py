@@ -49,8 +49,8 @@ class UseCases:
 
     @cached_property
     def administration(self) -> AdministrationUseCases:
-        """Return the use cases of adjustments by hand, and of API keys of other people."""
-        return AdministrationUseCases(self._ports, self._policy)
+        """Return the use cases of other people, of their credits and keys, and of the audit trail."""
+        return AdministrationUseCases(self._ports, self._policy, self.accounts)
 
     @cached_property
     def maintenance(self) -> MaintenanceUseCases:

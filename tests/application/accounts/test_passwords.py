@@ -13,9 +13,10 @@ from chatbill.application.accounts.register import Registration
 from chatbill.application.accounts.reset_password import PasswordReset
 from chatbill.application.accounts.sign_in import Credentials, SignedIn
 from chatbill.application.administration.admin_action import AdminAction
+from chatbill.application.administration.update_user import UserChange
 from chatbill.application.shared.principal import Principal
 from chatbill.domain.accounts.passwords import PasswordRequired
-from chatbill.domain.accounts.users import UserRole
+from chatbill.domain.accounts.users import AccountState, UserRole
 from chatbill.domain.shared.errors import (
     ChatbillError,
     Forbidden,
@@ -25,6 +26,8 @@ from chatbill.domain.shared.errors import (
     RateLimited,
     Unauthenticated,
 )
+from chatbill.domain.shared.ids import UserId
+from tests.kit.staff import id_of
 from tests.kit.support import PASSWORD, World, world
 
 NEW = "analytical engine 1"
@@ -47,7 +50,9 @@ async def administrator(here: World) -> Principal:
 async def link(here: World) -> str:
     """Return the token of a new link for Alice."""
     make = here.use_cases.administration.make_password_link
-    return (await make(await here.use_cases.administration.find_administrator("root"), "alice", BECAUSE)).token
+    return (
+        await make(await here.use_cases.administration.find_administrator("root"), await id_of(here, "alice"), BECAUSE)
+    ).token
 
 
 async def office(**options: object) -> World:
@@ -196,7 +201,8 @@ class TestLink:
         here = await office()
         token = await link(here)
         root = await here.use_cases.administration.find_administrator("root")
-        await here.use_cases.administration.suspend_user(root, "alice", BECAUSE)
+        suspended = UserChange(state=AccountState.SUSPENDED)
+        await here.use_cases.administration.update_user(root, await id_of(here, "alice"), suspended, BECAUSE)
         with pytest.raises(Forbidden):
             await reset(here, token)
 
@@ -205,9 +211,9 @@ class TestLink:
         alice = (await sign_in(here)).principal
         make = here.use_cases.administration.make_password_link
         with pytest.raises(Forbidden):
-            await make(alice, "root", BECAUSE)
+            await make(alice, await id_of(here, "root"), BECAUSE)
         with pytest.raises(NotFound):
-            await make(await here.use_cases.administration.find_administrator("root"), "carol", BECAUSE)
+            await make(await here.use_cases.administration.find_administrator("root"), UserId("carol"), BECAUSE)
 
     async def test_attempts_from_one_address_are_limited(self) -> None:
         here = await office(rate_limits=MovingWindowRateLimits())

@@ -14,6 +14,7 @@ from chatbill.application.accounts.register import Registration
 from chatbill.application.accounts.sign_in import Credentials
 from chatbill.application.accounts.update_account import AccountChange
 from chatbill.application.ports.store import Transaction
+from chatbill.domain.accounts.preferences import SpendingLimits
 from chatbill.domain.accounts.users import UserRole
 from chatbill.domain.shared.errors import EmailTaken, Forbidden, InvalidRequest, UsernameTaken
 from chatbill.domain.shared.ids import ApiKeyId
@@ -124,3 +125,35 @@ async def test_a_host_and_its_punycode_are_one_address_for_registration_and_sign
     for login in (unicode, punycode):
         signed_in = await here.use_cases.accounts.sign_in(Credentials(login=login, password=PASSWORD))
         assert signed_in.principal.username == "ann"
+
+
+async def test_preferences_change_one_by_one_and_are_removed(here: World) -> None:
+    alice, update = await here.person(), here.use_cases.accounts.update_account
+    first = await update(alice, AccountChange(locale="ru", time_zone="Europe/Moscow", limit_day=5, low_balance=10))
+    assert (first.locale, first.low_balance) == ("ru", 10)
+    assert first.limits == SpendingLimits(day=5, time_zone="Europe/Moscow")
+    second = await update(alice, AccountChange(limit_month=9, username="alice.l"))
+    assert second.limits == SpendingLimits(day=5, month=9, time_zone="Europe/Moscow")
+    third = await update(alice, AccountChange(locale=None, limit_day=None, limit_month=None, low_balance=None))
+    assert (third.locale, third.low_balance, third.limits) == (None, None, SpendingLimits(time_zone="Europe/Moscow"))
+    assert await here.use_cases.accounts.read_account(alice) == third
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        (AccountChange(locale="english please"), "locale"),
+        (AccountChange(locale=""), "locale"),
+        (AccountChange(time_zone="Mars/Base"), "time_zone"),
+        (AccountChange(time_zone="../../etc/passwd"), "time_zone"),
+        (AccountChange(time_zone=""), "time_zone"),
+        (AccountChange(limit_day=-1), "spending_limit.day"),
+        (AccountChange(limit_month=10**16), "spending_limit.month"),
+        (AccountChange(low_balance=-5), "low_balance"),
+    ],
+)
+async def test_a_preference_that_breaks_a_rule_is_named(here: World, change: AccountChange, field: str) -> None:
+    alice = await here.person()
+    with pytest.raises(InvalidRequest) as refused:
+        await here.use_cases.accounts.update_account(alice, change)
+    assert [error.field for error in refused.value.errors] == [field]

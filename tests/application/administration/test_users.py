@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -14,13 +15,15 @@ from chatbill.application.accounts.create_api_key import NewApiKey
 from chatbill.application.accounts.register import Registration
 from chatbill.application.accounts.sign_in import Credentials, SignedIn
 from chatbill.application.administration.admin_action import AdminAction
+from chatbill.application.administration.update_user import UserChange
 from chatbill.application.chat.events import Stopped
 from chatbill.application.chat.messages import Message
-from chatbill.application.ports.repositories.paging import Position
 from chatbill.application.shared.principal import Principal
-from chatbill.domain.accounts.users import UserRole
+from chatbill.domain.accounts.users import AccountState, User, UserRole
 from chatbill.domain.shared.errors import Forbidden, InvalidRequest, NotFound, Unauthenticated
+from chatbill.domain.shared.ids import UserId
 from tests.kit.engines import ControlledEngine
+from tests.kit.staff import id_of
 from tests.kit.stores import EVERY_STORE, STORES
 from tests.kit.support import CATALOGUE, MINI, PASSWORD, World, world
 
@@ -37,10 +40,14 @@ class Office:
         return await self.world.use_cases.accounts.sign_in(Credentials(login=name, password=PASSWORD))
 
     async def suspend(self, name: str = "alice") -> None:
-        await self.world.use_cases.administration.suspend_user(self.root, name, WHY)
+        await self.change(name, state=AccountState.SUSPENDED)
 
     async def activate(self, name: str = "alice") -> None:
-        await self.world.use_cases.administration.activate_user(self.root, name, WHY)
+        await self.change(name, state=AccountState.ACTIVE)
+
+    async def change(self, name: str, **change: Any) -> User:
+        update = self.world.use_cases.administration.update_user
+        return await update(self.root, await id_of(self.world, name), UserChange(**change), WHY)
 
 
 @pytest_asyncio.fixture(params=EVERY_STORE)
@@ -73,7 +80,7 @@ async def test_suspending_ends_sessions_refuses_keys_and_sign_ins_and_activating
     with pytest.raises(Forbidden):
         await office.sign_in()
     await office.suspend()
-    assert (await office.world.use_cases.administration.show_user("alice")).user.is_enabled is False
+    assert (await office.world.use_cases.administration.show_user.unchecked("alice")).user.is_enabled is False
     await office.activate()
     assert (await accounts.authenticate_key(key.text)).username == "alice"
     with pytest.raises(Unauthenticated):
@@ -106,7 +113,7 @@ async def test_signing_out_ends_every_session_and_leaves_the_keys(office: Office
     accounts = office.world.use_cases.accounts
     first, second = await office.sign_in(), await office.sign_in()
     key = await accounts.create_api_key(first.principal, NewApiKey(name="CI"))
-    ended = await office.world.use_cases.administration.sign_out_user(office.root, "alice", WHY)
+    ended = await office.world.use_cases.administration.sign_out_user(office.root, office.alice.user_id, WHY)
     assert ended == 3
     for each in (first, second):
         with pytest.raises(Unauthenticated):
@@ -119,22 +126,26 @@ async def test_only_administrators_act_with_a_reason_on_people_that_exist_and_no
     office: Office,
 ) -> None:
     administration = office.world.use_cases.administration
-    for action in (administration.suspend_user, administration.activate_user, administration.sign_out_user):
+    root, alice = office.root.user_id, office.alice.user_id
+
+    async def suspend(principal: Principal, user_id: UserId, order: AdminAction) -> object:
+        return await administration.update_user(principal, user_id, UserChange(state=AccountState.SUSPENDED), order)
+
+    for action in (suspend, administration.sign_out_user, administration.make_password_link):
         with pytest.raises(Forbidden):
-            await action(office.alice, "root", WHY)
+            await action(office.alice, root, WHY)
         with pytest.raises(InvalidRequest):
-            await action(office.root, "alice", AdminAction(reason=" "))
+            await action(office.root, alice, AdminAction(reason=" "))
         with pytest.raises(NotFound):
-            await action(office.root, "carol", WHY)
+            await action(office.root, UserId("carol"), WHY)
     with pytest.raises(Forbidden):
-        await administration.suspend_user(office.root, "root", WHY)
+        await suspend(office.root, root, WHY)
 
 
 async def test_users_are_listed_in_pages_the_newest_first(office: Office) -> None:
     list_users = office.world.use_cases.administration.list_users
-    first, rest = await list_users(limit=1), await list_users()
+    first, rest = await list_users(office.root, limit=1), (await list_users(office.root)).items
     assert [record.user.username for record in rest] == ["alice", "root"]
-    assert first == rest[:1]
-    after = Position(first[0].user.created_at, first[0].user.id)
-    assert await list_users(after=after) == rest[1:]
+    assert first.items == rest[:1]
+    assert (await list_users(office.root, cursor=first.next_cursor)).items == rest[1:]
     assert (rest[0].balance, rest[0].held) == (100, 0)

@@ -12,6 +12,7 @@ from chatbill.application.ports.repositories.interactions import HistoryFilter
 from chatbill.application.ports.repositories.paging import Period, Position
 from chatbill.application.ports.store import Snapshot, Store, Transaction
 from chatbill.domain.billing.prices import Usage
+from chatbill.domain.chat.branches import Node
 from chatbill.domain.chat.conversations import Role, Turn
 from chatbill.domain.chat.interactions import Interaction, Outcome
 from chatbill.domain.shared.errors import AlreadySettled, InvariantViolation, NotFound
@@ -108,6 +109,58 @@ class TestConversations:
             found += page
             after = Position(page[-1].updated_at, page[-1].id)
         assert found == expected
+
+
+class TestBranches:
+    async def test_interactions_keep_what_they_follow(self, store: Store) -> None:
+        def work(tx: Transaction) -> None:
+            add_running(tx, "a")
+            add_running(tx, "b", parent_id=InteractionId("b"), created_at=later(1))
+            add_running(tx, "c", parent_id=InteractionId("a"), created_at=later(2))
+            tx.conversations.branch(TALK)
+
+        await store.write(work)
+
+        def query(snapshot: Snapshot) -> list[Any]:
+            interactions = snapshot.interactions
+            return [
+                interactions.nodes(TALK, limit=9),
+                interactions.nodes(TALK, limit=2),
+                interactions.before(TALK),
+                interactions.before(TALK, Position(later(2), "c")),
+                interactions.before(TALK, Position(later(0), "a")),
+                interactions.before(ConversationId("none")),
+                snapshot.conversations.get(TALK),
+            ]
+
+        a, b, c = (
+            Node(InteractionId("a")),
+            Node(InteractionId("b"), InteractionId("b")),
+            Node(InteractionId("c"), InteractionId("a")),
+        )
+        branched = conversation(branched=True)
+        assert await store.read(query) == [[c, b, a], [c, b], "c", "b", None, None, branched]
+
+    async def test_the_turns_of_some_interactions_come_oldest_first(self, store: Store) -> None:
+        def work(tx: Transaction) -> None:
+            for number, name in enumerate("abcd"):
+                add_running(tx, name, created_at=later(number), prompt=name)
+                running = tx.interactions.get(InteractionId(name))
+                assert running
+                outcome = Outcome.FAILED if name == "c" else Outcome.COMPLETED
+                ended = running.ended(
+                    outcome, at=later(9), reply=name.upper(), usage=Usage(), credits_charged=0, balance_after=0
+                )
+                tx.interactions.save(ended)
+
+        await store.write(work)
+        path = [InteractionId(name) for name in "dca"]
+        turns = await store.read(lambda snapshot: snapshot.interactions.turns_of(path, limit=9))
+        assert [turn.text for turn in turns] == ["a", "A", "d", "D"]
+        for bounds in ({"limit": 1}, {"limit": 9, "max_bytes": 2}):
+            turns = await store.read(lambda snapshot: snapshot.interactions.turns_of(path, **bounds))  # noqa: B023
+            assert [turn.text for turn in turns] == ["d", "D"]
+        assert await store.read(lambda snapshot: snapshot.interactions.turns_of([], limit=9)) == []
 
 
 class TestInteractions:

@@ -58,4 +58,4 @@ def test_any_text_is_either_accepted_or_refused_in_words(username: str, email: s
         account = checked_account(username, email, password)
         assert account.username.encode()
         assert account.email.encode()
-        assert account.password.encode()
+        assert password.encode()

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from chatbill.application.accounts.register import Account
+from chatbill.application.accounts.open_account import Account
 from chatbill.application.chat.list_models import ModelOffer
 from chatbill.application.ports.engine import ModelState, ModelStatus
 from chatbill.domain.accounts.users import UserRole

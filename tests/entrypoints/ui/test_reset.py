@@ -21,8 +21,9 @@ async def link(served: World) -> str:
         Registration(username="root", email="root@example.org", password=PASSWORD, role=UserRole.ADMIN)
     )
     root = await served.use_cases.administration.find_administrator("root")
+    alice = await served.use_cases.administration.show_user.unchecked("alice")
     action = AdminAction(reason="She lost it")
-    return (await served.use_cases.administration.make_password_link(root, "alice", action)).token
+    return (await served.use_cases.administration.make_password_link(root, alice.user.id, action)).token
 
 
 def form(token: str, **fields: str) -> dict[str, str]:

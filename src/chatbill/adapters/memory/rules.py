@@ -14,6 +14,7 @@ from typing import Any
 from chatbill.domain.accounts.api_keys import ApiKey, KeyMonth
 from chatbill.domain.accounts.sessions import Session
 from chatbill.domain.accounts.users import User
+from chatbill.domain.billing.codes import MAX_USES, RedeemCode
 from chatbill.domain.billing.holds import MAX_HOLD_S, Hold, HoldState
 from chatbill.domain.billing.ledger import MAX_CREDITS, EntryKind, HouseAccount, LedgerEntry, wallet_account
 from chatbill.domain.billing.payments import Payment, PaymentStatus
@@ -56,9 +57,13 @@ def check_wallet(old: Wallet | None, new: Wallet) -> None:
 
 
 def check_user(old: User | None, new: User) -> None:
-    """Check a user, whose wallet never changes."""
+    """Check a user, whose wallet never changes, and who stays erased."""
+    _require(new.erased_at is None or not new.is_enabled, "users_disabled_when_erased", new)
+    numbers = (new.limit_day, new.limit_month, new.low_balance)
+    _require(all(number is None or number >= 0 for number in numbers), "users_limits_not_negative", new)
     if old is not None:
         _unchanged("users_keep_their_wallet", old, new, "wallet_id")
+        _require(old.erased_at is None, "users_stay_erased", new)
 
 
 def check_session(_old: Session | None, new: Session) -> None:
@@ -87,6 +92,19 @@ def check_key_month(old: KeyMonth | None, new: KeyMonth) -> None:
     _require(new.monthly_cap is None or new.used <= new.monthly_cap, "api_key_months_used_within_cap", new)
     if old is not None:
         _unchanged("api_key_months_keep_their_terms", old, new, but=("used",))
+
+
+def check_code(old: RedeemCode | None, new: RedeemCode) -> None:
+    """Check a code that redeems credits: it is withdrawn once, and its terms never change."""
+    _require(1 <= new.credits <= MAX_CREDITS, "redeem_codes_credits_in_bounds", new)
+    _require(1 <= new.uses <= MAX_USES, "redeem_codes_uses_in_bounds", new)
+    _require((new.withdrawn_at is None) == (new.withdrawn_by is None), "redeem_codes_withdrawn_by_whom", new)
+    if old is None:
+        return
+    withdrawal = ("withdrawn_at", "withdrawn_by")
+    _unchanged("redeem_codes_keep_their_terms", old, new, but=withdrawal)
+    if old.withdrawn_at is not None:
+        _unchanged("redeem_codes_stay_withdrawn", old, new, *withdrawal)
 
 
 def check_hold(old: Hold | None, new: Hold) -> None:

@@ -38,17 +38,23 @@ class AccountUseCases:
         self.password_gate = PasswordGate(rate_limits, policy.passwords)
         self.authenticate = Authenticate(store=store, tokens=tokens, clock=clock, idle_s=policy.session_idle_s)
         self.authenticate_key = AuthenticateKey(store=store, tokens=tokens, clock=clock)
-        own_password = OwnPassword(
+        self.own_password = own_password = OwnPassword(
             store=store,
             passwords=passwords,
             gate=self.password_gate,
             rate_limits=rate_limits,
             failures=policy.sign_in_failures,
             clock=clock,
+            new_id=new_id,
             recent_s=policy.fresh_sign_in_s,
         )
         self.change_password = ChangePassword(
-            store=store, passwords=passwords, gate=self.password_gate, own_password=own_password, clock=clock
+            store=store,
+            passwords=passwords,
+            gate=self.password_gate,
+            own_password=own_password,
+            clock=clock,
+            new_id=new_id,
         )
         self.create_api_key = CreateApiKey(
             store=store,
@@ -59,7 +65,7 @@ class AccountUseCases:
             new_id=new_id,
             limit=policy.api_keys,
         )
-        self.end_session = EndSession(store=store, clock=clock)
+        self.end_session = EndSession(store=store, clock=clock, new_id=new_id)
         self.limit_page_events = LimitPageEvents(
             rate_limits=rate_limits, of_person=policy.page_events, of_address=policy.address_page_events
         )
@@ -75,12 +81,13 @@ class AccountUseCases:
             tokens=tokens,
             rate_limits=rate_limits,
             clock=clock,
+            new_id=new_id,
             attempts=policy.sign_in_failures,
         )
-        self.revoke_api_key = RevokeApiKey(store=store, clock=clock)
+        self.revoke_api_key = RevokeApiKey(store=store, clock=clock, new_id=new_id)
         self.sign_in = _sign_in(ports, policy, self.password_gate)
-        self.sign_out = SignOut(store=store, clock=clock)
-        self.update_account = UpdateAccount(store=store, own_password=own_password)
+        self.sign_out = SignOut(store=store, clock=clock, new_id=new_id)
+        self.update_account = UpdateAccount(store=store, own_password=own_password, clock=clock, new_id=new_id)
         # A browser keeps one token, as long as the sign-in lasts; signing out kills it in the store.
         self.web_authenticate = replace(self.authenticate, use=TokenUse.PAGE)
         self.web_sign_in = replace(self.sign_in, lifetimes=policy.web_lifetimes, use=TokenUse.PAGE)
@@ -93,6 +100,7 @@ def _refresh(ports: PortProvider, policy: Policy) -> Refresh:
         tokens=ports.tokens,
         rate_limits=ports.rate_limits,
         clock=ports.clock,
+        new_id=ports.new_id,
         lifetimes=policy.lifetimes,
         idle_s=policy.session_idle_s,
         per_session=policy.session_refreshes,

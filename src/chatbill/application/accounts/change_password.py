@@ -8,12 +8,15 @@ from chatbill.application.accounts.end_sessions import end_sessions
 from chatbill.application.accounts.own_password import OwnPassword
 from chatbill.application.accounts.password_gate import PasswordGate
 from chatbill.application.accounts.revoke_api_key import revoke_own_keys
-from chatbill.application.ports.clock import Clock
+from chatbill.application.ports.clock import Clock, NewId
 from chatbill.application.ports.passwords import Passwords
 from chatbill.application.ports.store import Store, Transaction
+from chatbill.application.shared.audit_trail import act_of
 from chatbill.application.shared.principal import Principal, require_sign_in
 from chatbill.domain.accounts.passwords import checked_password, normalized_password
 from chatbill.domain.accounts.sessions import SessionEnd
+from chatbill.domain.billing.subjects import USER
+from chatbill.domain.shared.audit_trail import AuditAction
 from chatbill.domain.shared.errors import InvalidCredentials, InvalidRequest
 
 
@@ -39,6 +42,7 @@ class ChangePassword:
     gate: PasswordGate
     own_password: OwnPassword
     clock: Clock
+    new_id: NewId
 
     async def __call__(self, principal: Principal, change: PasswordChange) -> None:
         """Check and hash outside any transaction; set the hash and end the other sessions in one."""
@@ -50,6 +54,7 @@ class ChangePassword:
         async with self.gate.turn(principal.user_id):
             new_hash = await self.passwords.hash(change.new)
         now = self.clock()
+        act = act_of(principal.user_id, at=now, new_id=self.new_id)
 
         def work(tx: Transaction) -> None:
             user = tx.users.lock(principal.user_id)
@@ -57,8 +62,9 @@ class ChangePassword:
                 raise InvalidCredentials("wrong_current_password")
             user.password_hash, user.password_link = new_hash, None
             tx.users.save(user)
-            end_sessions(tx, user.id, SessionEnd.PASSWORD_CHANGED, at=now, spare=principal.session_id)
+            ended = end_sessions(tx, user.id, SessionEnd.PASSWORD_CHANGED, at=now, spare=principal.session_id)
+            act.record(tx, AuditAction.PASSWORD_CHANGED, (USER, user.id), after={"sessions_ended": ended})
             if change.revoke_api_keys:
-                revoke_own_keys(tx, user.id, at=now)
+                revoke_own_keys(tx, user.id, act)
 
         await self.store.write(work)

@@ -11,9 +11,11 @@ from chatbill.application.ports.clock import Clock, NewId
 from chatbill.application.ports.rate_limits import Limit, RateLimits
 from chatbill.application.ports.store import Store, Transaction
 from chatbill.application.ports.tokens import Tokens
+from chatbill.application.shared.audit_trail import API_KEY, act_of
 from chatbill.application.shared.principal import Principal, require_sign_in
 from chatbill.domain.accounts.api_keys import MAX_KEYS, ApiKey, KeyNameTaken, KeyParts, TooManyKeys, checked_terms
 from chatbill.domain.accounts.scopes import DEFAULT_SCOPES, checked_scopes
+from chatbill.domain.shared.audit_trail import AuditAction
 from chatbill.domain.shared.errors import Unauthenticated
 from chatbill.domain.shared.ids import ApiKeyId
 
@@ -79,6 +81,8 @@ class CreateApiKey:
             created_at=now,
             expires_at=expires_at,
         )
+        act = act_of(principal.user_id, at=now, new_id=self.new_id)
+        after = {"scopes": " ".join(sorted(scopes)), "monthly_cap": order.monthly_cap}
 
         def work(tx: Transaction) -> None:
             user = tx.users.lock(principal.user_id)
@@ -90,6 +94,7 @@ class CreateApiKey:
             if len(others) >= MAX_KEYS:
                 raise TooManyKeys
             tx.api_keys.add(key)
+            act.record(tx, AuditAction.KEY_MADE, (API_KEY, key.id), after=after)
 
         await self.store.write(work)
         return IssuedKey(key, KeyParts(key.id, secret).text())

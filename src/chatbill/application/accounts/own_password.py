@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from chatbill.application.accounts.password_gate import PasswordGate
-from chatbill.application.ports.clock import Clock
+from chatbill.application.ports.clock import Clock, NewId
 from chatbill.application.ports.passwords import Passwords
 from chatbill.application.ports.rate_limits import Limit, RateLimits
 from chatbill.application.ports.store import Store
+from chatbill.application.shared.audit_trail import act_of
 from chatbill.application.shared.principal import Principal
 from chatbill.domain.accounts.passwords import PasswordRequired
+from chatbill.domain.billing.subjects import USER
+from chatbill.domain.shared.audit_trail import AuditAction
 from chatbill.domain.shared.errors import InvalidCredentials, NotFound
 
 
@@ -28,6 +31,7 @@ class OwnPassword:
     rate_limits: RateLimits
     failures: Limit
     clock: Clock
+    new_id: NewId
     recent_s: float
 
     async def __call__(self, principal: Principal, password: str) -> str:
@@ -37,8 +41,10 @@ class OwnPassword:
             raise NotFound("account")
         await self.rate_limits.hit(self.failures, principal.user_id)
         async with self.gate.turn(principal.user_id):
-            verified = await self.passwords.verify(password, user.password_hash)
+            verified = await self.passwords.verify(password, user.known_hash)
         if not verified.ok:
+            act, after = act_of(user.id, at=self.clock(), new_id=self.new_id), {"because": "wrong_current_password"}
+            await self.store.write(lambda tx: act.record(tx, AuditAction.SIGN_IN_FAILED, (USER, user.id), after=after))
             raise InvalidCredentials("wrong_current_password")
         await self.rate_limits.forget(self.failures, principal.user_id)
         return user.password_hash

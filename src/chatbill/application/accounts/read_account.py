@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from chatbill.application.accounts.register import Account
+from chatbill.application.accounts.open_account import Account
 from chatbill.application.ports.store import Snapshot, Store
 from chatbill.application.shared.principal import Principal
 from chatbill.domain.shared.errors import NotFound

@@ -6,13 +6,16 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from chatbill.application.accounts.sign_in import SignedIn, signed_in
-from chatbill.application.ports.clock import Clock
+from chatbill.application.ports.clock import Clock, NewId
 from chatbill.application.ports.rate_limits import Limit, RateLimits
 from chatbill.application.ports.store import Store, Transaction
 from chatbill.application.ports.tokens import Tokens
+from chatbill.application.shared.audit_trail import act_of
 from chatbill.application.shared.bounds import TokenLifetimes
 from chatbill.domain.accounts.sessions import RefreshToken, Session, SessionEnd
 from chatbill.domain.accounts.users import User
+from chatbill.domain.billing.subjects import USER
+from chatbill.domain.shared.audit_trail import AuditAction
 from chatbill.domain.shared.errors import TokenExpired, Unauthenticated
 
 MAX_TOKEN_CHARS = 512
@@ -31,6 +34,7 @@ class Refresh:
     tokens: Tokens
     rate_limits: RateLimits
     clock: Clock
+    new_id: NewId
     lifetimes: TokenLifetimes
     idle_s: float
     per_session: Limit
@@ -59,6 +63,8 @@ class Refresh:
             await self.rate_limits.hit(self.per_session, token.session_id)
 
     async def _exchange(self, digest: str, now: datetime, secret: str) -> tuple[User, Session] | Unauthenticated:
+        # The owner or a thief: who sends a token again is not known.
+        act = act_of(None, at=now, new_id=self.new_id)
 
         def work(tx: Transaction) -> tuple[User, Session] | Unauthenticated:
             # Refusals are returned, not raised: ending the family must be kept.
@@ -72,6 +78,8 @@ class Refresh:
             if token.is_spent:
                 session.end(SessionEnd.REFRESH_REUSED, at=now)
                 tx.sessions.save(session)
+                after = {"session": session.id}
+                act.record(tx, AuditAction.TOKEN_REUSED, (USER, session.user_id), after=after)
                 return Unauthenticated("refresh_token_reused")
             user = tx.users.get(session.user_id)
             if user is None or not user.is_enabled:

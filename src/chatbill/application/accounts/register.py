@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Final
 
-from chatbill.application.accounts.find_user import refuse_taken_email, refuse_taken_username
+from chatbill.application.accounts.open_account import Account, new_user, open_account, refuse_taken
 from chatbill.application.accounts.password_gate import PasswordGate
-from chatbill.application.billing.postings import keep_posting
 from chatbill.application.ports.clock import Clock, NewId
 from chatbill.application.ports.passwords import Passwords
 from chatbill.application.ports.rate_limits import Limit, RateLimits
-from chatbill.application.ports.store import Snapshot, Store, Transaction
-from chatbill.domain.accounts.users import NewAccount, User, UserRole, checked_account
-from chatbill.domain.billing.ledger import Cause
-from chatbill.domain.billing.subjects import USER, Owner
-from chatbill.domain.billing.wallets import Wallet
-from chatbill.domain.shared.descriptions import Description
+from chatbill.application.ports.store import Store, Transaction
+from chatbill.application.shared.audit_trail import act_of
+from chatbill.domain.accounts.users import UserRole, checked_account
+from chatbill.domain.billing.subjects import USER
+from chatbill.domain.shared.audit_trail import AuditAction
 from chatbill.domain.shared.errors import Forbidden
-from chatbill.domain.shared.ids import EntryId, UserId, WalletId
+from chatbill.domain.shared.ids import EntryId
 
 IPV6_SITE_BITS: Final = 48
 
@@ -34,30 +31,6 @@ class Registration:
     password: str = field(repr=False)
     role: UserRole = UserRole.USER
     address: str = "local"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Account:
-    """An account and the credits in its wallet."""
-
-    user_id: UserId
-    username: str
-    email: str
-    role: UserRole
-    balance: int
-    created_at: datetime
-
-    @classmethod
-    def of(cls, user: User, wallet: Wallet) -> Account:
-        """Return what a user may see of their own account."""
-        return cls(
-            user_id=user.id,
-            username=user.username,
-            email=user.email,
-            role=user.role,
-            balance=wallet.posted,
-            created_at=user.created_at,
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,31 +68,20 @@ class Register:
                 raise Forbidden("registration_closed")
             await self._count(registration.address)
         # Names that are taken are refused before the hashing; the transaction decides.
-        await self.store.read(lambda snapshot: _refuse_taken(snapshot, account))
+        await self.store.read(lambda snapshot: refuse_taken(snapshot.users, account))
         async with self.gate.turn(registration.address):
-            password_hash = await self.passwords.hash(account.password)
-        user = User(
-            id=UserId(self.new_id()),
-            username=account.username,
-            email=account.email,
-            password_hash=password_hash,
-            role=registration.role,
-            wallet_id=WalletId(self.new_id()),
-            created_at=self.clock(),
-        )
+            password_hash = await self.passwords.hash(registration.password)
+        user = new_user(account, password_hash, registration.role, at=self.clock(), new_id=self.new_id)
         entry_id = EntryId(self.new_id())
+        # The first accounts of the staff are made on the command line, by a person without one.
+        act = act_of(None if staff else user.id, at=user.created_at, new_id=self.new_id)
+        action = AuditAction.USER_CREATED if staff else AuditAction.REGISTERED
 
         def work(tx: Transaction) -> Account:
-            _refuse_taken(tx, account)
-            wallet = Wallet(id=user.wallet_id, owner=Owner(USER, user.id))
-            tx.wallets.add(wallet)
-            tx.users.add(user)
-            if self.welcome_credits:
-                cause = Cause(description=Description.of("welcome_credits"))
-                posting = wallet.grant(self.welcome_credits, entry_id=entry_id, at=user.created_at, cause=cause)
-                keep_posting(tx, posting)
-                wallet = posting.wallet
-            return Account.of(user, wallet)
+            refuse_taken(tx.users, account)
+            opened = open_account(tx, user, self.welcome_credits, entry_id)
+            act.record(tx, action, (USER, user.id), after={"role": user.role.value, "credits": opened.balance})
+            return opened
 
         return await self.store.write(work)
 
@@ -137,8 +99,3 @@ def _network_of(address: str) -> str | None:
     except ValueError:
         return None
     return str(network.supernet(new_prefix=IPV6_SITE_BITS)) if isinstance(network, ipaddress.IPv6Network) else None
-
-
-def _refuse_taken(tables: Snapshot | Transaction, account: NewAccount) -> None:
-    refuse_taken_username(tables.users, account.username)
-    refuse_taken_email(tables.users, account.email)

@@ -7,14 +7,17 @@ from dataclasses import dataclass, field
 from chatbill.application.accounts.end_sessions import end_sessions
 from chatbill.application.accounts.password_gate import PasswordGate
 from chatbill.application.accounts.revoke_api_key import revoke_own_keys
-from chatbill.application.ports.clock import Clock
+from chatbill.application.ports.clock import Clock, NewId
 from chatbill.application.ports.passwords import Passwords
 from chatbill.application.ports.rate_limits import Limit, RateLimits
 from chatbill.application.ports.store import Store, Transaction
 from chatbill.application.ports.tokens import Tokens
+from chatbill.application.shared.audit_trail import act_of
 from chatbill.domain.accounts.passwords import checked_password, link_parts, unknown_link
 from chatbill.domain.accounts.sessions import SessionEnd
 from chatbill.domain.accounts.users import User
+from chatbill.domain.billing.subjects import USER
+from chatbill.domain.shared.audit_trail import AuditAction
 from chatbill.domain.shared.errors import Forbidden, InvalidRequest
 
 
@@ -46,6 +49,7 @@ class ResetPassword:
     tokens: Tokens
     rate_limits: RateLimits
     clock: Clock
+    new_id: NewId
     attempts: Limit
 
     async def __call__(self, reset: PasswordReset) -> None:
@@ -58,18 +62,20 @@ class ResetPassword:
         user = self._permitted(found, digest)
         checked_password(reset.new, user.username, user.email, is_common=self.passwords.is_common)
         async with self.gate.turn(reset.address):
-            if (await self.passwords.verify(reset.new, user.password_hash)).ok:
+            if (await self.passwords.verify(reset.new, user.known_hash)).ok:
                 raise InvalidRequest.of("new_password", "same_password")
             new_hash = await self.passwords.hash(reset.new)
         now = self.clock()
+        act = act_of(user.id, at=now, new_id=self.new_id)
 
         def work(tx: Transaction) -> None:
             user = self._permitted(tx.users.lock(parts.user_id), digest)
             user.password_hash, user.password_link = new_hash, None
             tx.users.save(user)
-            end_sessions(tx, user.id, SessionEnd.PASSWORD_RESET, at=now)
+            ended = end_sessions(tx, user.id, SessionEnd.PASSWORD_RESET, at=now)
+            act.record(tx, AuditAction.PASSWORD_RESET, (USER, user.id), after={"sessions_ended": ended})
             if reset.revoke_api_keys:
-                revoke_own_keys(tx, user.id, at=now)
+                revoke_own_keys(tx, user.id, act)
 
         await self.store.write(work)
         await self.rate_limits.forget(self.attempts, origin)

@@ -13,6 +13,7 @@ from chatbill.application.ports.passwords import Passwords
 from chatbill.application.ports.rate_limits import Limit, RateLimits
 from chatbill.application.ports.store import Store, Transaction
 from chatbill.application.ports.tokens import Claims, Tokens, TokenUse
+from chatbill.application.shared.audit_trail import SESSION, Act, act_of
 from chatbill.application.shared.bounds import TokenLifetimes
 from chatbill.application.shared.principal import Principal
 from chatbill.domain.accounts.sessions import (
@@ -25,7 +26,9 @@ from chatbill.domain.accounts.sessions import (
     printable,
 )
 from chatbill.domain.accounts.users import User, name_key
-from chatbill.domain.shared.errors import Forbidden, InvalidCredentials, RateLimited
+from chatbill.domain.billing.subjects import USER
+from chatbill.domain.shared.audit_trail import AuditAction
+from chatbill.domain.shared.errors import ChatbillError, Forbidden, InvalidCredentials, RateLimited
 from chatbill.domain.shared.ids import SessionId, UserId
 
 _log = logging.getLogger(__name__)
@@ -79,7 +82,11 @@ class SignIn:
     use: TokenUse = TokenUse.API
 
     async def __call__(self, credentials: Credentials) -> SignedIn:
-        """Check the password outside any transaction, then open the session in one. Failures are logged."""
+        """Check the password outside any transaction, then open the session in one.
+
+        Failures are logged. The audit trail has them where a password was checked: a flood that limits refuse must not
+        fill it.
+        """
         key = name_key(credentials.login[:512])
         try:
             return await self._sign_in(credentials, key)
@@ -94,27 +101,42 @@ class SignIn:
         async with self.gate.turn(credentials.address):
             # Others of this address may have failed while this one has waited.
             await self.rate_limits.check(self.address_failures, credentials.address)
-            user, fresh_hash = await self._check_password(credentials, key)
-        return await self._open_session(user, fresh_hash, credentials)
+            user, fits, fresh_hash = await self._check_password(credentials, key)
+        if user is None or not fits:
+            act, error = self._act(None), InvalidCredentials()
+            await self.store.write(lambda tx: self._record_failure(tx, act, user, key, error))
+            raise error
+        return await self._open_session(user, fresh_hash, credentials, key)
 
-    async def _check_password(self, credentials: Credentials, key: str) -> tuple[User, str | None]:
-        """Return the user, and a new hash of the password if the stored one is outdated."""
+    async def _check_password(self, credentials: Credentials, key: str) -> tuple[User | None, bool, str | None]:
+        """Return the user, if the password fits, and a new hash of it if the stored one is outdated."""
         user = await self.store.read(lambda snapshot: find_user(snapshot.users, key))
         name = user.id if user else key
         origin = f"{name}|{credentials.address}"
         await self.rate_limits.check(self.name_failures, name)
         # Counted before the check, so that guesses made in parallel are counted too. A right password resets the count.
         await self.rate_limits.hit(self.failures, origin)
-        verified = await self.passwords.verify(credentials.password, user.password_hash if user else None)
+        verified = await self.passwords.verify(credentials.password, user.known_hash if user else None)
         if user is None or not verified.ok:
             await self.rate_limits.add(self.address_failures, credentials.address)
             await self.rate_limits.add(self.name_failures, name)
-            raise InvalidCredentials
+            return user, False, None
         await self.rate_limits.forget(self.failures, origin)
-        return user, await self.passwords.hash(credentials.password) if verified.outdated else None
+        return user, True, await self.passwords.hash(credentials.password) if verified.outdated else None
 
-    async def _open_session(self, checked: User, fresh_hash: str | None, credentials: Credentials) -> SignedIn:
+    def _act(self, actor: UserId | None) -> Act:
+        return act_of(actor, at=self.clock(), new_id=self.new_id)
+
+    def _record_failure(self, tx: Transaction, act: Act, user: User | None, key: str, error: ChatbillError) -> None:
+        # People type passwords into the wrong field, so the name is not recorded as it is.
+        after = {"login": self.tokens.pseudonym(key), "because": error.description.code}
+        act.record(tx, AuditAction.SIGN_IN_FAILED, (USER, user.id) if user else None, after=after)
+
+    async def _open_session(
+        self, checked: User, fresh_hash: str | None, credentials: Credentials, key: str
+    ) -> SignedIn:
         now = self.clock()
+        act, failure = self._act(checked.id), self._act(None)
         session = Session(
             id=SessionId(self.new_id()),
             user_id=checked.id,
@@ -126,22 +148,36 @@ class SignIn:
         )
         secret = self.tokens.new_secret()
 
-        def work(tx: Transaction) -> User:
+        def work(tx: Transaction) -> User | ChatbillError:
             user = tx.users.lock(checked.id)
+            error: ChatbillError
             if user is None or user.password_hash != checked.password_hash:
-                raise InvalidCredentials
-            if not user.is_enabled:
-                raise Forbidden("account_disabled")
-            if fresh_hash:
-                user.password_hash = fresh_hash
-                tx.users.save(user)
-            _make_room(tx, user.id, now)
-            tx.sessions.add(session)
-            tx.sessions.add_token(RefreshToken(digest=self.tokens.digest(secret), session_id=session.id, issued_at=now))
-            return user
+                error = InvalidCredentials()
+            elif user.is_enabled:
+                return self._opened(tx, act, user, session, secret, fresh_hash)
+            else:
+                error = Forbidden("account_disabled")
+            # Returned, not raised: the record must be kept.
+            self._record_failure(tx, failure, user, key, error)
+            return error
 
         user = await self.store.write(work)
+        if isinstance(user, ChatbillError):
+            raise user
         return signed_in(self.tokens, self.lifetimes, user, session, secret, now=now, use=self.use)
+
+    def _opened(
+        self, tx: Transaction, act: Act, user: User, session: Session, secret: str, fresh_hash: str | None
+    ) -> User:
+        if fresh_hash:
+            user.password_hash = fresh_hash
+            tx.users.save(user)
+        _make_room(tx, user.id, session.created_at)
+        tx.sessions.add(session)
+        digest = self.tokens.digest(secret)
+        tx.sessions.add_token(RefreshToken(digest=digest, session_id=session.id, issued_at=session.created_at))
+        act.record(tx, AuditAction.SIGNED_IN, (SESSION, session.id), after={"use": self.use.value})
+        return user
 
 
 def _make_room(tx: Transaction, user_id: UserId, now: datetime) -> None:

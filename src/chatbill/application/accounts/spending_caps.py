@@ -8,8 +8,13 @@ from datetime import datetime
 from chatbill.application.ports.store import Transaction
 from chatbill.application.shared.principal import Principal
 from chatbill.domain.accounts.api_keys import KeyMonth, month_start
+from chatbill.domain.accounts.preferences import NO_LIMITS, SpendingLimitReached, SpendingLimits
+from chatbill.domain.billing.ledger import EntryKind
+from chatbill.domain.billing.wallets import Wallet
 from chatbill.domain.shared.errors import Unauthenticated
 from chatbill.domain.shared.ids import ApiKeyId, WalletId
+
+_PAGE = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +48,35 @@ class Payer:
 
     wallet_id: WalletId
     caps: tuple[KeyCap, ...] = ()
+    limits: SpendingLimits = NO_LIMITS
 
     @classmethod
     def of(cls, principal: Principal) -> Payer:
         """Return the payer for requests of this principal."""
-        return cls(principal.wallet_id, caps_of(principal.api_key_id))
+        return cls(principal.wallet_id, caps_of(principal.api_key_id), principal.limits)
+
+    def check_limits(self, tx: Transaction, wallet: Wallet, amount: int, *, at: datetime) -> None:
+        """Raise `SpendingLimitReached` where `amount` more credits would pass a limit that the person has set.
+
+        The wallet must be locked, so that no other request is counted meanwhile.
+        """
+        for period, limit, start in self.limits.periods(at):
+            left = limit - wallet.held - _spent_since(tx, wallet.id, start)
+            if amount > left:
+                raise SpendingLimitReached(required=amount, available=max(0, left), limit=limit, period=period)
+
+
+def _spent_since(tx: Transaction, wallet_id: WalletId, start: datetime) -> int:
+    """Return the charges less the refunds of a wallet since then. Reads its latest entries alone."""
+    spent, below = 0, None
+    while page := tx.ledger.of_wallet(wallet_id, below_version=below, limit=_PAGE):
+        for entry in page:
+            if entry.created_at < start:
+                return spent
+            if entry.kind in {EntryKind.CHARGE, EntryKind.REFUND}:
+                spent -= entry.signed_amount
+        below = page[-1].wallet_version
+    return spent
 
 
 def caps_of(api_key_id: ApiKeyId | None) -> tuple[KeyCap, ...]:

@@ -1,4 +1,4 @@
-"""Actions of an administrator: with a reason, and once for each idempotency key."""
+"""Actions of the staff: with a reason, and once for each idempotency key."""
 
 from __future__ import annotations
 
@@ -7,13 +7,11 @@ from datetime import datetime
 
 from chatbill.application.ports.store import Transaction
 from chatbill.application.shared.principal import Principal
-from chatbill.domain.accounts.users import UserRole
 from chatbill.domain.billing.ledger import LedgerEntry
-from chatbill.domain.shared.errors import Forbidden, InvalidRequest, InvariantViolation
+from chatbill.domain.shared.audit_trail import MAX_REASON_CHARS
+from chatbill.domain.shared.errors import InvalidRequest, InvariantViolation
 from chatbill.domain.shared.idempotency import IdempotencyRecord, checked_key, fingerprint_of
 from chatbill.domain.shared.ids import EntryId
-
-MAX_REASON_CHARS = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,12 +28,6 @@ class AdminAction:
         if not reason or len(reason) > MAX_REASON_CHARS or not reason.isprintable():
             raise InvalidRequest.of("reason", "not_printable", min=1, max=MAX_REASON_CHARS)
         return reason
-
-
-def require_admin(principal: Principal) -> None:
-    """Raise `Forbidden` unless this is an administrator."""
-    if principal.role is not UserRole.ADMIN:
-        raise Forbidden("admin_only")
 
 
 def once(

@@ -5,14 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from chatbill.application.administration.admin_action import AdminAction, require_admin
+from chatbill.application.administration.admin_action import AdminAction
 from chatbill.application.administration.user_actions import locked_user, log_action
-from chatbill.application.ports.clock import Clock
+from chatbill.application.ports.clock import Clock, NewId
 from chatbill.application.ports.store import Store, Transaction
 from chatbill.application.ports.tokens import Tokens
-from chatbill.application.shared.principal import Principal
+from chatbill.application.shared.audit_trail import act_of
+from chatbill.application.shared.principal import Principal, require_permission
 from chatbill.domain.accounts.passwords import LINK_S, LinkParts, PasswordLink
+from chatbill.domain.accounts.permissions import Permission
 from chatbill.domain.accounts.users import User
+from chatbill.domain.billing.subjects import USER
+from chatbill.domain.shared.audit_trail import AuditAction
+from chatbill.domain.shared.ids import UserId
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,25 +32,36 @@ class IssuedLink:
 class MakePasswordLink:
     """Make a link that is good once and for a day. A new link replaces the one before; the password stays until then.
 
-    Raises `Forbidden`, `InvalidRequest` and `NotFound`.
+    Raises `Forbidden`, also for an account with more permissions, which the link would give away; `Conflict` for an
+    erased account; `InvalidRequest` and `NotFound`.
     """
 
     store: Store
     tokens: Tokens
     clock: Clock
+    new_id: NewId
 
-    async def __call__(self, principal: Principal, login: str, order: AdminAction) -> IssuedLink:
+    async def __call__(self, principal: Principal, user_id: UserId, order: AdminAction) -> IssuedLink:
         """Store the digest of a new secret with the user."""
-        require_admin(principal)
-        reason = order.checked_reason()
-        secret, expires_at = self.tokens.new_secret(), self.clock() + timedelta(seconds=LINK_S)
+        require_permission(principal, Permission.MANAGE_PEOPLE)
+        reason, now = order.checked_reason(), self.clock()
+        stored, link = new_link(user_id, self.tokens, at=now)
+        act = act_of(principal.user_id, at=now, new_id=self.new_id)
 
         def work(tx: Transaction) -> User:
-            user = locked_user(tx, login)
-            user.password_link = PasswordLink(self.tokens.digest(secret), expires_at)
+            user = locked_user(tx, principal, user_id)
+            user.password_link = stored
             tx.users.save(user)
+            after = {"expires_at": link.expires_at.isoformat()}
+            act.record(tx, AuditAction.PASSWORD_LINK_MADE, (USER, user.id), after=after, reason=reason)
             return user
 
         user = await self.store.write(work)
         log_action("a password link was made", principal, user, reason)
-        return IssuedLink(LinkParts(user.id, secret).text(), expires_at)
+        return link
+
+
+def new_link(user_id: UserId, tokens: Tokens, *, at: datetime) -> tuple[PasswordLink, IssuedLink]:
+    """Return a new link as it is stored, and with its token."""
+    secret, expires_at = tokens.new_secret(), at + timedelta(seconds=LINK_S)
+    return PasswordLink(tokens.digest(secret), expires_at), IssuedLink(LinkParts(user_id, secret).text(), expires_at)

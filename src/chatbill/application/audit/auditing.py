@@ -32,6 +32,8 @@ def audit_store(reader: AuditReader, *, now: datetime, tally: Tally) -> Iterator
                 settlements=kept(reader.settlements()),
                 unheld=kept(reader.unheld()),
                 purchases=kept(reader.purchases()),
+                recorded=kept(reader.recorded()),
+                code_uses=kept(reader.code_uses()),
                 key_uses=kept(reader.key_uses()),
                 dangling=kept(reader.dangling()),
                 missing_rules=kept(reader.missing_rules()),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cached_property
 
 from chatbill.application.billing.charges import Charges
 from chatbill.application.billing.confirm_payment import ConfirmPayment
@@ -11,6 +12,7 @@ from chatbill.application.billing.list_packages import ListPackages
 from chatbill.application.billing.list_transactions import ListTransactions
 from chatbill.application.billing.place_order import PlaceOrder
 from chatbill.application.billing.read_balance import ReadBalance
+from chatbill.application.billing.redeem import Redeem
 from chatbill.application.policy import Policy
 from chatbill.application.ports.provider import PortProvider
 
@@ -22,6 +24,7 @@ class BillingUseCases:
     """
 
     def __init__(self, ports: PortProvider, policy: Policy) -> None:
+        self._ports = ports
         store, clock, new_id = ports.store, ports.clock, ports.new_id
         provider = ports.payments
         prices = policy.prices if provider else replace(policy.prices, packages=())
@@ -42,3 +45,15 @@ class BillingUseCases:
             new_id=new_id,
         )
         self.read_balance = ReadBalance(store=store)
+
+    @cached_property
+    def redeem(self) -> Redeem:
+        """Return the use case of codes. Made when it is used, because applications that charge alone have no tokens."""
+        ports = self._ports
+        return Redeem(
+            store=ports.store,
+            tokens=ports.tokens,
+            rate_limits=ports.rate_limits,
+            clock=ports.clock,
+            new_id=ports.new_id,
+        )

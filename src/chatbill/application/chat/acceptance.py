@@ -33,13 +33,14 @@ def accept(
     """Hold `interaction.held` credits until `expires_at` and record the interaction, or only remember why not.
 
     A new conversation is `listed` among the person's. Raises `NotFound` when the conversation was deleted meanwhile or
-    belongs to another user, `Unauthenticated` when the API key was revoked, and `Forbidden` when the account is
-    suspended.
+    belongs to another user, `Unauthenticated` when the API key was revoked, `Forbidden` when the account is suspended,
+    and `SpendingLimitReached`.
     """
     now = interaction.created_at
-    # The account may have been suspended while the message waited for its place.
-    tx.users.require_enabled(interaction.user_id)
     wallet = tx.wallets.lock(payer.wallet_id)
+    payer.check_limits(tx, wallet, interaction.held, at=now)
+    # The account may have been suspended while the message waited for its place, or for the lock.
+    tx.users.require_enabled(interaction.user_id)
     promise: Promise | InsufficientCredits
     months = []
     hold_id, subject, purpose = interaction.hold_id, interaction.subject, interaction.purpose
@@ -91,3 +92,5 @@ def _enter_conversation(tx: Transaction, interaction: Interaction, *, is_new: bo
         )
     else:
         tx.conversations.touch(interaction.conversation_id, interaction.user_id, at=now)
+        if interaction.parent_id is not None:
+            tx.conversations.branch(interaction.conversation_id)

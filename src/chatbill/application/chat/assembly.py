@@ -13,6 +13,7 @@ from chatbill.application.chat.list_models import ListModels
 from chatbill.application.chat.pace import Pace
 from chatbill.application.chat.quote_message import QuoteMessage
 from chatbill.application.chat.read_conversation import ReadConversation
+from chatbill.application.chat.regenerate import Regenerate
 from chatbill.application.chat.rename_conversation import RenameConversation
 from chatbill.application.chat.running_replies import Replies
 from chatbill.application.chat.send_message import SendMessage
@@ -67,4 +68,5 @@ class ChatUseCases:
             settle_attempts=policy.settle_attempts,
             cached_price_percent=policy.cached_price_percent,
         )
+        self.regenerate = Regenerate(store=store, send_message=self.send_message)
         self.stop_message = StopMessage(store=store, replies=self.replies, clock=clock)

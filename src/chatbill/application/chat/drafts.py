@@ -8,14 +8,18 @@ from dataclasses import dataclass
 from chatbill.application.chat.messages import Message, Said
 from chatbill.application.chat.pace import Pace
 from chatbill.application.ports.engine import GREEDY_BELOW, GenerationRequest
+from chatbill.application.ports.repositories.interactions import InteractionReader
 from chatbill.application.ports.store import Snapshot
 from chatbill.application.shared.bounds import ReplyBounds
 from chatbill.application.shared.principal import Principal
+from chatbill.domain.chat.branches import path_to
 from chatbill.domain.chat.catalogue import Catalogue, Model
 from chatbill.domain.chat.conversations import Role, Turn, merged_turns
 from chatbill.domain.shared.errors import ContextLengthExceeded, NotFound, TooLarge
-from chatbill.domain.shared.ids import ModelId
+from chatbill.domain.shared.ids import ConversationId, ModelId
 
+MAX_NODES = 2_000
+"""Interactions of a conversation among which a branch is followed back."""
 MAX_REMEMBERED = 200
 """Interactions that are read back to make the prompt; the engine trims them to the model's window."""
 
@@ -74,10 +78,29 @@ def said_before(snapshot: Snapshot, principal: Principal, message: Message) -> S
     conversation = snapshot.conversations.get(message.conversation_id)
     if conversation is None or conversation.user_id != principal.user_id:
         raise NotFound("conversation")
-    turns = snapshot.interactions.turns(conversation.id, limit=MAX_REMEMBERED)
+    if message.parent_id == conversation.id:
+        return Said(())
+    interactions = snapshot.interactions
+    if conversation.branched or message.parent_id is not None:
+        return _said_on_branch(interactions, conversation.id, message.parent_id)
+    turns, parent_id = interactions.turns(conversation.id, limit=MAX_REMEMBERED), interactions.before(conversation.id)
     if len(turns) < 2 * MAX_REMEMBERED:
-        return Said(turns)
-    return Said(turns, 2 * snapshot.interactions.count_replies(conversation.id) - len(turns))
+        return Said(turns, parent_id=parent_id)
+    unread = 2 * interactions.count_replies(conversation.id) - len(turns)
+    return Said(turns, unread, parent_id)
+
+
+def _said_on_branch(interactions: InteractionReader, conversation_id: ConversationId, leaf_id: str | None) -> Said:
+    """Return the turns that lead to this interaction, or to the newest one of the conversation."""
+    nodes = interactions.nodes(conversation_id, limit=MAX_NODES)
+    leaf = next((node.id for node in nodes if leaf_id in {None, node.id}), None)
+    if leaf is None:
+        if leaf_id is not None:
+            raise NotFound("interaction")
+        return Said(())
+    path = path_to(leaf, nodes)
+    turns = interactions.turns_of(path, limit=MAX_REMEMBERED)
+    return Said(turns, 2 * max(0, len(path) - MAX_REMEMBERED), leaf)
 
 
 def _usable_temperature(temperature: float | None) -> float | None:

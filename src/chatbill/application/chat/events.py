@@ -55,10 +55,14 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class _Charged:
-    """The end of a reply that was charged and stored. `window` is the model's, in tokens."""
+    """The end of a reply that was charged and stored. `window` is the model's, in tokens.
+
+    `parent_id` is the interaction that it follows; None for one that begins a conversation.
+    """
 
     interaction: Interaction
     window: int | None = None
+    parent_id: InteractionId | None = None
 
     @property
     def context(self) -> Context:
@@ -97,13 +101,13 @@ End = Completed | Stopped | Failed
 Event = Accepted | Delta | End
 
 
-def end_of(interaction: Interaction, window: int | None = None) -> End:
-    """Return the last event of an interaction that has ended, with a model of this window."""
+def end_of(interaction: Interaction, window: int | None = None, parent_id: InteractionId | None = None) -> End:
+    """Return the last event of an interaction that has ended, with a model of this window, and that follows another."""
     match interaction.outcome:
         case Outcome.COMPLETED:
-            return Completed(interaction, window)
+            return Completed(interaction, window, parent_id)
         case Outcome.STOPPED:
-            return Stopped(interaction, window)
+            return Stopped(interaction, window, parent_id)
         case _:
             return Failed(
                 interaction=interaction,

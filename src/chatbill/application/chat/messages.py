@@ -9,7 +9,7 @@ from chatbill.domain.chat.conversations import Turn, checked_history, checked_me
 from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import FieldError, InvalidRequest
 from chatbill.domain.shared.idempotency import checked_key, fingerprint_of
-from chatbill.domain.shared.ids import ConversationId
+from chatbill.domain.shared.ids import ConversationId, InteractionId
 
 MAX_TEMPERATURE = 2
 MAX_STOPS = 4
@@ -19,10 +19,17 @@ SEEDS = range(-(2**63), 2**63)
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What was said before a message, oldest first, without `unread_turns` still older ones."""
+    """What was said before a message, oldest first, without `unread_turns` still older ones.
+
+    `parent_id` is the interaction that the message follows; None where it begins a conversation, or begins it anew.
+    """
 
     turns: Sequence[Turn]
     unread_turns: int = 0
+    parent_id: InteractionId | None = None
+
+
+NOTHING_SAID = Said(())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +40,9 @@ class Message:
     own. `top_p` (over 0, to 1) keeps to the likeliest tokens that reach that probability together; the same `seed`
     chooses the same where the model's numbers are the same, which in 16 bits and less they are for a reply alone, not
     in any company. The reply ends before any of the `stop` strings, which are at most 4 of 1 to 256 characters.
+
+    With a `parent_id`, it follows that interaction of the conversation, and not the newest one; with the id of the
+    conversation itself it begins the conversation anew.
 
     With an `idempotency_key`, sending the same message again gives the first answer and costs nothing more.
 
@@ -47,6 +57,7 @@ class Message:
     model: str
     text: str
     conversation_id: ConversationId | None = None
+    parent_id: str | None = None
     max_tokens: int | None = None
     temperature: float | None = None
     top_p: float | None = None
@@ -63,7 +74,13 @@ class Message:
         What is not given is left out, so that keys of messages from before a field was known still match.
         """
         history = None if self.history is None else [(turn.role.value, turn.text) for turn in self.history]
-        given = {"top_p": self.top_p, "seed": self.seed, "stop": list(self.stop) or None, "history": history}
+        given = {
+            "parent_id": self.parent_id,
+            "top_p": self.top_p,
+            "seed": self.seed,
+            "stop": list(self.stop) or None,
+            "history": history,
+        }
         return fingerprint_of(
             "send_message",
             model=self.model,
@@ -84,10 +101,7 @@ class Message:
         """Raise `InvalidRequest` or `TooLarge` for a message that breaks a rule."""
         checked_message(self.text, max_chars=max_chars)
         checked_key(self.idempotency_key)
-        if self.history is not None:
-            checked_history(self.history, max_chars=max_chars)
-            if self.conversation_id is not None:
-                raise InvalidRequest.of("history", "history_with_conversation")
+        self._check_place(max_chars=max_chars)
         errors = []
         if self.max_tokens is not None and self.max_tokens < 1:
             errors.append(FieldError("max_tokens", Description.of("too_small", min=1)))
@@ -104,3 +118,12 @@ class Message:
             raise InvalidRequest(*errors)
         for stop in self.stop:
             checked_text("stop", stop, max_chars=MAX_STOP_CHARS)
+
+    def _check_place(self, *, max_chars: int) -> None:
+        """Raise `InvalidRequest` or `TooLarge` for an invalid history, and for a place in no conversation."""
+        if self.history is not None:
+            checked_history(self.history, max_chars=max_chars)
+            if self.conversation_id is not None:
+                raise InvalidRequest.of("history", "history_with_conversation")
+        if self.parent_id is not None and self.conversation_id is None:
+            raise InvalidRequest.of("parent_id", "parent_without_conversation")

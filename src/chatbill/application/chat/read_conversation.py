@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from chatbill.application.chat.list_history import position_of
@@ -15,18 +16,23 @@ from chatbill.application.shared.paging import (
     page_of,
 )
 from chatbill.application.shared.principal import Principal
+from chatbill.domain.chat.branches import Node, parents
 from chatbill.domain.chat.conversations import Conversation
 from chatbill.domain.chat.interactions import Interaction
 from chatbill.domain.shared.errors import NotFound
-from chatbill.domain.shared.ids import ConversationId
+from chatbill.domain.shared.ids import ConversationId, InteractionId
 
 
 @dataclass(frozen=True, slots=True)
 class Thread:
-    """A conversation and a page of its interactions, newest first."""
+    """A conversation and a page of its interactions, newest first.
+
+    `parents` has, for each of them, the interaction that it follows; None for one that begins the conversation.
+    """
 
     conversation: Conversation
     page: Page[Interaction]
+    parents: Mapping[InteractionId, InteractionId | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,4 +57,6 @@ class ReadConversation:
             return conversation, rows
 
         conversation, rows = await self.store.read(query)
-        return Thread(conversation, page_of(rows, limit, position_of, Interaction.text_bytes))
+        # The row after the page is the one before its oldest in time.
+        parent_of = parents([Node(row.id, row.parent_id) for row in rows])
+        return Thread(conversation, page_of(rows, limit, position_of, Interaction.text_bytes), parent_of)

@@ -6,15 +6,18 @@ from collections.abc import AsyncIterator
 
 from chatbill.application.chat.events import Accepted, Delta, End, Event, Failed, end_of
 from chatbill.domain.chat.interactions import Interaction
+from chatbill.domain.shared.ids import InteractionId
 
 
 class Replay:
     """The answer to a repeated request. It is used as a `Reply` is, and costs nothing."""
 
-    def __init__(self, interaction: Interaction, window: int | None = None) -> None:
+    def __init__(
+        self, interaction: Interaction, window: int | None = None, parent_id: InteractionId | None = None
+    ) -> None:
         self.accepted = Accepted.of(interaction)
         self._interaction = interaction
-        self._end = end_of(interaction, window)
+        self._end = end_of(interaction, window, parent_id)
 
     async def __aiter__(self) -> AsyncIterator[Event]:
         """Yield the events of the earlier reply, with all deltas as one."""

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from chatbill.application.chat.events import Accepted, Completed, Delta, End, Event, Failed, end_of
+from chatbill.application.chat.messages import NOTHING_SAID, Said
 from chatbill.application.chat.settlement import INTERRUPTED, Ending
 from chatbill.application.ports.engine import THINKING, Generation
 from chatbill.domain.billing.prices import Usage
@@ -45,7 +46,7 @@ class Reply:
 
     The writing is a task of its own: it is settled also when its clients disconnect. Iterate over the reply once for
     its events and leave early with `abandon`, or `follow` it. An empty reply is a failure, unless it `may_be_empty`.
-    `window` is the model's, in tokens; `unread_turns` of the conversation were not even given to the engine.
+    `window` is the model's, in tokens, and `said` is what was said before.
     """
 
     def __init__(
@@ -58,7 +59,7 @@ class Reply:
         first_token_s: float = math.inf,
         may_be_empty: bool = False,
         window: int | None = None,
-        unread_turns: int = 0,
+        said: Said = NOTHING_SAID,
     ) -> None:
         self.accepted = Accepted.of(interaction)
         self.user_id = interaction.user_id
@@ -68,7 +69,7 @@ class Reply:
         self._first_token_s = min(first_token_s, deadline_s)
         self._may_be_empty = may_be_empty
         self._window = window
-        self._unread_turns = unread_turns
+        self._said = said
         self._loop = asyncio.get_running_loop()
         self._begun: asyncio.Future[None] = self._loop.create_future()
         self._settle = settle
@@ -156,7 +157,7 @@ class Reply:
     async def _write(self) -> End:
         try:
             ending = await self._generate()
-            end = end_of(await self._settle(ending), self._window)
+            end = end_of(await self._settle(ending), self._window, self._said.parent_id)
         except Exception:  # noqa: BLE001 - clients must get an end in any case
             # The sweep will release its hold.
             _log.exception("reply_not_settled", extra=self._facts)
@@ -243,6 +244,6 @@ class Reply:
             reply="".join(delta.text for delta in self._written),
             usage=Usage(prompt_tokens=self._generation.prompt_tokens, completion_tokens=tokens),
             error=error,
-            dropped_turns=self._generation.dropped_turns + self._unread_turns,
+            dropped_turns=self._generation.dropped_turns + self._said.unread_turns,
             first_token_ms=self._first_token_ms,
         )

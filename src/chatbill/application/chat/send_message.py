@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from chatbill.application.accounts.spending_caps import Payer
@@ -23,6 +23,7 @@ from chatbill.application.chat.unpaid_texts import UnpaidText, UnpaidTexts, is_u
 from chatbill.application.ports.clock import Clock, NewId
 from chatbill.application.ports.engine import Engine, Generation, GenerationRequest
 from chatbill.application.ports.rate_limits import RateLimits
+from chatbill.application.ports.repositories.paging import Position
 from chatbill.application.ports.store import Snapshot, Store, StoreUnavailable
 from chatbill.application.shared.principal import Principal
 from chatbill.domain.billing.prices import Usage
@@ -116,6 +117,8 @@ class SendMessage:
         generation = PacedGeneration(checked, self.drafts.paces[model.id], deadline_s=self.drafts.bounds.deadline_s)
         try:
             interaction = self._interaction(principal, message, model, generation, request)
+            if message.parent_id is not None:
+                interaction = replace(interaction, parent_id=said.parent_id or interaction.id)
             accepted = await self._accept(Payer.of(principal), interaction, message)
         except BaseException:
             await generation.close()
@@ -124,7 +127,7 @@ class SendMessage:
             await generation.close()
             await text.end(is_unpaid=False)
             return await self._replay(accepted, message)
-        return self._start(accepted, generation, message, text, said.unread_turns)
+        return self._start(accepted, generation, message, text, said)
 
     def _said(self, snapshot: Snapshot, principal: Principal, message: Message) -> Said | IdempotencyRecord:
         """Return the earlier turns of the conversation, or the first request with this key, if any."""
@@ -181,7 +184,7 @@ class SendMessage:
         generation: PacedGeneration,
         message: Message,
         text: UnpaidText,
-        unread_turns: int,
+        said: Said,
     ) -> Reply:
         async def settle_once(ending: Ending) -> Interaction:
             interaction = None
@@ -201,7 +204,7 @@ class SendMessage:
             # A stop string can be the first that the model writes.
             may_be_empty=bool(message.stop),
             window=self.drafts.catalogue[work.interaction.model].context_tokens,
-            unread_turns=unread_turns,
+            said=said,
         )
         self.replies.add(reply)
         return reply
@@ -224,13 +227,22 @@ class SendMessage:
         if record.refusal:
             raise record.refusal.error()
         interaction_id = InteractionId(record.subject_id or "")
-        interaction = await self.store.read(lambda snapshot: snapshot.interactions.get(interaction_id))
+        interaction, parent_id = await self.store.read(lambda snapshot: _with_parent(snapshot, interaction_id))
         if interaction is None or interaction.user_id != record.user_id:
             raise InvariantViolation(f"idempotency record {record.key!r} names no interaction of its user")
         if interaction.is_running:
             raise RequestInProgress
         model = self.drafts.catalogue.get(interaction.model)
-        return Replay(interaction, model.context_tokens if model else None)
+        return Replay(interaction, model.context_tokens if model else None, parent_id)
+
+
+def _with_parent(snapshot: Snapshot, interaction_id: InteractionId) -> tuple[Interaction | None, InteractionId | None]:
+    """Return an interaction and the one that it follows."""
+    interaction = snapshot.interactions.get(interaction_id)
+    if interaction is None or interaction.parent_id == interaction.id:
+        return interaction, None
+    place = Position(interaction.created_at, interaction.id)
+    return interaction, interaction.parent_id or snapshot.interactions.before(interaction.conversation_id, place)
 
 
 def _stop_orphaned(beginning: asyncio.Future[Reply | Replay]) -> None:

@@ -47,7 +47,7 @@ class ForgetTexts:
 
 
 def _erase(tx: Transaction, texts: list[OldText], before: datetime) -> None:
-    tx.interactions.erase_texts_of([text.id for text in texts])
+    tx.interactions.erase_texts_among([text.id for text in texts])
     for conversation_id in dict.fromkeys(text.conversation_id for text in texts):
         conversation = tx.conversations.lock(conversation_id)
         if conversation and conversation.updated_at < before and conversation.title != ERASED_TITLE:

@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from chatbill.application.ports.clock import NewId
 from chatbill.application.ports.store import Transaction
 from chatbill.application.shared.origin import Origin, current_origin
+from chatbill.domain.billing.ledger import LedgerEntry
 from chatbill.domain.shared.audit_trail import AuditAction, AuditRecord, Facts
 from chatbill.domain.shared.ids import AuditRecordId, UserId
 
+API_KEY: Final = "api_key"
+SESSION: Final = "session"
+"""Kinds of subjects of acts, beside those of `billing.subjects`."""
 NOTHING: Facts = {}
 
 
@@ -36,12 +41,13 @@ class Act:
         before: Facts = NOTHING,
         after: Facts = NOTHING,
         reason: str | None = None,
+        record_id: str | None = None,
     ) -> None:
         """Append a record. `subject` is a kind and an id; the facts hold no names, addresses or texts of people."""
         kind, id_ = subject or (None, None)
         tx.audit_trail.append(
             AuditRecord(
-                id=AuditRecordId(self.new_id()),
+                id=AuditRecordId(record_id or self.new_id()),
                 at=self.at,
                 action=action,
                 actor=self.actor,
@@ -54,6 +60,22 @@ class Act:
                 reason=reason,
             )
         )
+
+    def record_entry(
+        self,
+        tx: Transaction,
+        action: AuditAction,
+        subject: tuple[str, str],
+        entry: LedgerEntry,
+        *,
+        reason: str | None = None,
+    ) -> None:
+        """Append the record of an act that moved credits. Its id is that of the entry, so that both can be compared."""
+        before = {"balance": entry.balance_after - entry.signed_amount}
+        after: dict[str, str | int] = {"balance": entry.balance_after, "amount": entry.signed_amount}
+        if entry.cause.subject:
+            after[entry.cause.subject.kind] = entry.cause.subject.id
+        self.record(tx, action, subject, before=before, after=after, reason=reason, record_id=entry.id)
 
 
 def act_of(actor: UserId | None, *, at: datetime, new_id: NewId, origin: Callable[[], Origin] = current_origin) -> Act:

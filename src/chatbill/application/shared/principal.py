@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from chatbill.domain.accounts.permissions import Permission, permissions_of
+from chatbill.domain.accounts.preferences import NO_LIMITS, SpendingLimits
 from chatbill.domain.accounts.scopes import Scope
 from chatbill.domain.accounts.sessions import Session
 from chatbill.domain.accounts.users import User, UserRole
@@ -19,6 +20,7 @@ class Principal:
 
     `session_id` and `signed_in_at` are None where no sign-in was needed.
     `api_key_id` is the API key that a program came with on their behalf, and `scopes` are the rights of that key.
+    `limits` are what the person has set on their own spending.
     """
 
     user_id: UserId
@@ -30,6 +32,7 @@ class Principal:
     signed_in_at: datetime | None = None
     api_key_id: ApiKeyId | None = None
     scopes: frozenset[Scope] = frozenset()
+    limits: SpendingLimits = NO_LIMITS
 
     @classmethod
     def of(cls, user: User, session: Session | None = None) -> Principal:
@@ -42,6 +45,7 @@ class Principal:
             wallet_id=user.wallet_id,
             session_id=session.id if session else None,
             signed_in_at=session.created_at if session else None,
+            limits=user.limits,
         )
 
 

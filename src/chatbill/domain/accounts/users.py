@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from chatbill.domain.accounts.look_alikes import is_staff_name, mixes_scripts
 from chatbill.domain.accounts.passwords import IsCommon, PasswordLink, password_fault
+from chatbill.domain.accounts.preferences import DEFAULT_ZONE, SpendingLimits
 from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import FieldError, InvalidRequest
 from chatbill.domain.shared.ids import UserId, WalletId
@@ -38,11 +39,27 @@ class UserRole(StrEnum):
         return self is not UserRole.USER
 
 
+class AccountState(StrEnum):
+    """The states of an account. A suspended or erased one cannot sign in; an erased one stays erased."""
+
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+    ERASED = "erased"
+
+
+NO_PASSWORD = ""
+"""The stored hash of an account without a password: one that waits for its first link, or was erased."""
+
+
 @dataclass(slots=True, kw_only=True)
 class User:
     """A person with an account and a wallet. A disabled account cannot sign in, and its sessions are not accepted.
 
-    `password_link` is the newest link with which the person may set a new password, until it is used.
+    `password_link` is the newest link with which the person may set a new password, until it is used. An erased account
+    keeps its ids, so that the figures stay, and nothing that tells whose it was.
+
+    `locale` is the language of the person (BCP 47), None for the client's; `time_zone` has an IANA name. `limit_day`
+    and `limit_month` bound the credits that the person spends; below `low_balance` credits a notice is due.
     """
 
     id: UserId
@@ -54,6 +71,17 @@ class User:
     created_at: datetime
     disabled_at: datetime | None = None
     password_link: PasswordLink | None = None
+    erased_at: datetime | None = None
+    locale: str | None = None
+    time_zone: str = DEFAULT_ZONE
+    limit_day: int | None = None
+    limit_month: int | None = None
+    low_balance: int | None = None
+
+    @property
+    def limits(self) -> SpendingLimits:
+        """Return the limits that the person has set on their own spending."""
+        return SpendingLimits(day=self.limit_day, month=self.limit_month, time_zone=self.time_zone)
 
     @property
     def username_key(self) -> str:
@@ -70,6 +98,30 @@ class User:
         """Return True unless an administrator has disabled the account."""
         return self.disabled_at is None
 
+    @property
+    def state(self) -> AccountState:
+        """Return the state of the account."""
+        if self.erased_at is not None:
+            return AccountState.ERASED
+        return AccountState.ACTIVE if self.is_enabled else AccountState.SUSPENDED
+
+    @property
+    def known_hash(self) -> str | None:
+        """Return the hash of the password; None where there is no password."""
+        return self.password_hash or None
+
+    def erase(self, *, at: datetime, mark: str) -> None:
+        """Remove the names, the password and the role for good; a second time changes nothing.
+
+        The new names contain what no other account can have: a colon, and `mark`, which must be unique and must not be
+        known before.
+        """
+        if self.erased_at is None:
+            self.username, self.email = f"erased:{self.id}", f"{mark}@erased.invalid"
+            self.password_hash, self.password_link, self.role = NO_PASSWORD, None, UserRole.USER
+            self.disabled_at, self.erased_at = self.disabled_at or at, at
+            self.locale, self.time_zone = None, DEFAULT_ZONE
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewAccount:
@@ -77,7 +129,6 @@ class NewAccount:
 
     username: str
     email: str
-    password: str
 
 
 def name_key(name: str) -> str:
@@ -124,19 +175,20 @@ def _encoded(label: str) -> str:
 
 
 def checked_account(
-    username: str, email: str, password: str, *, staff: bool = False, is_common: IsCommon = lambda _: False
+    username: str, email: str, password: str | None, *, staff: bool = False, is_common: IsCommon = lambda _: False
 ) -> NewAccount:
     """Return the registration, normalized, or raise `InvalidRequest` with every invalid field.
 
-    Only `staff` may have a name of staff. `is_common` says which passwords are too common.
+    A password of None is set later, with a link. Only `staff` may have a name of staff.
+    `is_common` says which passwords are too common.
     """
     username, email = _normalized(username), _normalized(email)
     _require_none(
         username=username_fault(username) or impersonation_fault(username, staff=staff),
         email=email_fault(email),
-        password=password_fault(password, username, email, is_common=is_common),
+        password=None if password is None else password_fault(password, username, email, is_common=is_common),
     )
-    return NewAccount(username=username, email=email, password=password)
+    return NewAccount(username=username, email=email)
 
 
 def checked_names(user: User, username: str, email: str) -> tuple[str, str]:

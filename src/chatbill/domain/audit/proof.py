@@ -14,7 +14,7 @@ from itertools import groupby
 from typing import Generic, Protocol, TypeVar
 
 from chatbill.domain.audit.rows import AuditInput, Purchase, Settlement, UnreadableRow
-from chatbill.domain.audit.rules import Difference, called, misfit, purchased, settled, used, ways
+from chatbill.domain.audit.rules import Difference, called, misfit, purchased, recorded, redeemed, settled, used, ways
 from chatbill.domain.billing.holds import HoldState
 from chatbill.domain.billing.ledger import COUNTERPART, EntryKind, HouseAccount, LedgerEntry, wallet_account
 from chatbill.domain.billing.subjects import USER
@@ -40,6 +40,8 @@ RULES = {
     "moments": "rows that are written together have the same time and the same balance",
     "expiry": "no hold is pending after its time, and no hold was made for more than 25 hours",
     "key_use": "every API key used what its interactions hold or were charged, each month and in all, within its cap",
+    "trail": "every entry that a person made by hand or with a code has its record in the audit trail, and vice versa",
+    "codes": "every code was redeemed for its credits, by no more people than it is for",
 }
 """The rules that are checked, as sentences for the operator."""
 
@@ -89,16 +91,25 @@ def audit(rows: AuditInput, *, now: datetime, tally: Tally) -> Iterator[Differen
     yield from entries_of.strangers(None)
     yield from settlements_of.strangers(None)
     yield from _purchased(rows.purchases, tally)
-    for use in rows.key_uses:
-        yield from (_unread(use),) if isinstance(use, UnreadableRow) else used(use)
-    for interaction_id in rows.unheld:
-        yield Difference("price", f"interaction {interaction_id}", "has no hold")
-    for row in rows.dangling:
-        yield Difference("reference", called(row.table, row.row_id), f"its {row.column} names nothing that exists")
+    yield from _others(rows)
     if total := tally.owned + sum(tally.house.values()):
         yield Difference("zero_sum", "all accounts", f"they sum to {total}")
     for missing in rows.missing_rules:
         yield Difference("rules", "the database", f"lacks {missing}")
+
+
+def _others(rows: AuditInput) -> Iterator[Difference]:
+    """Check the rows that belong to no wallet."""
+    for use in rows.key_uses:
+        yield from (_unread(use),) if isinstance(use, UnreadableRow) else used(use)
+    for found in rows.recorded:
+        yield from (_unread(found),) if isinstance(found, UnreadableRow) else recorded(found)
+    for code in rows.code_uses:
+        yield from redeemed(code)
+    for interaction_id in rows.unheld:
+        yield Difference("price", f"interaction {interaction_id}", "has no hold")
+    for row in rows.dangling:
+        yield Difference("reference", called(row.table, row.row_id), f"its {row.column} names nothing that exists")
 
 
 def _unread(row: UnreadableRow) -> Difference:

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from chatbill.domain.billing.holds import HoldState
-from chatbill.domain.billing.ledger import LedgerEntry
+from chatbill.domain.billing.ledger import EntryKind, LedgerEntry
 from chatbill.domain.billing.payments import PaymentStatus
 from chatbill.domain.billing.prices import Price, Usage
 from chatbill.domain.billing.subjects import Subject
 from chatbill.domain.billing.wallets import Wallet
 from chatbill.domain.chat.interactions import Outcome
+from chatbill.domain.shared.audit_trail import AuditAction
 from chatbill.domain.shared.ids import ApiKeyId, HoldId, InteractionId, PaymentId, UserId, WalletId
 
 _NONE = WalletId("")
@@ -130,6 +131,36 @@ class KeyUsage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedEntry:
+    """An entry that was made by hand or with a code, beside the record of the audit trail that has its id.
+
+    `amount` is that of the entry as the wallet sees it, `recorded` that of the record. An entry without a record has no
+    `action`, and a record without an entry no `kind`.
+    """
+
+    id: str
+    kind: EntryKind | None = None
+    author: UserId | None = None
+    amount: int | None = None
+    made_at: datetime | None = None
+    action: AuditAction | None = None
+    actor: UserId | None = None
+    recorded: object = None
+    recorded_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodeUsage:
+    """A code beside the entries that redeemed it: `used` of them, worth `credited`. Without `uses`, no such code is."""
+
+    code_id: str
+    used: int
+    credited: int
+    uses: int | None = None
+    credits: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DanglingReference:
     """A row whose `column` refers to a row that does not exist."""
 
@@ -143,8 +174,9 @@ class AuditInput:
     """All rows that the audit reads, in the required order.
 
     `wallets` are sorted by id, `owners` by wallet, `entries` by wallet and version, `settlements` by wallet.
-    `purchases` are all payments, `key_uses` all API keys and their months. `unheld` are interactions without a hold,
-    and `missing_rules` are constraints and triggers that the database no longer has.
+    `purchases` are all payments, `key_uses` all API keys and their months, `code_uses` all codes. `recorded` are the
+    entries that were made by hand or with a code since the audit trail began, and records without their entry. `unheld`
+    are interactions without a hold, and `missing_rules` are constraints and triggers that the database no longer has.
     """
 
     wallets: Iterable[Wallet | UnreadableRow]
@@ -154,5 +186,7 @@ class AuditInput:
     unheld: Iterable[InteractionId] = ()
     purchases: Iterable[Purchase | UnreadableRow] = ()
     key_uses: Iterable[KeyUsage | UnreadableRow] = ()
+    recorded: Iterable[RecordedEntry | UnreadableRow] = ()
+    code_uses: Iterable[CodeUsage] = ()
     dangling: Iterable[DanglingReference] = ()
     missing_rules: Iterable[str] = ()

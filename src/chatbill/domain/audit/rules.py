@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from chatbill.domain.accounts.api_keys import month_start
-from chatbill.domain.audit.rows import KeyUsage, Purchase, Settlement
+from chatbill.domain.audit.rows import CodeUsage, KeyUsage, Purchase, RecordedEntry, Settlement
 from chatbill.domain.billing.holds import MAX_HOLD_S, HoldState
 from chatbill.domain.billing.ledger import COUNTERPART, EntryKind, LedgerEntry
 from chatbill.domain.billing.payments import PaymentStatus
 from chatbill.domain.billing.subjects import INTERACTION, PAYMENT
 from chatbill.domain.chat.interactions import Outcome, due_for
+from chatbill.domain.shared.audit_trail import AuditAction
 
 _LONGEST = timedelta(seconds=MAX_HOLD_S)
 _NOTHING = timedelta()
@@ -124,6 +125,39 @@ def used(use: KeyUsage) -> Iterator[Difference]:
         if whole != (use.month, use.month_ends):
             detail = f"counts from {use.month.isoformat()} to {use.month_ends.isoformat()}, which is no month"
             yield Difference("key_use", subject, detail)
+
+
+RECORDED = {
+    AuditAction.CREDITS_ADJUSTED: EntryKind.ADJUSTMENT,
+    AuditAction.CHARGE_REFUNDED: EntryKind.REFUND,
+    AuditAction.CODE_REDEEMED: EntryKind.GRANT,
+}
+"""The kind of entry that an act of the audit trail makes."""
+
+
+def recorded(found: RecordedEntry) -> Iterator[Difference]:
+    """Compare an entry with its record in the audit trail."""
+    if found.action is None:
+        yield Difference("trail", f"entry {found.id}", "was made by a person, and the audit trail has no record of it")
+        return
+    subject = f"audit record {found.id}"
+    if found.kind is None:
+        yield Difference("trail", subject, f"says {found.action}, and no entry has its id")
+        return
+    says = found.action, found.actor, found.recorded, found.recorded_at
+    expected = found.author or found.actor, found.amount, found.made_at
+    if RECORDED.get(found.action) is not found.kind or says[1:] != expected:
+        yield Difference("trail", subject, f"says {says}; its entry is a {found.kind} and says {expected}")
+
+
+def redeemed(code: CodeUsage) -> Iterator[Difference]:
+    """Compare a code with the entries that redeemed it."""
+    subject = f"code {code.code_id}"
+    if code.uses is None or code.credits is None:
+        yield Difference("codes", subject, f"does not exist, and was redeemed {code.used} times")
+    elif code.used > code.uses or code.credited != code.used * code.credits:
+        detail = f"is for {code.uses} people and {code.credits} credits each"
+        yield Difference("codes", subject, f"{detail}; {code.used} got {code.credited} in all")
 
 
 def settled(settlement: Settlement, now: datetime) -> Iterator[Difference]:

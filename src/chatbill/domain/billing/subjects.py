@@ -10,7 +10,8 @@ from chatbill.domain.shared.errors import InvariantViolation
 INTERACTION: Final = "interaction"
 PAYMENT: Final = "payment"
 USER: Final = "user"
-RESERVED: Final = frozenset({INTERACTION, PAYMENT})
+CODE: Final = "redeem_code"
+RESERVED: Final = frozenset({INTERACTION, PAYMENT, CODE})
 """Kinds of subjects that stand for things of chatbill itself."""
 
 MAX_KIND_CHARS = 32
@@ -33,7 +34,7 @@ class _Reference:
 class Subject(_Reference):
     """The thing that credits are held or moved for: an interaction, a payment, or a thing of an embedding application.
 
-    `kind` has 1 to 32 characters, `id` 1 to 64. The kinds `interaction` and `payment` are reserved.
+    `kind` has 1 to 32 characters, `id` 1 to 64. The kinds of `RESERVED` are for chatbill itself.
     """
 
     __slots__ = ()

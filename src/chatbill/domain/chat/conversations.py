@@ -37,6 +37,7 @@ class Conversation:
     """A thread of messages that belongs to one user. Deleting it erases its texts and keeps its amounts.
 
     One that is not `listed` is found by its id and in the history, not in the list of the user's conversations.
+    One that is `branched` has interactions that do not follow the one before them in time.
     """
 
     id: ConversationId
@@ -46,6 +47,7 @@ class Conversation:
     updated_at: datetime
     deleted_at: datetime | None = None
     listed: bool = True
+    branched: bool = False
 
     def rename(self, title: str, *, at: datetime) -> None:
         """Give it another title of 1 to 200 characters."""

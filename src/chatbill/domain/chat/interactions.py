@@ -42,6 +42,7 @@ class Interaction:
     `error_detail` of a reply without an error says how much of the conversation the model could not read.
     `api_key_id` is the API key it came with, if it came with one.
     `cached` is True when the reply was written before and only given again.
+    `parent_id` is the interaction that it follows; see `branches`.
     """
 
     id: InteractionId
@@ -66,6 +67,7 @@ class Interaction:
     error_detail: Description | None = None
     api_key_id: ApiKeyId | None = None
     cached: bool = False
+    parent_id: InteractionId | None = None
 
     @property
     def is_running(self) -> bool:

@@ -16,7 +16,7 @@ from chatbill.application.administration.revoke_keys import RevokedKey, WhichKey
 from chatbill.container import Container
 from chatbill.domain.accounts.api_keys import PREFIX
 from chatbill.domain.shared.ids import ApiKeyId
-from chatbill.entrypoints.cli.wiring import run, settings_from
+from chatbill.entrypoints.cli.wiring import moment_text, run, settings_from
 from chatbill.entrypoints.web.api_keys import ApiKeyView, beginning_of
 from chatbill.entrypoints.web.parameters import could_be_id
 from chatbill.entrypoints.web.texts import credits_text
@@ -53,7 +53,7 @@ def list_(user: str, *, with_revoked: bool, as_json: bool) -> None:
 @keys.command()
 @click.argument("key", nargs=-1, callback=lambda _context, _param, texts: tuple(map(_id_in, texts)))
 @click.option("--all-of", "owner", metavar="USER", help="All keys of this username or e-mail address.")
-@click.option("--by", required=True, metavar="ADMIN", help="The administrator for the record.")
+@click.option("--by", required=True, metavar="STAFF", help="The member of the staff who does it, for the record.")
 @click.option("--reason", required=True, help="The reason for the record; the owner may be told.")
 @_as_json
 def revoke(key: tuple[ApiKeyId, ...], owner: str | None, by: str, reason: str, *, as_json: bool) -> None:
@@ -98,7 +98,7 @@ def _figures(record: KeyRecord) -> dict[str, Any]:
     key = record.state.key
     figures = asdict(ApiKeyView.of(record.state))
     figures |= {"revoked_at": key.revoked_at, "revoked_by": record.revoked_by, "revoked_why": key.revoked_why}
-    return {name: _moment(value) if isinstance(value, datetime) else value for name, value in figures.items()}
+    return {name: moment_text(value) if isinstance(value, datetime) else value for name, value in figures.items()}
 
 
 def _description(record: KeyRecord) -> str:
@@ -119,7 +119,3 @@ def _description(record: KeyRecord) -> str:
 
 def _minute(at: datetime) -> str:
     return f"{at:%Y-%m-%d %H:%M} UTC"
-
-
-def _moment(at: datetime) -> str:
-    return at.isoformat().replace("+00:00", "Z")

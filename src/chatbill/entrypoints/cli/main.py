@@ -9,6 +9,8 @@ import click
 from chatbill import __version__
 from chatbill.domain.shared.errors import ChatbillError
 from chatbill.entrypoints.cli.admin import admin
+from chatbill.entrypoints.cli.audit import audit
+from chatbill.entrypoints.cli.codes import codes
 from chatbill.entrypoints.cli.db import db
 from chatbill.entrypoints.cli.jobs import jobs, worker
 from chatbill.entrypoints.cli.keys import keys
@@ -25,7 +27,7 @@ def chatbill() -> None:
     """Chat with language models, paid by prepaid credits with an audited ledger."""
 
 
-for command in (serve, worker, jobs, models, admin, users, keys, ledger, db):
+for command in (serve, worker, jobs, models, admin, users, keys, codes, audit, ledger, db):
     chatbill.add_command(command)
 
 

@@ -6,8 +6,10 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Any, TypeVar
 
+import click
 import structlog
 
 from chatbill.container import Container
@@ -16,6 +18,8 @@ from chatbill.logs import set_up_logs
 from chatbill.settings import Settings, load_settings, unknown_variables
 
 T = TypeVar("T")
+MOMENT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ"])
+"""The type of an option with a moment in UTC."""
 
 _log = structlog.get_logger(__name__)
 
@@ -30,6 +34,11 @@ def settings_from(**chosen: Any) -> Settings:
     for message in unknown_variables(os.environ):
         _log.warning("unknown_variable", advice=message)
     return settings
+
+
+def moment_text(at: datetime) -> str:
+    """Return a moment in UTC as programs read it."""
+    return at.isoformat().replace("+00:00", "Z")
 
 
 def run(settings: Settings, work: Callable[[Container], Awaitable[T]], *, upgrade: bool = True) -> T:

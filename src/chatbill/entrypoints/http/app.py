@@ -17,7 +17,10 @@ from chatbill.entrypoints.http.accounts.api_keys import ApiKeyController
 from chatbill.entrypoints.http.accounts.controller import AccountController
 from chatbill.entrypoints.http.accounts.sessions import SessionController
 from chatbill.entrypoints.http.accounts.sign_in import SignInController
+from chatbill.entrypoints.http.administration.audit_trail import AuditTrailController
+from chatbill.entrypoints.http.administration.codes import CodeController
 from chatbill.entrypoints.http.administration.controller import AdminController
+from chatbill.entrypoints.http.administration.users import UserController
 from chatbill.entrypoints.http.billing.controller import PAYMENTS_HEADER, BillingController
 from chatbill.entrypoints.http.chat.controller import ChatController
 from chatbill.entrypoints.http.chat.conversations import ConversationController
@@ -132,6 +135,9 @@ def _routes(use_cases: UseCases, config: HttpConfig) -> Sequence[ControllerRoute
             ConversationController,
             BillingController,
             AdminController,
+            UserController,
+            AuditTrailController,
+            CodeController,
             LogController,
             AlertController,
             MonitoringController,

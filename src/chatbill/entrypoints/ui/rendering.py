@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Final, Literal, TypedDict
 
-from chatbill.application.accounts.register import Account
+from chatbill.application.accounts.open_account import Account
 from chatbill.application.chat.list_models import ModelOffer
 from chatbill.domain.billing.payments import Money, Package
 from chatbill.domain.billing.prices import Price

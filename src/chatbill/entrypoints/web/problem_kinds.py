@@ -27,6 +27,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "token_expired": Kind(401, "The token has expired"),
     "insufficient_credits": Kind(402, "Not enough credits"),
     "cap_reached": Kind(402, "The API key has used its month's credits"),
+    "spending_limit_reached": Kind(402, "A spending limit of your own is reached"),
     "forbidden": Kind(403, "Not allowed"),
     "password_required": Kind(403, "The password is needed again"),
     "not_found": Kind(404, "Not found", "There is nothing at this address."),

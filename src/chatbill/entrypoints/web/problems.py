@@ -14,6 +14,7 @@ from litestar.exceptions import HTTPException, ValidationException
 from litestar.types import Scope
 
 from chatbill.application.chat.events import Failed
+from chatbill.domain.accounts.preferences import SpendingLimitReached
 from chatbill.domain.accounts.scopes import ScopeMissing
 from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import (
@@ -141,6 +142,9 @@ def _members(error: ChatbillError) -> dict[str, Any]:
             return {"errors": [{"field": fault.field, "message": render(fault.description)} for fault in error.errors]}
         case CapReached():
             return {"required": error.required, "available": error.available, "cap": error.cap}
+        case SpendingLimitReached():
+            facts = ("required", "available", "limit", "period")
+            return {name: getattr(error, name) for name in facts}
         case ScopeMissing():
             return {"scope": error.scope}
         case InsufficientCredits():

@@ -39,9 +39,16 @@ TABLES = (
     *("wallets", "users", "sessions", "refresh_tokens", "conversations", "holds", "interactions", "payments"),
     *("ledger_entries", "idempotency_keys"),
 )
-ADDED = {"listed": True, "api_key_id": None, "refusal_cap": None, "cached": False, "stop_asked_at": None}
-ADDED |= {"first_token_ms": None}
-"""Columns of revisions 0002 to 0011, and what they say of rows from before."""
+ADDED: dict[str, Any] = {
+    "listed": True,
+    "api_key_id": None,
+    "refusal_cap": None,
+    "cached": False,
+    "stop_asked_at": None,
+}
+ADDED |= {"first_token_ms": None, "parent_id": None, "branched": False}
+ADDED |= {"locale": None, "time_zone": "UTC", "limit_day": None, "limit_month": None, "low_balance": None}
+"""Columns of revisions 0002 to 0018, and what they say of rows from before."""
 SENTENCES = {
     "welcome_credits": "Welcome credits",
     "reply": "Reply by {model}",

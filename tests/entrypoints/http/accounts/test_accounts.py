@@ -7,8 +7,8 @@ import pytest
 
 from chatbill.adapters.rate_limits.moving_window import MovingWindowRateLimits
 from chatbill.application.ports.rate_limits import Limit
-from tests.kit.http import Api, api
-from tests.kit.support import PASSWORD
+from tests.kit.http import Api, api, say
+from tests.kit.support import PASSWORD, PRO
 
 ADA = {"username": "ada", "email": "ada@example.org", "password": PASSWORD}
 
@@ -24,7 +24,36 @@ async def test_registration_makes_an_account_with_welcome_credits(service: Api) 
         "role": "user",
         "balance": 100,
         "created_at": "2026-01-01T00:00:00Z",
+        "locale": None,
+        "time_zone": "UTC",
+        "spending_limit": {"day": None, "month": None},
+        "low_balance": None,
     }
+
+
+async def test_preferences_are_set_kept_and_removed(service: Api) -> None:
+    alice = await service.person()
+    wanted = {"locale": "ru", "time_zone": "Europe/Moscow", "spending_limit": {"day": 1}, "low_balance": 5}
+    changed = (await alice.patch("/auth/me", json=wanted)).json()
+    assert {name: changed[name] for name in wanted} == wanted | {"spending_limit": {"day": 1, "month": None}}
+    await alice.patch("/auth/me", json={"spending_limit": {"month": 9}, "locale": None})
+    kept = (await alice.get("/auth/me")).json()
+    assert (kept["spending_limit"], kept["locale"], kept["low_balance"]) == ({"day": 1, "month": 9}, None, 5)
+    refused = await alice.post("/chat/message", json=say("hello", model=PRO))
+    assert (refused.status_code, refused.json()["code"]) == (402, "spending_limit_reached")
+    assert (refused.json()["available"], refused.json()["period"]) == (1, "day")
+    await alice.patch("/auth/me", json={"spending_limit": None})
+    assert (await alice.post("/chat/message", json=say("hello", model=PRO))).status_code == 200
+    bad = await alice.patch("/auth/me", json={"spending_limit": {"day": -1}, "time_zone": "Mars"})
+    assert [fault["field"] for fault in bad.json()["errors"]] == ["time_zone", "spending_limit.day"]
+
+
+async def test_an_account_is_erased_with_its_password(service: Api) -> None:
+    alice = await service.person()
+    assert (await alice.request("DELETE", "/auth/me", json={"password": "wrong one"})).status_code == 401
+    assert (await alice.request("DELETE", "/auth/me", json={})).status_code == 422
+    assert (await alice.request("DELETE", "/auth/me", json={"password": PASSWORD})).status_code == 204
+    assert (await alice.get("/auth/me")).status_code == 401
 
 
 async def test_a_taken_username_and_a_taken_email_address_have_different_codes(service: Api) -> None:

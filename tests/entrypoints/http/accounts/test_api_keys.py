@@ -16,6 +16,8 @@ OPEN_TO_KEYS = {
         ("get", "/chat/models"),
         ("get", "/chat/status"),
         ("post", "/chat/message"),
+        ("post", "/chat/quote"),
+        ("post", "/chat/interactions/{interaction_id}/regenerate"),
         ("post", "/chat/interactions/{interaction_id}/stop"),
         ("get", "/billing/balance"),
         ("get", "/v1/models"),

@@ -21,7 +21,8 @@ async def link(service: Api) -> str:
         Registration(username="root", email="root@example.org", password=PASSWORD, role=UserRole.ADMIN)
     )
     root = await use_cases.administration.find_administrator("root")
-    issued = await use_cases.administration.make_password_link(root, "alice", AdminAction(reason="She lost it"))
+    alice = (await use_cases.administration.show_user.unchecked("alice")).user.id
+    issued = await use_cases.administration.make_password_link(root, alice, AdminAction(reason="She lost it"))
     return issued.token
 
 

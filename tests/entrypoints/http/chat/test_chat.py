@@ -26,6 +26,7 @@ async def test_a_reply_comes_with_its_cost_and_the_balance_after_it(alice: httpx
     assert reply.pop("conversation_id")
     assert reply.pop("first_token_ms") >= 0
     assert reply == {
+        "parent_id": None,
         "model": "demo-mini",
         "reply": "good morning",
         "outcome": "completed",
@@ -91,6 +92,50 @@ async def test_a_conversation_is_continued(alice: httpx.AsyncClient) -> None:
     second = (await alice.post("/chat/message", json=say("three", conversation_id=first["conversation_id"]))).json()
     assert second["conversation_id"] == first["conversation_id"]
     assert second["usage"]["prompt_tokens"] == 5
+
+
+async def test_a_reply_is_written_again_by_another_model_as_a_branch(alice: httpx.AsyncClient) -> None:
+    first = (await alice.post("/chat/message", json=say("one two"))).json()
+    talk = first["conversation_id"]
+    second = (await alice.post("/chat/message", json=say("three", conversation_id=talk))).json()
+    again = await alice.post(f"/chat/interactions/{second['id']}/regenerate", json={"model": PRO})
+    same = await alice.post(f"/chat/interactions/{second['id']}/regenerate")
+    root = await alice.post("/chat/message", json=say("anew", conversation_id=talk, parent_id=talk))
+
+    assert (again.status_code, same.status_code, root.status_code) == (200, 200, 200)
+    assert [again.json()[name] for name in ("model", "parent_id", "credits_charged")] == [PRO, first["id"], 3]
+    assert (same.json()["model"], same.json()["parent_id"]) == (MINI, first["id"])
+    thread = (await alice.get(f"/chat/conversations/{talk}")).json()
+    assert [each["parent_id"] for each in thread["messages"]] == [None, *[first["id"]] * 3, None]
+    streamed = await alice.post(
+        f"/chat/interactions/{second['id']}/regenerate", headers={"Accept": "text/event-stream"}
+    )
+    assert "event: done" in streamed.text
+    refused = await alice.post(f"/chat/interactions/{second['id']}/regenerate", json={"model": "none"})
+    assert refused.status_code in {400, 422}
+    assert (await alice.post("/chat/interactions/none/regenerate")).status_code == 404
+
+
+async def test_a_quote_is_what_the_message_would_hold(alice: httpx.AsyncClient) -> None:
+    quote = await alice.post("/chat/quote", json=say("good morning", model=PRO))
+    assert quote.json() == {
+        "held_at_most": 3,
+        "expected": 3,
+        "available": 100,
+        "context": {"tokens": 2, "limit": 2_048, "dropped_turns": 0},
+        "counted": True,
+    }
+    assert (await alice.get("/billing/balance")).json() == {"balance": 100, "held": 0, "available": 100}
+    assert (await alice.post("/chat/quote", json=say(" "))).status_code in {400, 422}
+
+
+async def test_conversations_are_found_by_their_words(alice: httpx.AsyncClient, bob: httpx.AsyncClient) -> None:
+    for text in ("the fox", "the owl"):
+        await alice.post("/chat/message", json=say(text))
+    found = (await alice.get("/chat/conversations", params={"q": "FOX"})).json()["items"]
+    assert [each["title"] for each in found] == ["the fox"]
+    assert (await bob.get("/chat/conversations", params={"q": "fox"})).json()["items"] == []
+    assert (await alice.get("/chat/conversations", params={"q": "x" * 201})).status_code in {400, 422}
 
 
 @pytest.mark.parametrize(
@@ -227,8 +272,10 @@ async def test_data_of_another_user_is_not_found(alice: httpx.AsyncClient, bob: 
         await bob.patch(conversation, json={"title": "mine"}),
         await bob.delete(conversation),
         await bob.post(f"/chat/interactions/{reply['id']}/stop"),
+        await bob.post(f"/chat/interactions/{reply['id']}/regenerate"),
         await bob.post("/chat/message", json=say("go on", conversation_id=reply["conversation_id"])),
+        await bob.post("/chat/quote", json=say("go on", conversation_id=reply["conversation_id"])),
     ]
-    assert [(answer.status_code, answer.json()["code"]) for answer in answers] == [(404, "not_found")] * 5
+    assert [(answer.status_code, answer.json()["code"]) for answer in answers] == [(404, "not_found")] * 7
     assert (await bob.get("/chat/history")).json()["items"] == []
     assert (await bob.get("/billing/balance")).json()["balance"] == 100

@@ -36,6 +36,7 @@ CONTRACT = {
     ("post", "/auth/logout", "204"),
     ("get", "/auth/me", "200"),
     ("patch", "/auth/me", "200"),
+    ("delete", "/auth/me", "204"),
     ("post", "/auth/password", "204"),
     ("get", "/auth/sessions", "200"),
     ("delete", "/auth/sessions/{session_id}", "204"),
@@ -59,9 +60,22 @@ CONTRACT = {
     ("post", "/billing/add", "201"),
     ("post", "/billing/add", "202"),
     ("get", "/billing/transactions", "200"),
+    ("post", "/billing/redeem", "201"),
+    ("get", "/admin/users", "200"),
+    ("post", "/admin/users", "201"),
+    ("get", "/admin/users/{user_id}", "200"),
+    ("patch", "/admin/users/{user_id}", "200"),
+    ("delete", "/admin/users/{user_id}", "204"),
+    ("post", "/admin/users/{user_id}/sign-out", "204"),
+    ("post", "/admin/users/{user_id}/password-reset", "201"),
+    ("get", "/admin/audit", "200"),
+    ("get", "/admin/codes", "200"),
+    ("post", "/admin/codes", "201"),
+    ("delete", "/admin/codes/{code_id}", "204"),
     ("post", "/admin/users/{user_id}/credits", "201"),
     ("post", "/admin/interactions/{interaction_id}/refund", "201"),
     ("post", "/chat/quote", "200"),
+    ("post", "/chat/interactions/{interaction_id}/regenerate", "200"),
     ("get", "/admin/logs", "200"),
     ("get", "/admin/alerts", "200"),
     ("post", "/admin/alerts/{alert_id}/acknowledge", "200"),
@@ -128,7 +142,7 @@ async def test_problems_are_documented_with_their_codes(description: dict[str, A
         assert TypeAdapter(ProblemDetails).validate_python(problem).status == status
         assert problem["code"] in KINDS
     refusals = {problem["code"]: problem for status, problem in problems if status == 402}
-    assert set(refusals) == {"insufficient_credits", "cap_reached"}
+    assert set(refusals) == {"insufficient_credits", "cap_reached", "spending_limit_reached"}
     assert all((refusal["required"], refusal["available"]) == (3, 2) for refusal in refusals.values())
     assert refusals["cap_reached"]["cap"] == 500
 
@@ -145,6 +159,7 @@ async def test_problems_are_documented_with_their_codes(description: dict[str, A
         (models.ModelView, examples.MODEL),
         (models.ChatStatusView, examples.CHAT_STATUS),
         (chat.ReplyView, examples.REPLY),
+        (chat.QuoteView, examples.QUOTE),
         (chat.StoppingView, examples.STOPPING),
         (chat.HistoryView, examples.HISTORY),
         (chat.ConversationView, examples.CONVERSATION),
@@ -209,4 +224,4 @@ async def test_the_page_is_complete_without_a_network(service: Api) -> None:
         assert path in text
     assert "insufficient_credits" in text
     assert "event: accepted" in text
-    assert not re.search(r"<script|https?://(?!pay\.example)", response.text)
+    assert not re.search(r"<script|https?://(?!pay\.example|chat\.example)", response.text)

@@ -6,6 +6,7 @@ from chatbill.adapters.memory.repositories.alerts import MemoryAlerts
 from chatbill.adapters.memory.repositories.api_keys import MemoryApiKeys
 from chatbill.adapters.memory.repositories.audit import MemoryAuditReader
 from chatbill.adapters.memory.repositories.audit_trail import MemoryAuditTrail
+from chatbill.adapters.memory.repositories.codes import MemoryCodes
 from chatbill.adapters.memory.repositories.conversations import MemoryConversations
 from chatbill.adapters.memory.repositories.everything import Tables
 from chatbill.adapters.memory.repositories.idempotency import MemoryIdempotency
@@ -40,6 +41,7 @@ class MemoryTransaction:
         self.conversations = MemoryConversations(tables)
         self.interactions = MemoryInteractions(tables)
         self.payments = MemoryPayments(tables)
+        self.codes = MemoryCodes(tables)
         self.idempotency = MemoryIdempotency(tables)
         self.outbox = MemoryOutbox(tables)
         self.audit_trail = MemoryAuditTrail(tables)

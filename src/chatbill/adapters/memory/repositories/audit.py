@@ -5,13 +5,23 @@ from __future__ import annotations
 from collections.abc import Generator
 
 from chatbill.adapters.memory.repositories.everything import Tables
-from chatbill.domain.audit.rows import DanglingReference, KeyUsage, Ownership, Purchase, Settlement
+from chatbill.domain.audit.rows import (
+    CodeUsage,
+    DanglingReference,
+    KeyUsage,
+    Ownership,
+    Purchase,
+    RecordedEntry,
+    Settlement,
+)
+from chatbill.domain.audit.rules import RECORDED
 from chatbill.domain.billing.holds import Hold, HoldState
 from chatbill.domain.billing.ledger import EntryKind, LedgerEntry
 from chatbill.domain.billing.payments import Payment
-from chatbill.domain.billing.subjects import PAYMENT, Subject
+from chatbill.domain.billing.subjects import CODE, PAYMENT, Subject
 from chatbill.domain.billing.wallets import Wallet
 from chatbill.domain.chat.interactions import Interaction
+from chatbill.domain.shared.audit_trail import AuditRecord
 from chatbill.domain.shared.ids import (
     HoldId,
     InteractionId,
@@ -88,6 +98,28 @@ class MemoryAuditReader:
                 key_cap=caps.get(month.api_key_id),
             )
 
+    def recorded(self) -> Generator[RecordedEntry, None, None]:
+        records = {str(record.id): record for record in self._tables.audit_trail.rows()}
+        began = min((record.at for record in records.values()), default=None)
+        for entry in self._tables.entries.rows():
+            record = records.pop(entry.id, None)
+            if record or (_was_made_by_a_person(entry) and began and entry.created_at >= began):
+                yield _recorded(entry.id, entry, record)
+        for record in records.values():
+            if record.action in RECORDED:
+                yield _recorded(record.id, None, record)
+
+    def code_uses(self) -> Generator[CodeUsage, None, None]:
+        codes = {str(code.id): code for code in self._tables.codes.rows()}
+        found: dict[str, list[int]] = {code_id: [] for code_id in codes}
+        for entry in self._tables.entries.rows():
+            if entry.cause.subject and entry.cause.subject.kind == CODE:
+                found.setdefault(entry.cause.subject.id, []).append(entry.amount)
+        for code_id, amounts in found.items():
+            code = codes.get(code_id)
+            terms = (code.uses, code.credits) if code else (None, None)
+            yield CodeUsage(code_id=code_id, used=len(amounts), credited=sum(amounts), uses=terms[0], credits=terms[1])
+
     def dangling(self) -> Generator[DanglingReference, None, None]:
         """Return nothing: the rules of the tables allow no such row."""
         yield from ()
@@ -95,6 +127,25 @@ class MemoryAuditReader:
     def missing_rules(self) -> Generator[str, None, None]:
         """Return nothing: the rules are part of the program."""
         yield from ()
+
+
+def _was_made_by_a_person(entry: LedgerEntry) -> bool:
+    subject = entry.cause.subject
+    return entry.cause.author is not None or (subject is not None and subject.kind == CODE)
+
+
+def _recorded(entry_id: str, entry: LedgerEntry | None, record: AuditRecord | None) -> RecordedEntry:
+    return RecordedEntry(
+        id=entry_id,
+        kind=entry.kind if entry else None,
+        author=entry.cause.author if entry else None,
+        amount=entry.signed_amount if entry else None,
+        made_at=entry.created_at if entry else None,
+        action=record.action if record else None,
+        actor=record.actor if record else None,
+        recorded=record.after.get("amount") if record else None,
+        recorded_at=record.at if record else None,
+    )
 
 
 def _counted(row: Interaction) -> int:

@@ -11,6 +11,7 @@ from chatbill.adapters.memory.tables import Table
 from chatbill.domain.accounts.api_keys import ApiKey, KeyMonth
 from chatbill.domain.accounts.sessions import RefreshToken, Session
 from chatbill.domain.accounts.users import User
+from chatbill.domain.billing.codes import RedeemCode
 from chatbill.domain.billing.events import BillingEvent
 from chatbill.domain.billing.holds import Hold
 from chatbill.domain.billing.ledger import LedgerEntry
@@ -40,6 +41,7 @@ class Tables:
         self.conversations: Table[str, Conversation] = Table()
         self.interactions: Table[str, Interaction] = Table(rules.check_interaction)
         self.stops: Table[str, datetime] = Table()
+        self.codes: Table[str, RedeemCode] = Table(rules.check_code)
         self.payments: Table[str, Payment] = Table(rules.check_payment)
         self.records: Table[tuple[UserId, str], IdempotencyRecord] = Table(rules.check_idempotency)
         self.events: Table[int, BillingEvent] = Table()

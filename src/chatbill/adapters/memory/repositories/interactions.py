@@ -11,6 +11,7 @@ from chatbill.adapters.memory.repositories.rows import newest, within
 from chatbill.adapters.memory.rules import require_row
 from chatbill.application.ports.repositories.interactions import MAX_REMEMBERED_BYTES, UNBOUNDED, HistoryFilter, OldText
 from chatbill.application.ports.repositories.paging import Position, fitting, fitting_and_next
+from chatbill.domain.chat.branches import Node
 from chatbill.domain.chat.conversations import Role, Turn
 from chatbill.domain.chat.interactions import Interaction, Outcome
 from chatbill.domain.shared.errors import AlreadySettled
@@ -36,6 +37,23 @@ class MemoryInteractions:
         self, conversation_id: ConversationId, *, limit: int, max_bytes: int = MAX_REMEMBERED_BYTES
     ) -> list[Turn]:
         rows = self.of_conversation(conversation_id, after=None, limit=len(self._rows(conversation_id)))
+        return self._turns(rows, limit, max_bytes)
+
+    def turns_of(
+        self, newest_first: Sequence[InteractionId], *, limit: int, max_bytes: int = MAX_REMEMBERED_BYTES
+    ) -> list[Turn]:
+        found = [row for each in newest_first if (row := self.get(each))]
+        return self._turns(found, limit, max_bytes)
+
+    def nodes(self, conversation_id: ConversationId, *, limit: int) -> list[Node]:
+        rows = newest(self._rows(conversation_id), lambda row: (row.created_at, row.id), None)
+        return [Node(row.id, row.parent_id) for row in rows[:limit]]
+
+    def before(self, conversation_id: ConversationId, place: Position | None = None) -> InteractionId | None:
+        rows = newest(self._rows(conversation_id), lambda row: (row.created_at, row.id), place)
+        return rows[0].id if rows else None
+
+    def _turns(self, rows: list[Interaction], limit: int, max_bytes: int) -> list[Turn]:
         answered = [row for row in rows if row.outcome in _CHARGED and row.reply]
         turns = []
         for row in reversed(list(fitting(answered[:limit], max_bytes, Interaction.text_bytes))):
@@ -89,6 +107,8 @@ class MemoryInteractions:
         require_row(tables.wallets.get, interaction.wallet_id, "wallet")
         require_row(tables.holds.get, interaction.hold_id, "hold")
         require_row(tables.api_keys.get, interaction.api_key_id, "API key")
+        if interaction.parent_id != interaction.id:
+            require_row(tables.interactions.get, interaction.parent_id, "interaction")
         tables.unique("interactions.hold_id", interaction.hold_id, interaction.id)
         tables.interactions.insert(interaction.id, interaction)
 
@@ -96,7 +116,8 @@ class MemoryInteractions:
         stored = self._tables.interactions.get(interaction.id)
         if stored is None or not stored.is_running:
             raise AlreadySettled(f"interaction {interaction.id} is not running")
-        self._tables.interactions.put(interaction.id, interaction)
+        kept = interaction if stored.prompt else replace(interaction, prompt="", reply="")
+        self._tables.interactions.put(interaction.id, kept)
         self._tables.stops.remove(interaction.id)
 
     def ask_to_stop(self, interaction_id: InteractionId, *, at: datetime) -> None:
@@ -113,7 +134,12 @@ class MemoryInteractions:
         for row in self._rows(conversation_id):
             self._tables.interactions.put(row.id, replace(row, prompt="", reply=""))
 
-    def erase_texts_of(self, among: Sequence[InteractionId]) -> None:
+    def erase_texts_of(self, user_id: UserId) -> None:
+        for row in list(self._tables.interactions.rows()):
+            if row.user_id == user_id:
+                self._tables.interactions.put(row.id, replace(row, prompt="", reply=""))
+
+    def erase_texts_among(self, among: Sequence[InteractionId]) -> None:
         for row in [row for row in self._tables.interactions.rows() if row.id in among]:
             self._tables.interactions.put(row.id, replace(row, prompt="", reply=""))
 

@@ -7,7 +7,7 @@ from chatbill.adapters.memory.repositories.rows import within
 from chatbill.adapters.memory.rules import require_row
 from chatbill.application.ports.repositories.paging import Period
 from chatbill.domain.billing.ledger import EntryKind, LedgerEntry
-from chatbill.domain.billing.subjects import INTERACTION, PAYMENT
+from chatbill.domain.billing.subjects import CODE, INTERACTION, PAYMENT
 from chatbill.domain.shared.ids import EntryId, WalletId
 
 
@@ -30,6 +30,8 @@ class MemoryLedger:
         if cause.subject and cause.subject.kind == PAYMENT:
             require_row(tables.payments.get, cause.subject.id, "payment")
             tables.unique(f"{entry.kind} of payment", cause.subject.id, entry.id)
+        if cause.subject and cause.subject.kind == CODE:
+            tables.unique("code of wallet", (cause.subject.id, entry.wallet_id), entry.id)
         if entry.kind is EntryKind.CHARGE:
             tables.unique("charge of hold", cause.hold_id, entry.id)
         tables.unique("version of wallet", (entry.wallet_id, entry.wallet_version), entry.id)

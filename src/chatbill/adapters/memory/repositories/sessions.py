@@ -42,12 +42,20 @@ class MemorySessions:
     def save_token(self, token: RefreshToken) -> None:
         self._tables.tokens.replace(token.digest, token)
 
+    def erase_of(self, user_id: UserId) -> int:
+        live = len(self.live_of(user_id))
+        self._remove([session.id for session in self._tables.sessions.rows() if session.user_id == user_id])
+        return live
+
     def forget(self, *, expired_before: datetime, limit: int) -> int:
         rows = self._tables.sessions.rows()
         old = [session.id for session in rows if session.expires_at < expired_before][:limit]
+        self._remove(old)
+        return len(old)
+
+    def _remove(self, old: list[SessionId]) -> None:
         for session_id in old:
             self._tables.sessions.remove(session_id)
         for token in list(self._tables.tokens.rows()):
             if token.session_id in old:
                 self._tables.tokens.remove(token.digest)
-        return len(old)

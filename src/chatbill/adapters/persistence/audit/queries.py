@@ -14,15 +14,17 @@ from chatbill.adapters.persistence.sql.tables import (
     MAX_CREDITS,
     api_key_months,
     api_keys,
+    audit_trail,
     holds,
     interactions,
     ledger_entries,
     payments,
+    redeem_codes,
     users,
     wallets,
 )
 from chatbill.adapters.persistence.sql.types import UtcDateTime
-from chatbill.domain.billing.subjects import INTERACTION
+from chatbill.domain.billing.subjects import CODE, INTERACTION
 
 _ZERO: ColumnElement[int] = literal_column("0")
 _CHARGE = ledger_entries.alias("charge")
@@ -136,6 +138,34 @@ PURCHASES = Statement(
     select(*PURCHASED.values(), raw(payments.c.created_at))
     .join_from(payments, users, users.c.id == payments.c.user_id, isouter=True)
     .order_by(payments.c.id)
+)
+
+
+_E, _T = ledger_entries.c, audit_trail.c
+_IS_OF_CODE = _E.subject_kind == literal_column(f"'{CODE}'")
+_SIGNED = case((_E.debit.like(literal_column("'house:%'")), _E.amount), else_=-_E.amount)
+_BEGAN = select(func.min(_T.at)).scalar_subquery()
+BY_PERSONS = Statement(
+    select(_E.id, _E.kind, _E.author, _SIGNED, raw(_E.created_at), _T.action, _T.actor, _T.after, raw(_T.at))
+    .join_from(ledger_entries, audit_trail, _T.id == _E.id, isouter=True)
+    .where(_E.author.is_not(None) | _IS_OF_CODE, _E.created_at >= _BEGAN)
+)
+RECORDS = Statement(
+    select(_T.id, _T.action, _T.actor, _T.before, _T.after, raw(_T.at), _E.id)
+    .join_from(audit_trail, ledger_entries, _E.id == _T.id, isouter=True)
+    .order_by(_T.id)
+)
+CODES = Statement(
+    select(redeem_codes.c.id, func.count(_E.id), _total(_E.amount), redeem_codes.c.uses, redeem_codes.c.credits)
+    .join_from(redeem_codes, ledger_entries, and_(_IS_OF_CODE, _E.subject_id == redeem_codes.c.id), isouter=True)
+    .group_by(redeem_codes.c.id, redeem_codes.c.uses, redeem_codes.c.credits)
+    .order_by(redeem_codes.c.id)
+)
+UNKNOWN_CODES = Statement(
+    select(_E.subject_id, func.count(_E.id), _total(_E.amount))
+    .join_from(ledger_entries, redeem_codes, redeem_codes.c.id == _E.subject_id, isouter=True)
+    .where(_IS_OF_CODE, redeem_codes.c.id.is_(None))
+    .group_by(_E.subject_id)
 )
 
 

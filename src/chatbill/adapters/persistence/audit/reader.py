@@ -6,6 +6,7 @@ makes no sense is told as such; the rows after it are read like any others.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
@@ -24,13 +25,24 @@ from chatbill.adapters.persistence.sql.connection import Connection, Row
 from chatbill.adapters.persistence.sql.rules import INSTALLED, expected
 from chatbill.adapters.persistence.sql.statements import Statement
 from chatbill.adapters.persistence.sql.tables import ledger_entries
-from chatbill.domain.audit.rows import DanglingReference, KeyUsage, Ownership, Purchase, Settlement, UnreadableRow
+from chatbill.domain.audit.rows import (
+    CodeUsage,
+    DanglingReference,
+    KeyUsage,
+    Ownership,
+    Purchase,
+    RecordedEntry,
+    Settlement,
+    UnreadableRow,
+)
+from chatbill.domain.audit.rules import RECORDED
 from chatbill.domain.billing.holds import HoldState
-from chatbill.domain.billing.ledger import LedgerEntry
+from chatbill.domain.billing.ledger import EntryKind, LedgerEntry
 from chatbill.domain.billing.payments import PaymentStatus
 from chatbill.domain.billing.subjects import INTERACTION, Subject
 from chatbill.domain.billing.wallets import Wallet
 from chatbill.domain.chat.interactions import Outcome
+from chatbill.domain.shared.audit_trail import AuditAction
 from chatbill.domain.shared.errors import InvariantViolation
 from chatbill.domain.shared.ids import InteractionId
 
@@ -81,6 +93,22 @@ class SqlAuditReader:
                 yield KeyUsage(api_key_id=key_id, used=int(used), found=int(found), by_others=int(by_others))
         with self._scanned(sql.KEY_MONTHS) as rows:
             yield from _readable(rows, _key_month, _unreadable("api_key_months"))
+
+    def recorded(self) -> Generator[RecordedEntry | UnreadableRow, None, None]:
+        with self._scanned(sql.BY_PERSONS) as rows:
+            yield from _readable(rows, _recorded, _unreadable("audit_trail"))
+        with self._scanned(sql.RECORDS) as rows:
+            for found in _readable(rows, _record, _unreadable("audit_trail")):
+                if found is not None:
+                    yield found
+
+    def code_uses(self) -> Generator[CodeUsage, None, None]:
+        with self._scanned(sql.CODES) as rows:
+            for code_id, used, credited, uses, credits_ in rows:
+                yield CodeUsage(code_id=code_id, used=used, credited=int(credited), uses=uses, credits=credits_)
+        with self._scanned(sql.UNKNOWN_CODES) as rows:
+            for code_id, used, credited in rows:
+                yield CodeUsage(code_id=code_id, used=used, credited=int(credited))
 
     def dangling(self) -> Generator[DanglingReference, None, None]:
         for table, columns, statement in DANGLING:
@@ -172,6 +200,37 @@ def _key_month(row: Row) -> KeyUsage:
         cap=cap,
         key_cap=key_cap,
     )
+
+
+def _recorded(row: Row) -> RecordedEntry:
+    entry_id, kind, author, amount, made_at, action, actor, after, at = row
+    return RecordedEntry(
+        id=entry_id,
+        kind=EntryKind(kind),
+        author=author,
+        amount=amount,
+        made_at=_moment(made_at),
+        action=None if action is None else AuditAction(action),
+        actor=actor,
+        recorded=None if after is None else _facts(after).get("amount"),
+        recorded_at=_moment_or_none(at),
+    )
+
+
+def _record(row: Row) -> RecordedEntry | None:
+    """Return a record that should have an entry and has none. Raises `ValueError` for one that makes no sense."""
+    record_id, action, actor, before, after, at, entry_id = row
+    done, moment, _, facts = AuditAction(action), _moment(at), _facts(before), _facts(after)
+    if entry_id is not None or done not in RECORDED:
+        return None
+    return RecordedEntry(id=record_id, action=done, actor=actor, recorded=facts.get("amount"), recorded_at=moment)
+
+
+def _facts(text: str) -> dict[str, object]:
+    facts = json.loads(text)
+    if not isinstance(facts, dict):
+        raise ValueError(f"{text!r} is no JSON object")  # noqa: TRY004 - the text has the wrong value
+    return facts
 
 
 def _unreadable_hold(rows: Row, why: str) -> UnreadableRow:

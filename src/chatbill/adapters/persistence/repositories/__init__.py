@@ -6,6 +6,7 @@ from chatbill.adapters.persistence.audit.reader import SqlAuditReader
 from chatbill.adapters.persistence.repositories.alerts import SqlAlerts
 from chatbill.adapters.persistence.repositories.api_keys import SqlApiKeys
 from chatbill.adapters.persistence.repositories.audit_trail import SqlAuditTrail
+from chatbill.adapters.persistence.repositories.codes import SqlCodes
 from chatbill.adapters.persistence.repositories.conversations import SqlConversations
 from chatbill.adapters.persistence.repositories.idempotency import SqlIdempotency
 from chatbill.adapters.persistence.repositories.interactions import SqlInteractions
@@ -36,6 +37,7 @@ class SqlTransaction:
         self.conversations = SqlConversations(connection)
         self.interactions = SqlInteractions(connection)
         self.payments = SqlPayments(connection)
+        self.codes = SqlCodes(connection)
         self.idempotency = SqlIdempotency(connection)
         self.outbox = SqlOutbox(connection)
         self.audit_trail = SqlAuditTrail(connection)

@@ -56,6 +56,8 @@ def _of_user(filters: frozenset[str]) -> Statement:
 
 
 _SAVE = update(conversations, *_CONVERSATIONS.changing, where=(equals(conversations.c.id),))
+_BRANCH = update(conversations, "branched", where=(equals(conversations.c.id),))
+_DELETE_ALL = update(conversations, "title", "deleted_at", where=(equals(conversations.c.user_id), _VISIBLE))
 _SAID_AT = bindparam("said_at", type_=conversations.c.updated_at.type)
 _TOUCH = Statement(
     Update(conversations)
@@ -89,6 +91,12 @@ class SqlConversations:
         self._connection.put(
             _TOUCH, id=conversation_id, user_id=user_id, said_at=at, or_else=lambda: NotFound("conversation")
         )
+
+    def branch(self, conversation_id: ConversationId) -> None:
+        self._connection.put(_BRANCH, id=conversation_id, branched=True)
+
+    def delete_all_of(self, user_id: UserId, *, title: str, at: datetime) -> None:
+        self._connection.put(_DELETE_ALL, user_id=user_id, title=title, deleted_at=at)
 
     def add(self, conversation: Conversation) -> None:
         self._connection.put(_CONVERSATIONS.add, **_CONVERSATIONS.values(conversation))

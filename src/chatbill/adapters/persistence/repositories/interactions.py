@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import and_, bindparam, case, exists, func, literal_column, or_, select
+from sqlalchemy import ColumnElement, Update, and_, bindparam, case, exists, func, literal_column, or_, select
 
 from chatbill.adapters.persistence.mapping import Mapping, nested
 from chatbill.adapters.persistence.repositories.periods import within
@@ -34,6 +34,7 @@ from chatbill.application.ports.repositories.interactions import (
 )
 from chatbill.application.ports.repositories.paging import Position, fitting, fitting_and_next
 from chatbill.domain.billing.prices import Price, Usage
+from chatbill.domain.chat.branches import Node
 from chatbill.domain.chat.conversations import Role, Turn
 from chatbill.domain.chat.interactions import Interaction, text_bytes
 from chatbill.domain.shared.errors import AlreadySettled
@@ -53,8 +54,15 @@ _I = interactions.c
 _RUNNING = _I.outcome == literal_column("'running'")
 _NEWEST_FIRST = (_I.created_at.desc(), _I.id.desc())
 _GET = Statement(all_of(interactions, equals(_I.id)))
-_SAVE = update(interactions, *_INTERACTIONS.changing, where=(equals(_I.id), _RUNNING))
+_EMPTY: ColumnElement[str] = literal_column("''")
+# A message is never empty: without one, the texts were erased while the reply was written.
+_REPLY = case((_I.prompt == _EMPTY, _EMPTY), else_=bindparam("written", type_=_I.reply.type))
+_SAVE = Statement(
+    Update(interactions).values(reply=_REPLY).where(equals(_I.id), _RUNNING),
+    columns=tuple(name for name in _INTERACTIONS.changing if name != "reply"),
+)
 _ERASE_TEXTS = update(interactions, "prompt", "reply", where=(equals(_I.conversation_id),))
+_ERASE_TEXTS_OF = update(interactions, "prompt", "reply", where=(equals(_I.user_id),))
 _CHARGED = (
     equals(_I.conversation_id),
     _I.outcome.in_([literal_column("'completed'"), literal_column("'stopped'")]),
@@ -65,6 +73,17 @@ _TURNS = Statement(
     .order_by(*_NEWEST_FIRST)
     .limit(limit())
 )
+_TURNS_OF = Statement(
+    select(_I.prompt, _I.reply)
+    .where(Among(_I.id), *_CHARGED[1:], _I.reply != literal_column("''"))
+    .order_by(*_NEWEST_FIRST)
+    .limit(limit())
+)
+_NODES = Statement(
+    select(_I.id, _I.parent_id).where(equals(_I.conversation_id)).order_by(*_NEWEST_FIRST).limit(limit())
+)
+_NEWEST = select(_I.id).where(equals(_I.conversation_id)).order_by(*_NEWEST_FIRST).limit(limit())
+_LAST, _BEFORE = Statement(_NEWEST), Statement(_NEWEST.where(past(_I.created_at, _I.id)))
 # By the tokens, because a text is read from pages of its own.
 _COUNT_REPLIES = Statement(
     select(func.count()).select_from(interactions).where(*_CHARGED, _I.completion_tokens > literal_column("0"))
@@ -79,7 +98,7 @@ _TEXTS = Statement(
     .order_by(_I.id)
     .limit(limit())
 )
-_ERASE_TEXTS_OF = update(interactions, "prompt", "reply", where=(Among(_I.id),))
+_ERASE_TEXTS_AMONG = update(interactions, "prompt", "reply", where=(Among(_I.id),))
 _ASK_TO_STOP = update(interactions, "stop_asked_at", where=(equals(_I.id), _RUNNING, _I.stop_asked_at.is_(None)))
 _ASK_ALL_TO_STOP = update(
     interactions, "stop_asked_at", where=(equals(_I.user_id), _RUNNING, _I.stop_asked_at.is_(None))
@@ -127,8 +146,25 @@ class SqlInteractions:
     def turns(
         self, conversation_id: ConversationId, *, limit: int, max_bytes: int = MAX_REMEMBERED_BYTES
     ) -> list[Turn]:
+        return self._turns(max_bytes, _TURNS, conversation_id=conversation_id, limit=limit)
+
+    def turns_of(
+        self, newest_first: Sequence[InteractionId], *, limit: int, max_bytes: int = MAX_REMEMBERED_BYTES
+    ) -> list[Turn]:
+        return self._turns(max_bytes, _TURNS_OF, among=json.dumps(newest_first), limit=limit)
+
+    def nodes(self, conversation_id: ConversationId, *, limit: int) -> list[Node]:
+        rows = self._connection.stream(_NODES, conversation_id=conversation_id, limit=limit)
+        return [Node(id_, parent_id) for id_, parent_id in rows]
+
+    def before(self, conversation_id: ConversationId, place: Position | None = None) -> InteractionId | None:
+        given = _place(place)
+        row = self._connection.one(_BEFORE if place else _LAST, conversation_id=conversation_id, limit=1, **given)
+        return InteractionId(row[0]) if row else None
+
+    def _turns(self, max_bytes: int, statement: Statement, **parameters: Any) -> list[Turn]:
         turns: list[Turn] = []
-        with closing(self._connection.stream(_TURNS, conversation_id=conversation_id, limit=limit)) as rows:
+        with closing(self._connection.stream(statement, **parameters)) as rows:
             newest_first = list(fitting(rows, max_bytes, lambda row: text_bytes(row[0]) + text_bytes(row[1])))
         for prompt, reply in reversed(newest_first):
             turns += [Turn(Role.USER, prompt), Turn(Role.ASSISTANT, reply)]
@@ -173,9 +209,11 @@ class SqlInteractions:
         self._connection.put(_INTERACTIONS.add, **_INTERACTIONS.values(interaction))
 
     def save(self, interaction: Interaction) -> None:
+        changes = _INTERACTIONS.changes(interaction)
+        changes["written"] = changes.pop("reply")
         self._connection.put(
             _SAVE,
-            **_INTERACTIONS.changes(interaction),
+            **changes,
             or_else=lambda: AlreadySettled(f"interaction {interaction.id} is not running"),
         )
 
@@ -188,8 +226,11 @@ class SqlInteractions:
     def erase_texts(self, conversation_id: ConversationId) -> None:
         self._connection.put(_ERASE_TEXTS, conversation_id=conversation_id, prompt="", reply="")
 
-    def erase_texts_of(self, among: Sequence[InteractionId]) -> None:
-        self._connection.put(_ERASE_TEXTS_OF, among=json.dumps(among), prompt="", reply="")
+    def erase_texts_of(self, user_id: UserId) -> None:
+        self._connection.put(_ERASE_TEXTS_OF, user_id=user_id, prompt="", reply="")
+
+    def erase_texts_among(self, among: Sequence[InteractionId]) -> None:
+        self._connection.put(_ERASE_TEXTS_AMONG, among=json.dumps(among), prompt="", reply="")
 
     def texts(self, after: InteractionId | None, limit: int) -> list[OldText]:
         rows = self._connection.stream(_TEXTS, after=after or "", limit=limit)

@@ -29,6 +29,7 @@ _EXPIRED = (
     .with_for_update(skip_locked=True)
 )
 _FORGET = Statement(Delete(sessions).where(sessions.c.id.in_(_EXPIRED)))
+_ERASE = Statement(Delete(sessions).where(equals(sessions.c.user_id)))
 _TOKEN = Statement(all_of(refresh_tokens, equals(refresh_tokens.c.digest)))
 _SAVE_TOKEN = update(refresh_tokens, *_TOKENS.changing, where=(equals(refresh_tokens.c.digest),))
 
@@ -70,6 +71,11 @@ class SqlSessions:
             **_TOKENS.changes(token),
             or_else=lambda: InvariantViolation(f"the refresh token of session {token.session_id} does not exist"),
         )
+
+    def erase_of(self, user_id: UserId) -> int:
+        live = len(self.live_of(user_id))
+        self._connection.put(_ERASE, user_id=user_id)
+        return live
 
     def forget(self, *, expired_before: datetime, limit: int) -> int:
         return self._connection.run(_FORGET, expired_before=expired_before, limit=limit)

@@ -20,9 +20,16 @@ users = table(
     *changing(UtcDateTime, "disabled_at", null=True),
     *changing(Text, "password_link", null=True),
     *changing(UtcDateTime, "password_link_expires_at", null=True),
+    *changing(UtcDateTime, "erased_at", null=True),
+    check("disabled_when_erased", "erased_at IS NULL OR disabled_at IS NOT NULL"),
+    *changing(Text, "locale", null=True),
+    Column("time_zone", Text, nullable=False, server_default=text("'UTC'"), info=CHANGES),
+    *changing(Count, "limit_day", "limit_month", "low_balance", null=True),
+    check("limits_not_negative", "limit_day >= 0 AND limit_month >= 0 AND low_balance >= 0"),
     check("password_link_expires", "(password_link IS NULL) = (password_link_expires_at IS NULL)"),
     check("role_known", "role IN ('user', 'viewer', 'support', 'finance', 'admin')"),
     Index("uq_users_wallet_id", "wallet_id", unique=True),
+    Index(None, "created_at", "id"),
 )
 
 sessions = table(

@@ -16,10 +16,12 @@ from chatbill.adapters.persistence.sql.account_tables import (
     sessions,
     users,
 )
-from chatbill.adapters.persistence.sql.columns import changing, check, columns, key, partial, reference, refers
+from chatbill.adapters.persistence.sql.columns import CHANGES, changing, check, columns, key, partial, reference, refers
 from chatbill.adapters.persistence.sql.metadata import MAX_CREDITS, metadata, table
 from chatbill.adapters.persistence.sql.monitoring_tables import alerts, jobs
 from chatbill.adapters.persistence.sql.types import Count, CurrentTransaction, Flag, Id, UtcDateTime
+from chatbill.domain.billing.codes import MAX_USES
+from chatbill.domain.billing.subjects import CODE
 
 __all__ = [
     "MAX_CREDITS",
@@ -36,6 +38,7 @@ __all__ = [
     "metadata",
     "outbox",
     "payments",
+    "redeem_codes",
     "refresh_tokens",
     "sessions",
     "users",
@@ -65,7 +68,9 @@ conversations = table(
     *changing(UtcDateTime, "updated_at"),
     *changing(UtcDateTime, "deleted_at", null=True),
     Column("listed", Flag, nullable=False, server_default=text("true")),
+    Column("branched", Flag, nullable=False, server_default=text("false"), info=CHANGES),
     check("listed_is_yes_or_no", "listed IN (true, false)"),
+    check("branched_is_yes_or_no", "branched IN (true, false)"),
     # Programs make a conversation with each request; they stay out of the way of those that people look through.
     partial("ix_conversations_listed", "user_id", "updated_at", "id", where="listed"),
     with_rowid=False,
@@ -118,6 +123,7 @@ interactions = table(
     # A wish for the process that writes the reply; see docs/decisions/0009.
     *columns(UtcDateTime, "stop_asked_at", null=True),
     *changing(Count, "first_token_ms", null=True),
+    refers("parent_id", "interactions", null=True),
     check("price_not_negative", " AND ".join(f"{part} >= 0" for part in _PRICE)),
     check("held_not_negative", "held >= 0"),
     check("outcome_known", "outcome IN ('running', 'completed', 'stopped', 'failed', 'timed_out', 'interrupted')"),
@@ -206,7 +212,27 @@ ledger_entries = table(
     partial("uq_ledger_entries_charge_of_hold", "hold_id", where="kind = 'charge'", unique=True),
     partial("uq_ledger_entries_top_up_of_payment", "payment_id", where="kind = 'top_up'", unique=True),
     partial("uq_ledger_entries_return_of_payment", "payment_id", where="kind = 'adjustment'", unique=True),
+    partial(
+        "uq_ledger_entries_code_of_wallet", "subject_id", "wallet_id", where=f"subject_kind = '{CODE}'", unique=True
+    ),
     partial("ix_ledger_entries_refund_of_hold", "hold_id", where="kind = 'refund'"),
+    with_rowid=False,
+)
+
+redeem_codes = table(
+    "redeem_codes",
+    key(),
+    Column("digest", Text, nullable=False, unique=True),
+    *columns(Count, "credits", "uses"),
+    *columns(UtcDateTime, "created_at"),
+    refers("created_by", "users"),
+    *columns(UtcDateTime, "expires_at", null=True),
+    *changing(UtcDateTime, "withdrawn_at", null=True),
+    refers("withdrawn_by", "users", null=True, info=CHANGES),
+    check("credits_in_bounds", f"credits BETWEEN 1 AND {MAX_CREDITS}"),
+    check("uses_in_bounds", f"uses BETWEEN 1 AND {MAX_USES}"),
+    check("withdrawn_by_whom", "(withdrawn_at IS NULL) = (withdrawn_by IS NULL)"),
+    Index(None, "created_at", "id"),
     with_rowid=False,
 )
 

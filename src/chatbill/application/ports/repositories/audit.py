@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import Protocol
 
-from chatbill.domain.audit.rows import DanglingReference, KeyUsage, Ownership, Purchase, Settlement, UnreadableRow
+from chatbill.domain.audit.rows import (
+    CodeUsage,
+    DanglingReference,
+    KeyUsage,
+    Ownership,
+    Purchase,
+    RecordedEntry,
+    Settlement,
+    UnreadableRow,
+)
 from chatbill.domain.billing.ledger import LedgerEntry
 from chatbill.domain.billing.wallets import Wallet
 from chatbill.domain.shared.ids import (
@@ -45,6 +54,17 @@ class AuditReader(Protocol):
 
     def key_uses(self) -> Generator[KeyUsage | UnreadableRow, None, None]:
         """Return all API keys, each for all time and for each of its months."""
+        ...
+
+    def recorded(self) -> Generator[RecordedEntry | UnreadableRow, None, None]:
+        """Return the entries that were made by hand or with a code since the oldest record, each with its record.
+
+        After them come the records that should have an entry and have none. Every record is read for that.
+        """
+        ...
+
+    def code_uses(self) -> Generator[CodeUsage, None, None]:
+        """Return all codes, and those that are named by entries and do not exist."""
         ...
 
     def dangling(self) -> Generator[DanglingReference, None, None]:

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Final, Protocol
 
 from chatbill.application.ports.repositories.paging import Period, Position
+from chatbill.domain.chat.branches import Node
 from chatbill.domain.chat.conversations import Turn
 from chatbill.domain.chat.interactions import Interaction
 from chatbill.domain.shared.ids import (
@@ -59,6 +60,20 @@ class InteractionReader(Protocol):
         """
         ...
 
+    def turns_of(
+        self, newest_first: Sequence[InteractionId], *, limit: int, max_bytes: int = MAX_REMEMBERED_BYTES
+    ) -> list[Turn]:
+        """Return the same of the last `limit` of these interactions, oldest first."""
+        ...
+
+    def nodes(self, conversation_id: ConversationId, *, limit: int) -> list[Node]:
+        """Return the last `limit` interactions of a conversation with what they follow, newest first."""
+        ...
+
+    def before(self, conversation_id: ConversationId, place: Position | None = None) -> InteractionId | None:
+        """Return the newest interaction of a conversation, or the newest before this place; None without one."""
+        ...
+
     def count_replies(self, conversation_id: ConversationId) -> int:
         """Return how many interactions of a conversation were completed or stopped with at least one token."""
         ...
@@ -100,7 +115,10 @@ class InteractionRepository(InteractionReader, Protocol):
     def add(self, interaction: Interaction) -> None: ...
 
     def save(self, interaction: Interaction) -> None:
-        """Keep how a running interaction ended. Raises `AlreadySettled` unless the stored one is still running."""
+        """Keep how a running interaction ended, without its reply if the texts were erased meanwhile.
+
+        Raises `AlreadySettled` unless the stored one is still running.
+        """
         ...
 
     def ask_to_stop(self, interaction_id: InteractionId, *, at: datetime) -> None:
@@ -118,6 +136,10 @@ class InteractionRepository(InteractionReader, Protocol):
         """Blank prompts and replies of a conversation for ever; the figures stay."""
         ...
 
-    def erase_texts_of(self, among: Sequence[InteractionId]) -> None:
+    def erase_texts_of(self, user_id: UserId) -> None:
+        """Do the same as `erase_texts`, for all interactions of a user, also those that are running."""
+        ...
+
+    def erase_texts_among(self, among: Sequence[InteractionId]) -> None:
         """Blank prompt and reply of these interactions for ever; the figures stay."""
         ...

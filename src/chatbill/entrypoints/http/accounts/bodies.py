@@ -9,7 +9,7 @@ from chatbill.application.accounts.create_api_key import NewApiKey
 from chatbill.application.accounts.register import Registration
 from chatbill.application.accounts.reset_password import PasswordReset
 from chatbill.application.accounts.sign_in import Credentials
-from chatbill.application.accounts.update_account import AccountChange
+from chatbill.application.accounts.update_account import KEEP, AccountChange
 from chatbill.domain.accounts.scopes import DEFAULT_SCOPES, Scope
 from chatbill.entrypoints.http.shared.bodies import Body, Line
 from chatbill.entrypoints.http.shared.parameters import checked_moment
@@ -32,8 +32,15 @@ class RegisterBody(Body):
         return Registration(username=self.username, email=self.email, password=self.password, address=address)
 
 
+class SpendingLimitBody(Body):
+    """Limits of one's own, in credits; null removes one."""
+
+    day: int | None = Field(default=None, description="The most credits in a day of your time zone.", examples=[50])
+    month: int | None = Field(default=None, description="The most credits in a month of your time zone.")
+
+
 class AccountBody(Body):
-    """The new values of an account."""
+    """The new values of an account. What is left out stays as it is."""
 
     username: Line | None = Field(
         default=None, description="3 to 32 letters, digits, dots, dashes and underscores.", examples=["ada.l"]
@@ -44,9 +51,32 @@ class AccountBody(Body):
         description="Your password. Another `email` needs it if you signed in more than ten minutes ago.",
     )
 
+    locale: Line | None = Field(default=None, description="Your language (BCP 47); null for that of the client.")
+    time_zone: Line | None = Field(default=None, description="A name of the IANA database.", examples=["Europe/Paris"])
+    spending_limit: SpendingLimitBody | None = Field(default=None, description="Null removes both limits.")
+    low_balance: int | None = Field(default=None, description="The balance below which you want a notice.")
+
     def to_change(self) -> AccountChange:
         """Return the command of the use case."""
-        return AccountChange(username=self.username, email=self.email, password=self.password)
+        given = self.model_fields_set
+        limits = self.spending_limit or SpendingLimitBody(day=None, month=None)
+        has_limits = "spending_limit" in given
+        return AccountChange(
+            username=self.username,
+            email=self.email,
+            password=self.password,
+            time_zone=self.time_zone,
+            locale=self.locale if "locale" in given else KEEP,
+            limit_day=limits.day if has_limits and "day" in limits.model_fields_set else KEEP,
+            limit_month=limits.month if has_limits and "month" in limits.model_fields_set else KEEP,
+            low_balance=self.low_balance if "low_balance" in given else KEEP,
+        )
+
+
+class EraseBody(Body):
+    """The password of the account that is erased."""
+
+    password: Line = Field(description="Your password.", examples=[EXAMPLE_PASSWORD])
 
 
 class LoginBody(Body):

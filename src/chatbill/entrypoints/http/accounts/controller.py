@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from litestar import Controller, get, patch, post
+from litestar import Controller, delete, get, patch, post
 from litestar.params import JSONBody
 
 from chatbill.application.assembly import UseCases
 from chatbill.application.shared.principal import Principal
 from chatbill.domain.accounts.scopes import Scope
-from chatbill.entrypoints.http.accounts.bodies import AccountBody, PasswordBody
+from chatbill.entrypoints.http.accounts.bodies import AccountBody, EraseBody, PasswordBody
 from chatbill.entrypoints.http.accounts.views import AccountView
 from chatbill.entrypoints.http.documentation import examples
 from chatbill.entrypoints.http.documentation.responses import documented, documented_empty
@@ -38,7 +38,7 @@ class AccountController(Controller):
     @patch(
         "/me",
         operation_id="updateAccount",
-        summary="Change username or e-mail address",
+        summary="Change names and preferences",
         responses=documented(
             200,
             AccountView,
@@ -66,6 +66,32 @@ class AccountController(Controller):
         `email`.
         """
         return AccountView.of(await use_cases.accounts.update_account(principal, data.to_change()))
+
+    @delete(
+        "/me",
+        status_code=204,
+        operation_id="eraseAccount",
+        summary="Erase the account",
+        responses=documented_empty(
+            204,
+            "The account is erased for good.",
+            signed_in=True,
+            problems=("invalid_request", "invalid_credentials", "conflict", "rate_limited", "overloaded"),
+        ),
+    )
+    async def erase_account(
+        self,
+        request: JsonRequest,
+        data: JSONBody[EraseBody],
+        use_cases: Injected[UseCases],
+        principal: Injected[Principal],
+    ) -> None:
+        """Erase your account for good: names, texts, sessions, and API keys. What credits are left is lost.
+
+        The figures of your messages and the ledger stay, without your name.
+        """
+        erasing = use_cases.administration.erase_own_account(principal, data.password)
+        await while_connected(request.receive, erasing)
 
     @post(
         "/logout",

@@ -7,12 +7,14 @@ from litestar.params import FromPath, JSONBody
 
 from chatbill.application.assembly import UseCases
 from chatbill.application.shared.principal import Principal
+from chatbill.domain.accounts.permissions import Permission
 from chatbill.domain.shared.errors import NotFound
 from chatbill.domain.shared.ids import InteractionId, UserId
 from chatbill.entrypoints.http.administration.bodies import CreditsBody, RefundBody
 from chatbill.entrypoints.http.billing.views import TransactionView
 from chatbill.entrypoints.http.documentation import examples
 from chatbill.entrypoints.http.documentation.responses import documented
+from chatbill.entrypoints.http.shared.authentication import PERMISSION
 from chatbill.entrypoints.http.shared.parameters import IdempotencyKey, Injected
 from chatbill.entrypoints.web.parameters import could_be_id
 
@@ -28,6 +30,7 @@ class AdminController(Controller):
     @post(
         "/users/{user_id:str}/credits",
         status_code=201,
+        opt={PERMISSION: Permission.ADJUST_CREDITS},
         operation_id="adjustCredits",
         summary="Add credits to a wallet, or take some from it",
         responses=documented(
@@ -53,6 +56,7 @@ class AdminController(Controller):
     @post(
         "/interactions/{interaction_id:str}/refund",
         status_code=201,
+        opt={PERMISSION: Permission.REFUND},
         operation_id="refundInteraction",
         summary="Give back what a reply cost",
         responses=documented(

@@ -13,9 +13,14 @@ from chatbill.application.shared.principal import Principal
 from chatbill.domain.accounts.scopes import Scope
 from chatbill.domain.billing.ledger import EntryKind
 from chatbill.domain.billing.payments import PaymentStatus
-from chatbill.domain.shared.errors import InvalidRequest
-from chatbill.entrypoints.http.billing.bodies import OrderBody
-from chatbill.entrypoints.http.billing.views import BalanceView, PackageView, ReceiptView, TransactionsView
+from chatbill.entrypoints.http.billing.bodies import OrderBody, RedeemBody
+from chatbill.entrypoints.http.billing.views import (
+    BalanceView,
+    PackageView,
+    ReceiptView,
+    RedeemedView,
+    TransactionsView,
+)
 from chatbill.entrypoints.http.documentation import examples
 from chatbill.entrypoints.http.documentation.responses import documented, returned
 from chatbill.entrypoints.http.shared.authentication import SCOPE
@@ -26,6 +31,7 @@ from chatbill.entrypoints.http.shared.parameters import (
     Injected,
     PageLimit,
     To,
+    checked_choice,
     checked_period,
 )
 
@@ -104,6 +110,30 @@ class BillingController(Controller):
         wallet = await use_cases.billing.read_balance(principal)
         return Response(ReceiptView.pending(receipt, balance=wallet.posted), status_code=202)
 
+    @post(
+        "/redeem",
+        status_code=201,
+        operation_id="redeemCode",
+        summary="Redeem a code",
+        responses=documented(
+            201,
+            RedeemedView,
+            "The credits are in the wallet.",
+            examples.REDEEMED,
+            signed_in=True,
+            problems=("invalid_request", "not_found", "conflict", "rate_limited"),
+        ),
+    )
+    async def redeem_code(
+        self,
+        data: JSONBody[RedeemBody],
+        use_cases: Injected[UseCases],
+        principal: Injected[Principal],
+        client_address: Injected[str],
+    ) -> RedeemedView:
+        """Add the credits that a code is worth, once a person. Letter case, blanks and dashes do not matter."""
+        return RedeemedView.of(await use_cases.billing.redeem(principal, data.to_order(client_address)))
+
     @get(
         "/transactions",
         operation_id="listTransactions",
@@ -132,12 +162,10 @@ class BillingController(Controller):
     ) -> TransactionsView:
         """List every transaction of your wallet, with the balance after it."""
         page = await use_cases.billing.list_transactions(
-            principal, kind=_kind(kind), period=checked_period(start, end), limit=limit, cursor=cursor
+            principal,
+            kind=checked_choice("kind", kind, EntryKind),
+            period=checked_period(start, end),
+            limit=limit,
+            cursor=cursor,
         )
         return TransactionsView.of(page)
-
-
-def _kind(kind: str | None) -> EntryKind | None:
-    if kind is not None and kind not in KINDS:
-        raise InvalidRequest.of("kind", "not_one_of", known=", ".join(KINDS))
-    return EntryKind(kind) if kind is not None else None

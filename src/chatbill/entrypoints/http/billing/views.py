@@ -128,3 +128,16 @@ class TransactionsView:
     def of(cls, page: Page[LedgerEntry]) -> TransactionsView:
         """Return the view of a page of transactions."""
         return cls(items=[TransactionView.of(item) for item in page.items], next_cursor=page.next_cursor)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RedeemedView:
+    """A code that was redeemed: the credits that it was worth, and the balance after it."""
+
+    credits_added: int
+    balance: int
+
+    @classmethod
+    def of(cls, entry: LedgerEntry) -> RedeemedView:
+        """Return the view of the entry of a code."""
+        return cls(credits_added=entry.amount, balance=entry.balance_after)

@@ -19,6 +19,11 @@ class MessageBody(Body):
     conversation_id: Id | None = Field(
         default=None, description="Continues this conversation; without it a new one begins."
     )
+    parent_id: Id | None = Field(
+        default=None,
+        description="The interaction that the message follows; the newest one if left out. With the id of the "
+        "conversation itself, the message begins the conversation anew.",
+    )
     max_tokens: int | None = Field(
         default=None, description="Longest reply, in tokens, at least 1; the model has its own bound."
     )
@@ -34,6 +39,7 @@ class MessageBody(Body):
             model=self.model,
             text=self.message,
             conversation_id=ConversationId(self.conversation_id) if self.conversation_id is not None else None,
+            parent_id=self.parent_id,
             max_tokens=self.max_tokens,
             temperature=self.temperature,
             idempotency_key=idempotency_key,
@@ -44,3 +50,13 @@ class TitleBody(Body):
     """A new title."""
 
     title: Line = Field(description="1 to 200 characters.", examples=["Capitals"])
+
+
+class RegenerateBody(Body):
+    """How a message is answered again."""
+
+    model: Line = Field(default="", description="The id of a model; that of the earlier reply if left out.")
+
+    def to_message(self, idempotency_key: str | None) -> Message:
+        """Return the command of the use case, which knows the text."""
+        return Message(model=self.model, text="", idempotency_key=idempotency_key)

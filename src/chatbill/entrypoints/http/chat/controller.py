@@ -12,7 +12,7 @@ from chatbill.application.shared.principal import Principal
 from chatbill.domain.accounts.scopes import Scope
 from chatbill.domain.shared.errors import NotFound
 from chatbill.domain.shared.ids import InteractionId
-from chatbill.entrypoints.http.chat.bodies import MessageBody
+from chatbill.entrypoints.http.chat.bodies import MessageBody, RegenerateBody
 from chatbill.entrypoints.http.chat.events import ChatbillEvents
 from chatbill.entrypoints.http.chat.model_views import ChatStatusView, ModelView
 from chatbill.entrypoints.http.chat.views import QuoteView, ReplyView, StoppingView
@@ -102,9 +102,7 @@ class ChatController(Controller):
         says how many. A message that does not fit alone is answered with 400 `context_length_exceeded`.
         """
         reply = await use_cases.chat.send_message(principal, data.to_message(idempotency_key))
-        if prefers(MEDIA_TYPE, request.headers.get("accept", "")):
-            return ReplyStream(reply, ChatbillEvents(request_id_of(request.scope)), ping_s=config.ping_s)
-        return await _whole_reply(reply, request, keep=idempotency_key is not None)
+        return await _answer(reply, request, config, keep=idempotency_key is not None)
 
     @post(
         "/quote",
@@ -129,6 +127,42 @@ class ChatController(Controller):
         `expected` comes from the length of your latest replies by this model.
         """
         return QuoteView.of(await use_cases.chat.quote_message(principal, data.to_message(None)))
+
+    @post(
+        "/interactions/{interaction_id:str}/regenerate",
+        status_code=200,
+        operation_id="regenerateReply",
+        opt={SCOPE: Scope.CHAT},
+        operation_class=streaming(examples.STREAM),
+        summary="Let a model answer a message again",
+        responses=documented(
+            200,
+            ReplyView,
+            "Another reply to the same message, charged and stored. It follows what the first one follows.",
+            examples.REPLY,
+            signed_in=True,
+            problems=(*MESSAGE_PROBLEMS, "not_found", "conflict"),
+        ),
+    )
+    async def regenerate(
+        self,
+        interaction_id: FromPath[str],
+        request: JsonRequest,
+        use_cases: Injected[UseCases],
+        principal: Injected[Principal],
+        config: Injected[HttpConfig],
+        data: JSONBody[RegenerateBody | None] = None,
+        idempotency_key: IdempotencyKey = None,
+    ) -> ASGIResponse:
+        """Answer the message of an interaction again, by the same model or by another one, as a branch of its own.
+
+        The earlier reply stays. The answer, its stream and its price are those of a message.
+        """
+        if not could_be_id(interaction_id):
+            raise NotFound("interaction")
+        message = (data or RegenerateBody()).to_message(idempotency_key)
+        reply = await use_cases.chat.regenerate(principal, InteractionId(interaction_id), message)
+        return await _answer(reply, request, config, keep=idempotency_key is not None)
 
     @post(
         "/interactions/{interaction_id:str}/stop",
@@ -159,8 +193,10 @@ class ChatController(Controller):
         return StoppingView(id=interaction_id)
 
 
-async def _whole_reply(reply: ReplySource, request: JsonRequest, *, keep: bool) -> ASGIResponse:
-    """Return the whole reply, or the problem that ended it."""
+async def _answer(reply: ReplySource, request: JsonRequest, config: HttpConfig, *, keep: bool) -> ASGIResponse:
+    """Return the reply as a stream where the client prefers one, or else whole, or the problem that ended it."""
+    if prefers(MEDIA_TYPE, request.headers.get("accept", "")):
+        return ReplyStream(reply, ChatbillEvents(request_id_of(request.scope)), ping_s=config.ping_s)
     end = await wait_for_end(reply, request.receive, keep=keep)
     if isinstance(end, Failed):
         return PROBLEM_DETAILS.response(problem_of_reply(end), request.scope).to_asgi_response(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Self
 
 from chatbill.application.chat.events import Completed, Stopped
 from chatbill.application.chat.quote_message import Quote
@@ -45,6 +46,8 @@ class ContextView:
 class ReplyView:
     """A reply that was charged. `balance` is the balance after it, in credits.
 
+    It follows the interaction `parent_id`, which is null at the beginning of a conversation.
+
     `first_token_ms` is null in a reply without a token, and in one from before it was recorded.
     `error_code` and `error_detail` say what stopped the reply, if that was no person: `content_filter`.
     `cached` is true if the reply was written before and sent again.
@@ -52,6 +55,7 @@ class ReplyView:
 
     id: str
     conversation_id: str
+    parent_id: str | None = None
     model: str
     reply: str
     outcome: str
@@ -72,6 +76,7 @@ class ReplyView:
         return cls(
             id=interaction.id,
             conversation_id=interaction.conversation_id,
+            parent_id=end.parent_id,
             model=interaction.model,
             reply=interaction.reply,
             outcome=interaction.outcome.value,
@@ -140,7 +145,7 @@ class InteractionView:
     cached: bool = False
 
     @classmethod
-    def of(cls, interaction: Interaction) -> InteractionView:
+    def of(cls, interaction: Interaction) -> Self:
         """Return the view of an interaction."""
         return cls(
             id=interaction.id,
@@ -158,6 +163,21 @@ class InteractionView:
             dropped_turns=interaction.dropped_turns,
             cached=interaction.cached,
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageView(InteractionView):
+    """A message and its reply in a conversation. It follows `parent_id`; null begins the conversation.
+
+    Messages that follow the same one are branches.
+    """
+
+    parent_id: str | None = None
+
+    @classmethod
+    def in_thread(cls, interaction: Interaction, parent_id: str | None) -> MessageView:
+        """Return the view of an interaction that follows another one."""
+        return replace(cls.of(interaction), parent_id=parent_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,7 +234,7 @@ class ThreadView:
     title: str
     created_at: datetime
     updated_at: datetime
-    messages: list[InteractionView]
+    messages: list[MessageView]
     next_cursor: str | None = None
 
     @classmethod
@@ -226,7 +246,7 @@ class ThreadView:
             title=conversation.title,
             created_at=conversation.created_at,
             updated_at=conversation.updated_at,
-            messages=[InteractionView.of(item) for item in reversed(page.items)],
+            messages=[MessageView.in_thread(item, thread.parents[item.id]) for item in reversed(page.items)],
             next_cursor=page.next_cursor,
         )
 

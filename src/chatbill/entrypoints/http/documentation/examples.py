@@ -18,6 +18,10 @@ ACCOUNT: Final = {
     "role": "user",
     "balance": 100,
     "created_at": WHEN,
+    "locale": "en",
+    "time_zone": "Europe/London",
+    "spending_limit": {"day": 50, "month": None},
+    "low_balance": 10,
 }
 TOKENS: Final = {
     "access_token": "eyJhbGciOiJIUzI1NiIsInR5cCI6ImF0K2p3dCJ9.e30.signature",
@@ -70,6 +74,7 @@ USAGE: Final = {"prompt_tokens": 21, "completion_tokens": 8}
 REPLY: Final = {
     "id": INTERACTION_ID,
     "conversation_id": CONVERSATION_ID,
+    "parent_id": None,
     "model": "demo-mini",
     "reply": "The capital of France is Paris.",
     "outcome": "completed",
@@ -110,7 +115,7 @@ INTERACTION: Final = {
 HISTORY: Final = {"items": [INTERACTION], "next_cursor": None}
 CONVERSATION: Final = {"id": CONVERSATION_ID, "title": "Capitals", "created_at": WHEN, "updated_at": WHEN}
 CONVERSATIONS: Final = {"items": [CONVERSATION], "next_cursor": None}
-THREAD: Final = {**CONVERSATION, "messages": [INTERACTION], "next_cursor": None}
+THREAD: Final = {**CONVERSATION, "messages": [{**INTERACTION, "parent_id": None}], "next_cursor": None}
 BALANCE: Final = {"balance": 99, "held": 0, "available": 99}
 PACKAGE: Final = {"id": "small", "credits": 100, "bonus": 0, "price": {"amount": "4.99", "currency": "USD"}}
 RECEIPT: Final = {
@@ -127,6 +132,7 @@ PENDING: Final = {
     "balance": 99,
     "checkout_url": "https://pay.example.org/checkout/01JJZ8M2YB",
 }
+REDEEMED: Final = {"credits_added": 50, "balance": 149}
 TRANSACTIONS: Final = {
     "items": [
         {
@@ -237,6 +243,7 @@ PROBLEM_MEMBERS: Final[Mapping[str, Mapping[str, Any]]] = {
     "insufficient_credits": {"required": 3, "available": 2},
     "forbidden": {"scope": "read"},
     "cap_reached": {"required": 3, "available": 2, "cap": 500},
+    "spending_limit_reached": {"required": 3, "available": 2, "limit": 50, "period": "day"},
     "generation_failed": _FAILED,
     "generation_timeout": _FAILED,
     "interrupted": _FAILED,

@@ -23,6 +23,7 @@ MESSAGE_PROBLEMS = (
     "invalid_request",
     "insufficient_credits",
     "cap_reached",
+    "spending_limit_reached",
     "request_in_progress",
     "idempotency_mismatch",
     "too_large",

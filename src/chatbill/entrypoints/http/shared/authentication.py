@@ -10,7 +10,7 @@ from litestar.handlers import BaseRouteHandler
 from litestar.types import Guard
 
 from chatbill.application.assembly import UseCases
-from chatbill.application.shared.principal import Principal
+from chatbill.application.shared.principal import Principal, require_permission
 from chatbill.domain.accounts.api_keys import looks_like_key
 from chatbill.domain.accounts.scopes import require_scope
 from chatbill.domain.shared.errors import Unauthenticated
@@ -22,12 +22,14 @@ from chatbill.entrypoints.web.connections import mark_signed_in
 SCHEME = "bearer"
 SCOPE = "scope"
 """The option of a handler that names the scope with which an API key may call it. Without it no key may."""
+PERMISSION = "permission"
+"""The option of a handler that names the permission that it needs. Without it any person may call it."""
 
 
 def bearer_guard(use_cases: UseCases) -> Guard:
     """Return a guard that sets `request.user`, and rejects requests without a valid access token or API key.
 
-    An API key needs the scope that the handler names in its options.
+    An API key needs the scope that the handler names in its options, and a person the permission.
     """
 
     # A function, not an object: the framework makes deep copies of guards, which would include the store.
@@ -41,6 +43,8 @@ def bearer_guard(use_cases: UseCases) -> Guard:
         if principal.api_key_id:
             structlog.contextvars.bind_contextvars(api_key_id=principal.api_key_id)
             require_scope(principal.scopes, handler.opt.get(SCOPE))
+        if permission := handler.opt.get(PERMISSION):
+            require_permission(principal, permission)
 
     return guard
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Annotated, Final, TypeAlias, TypeVar
 
 from litestar.di import NamedDependency
@@ -14,6 +15,7 @@ from chatbill.application.ports.repositories.paging import Period
 from chatbill.domain.shared.errors import InvalidRequest
 
 T = TypeVar("T")
+E = TypeVar("E", bound=StrEnum)
 
 # Otherwise the framework validates injected objects field by field on every request.
 Injected: TypeAlias = NamedDependency[SkipValidation[T]]
@@ -77,6 +79,16 @@ def checked_text(field: str, text: str | None) -> str | None:
     if len(text) > MAX_QUERY_CHARS:
         raise InvalidRequest.of(field, "too_long", max=MAX_QUERY_CHARS)
     return text
+
+
+def checked_choice(field: str, text: str | None, kind: type[E]) -> E | None:
+    """Return the member of an enumeration; None stays None. Raises `InvalidRequest` for another text."""
+    if text is None:
+        return None
+    known = [str(member.value) for member in kind]
+    if text not in known:
+        raise InvalidRequest.of(field, "not_one_of", known=", ".join(known))
+    return kind(text)
 
 
 def checked_moment(field: str, text: str | None) -> datetime | None:

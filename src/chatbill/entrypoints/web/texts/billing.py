@@ -4,6 +4,7 @@ from __future__ import annotations
 
 BILLING: dict[str, str] = {
     "by_hand": "{reason}",
+    "code_redeemed": "Code redeemed",
     "payment_refunded": "Payment refunded, {package}",
     "reply": "Reply by {model}",
     "text": "{text}",

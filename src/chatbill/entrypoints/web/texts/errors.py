@@ -36,6 +36,13 @@ def _cap_reached(params: Mapping[str, Param]) -> str:
     )
 
 
+def _spending_limit_reached(params: Mapping[str, Param]) -> str:
+    return (
+        f"This needs up to {credits_text(params['required'])} and your own limit for this {params['period']} leaves "
+        f"{params['available']:,} of {params['limit']:,}. Raise the limit in your account, or wait."
+    )
+
+
 def _password_required(params: Mapping[str, Param]) -> str:
     needed = "This needs your password again: send it as password"
     within_s = float(params["within_s"] or 0)
@@ -92,11 +99,12 @@ ERRORS: dict[str, Template] = {
     "api_key_invalid": "This API key does not exist, or was revoked, or has expired. Make another one.",
     # Not allowed
     "forbidden": "Your account may not do this.",
-    "own_account": "This is your own account. Another administrator must do this.",
+    "texts_erased": "The text of this message was erased, so it cannot be answered again.",
+    "own_account": "This is your own account. Another member of the staff must do this.",
     "account_disabled": "This account is disabled. Ask the operator why.",
-    "admin_only": "Only an administrator may do this.",
+    "outranked": "The role {role} has permissions that yours lacks. Ask an administrator.",
     "permission_missing": "Your role does not have the permission {permission}. Ask an administrator.",
-    "administrator_unknown": "No administrator is called {login}. Make one with: chatbill admin create",
+    "administrator_unknown": "No member of the staff is called {login}. Make one with: chatbill admin create",
     "api_key_not_allowed": "An API key may not do this. Sign in, and send the access token.",
     "scope_missing": "This API key lacks the scope {scope}. Make a key with it, or sign in and send the access token.",
     "registration_closed": "Registration is closed here. Ask the operator for an account.",
@@ -114,6 +122,12 @@ ERRORS: dict[str, Template] = {
     "refund_before_confirmation": "The payment is not confirmed yet. Send the refund again later.",
     "other_money": "The payment is of {asked}, and the provider says {paid}.",
     "reply_being_written": "A reply is being written in this conversation. Stop it first, then delete.",
+    "code_redeemed_before": "You have redeemed this code already.",
+    "code_used_up": "This code was redeemed as often as it may be.",
+    "code_expired": "This code has expired.",
+    "code_withdrawn": "This code was withdrawn.",
+    "last_administrator": "This is the last administrator. Make another one first.",
+    "user_erased": "This account was erased for good. The person can register again.",
     "job_not_failed": "This job is {state}. Only a job that failed can be tried again.",
     "alert_acknowledged": "This alert was acknowledged before.",
     "nothing_to_refund": "Nothing is left to refund: this was not charged, or was given back already.",
@@ -122,6 +136,7 @@ ERRORS: dict[str, Template] = {
     # Credits and limits
     "insufficient_credits": _insufficient_credits,
     "cap_reached": _cap_reached,
+    "spending_limit_reached": _spending_limit_reached,
     "too_many_tabs": "{max} tabs of yours are busy, and no more may be. Close one of them.",
     "rate_limited": "Too many requests. Try again in {retry_after_s} s.",
     "too_many_replies": ("{max} of your replies are being written, and no more may. Try again in {retry_after_s} s."),

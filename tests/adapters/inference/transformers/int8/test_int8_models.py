@@ -137,7 +137,7 @@ def test_weights_are_read_from_aligned_addresses_wherever_they_lie_in_the_file(t
         (length + shift).to_bytes(8, "little") + content[8 : 8 + length] + b" " * shift + content[8 + length :]
     )
 
-    model = runtime.load(spec, tmp_path)
+    model: Any = runtime.load(spec, tmp_path)
     weights = [layer.weight for layer in model._model.modules() if hasattr(layer, "weight_scale")]
 
     assert len(weights) > 100

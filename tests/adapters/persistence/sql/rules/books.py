@@ -96,6 +96,8 @@ USER = {
     "created_at": T,
 }
 OTHER = USER | {"id": "other", "username_key": "bob", "email_key": "b@example.org", "wallet_id": "other"}
+ERASED = OTHER | {"id": "erased", "username_key": "erased", "email_key": "erased", "wallet_id": "gone"}
+ERASED |= {"disabled_at": T, "erased_at": T}
 SESSION = {"id": "s", "user_id": "u", "created_at": T, "expires_at": T, "ended_at": None, "ended_because": None}
 PAYMENT = {
     "id": "unpaid",
@@ -133,6 +135,9 @@ API_KEY = {
     "revoked_at": None,
     "last_used_at": None,
 }
+CODE = {"id": "code", "digest": "d", "credits": 50, "uses": 2, "created_at": T, "created_by": "u", "expires_at": None}
+REDEEMED = GRANT | {"subject_kind": "redeem_code", "subject_id": "code"}
+RECORD = {"id": "record", "at": T, "action": "code.made", "actor": "u", "before": "{}", "after": "{}"}
 MONTH = {"api_key_id": "k", "starts_at": T, "ends_at": "2026-02-01T00:00:00.000000Z", "monthly_cap": 10, "used": 9}
 JOB = {
     "id": "j",
@@ -167,7 +172,9 @@ BOOKS: list[tuple[str, dict[str, Any]]] = [
     ("wallets", WALLET),
     ("wallets", WALLET | {"id": "other", "overdraft": 5}),
     ("wallets", WALLET | {"id": "unused"}),
+    ("wallets", WALLET | {"id": "gone", "owner_id": "erased"}),
     ("users", USER),
+    ("users", ERASED),
     ("users", OTHER),
     ("sessions", SESSION),
     ("refresh_tokens", {"digest": "d", "session_id": "s", "issued_at": T}),
@@ -187,7 +194,11 @@ BOOKS: list[tuple[str, dict[str, Any]]] = [
     ("ledger_entries", ENTRY),
     ("ledger_entries", ENTRY | BOUGHT),
     ("ledger_entries", ENTRY | RETURN | {"id": "return", "wallet_version": 5}),
+    ("ledger_entries", ENTRY | REDEEMED | {"wallet_version": 6, "id": "redeemed"}),
     ("outbox", EVENT),
+    ("redeem_codes", CODE),
+    ("redeem_codes", CODE | {"id": "withdrawn", "digest": "e", "withdrawn_at": T, "withdrawn_by": "u"}),
+    ("audit_trail", RECORD),
     ("idempotency_keys", KEY),
     ("api_keys", API_KEY),
     ("api_keys", API_KEY | {"id": "gone", "revoked_at": T, "revoked_by": "u", "revoked_why": "It leaked"}),
@@ -211,4 +222,6 @@ NEW_KEY = KEY | {"key": "new"}
 NEW_API_KEY = API_KEY | {"id": "new", "name_key": "new"}
 NEW_JOB = JOB | {"id": "new", "period": None}
 NEW_ALERT = ALERT | {"id": "new", "subject": "there"}
+NEW_CODE = CODE | {"id": "new", "digest": "new"}
+NEW_RECORD = RECORD | {"id": "new"}
 NEW_MONTH = MONTH | {"api_key_id": "gone"}

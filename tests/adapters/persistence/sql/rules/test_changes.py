@@ -19,6 +19,16 @@ CHANGES = [
     ("whose wallet it is never changes", "UPDATE users SET wallet_id = 'w' WHERE id = 'other'"),
     ("whose wallet it is never changes", "UPDATE users SET id = 'x' WHERE id = 'other'"),
     ("a user is disabled, never deleted", "DELETE FROM users WHERE id = 'other'"),
+    ("an erased user never changes", "UPDATE users SET username = 'x' WHERE id = 'erased'"),
+    ("an erased user never changes", "UPDATE users SET erased_at = NULL, disabled_at = NULL WHERE id = 'erased'"),
+    ("the terms of a code never change", "UPDATE redeem_codes SET uses = 3 WHERE id = 'code'"),
+    (
+        "a code is withdrawn once",
+        "UPDATE redeem_codes SET withdrawn_at = NULL, withdrawn_by = NULL WHERE id = 'withdrawn'",
+    ),
+    ("a code is never deleted", "DELETE FROM redeem_codes WHERE id = 'code'"),
+    ("a record of the audit trail never changes", "UPDATE audit_trail SET reason = 'x'"),
+    ("a record of the audit trail is never deleted", "DELETE FROM audit_trail"),
     ("what a wallet owns changes with its entries alone", "UPDATE wallets SET posted = posted + 1"),
     ("what a wallet owns changes with its entries alone", "UPDATE wallets SET version = version - 1"),
     ("what a wallet may owe changes with its entries alone", "UPDATE wallets SET overdraft = 1000000"),
@@ -35,6 +45,10 @@ CHANGES = [
     (
         "whether a reply came out of the cache never changes",
         "UPDATE interactions SET cached = true WHERE id = 'running'",
+    ),
+    (
+        "what an interaction follows never changes",
+        "UPDATE interactions SET parent_id = id WHERE id = 'running'",
     ),
     ("a reply is asked to stop once", "UPDATE interactions SET stop_asked_at = created_at WHERE id = 'ended'"),
     ("a reply is asked to stop once", "UPDATE interactions SET stop_asked_at = NULL WHERE id = 'stopping'"),
@@ -103,6 +117,8 @@ ALLOWED = [
     "DELETE FROM sessions",
     "UPDATE api_keys SET revoked_at = created_at, revoked_by = 'u', last_used_at = created_at WHERE id = 'k'",
     "UPDATE api_key_months SET used = 10",
+    "UPDATE users SET erased_at = created_at, disabled_at = created_at WHERE id = 'u'",
+    "UPDATE redeem_codes SET withdrawn_at = created_at, withdrawn_by = 'u' WHERE id = 'code'",
 ]
 
 

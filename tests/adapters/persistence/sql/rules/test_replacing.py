@@ -37,6 +37,8 @@ REPLACING = [
             "api_keys",
             "api_key_months",
             "outbox",
+            "redeem_codes",
+            "audit_trail",
         )
     ),
     (
@@ -52,6 +54,8 @@ REPLACING = [
         "a row is never replaced: ledger_entries.payment_id",
         _replaced("ledger_entries", "bought", **_NEW),
     ),
+    ("a code is redeemed once", _replaced("ledger_entries", "redeemed", **_NEW)),
+    ("a row is never replaced: redeem_codes", _replaced("redeem_codes", "code", id="x")),
     ("a row is never replaced: interactions.hold_id", _replaced("interactions", "ended", id="x")),
     ("a row is never replaced: interactions.rowid", _replaced("interactions", "ended", rowid=1, id="x", hold_id="x")),
     *(

@@ -21,6 +21,7 @@ from tests.adapters.persistence.sql.rules.books import (
     NEW_API_KEY,
     NEW_BOUGHT,
     NEW_CHARGE,
+    NEW_CODE,
     NEW_ENDED,
     NEW_ENTRY,
     NEW_HOLD,
@@ -29,6 +30,7 @@ from tests.adapters.persistence.sql.rules.books import (
     NEW_KEY,
     NEW_MONTH,
     NEW_PAYMENT,
+    NEW_RECORD,
     NEW_RETURN,
     NEW_SESSION,
     NEW_USER,
@@ -49,6 +51,25 @@ ROWS: list[tuple[str, str, dict[str, Any]]] = [
     ("ck_users_role_known", "users", NEW_USER | {"role": "king"}),
     ("ck_users_password_link_expires", "users", NEW_USER | {"password_link": "digest"}),
     ("ck_users_password_link_expires", "users", NEW_USER | {"password_link_expires_at": T}),
+    *(
+        ("ck_users_limits_not_negative", "users", NEW_USER | {name: -1})
+        for name in ("limit_day", "limit_month", "low_balance")
+    ),
+    ("ck_users_disabled_when_erased", "users", NEW_USER | {"erased_at": T}),
+    ("ck_redeem_codes_credits_in_bounds", "redeem_codes", NEW_CODE | {"credits": 0}),
+    ("ck_redeem_codes_uses_in_bounds", "redeem_codes", NEW_CODE | {"uses": 10_001}),
+    ("ck_redeem_codes_withdrawn_by_whom", "redeem_codes", NEW_CODE | {"withdrawn_at": T}),
+    ("uq_redeem_codes_digest|redeem_codes", "redeem_codes", NEW_CODE | {"digest": "d"}),
+    (
+        "uq_ledger_entries_code_of_wallet|a code is redeemed once",
+        "ledger_entries",
+        NEW_ENTRY | {"subject_kind": "redeem_code", "subject_id": "code"},
+    ),
+    ("ck_audit_trail_subject_is_whole", "audit_trail", NEW_RECORD | {"subject_kind": "user"}),
+    ("ck_audit_trail_reason_is_short", "audit_trail", NEW_RECORD | {"reason": ""}),
+    ("ck_audit_trail_reason_is_short", "audit_trail", NEW_RECORD | {"reason": "x" * 501}),
+    ("(?i)foreign key", "audit_trail", NEW_RECORD | {"actor": "none"}),
+    ("(?i)foreign key", "redeem_codes", NEW_CODE | {"created_by": "none"}),
     ("ck_sessions_end_has_reason", "sessions", NEW_SESSION | {"ended_at": T}),
     ("ck_holds_amount_in_bounds", "holds", NEW_HOLD | {"amount": TOO_MUCH}),
     ("ck_holds_state_known", "holds", NEW_HOLD | {"state": "lost", "settled_at": T}),
@@ -171,6 +192,11 @@ ROWS: list[tuple[str, str, dict[str, Any]]] = [
         "ck_conversations_listed_is_yes_or_no|boolean",
         "conversations",
         {"id": "new", "user_id": "u", "title": "t", "created_at": T, "updated_at": T, "listed": 2},
+    ),
+    (
+        "ck_conversations_branched_is_yes_or_no|boolean",
+        "conversations",
+        {"id": "new", "user_id": "u", "title": "t", "created_at": T, "updated_at": T, "branched": 2},
     ),
     (
         "ck_interactions_cached_is_yes_or_no|boolean",

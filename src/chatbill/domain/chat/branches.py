@@ -1,0 +1,43 @@
+"""Branches of conversations: which messages and replies lead to one of them.
+
+An interaction follows its `parent_id`; without one it follows the interaction before it in time, as all do in a
+conversation without branches. One that is its own parent begins the conversation anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from chatbill.domain.shared.ids import InteractionId
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """An interaction and the one that it names as its parent."""
+
+    id: InteractionId
+    parent_id: InteractionId | None = None
+
+
+def parents(newest_first: Sequence[Node]) -> dict[InteractionId, InteractionId | None]:
+    """Return the parent of each interaction of a conversation; None for one that begins it.
+
+    That of the oldest node given is None unless it names one.
+    """
+    earlier = [*(node.id for node in newest_first[1:]), None]
+    return {
+        node.id: before if node.parent_id is None else None if node.parent_id == node.id else node.parent_id
+        for node, before in zip(newest_first, earlier, strict=True)
+    }
+
+
+def path_to(leaf: InteractionId, newest_first: Sequence[Node]) -> list[InteractionId]:
+    """Return this interaction and all before it on its branch, as far as the nodes reach, newest first."""
+    parent_of = parents(newest_first)
+    path: list[InteractionId] = []
+    at: InteractionId | None = leaf
+    while at is not None and at in parent_of:
+        path.append(at)
+        at = parent_of.pop(at)
+    return path
