@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from dependency_injector import containers, providers
 from dependency_injector.containers import DynamicContainer
 
-import chatbill
 from chatbill.adapters.payments.sandbox import SandboxPayments
 from chatbill.adapters.system import SystemClock, Uuid7Ids
 from chatbill.application.assembly import assemble
@@ -25,6 +24,7 @@ from chatbill.domain.audit.proof import Tally
 from chatbill.domain.chat.catalogue import Catalogue
 from chatbill.engines import build_engine, llama_cpp_alone, local_engines_of, server_check, specs_of
 from chatbill.logs import log_buffer
+from chatbill.monitors import make_machine, make_notifier, make_prometheus, observed
 from chatbill.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -34,9 +34,6 @@ if TYPE_CHECKING:
     from chatbill.adapters.inference.transformers.engine import ModelReport
     from chatbill.adapters.inference.transformers.measuring import ModelCheck
     from chatbill.adapters.inference.weights.library import ModelLibrary
-    from chatbill.adapters.monitoring.machine import PsutilMachine
-    from chatbill.adapters.monitoring.prometheus import PrometheusMetrics
-    from chatbill.adapters.monitoring.webhook import Webhook
     from chatbill.adapters.persistence.sqlite.backup import Copy
     from chatbill.adapters.rate_limits.moving_window import MovingWindowRateLimits
     from chatbill.adapters.security.passwords import Argon2Passwords
@@ -60,33 +57,7 @@ def _database(settings: Settings) -> str:
 def _store(database: str, prefix: str, metrics: Metrics) -> Store:
     from chatbill.adapters.persistence import open_store  # noqa: PLC0415
 
-    store = open_store(database, prefix=prefix)
-    if isinstance(metrics, NoMetrics):
-        return store
-    from chatbill.adapters.monitoring.observed_store import ObservedStore  # noqa: PLC0415
-
-    return ObservedStore(store, metrics)
-
-
-def _prometheus() -> PrometheusMetrics:
-    from chatbill.adapters.monitoring.prometheus import PrometheusMetrics  # noqa: PLC0415
-
-    return PrometheusMetrics(version=chatbill.__version__)
-
-
-def _notifier(settings: Settings) -> Webhook | None:
-    if settings.alert_webhook_url is None or settings.alert_webhook_secret is None:
-        return None
-    from chatbill.adapters.monitoring.webhook import Webhook  # noqa: PLC0415
-
-    secret = settings.alert_webhook_secret.get_secret_value()
-    return Webhook(settings.alert_webhook_url, secret, allow_private=settings.alert_webhook_private)
-
-
-def _machine(settings: Settings) -> PsutilMachine:
-    from chatbill.adapters.monitoring.machine import PsutilMachine  # noqa: PLC0415
-
-    return PsutilMachine(settings.data_dir)
+    return observed(open_store(database, prefix=prefix), metrics)
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,15 +266,15 @@ class Container(containers.DeclarativeContainer):
     schema = providers.Factory(Schema, database, settings.provided.database_prefix)
     backups = providers.Factory(Backups, database, settings.provided.database_prefix)
     service_lock = providers.Factory(_service_lock, database, settings.provided.database_prefix)
-    prometheus = providers.Singleton(_prometheus)
+    prometheus = providers.Singleton(make_prometheus)
     metrics: providers.Provider[Metrics] = providers.Singleton(NoMetrics)
-    machine = providers.Singleton(_machine, settings)
+    machine = providers.Singleton(make_machine, settings)
     store = providers.Singleton(_store, database, settings.provided.database_prefix, metrics)
     passwords = providers.Singleton(_passwords)
     tokens = providers.Singleton(_tokens, settings)
     rate_limits = providers.Singleton(_rate_limits)
     payments = providers.Singleton(_payments, settings)
-    notifier = providers.Singleton(_notifier, settings)
+    notifier = providers.Singleton(make_notifier, settings)
     logs = providers.Callable(log_buffer)
 
     local_engines = providers.Singleton(local_engines_of, settings)

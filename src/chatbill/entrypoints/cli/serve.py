@@ -50,16 +50,16 @@ async def _serve(create_service: CreateService, settings: Settings, sock: socket
         progress = LoadingProgress()
         container.report.override(progress.report)
         engine = container.engine()  # a model that cannot be run ends the command before anything begins
-        async with (
-            timers(
-                container.use_cases(),
-                sweep_interval_s=settings.sweep_interval_s,
-                run_jobs=settings.run_jobs,
-                instance=instance(),
-            ),
-            metrics_port(container, settings),
-        ):
-            try:
+        try:
+            async with (
+                timers(
+                    container.use_cases(),
+                    sweep_interval_s=settings.sweep_interval_s,
+                    run_jobs=settings.run_jobs,
+                    instance=instance(),
+                ),
+                metrics_port(container, settings),
+            ):
                 with progress:
                     await engine.start()
                 _log_unavailable_models(container)
@@ -67,8 +67,9 @@ async def _serve(create_service: CreateService, settings: Settings, sock: socket
                 service = create_service(container, settings, mode)
                 announce = partial(click.echo, _ready_message(sock, mode, settings.root_path))
                 await run_service(service, sock, container.use_cases().chat.replies, announce=announce)
-            finally:
-                await engine.close()
+        finally:
+            # After the timers, or they would find that no model is available.
+            await engine.close()
 
 
 def _log_unavailable_models(container: Container) -> None:

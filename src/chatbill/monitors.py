@@ -1,0 +1,48 @@
+"""Make what measures and tells: metrics, the machine, the webhook. Each brings packages that few commands need."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import chatbill
+from chatbill.application.ports.metrics import Metrics, NoMetrics
+from chatbill.application.ports.store import Store
+from chatbill.settings import Settings
+
+if TYPE_CHECKING:
+    from chatbill.adapters.monitoring.machine import PsutilMachine
+    from chatbill.adapters.monitoring.prometheus import PrometheusMetrics
+    from chatbill.adapters.monitoring.webhook import Webhook
+
+
+def observed(store: Store, metrics: Metrics) -> Store:
+    """Return the store with its use counted, unless nothing is."""
+    if isinstance(metrics, NoMetrics):
+        return store
+    from chatbill.adapters.monitoring.observed_store import ObservedStore  # noqa: PLC0415
+
+    return ObservedStore(store, metrics)
+
+
+def make_prometheus() -> PrometheusMetrics:
+    """Return the metrics of this process."""
+    from chatbill.adapters.monitoring.prometheus import PrometheusMetrics  # noqa: PLC0415
+
+    return PrometheusMetrics(version=chatbill.__version__)
+
+
+def make_machine(settings: Settings) -> PsutilMachine:
+    """Return what measures the machine, and the disk of the data."""
+    from chatbill.adapters.monitoring.machine import PsutilMachine  # noqa: PLC0415
+
+    return PsutilMachine(settings.data_dir)
+
+
+def make_notifier(settings: Settings) -> Webhook | None:
+    """Return the webhook for alerts; None without an address."""
+    if settings.alert_webhook_url is None or settings.alert_webhook_secret is None:
+        return None
+    from chatbill.adapters.monitoring.webhook import Webhook  # noqa: PLC0415
+
+    secret = settings.alert_webhook_secret.get_secret_value()
+    return Webhook(settings.alert_webhook_url, secret, allow_private=settings.alert_webhook_private)
