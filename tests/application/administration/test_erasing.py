@@ -15,6 +15,7 @@ from chatbill.application.accounts.register import Registration
 from chatbill.application.accounts.sign_in import Credentials
 from chatbill.application.administration.admin_action import AdminAction
 from chatbill.application.chat.messages import Message
+from chatbill.application.chat.replay import Replay
 from chatbill.application.chat.replies import Reply
 from chatbill.application.ports.repositories.interactions import HistoryFilter
 from chatbill.application.shared.principal import Principal
@@ -189,7 +190,7 @@ async def test_no_message_that_is_sent_at_the_same_time_leaves_a_text(office: Of
     """Each is accepted before and erased, or refused after; none is accepted by what was true before."""
     here, chat = office.world, office.world.use_cases.chat
 
-    async def send(person: Principal) -> Reply | Exception:
+    async def send(person: Principal) -> Reply | Replay | Exception:
         try:
             return await chat.send_message(person, Message(model=MINI, text=SECRET))
         except ChatbillError as error:
