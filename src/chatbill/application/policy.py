@@ -61,6 +61,7 @@ class Policy:
     )
     session_refreshes: Limit = Limit(name="refreshes of a session", times=20, window_s=300)
     address_refreshes: Limit = Limit(name="refreshes of an address", times=300, window_s=300)
+    own_reports: Limit = Limit(name="own reports", times=60, window_s=60)
     quotes: Limit = Limit(name="quotes", times=120, window_s=60)
     keep_texts_days: int = 0
     alerts: AlertBounds = AlertBounds()

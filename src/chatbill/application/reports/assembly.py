@@ -11,6 +11,7 @@ from chatbill.application.reports.export_places import ExportPlaces
 from chatbill.application.reports.financial_report import FinancialReport
 from chatbill.application.reports.list_interactions import ListInteractions
 from chatbill.application.reports.list_ledger import ListLedger
+from chatbill.application.reports.own_spending import OwnSpending
 from chatbill.application.reports.read_dashboard import ReadDashboard
 from chatbill.application.reports.record_export import RecordExport
 from chatbill.application.reports.roll_up import RollUp
@@ -28,6 +29,7 @@ class ReportUseCases:
             store=store, clock=clock, new_id=ports.new_id, reads_texts=policy.admin_reads_texts
         )
         self.list_ledger = ListLedger(store=store)
+        self.own_spending = OwnSpending(store=store, rate_limits=ports.rate_limits, rate=policy.own_reports)
         self.record_export = RecordExport(store=store, clock=clock, new_id=ports.new_id)
         self.roll_up = RollUp(store=store, clock=clock)
         self.usage = UsageReport(store=store, roll_up=self.roll_up)

@@ -35,6 +35,8 @@ from chatbill.entrypoints.http.openai.errors import OPENAI_ERRORS
 from chatbill.entrypoints.http.openai.views import BALANCE_HEADER, CACHED_HEADER, CHARGED_HEADER
 from chatbill.entrypoints.http.reports.controller import ReportController
 from chatbill.entrypoints.http.reports.lists import ReportListController
+from chatbill.entrypoints.http.reports.own_data import OwnDataController
+from chatbill.entrypoints.http.reports.spending import SpendingController
 from chatbill.entrypoints.http.shared.authentication import bearer_guard, provide_principal
 from chatbill.entrypoints.http.shared.config import HttpConfig
 from chatbill.entrypoints.http.shared.parameters import Injected
@@ -142,6 +144,8 @@ def _routes(use_cases: UseCases, config: HttpConfig) -> Sequence[ControllerRoute
             CodeController,
             ReportController,
             ReportListController,
+            SpendingController,
+            OwnDataController,
             LogController,
             AlertController,
             MonitoringController,

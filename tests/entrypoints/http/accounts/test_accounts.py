@@ -178,3 +178,23 @@ async def test_a_fullwidth_name_is_the_same_name(service: Api) -> None:
     await client.post("/auth/register", json=ADA)
     again = await client.post("/auth/register", json=ADA | {"username": "\uff41da", "email": "other@example.org"})
     assert (again.status_code, again.json()["code"]) == (409, "username_taken")
+
+
+async def test_all_that_is_stored_about_a_person_is_one_document(service: Api) -> None:
+    alice = await service.person()
+    await alice.post("/auth/api-keys", json={"name": "CI"})
+    for number in range(103):
+        await alice.post("/chat/message", json=say(f"message {number}"))
+    bob = await service.person("bob")
+    await bob.post("/chat/message", json=say("the secret of Bob"))
+    answer = await alice.get("/auth/export")
+    document = answer.json()
+
+    assert answer.headers["content-type"] == "application/json"
+    assert "attachment" in answer.headers["content-disposition"]
+    assert (document["account"]["username"], len(document["sessions"]), len(document["api_keys"])) == ("alice", 1, 1)
+    sent = [each["prompt"] for each in document["messages"]]
+    assert sorted(sent) == sorted(f"message {number}" for number in range(100))  # then the credits were spent
+    assert (len(document["conversations"]), len(document["transactions"])) == (100, 101)
+    assert "Bob" not in answer.text
+    assert "digest" not in answer.text

@@ -11,7 +11,11 @@ from tests.kit.http import Api, say
 
 OPEN_TO_KEYS = {
     "account": {("get", "/auth/me")},
-    "billing": {("get", "/billing/packages"), ("get", "/billing/transactions")},
+    "billing": {
+        ("get", "/billing/packages"),
+        ("get", "/billing/transactions"),
+        ("get", "/billing/transactions/export"),
+    },
     "chat": {
         ("get", "/chat/models"),
         ("get", "/chat/status"),
@@ -28,6 +32,8 @@ OPEN_TO_KEYS = {
         ("get", "/chat/conversations"),
         ("get", "/chat/conversations/{conversation_id}"),
         ("get", "/chat/history"),
+        ("get", "/chat/history/export"),
+        ("get", "/chat/spending"),
     },
     "write": {
         ("patch", "/chat/conversations/{conversation_id}"),

@@ -77,6 +77,8 @@ CONTRACT = {
     ("post", "/chat/quote", "200"),
     ("post", "/chat/interactions/{interaction_id}/regenerate", "200"),
     ("get", "/chat/history/export", "200"),
+    ("get", "/chat/spending", "200"),
+    ("get", "/auth/export", "200"),
     ("get", "/billing/transactions/export", "200"),
     ("get", "/admin/dashboard", "200"),
     ("get", "/admin/ledger", "200"),

@@ -12,7 +12,7 @@ from chatbill.application.ports.repositories.reports import RollUpRow
 from chatbill.domain.billing.ledger import LedgerEntry
 from chatbill.domain.reports.finance import CreditMovement
 from chatbill.domain.reports.usage import EndedInteraction
-from chatbill.domain.shared.ids import WalletId
+from chatbill.domain.shared.ids import UserId, WalletId
 
 
 class MemoryReports:
@@ -45,6 +45,9 @@ class MemoryReports:
                     )
                 )
         yield from sorted(found, key=lambda each: each.at)
+
+    def ended_of(self, user_id: UserId, start: datetime, end: datetime) -> Generator[EndedInteraction, None, None]:
+        yield from (each for each in self.ended(start, end) if each.user_id == user_id)
 
     def movements(self, start: datetime, end: datetime) -> Generator[CreditMovement, None, None]:
         found = [each for each in self._tables.movements.rows() if start <= each.at < end]

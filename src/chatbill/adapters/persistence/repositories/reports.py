@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Column, Delete, bindparam, func, select
 
 from chatbill.adapters.persistence.mapping import Mapping, Part
 from chatbill.adapters.persistence.repositories.ledger import ENTRIES
-from chatbill.adapters.persistence.sql.connection import Connection
+from chatbill.adapters.persistence.sql.connection import Connection, Row
 from chatbill.adapters.persistence.sql.report_tables import report_movements, report_notes, report_rollups
 from chatbill.adapters.persistence.sql.statements import (
     Statement,
@@ -23,11 +23,12 @@ from chatbill.adapters.persistence.sql.statements import (
 )
 from chatbill.adapters.persistence.sql.tables import interactions, ledger_entries, users, wallets
 from chatbill.application.ports.repositories.reports import RollUpRow
+from chatbill.domain.billing.holds import MAX_HOLD_S
 from chatbill.domain.billing.ledger import LedgerEntry
 from chatbill.domain.chat.interactions import Outcome
 from chatbill.domain.reports.finance import CreditFigures, CreditMovement
 from chatbill.domain.reports.usage import EndedInteraction
-from chatbill.domain.shared.ids import WalletId
+from chatbill.domain.shared.ids import UserId, WalletId
 
 _I, _E = interactions.c, ledger_entries.c
 _N, _M, _R = report_notes.c, report_movements.c, report_rollups.c
@@ -48,22 +49,24 @@ _LOCK_NOTE = Statement(locking(_NOTE_BY_ID))
 _NEW_NOTE = insert_if_new(report_notes)
 _PUT_NOTE = upsert(report_notes)
 _REMOVE_NOTE = Statement(Delete(report_notes).where(equals(_N.kind), equals(_N.id)))
-_ENDED = Statement(
-    select(
-        _I.id,
-        _I.finished_at,
-        _I.user_id,
-        _I.api_key_id,
-        _I.model,
-        _I.outcome,
-        _I.prompt_tokens,
-        _I.completion_tokens,
-        _I.credits_charged,
-        _I.processing_time_ms,
-        _I.first_token_ms,
-    )
-    .where(*_from_to(_I.finished_at))  # type: ignore[arg-type]
-    .order_by(_I.finished_at)
+_ENDED_COLUMNS = select(
+    _I.id,
+    _I.finished_at,
+    _I.user_id,
+    _I.api_key_id,
+    _I.model,
+    _I.outcome,
+    _I.prompt_tokens,
+    _I.completion_tokens,
+    _I.credits_charged,
+    _I.processing_time_ms,
+    _I.first_token_ms,
+)
+_IN_PERIOD = _ENDED_COLUMNS.where(*_from_to(_I.finished_at)).order_by(_I.finished_at)  # type: ignore[arg-type]
+_ENDED = Statement(_IN_PERIOD)
+# By the time of their beginning too, for which there is an index of each user.
+_ENDED_OF = Statement(
+    _IN_PERIOD.where(equals(_I.user_id), _I.created_at >= bindparam("earliest"), _I.created_at < bindparam("end"))
 )
 _OUTCOMES = {outcome.value: outcome for outcome in Outcome}
 _COUNTED = Statement(all_of(report_movements, *_from_to(_M.at)).order_by(_M.at))  # type: ignore[arg-type]
@@ -108,7 +111,15 @@ class SqlReports:
         return str(row[0]) if row else None
 
     def ended(self, start: datetime, end: datetime) -> Generator[EndedInteraction, None, None]:
-        for row in self._connection.stream(_ENDED, start=start, end=end):
+        return self._ended(self._connection.stream(_ENDED, start=start, end=end))
+
+    def ended_of(self, user_id: UserId, start: datetime, end: datetime) -> Generator[EndedInteraction, None, None]:
+        earliest = start - timedelta(seconds=MAX_HOLD_S)
+        rows = self._connection.stream(_ENDED_OF, user_id=user_id, start=start, end=end, earliest=earliest)
+        return self._ended(rows)
+
+    def _ended(self, rows: Generator[Row, None, None]) -> Generator[EndedInteraction, None, None]:
+        for row in rows:
             id_, at, user, key, model, outcome, prompt, completion, charged, latency, first = row
             yield EndedInteraction(
                 id=id_,

@@ -14,7 +14,7 @@ from typing import Protocol
 from chatbill.domain.billing.ledger import LedgerEntry
 from chatbill.domain.reports.finance import CreditMovement
 from chatbill.domain.reports.usage import EndedInteraction
-from chatbill.domain.shared.ids import WalletId
+from chatbill.domain.shared.ids import UserId, WalletId
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,10 @@ class ReportReader(Protocol):
 
     def ended(self, start: datetime, end: datetime) -> Generator[EndedInteraction, None, None]:
         """Return the interactions that ended from `start` (included) to `end` (left out), by that time."""
+        ...
+
+    def ended_of(self, user_id: UserId, start: datetime, end: datetime) -> Generator[EndedInteraction, None, None]:
+        """Return the same of one user."""
         ...
 
     def movements(self, start: datetime, end: datetime) -> Generator[CreditMovement, None, None]:

@@ -209,6 +209,14 @@ HISTORY_EXPORT: Final = {
     ]
 }
 TRANSACTIONS_EXPORT: Final = {"items": TRANSACTIONS["items"]}
+OWN_DATA: Final = {
+    "account": ACCOUNT,
+    "sessions": [SESSION],
+    "api_keys": [API_KEY],
+    "conversations": [CONVERSATION],
+    "messages": [INTERACTION],
+    "transactions": TRANSACTIONS["items"],
+}
 
 _FAILED: Final = {"interaction_id": INTERACTION_ID, "conversation_id": CONVERSATION_ID, "credits_charged": 0}
 OPENAI_MODEL: Final = {

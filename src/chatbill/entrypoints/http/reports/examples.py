@@ -27,6 +27,13 @@ USAGE_REPORT: Final = {
     "rows": [{"key": "demo-mini", "name": None, **_USAGE}],
     "total": {"key": None, "name": None, **_USAGE},
 }
+_SPENDING: Final = {"requests": 4, "prompt_tokens": 96, "completion_tokens": 310, "credits_charged": 6}
+SPENDING: Final = {
+    "period": _PERIOD,
+    "group_by": "day",
+    "rows": [{"key": "2026-01-01", **_SPENDING}],
+    "total": {"key": None, **_SPENDING},
+}
 _CREDITS: Final[dict[str, Any]] = {
     "opening": 0,
     "sold": 500,
