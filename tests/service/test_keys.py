@@ -85,7 +85,7 @@ async def test_invalid_commands_are_explained_and_change_nothing(service: Servic
     for arguments, message in (
         (("revoke", key, "cb_none_", *ON_RECORD), "The API key cb_none was not found"),
         (("revoke", "--all-of", "nobody", *ON_RECORD), "The user nobody was not found"),
-        (("revoke", key, "--by", "alice", "--reason", "because"), "No administrator is called alice"),
+        (("revoke", key, "--by", "alice", "--reason", "because"), "No member of the staff is called alice"),
         (("revoke", key, "--by", "root", "--reason", " "), "reason: must be 1 to 500 printable characters"),
         (("revoke", key, "--by", "root"), "Missing option '--reason'"),
         (("revoke", *ON_RECORD), "Name a KEY, or a user with --all-of."),
