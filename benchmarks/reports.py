@@ -67,6 +67,8 @@ def rows_of(number: int, count: int) -> Iterator[tuple[str, Row]]:
         [*bought, *((moment, index) for index, moment in enumerate(moments))], key=lambda act: act[0]
     )
     entries: list[Row] = []
+    sides: Row
+    caused: Row
     others: list[tuple[str, Row]] = []
     balance = 0
     for at, index in acts:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, replace
@@ -14,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chatbill.application.ports.store import Store
+from chatbill.application.ports.store import Store, StoreUnavailable
 from chatbill.application.reports.financial_report import FinancialGroup
 from chatbill.application.reports.usage_report import UsageGroup
 from chatbill.domain.accounts.users import UserRole
@@ -23,6 +24,7 @@ from chatbill.domain.reports.periods import Bucket, ReportPeriod, zone_of
 from chatbill.domain.shared.errors import Forbidden
 from chatbill.entrypoints.web.report_rows import CreditsRow, UsageRow, credits_rows, usage_rows
 from chatbill.testing import ManualClock
+from tests.kit.billing import FailingStore
 from tests.kit.histories import AUTUMN, PACKAGES, SPRING, Act, Raw, Writer, busy_history, histories, raw_rows
 from tests.kit.raw_reports import credits_of, moved, usage_of
 from tests.kit.stores import STORES
@@ -241,6 +243,23 @@ async def test_a_roll_up_that_runs_twice_changes_nothing(store: Store) -> None:
     first = await reports.usage.read(EVER, UsageGroup.USER, named=False)
     assert await reports.roll_up() == 0
     assert await reports.usage.read(EVER, UsageGroup.USER, named=False) == first
+
+
+async def test_a_step_whose_answer_was_lost_is_repeated_without_effect() -> None:
+    store = FailingStore()
+    here, _ = await filled(store)
+    reports = here.use_cases.reports
+    for lost in range(1, 5):
+        store.lost_answers = 1 if lost < 4 else 0
+        with contextlib.suppress(StoreUnavailable):
+            await reports.roll_up()
+        store.failures = 1 if lost < 4 else 0
+        with contextlib.suppress(StoreUnavailable):
+            await reports.roll_up()
+    report = await reports.financial.read(EVER, FinancialGroup.USER, named=False)
+    assert (report.total.sold, report.total.charged, report.total.closing) == (100, 6, 154)
+    use = await reports.usage.read(EVER, UsageGroup.MODEL, named=False)
+    assert use.total.requests == 2
 
 
 async def test_what_comes_late_to_a_day_that_was_summed_is_counted(store: Store) -> None:

@@ -13,6 +13,7 @@ import pytest_asyncio
 from chatbill.adapters.persistence import open_store
 from chatbill.adapters.persistence.sql import schema
 from chatbill.application.ports.store import Store, Transaction
+from chatbill.application.reports.roll_up import RollUp, RollUpState
 from chatbill.domain.billing.events import BillingEvent, EventKind
 from chatbill.domain.shared.errors import InvalidRequest
 from tests.kit.postgres import shared
@@ -91,4 +92,22 @@ async def test_events_of_a_dump_from_another_server_are_seen_after_an_upgrade(pr
     assert (await seen(store, None))[0] == [first, 7, 8]
     with psycopg.connect(url) as there, pytest.raises(psycopg.Error, match="an event never changes"):
         there.execute(f"UPDATE {prefix}outbox SET amount = 1")  # noqa: S608 - our own words
+    await store.close()
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("prefix", ["", "shop_"])
+async def test_a_roll_up_that_was_on_another_server_reads_its_events_again(prefix: str) -> None:
+    url = shared().fresh(prefix)
+    store = open_store(url, prefix=prefix)
+    roll_up = RollUp(store=store, clock=lambda: later(9))
+    await store.write(add_person)
+    assert await roll_up.count()
+    there = RollUpState(position="9000000000000000000.5", wallet=None, day=None)
+    await store.write(lambda tx: tx.reports.put_note("state", "roll-up", there.dumps()))
+    schema.upgrade(url, prefix=prefix)
+    await store.write(lambda tx: add_person(tx, "bob"))
+    assert await roll_up.count()
+    counted = await store.read(lambda snapshot: list(snapshot.reports.movements(NOON, later(9))))
+    assert {each.wallet_id for each in counted} == {PURSE, "wallet-bob"}
     await store.close()

@@ -130,6 +130,7 @@ def _renumber_events(connection: Connection) -> None:
     if connection.exec_driver_sql(f"SELECT EXISTS (SELECT 1 FROM outbox WHERE {foreign})").scalar_one():  # noqa: S608
         connection.exec_driver_sql("ALTER TABLE outbox DISABLE TRIGGER outbox_stays_as_it_is")
         connection.exec_driver_sql("UPDATE outbox SET transaction_id = 0")
+        connection.exec_driver_sql("DELETE FROM report_notes WHERE kind = 'state'")
         connection.exec_driver_sql("ALTER TABLE outbox ENABLE TRIGGER outbox_stays_as_it_is")
 
 
