@@ -26,7 +26,16 @@ from chatbill.domain.billing.payments import Money, Package, PriceList
 from chatbill.domain.billing.prices import Price
 from chatbill.domain.chat.catalogue import Catalogue, Model, Tier
 from chatbill.domain.shared.ids import ModelId
-from chatbill.testing import CountingIds, FreeRateLimits, InstantEngine, ManualClock, PlainPasswords, PlainTokens
+from chatbill.testing import (
+    CountingIds,
+    FreeRateLimits,
+    InstantEngine,
+    ManualClock,
+    PlainOneTimeCodes,
+    PlainPasswords,
+    PlainSecrets,
+    PlainTokens,
+)
 
 PASSWORD = "correct horse battery"
 MINI, PRO = ModelId("demo-mini"), ModelId("demo-pro")
@@ -121,6 +130,8 @@ def world(
         payments=(provider or SandboxPayments()) if sells else None,
         passwords=passwords or PlainPasswords(),
         tokens=tokens or PlainTokens(),
+        secrets=PlainSecrets(),
+        one_time_codes=PlainOneTimeCodes(),
         rate_limits=rate_limits or FreeRateLimits(),
         clock=clock,
         new_id=CountingIds(ids),

@@ -7,6 +7,8 @@ from dataclasses import replace
 from chatbill.application.accounts.authenticate import Authenticate
 from chatbill.application.accounts.authenticate_key import AuthenticateKey
 from chatbill.application.accounts.change_password import ChangePassword
+from chatbill.application.accounts.check_code import CheckCode
+from chatbill.application.accounts.confirm_second_factor import ConfirmSecondFactor
 from chatbill.application.accounts.create_api_key import CreateApiKey
 from chatbill.application.accounts.end_session import EndSession
 from chatbill.application.accounts.limit_page_events import LimitPageEvents
@@ -17,8 +19,10 @@ from chatbill.application.accounts.password_gate import PasswordGate
 from chatbill.application.accounts.read_account import ReadAccount
 from chatbill.application.accounts.refresh import Refresh
 from chatbill.application.accounts.register import Register
+from chatbill.application.accounts.remove_second_factor import RemoveSecondFactor
 from chatbill.application.accounts.reset_password import ResetPassword
 from chatbill.application.accounts.revoke_api_key import RevokeApiKey
+from chatbill.application.accounts.set_second_factor import SetSecondFactor
 from chatbill.application.accounts.sign_in import SignIn
 from chatbill.application.accounts.sign_out import SignOut
 from chatbill.application.accounts.update_account import UpdateAccount
@@ -56,6 +60,10 @@ class AccountUseCases:
             clock=clock,
             new_id=new_id,
         )
+        check_code = _check_code(ports, policy)
+        self.confirm_second_factor = ConfirmSecondFactor(
+            store=store, check_code=check_code, tokens=tokens, clock=clock, new_id=new_id
+        )
         self.create_api_key = CreateApiKey(
             store=store,
             own_password=own_password,
@@ -74,6 +82,9 @@ class AccountUseCases:
         self.read_account = ReadAccount(store=store)
         self.refresh = _refresh(ports, policy)
         self.register = _register(ports, policy, self.password_gate)
+        self.remove_second_factor = RemoveSecondFactor(
+            store=store, own_password=own_password, check_code=check_code, clock=clock, new_id=new_id
+        )
         self.reset_password = ResetPassword(
             store=store,
             passwords=passwords,
@@ -85,7 +96,16 @@ class AccountUseCases:
             attempts=policy.sign_in_failures,
         )
         self.revoke_api_key = RevokeApiKey(store=store, clock=clock, new_id=new_id)
-        self.sign_in = _sign_in(ports, policy, self.password_gate)
+        self.set_second_factor = SetSecondFactor(
+            store=store,
+            own_password=own_password,
+            secrets=ports.secrets,
+            one_time_codes=ports.one_time_codes,
+            rate_limits=rate_limits,
+            clock=clock,
+            limit=policy.second_factors,
+        )
+        self.sign_in = _sign_in(ports, policy, self.password_gate, check_code)
         self.sign_out = SignOut(store=store, clock=clock, new_id=new_id)
         self.update_account = UpdateAccount(
             store=store,
@@ -131,8 +151,21 @@ def _register(ports: PortProvider, policy: Policy, gate: PasswordGate) -> Regist
     )
 
 
-def _sign_in(ports: PortProvider, policy: Policy, gate: PasswordGate) -> SignIn:
+def _check_code(ports: PortProvider, policy: Policy) -> CheckCode:
+    return CheckCode(
+        secrets=ports.secrets,
+        one_time_codes=ports.one_time_codes,
+        tokens=ports.tokens,
+        rate_limits=ports.rate_limits,
+        clock=ports.clock,
+        failures=policy.code_failures,
+        failures_in_all=policy.all_code_failures,
+    )
+
+
+def _sign_in(ports: PortProvider, policy: Policy, gate: PasswordGate, check_code: CheckCode) -> SignIn:
     return SignIn(
+        check_code=check_code,
         store=ports.store,
         passwords=ports.passwords,
         gate=gate,

@@ -11,6 +11,7 @@ from chatbill.application.ports.log_reader import LogReader, NoLogs
 from chatbill.application.ports.machine import Machine, UnknownMachine
 from chatbill.application.ports.metrics import Metrics, NoMetrics
 from chatbill.application.ports.notifier import Notifier
+from chatbill.application.ports.one_time_codes import OneTimeCodes, Secrets
 from chatbill.application.ports.passwords import Passwords
 from chatbill.application.ports.payments import PaymentProvider
 from chatbill.application.ports.rate_limits import RateLimits
@@ -34,6 +35,10 @@ class PortProvider(Protocol):
     def passwords(self) -> Passwords: ...
     @property
     def tokens(self) -> Tokens: ...
+    @property
+    def secrets(self) -> Secrets: ...
+    @property
+    def one_time_codes(self) -> OneTimeCodes: ...
     @property
     def rate_limits(self) -> RateLimits: ...
     @property
@@ -60,6 +65,8 @@ class Ports:
     payments: PaymentProvider | None
     passwords: Passwords
     tokens: Tokens
+    secrets: Secrets
+    one_time_codes: OneTimeCodes
     rate_limits: RateLimits
     clock: Clock
     new_id: NewId

@@ -161,6 +161,17 @@ def password_link(user: str, by: str, reason: str, url: str | None) -> None:
     _print_link(link, user, url)
 
 
+@users.command("remove-second-factor")
+@click.argument("user")
+@_by
+@_reason
+def remove_second_factor(user: str, by: str, reason: str) -> None:
+    """Let USER, who lost the app and the recovery codes, sign in with the password alone."""
+    order = AdminAction(reason=reason)
+    changed = _act(by, user, lambda administration, staff, id_: administration.remove_second_factor(staff, id_, order))
+    click.echo(f"{changed.username} signs in with the password alone now.")
+
+
 @users.command("credits")
 @click.argument("user")
 @click.argument("amount", type=int)

@@ -55,6 +55,19 @@ refresh_tokens = table(
     with_rowid=False,
 )
 
+second_factors = table(
+    "second_factors",
+    Column("user_id", Id, ForeignKey("users.id"), primary_key=True),
+    *columns(Text, "sealed_secret"),
+    *columns(UtcDateTime, "created_at"),
+    *changing(UtcDateTime, "confirmed_at", null=True),
+    *changing(Count, "last_step"),
+    # With blanks between them; those that were used are left out.
+    *changing(Text, "recovery_digests"),
+    check("recovery_when_confirmed", "recovery_digests = '' OR confirmed_at IS NOT NULL"),
+    with_rowid=False,
+)
+
 api_keys = table(
     "api_keys",
     key(),

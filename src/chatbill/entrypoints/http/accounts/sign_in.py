@@ -55,7 +55,14 @@ class SignInController(Controller):
             TokensView,
             "An access token for requests, and a refresh token for the next pair.",
             examples.TOKENS,
-            problems=("invalid_request", "invalid_credentials", "forbidden", "rate_limited", "overloaded"),
+            problems=(
+                "invalid_request",
+                "invalid_credentials",
+                "second_factor_required",
+                "forbidden",
+                "rate_limited",
+                "overloaded",
+            ),
         ),
     )
     async def login(
@@ -65,7 +72,11 @@ class SignInController(Controller):
         use_cases: Injected[UseCases],
         client_address: Injected[str],
     ) -> TokensView:
-        """Exchange a name and a password for tokens. Unknown names and wrong passwords get the same answer."""
+        """Exchange a name and a password for tokens. Unknown names and wrong passwords get the same answer.
+
+        If the account has a second factor, the right password alone is answered with 401 `second_factor_required`: send
+        name, password and `code`.
+        """
         credentials = data.to_credentials(client_address, request.headers.get("user-agent", ""))
         return TokensView.of(await while_connected(request.receive, use_cases.accounts.sign_in(credentials)))
 
