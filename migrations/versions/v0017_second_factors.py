@@ -1,9 +1,10 @@
-"""Second factors of accounts: a sealed secret, the newest code that was used, and digests of recovery codes.
+"""Second factors of accounts (a sealed secret, the newest code used, recovery codes), and verified addresses.
 
 Compatible with: the programs of 0001 to 0016 run on after this step, and let people sign in with their password alone.
-Going back forgets all second factors.
+A change of the address by them leaves it verified. Going back forgets all second factors and verifications.
 
-Locks: a table is made, and nothing else is read or changed. On SQLite, writers wait for the step.
+Locks: on PostgreSQL, the new columns rewrite nothing, and their rules hold for every row by their defaults, but
+wait for running transactions to leave the table. On SQLite, writers wait for the step.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ down_revision = "0016"
 
 ID = sa.String(64).with_variant(sa.Text(), "sqlite").with_variant(sa.String(64, collation="C"), "postgresql")
 MOMENT = sa.Text().with_variant(sa.TIMESTAMP(timezone=True), "postgresql")
+FLAG = sa.Boolean().with_variant(sa.Integer(), "sqlite")
 COUNT = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
@@ -39,7 +41,21 @@ FORBIDDEN = (
 )
 
 
+COLUMNS = {
+    "email_verified_at": "{moment}",
+    "email_link": "TEXT",
+    "email_link_expires_at": "{moment} CONSTRAINT ck_users_email_link_expires"
+    " CHECK ((email_link IS NULL) = (email_link_expires_at IS NULL))",
+    "welcome_due": "{flag} DEFAULT false NOT NULL"
+    " CONSTRAINT ck_users_welcome_due_is_yes_or_no CHECK (welcome_due IN (true, false))",
+}
+
+
 def upgrade() -> None:
+    # As plain SQL: Alembic would rebuild the table on SQLite, and lose its triggers.
+    types = {"moment": MOMENT.compile(dialect=op.get_bind().dialect), "flag": FLAG.compile(op.get_bind().dialect)}
+    for name, definition in COLUMNS.items():
+        op.execute(f"ALTER TABLE users ADD COLUMN {name} {definition.format(**types)}")
     op.create_table(
         "second_factors",
         sa.Column("user_id", ID, nullable=False),
@@ -65,4 +81,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    for name in reversed(COLUMNS):
+        op.execute(f"ALTER TABLE users DROP COLUMN {name}")
     op.drop_table("second_factors")

@@ -24,7 +24,7 @@ from chatbill.domain.audit.proof import Tally
 from chatbill.domain.chat.catalogue import Catalogue
 from chatbill.engines import build_engine, llama_cpp_alone, local_engines_of, server_check, specs_of
 from chatbill.logs import log_buffer
-from chatbill.monitors import make_machine, make_notifier, make_prometheus, observed
+from chatbill.monitors import make_machine, make_mailer, make_notifier, make_prometheus, observed
 from chatbill.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -227,6 +227,13 @@ def _policy(settings: Settings) -> Policy:
         ),
         name_failures=Limit(name="sign-in failures of a name", times=10 * settings.sign_in_failures, window_s=300),
         passwords=_password_bounds(settings),
+        forgotten_passwords=Limit(
+            name="forgotten passwords", times=settings.forgotten_passwords_per_hour, window_s=3_600
+        ),
+        all_forgotten_passwords=Limit(
+            name="forgotten passwords in all", times=50 * settings.forgotten_passwords_per_hour, window_s=3_600
+        ),
+        welcome_after_verification=settings.welcome_after_verification,
         registrations=Limit(
             name="registrations",
             times=settings.registrations_per_hour,
@@ -297,6 +304,7 @@ class Container(containers.DeclarativeContainer):
     rate_limits = providers.Singleton(_rate_limits)
     payments = providers.Singleton(_payments, settings)
     notifier = providers.Singleton(make_notifier, settings)
+    mailer = providers.Singleton(make_mailer, settings)
     logs = providers.Callable(log_buffer)
 
     local_engines = providers.Singleton(local_engines_of, settings)

@@ -11,6 +11,8 @@ from chatbill.application.accounts.check_code import CheckCode
 from chatbill.application.accounts.confirm_second_factor import ConfirmSecondFactor
 from chatbill.application.accounts.create_api_key import CreateApiKey
 from chatbill.application.accounts.end_session import EndSession
+from chatbill.application.accounts.forget_password import ForgetPassword
+from chatbill.application.accounts.letters import QueueLetter
 from chatbill.application.accounts.limit_page_events import LimitPageEvents
 from chatbill.application.accounts.list_api_keys import ListApiKeys
 from chatbill.application.accounts.list_sessions import ListSessions
@@ -26,6 +28,7 @@ from chatbill.application.accounts.set_second_factor import SetSecondFactor
 from chatbill.application.accounts.sign_in import SignIn
 from chatbill.application.accounts.sign_out import SignOut
 from chatbill.application.accounts.update_account import UpdateAccount
+from chatbill.application.accounts.verify_email import VerifyEmail
 from chatbill.application.policy import Policy
 from chatbill.application.ports.provider import PortProvider
 from chatbill.application.ports.tokens import TokenUse
@@ -39,6 +42,24 @@ class AccountUseCases:
         store, clock, new_id = ports.store, ports.clock, ports.new_id
         passwords, tokens, rate_limits = ports.passwords, ports.tokens, ports.rate_limits
 
+        queue_letter = QueueLetter(clock=clock, new_id=new_id, sends=ports.mailer is not None)
+        self.forget_password = ForgetPassword(
+            store=store,
+            queue_letter=queue_letter,
+            rate_limits=rate_limits,
+            per_address=policy.forgotten_passwords,
+            per_person=policy.letters_of_person,
+            in_all=policy.all_forgotten_passwords,
+        )
+        self.verify_email = VerifyEmail(
+            store=store,
+            tokens=tokens,
+            rate_limits=rate_limits,
+            clock=clock,
+            new_id=new_id,
+            attempts=policy.sign_in_failures,
+            welcome_credits=policy.welcome_credits,
+        )
         self.password_gate = PasswordGate(rate_limits, policy.passwords)
         self.authenticate = Authenticate(store=store, tokens=tokens, clock=clock, idle_s=policy.session_idle_s)
         self.authenticate_key = AuthenticateKey(store=store, tokens=tokens, clock=clock)
@@ -81,7 +102,7 @@ class AccountUseCases:
         self.list_sessions = ListSessions(store=store, clock=clock, idle_s=policy.session_idle_s)
         self.read_account = ReadAccount(store=store)
         self.refresh = _refresh(ports, policy)
-        self.register = _register(ports, policy, self.password_gate)
+        self.register = _register(ports, policy, self.password_gate, queue_letter)
         self.remove_second_factor = RemoveSecondFactor(
             store=store, own_password=own_password, check_code=check_code, clock=clock, new_id=new_id
         )
@@ -110,6 +131,7 @@ class AccountUseCases:
         self.update_account = UpdateAccount(
             store=store,
             own_password=own_password,
+            queue_letter=queue_letter,
             rate_limits=rate_limits,
             clock=clock,
             new_id=new_id,
@@ -135,8 +157,10 @@ def _refresh(ports: PortProvider, policy: Policy) -> Refresh:
     )
 
 
-def _register(ports: PortProvider, policy: Policy, gate: PasswordGate) -> Register:
+def _register(ports: PortProvider, policy: Policy, gate: PasswordGate, queue_letter: QueueLetter) -> Register:
     return Register(
+        queue_letter=queue_letter,
+        welcome_after_verification=policy.welcome_after_verification and queue_letter.sends,
         store=ports.store,
         passwords=ports.passwords,
         gate=gate,

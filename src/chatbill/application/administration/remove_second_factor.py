@@ -45,5 +45,5 @@ class RemoveSecondFactorOfUser:
             return user
 
         user = await self.store.write(work)
-        log_action("a second factor was removed", principal, user, reason)
+        log_action("a second factor was removed", principal, user, reason=reason)
         return user

@@ -9,6 +9,7 @@ from chatbill.application.ports.clock import Clock, NewId
 from chatbill.application.ports.engine import Engine
 from chatbill.application.ports.log_reader import LogReader, NoLogs
 from chatbill.application.ports.machine import Machine, UnknownMachine
+from chatbill.application.ports.mail import Mailer
 from chatbill.application.ports.metrics import Metrics, NoMetrics
 from chatbill.application.ports.notifier import Notifier
 from chatbill.application.ports.one_time_codes import OneTimeCodes, Secrets
@@ -53,6 +54,8 @@ class PortProvider(Protocol):
     def machine(self) -> Machine: ...
     @property
     def notifier(self) -> Notifier | None: ...
+    @property
+    def mailer(self) -> Mailer | None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,3 +77,4 @@ class Ports:
     metrics: Metrics = field(default_factory=NoMetrics)
     machine: Machine = field(default_factory=UnknownMachine)
     notifier: Notifier | None = None
+    mailer: Mailer | None = None

@@ -8,11 +8,11 @@ from typing import Any, TypeVar
 
 import click
 
+from chatbill.application.accounts.links import IssuedLink
 from chatbill.application.administration.admin_action import AdminAction
 from chatbill.application.administration.assembly import AdministrationUseCases
 from chatbill.application.administration.create_user import CreatedUser, NewUser
 from chatbill.application.administration.list_users import UserRecord
-from chatbill.application.administration.make_password_link import IssuedLink
 from chatbill.application.administration.update_user import UserChange
 from chatbill.application.ports.repositories.users import UserFilter
 from chatbill.application.shared.paging import MAX_PAGE

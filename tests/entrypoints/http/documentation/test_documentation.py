@@ -43,6 +43,8 @@ CONTRACT = {
     ("get", "/auth/api-keys", "200"),
     ("post", "/auth/api-keys", "201"),
     ("delete", "/auth/api-keys/{key_id}", "204"),
+    ("post", "/auth/password/forgot", "202"),
+    ("post", "/auth/email/verify", "204"),
     ("post", "/auth/totp", "201"),
     ("post", "/auth/totp/confirm", "200"),
     ("delete", "/auth/totp", "204"),
@@ -98,7 +100,16 @@ CONTRACT = {
     ("get", "/health/ready", "200"),
     ("get", "/health/ready", "503"),
 }
-OPEN = {"/auth/register", "/auth/password/reset", "/auth/login", "/auth/refresh", "/health", "/health/ready"}
+OPEN = {
+    "/auth/email/verify",
+    "/auth/login",
+    "/auth/password/forgot",
+    "/auth/password/reset",
+    "/auth/refresh",
+    "/auth/register",
+    "/health",
+    "/health/ready",
+}
 
 
 @pytest.fixture

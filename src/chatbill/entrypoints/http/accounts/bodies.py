@@ -148,6 +148,21 @@ class PasswordBody(Body):
         )
 
 
+class ForgottenPasswordBody(Body):
+    """The e-mail address of an account."""
+
+    email: Line = Field(description="The e-mail address of the account.", examples=["ada@example.org"])
+
+
+class VerificationBody(Body):
+    """The token of a letter."""
+
+    token: Line = Field(
+        description="The part of the link after `#`.",
+        examples=["019b0a6c-1f2e-7c3d-8a4b-5c6d7e8f9a0b.3q2-7wAAAAD_0123456789abcdefghijklmnopqrstu"],
+    )
+
+
 class PasswordResetBody(Body):
     """The token of a link for a new password, and that password."""
 

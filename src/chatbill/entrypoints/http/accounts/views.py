@@ -32,6 +32,7 @@ class AccountView:
     time_zone: str = "UTC"
     spending_limit: SpendingLimitView = SpendingLimitView()
     low_balance: int | None = None
+    email_verified: bool = False
 
     @classmethod
     def of(cls, account: Account) -> AccountView:
@@ -47,6 +48,7 @@ class AccountView:
             time_zone=account.limits.time_zone,
             spending_limit=SpendingLimitView(day=account.limits.day, month=account.limits.month),
             low_balance=account.low_balance,
+            email_verified=account.email_verified,
         )
 
 

@@ -22,6 +22,7 @@ ACCOUNT: Final = {
     "time_zone": "Europe/London",
     "spending_limit": {"day": 50, "month": None},
     "low_balance": 10,
+    "email_verified": True,
 }
 TOKENS: Final = {
     "access_token": "eyJhbGciOiJIUzI1NiIsInR5cCI6ImF0K2p3dCJ9.e30.signature",
