@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0018"
-down_revision = "0016"
+down_revision = "0017"
 
 COUNT = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 NUMBERS = ("limit_day", "limit_month", "low_balance")

@@ -24,7 +24,7 @@ from chatbill.domain.audit.proof import Tally
 from chatbill.domain.chat.catalogue import Catalogue
 from chatbill.engines import build_engine, llama_cpp_alone, local_engines_of, server_check, specs_of
 from chatbill.logs import log_buffer
-from chatbill.monitors import make_machine, make_notifier, make_prometheus, observed
+from chatbill.monitors import make_machine, make_mailer, make_notifier, make_prometheus, observed
 from chatbill.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -36,7 +36,9 @@ if TYPE_CHECKING:
     from chatbill.adapters.inference.weights.library import ModelLibrary
     from chatbill.adapters.persistence.sqlite.backup import Copy
     from chatbill.adapters.rate_limits.moving_window import MovingWindowRateLimits
+    from chatbill.adapters.security.one_time_codes import TotpCodes
     from chatbill.adapters.security.passwords import Argon2Passwords
+    from chatbill.adapters.security.sealed_secrets import SealedSecrets
     from chatbill.adapters.security.tokens import JwtTokens
 
 PASSWORDS_AT_ONCE = max(1, min(4, (os.cpu_count() or 1) // 2))
@@ -124,13 +126,30 @@ def _passwords() -> Argon2Passwords:
     return Argon2Passwords(threads=PASSWORDS_AT_ONCE)
 
 
-def _tokens(settings: Settings) -> JwtTokens:
+def _secret_key(settings: Settings) -> bytes:
     from chatbill.adapters.security.keyfile import read_or_make_key  # noqa: PLC0415
-    from chatbill.adapters.security.tokens import JwtTokens  # noqa: PLC0415
 
     if settings.secret_key is not None:
-        return JwtTokens(settings.secret_key.get_secret_value().encode())
-    return JwtTokens(read_or_make_key(settings.secret_key_file))
+        return settings.secret_key.get_secret_value().encode()
+    return read_or_make_key(settings.secret_key_file)
+
+
+def _tokens(key: bytes) -> JwtTokens:
+    from chatbill.adapters.security.tokens import JwtTokens  # noqa: PLC0415
+
+    return JwtTokens(key)
+
+
+def _secrets(key: bytes) -> SealedSecrets:
+    from chatbill.adapters.security.sealed_secrets import SealedSecrets  # noqa: PLC0415
+
+    return SealedSecrets(key)
+
+
+def _one_time_codes() -> TotpCodes:
+    from chatbill.adapters.security.one_time_codes import TotpCodes  # noqa: PLC0415
+
+    return TotpCodes()
 
 
 def _rate_limits() -> MovingWindowRateLimits:
@@ -208,6 +227,13 @@ def _policy(settings: Settings) -> Policy:
         ),
         name_failures=Limit(name="sign-in failures of a name", times=10 * settings.sign_in_failures, window_s=300),
         passwords=_password_bounds(settings),
+        forgotten_passwords=Limit(
+            name="forgotten passwords", times=settings.forgotten_passwords_per_hour, window_s=3_600
+        ),
+        all_forgotten_passwords=Limit(
+            name="forgotten passwords in all", times=50 * settings.forgotten_passwords_per_hour, window_s=3_600
+        ),
+        welcome_after_verification=settings.welcome_after_verification,
         registrations=Limit(
             name="registrations",
             times=settings.registrations_per_hour,
@@ -271,10 +297,14 @@ class Container(containers.DeclarativeContainer):
     machine = providers.Singleton(make_machine, settings)
     store = providers.Singleton(_store, database, settings.provided.database_prefix, metrics)
     passwords = providers.Singleton(_passwords)
-    tokens = providers.Singleton(_tokens, settings)
+    secret_key = providers.Singleton(_secret_key, settings)
+    tokens = providers.Singleton(_tokens, secret_key)
+    secrets = providers.Singleton(_secrets, secret_key)
+    one_time_codes = providers.Singleton(_one_time_codes)
     rate_limits = providers.Singleton(_rate_limits)
     payments = providers.Singleton(_payments, settings)
     notifier = providers.Singleton(make_notifier, settings)
+    mailer = providers.Singleton(make_mailer, settings)
     logs = providers.Callable(log_buffer)
 
     local_engines = providers.Singleton(local_engines_of, settings)

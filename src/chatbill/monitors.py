@@ -1,4 +1,4 @@
-"""Make what measures and tells: metrics, the machine, the webhook. Each brings packages that few commands need."""
+"""Make what measures and tells: metrics, the machine, the webhook, mail. Each needs packages that few commands need."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from chatbill.application.ports.store import Store
 from chatbill.settings import Settings
 
 if TYPE_CHECKING:
+    from chatbill.adapters.mail.smtp import SmtpMailer
     from chatbill.adapters.monitoring.machine import PsutilMachine
     from chatbill.adapters.monitoring.prometheus import PrometheusMetrics
     from chatbill.adapters.monitoring.webhook import Webhook
@@ -46,3 +47,20 @@ def make_notifier(settings: Settings) -> Webhook | None:
 
     secret = settings.alert_webhook_secret.get_secret_value()
     return Webhook(settings.alert_webhook_url, secret, allow_private=settings.alert_webhook_private)
+
+
+def make_mailer(settings: Settings) -> SmtpMailer | None:
+    """Return what sends letters; None without a mail server."""
+    if settings.mail_host is None or settings.mail_from is None or settings.mail_base_url is None:
+        return None
+    from chatbill.adapters.mail.smtp import MailServer, SmtpMailer  # noqa: PLC0415
+
+    server = MailServer(
+        host=settings.mail_host,
+        port=settings.mail_port,
+        tls=settings.mail_tls,
+        username=settings.mail_username,
+        password=settings.mail_password.get_secret_value() if settings.mail_password else None,
+        timeout_s=settings.mail_timeout_s,
+    )
+    return SmtpMailer(server, sender=settings.mail_from, service="chatbill", base=settings.mail_base_url)

@@ -34,6 +34,7 @@ from tests.kit.rows import (
     interaction,
     later,
     payment,
+    second_factor,
     session,
     user,
 )
@@ -61,6 +62,7 @@ def fill(tx: Transaction) -> None:
     tx.api_keys.save_month(replace(JANUARY, used=4))
     add_person(tx, "erased")
     tx.users.save(user("erased", disabled_at=NOON, erased_at=NOON))
+    tx.second_factors.add(second_factor())
     tx.codes.add(code())
     tx.codes.add(code("withdrawn", withdrawn_at=NOON, withdrawn_by=ALICE))
     redeem(tx, "redeemed")

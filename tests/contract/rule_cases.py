@@ -76,6 +76,7 @@ from tests.kit.rows import (
     conversation,
     later,
     new_wallet,
+    second_factor,
     session,
     user,
 )
@@ -101,6 +102,16 @@ REFUSED: dict[str, tuple[Act, ...]] = {
     ),
     "sessions_end_has_reason": (lambda tx: tx.sessions.add(session("new", ended_at=later(1))),),
     "sessions_user_exists": (lambda tx: tx.sessions.add(session("new", user_id=UserId(NOWHERE))),),
+    "second_factors_recovery_when_confirmed": (
+        lambda tx: tx.second_factors.add(second_factor(BOB, confirmed_at=None)),
+        lambda tx: tx.second_factors.save(second_factor(confirmed_at=None)),
+    ),
+    "second_factors_user_exists": (lambda tx: tx.second_factors.add(second_factor(UserId(NOWHERE))),),
+    "second_factors_one_of_a_user": (lambda tx: tx.second_factors.add(second_factor()),),
+    "second_factors_use_codes_once": (
+        lambda tx: tx.second_factors.save(second_factor(last_step=6)),
+        lambda tx: tx.second_factors.save(second_factor(recovery_digests=("one", "two", "three"))),
+    ),
     "refresh_tokens_session_exists": (
         lambda tx: tx.sessions.add_token(
             RefreshToken(digest="new", session_id=SessionId(NOWHERE), issued_at=NOON)
@@ -305,6 +316,13 @@ KEPT: dict[str, tuple[Look, tuple[Act, ...]]] = {
                 lambda tx: tx.wallets.add(new_wallet("new")),
                 lambda tx: tx.users.save(user(wallet_id=WalletId("wallet-new"))),
             ),
+        ),
+    ),
+    "second_factors_keep_their_secret": (
+        lambda snapshot: getattr(snapshot.second_factors.get(ALICE), "sealed_secret", None),
+        (
+            lambda tx: tx.second_factors.save(second_factor(sealed_secret="another")),
+            lambda tx: tx.second_factors.save(second_factor(confirmed_at=later(9))),
         ),
     ),
     "api_keys_keep_their_terms": (

@@ -18,7 +18,7 @@ from chatbill.application.ports.repositories.interactions import HistoryFilter
 from chatbill.application.ports.store import Snapshot, Store
 from chatbill.domain.shared.errors import ChatbillError, EmailTaken, InvariantViolation, UsernameTaken
 from chatbill.domain.shared.ids import ApiKeyId, HoldId, PaymentId, SessionId, UserId
-from tests.contract.rule_acts import CI, JANUARY, Act, both, fill
+from tests.contract.rule_acts import CI, JANUARY, NOWHERE, Act, both, fill
 from tests.contract.rule_cases import KEPT, OUT_OF_REACH, REFUSED, Look
 from tests.kit.rows import ALICE, BOB, new_wallet, user
 from tests.kit.stores import EVERY_STORE, STORES
@@ -43,6 +43,7 @@ def everything(snapshot: Snapshot) -> list[Any]:
         [snapshot.holds.get(HoldId(name)) for name in ("hold-first", "hold-second", "spare", "new")],
         [snapshot.payments.get(PaymentId(name)) for name in ("pending", "failed", "paid", "returned", "new")],
         [snapshot.sessions.get(SessionId(name)) for name in ("session", "new")],
+        [snapshot.second_factors.get(UserId(name)) for name in ("alice", "bob", NOWHERE)],
         [snapshot.sessions.token(digest) for digest in ("digest", "new")],
         [snapshot.api_keys.get(ApiKeyId(name)) for name in ("ci", "gone", "new")],
         snapshot.api_keys.month(CI, JANUARY.starts_at),
@@ -103,7 +104,7 @@ async def test_names_and_addresses_that_are_taken_are_refused_by_name(
 def test_every_rule_of_the_store_in_memory_has_a_case() -> None:
     tables = (
         "wallets|users|sessions|api_keys|api_key_months|holds|interactions|payments|ledger_entries|idempotency_keys"
-        "|redeem_codes|audit_trail"
+        "|redeem_codes|audit_trail|second_factors"
     )
     named = set(re.findall(rf'"((?:{tables})_[a-z_]+)"', inspect.getsource(rules)))
     assert len(named) > 40

@@ -9,6 +9,7 @@ from typing import Any
 from chatbill.application.billing.postings import keep_hold, keep_posting
 from chatbill.application.ports.store import Transaction
 from chatbill.domain.accounts.api_keys import ApiKey
+from chatbill.domain.accounts.second_factors import SecondFactor
 from chatbill.domain.accounts.sessions import Session
 from chatbill.domain.accounts.users import User, UserRole
 from chatbill.domain.billing.codes import RedeemCode
@@ -80,6 +81,19 @@ def session(name: str = "session", **changes: Any) -> Session:
         "expires_at": later(3_600),
     }
     return Session(**fields | changes)
+
+
+def second_factor(user_id: UserId = ALICE, **changes: Any) -> SecondFactor:
+    """A second factor that was confirmed, with two recovery codes left."""
+    fields: dict[str, Any] = {
+        "user_id": user_id,
+        "sealed_secret": "sealed",
+        "created_at": NOON,
+        "confirmed_at": NOON,
+        "last_step": 7,
+        "recovery_digests": ("one", "two"),
+    }
+    return SecondFactor(**fields | changes)
 
 
 def api_key(id_: str = "ci", **changes: Any) -> ApiKey:

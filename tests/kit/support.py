@@ -14,6 +14,7 @@ from chatbill.application.accounts.sign_in import Credentials
 from chatbill.application.assembly import UseCases, assemble
 from chatbill.application.policy import Policy
 from chatbill.application.ports.engine import Engine
+from chatbill.application.ports.mail import Mailer
 from chatbill.application.ports.passwords import Passwords
 from chatbill.application.ports.payments import PaymentProvider
 from chatbill.application.ports.provider import Ports
@@ -26,7 +27,16 @@ from chatbill.domain.billing.payments import Money, Package, PriceList
 from chatbill.domain.billing.prices import Price
 from chatbill.domain.chat.catalogue import Catalogue, Model, Tier
 from chatbill.domain.shared.ids import ModelId
-from chatbill.testing import CountingIds, FreeRateLimits, InstantEngine, ManualClock, PlainPasswords, PlainTokens
+from chatbill.testing import (
+    CountingIds,
+    FreeRateLimits,
+    InstantEngine,
+    ManualClock,
+    PlainOneTimeCodes,
+    PlainPasswords,
+    PlainSecrets,
+    PlainTokens,
+)
 
 PASSWORD = "correct horse battery"
 MINI, PRO = ModelId("demo-mini"), ModelId("demo-pro")
@@ -84,6 +94,8 @@ def world(
     prices: PriceList = PRICES,
     catalogue: Catalogue = CATALOGUE,
     clock: ManualClock | None = None,
+    mailer: Mailer | None = None,
+    welcome_after_verification: bool = False,
     ids: str = "id",
     welcome_credits: int = 100,
     max_debt: int = 0,
@@ -121,15 +133,19 @@ def world(
         payments=(provider or SandboxPayments()) if sells else None,
         passwords=passwords or PlainPasswords(),
         tokens=tokens or PlainTokens(),
+        secrets=PlainSecrets(),
+        one_time_codes=PlainOneTimeCodes(),
         rate_limits=rate_limits or FreeRateLimits(),
         clock=clock,
         new_id=CountingIds(ids),
+        mailer=mailer,
         **more,
     )
     policy = Policy(
         admin_reads_texts=admin_reads_texts,
         prices=prices,
         welcome_credits=welcome_credits,
+        welcome_after_verification=welcome_after_verification,
         max_debt=max_debt,
         cached_price_percent=cached_price_percent,
         replies_per_user=per_user,

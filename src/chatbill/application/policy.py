@@ -51,6 +51,15 @@ class Policy:
     sign_in_failures: Limit = Limit(name="sign-in failures", times=10, window_s=300)
     address_failures: Limit = Limit(name="sign-in failures of an address", times=30, window_s=300)
     name_failures: Limit = Limit(name="sign-in failures of a name", times=100, window_s=300)
+    forgotten_passwords: Limit = Limit(name="forgotten passwords", times=20, window_s=3_600)
+    all_forgotten_passwords: Limit = Limit(name="forgotten passwords in all", times=1_000, window_s=3_600)
+    letters_of_person: Limit = Limit(name="letters of a person", times=3, window_s=3_600)
+    welcome_after_verification: bool = False
+    code_failures: Limit = Limit(name="wrong codes", times=20, window_s=DAY_S, reason="too_many_codes")
+    all_code_failures: Limit = Limit(
+        name="wrong codes in all", times=300, window_s=3_600, reason="too_many_codes_in_all"
+    )
+    second_factors: Limit = Limit(name="second factors", times=60, window_s=3_600)
     passwords: PasswordBounds = field(default_factory=PasswordBounds)
     registrations: Limit = Limit(name="registrations", times=60, window_s=3_600, reason="too_many_registrations")
     network_registrations: Limit = Limit(

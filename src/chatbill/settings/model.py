@@ -14,6 +14,7 @@ from chatbill.domain.shared.ids import ModelId
 from chatbill.settings.access import AccessSettings
 from chatbill.settings.credits import CreditSettings
 from chatbill.settings.inference import InferenceSettings
+from chatbill.settings.mail import MailSettings
 from chatbill.settings.serving import ServingSettings
 from chatbill.settings.storage import SQLITE_FILE, StorageSettings
 
@@ -21,7 +22,7 @@ PREFIX: Final = "CHATBILL_"
 
 
 # pydantic takes the fields of the last base first.
-class Settings(ServingSettings, AccessSettings, CreditSettings, InferenceSettings, StorageSettings):
+class Settings(ServingSettings, MailSettings, AccessSettings, CreditSettings, InferenceSettings, StorageSettings):
     """The settings of an operator. The variable of a field is its name in capitals after `CHATBILL_`.
 
     `load_settings` reads the environment and explains errors; the constructor reads no environment.
@@ -39,6 +40,16 @@ class Settings(ServingSettings, AccessSettings, CreditSettings, InferenceSetting
     def _webhook_is_signed(self) -> Settings:
         if self.alert_webhook_url is not None and self.alert_webhook_secret is None:
             raise ValueError(f"{PREFIX}ALERT_WEBHOOK_SECRET must be set when {PREFIX}ALERT_WEBHOOK_URL is")
+        return self
+
+    @model_validator(mode="after")
+    def _mail_is_complete(self) -> Settings:
+        if self.mail_host is not None and (self.mail_from is None or self.mail_base_url is None):
+            raise ValueError(f"{PREFIX}MAIL_FROM and {PREFIX}MAIL_BASE_URL must be set when {PREFIX}MAIL_HOST is")
+        if (self.mail_username is None) != (self.mail_password is None):
+            raise ValueError(f"{PREFIX}MAIL_USERNAME and {PREFIX}MAIL_PASSWORD must be set together")
+        if self.welcome_after_verification and self.mail_host is None:
+            raise ValueError(f"{PREFIX}MAIL_HOST must be set when {PREFIX}WELCOME_AFTER_VERIFICATION is true")
         return self
 
     @property

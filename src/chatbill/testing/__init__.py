@@ -5,6 +5,22 @@ The clock, the ids and the stand-ins need nothing but Python. `store_contract`, 
 """
 
 from chatbill.testing.environment import CountingIds, ManualClock
-from chatbill.testing.fakes import FreeRateLimits, InstantEngine, PlainPasswords, PlainTokens
+from chatbill.testing.fakes import (
+    FreeRateLimits,
+    InstantEngine,
+    PlainOneTimeCodes,
+    PlainPasswords,
+    PlainSecrets,
+    PlainTokens,
+)
 
-__all__ = ["CountingIds", "FreeRateLimits", "InstantEngine", "ManualClock", "PlainPasswords", "PlainTokens"]
+__all__ = [
+    "CountingIds",
+    "FreeRateLimits",
+    "InstantEngine",
+    "ManualClock",
+    "PlainOneTimeCodes",
+    "PlainPasswords",
+    "PlainSecrets",
+    "PlainTokens",
+]

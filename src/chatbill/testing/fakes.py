@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
 
 from chatbill.application.ports.engine import Chunk, Generation, GenerationRequest, ModelState, ModelStatus
+from chatbill.application.ports.one_time_codes import SealBroken
 from chatbill.application.ports.passwords import Verified
 from chatbill.application.ports.rate_limits import Limit
 from chatbill.application.ports.tokens import Claims, TokenUse
@@ -89,6 +90,42 @@ class PlainTokens:
 
     def _mac(self, text: str) -> str:
         return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), key=self._key, digest_size=32).hexdigest()
+
+
+class PlainSecrets:
+    """Secrets that are only marked with their owner: never for real people."""
+
+    def seal(self, secret: str, *, of: str) -> str:
+        """Return owner and secret."""
+        return f"{of}:{secret}"
+
+    def open(self, sealed: str, *, of: str) -> str:
+        """Return the secret of this owner."""
+        owner, _, secret = sealed.rpartition(":")
+        if owner != of:
+            raise SealBroken(f"this is the secret of {owner}")
+        return secret
+
+
+class PlainOneTimeCodes:
+    """Six digits for each half minute, which no app would show."""
+
+    def new_secret(self) -> str:
+        """Return random letters."""
+        return secrets.token_hex(16)
+
+    def address(self, secret: str, name: str) -> str:
+        """Return an address with both."""
+        return f"otpauth://totp/{name}?secret={secret}"
+
+    def step(self, secret: str, code: str, *, now: datetime) -> int | None:
+        """Compare with the code of this step, the one before and the one after."""
+        present = int(now.timestamp()) // 30
+        return next((step for step in (present + 1, present, present - 1) if self.code(secret, step) == code), None)
+
+    def code(self, secret: str, step: int) -> str:
+        """Return the code of a step."""
+        return f"{int.from_bytes(hashlib.sha256(f'{secret}{step}'.encode()).digest()) % 10**6:06}"
 
 
 class FreeRateLimits:

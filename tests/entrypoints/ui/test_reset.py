@@ -81,3 +81,12 @@ async def test_a_page_of_another_site_cannot_send_the_form(client: httpx.AsyncCl
     await registered(client)
     answer = await client.post(RESET, json=form(await link(served)), headers={"Origin": "http://evil.example.org"})
     assert answer.status_code == 403
+
+
+async def test_the_page_for_an_address_uses_the_token_when_the_person_asks(client: httpx.AsyncClient) -> None:
+    page = await client.get("/web/verify")
+    assert page.status_code == 200
+    assert "verify.js" in page.text
+    assert page.headers["content-security-policy"].startswith("default-src")
+    refused = await client.post("/web/verify", json={"token": "unknown"})
+    assert (refused.status_code, [fault["field"] for fault in refused.json()["errors"]]) == (422, ["token"])

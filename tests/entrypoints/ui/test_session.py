@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+from typing import cast
 
 import httpx
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from chatbill.application.accounts.sign_in import Credentials
 from chatbill.domain.shared.errors import RateLimited, Unauthenticated
 from chatbill.entrypoints.ui.session import error_response
+from chatbill.testing import PlainOneTimeCodes
 from tests.entrypoints.ui.conftest import FROM_HERE
 from tests.kit.staff import trail
 from tests.kit.support import PASSWORD, World
@@ -211,3 +213,20 @@ async def test_acts_on_the_page_are_recorded_with_the_address_and_the_request(
     assert [record.request_id for record in records] == [ids[0], *ids]
     assert {record.address for record in records} == {"127.0.0.1"}
     assert dict(records[1].after) == {"use": "page"}
+
+
+async def test_the_form_is_asked_for_a_code_after_the_right_password(client: httpx.AsyncClient, served: World) -> None:
+    await registered(client)
+    alice = (
+        await served.use_cases.accounts.sign_in(Credentials(login="alice", password=PASSWORD, address="x"))
+    ).principal
+    secret = (await served.use_cases.accounts.set_second_factor(alice, None)).secret
+    codes = cast("PlainOneTimeCodes", served.ports.one_time_codes)
+    code = codes.code(secret, int(served.clock().timestamp()) // 30)
+    recovery, *_ = await served.use_cases.accounts.confirm_second_factor(alice, code)
+    fields = {"login": "alice", "password": PASSWORD}
+    for sent in (fields, fields | {"code": ""}):
+        asked = await client.post("/web/session", json=sent)
+        assert (asked.status_code, asked.json()["code"]) == (401, "second_factor_required")
+    assert (await client.post("/web/session", json=fields | {"code": 5})).status_code == 422
+    assert (await client.post("/web/session", json=fields | {"code": recovery})).status_code == 200

@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 from chatbill.domain.accounts.api_keys import ApiKey, KeyMonth
+from chatbill.domain.accounts.second_factors import SecondFactor
 from chatbill.domain.accounts.sessions import Session
 from chatbill.domain.accounts.users import User
 from chatbill.domain.billing.codes import MAX_USES, RedeemCode
@@ -69,6 +70,20 @@ def check_user(old: User | None, new: User) -> None:
 def check_session(_old: Session | None, new: Session) -> None:
     """Check a session: its end has a reason."""
     _require((new.ended_at is None) == (new.ended_because is None), "sessions_end_has_reason", new)
+
+
+def check_second_factor(old: SecondFactor | None, new: SecondFactor) -> None:
+    """Check a second factor: its secret never changes, and no code that was used is good again."""
+    _require(not new.recovery_digests or new.is_active, "second_factors_recovery_when_confirmed", new)
+    if old is None:
+        return
+    _unchanged("second_factors_keep_their_secret", old, new, "user_id", "sealed_secret", "created_at")
+    left, before = len(new.recovery_digests), len(old.recovery_digests)
+    _require(
+        new.last_step >= old.last_step and not (old.is_active and left > before), "second_factors_use_codes_once", new
+    )
+    if old.is_active:
+        _unchanged("second_factors_keep_their_secret", old, new, "confirmed_at")
 
 
 def check_api_key(old: ApiKey | None, new: ApiKey) -> None:

@@ -7,8 +7,12 @@ from dataclasses import replace
 from chatbill.application.accounts.authenticate import Authenticate
 from chatbill.application.accounts.authenticate_key import AuthenticateKey
 from chatbill.application.accounts.change_password import ChangePassword
+from chatbill.application.accounts.check_code import CheckCode
+from chatbill.application.accounts.confirm_second_factor import ConfirmSecondFactor
 from chatbill.application.accounts.create_api_key import CreateApiKey
 from chatbill.application.accounts.end_session import EndSession
+from chatbill.application.accounts.forget_password import ForgetPassword
+from chatbill.application.accounts.letters import QueueLetter
 from chatbill.application.accounts.limit_page_events import LimitPageEvents
 from chatbill.application.accounts.list_api_keys import ListApiKeys
 from chatbill.application.accounts.list_sessions import ListSessions
@@ -17,11 +21,14 @@ from chatbill.application.accounts.password_gate import PasswordGate
 from chatbill.application.accounts.read_account import ReadAccount
 from chatbill.application.accounts.refresh import Refresh
 from chatbill.application.accounts.register import Register
+from chatbill.application.accounts.remove_second_factor import RemoveSecondFactor
 from chatbill.application.accounts.reset_password import ResetPassword
 from chatbill.application.accounts.revoke_api_key import RevokeApiKey
+from chatbill.application.accounts.set_second_factor import SetSecondFactor
 from chatbill.application.accounts.sign_in import SignIn
 from chatbill.application.accounts.sign_out import SignOut
 from chatbill.application.accounts.update_account import UpdateAccount
+from chatbill.application.accounts.verify_email import VerifyEmail
 from chatbill.application.policy import Policy
 from chatbill.application.ports.provider import PortProvider
 from chatbill.application.ports.tokens import TokenUse
@@ -35,6 +42,24 @@ class AccountUseCases:
         store, clock, new_id = ports.store, ports.clock, ports.new_id
         passwords, tokens, rate_limits = ports.passwords, ports.tokens, ports.rate_limits
 
+        queue_letter = QueueLetter(clock=clock, new_id=new_id, sends=ports.mailer is not None)
+        self.forget_password = ForgetPassword(
+            store=store,
+            queue_letter=queue_letter,
+            rate_limits=rate_limits,
+            per_address=policy.forgotten_passwords,
+            per_person=policy.letters_of_person,
+            in_all=policy.all_forgotten_passwords,
+        )
+        self.verify_email = VerifyEmail(
+            store=store,
+            tokens=tokens,
+            rate_limits=rate_limits,
+            clock=clock,
+            new_id=new_id,
+            attempts=policy.sign_in_failures,
+            welcome_credits=policy.welcome_credits,
+        )
         self.password_gate = PasswordGate(rate_limits, policy.passwords)
         self.authenticate = Authenticate(store=store, tokens=tokens, clock=clock, idle_s=policy.session_idle_s)
         self.authenticate_key = AuthenticateKey(store=store, tokens=tokens, clock=clock)
@@ -56,6 +81,10 @@ class AccountUseCases:
             clock=clock,
             new_id=new_id,
         )
+        check_code = _check_code(ports, policy)
+        self.confirm_second_factor = ConfirmSecondFactor(
+            store=store, check_code=check_code, tokens=tokens, clock=clock, new_id=new_id
+        )
         self.create_api_key = CreateApiKey(
             store=store,
             own_password=own_password,
@@ -73,7 +102,10 @@ class AccountUseCases:
         self.list_sessions = ListSessions(store=store, clock=clock, idle_s=policy.session_idle_s)
         self.read_account = ReadAccount(store=store)
         self.refresh = _refresh(ports, policy)
-        self.register = _register(ports, policy, self.password_gate)
+        self.register = _register(ports, policy, self.password_gate, queue_letter)
+        self.remove_second_factor = RemoveSecondFactor(
+            store=store, own_password=own_password, check_code=check_code, clock=clock, new_id=new_id
+        )
         self.reset_password = ResetPassword(
             store=store,
             passwords=passwords,
@@ -85,11 +117,21 @@ class AccountUseCases:
             attempts=policy.sign_in_failures,
         )
         self.revoke_api_key = RevokeApiKey(store=store, clock=clock, new_id=new_id)
-        self.sign_in = _sign_in(ports, policy, self.password_gate)
+        self.set_second_factor = SetSecondFactor(
+            store=store,
+            own_password=own_password,
+            secrets=ports.secrets,
+            one_time_codes=ports.one_time_codes,
+            rate_limits=rate_limits,
+            clock=clock,
+            limit=policy.second_factors,
+        )
+        self.sign_in = _sign_in(ports, policy, self.password_gate, check_code)
         self.sign_out = SignOut(store=store, clock=clock, new_id=new_id)
         self.update_account = UpdateAccount(
             store=store,
             own_password=own_password,
+            queue_letter=queue_letter,
             rate_limits=rate_limits,
             clock=clock,
             new_id=new_id,
@@ -115,8 +157,10 @@ def _refresh(ports: PortProvider, policy: Policy) -> Refresh:
     )
 
 
-def _register(ports: PortProvider, policy: Policy, gate: PasswordGate) -> Register:
+def _register(ports: PortProvider, policy: Policy, gate: PasswordGate, queue_letter: QueueLetter) -> Register:
     return Register(
+        queue_letter=queue_letter,
+        welcome_after_verification=policy.welcome_after_verification and queue_letter.sends,
         store=ports.store,
         passwords=ports.passwords,
         gate=gate,
@@ -131,8 +175,21 @@ def _register(ports: PortProvider, policy: Policy, gate: PasswordGate) -> Regist
     )
 
 
-def _sign_in(ports: PortProvider, policy: Policy, gate: PasswordGate) -> SignIn:
+def _check_code(ports: PortProvider, policy: Policy) -> CheckCode:
+    return CheckCode(
+        secrets=ports.secrets,
+        one_time_codes=ports.one_time_codes,
+        tokens=ports.tokens,
+        rate_limits=ports.rate_limits,
+        clock=ports.clock,
+        failures=policy.code_failures,
+        failures_in_all=policy.all_code_failures,
+    )
+
+
+def _sign_in(ports: PortProvider, policy: Policy, gate: PasswordGate, check_code: CheckCode) -> SignIn:
     return SignIn(
+        check_code=check_code,
         store=ports.store,
         passwords=ports.passwords,
         gate=gate,

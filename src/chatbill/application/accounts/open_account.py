@@ -32,6 +32,7 @@ class Account:
     locale: str | None = None
     low_balance: int | None = None
     limits: SpendingLimits = NO_LIMITS
+    email_verified: bool = False
 
     @classmethod
     def of(cls, user: User, wallet: Wallet) -> Account:
@@ -46,6 +47,7 @@ class Account:
             locale=user.locale,
             low_balance=user.low_balance,
             limits=user.limits,
+            email_verified=user.email_verified_at is not None,
         )
 
 

@@ -6,9 +6,11 @@ import ipaddress
 from dataclasses import dataclass, field
 from typing import Final
 
+from chatbill.application.accounts.letters import QueueLetter, queue
 from chatbill.application.accounts.open_account import Account, new_user, open_account, refuse_taken
 from chatbill.application.accounts.password_gate import PasswordGate
 from chatbill.application.ports.clock import Clock, NewId
+from chatbill.application.ports.mail import LetterKind
 from chatbill.application.ports.passwords import Passwords
 from chatbill.application.ports.rate_limits import Limit, RateLimits
 from chatbill.application.ports.store import Store, Transaction
@@ -51,6 +53,8 @@ class Register:
     network_limit: Limit
     limit_in_all: Limit
     welcome_credits: int
+    queue_letter: QueueLetter
+    welcome_after_verification: bool = False
     is_open: bool = True
 
     async def __call__(self, registration: Registration) -> Account:
@@ -72,14 +76,16 @@ class Register:
         async with self.gate.turn(registration.address):
             password_hash = await self.passwords.hash(registration.password)
         user = new_user(account, password_hash, registration.role, at=self.clock(), new_id=self.new_id)
-        entry_id = EntryId(self.new_id())
+        user.welcome_due = self.welcome_after_verification and not staff
+        entry_id, letter = EntryId(self.new_id()), self.queue_letter.job(LetterKind.VERIFICATION, user.id)
         # The first accounts of the staff are made on the command line, by a person without one.
         act = act_of(None if staff else user.id, at=user.created_at, new_id=self.new_id)
         action = AuditAction.USER_CREATED if staff else AuditAction.REGISTERED
 
         def work(tx: Transaction) -> Account:
             refuse_taken(tx.users, account)
-            opened = open_account(tx, user, self.welcome_credits, entry_id)
+            opened = open_account(tx, user, 0 if user.welcome_due else self.welcome_credits, entry_id)
+            queue(tx, letter)
             act.record(tx, action, (USER, user.id), after={"role": user.role.value, "credits": opened.balance})
             return opened
 

@@ -6,6 +6,7 @@ import logging
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from chatbill.application.accounts.check_code import CheckCode, CheckedCode, use_code
 from chatbill.application.accounts.find_user import find_user
 from chatbill.application.accounts.password_gate import PasswordGate
 from chatbill.application.ports.clock import Clock, NewId
@@ -16,6 +17,7 @@ from chatbill.application.ports.tokens import Claims, Tokens, TokenUse
 from chatbill.application.shared.audit_trail import SESSION, Act, act_of
 from chatbill.application.shared.bounds import TokenLifetimes
 from chatbill.application.shared.principal import Principal
+from chatbill.domain.accounts.second_factors import SecondFactorRequired, WrongCode
 from chatbill.domain.accounts.sessions import (
     MAX_ADDRESS_CHARS,
     MAX_CLIENT_CHARS,
@@ -38,14 +40,15 @@ _log = logging.getLogger(__name__)
 class Credentials:
     """The credentials of a user.
 
-    `login` is the username or the e-mail address. `address` is where it came from, and `client` how the program there
-    calls itself.
+    `login` is the username or the e-mail address. `code` is that of the second factor, where there is one. `address` is
+    where it came from, and `client` how the program there calls itself.
     """
 
     login: str
     password: str = field(repr=False)
     address: str = "local"
     client: str = ""
+    code: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,12 +68,14 @@ class SignIn:
 
     Raises `InvalidCredentials` for a wrong name or a wrong password, and takes the same time for both; `RateLimited`
     after too many failures for this account, from this address, or for both; `Overloaded` if too many passwords are
-    being checked; `Forbidden` for a disabled account.
+    being checked; `Forbidden` for a disabled account. After the right password alone: `SecondFactorRequired` and
+    `WrongCode`, where the account has a second factor.
     """
 
     store: Store
     passwords: Passwords
     gate: PasswordGate
+    check_code: CheckCode
     tokens: Tokens
     rate_limits: RateLimits
     clock: Clock
@@ -106,7 +111,12 @@ class SignIn:
             act, error = self._act(None), InvalidCredentials()
             await self.store.write(lambda tx: self._record_failure(tx, act, user, key, error))
             raise error
-        return await self._open_session(user, fresh_hash, credentials, key)
+        code = await self._check_code(user, credentials)
+        signed_in = await self._open_session(user, fresh_hash, code, credentials, key)
+        await self.rate_limits.forget(self.failures, f"{user.id}|{credentials.address}")
+        if code is not None:
+            await self.check_code.accepted(user.id)
+        return signed_in
 
     async def _check_password(self, credentials: Credentials, key: str) -> tuple[User | None, bool, str | None]:
         """Return the user, if the password fits, and a new hash of it if the stored one is outdated."""
@@ -114,15 +124,35 @@ class SignIn:
         name = user.id if user else key
         origin = f"{name}|{credentials.address}"
         await self.rate_limits.check(self.name_failures, name)
-        # Counted before the check, so that guesses made in parallel are counted too. A right password resets the count.
+        # Counted before the check, so that guesses made in parallel are counted too. A sign-in resets the count.
         await self.rate_limits.hit(self.failures, origin)
         verified = await self.passwords.verify(credentials.password, user.known_hash if user else None)
         if user is None or not verified.ok:
-            await self.rate_limits.add(self.address_failures, credentials.address)
-            await self.rate_limits.add(self.name_failures, name)
+            await self._count_failure(credentials, name)
             return user, False, None
-        await self.rate_limits.forget(self.failures, origin)
         return user, True, await self.passwords.hash(credentials.password) if verified.outdated else None
+
+    async def _count_failure(self, credentials: Credentials, name: str) -> None:
+        await self.rate_limits.add(self.address_failures, credentials.address)
+        await self.rate_limits.add(self.name_failures, name)
+
+    async def _check_code(self, user: User, credentials: Credentials) -> CheckedCode | None:
+        """Return the code that fits the second factor; None if there is none."""
+        factor = await self.store.read(lambda snapshot: snapshot.second_factors.get(user.id))
+        if factor is None or not factor.is_active:
+            return None
+        error: ChatbillError = SecondFactorRequired()
+        if credentials.code:
+            try:
+                return await self.check_code(factor, credentials.code)
+            except WrongCode as wrong:
+                await self._count_failure(credentials, user.id)
+                error = wrong
+        act, because = self._act(None), {"because": error.description.code}
+        await self.store.write(
+            lambda tx: act.record(tx, AuditAction.SECOND_FACTOR_FAILED, (USER, user.id), after=because)
+        )
+        raise error
 
     def _act(self, actor: UserId | None) -> Act:
         return act_of(actor, at=self.clock(), new_id=self.new_id)
@@ -133,7 +163,7 @@ class SignIn:
         act.record(tx, AuditAction.SIGN_IN_FAILED, (USER, user.id) if user else None, after=after)
 
     async def _open_session(
-        self, checked: User, fresh_hash: str | None, credentials: Credentials, key: str
+        self, checked: User, fresh_hash: str | None, code: CheckedCode | None, credentials: Credentials, key: str
     ) -> SignedIn:
         now = self.clock()
         act, failure = self._act(checked.id), self._act(None)
@@ -153,10 +183,14 @@ class SignIn:
             error: ChatbillError
             if user is None or user.password_hash != checked.password_hash:
                 error = InvalidCredentials()
-            elif user.is_enabled:
-                return self._opened(tx, act, user, session, secret, fresh_hash)
-            else:
+            elif not user.is_enabled:
                 error = Forbidden("account_disabled")
+            else:
+                try:
+                    use_code(tx, user.id, code)
+                    return self._opened(tx, act, user, session, secret, fresh_hash)
+                except (SecondFactorRequired, WrongCode) as refused:
+                    error = refused
             # Returned, not raised: the record must be kept.
             self._record_failure(tx, failure, user, key, error)
             return error

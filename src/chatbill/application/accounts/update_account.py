@@ -7,9 +7,11 @@ from enum import Enum
 from typing import Any, Final
 
 from chatbill.application.accounts.find_user import refuse_taken_email, refuse_taken_username
+from chatbill.application.accounts.letters import QueueLetter, queue
 from chatbill.application.accounts.open_account import Account
 from chatbill.application.accounts.own_password import OwnPassword
 from chatbill.application.ports.clock import Clock, NewId
+from chatbill.application.ports.mail import LetterKind
 from chatbill.application.ports.rate_limits import Limit, RateLimits
 from chatbill.application.ports.store import Store, Transaction
 from chatbill.application.shared.audit_trail import act_of
@@ -87,6 +89,7 @@ class UpdateAccount:
 
     store: Store
     own_password: OwnPassword
+    queue_letter: QueueLetter
     rate_limits: RateLimits
     clock: Clock
     new_id: NewId
@@ -101,6 +104,7 @@ class UpdateAccount:
         if before and change.of(before).email_key != before.email_key:
             await self.own_password.unless_recent(principal, change.password)
         act = act_of(principal.user_id, at=self.clock(), new_id=self.new_id)
+        letter = self.queue_letter.job(LetterKind.VERIFICATION, principal.user_id)
 
         def work(tx: Transaction) -> Account:
             user, wallet = tx.users.lock(principal.user_id), tx.wallets.get(principal.wallet_id)
@@ -113,6 +117,8 @@ class UpdateAccount:
                 refuse_taken_username(tx.users, changed.username)
             if changed.email_key != user.email_key:
                 refuse_taken_email(tx.users, changed.email)
+                changed.email_verified_at = changed.email_link = None
+                queue(tx, letter)
             if changed != user:
                 tx.users.save(changed)
                 # The values are no business of a record that outlives the account.

@@ -15,6 +15,7 @@ from chatbill.application.administration.list_keys_of_user import ListKeysOfUser
 from chatbill.application.administration.list_users import ListUsers
 from chatbill.application.administration.make_password_link import MakePasswordLink
 from chatbill.application.administration.refund import Refund
+from chatbill.application.administration.remove_second_factor import RemoveSecondFactorOfUser
 from chatbill.application.administration.revoke_keys import RevokeKeys
 from chatbill.application.administration.show_user import ShowUser
 from chatbill.application.administration.sign_out_user import SignOutUser
@@ -51,6 +52,7 @@ class AdministrationUseCases:
         self.list_users = ListUsers(store=store)
         self.make_password_link = MakePasswordLink(store=store, tokens=ports.tokens, clock=clock, new_id=new_id)
         self.refund = Refund(store=store, clock=clock, new_id=new_id)
+        self.remove_second_factor = RemoveSecondFactorOfUser(store=store, clock=clock, new_id=new_id)
         self.revoke_keys = RevokeKeys(store=store, clock=clock, new_id=new_id)
         self.show_user = ShowUser(store=store)
         self.sign_out_user = SignOutUser(store=store, clock=clock, new_id=new_id)

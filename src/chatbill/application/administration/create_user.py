@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from chatbill.application.accounts.links import IssuedLink, new_link
 from chatbill.application.accounts.open_account import new_user, open_account, refuse_taken
 from chatbill.application.accounts.password_gate import PasswordGate
-from chatbill.application.administration.make_password_link import IssuedLink, new_link
 from chatbill.application.administration.user_actions import log_action, require_rank
 from chatbill.application.ports.clock import Clock, NewId
 from chatbill.application.ports.passwords import Passwords

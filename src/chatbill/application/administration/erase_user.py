@@ -58,6 +58,7 @@ class EraseUser:
 def erase(tx: Transaction, user: User, principal: Principal, act: Act, reason: str | None, mark: str) -> None:
     """Erase a locked user, and record it."""
     sessions = tx.sessions.erase_of(user.id)
+    tx.second_factors.remove(user.id)
     stop_replies(tx, user, at=act.at)
     keys = tx.api_keys.of_user(user.id)
     for key in keys:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass
 
+from chatbill.application.accounts.links import IssuedLink, new_link
 from chatbill.application.administration.admin_action import AdminAction
 from chatbill.application.administration.user_actions import locked_user, log_action
 from chatbill.application.ports.clock import Clock, NewId
@@ -12,20 +12,11 @@ from chatbill.application.ports.store import Store, Transaction
 from chatbill.application.ports.tokens import Tokens
 from chatbill.application.shared.audit_trail import act_of
 from chatbill.application.shared.principal import Principal, require_permission
-from chatbill.domain.accounts.passwords import LINK_S, LinkParts, PasswordLink
 from chatbill.domain.accounts.permissions import Permission
 from chatbill.domain.accounts.users import User
 from chatbill.domain.billing.subjects import USER
 from chatbill.domain.shared.audit_trail import AuditAction
 from chatbill.domain.shared.ids import UserId
-
-
-@dataclass(frozen=True, slots=True)
-class IssuedLink:
-    """The token of a new link, which is not stored and cannot be shown again, and when it expires."""
-
-    token: str = field(repr=False)
-    expires_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,9 +50,3 @@ class MakePasswordLink:
         user = await self.store.write(work)
         log_action("a password link was made", principal, user, reason=reason)
         return link
-
-
-def new_link(user_id: UserId, tokens: Tokens, *, at: datetime) -> tuple[PasswordLink, IssuedLink]:
-    """Return a new link as it is stored, and with its token."""
-    secret, expires_at = tokens.new_secret(), at + timedelta(seconds=LINK_S)
-    return PasswordLink(tokens.digest(secret), expires_at), IssuedLink(LinkParts(user_id, secret).text(), expires_at)

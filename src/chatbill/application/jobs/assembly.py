@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from chatbill.application.accounts.letters import SEND_LETTER, TIMEOUT_S, SendLetter
 from chatbill.application.audit.assembly import AuditUseCases
 from chatbill.application.jobs.handlers import Handler, counted
 from chatbill.application.jobs.list_jobs import ListJobs, RetryJob
@@ -59,6 +60,15 @@ class JobUseCases:
         ]
         if ports.notifier is not None:
             handlers[SEND_ALERT] = Handler(work=SendAlert(store=ports.store, notifier=ports.notifier), timeout_s=60)
+        if ports.mailer is not None:
+            send = SendLetter(
+                store=ports.store,
+                mailer=ports.mailer,
+                tokens=ports.tokens,
+                clock=ports.clock,
+                new_id=ports.new_id,
+            )
+            handlers[SEND_LETTER] = Handler(work=send, timeout_s=TIMEOUT_S)
         if policy.keep_texts_days:
             handlers["forget_texts"] = counted(maintenance.forget_texts)
             schedules.append(Schedule(kind="forget_texts", every_s=HOUR_S, offset_s=30 * MINUTE_S))

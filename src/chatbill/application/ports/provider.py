@@ -9,8 +9,10 @@ from chatbill.application.ports.clock import Clock, NewId
 from chatbill.application.ports.engine import Engine
 from chatbill.application.ports.log_reader import LogReader, NoLogs
 from chatbill.application.ports.machine import Machine, UnknownMachine
+from chatbill.application.ports.mail import Mailer
 from chatbill.application.ports.metrics import Metrics, NoMetrics
 from chatbill.application.ports.notifier import Notifier
+from chatbill.application.ports.one_time_codes import OneTimeCodes, Secrets
 from chatbill.application.ports.passwords import Passwords
 from chatbill.application.ports.payments import PaymentProvider
 from chatbill.application.ports.rate_limits import RateLimits
@@ -35,6 +37,10 @@ class PortProvider(Protocol):
     @property
     def tokens(self) -> Tokens: ...
     @property
+    def secrets(self) -> Secrets: ...
+    @property
+    def one_time_codes(self) -> OneTimeCodes: ...
+    @property
     def rate_limits(self) -> RateLimits: ...
     @property
     def clock(self) -> Clock: ...
@@ -48,6 +54,8 @@ class PortProvider(Protocol):
     def machine(self) -> Machine: ...
     @property
     def notifier(self) -> Notifier | None: ...
+    @property
+    def mailer(self) -> Mailer | None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +68,8 @@ class Ports:
     payments: PaymentProvider | None
     passwords: Passwords
     tokens: Tokens
+    secrets: Secrets
+    one_time_codes: OneTimeCodes
     rate_limits: RateLimits
     clock: Clock
     new_id: NewId
@@ -67,3 +77,4 @@ class Ports:
     metrics: Metrics = field(default_factory=NoMetrics)
     machine: Machine = field(default_factory=UnknownMachine)
     notifier: Notifier | None = None
+    mailer: Mailer | None = None

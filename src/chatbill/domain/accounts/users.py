@@ -60,6 +60,9 @@ class User:
 
     `locale` is the language of the person (BCP 47), None for the client's; `time_zone` has an IANA name. `limit_day`
     and `limit_month` bound the credits that the person spends; below `low_balance` credits a notice is due.
+
+    `email_link` is the newest link with which the person may verify the address; `welcome_due` says that the welcome
+    credits come with that.
     """
 
     id: UserId
@@ -77,6 +80,9 @@ class User:
     limit_day: int | None = None
     limit_month: int | None = None
     low_balance: int | None = None
+    email_verified_at: datetime | None = None
+    email_link: PasswordLink | None = None
+    welcome_due: bool = False
 
     @property
     def limits(self) -> SpendingLimits:
@@ -119,6 +125,7 @@ class User:
         if self.erased_at is None:
             self.username, self.email = f"erased:{self.id}", f"{mark}@erased.invalid"
             self.password_hash, self.password_link, self.role = NO_PASSWORD, None, UserRole.USER
+            self.email_verified_at, self.email_link, self.welcome_due = None, None, False
             self.disabled_at, self.erased_at = self.disabled_at or at, at
             self.locale, self.time_zone = None, DEFAULT_ZONE
 

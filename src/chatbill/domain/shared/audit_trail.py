@@ -31,6 +31,10 @@ class AuditAction(StrEnum):
     ACCOUNT_UPDATED = "account.updated"
     PASSWORD_CHANGED = "account.password_changed"  # noqa: S105 - a name
     PASSWORD_RESET = "account.password_reset"  # noqa: S105 - a name
+    EMAIL_VERIFIED = "account.email_verified"
+    SECOND_FACTOR_SET = "account.second_factor_set"
+    SECOND_FACTOR_REMOVED = "account.second_factor_removed"
+    SECOND_FACTOR_FAILED = "account.second_factor_refused"
     KEY_MADE = "key.made"
     KEY_REVOKED = "key.revoked"
     USER_CREATED = "user.created"

@@ -8,11 +8,11 @@ from typing import Any, TypeVar
 
 import click
 
+from chatbill.application.accounts.links import IssuedLink
 from chatbill.application.administration.admin_action import AdminAction
 from chatbill.application.administration.assembly import AdministrationUseCases
 from chatbill.application.administration.create_user import CreatedUser, NewUser
 from chatbill.application.administration.list_users import UserRecord
-from chatbill.application.administration.make_password_link import IssuedLink
 from chatbill.application.administration.update_user import UserChange
 from chatbill.application.ports.repositories.users import UserFilter
 from chatbill.application.shared.paging import MAX_PAGE
@@ -159,6 +159,17 @@ def password_link(user: str, by: str, reason: str, url: str | None) -> None:
     order = AdminAction(reason=reason)
     link = _act(by, user, lambda administration, staff, id_: administration.make_password_link(staff, id_, order))
     _print_link(link, user, url)
+
+
+@users.command("remove-second-factor")
+@click.argument("user")
+@_by
+@_reason
+def remove_second_factor(user: str, by: str, reason: str) -> None:
+    """Let USER, who lost the app and the recovery codes, sign in with the password alone."""
+    order = AdminAction(reason=reason)
+    changed = _act(by, user, lambda administration, staff, id_: administration.remove_second_factor(staff, id_, order))
+    click.echo(f"{changed.username} signs in with the password alone now.")
 
 
 @users.command("credits")

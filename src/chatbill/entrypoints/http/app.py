@@ -15,6 +15,7 @@ from chatbill.application.assembly import UseCases
 from chatbill.application.ports.metrics import Metrics
 from chatbill.entrypoints.http.accounts.api_keys import ApiKeyController
 from chatbill.entrypoints.http.accounts.controller import AccountController
+from chatbill.entrypoints.http.accounts.second_factor import SecondFactorController
 from chatbill.entrypoints.http.accounts.sessions import SessionController
 from chatbill.entrypoints.http.accounts.sign_in import SignInController
 from chatbill.entrypoints.http.administration.audit_trail import AuditTrailController
@@ -134,6 +135,7 @@ def _routes(use_cases: UseCases, config: HttpConfig) -> Sequence[ControllerRoute
         route_handlers=[
             AccountController,
             ApiKeyController,
+            SecondFactorController,
             SessionController,
             ChatController,
             ConversationController,

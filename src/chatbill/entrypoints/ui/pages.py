@@ -28,6 +28,7 @@ TYPES = {
     "keys.css": "text/css",
     "keys.js": "text/javascript",
     "reset.js": "text/javascript",
+    "verify.js": "text/javascript",
     "replies.css": "text/css",
     "replies.js": "text/javascript",
     "sign_in.css": "text/css",
@@ -98,10 +99,10 @@ def sign_in_page(register: Register, config: WebConfig) -> Response:
     return HTMLResponse(page, headers=_NO_STORE)
 
 
-def reset_page(config: WebConfig) -> Response:
-    """Return the page on which a new password is set. It runs the scripts of this service and nothing else."""
-    head = _head("base.css", "forms.css", "sign_in.css", "forms.js", "reset.js")
-    page = Template(asset("reset.html")).substitute(title=escape(config.title), head=head)
+def link_page(name: str, config: WebConfig) -> Response:
+    """Return the page to which a link leads. It runs the scripts of this service and nothing else."""
+    head = _head("base.css", "forms.css", "sign_in.css", "forms.js", f"{name}.js")
+    page = Template(asset(f"{name}.html")).substitute(title=escape(config.title), head=head)
     return HTMLResponse(page, headers=_NO_STORE | {"Content-Security-Policy": STRICT_POLICY})
 
 

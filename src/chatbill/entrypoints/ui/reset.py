@@ -1,4 +1,4 @@
-"""The page on which a person sets a new password with a link, and the route to which it sends the form."""
+"""The pages to which one-time links lead, and the routes to which they send their forms."""
 
 from __future__ import annotations
 
@@ -12,16 +12,27 @@ from chatbill.application.accounts.reset_password import PasswordReset
 from chatbill.application.assembly import UseCases
 from chatbill.domain.shared.errors import ChatbillError
 from chatbill.entrypoints.ui.config import WebConfig
-from chatbill.entrypoints.ui.pages import reset_page
+from chatbill.entrypoints.ui.pages import link_page
 from chatbill.entrypoints.ui.session import address_of_client, error_response, text_fields, unless_left
-from chatbill.entrypoints.web.password_links import PATH
+from chatbill.entrypoints.web.password_links import PATH, VERIFY_PATH
 
 
 def reset_routes(app: FastAPI, use_cases: UseCases, config: WebConfig) -> None:
-    """Add the page and its route. The token is in the part of the address that browsers do not send."""
+    """Add the pages and their routes. The token is in the part of the address that browsers do not send."""
 
     async def page() -> Response:
-        return reset_page(config)
+        return link_page("reset", config)
+
+    async def verify_page() -> Response:
+        return link_page("verify", config)
+
+    async def verify(request: Request) -> Response:
+        try:
+            (token,) = await text_fields(request, "token")
+            await use_cases.accounts.verify_email(token, address_of_client(request))
+        except ChatbillError as error:
+            return error_response(error)
+        return Response(status_code=HTTPStatus.NO_CONTENT)
 
     async def reset(request: Request) -> Response:
         try:
@@ -36,3 +47,5 @@ def reset_routes(app: FastAPI, use_cases: UseCases, config: WebConfig) -> None:
 
     app.add_api_route(PATH, page, methods=["GET"])
     app.add_api_route(PATH, reset, methods=["POST"])
+    app.add_api_route(VERIFY_PATH, verify_page, methods=["GET"])
+    app.add_api_route(VERIFY_PATH, verify, methods=["POST"])

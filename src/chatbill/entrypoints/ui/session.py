@@ -52,8 +52,8 @@ def session_routes(app: FastAPI, use_cases: UseCases, sign_in: SignIn) -> None:
 
     async def start(request: Request) -> Response:
         try:
-            login, password = await text_fields(request, "login", "password")
-            return await open_session(request, login, password)
+            login, password, code = await text_fields(request, "login", "password", optional=("code",))
+            return await open_session(request, login, password, code)
         except ChatbillError as error:
             return error_response(error)
 
@@ -74,9 +74,11 @@ def session_routes(app: FastAPI, use_cases: UseCases, sign_in: SignIn) -> None:
         delete_cookie(request, response)
         return response
 
-    async def open_session(request: Request, login: str, password: str) -> Response:
+    async def open_session(request: Request, login: str, password: str, code: str = "") -> Response:
         client = request.headers.get("user-agent", "")
-        credentials = Credentials(login=login, password=password, address=address_of_client(request), client=client)
+        credentials = Credentials(
+            login=login, password=password, code=code, address=address_of_client(request), client=client
+        )
         signed_in = await unless_left(request, sign_in(credentials))
         # The cookie of the session before is overwritten, so nothing else would end it.
         await leave(request, accounts.web_replace)
@@ -111,14 +113,19 @@ def error_response(error: ChatbillError) -> Response:
     return JSONResponse(body, status, headers=headers)
 
 
-async def text_fields(request: Request, *fields: str) -> list[str]:
-    """Return these text fields of a JSON body, each within the bound of the API. Raises `InvalidRequest`."""
+async def text_fields(request: Request, *fields: str, optional: tuple[str, ...] = ()) -> list[str]:
+    """Return these text fields of a JSON body, each within the bound of the API. Raises `InvalidRequest`.
+
+    Those that are `optional` come after them, and are empty where they are missing.
+    """
     try:
         body = json.loads(await request.body())
     except ClientDisconnect:
         raise ClientLeft from None
     except (ValueError, RecursionError):
         raise InvalidRequest.of("body", "not_json_body") from None
+    if isinstance(body, dict):
+        body, fields = dict.fromkeys(optional, "") | body, (*fields, *optional)
     if not isinstance(body, dict) or not all(isinstance(body.get(field), str) for field in fields):
         raise InvalidRequest.of("body", "not_an_object", fields=", ".join(fields))
     # Names are normalized before the domain checks them, which takes the square of their length.

@@ -1,8 +1,9 @@
-"""The address of the page on which a person sets a new password."""
+"""The addresses of the pages to which links lead: for a new password, and to verify an e-mail address."""
 
 from __future__ import annotations
 
 PATH = "/web/reset"
+VERIFY_PATH = "/web/verify"
 
 
 def link_address(base: str, token: str) -> str:

@@ -24,6 +24,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "context_length_exceeded": Kind(400, "Too long for the model's window"),
     "unauthenticated": Kind(401, "Sign in first"),
     "invalid_credentials": Kind(401, "Name or password is wrong"),
+    "second_factor_required": Kind(401, "A code of the second factor is needed"),
     "token_expired": Kind(401, "The token has expired"),
     "insufficient_credits": Kind(402, "Not enough credits"),
     "cap_reached": Kind(402, "The API key has used its month's credits"),

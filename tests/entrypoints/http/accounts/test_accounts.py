@@ -23,6 +23,7 @@ async def test_registration_makes_an_account_with_welcome_credits(service: Api) 
         "email": "ada@example.org",
         "role": "user",
         "balance": 100,
+        "email_verified": False,
         "created_at": "2026-01-01T00:00:00Z",
         "locale": None,
         "time_zone": "UTC",

@@ -43,6 +43,11 @@ CONTRACT = {
     ("get", "/auth/api-keys", "200"),
     ("post", "/auth/api-keys", "201"),
     ("delete", "/auth/api-keys/{key_id}", "204"),
+    ("post", "/auth/password/forgot", "202"),
+    ("post", "/auth/email/verify", "204"),
+    ("post", "/auth/totp", "201"),
+    ("post", "/auth/totp/confirm", "200"),
+    ("delete", "/auth/totp", "204"),
     ("get", "/v1/models", "200"),
     ("get", "/v1/models/{model}", "200"),
     ("post", "/v1/chat/completions", "200"),
@@ -97,7 +102,16 @@ CONTRACT = {
     ("get", "/health/ready", "200"),
     ("get", "/health/ready", "503"),
 }
-OPEN = {"/auth/register", "/auth/password/reset", "/auth/login", "/auth/refresh", "/health", "/health/ready"}
+OPEN = {
+    "/auth/email/verify",
+    "/auth/login",
+    "/auth/password/forgot",
+    "/auth/password/reset",
+    "/auth/refresh",
+    "/auth/register",
+    "/health",
+    "/health/ready",
+}
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from chatbill.adapters.memory.repositories.ledger import MemoryLedger
 from chatbill.adapters.memory.repositories.outbox import MemoryOutbox
 from chatbill.adapters.memory.repositories.payments import MemoryPayments
 from chatbill.adapters.memory.repositories.reports import MemoryReports
+from chatbill.adapters.memory.repositories.second_factors import MemorySecondFactors
 from chatbill.adapters.memory.repositories.sessions import MemorySessions
 from chatbill.adapters.memory.repositories.users import MemoryUsers
 from chatbill.adapters.memory.repositories.wallets import MemoryHolds, MemoryWallets
@@ -35,6 +36,7 @@ class MemoryTransaction:
         self._tables = tables = Tables()
         self.users = MemoryUsers(tables)
         self.sessions = MemorySessions(tables)
+        self.second_factors = MemorySecondFactors(tables)
         self.api_keys = MemoryApiKeys(tables)
         self.wallets = MemoryWallets(tables)
         self.holds = MemoryHolds(tables)

@@ -10,6 +10,7 @@ from chatbill.adapters.memory import rules
 from chatbill.adapters.memory.tables import Table
 from chatbill.application.ports.repositories.reports import RollUpRow
 from chatbill.domain.accounts.api_keys import ApiKey, KeyMonth
+from chatbill.domain.accounts.second_factors import SecondFactor
 from chatbill.domain.accounts.sessions import RefreshToken, Session
 from chatbill.domain.accounts.users import User
 from chatbill.domain.billing.codes import RedeemCode
@@ -35,6 +36,7 @@ class Tables:
         self.users: Table[str, User] = Table(rules.check_user)
         self.sessions: Table[str, Session] = Table(rules.check_session)
         self.tokens: Table[str, RefreshToken] = Table()
+        self.second_factors: Table[str, SecondFactor] = Table(rules.check_second_factor)
         self.api_keys: Table[str, ApiKey] = Table(rules.check_api_key)
         self.months: Table[tuple[ApiKeyId, datetime], KeyMonth] = Table(rules.check_key_month)
         self.wallets: Table[str, Wallet] = Table(rules.check_wallet)

@@ -15,6 +15,7 @@ from chatbill.adapters.persistence.repositories.ledger import SqlLedger
 from chatbill.adapters.persistence.repositories.outbox import SqlOutbox
 from chatbill.adapters.persistence.repositories.payments import SqlPayments
 from chatbill.adapters.persistence.repositories.reports import SqlReports
+from chatbill.adapters.persistence.repositories.second_factors import SqlSecondFactors
 from chatbill.adapters.persistence.repositories.sessions import SqlSessions
 from chatbill.adapters.persistence.repositories.users import SqlUsers
 from chatbill.adapters.persistence.repositories.wallets import SqlHolds, SqlWallets
@@ -31,6 +32,7 @@ class SqlTransaction:
     def __init__(self, connection: Connection) -> None:
         self.users = SqlUsers(connection)
         self.sessions = SqlSessions(connection)
+        self.second_factors = SqlSecondFactors(connection)
         self.api_keys = SqlApiKeys(connection)
         self.wallets = SqlWallets(connection)
         self.holds = SqlHolds(connection)

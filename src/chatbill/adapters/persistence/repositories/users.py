@@ -31,7 +31,8 @@ from chatbill.domain.shared.errors import Forbidden, InvariantViolation
 from chatbill.domain.shared.ids import UserId
 
 _LINK = nested("password_link", PasswordLink, digest="password_link", expires_at="password_link_expires_at")
-_USERS = Mapping(users, User, _LINK)
+_EMAIL_LINK = nested("email_link", PasswordLink, digest="email_link", expires_at="email_link_expires_at")
+_USERS = Mapping(users, User, _LINK, _EMAIL_LINK)
 _BY_ID = all_of(users, equals(users.c.id))
 _GET = Statement(_BY_ID)
 _LOCK = Statement(locking(_BY_ID))

@@ -6,7 +6,7 @@ from sqlalchemy import Column, ForeignKey, Index, Text, text
 
 from chatbill.adapters.persistence.sql.columns import CHANGES, changing, check, columns, key, partial, reference, refers
 from chatbill.adapters.persistence.sql.metadata import MAX_CREDITS, table
-from chatbill.adapters.persistence.sql.types import Count, Id, UtcDateTime
+from chatbill.adapters.persistence.sql.types import Count, Flag, Id, UtcDateTime
 from chatbill.domain.shared.audit_trail import MAX_REASON_CHARS
 
 users = table(
@@ -26,6 +26,12 @@ users = table(
     Column("time_zone", Text, nullable=False, server_default=text("'UTC'"), info=CHANGES),
     *changing(Count, "limit_day", "limit_month", "low_balance", null=True),
     check("limits_not_negative", "limit_day >= 0 AND limit_month >= 0 AND low_balance >= 0"),
+    *changing(UtcDateTime, "email_verified_at", null=True),
+    *changing(Text, "email_link", null=True),
+    *changing(UtcDateTime, "email_link_expires_at", null=True),
+    Column("welcome_due", Flag, nullable=False, server_default=text("false"), info=CHANGES),
+    check("email_link_expires", "(email_link IS NULL) = (email_link_expires_at IS NULL)"),
+    check("welcome_due_is_yes_or_no", "welcome_due IN (true, false)"),
     check("password_link_expires", "(password_link IS NULL) = (password_link_expires_at IS NULL)"),
     check("role_known", "role IN ('user', 'viewer', 'support', 'finance', 'admin')"),
     Index("uq_users_wallet_id", "wallet_id", unique=True),
@@ -52,6 +58,19 @@ refresh_tokens = table(
     Column("session_id", Id, ForeignKey("sessions.id", ondelete="CASCADE"), nullable=False, index=True),
     *columns(UtcDateTime, "issued_at"),
     *changing(UtcDateTime, "spent_at", null=True),
+    with_rowid=False,
+)
+
+second_factors = table(
+    "second_factors",
+    Column("user_id", Id, ForeignKey("users.id"), primary_key=True),
+    *columns(Text, "sealed_secret"),
+    *columns(UtcDateTime, "created_at"),
+    *changing(UtcDateTime, "confirmed_at", null=True),
+    *changing(Count, "last_step"),
+    # With blanks between them; those that were used are left out.
+    *changing(Text, "recovery_digests"),
+    check("recovery_when_confirmed", "recovery_digests = '' OR confirmed_at IS NOT NULL"),
     with_rowid=False,
 )
 

@@ -53,6 +53,8 @@ TRIGGERS = frozenset(
         "redeem_codes_keep_their_terms",
         "redeem_codes_stay",
         "redeem_codes_stay_withdrawn",
+        "second_factors_keep_their_secret",
+        "second_factors_use_codes_once",
         "users_keep_their_wallet",
         "users_stay",
         "users_stay_erased",

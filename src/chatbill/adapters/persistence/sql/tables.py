@@ -13,6 +13,7 @@ from chatbill.adapters.persistence.sql.account_tables import (
     api_keys,
     audit_trail,
     refresh_tokens,
+    second_factors,
     sessions,
     users,
 )
@@ -44,6 +45,7 @@ __all__ = [
     "report_movements",
     "report_notes",
     "report_rollups",
+    "second_factors",
     "sessions",
     "users",
     "wallets",

@@ -7,6 +7,7 @@ from pydantic import Field
 from chatbill.application.accounts.change_password import PasswordChange
 from chatbill.application.accounts.create_api_key import NewApiKey
 from chatbill.application.accounts.register import Registration
+from chatbill.application.accounts.remove_second_factor import Removal
 from chatbill.application.accounts.reset_password import PasswordReset
 from chatbill.application.accounts.sign_in import Credentials
 from chatbill.application.accounts.update_account import KEEP, AccountChange
@@ -15,6 +16,7 @@ from chatbill.entrypoints.http.shared.bodies import Body, Line
 from chatbill.entrypoints.http.shared.parameters import checked_moment
 
 EXAMPLE_NAME = "ada"
+EXAMPLE_CODE = "492039"
 EXAMPLE_PASSWORD = "difference engine 2"  # noqa: S105 - an example
 
 
@@ -84,10 +86,44 @@ class LoginBody(Body):
 
     username: Line = Field(description="The username or the e-mail address.", examples=[EXAMPLE_NAME])
     password: Line = Field(description="The password.", examples=[EXAMPLE_PASSWORD])
+    code: Line | None = Field(
+        default=None,
+        description="A code of your app, or a recovery code. It is needed if you have set up a second factor.",
+        examples=[EXAMPLE_CODE],
+    )
 
     def to_credentials(self, address: str, client: str) -> Credentials:
         """Return the command of the use case."""
-        return Credentials(login=self.username, password=self.password, address=address, client=client)
+        return Credentials(login=self.username, password=self.password, code=self.code, address=address, client=client)
+
+
+class FactorBody(Body):
+    """The password, where it is needed again."""
+
+    password: Line | None = Field(
+        default=None, description="Your password. It is needed if you signed in more than ten minutes ago."
+    )
+
+
+class CodeBody(Body):
+    """A code of the app."""
+
+    code: Line = Field(description="The six digits that the app shows.", examples=[EXAMPLE_CODE])
+
+
+class FactorRemovalBody(Body):
+    """The password and a code."""
+
+    password: Line = Field(description="Your password.", examples=[EXAMPLE_PASSWORD])
+    code: Line | None = Field(
+        default=None,
+        description="A code of the app, or a recovery code. A second factor that was not confirmed needs none.",
+        examples=[EXAMPLE_CODE],
+    )
+
+    def to_removal(self) -> Removal:
+        """Return the command of the use case."""
+        return Removal(password=self.password, code=self.code)
 
 
 class RefreshBody(Body):
@@ -110,6 +146,21 @@ class PasswordBody(Body):
         return PasswordChange(
             current=self.current_password, new=self.new_password, revoke_api_keys=self.revoke_api_keys
         )
+
+
+class ForgottenPasswordBody(Body):
+    """The e-mail address of an account."""
+
+    email: Line = Field(description="The e-mail address of the account.", examples=["ada@example.org"])
+
+
+class VerificationBody(Body):
+    """The token of a letter."""
+
+    token: Line = Field(
+        description="The part of the link after `#`.",
+        examples=["019b0a6c-1f2e-7c3d-8a4b-5c6d7e8f9a0b.3q2-7wAAAAD_0123456789abcdefghijklmnopqrstu"],
+    )
 
 
 class PasswordResetBody(Body):

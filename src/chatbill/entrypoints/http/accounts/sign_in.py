@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from litestar import Controller, post
+from litestar import Controller, MediaType, Response, post
 from litestar.params import JSONBody
 
 from chatbill.application.assembly import UseCases
-from chatbill.entrypoints.http.accounts.bodies import LoginBody, PasswordResetBody, RefreshBody, RegisterBody
+from chatbill.entrypoints.http.accounts.bodies import (
+    ForgottenPasswordBody,
+    LoginBody,
+    PasswordResetBody,
+    RefreshBody,
+    RegisterBody,
+    VerificationBody,
+)
 from chatbill.entrypoints.http.accounts.views import AccountView, TokensView
 from chatbill.entrypoints.http.documentation import examples
 from chatbill.entrypoints.http.documentation.responses import documented, documented_empty
@@ -55,7 +62,14 @@ class SignInController(Controller):
             TokensView,
             "An access token for requests, and a refresh token for the next pair.",
             examples.TOKENS,
-            problems=("invalid_request", "invalid_credentials", "forbidden", "rate_limited", "overloaded"),
+            problems=(
+                "invalid_request",
+                "invalid_credentials",
+                "second_factor_required",
+                "forbidden",
+                "rate_limited",
+                "overloaded",
+            ),
         ),
     )
     async def login(
@@ -65,7 +79,11 @@ class SignInController(Controller):
         use_cases: Injected[UseCases],
         client_address: Injected[str],
     ) -> TokensView:
-        """Exchange a name and a password for tokens. Unknown names and wrong passwords get the same answer."""
+        """Exchange a name and a password for tokens. Unknown names and wrong passwords get the same answer.
+
+        If the account has a second factor, the right password alone is answered with 401 `second_factor_required`: send
+        name, password and `code`.
+        """
         credentials = data.to_credentials(client_address, request.headers.get("user-agent", ""))
         return TokensView.of(await while_connected(request.receive, use_cases.accounts.sign_in(credentials)))
 
@@ -87,6 +105,41 @@ class SignInController(Controller):
     ) -> TokensView:
         """Exchange a refresh token for new tokens. A second use ends the session, as it may be a copy."""
         return TokensView.of(await use_cases.accounts.refresh(data.refresh_token, client_address))
+
+    @post(
+        "/password/forgot",
+        status_code=202,
+        operation_id="forgetPassword",
+        summary="Ask for a link for a new password",
+        responses=documented_empty(
+            202,
+            "The same for every address. If an account has it and the service sends mail, a link is on its way.",
+            problems=("invalid_request", "rate_limited"),
+        ),
+    )
+    async def forget_password(
+        self, data: JSONBody[ForgottenPasswordBody], use_cases: Injected[UseCases], client_address: Injected[str]
+    ) -> Response[bytes]:
+        """Send a link to the address. It is good once and for a day. A second factor stays as it is."""
+        await use_cases.accounts.forget_password(data.email, client_address)
+        return Response(b"", media_type=MediaType.TEXT)
+
+    @post(
+        "/email/verify",
+        status_code=204,
+        operation_id="verifyEmail",
+        summary="Verify an e-mail address",
+        responses=documented_empty(
+            204,
+            "The address is verified, and the token is used up.",
+            problems=("invalid_request", "forbidden", "rate_limited"),
+        ),
+    )
+    async def verify_email(
+        self, data: JSONBody[VerificationBody], use_cases: Injected[UseCases], client_address: Injected[str]
+    ) -> None:
+        """Send the token of the letter that came after the registration, or after a change of the address."""
+        await use_cases.accounts.verify_email(data.token, client_address)
 
     @post(
         "/password/reset",

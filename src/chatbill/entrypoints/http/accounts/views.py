@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from chatbill.application.accounts.open_account import Account
+from chatbill.application.accounts.set_second_factor import NewSecret
 from chatbill.application.accounts.sign_in import SignedIn
 
 
@@ -31,6 +32,7 @@ class AccountView:
     time_zone: str = "UTC"
     spending_limit: SpendingLimitView = SpendingLimitView()
     low_balance: int | None = None
+    email_verified: bool = False
 
     @classmethod
     def of(cls, account: Account) -> AccountView:
@@ -46,6 +48,7 @@ class AccountView:
             time_zone=account.limits.time_zone,
             spending_limit=SpendingLimitView(day=account.limits.day, month=account.limits.month),
             low_balance=account.low_balance,
+            email_verified=account.email_verified,
         )
 
 
@@ -67,3 +70,23 @@ class TokensView:
             token_type="bearer",  # noqa: S106 - the scheme's name (RFC 6750), not a token
             expires_in=signed_in.expires_in_s,
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecretView:
+    """A secret for an app: as text to type in, and as an address for a QR code."""
+
+    secret: str
+    otpauth: str
+
+    @classmethod
+    def of(cls, new: NewSecret) -> SecretView:
+        """Return the view of a new secret."""
+        return cls(secret=new.secret, otpauth=new.address)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecoveryCodesView:
+    """Recovery codes, each good once."""
+
+    recovery_codes: list[str]

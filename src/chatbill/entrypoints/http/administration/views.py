@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
 
+from chatbill.application.accounts.links import IssuedLink
 from chatbill.application.administration.create_code import IssuedCode
 from chatbill.application.administration.list_audit_trail import NamedRecord
 from chatbill.application.administration.list_codes import CodeRecord
 from chatbill.application.administration.list_users import UserRecord
-from chatbill.application.administration.make_password_link import IssuedLink
 from chatbill.application.shared.paging import Page
 from chatbill.entrypoints.web.password_links import link_address
 

@@ -22,12 +22,20 @@ ACCOUNT: Final = {
     "time_zone": "Europe/London",
     "spending_limit": {"day": 50, "month": None},
     "low_balance": 10,
+    "email_verified": True,
 }
 TOKENS: Final = {
     "access_token": "eyJhbGciOiJIUzI1NiIsInR5cCI6ImF0K2p3dCJ9.e30.signature",
     "refresh_token": "3q2-7wAAAAD_0123456789abcdefghijklmnopqrst",
     "token_type": "bearer",
     "expires_in": 3600,
+}
+SECOND_FACTOR: Final = {
+    "secret": "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP",
+    "otpauth": "otpauth://totp/chatbill:ada?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP&issuer=chatbill",
+}
+RECOVERY_CODES: Final = {
+    "recovery_codes": ["4N0VX-7Q2KD-9WZ1E-R5T8M-3B6HC", "P9ZK2-0MDXA-5VW7Q-1J4TE-8R3GN", "and eight more"]
 }
 MODEL: Final = {
     "id": "demo-mini",

@@ -22,7 +22,7 @@ for (const tab of tabs) {
 }
 
 function missing(form) {
-  const empty = [...form.querySelectorAll("input")].filter((input) => !input.value);
+  const empty = [...form.querySelectorAll("input")].filter((input) => input.required && !input.value);
   return empty.map((input) => ({ field: input.name, message: "is needed" }));
 }
 
@@ -30,6 +30,16 @@ function missing(form) {
 function wanted() {
   const named = new URLSearchParams(location.search).get("c");
   return named ? `./?c=${encodeURIComponent(named)}` : "./";
+}
+
+// The code is asked for when the password was right. What is wrong after that is the code.
+function askForCode() {
+  const code = document.getElementById("code");
+  document.getElementById("second-factor").hidden = false;
+  document.getElementById("password").removeAttribute("data-again");
+  code.required = true;
+  code.setAttribute("data-again", "");
+  code.focus();
 }
 
 for (const form of document.querySelectorAll("form")) {
@@ -45,6 +55,7 @@ for (const form of document.querySelectorAll("form")) {
     if (!problem) return location.replace(wanted());
     button.disabled = false;
     tell(form, problem);
+    if (problem.code === "second_factor_required") askForCode();
   });
 }
 

@@ -8,7 +8,7 @@ from typing import Final
 from chatbill.domain.shared.descriptions import Param
 from chatbill.entrypoints.web.texts.amounts import Template, credits_text
 
-NOUNS: Final = {"api_key": "API key"}
+NOUNS: Final = {"api_key": "API key", "second_factor": "second factor"}
 """The nouns of things that were not found, where they are spelt otherwise than their code."""
 
 AWAITED: Final = {"reply": "whole reply", "first_word": "first word"}
@@ -88,6 +88,8 @@ ERRORS: dict[str, Template] = {
     # Signing in
     "unauthenticated": "Sign in first and send the access token, or send an API key.",
     "invalid_credentials": "The name or the password is not right.",
+    "second_factor_required": "The password is right. Send a code of your app too, or one of your recovery codes.",
+    "wrong_code": "This code is wrong, or was used before. Wait for the next one, or use a recovery code.",
     "wrong_current_password": "The current password is not right.",
     "password_required": _password_required,
     "token_expired": "The token has expired. Refresh it or sign in again.",
@@ -117,6 +119,7 @@ ERRORS: dict[str, Template] = {
     "email_taken": "This e-mail address already has an account. Sign in instead.",
     "request_in_progress": "The first request with this Idempotency-Key is still running. Try again shortly.",
     "idempotency_mismatch": "This Idempotency-Key came before with another request. Use a new key.",
+    "second_factor_set": "You have a second factor already. Remove it first.",
     "key_name_taken": "You have an API key of this name. Choose another name, or revoke that key first.",
     "too_many_keys": "You have {max} API keys, which is the most. Revoke one first.",
     "refund_before_confirmation": "The payment is not confirmed yet. Send the refund again later.",
@@ -154,6 +157,8 @@ ERRORS: dict[str, Template] = {
         "The messages of your unpaid replies within an hour are too long together. Send shorter ones, let replies "
         "finish, or try again in {retry_after_s} s."
     ),
+    "too_many_codes": "Too many wrong codes. Use a recovery code later, or ask an administrator to remove the factor.",
+    "too_many_codes_in_all": "Too many wrong codes are being tried. Try again in {retry_after_s} s.",
     "too_many_registrations": (
         "Too many accounts were made from your network. Try again in {retry_after_s} s, or ask the operator for an "
         "account."

@@ -135,6 +135,14 @@ API_KEY = {
     "revoked_at": None,
     "last_used_at": None,
 }
+FACTOR = {
+    "user_id": "u",
+    "sealed_secret": "s",
+    "created_at": T,
+    "confirmed_at": T,
+    "last_step": 7,
+    "recovery_digests": "one two",
+}
 CODE = {"id": "code", "digest": "d", "credits": 50, "uses": 2, "created_at": T, "created_by": "u", "expires_at": None}
 REDEEMED = GRANT | {"subject_kind": "redeem_code", "subject_id": "code"}
 RECORD = {"id": "record", "at": T, "action": "code.made", "actor": "u", "before": "{}", "after": "{}"}
@@ -178,6 +186,7 @@ BOOKS: list[tuple[str, dict[str, Any]]] = [
     ("users", OTHER),
     ("sessions", SESSION),
     ("refresh_tokens", {"digest": "d", "session_id": "s", "issued_at": T}),
+    ("second_factors", FACTOR),
     ("conversations", {"id": "c", "user_id": "u", "title": "t", "created_at": T, "updated_at": T}),
     ("holds", HOLD),
     ("holds", HOLD | {"id": "spare"}),
@@ -221,6 +230,7 @@ NEW_RETURN = ENTRY | RETURN | {"id": "new", "wallet_version": 4, "payment_id": "
 NEW_KEY = KEY | {"key": "new"}
 NEW_API_KEY = API_KEY | {"id": "new", "name_key": "new"}
 NEW_CODE = CODE | {"id": "new", "digest": "new"}
+NEW_FACTOR = FACTOR | {"user_id": "other"}
 NEW_RECORD = RECORD | {"id": "new"}
 NEW_JOB = JOB | {"id": "new", "period": None}
 NEW_ALERT = ALERT | {"id": "new", "subject": "there"}

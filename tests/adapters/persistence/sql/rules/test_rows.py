@@ -24,6 +24,7 @@ from tests.adapters.persistence.sql.rules.books import (
     NEW_CODE,
     NEW_ENDED,
     NEW_ENTRY,
+    NEW_FACTOR,
     NEW_HOLD,
     NEW_INTERACTION,
     NEW_JOB,
@@ -55,7 +56,14 @@ ROWS: list[tuple[str, str, dict[str, Any]]] = [
         ("ck_users_limits_not_negative", "users", NEW_USER | {name: -1})
         for name in ("limit_day", "limit_month", "low_balance")
     ),
+    ("ck_users_email_link_expires", "users", NEW_USER | {"email_link": "digest"}),
+    ("ck_users_welcome_due_is_yes_or_no", "users", NEW_USER | {"welcome_due": 2}),
     ("ck_users_disabled_when_erased", "users", NEW_USER | {"erased_at": T}),
+    (
+        "ck_second_factors_recovery_when_confirmed",
+        "second_factors",
+        NEW_FACTOR | {"confirmed_at": None},
+    ),
     ("ck_redeem_codes_credits_in_bounds", "redeem_codes", NEW_CODE | {"credits": 0}),
     ("ck_redeem_codes_uses_in_bounds", "redeem_codes", NEW_CODE | {"uses": 10_001}),
     ("ck_redeem_codes_withdrawn_by_whom", "redeem_codes", NEW_CODE | {"withdrawn_at": T}),

@@ -1,0 +1,1 @@
+"""Letters to people: their texts, and the way to a mail server."""

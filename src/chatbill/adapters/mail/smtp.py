@@ -1,0 +1,89 @@
+"""Sends letters by SMTP."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from dataclasses import dataclass, field
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import formatdate
+from typing import Final, Literal
+
+import aiosmtplib
+
+from chatbill.adapters.mail.letters import written
+from chatbill.application.ports.mail import Letter, NotSent
+
+TlsMode = Literal["starttls", "tls", "none"]
+ONE_ADDRESS: Final = re.compile(r'[^\s\x00-\x1f\x7f<>()\[\],;:\\"@]+@[^\s\x00-\x1f\x7f<>()\[\],;:\\"@]+')
+AUTOMATIC: Final = "auto-generated"  # RFC 3834: no vacation notice answers it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MailServer:
+    """A mail server. With the mode `starttls` or `tls`, nothing is sent without TLS and a valid certificate."""
+
+    host: str
+    port: int
+    tls: TlsMode
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    timeout_s: float = 10.0
+
+
+class SmtpMailer:
+    """Sends each letter on a connection of its own. `base` is the address of the web page, for links."""
+
+    def __init__(self, server: MailServer, *, sender: str, service: str, base: str) -> None:
+        self._server = server
+        self._sender = sender
+        self._service = service
+        self._base = base
+
+    async def send(self, letter: Letter) -> None:
+        """Send a letter as plain text. An answer of the server is not quoted in the error, as it may name a person."""
+        server = self._server
+        try:
+            message = self._message(letter)
+            async with asyncio.timeout(server.timeout_s):
+                await aiosmtplib.send(
+                    message,
+                    sender=self._sender,
+                    recipients=[letter.to],
+                    hostname=server.host,
+                    port=server.port,
+                    username=server.username,
+                    password=server.password,
+                    use_tls=server.tls == "tls",
+                    start_tls=server.tls == "starttls",
+                    timeout=server.timeout_s,
+                )
+        except aiosmtplib.SMTPRecipientsRefused:
+            raise NotSent("the mail server refused the recipient") from None
+        except aiosmtplib.SMTPResponseException as error:
+            raise NotSent(f"the mail server answered {error.code}") from None
+        except (aiosmtplib.SMTPException, OSError, ValueError) as error:
+            raise NotSent(f"the mail server was not reached: {type(error).__name__}") from None
+
+    def _message(self, letter: Letter) -> EmailMessage:
+        """Return the message. Raises `ValueError` for an address that is not one, such as one with a line break."""
+        text = written(letter, service=self._service, base=self._base)
+        message = EmailMessage(policy=SMTP)
+        message["From"] = Address(self._service, addr_spec=self._sender)
+        message["To"] = _address(letter.to)
+        message["Subject"] = text.subject
+        message["Date"] = formatdate(localtime=False)
+        message["Message-ID"] = f"<{letter.id}@{self._sender.rpartition('@')[2]}>"
+        message["Auto-Submitted"] = AUTOMATIC
+        message.set_content(text.body)
+        return message
+
+
+def _address(text: str) -> Address:
+    """Return the address, in any script. Raises `ValueError` for text with more than one address, or with a name."""
+    if not ONE_ADDRESS.fullmatch(text):
+        raise ValueError("this is not one address")
+    username, _, domain = text.rpartition("@")
+    return Address(username=username, domain=domain)
