@@ -246,7 +246,7 @@ MUTANTS = (
     ),
     Mutant(
         "a hold ends before the reply that it pays for may",
-        (Edit(SEND, "seconds=self.bounds.deadline_s + self.bounds.grace_s", "seconds=self.bounds.grace_s - 1"),),
+        (Edit(SEND, "seconds=self.drafts.bounds.deadline_s + self", "seconds=-1 + self"),),
         (f"{T_ENDINGS}::test_a_hold_that_outlives_its_reply_is_swept_and_the_late_reply_is_free", T_ENDINGS),
     ),
     Mutant(

@@ -52,8 +52,8 @@ REPORT_MUTANTS = (
         (
             Edit(
                 COUNTING,
-                "if entry.cause.hold_id is not None and left != spent:",
-                "if entry.kind is EntryKind.CHARGE and entry.cause.hold_id:",
+                "if hold_id is not None and left != before:",
+                "if entry.kind is EntryKind.CHARGE and hold_id:",
             ),
         ),
         (f"{T_REPORTS}::test_two_refunds_of_one_charge_give_back_each_credit_once",),
@@ -115,7 +115,13 @@ REPORT_MUTANTS = (
     ),
     Mutant(
         "the last day is left out",
-        (Edit(PERIODS, '_moment("to", end, zone, days=1)', '_moment("to", end, zone, days=0)'),),
+        (
+            Edit(
+                PERIODS,
+                'else _moment("to", end, zone, days=1)\n        if start',
+                'else _moment("to", end, zone, days=0)\n        if start',
+            ),
+        ),
         (T_PERIODS,),
     ),
 )
