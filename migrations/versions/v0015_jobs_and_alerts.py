@@ -9,6 +9,8 @@ made by hand: about a second for a million.
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -94,5 +96,5 @@ def make_alerts() -> None:
 
 
 def index(name: str, table: str, *columns: str, where: str = "", unique: bool = False) -> None:
-    some = {"sqlite_where": sa.text(where), "postgresql_where": sa.text(where)} if where else {}
+    some: dict[str, Any] = {"sqlite_where": sa.text(where), "postgresql_where": sa.text(where)} if where else {}
     op.create_index(op.f(name), table, list(columns), unique=unique, **some)

@@ -36,6 +36,7 @@ from chatbill.entrypoints.http.openai.errors import OPENAI_ERRORS
 from chatbill.entrypoints.http.openai.views import BALANCE_HEADER, CACHED_HEADER, CHARGED_HEADER
 from chatbill.entrypoints.http.reports.controller import ReportController
 from chatbill.entrypoints.http.reports.lists import ReportListController
+from chatbill.entrypoints.http.reports.monitoring import UseOverTimeController
 from chatbill.entrypoints.http.reports.own_data import OwnDataController
 from chatbill.entrypoints.http.reports.spending import SpendingController
 from chatbill.entrypoints.http.shared.authentication import bearer_guard, provide_principal
@@ -147,6 +148,7 @@ def _routes(use_cases: UseCases, config: HttpConfig) -> Sequence[ControllerRoute
             ReportController,
             ReportListController,
             SpendingController,
+            UseOverTimeController,
             OwnDataController,
             LogController,
             AlertController,

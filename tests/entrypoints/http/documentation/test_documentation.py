@@ -25,6 +25,7 @@ from chatbill.entrypoints.http.monitoring import live_views
 from chatbill.entrypoints.http.monitoring import views as monitoring
 from chatbill.entrypoints.http.openai import views as openai
 from chatbill.entrypoints.web import api_keys
+from chatbill.entrypoints.web.alerts import AlertView
 from chatbill.entrypoints.web.problem_kinds import KINDS
 from tests.kit.http import Api
 
@@ -95,6 +96,8 @@ CONTRACT = {
     ("post", "/admin/alerts/{alert_id}/acknowledge", "200"),
     ("get", "/monitoring/health", "200"),
     ("get", "/monitoring/metrics", "200"),
+    ("get", "/monitoring/analytics", "200"),
+    ("get", "/monitoring/report", "200"),
     ("get", "/performance/metrics", "200"),
     ("get", "/performance/analysis", "200"),
     ("post", "/performance/optimize/memory", "200"),
@@ -195,7 +198,7 @@ async def test_problems_are_documented_with_their_codes(description: dict[str, A
         (billing.TransactionsView, examples.TRANSACTIONS),
         (monitoring.LogsView, monitoring_examples.LOGS),
         (monitoring.AlertsView, monitoring_examples.ALERTS),
-        (monitoring.AlertView, monitoring_examples.ACKNOWLEDGED),
+        (AlertView, monitoring_examples.ACKNOWLEDGED),
         (monitoring.PartsView, monitoring_examples.PARTS),
         (monitoring.AnalysisView, monitoring_examples.ANALYSIS),
         (monitoring.FreedView, monitoring_examples.FREED),

@@ -6,7 +6,8 @@ import httpx
 
 from chatbill.domain.accounts.users import UserRole
 from tests.entrypoints.http.reports.conftest import Staff
-from tests.kit.http import say
+from tests.kit.http import Api, say
+from tests.kit.rows import alert
 from tests.kit.support import PRO
 
 DASHBOARD = "/admin/dashboard"
@@ -54,3 +55,32 @@ async def test_who_may_not_see_money_sees_the_rest(staff: Staff, alice: httpx.As
     found = (await support.get(DASHBOARD)).json()
     assert (found["credits"], found["users"]["total"]) == (None, 2)
     assert (await alice.get(DASHBOARD)).status_code == 403
+
+
+async def test_open_alerts_are_shown_and_the_report_of_a_period_has_its_own(
+    service: Api, staff: Staff, alice: httpx.AsyncClient
+) -> None:
+    admin = await staff(UserRole.ADMIN)
+    await alice.post("/chat/message", json=say("Hello"))
+    now = service.world.clock.now
+    opened = alert("one", opened_at=now)
+    await service.world.store.write(lambda tx: tx.alerts.add(opened))
+    shown = (await admin.get(DASHBOARD)).json()["alerts"]
+    report = (await admin.get("/monitoring/report")).json()
+    earlier = (await admin.get("/monitoring/report", params={"from": "2020-01-01", "to": "2020-01-02"})).json()
+
+    assert [alert["id"] for alert in shown] == ["one"]
+    assert report["summary"]["alerts"] == report["alerts"] == shown
+    assert (report["usage"]["group_by"], report["usage"]["total"]["requests"]) == ("day", 1)
+    assert (earlier["alerts"], earlier["usage"]["total"]["requests"]) == ([], 0)
+
+
+async def test_use_over_time_is_by_day_or_hour(staff: Staff, alice: httpx.AsyncClient) -> None:
+    viewer = await staff(UserRole.VIEWER)
+    await alice.post("/chat/message", json=say("Hello"))
+    days = (await viewer.get("/monitoring/analytics")).json()
+    hours = (await viewer.get("/monitoring/analytics", params={"group_by": "hour"})).json()
+    assert (days["group_by"], hours["group_by"]) == ("day", "hour")
+    assert days["total"]["requests"] == hours["total"]["requests"] == 1
+    assert (await viewer.get("/monitoring/analytics", params={"group_by": "model"})).status_code == 422
+    assert (await alice.get("/monitoring/analytics")).status_code == 403

@@ -16,8 +16,9 @@ from chatbill.domain.shared.errors import InvalidRequest, NotFound
 from chatbill.domain.shared.ids import AlertId
 from chatbill.entrypoints.http.documentation.responses import documented
 from chatbill.entrypoints.http.monitoring import examples
-from chatbill.entrypoints.http.monitoring.views import AlertsView, AlertView
+from chatbill.entrypoints.http.monitoring.views import AlertsView
 from chatbill.entrypoints.http.shared.parameters import Cursor, Injected, PageLimit
+from chatbill.entrypoints.web.alerts import AlertView
 from chatbill.entrypoints.web.parameters import could_be_id
 
 KINDS = tuple(kind.value for kind in AlertKind)

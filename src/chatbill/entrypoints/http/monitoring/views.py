@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from chatbill.application.monitoring.analyse import Advice
 from chatbill.application.monitoring.read_live import Part, PartState
 from chatbill.application.ports.log_reader import LogEvent
-from chatbill.domain.monitoring.alerts import Alert
 from chatbill.domain.shared.descriptions import Description
+from chatbill.entrypoints.web.alerts import AlertView
 from chatbill.entrypoints.web.texts import render
-from chatbill.entrypoints.web.texts.monitoring import alert_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,42 +34,6 @@ class LogsView:
     """The newest events of one process, newest first."""
 
     items: list[LogEventView]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AlertView:
-    """One alert. `times` is how often it was notified. `evidence` depends on the kind."""
-
-    id: str
-    kind: str
-    subject: str
-    severity: str
-    message: str
-    evidence: dict[str, Any]
-    times: int
-    opened_at: datetime
-    seen_at: datetime
-    closed_at: datetime | None
-    acknowledged_at: datetime | None
-    acknowledged_by: str | None
-
-    @classmethod
-    def of(cls, alert: Alert) -> AlertView:
-        """Return the view of an alert."""
-        return cls(
-            id=alert.id,
-            kind=alert.kind.value,
-            subject=alert.subject,
-            severity=alert.severity.value,
-            message=alert_text(alert.kind.value, alert.evidence),
-            evidence=dict(alert.evidence),
-            times=alert.times,
-            opened_at=alert.opened_at,
-            seen_at=alert.seen_at,
-            closed_at=alert.closed_at,
-            acknowledged_at=alert.acknowledged_at,
-            acknowledged_by=alert.acknowledged_by,
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
+from chatbill.application.ports.engine import ModelStatus
 from chatbill.application.reports.read_dashboard import Dashboard
 from chatbill.domain.chat.interactions import Outcome
+from chatbill.domain.monitoring.alerts import Alert
 from chatbill.domain.reports.usage import UsageFigures, percentile
 from chatbill.entrypoints.http.reports.views import PeriodView
+from chatbill.entrypoints.web.alerts import AlertView
 from chatbill.entrypoints.web.report_rows import CreditsRow, CurrencyRow
 
 
@@ -77,17 +79,17 @@ class ModelFiguresView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DashboardView:
-    """The figures of a period. `credits` is null where money may not be seen."""
+    """The figures of a period, and the alerts that are open now. `credits` is null where money may not be seen."""
 
     period: PeriodView
     users: UsersView
     requests: OutcomesView
     credits: CreditsView | None
     models: list[ModelFiguresView]
-    alerts: list[Any]
+    alerts: list[AlertView]
 
     @classmethod
-    def of(cls, found: Dashboard) -> DashboardView:
+    def of(cls, found: Dashboard, alerts: Iterable[Alert]) -> DashboardView:
         """Return the view of a dashboard."""
         outcomes = {each.value: found.usage.outcomes[each.value] for each in Outcome if each is not Outcome.RUNNING}
         return cls(
@@ -96,7 +98,7 @@ class DashboardView:
             requests=OutcomesView(total=found.usage.requests, by_outcome=outcomes),
             credits=_credits(found),
             models=list(_models(found)),
-            alerts=[],
+            alerts=[AlertView.of(alert) for alert in alerts],
         )
 
 
@@ -121,17 +123,18 @@ def _credits(found: Dashboard) -> CreditsView | None:
 
 def _models(found: Dashboard) -> Iterator[ModelFiguresView]:
     """Yield the models of the catalogue, and then those that are gone."""
-    states: dict[str, str] = {offer.model.id: offer.status.state.value for offer in found.models}
-    for model in (*states, *sorted(found.by_model.keys() - states.keys())):
+    statuses: dict[str, ModelStatus] = {offer.model.id: offer.status for offer in found.models}
+    for model in (*statuses, *sorted(found.by_model.keys() - statuses.keys())):
         figures = found.by_model.get(model) or UsageFigures()
         latencies = figures.latencies
         took_ms = sum(value * count for value, count in latencies.items())
         yield ModelFiguresView(
             id=model,
-            status=states.get(model),
+            status=statuses[model].state.value if model in statuses else None,
             requests=figures.requests,
             tokens_per_s=round(figures.completion_tokens * 1_000 / took_ms, 1) if took_ms else None,
             latency_ms=LatencyView(
                 p50=percentile(latencies, 50), p95=percentile(latencies, 95), p99=percentile(latencies, 99)
             ),
+            memory_bytes=statuses[model].memory_bytes if model in statuses else None,
         )

@@ -128,3 +128,4 @@ DASHBOARD: Final = {
     ],
     "alerts": [],
 }
+PERIOD_REPORT: Final = {"summary": DASHBOARD, "usage": USAGE_REPORT | {"group_by": "day"}, "alerts": []}

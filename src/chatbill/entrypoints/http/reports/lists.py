@@ -9,7 +9,8 @@ from litestar.di import Provide
 from litestar.response.base import ASGIResponse
 
 from chatbill.application.assembly import UseCases
-from chatbill.application.shared.paging import Page
+from chatbill.application.ports.repositories.alerts import AlertFilter
+from chatbill.application.shared.paging import MAX_PAGE, Page
 from chatbill.application.shared.principal import Principal, require_permission
 from chatbill.domain.accounts.permissions import Permission
 from chatbill.domain.reports.periods import ReportPeriod
@@ -144,10 +145,15 @@ class ReportListController(Controller):
         end: PeriodTo = None,
         tz: TimeZone = None,
     ) -> DashboardView:
-        """Return people, requests, credits and models. Needs `read_use`; credits are null without `read_money`."""
+        """Return people, requests, credits, models and open alerts.
+
+        Needs the permission `read_use`; credits are null without `read_money`.
+        """
         reports = use_cases.reports
         period = ReportPeriod.of(start, end, tz, now=reports.clock())
-        return DashboardView.of(await reports.read_dashboard(principal, period))
+        found = await reports.read_dashboard(principal, period)
+        alerts = await use_cases.monitoring.list_alerts(principal, AlertFilter(is_open=True), limit=MAX_PAGE)
+        return DashboardView.of(found, alerts.items)
 
 
 async def _begun(use_cases: UseCases, principal: Principal, what: str, facts: Facts) -> Callable[[], None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Final, TypeAlias, TypeVar
@@ -81,11 +82,11 @@ def checked_text(field: str, text: str | None) -> str | None:
     return text
 
 
-def checked_choice(field: str, text: str | None, kind: type[E]) -> E | None:
-    """Return the member of an enumeration; None stays None. Raises `InvalidRequest` for another text."""
+def checked_choice(field: str, text: str | None, kind: type[E], *, among: Iterable[E] | None = None) -> E | None:
+    """Return the member of an enumeration, or of some of it; None stays None. Raises `InvalidRequest` for others."""
     if text is None:
         return None
-    known = [str(member.value) for member in kind]
+    known = [str(member.value) for member in among or kind]
     if text not in known:
         raise InvalidRequest.of(field, "not_one_of", known=", ".join(known))
     return kind(text)
