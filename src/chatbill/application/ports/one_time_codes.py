@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Protocol
 
-from chatbill.domain.shared.errors import ChatbillError
+from chatbill.domain.shared.errors import ChatbillError, Forbidden
 
 
 class SealBroken(ChatbillError):
@@ -41,3 +41,31 @@ class Secrets(Protocol):
     def open(self, sealed: str, *, of: str) -> str:
         """Return the secret. Raises `SealBroken` if it was sealed with another key or for another one."""
         ...
+
+
+class NoOneTimeCodes:
+    """Refuses second factors, in a service that has none."""
+
+    def new_secret(self) -> str:
+        """Raise `Forbidden`."""
+        raise Forbidden("no_second_factors")
+
+    def address(self, secret: str, name: str) -> str:  # noqa: ARG002 - as the port has it
+        """Raise `Forbidden`."""
+        raise Forbidden("no_second_factors")
+
+    def step(self, secret: str, code: str, *, now: datetime) -> int | None:  # noqa: ARG002 - as above
+        """Return None: no code is right."""
+        return None
+
+
+class NoSecrets:
+    """Keeps no secrets, in a service that has no second factors."""
+
+    def seal(self, secret: str, *, of: str) -> str:  # noqa: ARG002 - as above
+        """Raise `Forbidden`."""
+        raise Forbidden("no_second_factors")
+
+    def open(self, sealed: str, *, of: str) -> str:  # noqa: ARG002 - as above
+        """Raise `SealBroken`."""
+        raise SealBroken(f"this service cannot open the secret of {of}")

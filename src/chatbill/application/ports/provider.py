@@ -12,7 +12,7 @@ from chatbill.application.ports.machine import Machine, UnknownMachine
 from chatbill.application.ports.mail import Mailer
 from chatbill.application.ports.metrics import Metrics, NoMetrics
 from chatbill.application.ports.notifier import Notifier
-from chatbill.application.ports.one_time_codes import OneTimeCodes, Secrets
+from chatbill.application.ports.one_time_codes import NoOneTimeCodes, NoSecrets, OneTimeCodes, Secrets
 from chatbill.application.ports.passwords import Passwords
 from chatbill.application.ports.payments import PaymentProvider
 from chatbill.application.ports.rate_limits import RateLimits
@@ -68,11 +68,11 @@ class Ports:
     payments: PaymentProvider | None
     passwords: Passwords
     tokens: Tokens
-    secrets: Secrets
-    one_time_codes: OneTimeCodes
     rate_limits: RateLimits
     clock: Clock
     new_id: NewId
+    secrets: Secrets = field(default_factory=NoSecrets)
+    one_time_codes: OneTimeCodes = field(default_factory=NoOneTimeCodes)
     logs: LogReader = field(default_factory=NoLogs)
     metrics: Metrics = field(default_factory=NoMetrics)
     machine: Machine = field(default_factory=UnknownMachine)

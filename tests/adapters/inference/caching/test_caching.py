@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from chatbill.adapters.inference.caching.engine import CachingEngine, ReplyCache
 from chatbill.adapters.inference.scripted import ScriptedEngine
-from chatbill.application.ports.engine import Chunk, ModelState, ModelStatus
+from chatbill.application.ports.engine import Chunk, ModelState
 from chatbill.domain.chat.conversations import Role, Turn
 from chatbill.domain.shared.errors import GenerationFailed, ModelUnavailable
 from chatbill.domain.shared.ids import UserId
@@ -225,5 +225,5 @@ async def test_the_engine_behind_the_cache_is_started_asked_and_closed() -> None
     await engine.close()
 
     assert engine.name == "scripted"
-    assert ready == ModelStatus(state=ModelState.READY)
+    assert (ready.state, ready.healthy, ready.running) == (ModelState.READY, True, 0)
     assert engine.status()[MINI].state is ModelState.UNAVAILABLE

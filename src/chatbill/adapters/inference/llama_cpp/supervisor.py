@@ -24,6 +24,7 @@ _log = structlog.get_logger(__name__)
 
 _ENDING_WAIT_S = 1.0
 """How long a process whose connection broke has to end; one that still runs then has not crashed."""
+_NOTICE_S = 0.01
 _FIRST_PAUSE_S, _MAX_DOUBLINGS, _STABLE_AFTER_S = 1.0, 6, 60.0
 """A process that crashed is started again at once; after further crashes within `_STABLE_AFTER_S` of a start there are
 pauses, doubled each time up to 64 seconds."""
@@ -120,8 +121,13 @@ class ProcessSupervisor:
             raise ModelUnavailable(self._model, self._reason or Description("model_still_loading", self._params()))
 
     async def has_ended(self) -> bool:
-        """Return True if the process has ended, or ends in a moment."""
-        return self._process is None or await self._process.has_ended(within_s=_ENDING_WAIT_S)
+        """Return True if the process has ended, or ends in a moment; then it is not the present one any more."""
+        process = self._process
+        if process is not None and not await process.has_ended(within_s=_ENDING_WAIT_S):
+            return False
+        while process is not None and self._process is process:
+            await asyncio.sleep(_NOTICE_S)
+        return True
 
     async def close(self) -> None:
         """End the process; the next `begin` may start it again."""

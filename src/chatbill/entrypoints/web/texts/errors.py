@@ -105,6 +105,7 @@ ERRORS: dict[str, Template] = {
     "own_account": "This is your own account. Another member of the staff must do this.",
     "account_disabled": "This account is disabled. Ask the operator why.",
     "outranked": "The role {role} has permissions that yours lacks. Ask an administrator.",
+    "no_second_factors": "This service has no second factors.",
     "role_lacks_permission": "Your role does not have the permission {permission}. Ask an administrator.",
     "administrator_unknown": "No member of the staff is called {login}. Make one with: chatbill admin create",
     "api_key_not_allowed": "An API key may not do this. Sign in, and send the access token.",

@@ -57,7 +57,7 @@ ROWS: list[tuple[str, str, dict[str, Any]]] = [
         for name in ("limit_day", "limit_month", "low_balance")
     ),
     ("ck_users_email_link_expires", "users", NEW_USER | {"email_link": "digest"}),
-    ("ck_users_welcome_due_is_yes_or_no", "users", NEW_USER | {"welcome_due": 2}),
+    ("ck_users_welcome_due_is_yes_or_no|boolean", "users", NEW_USER | {"welcome_due": 2}),
     ("ck_users_disabled_when_erased", "users", NEW_USER | {"erased_at": T}),
     (
         "ck_second_factors_recovery_when_confirmed",
