@@ -125,7 +125,8 @@ class ProcessSupervisor:
         process = self._process
         if process is not None and not await process.has_ended(within_s=_ENDING_WAIT_S):
             return False
-        while process is not None and self._process is process:
+        # The task that serves the process notices its end in a moment.
+        while process is not None and self._process is process:  # noqa: ASYNC110
             await asyncio.sleep(_NOTICE_S)
         return True
 
