@@ -330,7 +330,13 @@ MUTANTS = (
     ),
     Mutant(
         "the audit does not look for the record of an entry",
-        (Edit(AUDIT_RULES, "    if found.action is None:\n", "    if found.action is None and False:\n"),),
+        (
+            Edit(
+                AUDIT_RULES,
+                "    if found.action is None:\n",
+                "    if found.action is None:\n        return\n    if found.action is None:\n",
+            ),
+        ),
         (f"{T_AUDITED_TRAIL}::test_an_entry_and_its_record_must_agree",),
     ),
     *REPORT_MUTANTS,
