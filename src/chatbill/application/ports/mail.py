@@ -13,6 +13,8 @@ from chatbill.domain.shared.errors import ChatbillError
 class NotSent(ChatbillError):
     """Raised when a letter was not taken by the mail server. The text is for operators, and names no person."""
 
+    code = "mail_not_sent"
+
 
 class LetterKind(StrEnum):
     """What a letter says."""

@@ -11,6 +11,8 @@ from chatbill.domain.shared.errors import ChatbillError
 class NotDelivered(ChatbillError):
     """Raised when the receiver could not be told. The text is for operators and logs."""
 
+    code = "not_delivered"
+
 
 class Notifier(Protocol):
     """Tells a receiver about a change of an alert."""

@@ -45,6 +45,8 @@ KINDS: Final[Mapping[str, Kind]] = {
     "rate_limited": Kind(429, "Too many requests"),
     "internal_error": Kind(500, "Internal error", "Something went wrong here, not with you. It has been logged."),
     "generation_failed": Kind(502, "The model failed"),
+    "mail_not_sent": Kind(502, "The mail server did not take a letter"),
+    "not_delivered": Kind(502, "The receiver of an alert was not told"),
     "model_unavailable": Kind(503, "The model is not available"),
     "overloaded": Kind(503, "All places are taken"),
     "interrupted": Kind(503, "The service stopped"),
