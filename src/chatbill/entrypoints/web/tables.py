@@ -75,7 +75,7 @@ class Spreadsheet(Generic[T]):
     def __init__(self, path: Path, columns: Columns[T], *, title: str) -> None:
         import xlsxwriter  # noqa: PLC0415 - only an export needs it
 
-        # A text stays a text, whatever it looks like.
+        # A text stays a text, also one that looks like a number or a formula.
         safe = {f"strings_to_{kind}": False for kind in ("formulas", "urls", "numbers")}
         self._book = xlsxwriter.Workbook(str(path), {"constant_memory": True, "tmpdir": str(path.parent), **safe})
         self._sheet, self._bold = self._book.add_worksheet(title[:31]), self._book.add_format({"bold": True})

@@ -46,7 +46,7 @@ class FinancialReportView:
     """The credits and the money of a period.
 
     By model, a row says what its replies have taken from people: its opening and closing are as much below zero, and
-    all that is not for a reply is in the row whose key is null. So rows add up to the total, whatever they stand for.
+    all that is not for a reply is in the row whose key is null. So the rows of every grouping add up to the total.
     """
 
     period: PeriodView
