@@ -150,6 +150,10 @@ async def test_a_reply_that_is_being_written_is_not_written_again() -> None:
     running = await here.send("a")
     with pytest.raises(RequestInProgress):
         await regenerated(here, running)
+    # Another person is not even told that there is such a reply.
+    bob = Scene(here.world, here.engine, await here.world.person("bob"))
+    with pytest.raises(NotFound):
+        await regenerated(bob, running)
     await answered(here, running)
 
 
