@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tempfile
 from pathlib import Path
 
 import nox
@@ -33,6 +34,12 @@ STORES_BRING = {
     *("alembic", "greenlet", "mako", "markupsafe", "psycopg", "psycopg-binary", "pysqlite3", "sqlalchemy"),
     *("typing-extensions", "typing_extensions", "tzdata"),
 }
+
+GIB = 2**30
+ENVIRONMENT_BYTES = 4 * GIB
+"""What the environment and the packages that pip unpacks on the way take."""
+TESTS_BYTES = 2 * GIB
+"""What the tests take in the folder for temporary files, most of it databases and models."""
 
 APT_TIMEOUT_S = 300
 APT_TRIES = 3
@@ -64,12 +71,14 @@ def tests(session: nox.Session) -> None:
     `nox -s tests -- ARGS` hands ARGS to pytest, and all runs in one process.
     """
     install_chromium(session)
+    need_disk(session, Path(tempfile.gettempdir()), TESTS_BYTES)
     tool(session, "pytest", *(session.posargs or IN_PARALLEL))
 
 
 @nox.session(venv_backend="none")
 def torture(session: nox.Session) -> None:
     """Races, crashes, power cuts and seeded bugs against the books. `nox -s torture -- full` takes a night."""
+    need_disk(session, Path(tempfile.gettempdir()), TESTS_BYTES)
     tool(session, "python", "-m", "tests.torture", *(session.posargs or ["quick"]))
 
 
@@ -160,6 +169,7 @@ def prepare(session: nox.Session) -> None:
     wanted = hashlib.sha256(sys.version.encode() + b"".join(map(Path.read_bytes, installed_from()))).hexdigest()
     if stamp.exists() and stamp.read_text() == wanted:
         return
+    need_disk(session, ROOT, ENVIRONMENT_BYTES)
     session.run(sys.executable, "-m", "venv", "--clear", str(ENVIRONMENT), external=True)
     target = ".[models,postgres,dev]"
     session.run(str(BIN / "python"), "-m", "pip", "install", "-q", "-c", "constraints.txt", "-e", target, external=True)
@@ -169,6 +179,16 @@ def prepare(session: nox.Session) -> None:
 def installed_from() -> list[Path]:
     """The files that decide what the environment holds."""
     return [ROOT / "pyproject.toml", ROOT / "constraints.txt", ROOT / "src" / "chatbill" / "__init__.py"]
+
+
+def need_disk(session: nox.Session, folder: Path, needed_bytes: int) -> None:
+    """Stop with a clear error where a disk has not enough room: full disks fail tests in ways that explain nothing."""
+    free = shutil.disk_usage(folder).free
+    if free < needed_bytes:
+        session.error(
+            f"{needed_bytes / GIB:.1f} GiB of free disk are needed in {folder}, and {free / GIB:.1f} GiB are free;"
+            " make room, or name a folder on another disk in TMPDIR"
+        )
 
 
 def install_chromium(session: nox.Session) -> None:

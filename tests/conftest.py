@@ -1,12 +1,21 @@
-"""Hypothesis profiles and the order of the test files. On CI each run has the same examples, so a failure repeats."""
+"""What all tests share: Hypothesis profiles, the order of the test files, and what is cleared away when.
+
+On CI each run has the same examples, so a failure repeats.
+"""
 
 from __future__ import annotations
 
 import os
+import tempfile
+from collections.abc import Callable, Generator
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.kit import postgres
 
 settings.register_profile("local", deadline=None, max_examples=100)
 settings.register_profile(
@@ -40,6 +49,21 @@ LONGEST = (
 )
 """The files that take half a minute or more. Models, which compute, alternate with services, which mostly wait."""
 
+DROP = pytest.StashKey[Callable[[], None]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give the run a folder for everything temporary, which is deleted at its end with what killed processes left.
+
+    Pytest's own folders, in which failed tests left what they wrote, stay where they are.
+    """
+    if hasattr(config, "workerinput"):
+        return
+    folder = TemporaryDirectory(prefix="chatbill-run-", ignore_cleanup_errors=True)
+    config.add_cleanup(folder.cleanup)
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())
+    os.environ["TMPDIR"] = tempfile.tempdir = folder.name
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the longest files first, so that no worker is left with one of them when the others have finished."""
@@ -47,3 +71,28 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if gone := [path for path in places if not path.exists()]:
         raise pytest.UsageError(f"LONGEST in tests/conftest.py names files that do not exist: {gone}")
     items.sort(key=lambda item: places.get(item.path, len(places)))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Note the databases that a test asks for."""
+    with postgres.dropped_after(partial(item.stash.__setitem__, DROP)):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
+    """Drop the databases of a test when all its fixtures are over."""
+    try:
+        return (yield)
+    finally:
+        item.stash[DROP]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(fixturedef: pytest.FixtureDef[object]) -> Generator[None, object, object]:
+    """Keep the databases of a fixture that tests share for as long as the fixture."""
+    if fixturedef.scope == "function":
+        return (yield)
+    with postgres.dropped_after(fixturedef.addfinalizer):
+        return (yield)

