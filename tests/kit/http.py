@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import socket
+from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -15,7 +16,9 @@ import uvicorn
 from litestar import Litestar
 
 from chatbill.adapters.inference.scripted import ScriptedEngine
+from chatbill.application.assembly import UseCases
 from chatbill.entrypoints.http import HttpConfig, create_app
+from chatbill.entrypoints.http.app import HttpApp
 from tests.kit.support import CATALOGUE, PASSWORD, World, world
 from tests.kit.waiting import eventually
 
@@ -70,10 +73,36 @@ async def api(config: HttpConfig | None = None, **ports: Any) -> AsyncIterator[A
     """Run the API in this event loop."""
     ports.setdefault("engine", ScriptedEngine(ports.get("catalogue", CATALOGUE)))
     everything = world(**ports)
-    running = Api(world=everything, app=create_app(everything.use_cases, config))
-    yield running
-    await running.close()
-    await everything.use_cases.chat.replies.drain(grace_s=0)
+    with application(everything, config or HttpConfig()) as app:
+        running = Api(world=everything, app=app)
+        yield running
+        await running.close()
+        await everything.use_cases.chat.replies.drain(grace_s=0)
+
+
+_idle: dict[HttpConfig, list[tuple[HttpApp, UseCases]]] = defaultdict(list)
+"""Applications that no test uses now, each with the object through which it reaches its use cases."""
+
+
+@contextlib.contextmanager
+def application(everything: World, config: HttpConfig) -> Iterator[HttpApp]:
+    """Yield the application of this world, for this test alone.
+
+    Registering all routes takes longer than most tests. An application keeps nothing but its routes and its use cases,
+    so one that a test is done with is given the use cases of the next.
+    """
+    if not _idle[config]:
+        app, use_cases = create_app(everything.use_cases, config), everything.use_cases
+    else:
+        app, use_cases = _idle[config].pop()
+        vars(use_cases).clear()
+        vars(use_cases).update(vars(everything.use_cases))
+        everything.use_cases, app.metrics = use_cases, use_cases.recent
+    try:
+        yield app
+    finally:
+        if config.metrics is None:
+            _idle[config].append((app, use_cases))
 
 
 @contextlib.asynccontextmanager

@@ -78,7 +78,7 @@ class HttpApp(Litestar):
             await envelope(scope, receive, send)  # type: ignore[arg-type]
 
 
-def create_app(use_cases: UseCases, config: HttpConfig | None = None) -> Litestar:
+def create_app(use_cases: UseCases, config: HttpConfig | None = None) -> HttpApp:
     """Return the API as an ASGI application.
 
     It starts and stops nothing: the caller loads the models before, and drains the replies and closes the store after.
