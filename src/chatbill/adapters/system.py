@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
-from uuid import UUID
 
 TAIL_BITS: Final = 74  # the random part of RFC 9562 section 5.7: rand_a and rand_b together
 RAND_B_BITS: Final = 62
@@ -70,4 +69,5 @@ class Uuid7Ids:
             self._last = value
         head, rand_b = value >> RAND_B_BITS, value & (1 << RAND_B_BITS) - 1
         timestamp, rand_a = head >> 12, head & 0xFFF
-        return str(UUID(int=timestamp << 80 | 0x7 << 76 | rand_a << 64 | 0b10 << 62 | rand_b))
+        digits = f"{timestamp << 80 | 0x7 << 76 | rand_a << 64 | 0b10 << 62 | rand_b:032x}"
+        return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from typing import TypeVar
 
 import pytest
 
+from chatbill.adapters.memory import MemoryStore
 from chatbill.application.chat.events import Accepted, Completed, Delta
 from chatbill.application.chat.messages import Message
+from chatbill.application.ports.store import Snapshot
 from chatbill.application.shared.paging import MAX_PAGE
 from chatbill.domain.billing.prices import Usage
 from chatbill.domain.billing.wallets import Wallet
@@ -28,6 +32,8 @@ from chatbill.domain.shared.errors import (
 from chatbill.domain.shared.ids import ConversationId
 from tests.kit.chat import TOKEN_PRICED, Scene, events_of, scene
 from tests.kit.engines import ControlledGeneration
+
+T = TypeVar("T")
 
 
 async def test_a_completed_reply_is_streamed_then_charged() -> None:
@@ -53,6 +59,27 @@ async def test_a_completed_reply_is_streamed_then_charged() -> None:
     assert (await here.wallet()) == here.purse(posted=99, held=0, version=2)
     assert here.engine.last.closed
     await here.assert_books_agree()
+
+
+class ReadsCounted(MemoryStore):
+    """A store in memory that counts its reads."""
+
+    reads = 0
+
+    async def read(self, query: Callable[[Snapshot], T]) -> T:
+        self.reads += 1
+        return await super().read(query)
+
+
+async def test_nothing_is_read_before_a_message_that_begins_a_conversation() -> None:
+    store = ReadsCounted()
+    here = await scene(store=store)
+    before = store.reads
+    reply = await here.send()
+    assert store.reads == before
+    await reply.abandon()
+    await here.send(conversation_id=reply.accepted.conversation_id)
+    assert store.reads == before + 1
 
 
 async def test_a_conversation_goes_on_with_what_was_said() -> None:

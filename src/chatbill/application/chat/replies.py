@@ -202,7 +202,8 @@ class Reply:
 
     async def _close_generation(self) -> None:
         try:
-            await asyncio.wait_for(self._generation.close(), CLOSE_TIMEOUT_S)
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                await self._generation.close()
         except Exception:  # noqa: BLE001 - a broken engine must not keep the reply from being settled
             _log.exception("reply_not_stopped_cleanly", extra=self._facts)
 

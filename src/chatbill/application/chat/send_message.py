@@ -84,7 +84,9 @@ class SendMessage:
             self.keys_being_accepted.discard((user_id, key))
 
     async def _begun(self, principal: Principal, message: Message, model: Model) -> Reply | Replay:
-        said = await self.store.read(lambda snapshot: self._said(snapshot, principal, message))
+        said: Said | IdempotencyRecord = Said(message.history or ())
+        if message.conversation_id or message.idempotency_key:
+            said = await self.store.read(lambda snapshot: self._said(snapshot, principal, message))
         if isinstance(said, IdempotencyRecord):
             return await self._replay(said, message)
         await self.rate_limits.hit(self.drafts.bounds.rate, principal.user_id)

@@ -82,7 +82,7 @@ def record_end(
     charged = min(due_for(interaction.price, ending.outcome, ending.usage), hold.amount)
     # Checked first, so that what lost the race is told so and not that the hold is settled.
     wallet = tx.wallets.lock(hold.wallet_id)
-    interaction = replace(interaction, first_token_ms=ending.first_token_ms).ended(
+    interaction = interaction.ended(
         ending.outcome,
         at=at,
         reply=ending.reply,
@@ -91,6 +91,7 @@ def record_end(
         balance_after=wallet.posted - charged,
         error_code=ending.error.code if ending.error else None,
         error_detail=ending.detail,
+        first_token_ms=ending.first_token_ms,
     )
     tx.interactions.save(interaction)
     for cap in caps_of(interaction.api_key_id):

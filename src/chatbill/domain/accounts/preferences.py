@@ -44,6 +44,8 @@ class SpendingLimits:
 
     def periods(self, now: datetime) -> list[tuple[str, int, datetime]]:
         """Return the name, the limit and the first moment of each limited period, the longest first."""
+        if self.day is None and self.month is None:
+            return []
         zone = zone_named(self.time_zone) or UTC
         midnight = datetime.combine(now.astimezone(zone).date(), time(), zone)
         found = (("month", self.month, midnight.replace(day=1)), ("day", self.day, midnight))

@@ -93,7 +93,7 @@ class Interaction:
         """Return the description of its hold and its charge."""
         return Description.of("reply", model=self.model)
 
-    def ended(
+    def ended(  # noqa: PLR0913 - one for each figure
         self,
         outcome: Outcome,
         *,
@@ -104,6 +104,7 @@ class Interaction:
         balance_after: int,
         error_code: str | None = None,
         error_detail: Description | None = None,
+        first_token_ms: int | None = None,
     ) -> Interaction:
         """Return the interaction with its end, which it has once."""
         if not self.is_running or outcome is Outcome.RUNNING:
@@ -119,6 +120,7 @@ class Interaction:
             processing_time_ms=max(0, round((at - self.created_at).total_seconds() * 1_000)),
             error_code=error_code,
             error_detail=error_detail,
+            first_token_ms=first_token_ms,
         )
 
 

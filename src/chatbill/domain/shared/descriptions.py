@@ -5,10 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 _JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 Param = str | int | float | bool | None
+
+
+@lru_cache(maxsize=256, typed=True)  # many charges share few descriptions, and true is not 1
+def _dumped(code: str, names: tuple[str, ...], *values: Param) -> str:
+    text = _JSON.encode({"code": code, **dict(zip(names, values, strict=True))}).replace("\\u0000", "\ufffd")
+    # No database keeps NUL or a lone surrogate in text.
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +33,7 @@ class Description:
 
     def dumps(self) -> str:
         """Return the stored form: a JSON object with `code` beside the parameters."""
-        text = _JSON.encode({"code": self.code, **self.params}).replace("\\u0000", "\ufffd")
-        # No database keeps NUL or a lone surrogate in text.
-        return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return _dumped(self.code, tuple(self.params), *self.params.values())
 
     @classmethod
     def loads(cls, text: str) -> Description:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 from collections.abc import Callable
 from functools import partial
@@ -60,16 +61,26 @@ async def _serve(create_service: CreateService, settings: Settings, sock: socket
                 ),
                 metrics_port(container, settings),
             ):
+                service = create_service(container, settings, mode)
+                _keep_for_good()
                 with progress:
                     await engine.start()
                 _log_unavailable_models(container)
                 _log_sandbox(container)
-                service = create_service(container, settings, mode)
                 announce = partial(click.echo, _ready_message(sock, mode, settings.root_path))
                 await run_service(service, sock, container.use_cases().chat.replies, announce=announce)
         finally:
             # After the timers, or they would find that no model is available.
             await engine.close()
+
+
+def _keep_for_good() -> None:
+    """Exempt all that was made so far from garbage collection: a full one would stop every reply for 0.1 s or more.
+
+    Models come later, because they may be unloaded.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def _log_unavailable_models(container: Container) -> None:

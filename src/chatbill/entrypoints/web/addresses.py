@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from litestar.types import Scope
 
@@ -35,7 +36,7 @@ class ClientAddresses:
     def client_of(self, scope: Scope) -> tuple[Address | None, int]:
         """Return the address of the client, None for a Unix socket, and the number of trusted proxies before it."""
         peer = scope.get("client")
-        nearest = _address(peer[0]) if peer else None
+        nearest = _peer(peer[0]) if peer else None
         # Each proxy appends the address of its peer, so the list is read from its end while the proxies are trusted.
         hops, proxies = _forwarded_for(scope), 0
         while nearest is not None and self._trusts(nearest):
@@ -70,6 +71,10 @@ def _address(text: str) -> Address | None:
     return mapped or address
 
 
+_peer = lru_cache(maxsize=1_024)(_address)
+
+
+@lru_cache(maxsize=1_024)
 def _counted(address: Address) -> str:
     if isinstance(address, ipaddress.IPv4Address):
         return str(address)

@@ -7,7 +7,6 @@ import time
 from typing import Any, Final
 
 import structlog
-from litestar.datastructures import MutableScopeHeaders
 from litestar.enums import ScopeType
 from litestar.serialization import encode_json
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
@@ -35,6 +34,8 @@ MAX_LOGGED_PATH: Final = 200
 MAX_ENCODING_CHARS: Final = 50
 
 _log = logging.getLogger(__name__)
+_REQUEST_ID: Final = HEADER.lower().encode()
+_DEFAULTS: Final = {name.lower().encode(): value.encode() for name, value in HEADERS.items()}
 _ADDRESSES: Final = ClientAddresses()
 _NO_METRICS: Final = NoMetrics()
 
@@ -140,10 +141,12 @@ def _encoding_of_body(scope: HTTPScope) -> str:
 
 
 def _add_headers(message: Message, request_id: str) -> None:
-    headers = MutableScopeHeaders.from_message(message)
-    headers[HEADER] = request_id
-    for name, value in HEADERS.items():
-        headers.setdefault(name, value)
+    ours = _DEFAULTS | {_REQUEST_ID: request_id.encode()}
+    sent = [(name.lower(), value) for name, value in message.get("headers", ())]
+    for name, _ in sent:
+        if name != _REQUEST_ID:
+            ours.pop(name, None)
+    message["headers"] = [*(pair for pair in sent if pair[0] != _REQUEST_ID), *ours.items()]
 
 
 def _user_id(scope: Any) -> str | None:

@@ -11,6 +11,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from chatbill.domain.shared.errors import ChatbillError
 from chatbill.entrypoints.web.connections import ConnectionBounds, Connections, Stage, is_signed_in
+from chatbill.entrypoints.web.joined_writes import JoinedWrites
 from chatbill.entrypoints.web.problems import MalformedRequest
 from chatbill.entrypoints.web.refusals import RequestTimeout, last_response, refuse_connection
 from chatbill.entrypoints.web.strict_requests import StrictConnection
@@ -56,7 +57,7 @@ class BoundedProtocol(H11Protocol):
 
     def connection_made(self, transport: Any) -> None:
         """Count the connection, and start the time limit for its first byte."""
-        super().connection_made(transport)
+        super().connection_made(JoinedWrites(transport, self.loop))  # type: ignore[arg-type]
         # The application waits until the system has taken everything, so a paused transport shows a slow client.
         transport.set_write_buffer_limits(high=0)
         self.waiting_since = self.loop.time()

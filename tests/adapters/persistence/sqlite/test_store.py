@@ -357,8 +357,13 @@ def plan(path: Path) -> Iterator[Callable[..., str]]:
         (lambda tx: list(tx.audit.wallets()), "SCAN wallets"),
         (lambda tx: list(tx.audit.entries()), "SCAN ledger_entries"),
         (lambda tx: tx.users.by_login("alice"), "uq_users_username_key|INDEX"),
+        (lambda tx: list(tx.reports.ended(later(0), later(60))), "ix_interactions_finished_at"),
+        (lambda tx: tx.outbox.after("0.5", 9), "ix_outbox_transaction_id_position"),
     ],
-    ids=["history", "conversation", "turns", "conversations", "due", "ledger", "wallets", "entries", "login"],
+    ids=[
+        *("history", "conversation", "turns", "conversations", "due", "ledger", "wallets", "entries", "login"),
+        *("ended", "events"),
+    ],
 )
 def test_lists_are_read_in_the_order_of_an_index(plan: Callable[..., str], query: Any, index: str) -> None:
     """Then a page costs the same among ten interactions and among a million."""

@@ -139,7 +139,7 @@ class PostgresConnection(Connection):
         except self._errors:
             self.raw.close()
 
-    def _execute(self, prepared: Prepared, parameters: dict[str, Any]) -> Any:
+    def _execute(self, prepared: Prepared, parameters: dict[str, Any], by: Any = None) -> Any:  # noqa: ARG002
         statement = Query(prepared.sql, prepared.bound(parameters))
         if not self._savepoints:
             return self._send(statement)

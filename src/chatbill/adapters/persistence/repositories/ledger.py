@@ -54,16 +54,12 @@ def _split(cause: Cause) -> tuple[str | None, ...]:
     return (cause.description.dumps(), cause.hold_id, cause.author, *(of or (None, None, kind, id_)))
 
 
-def _account(account: str) -> tuple[str]:
-    # House accounts are enumerated, and a driver should see plain text.
-    return (str(account),)
-
-
 ENTRIES = Mapping(
     ledger_entries,
     LedgerEntry,
     Part("cause", _CAUSE, _cause, _split),
-    *(Part(side, (side,), unchanged, _account) for side in ("debit", "credit")),
+    # House accounts are enumerated, and a driver should see plain text.
+    *(Part(side, (side,), unchanged, paths=(".__str__()",)) for side in ("debit", "credit")),
 )
 _GET = Statement(all_of(ledger_entries, equals(ledger_entries.c.id)))
 

@@ -60,6 +60,7 @@ class Connection:
         self._database = database
         self._errors: type[Exception] = database.driver.Error
         self.raw = raw
+        self._changing = raw
         self.failure: StoreUnavailable | None = None
 
     @property
@@ -144,14 +145,15 @@ class Connection:
     def change(self, statement: Statement, parameters: dict[str, Any]) -> int:
         """Run a statement that changes rows; return their number. `run` and `put` do it by this method."""
         try:
-            return int(self._execute(self._database.prepared(statement), parameters).rowcount)
+            return int(self._execute(self._database.prepared(statement), parameters, self._changing).rowcount)
         except UnicodeEncodeError as error:
             raise not_text(error) from error
 
-    def _execute(self, prepared: Prepared, parameters: dict[str, Any]) -> Any:
-        parameters = prepared.bound(parameters)
+    def _execute(self, prepared: Prepared, parameters: dict[str, Any], by: Any = None) -> Any:
+        """Run a statement by the connection, or by a cursor of it."""
+        bound = prepared.bound(parameters)
         try:
-            return self.raw.execute(prepared.sql, parameters)
+            return (by or self.raw).execute(prepared.sql, bound)
         except self._errors as error:
             raise self._translated(error) from error
 

@@ -6,8 +6,9 @@ SQLite needs for it, so a request uses only the compiled SQL and the types of SQ
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import (
@@ -43,12 +44,13 @@ class Prepared:
     constants: dict[str, Any]
     binds: tuple[tuple[str, Processor], ...]
     results: tuple[tuple[int, Processor], ...]
+    order: Callable[[dict[str, Any]], Any]
 
-    def bound(self, parameters: dict[str, Any]) -> dict[str, Any]:
-        """Return the parameters as the driver takes them. Changes the given dictionary."""
+    def bound(self, parameters: dict[str, Any]) -> Any:
+        """Return the parameters as the driver takes them: by name or in order. Changes the given dictionary."""
         for name, processor in self.binds:
             parameters[name] = processor(parameters[name])
-        return self.constants | parameters if self.constants else parameters
+        return self.order(self.constants | parameters if self.constants else parameters)
 
 
 class Statement:
@@ -62,7 +64,7 @@ class Statement:
         self._columns = columns
 
     def prepare(self, dialect: Dialect, prefix: Prefix = NO_PREFIX) -> Prepared:
-        """Compile for a dialect whose parameters are named, with the prefix at the names of tables."""
+        """Compile for a dialect, with the prefix at the names of tables."""
         compiled = self._clause.compile(
             dialect=dialect, column_keys=None if self._columns is None else list(self._columns)
         )
@@ -75,7 +77,17 @@ class Statement:
             constants={name: value for name, value in compiled.params.items() if value is not None},
             binds=tuple((name, processor) for name, processor in binds if processor),
             results=tuple((index, processor) for index, processor in results if processor),
+            order=_order(compiled.positiontup),
         )
+
+
+def _order(names: Sequence[str] | None) -> Callable[[dict[str, Any]], Any]:
+    """Return what gives the parameters in this order; None leaves them named."""
+    if names is None:
+        return lambda parameters: parameters
+    if len(names) > 1:
+        return itemgetter(*names)
+    return lambda parameters: [parameters[name] for name in names]
 
 
 def _processor(type_: TypeEngine[Any], dialect: Dialect, *, result: bool) -> Processor | None:

@@ -143,7 +143,7 @@ interactions = table(
     Index(None, "user_id", "created_at", "id"),
     Index(None, "conversation_id", "created_at", "id"),
     Index(None, "created_at", "id"),
-    Index(None, "finished_at"),
+    partial("ix_interactions_finished_at", "finished_at", where="finished_at IS NOT NULL"),
     partial("ix_interactions_of_api_key", "api_key_id", "created_at", where="api_key_id IS NOT NULL"),
 )
 
@@ -269,7 +269,7 @@ outbox = table(
     *columns(Text, "kind"),
     refers("wallet_id", "wallets"),
     *columns(Count, "amount"),
-    Column("at", UtcDateTime, nullable=False, index=True),
+    *columns(UtcDateTime, "at"),
     *reference("subject", null=True),
     *columns(Id, "entry_id", "hold_id", null=True),
     check("kind_known", "kind IN ('granted', 'topped_up', 'charged', 'refunded', 'adjusted', 'released')"),

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from chatbill.application.ports.store import StoreUnavailable
 
@@ -17,28 +18,26 @@ T = TypeVar("T")
 class Job(Generic[S, T]):
     """Work for a thread of the store. Created on the event loop of its caller, which waits for `result`."""
 
-    __slots__ = ("_error", "_future", "_give_up_at", "_unclaimed", "_value", "_wait_s", "work")
+    __slots__ = ("_error", "_future", "_unclaimed", "_value", "give_up_at", "work")
 
     def __init__(self, work: Callable[[S], T], *, wait_s: float) -> None:
         self.work = work
         self._future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._wait_s = wait_s
-        self._give_up_at = time.monotonic() + wait_s
+        self.give_up_at = time.monotonic() + wait_s
         self._unclaimed = [True]
         self._value: Any = None
         self._error: BaseException | None = None
 
     async def result(self) -> T:
-        """Return the value or raise the error of the work. Raises `StoreUnavailable` if no thread begins in time."""
-        timer = self.loop.call_later(self._wait_s, self._give_up)
-        try:
-            await self._future
-        finally:
-            timer.cancel()
-        if self._error is not None:
-            raise self._error
-        value: T = self._value
-        return value
+        """Return the value or raise the error of the work. `Deadlines` end a wait for a thread that begins it."""
+        await self._future
+        value, error = self._value, self._error
+        # `Deadlines` may keep the job for some time yet.
+        self._value = self._error = None
+        del self.work
+        if error is not None:
+            raise error
+        return cast("T", value)
 
     def claim(self) -> bool:
         """Return True for the first thread that claims a job whose caller still waits."""
@@ -47,7 +46,12 @@ class Job(Generic[S, T]):
     @property
     def is_late(self) -> bool:
         """True when the job has waited longer than `wait_s`."""
-        return time.monotonic() > self._give_up_at
+        return time.monotonic() > self.give_up_at
+
+    @property
+    def is_over(self) -> bool:
+        """True when the caller has the outcome, or waits no longer."""
+        return self._future.done()
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -72,7 +76,8 @@ class Job(Generic[S, T]):
         if not self._future.done():
             self._future.set_result(None)
 
-    def _give_up(self) -> None:
+    def give_up(self) -> None:
+        """Fail with `StoreUnavailable` unless a thread has claimed the job. Must run on the caller's event loop."""
         if self._is_first():
             self.fail(waited_too_long())
             self.wake()
@@ -85,6 +90,39 @@ class Job(Generic[S, T]):
 
 
 AnyJob = Job[Any, Any]
+
+
+class Deadlines:
+    """Gives up the jobs of one event loop that no thread begins in time. All jobs wait equally long.
+
+    One timer serves them all: to start and stop one for each job took longer than to hand the job to its thread.
+    """
+
+    def __init__(self) -> None:
+        self._jobs: deque[AnyJob] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def add(self, job: AnyJob) -> None:
+        """Watch a job, which is the newest."""
+        self._jobs.append(job)
+        if self._timer is None:
+            self._start(job)
+
+    def forget(self) -> None:
+        """Let go of the oldest jobs that are over."""
+        while self._jobs and self._jobs[0].is_over:
+            self._jobs.popleft()
+
+    def _start(self, job: AnyJob) -> None:
+        left_s = max(0, job.give_up_at - time.monotonic())
+        self._timer = asyncio.get_running_loop().call_later(left_s, self._check)
+
+    def _check(self) -> None:
+        self._timer = None
+        while self._jobs and (self._jobs[0].is_over or self._jobs[0].give_up_at <= time.monotonic()):
+            self._jobs.popleft().give_up()
+        if self._jobs:
+            self._start(self._jobs[0])
 
 
 def deliver(jobs: Iterable[AnyJob]) -> None:

@@ -10,10 +10,11 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
+from weakref import WeakKeyDictionary
 
 from chatbill.adapters.persistence.repositories import SqlTransaction
 from chatbill.adapters.persistence.sql.connection import Connection
-from chatbill.adapters.persistence.threads.jobs import AnyJob, Job, deliver, fail_all
+from chatbill.adapters.persistence.threads.jobs import AnyJob, Deadlines, Job, deliver, fail_all
 from chatbill.application.ports.store import StoreUnavailable
 
 CLOSE_WITHIN_S = 5.0
@@ -85,12 +86,20 @@ class StoreThreads:
         self._closed = False
         self._threads: list[threading.Thread] = []
         self._workers: list[Worker[Any]] = []
+        self._deadlines: WeakKeyDictionary[asyncio.AbstractEventLoop, Deadlines] = WeakKeyDictionary()
 
     async def run(self, work: Callable[[Any], T]) -> T:
         """Run `work` on a thread and return its result. Raises `StoreUnavailable` beyond each bound, or once closed."""
         job: Job[Any, T] = Job(work, wait_s=self._wait_s)
         self._put(job)
-        return await job.result()
+        deadlines = self._deadlines.get(job.loop)
+        if deadlines is None:
+            deadlines = self._deadlines[job.loop] = Deadlines()
+        deadlines.add(job)
+        try:
+            return await job.result()
+        finally:
+            deadlines.forget()
 
     async def close(self) -> None:
         """Refuse new jobs, and return when the accepted ones are done, or after `CLOSE_WITHIN_S` seconds.
