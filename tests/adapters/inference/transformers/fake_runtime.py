@@ -84,6 +84,7 @@ class FakeModel:
         self.stuck = threading.Event()
         self.broken: Exception | None = None
         self.broken_begin: Exception | None = None
+        self.can_read_ahead = False
         self.prefixes: PrefixCache[Any] = PrefixCache()
 
     def encode(self, turns: Sequence[Turn]) -> Sequence[int]:
@@ -97,6 +98,9 @@ class FakeModel:
         return FakeDecoding(request, max_tokens)
 
     def end(self, decoding: Decoding) -> None:
+        pass
+
+    def read_ahead(self) -> None:
         pass
 
     def step(self, decodings: Sequence[Decoding]) -> None:
