@@ -15,6 +15,7 @@ REPORT = "src/chatbill/application/reports/financial_report.py"
 EVENTS = "src/chatbill/application/maintenance/forget_events.py"
 
 T_LOTS = "tests/domain/billing/test_lots.py"
+T_USAGE = "tests/domain/reports/test_usage.py"
 T_PERIODS = "tests/domain/reports/test_periods.py"
 T_REPORTS = "tests/application/reports/test_reports.py"
 T_FIGURES = f"{T_REPORTS}::test_every_figure_is_the_one_of_the_raw_rows"
@@ -105,8 +106,8 @@ REPORT_MUTANTS = (
     ),
     Mutant(
         "a percentile is the time below it",
-        (Edit(USAGE, "if left <= 0:", "if left <= 1:"),),
-        (T_FIGURES,),
+        (Edit(USAGE, "-(-part * up_to[-1] // 100)", "part * up_to[-1] // 100"),),
+        (T_USAGE,),
     ),
     Mutant(
         "every day has 24 hours",

@@ -14,7 +14,7 @@ from chatbill.application.reports.usage_report import Report, UsageGroup
 from chatbill.application.shared.paging import MAX_PAGE
 from chatbill.application.shared.principal import Principal
 from chatbill.domain.reports.periods import ReportPeriod
-from chatbill.domain.reports.usage import UsageFigures
+from chatbill.domain.reports.usage import UsageSummary
 from chatbill.entrypoints.http.documentation.responses import documented
 from chatbill.entrypoints.http.reports import examples
 from chatbill.entrypoints.http.reports.dashboard import DashboardView
@@ -98,7 +98,7 @@ class UseOverTimeController(Controller):
         )
 
 
-def _view(report: Report[UsageFigures]) -> UsageReportView:
+def _view(report: Report[UsageSummary]) -> UsageReportView:
     return UsageReportView(
         period=PeriodView.of(report.period),
         group_by=report.group_by,
