@@ -20,7 +20,7 @@ from chatbill.domain.audit.proof import Tally
 from chatbill.domain.chat.catalogue import Catalogue
 from chatbill.engines import build_engine, llama_cpp_alone, local_engines_of, server_check, specs_of
 from chatbill.logs import log_buffer
-from chatbill.monitors import make_machine, make_mailer, make_notifier, make_prometheus, observed
+from chatbill.monitors import make_alert_mailer, make_machine, make_mailer, make_notifier, make_prometheus, observed
 from chatbill.policies import PASSWORDS_AT_ONCE, policy_of
 from chatbill.settings import Settings, SettingsError
 
@@ -220,6 +220,7 @@ class Container(containers.DeclarativeContainer):
     rate_limits = providers.Singleton(_rate_limits)
     payments = providers.Singleton(_payments, settings)
     notifier = providers.Singleton(make_notifier, settings)
+    alert_mailer = providers.Singleton(make_alert_mailer, settings)
     mailer = providers.Singleton(make_mailer, settings)
     logs = providers.Callable(log_buffer)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import chatbill
 from chatbill.application.ports.metrics import Metrics, NoMetrics
@@ -10,10 +10,13 @@ from chatbill.application.ports.store import Store
 from chatbill.settings import Settings
 
 if TYPE_CHECKING:
-    from chatbill.adapters.mail.smtp import SmtpMailer
+    from chatbill.adapters.mail.alerts import AlertMailer
+    from chatbill.adapters.mail.smtp import MailServer, SmtpMailer
     from chatbill.adapters.monitoring.machine import PsutilMachine
     from chatbill.adapters.monitoring.prometheus import PrometheusMetrics
     from chatbill.adapters.monitoring.webhook import Webhook
+
+SERVICE: Final = "chatbill"
 
 
 def observed(store: Store, metrics: Metrics) -> Store:
@@ -51,11 +54,30 @@ def make_notifier(settings: Settings) -> Webhook | None:
 
 def make_mailer(settings: Settings) -> SmtpMailer | None:
     """Return what sends letters; None without a mail server."""
-    if settings.mail_host is None or settings.mail_from is None or settings.mail_base_url is None:
+    server = _mail_server(settings)
+    if server is None or settings.mail_from is None or settings.mail_base_url is None:
         return None
-    from chatbill.adapters.mail.smtp import MailServer, SmtpMailer  # noqa: PLC0415
+    from chatbill.adapters.mail.smtp import SmtpMailer  # noqa: PLC0415
 
-    server = MailServer(
+    return SmtpMailer(server, sender=settings.mail_from, service=SERVICE, base=settings.mail_base_url)
+
+
+def make_alert_mailer(settings: Settings) -> AlertMailer | None:
+    """Return what sends alerts by mail; None without a mail server, or without recipients."""
+    server = _mail_server(settings)
+    if server is None or settings.mail_from is None or not settings.alert_mail_to:
+        return None
+    from chatbill.adapters.mail.alerts import AlertMailer  # noqa: PLC0415
+
+    return AlertMailer(server, sender=settings.mail_from, service=SERVICE, recipients=settings.alert_mail_to)
+
+
+def _mail_server(settings: Settings) -> MailServer | None:
+    if settings.mail_host is None:
+        return None
+    from chatbill.adapters.mail.smtp import MailServer  # noqa: PLC0415
+
+    return MailServer(
         host=settings.mail_host,
         port=settings.mail_port,
         tls=settings.mail_tls,
@@ -63,4 +85,3 @@ def make_mailer(settings: Settings) -> SmtpMailer | None:
         password=settings.mail_password.get_secret_value() if settings.mail_password else None,
         timeout_s=settings.mail_timeout_s,
     )
-    return SmtpMailer(server, sender=settings.mail_from, service="chatbill", base=settings.mail_base_url)
