@@ -17,6 +17,7 @@ import resource
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import quantiles
@@ -148,9 +149,8 @@ def fill_postgres(url: str, rows: int) -> None:
 
 async def measure(store: Store, rows: int) -> None:
     roll_up = RollUp(store=store, clock=SystemClock())
-    began = time.perf_counter()
-    days = await roll_up.rebuild()
-    print(f"roll-ups of {days} days, made anew: {time.perf_counter() - began:.1f} s")
+    with stopwatch("roll-ups, made anew"):
+        await roll_up.rebuild()
     memory = most_memory()
     usage, financial = UsageReport(store=store, roll_up=roll_up), FinancialReport(store=store, roll_up=roll_up)
     for tz in ("UTC", "Asia/Kathmandu"):
@@ -158,16 +158,12 @@ async def measure(store: Store, rows: int) -> None:
             (NOW - timedelta(days=364)).date().isoformat(), NOW.date().isoformat(), tz, now=datetime.now(UTC)
         )
         for group in UsageGroup:
-            began = time.perf_counter()
-            report = await usage.read(period, group, named=False)
-            took = time.perf_counter() - began
-            print(f"usage by {group}, a year in {tz}: {took * 1_000:.0f} ms, {len(report.rows)} rows")
+            with stopwatch(f"usage by {group}, a year in {tz}"):
+                report = await usage.read(period, group, named=False)
             assert report.total.requests >= rows - PEOPLE
         for kind in FinancialGroup:
-            began = time.perf_counter()
-            found = await financial.read(period, kind, named=False)
-            took = time.perf_counter() - began
-            print(f"financial by {kind}, a year in {tz}: {took * 1_000:.0f} ms, {len(found.rows)} rows")
+            with stopwatch(f"financial by {kind}, a year in {tz}"):
+                await financial.read(period, kind, named=False)
     print(f"most memory: {memory} MiB before the reports, {most_memory()} MiB after them")
     person = await Person.register(store, f"someone-new-{time.time_ns()}")
     await roll_up.count()
@@ -184,6 +180,15 @@ async def measure(store: Store, rows: int) -> None:
         f"a charge: {charged / CHARGES * 1_000_000:.0f} µs; its roll-up: {counted / CHARGES * 1_000_000:.0f} µs, "
         f"{counted / charged:.1%} of it"
     )
+
+
+@contextmanager
+def stopwatch(what: str) -> Iterator[None]:
+    """Print how long it took, and how much time of the CPU this process needed, without the server."""
+    began, used = time.perf_counter(), time.process_time()
+    yield
+    took, used = time.perf_counter() - began, time.process_time() - used
+    print(f"{what}: {took * 1_000:.0f} ms, {used * 1_000:.0f} ms of CPU", flush=True)
 
 
 async def beside(person: Person, usage: UsageReport, period: ReportPeriod) -> None:

@@ -11,8 +11,9 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from functools import cache
-from typing import Final, Literal, TextIO
+from typing import Any, Final, Literal, TextIO, TypeAlias
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
@@ -46,6 +47,7 @@ QUIET: Final = ("uvicorn.access", "httpx", "httpx2", "httpcore", "uvicorn.error"
 MAX_EVENTS: Final = 1_000
 MAX_VALUE_CHARS: Final = 500
 OWN_LOGGERS: Final = "chatbill"
+REPORTED: Final = frozenset({"error", "critical"})
 OTHERS_EVENT: Final = "library_message"
 """The name under which the events of libraries are kept, whose texts can quote anything."""
 OTHERS_FACTS: Final = frozenset({"request_id", "user_id", "api_key_id", "error_type", "raised_at"})
@@ -134,6 +136,34 @@ def set_up_logs(
     return buffer
 
 
+ErrorReporter: TypeAlias = Callable[[str, str, Mapping[str, Any], BaseException | None], None]
+"""Is told of an error: the event, the logger, its facts without secrets, and the exception if there is one."""
+_reporters: Final[list[ErrorReporter]] = []
+
+
+@contextmanager
+def reporting_errors(reporter: ErrorReporter | None) -> Iterator[None]:
+    """Tell the reporter of each error that is logged within the block."""
+    told = [reporter] if reporter else []
+    _reporters.extend(told)
+    try:
+        yield
+    finally:
+        for each in told:
+            _reporters.remove(each)
+
+
+def report_error(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Tell the reporters of an error, and pass it on unchanged. The text of a library can quote anything."""
+    if _reporters and event.get("level") in REPORTED:
+        logger = str(event.get("logger", ""))
+        name = str(event.get("event", "")) if logger.startswith(OWN_LOGGERS) else OTHERS_EVENT
+        for reporter in tuple(_reporters):
+            with suppress(Exception):
+                reporter(name, logger, redact(None, "", event), _error_of(event))
+    return event
+
+
 class OutageFilter(logging.Filter):
     """Logs an outage of the database, such as a full disk, as one line a minute and without a traceback.
 
@@ -201,9 +231,7 @@ def _shared_processors() -> list[Processor]:
 
 def name_error(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """Add the type of an exception, and the place where it was raised."""
-    given = event.get("exc_info")
-    error = sys.exception() if given is True else given[1] if isinstance(given, tuple) else given
-    if isinstance(error, BaseException):
+    if (error := _error_of(event)) is not None:
         event["error_type"] = type(error).__name__
         trace = error.__traceback__
         while trace and trace.tb_next:
@@ -211,6 +239,12 @@ def name_error(_logger: WrappedLogger, _method: str, event: EventDict) -> EventD
         if trace:
             event["raised_at"] = f"{trace.tb_frame.f_globals.get('__name__', '?')}:{trace.tb_lineno}"
     return event
+
+
+def _error_of(event: EventDict) -> BaseException | None:
+    given = event.get("exc_info")
+    error = sys.exception() if given is True else given[1] if isinstance(given, tuple) else given
+    return error if isinstance(error, BaseException) else None
 
 
 @cache
@@ -226,6 +260,7 @@ def _add_instance(_logger: WrappedLogger, _method: str, event: EventDict) -> Eve
 
 def _rendering(log_format: str, out: TextIO, buffer: LogBuffer) -> Iterator[Processor]:
     yield name_error
+    yield report_error
     if log_format == "json":
         yield _add_instance
         yield structlog.processors.ExceptionRenderer(

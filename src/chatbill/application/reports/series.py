@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 from chatbill.application.ports.repositories.reports import ReportReader, RollUpRow
@@ -41,13 +41,18 @@ def summed(reader: ReportReader, day: datetime) -> Iterator[RollUpRow]:
         credits_of_quarters.setdefault((movement.at - day) // QUARTER, CreditFigures()).add(movement)
         for place in ((CREDITS_BY_MODEL, movement.model or ""), (CREDITS_BY_WALLET, movement.wallet_id)):
             credits_.setdefault(place, CreditFigures()).add(movement)
-    for series, quarters in ((USAGE, usage_of_quarters), (CREDITS, credits_of_quarters)):
-        if quarters:
-            texts = (f'"{number}":{figures.dumps()}' for number, figures in sorted(quarters.items()))
-            yield RollUpRow(series, day, "", f"{{{','.join(texts)}}}")
+    for series, text in ((USAGE, _together(usage_of_quarters)), (CREDITS, _together(credits_of_quarters))):
+        if text:
+            yield RollUpRow(series, day, "", text)
     for sums in (usage, credits_):
         for (series, key), figures in sums.items():
             yield RollUpRow(series, day, key, figures.dumps())
+
+
+def _together(quarters: Mapping[int, UsageFigures | CreditFigures]) -> str:
+    """Return the figures of a day as text, by the number of the quarter of an hour; empty if there are none."""
+    texts = [f'"{number}":{figures.dumps()}' for number, figures in sorted(quarters.items())]
+    return f"{{{','.join(texts)}}}" if texts else ""
 
 
 def in_months(series: str) -> str:

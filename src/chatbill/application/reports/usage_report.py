@@ -70,14 +70,13 @@ class UsageReport:
 
 
 def _report(snapshot: Snapshot, period: ReportPeriod, group_by: UsageGroup, *, named: bool) -> Report[UsageSummary]:
-    total = UsageFigures()
     if group_by in {UsageGroup.DAY, UsageGroup.HOUR}:
-        rows = _by_time(snapshot.reports, period, Bucket(group_by.value), total)
+        rows = _by_time(snapshot.reports, period, Bucket(group_by.value))
     else:
-        rows = _by_key(snapshot.reports, period, group_by, total)
+        rows = _by_key(snapshot.reports, period, group_by)
     if named and group_by is UsageGroup.USER:
         rows = [ReportRow(row.key, row.figures, name_of(snapshot, row.key)) for row in rows]
-    return Report(period, group_by.value, rows, total.summary())
+    return Report(period, group_by.value, rows, _total(snapshot.reports, period))
 
 
 def name_of(snapshot: Snapshot, user_id: str | None) -> str | None:
@@ -86,12 +85,19 @@ def name_of(snapshot: Snapshot, user_id: str | None) -> str | None:
     return user.username if user else None
 
 
-def _by_time(
-    reader: ReportReader, period: ReportPeriod, bucket: Bucket, total: UsageFigures
-) -> list[ReportRow[UsageSummary]]:
+def _total(reader: ReportReader, period: ReportPeriod) -> UsageSummary:
+    """Return all rows together, from the series with the fewest keys."""
+    keys: Keys[EndedInteraction, None] = Keys(
+        series=USAGE_BY_MODEL, of_raw=lambda _ended: None, of_rolled=lambda _at, _key: None
+    )
+    sums = dict(usage_sums(reader, period.start, period.end, keys))
+    return sums.get(None, UsageFigures()).summary()
+
+
+def _by_time(reader: ReportReader, period: ReportPeriod, bucket: Bucket) -> list[ReportRow[UsageSummary]]:
     buckets = period.buckets(bucket)
     starts = [each.start for each in buckets]
-    keys = Keys(
+    keys: Keys[EndedInteraction, int] = Keys(
         series=USAGE,
         of_raw=lambda ended: bucket_at(starts, ended.at),
         of_rolled=lambda at, _key: bucket_at(starts, at),
@@ -100,20 +106,15 @@ def _by_time(
     nothing = UsageFigures().summary()
     rows = [ReportRow(each.key, nothing) for each in buckets]
     for number, figures in usage_sums(reader, period.start, period.end, keys):
-        total.merge(figures)
         rows[number] = ReportRow(buckets[number].key, figures.summary())
     return rows
 
 
-def _by_key(
-    reader: ReportReader, period: ReportPeriod, group_by: UsageGroup, total: UsageFigures
-) -> list[ReportRow[UsageSummary]]:
+def _by_key(reader: ReportReader, period: ReportPeriod, group_by: UsageGroup) -> list[ReportRow[UsageSummary]]:
     of_raw, series, of_key = _WAYS[group_by]
     keys = Keys(series=series, of_raw=of_raw, of_rolled=lambda _at, key: of_key(key))
-    rows = []
-    for key, figures in usage_sums(reader, period.start, period.end, keys):
-        total.merge(figures)
-        rows.append(ReportRow(key or None, figures.summary()))
+    sums = usage_sums(reader, period.start, period.end, keys)
+    rows = [ReportRow(key or None, figures.summary()) for key, figures in sums]
     return sorted(rows, key=lambda row: row.key or "")
 
 

@@ -59,7 +59,7 @@ def worker() -> None:
 
 
 async def _work(settings: Settings) -> None:
-    async with open_container(settings, collect_metrics=True) as container, metrics_port(container, settings):
+    async with open_container(settings, watched=True) as container, metrics_port(container, settings):
         await _work_until_stopped(container)
 
 

@@ -46,7 +46,7 @@ def serve(create_service: CreateService, host: str | None, port: int | None, mod
 
 
 async def _serve(create_service: CreateService, settings: Settings, sock: socket.socket, mode: Mode) -> None:
-    async with open_container(settings, collect_metrics=True) as container:
+    async with open_container(settings, watched=True) as container:
         progress = LoadingProgress()
         container.report.override(progress.report)
         engine = container.engine()  # a model that cannot be run ends the command before anything begins
