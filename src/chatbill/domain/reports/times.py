@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from array import array
-from base64 import b64decode, b64encode
+from binascii import a2b_base64, b2a_base64
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable
@@ -18,6 +18,8 @@ STEPS: Final = EXACT - EXACT // 10
 """How many times of three digits there are for each further digit."""
 MOST: Final = 2**16 - 1
 MOST_LISTED: Final = 50_000
+RARE: Final = 8
+"""How often a time may occur that is still listed, in what is stored."""
 
 
 def code_of(milliseconds: int) -> int:
@@ -41,9 +43,9 @@ def time_of(code: int) -> int:
 
 
 class Times:
-    """Counts times. Most are different, so they are a list of numbers of two bytes, and those that repeat are counted.
+    """Counts times. Those that are rare are a list of numbers of two bytes, and those that are frequent are counted.
 
-    A list is only counted when that is needed. Adding to it and sorting it take a fraction of the time.
+    Adding to a list and sorting it take a fraction of the time of counting.
     """
 
     __slots__ = ("_counts", "_listed")
@@ -55,22 +57,24 @@ class Times:
     def add(self, milliseconds: int) -> None:
         """Count one more time."""
         self._listed.append(code_of(milliseconds))
-        self._bound()
+        if len(self._listed) > MOST_LISTED:
+            self._count_listed()
 
     def dumps(self) -> list[Any]:
-        """Return the times for JSON: those that occur once, those that occur more often, and how often these do."""
+        """Return the times for JSON: the rare ones, each as often as it occurs, the frequent ones, and their counts."""
         counts = self._counted()
-        repeated = sorted(code for code, count in counts.items() if count > 1)
-        once = sorted(code for code, count in counts.items() if count == 1)
-        return [_packed(once), _packed(repeated), [counts[code] for code in repeated]]
+        rare = sorted(code for code, count in counts.items() if count <= RARE for _ in range(count))
+        frequent = sorted(code for code, count in counts.items() if count > RARE)
+        return [_packed(rare), _packed(frequent), [counts[code] for code in frequent]]
 
-    def add_dumped(self, once: str, repeated: str, counts: list[int]) -> None:
+    def add_dumped(self, rare: str, frequent: str, counts: list[int]) -> None:
         """Count the times that another one has dumped."""
-        self._listed.frombytes(_bytes_of(once))
-        if repeated:
-            for code, count in zip(array("H", _bytes_of(repeated)), counts, strict=True):
+        self._listed.frombytes(_bytes_of(rare))
+        if frequent:
+            for code, count in zip(array("H", _bytes_of(frequent)), counts, strict=True):
                 self._counts[code] += count
-        self._bound()
+        if len(self._listed) > MOST_LISTED:
+            self._count_listed()
 
     def percentiles(self, *parts: int) -> tuple[int | None, ...]:
         """Return for each part the smallest time that at least `part` percent do not exceed; None without times."""
@@ -89,19 +93,18 @@ class Times:
         counts.update(self._counts)
         return counts
 
-    def _bound(self) -> None:
+    def _count_listed(self) -> None:
         """Count a list that has become long."""
-        if len(self._listed) > MOST_LISTED:
-            self._counts.update(self._listed)
-            self._listed = array("H")
+        self._counts.update(self._listed)
+        self._listed = array("H")
 
 
 def _packed(codes: list[int]) -> str:
-    return b64encode(_little_endian(array("H", codes)).tobytes()).decode()
+    return b2a_base64(_little_endian(array("H", codes)).tobytes(), newline=False).decode()
 
 
 def _bytes_of(text: str) -> bytes:
-    raw = b64decode(text)
+    raw = a2b_base64(text)
     return raw if sys.byteorder == "little" else _little_endian(array("H", raw)).tobytes()
 
 

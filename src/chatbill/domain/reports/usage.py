@@ -95,7 +95,7 @@ class UsageFigures:
         """Return the figures as text; equal figures have equal texts."""
         sums = [self.prompt_tokens, self.completion_tokens, self.credits_charged, self.took_ms]
         times = [*self.latencies.dumps(), *self.first_tokens.dumps()]
-        return json.dumps([*sums, sorted(self.outcomes.items()), *times], separators=(",", ":"))
+        return json.dumps([*sums, dict(sorted(self.outcomes.items())), *times], separators=(",", ":"))
 
     def add_values(self, values: list[Any]) -> None:
         """Add the figures of a text, as JSON has read it. A report adds up very many: no object is made for each."""
@@ -104,7 +104,7 @@ class UsageFigures:
         self.completion_tokens += completion
         self.credits_charged += charged
         self.took_ms += took_ms
-        for outcome, count in outcomes:
+        for outcome, count in outcomes.items():
             self.outcomes[outcome] += count
         self.latencies.add_dumped(*times[:3])
         self.first_tokens.add_dumped(*times[3:])

@@ -26,7 +26,11 @@ from chatbill.entrypoints.http.reports.filters import (
     provide_page,
     provide_request_query,
 )
-from chatbill.entrypoints.http.reports.list_views import (
+from chatbill.entrypoints.http.reports.parameters import PeriodFrom, PeriodTo, TimeZone
+from chatbill.entrypoints.http.reports.views import answer
+from chatbill.entrypoints.http.shared.parameters import Injected
+from chatbill.entrypoints.web.exports import export
+from chatbill.entrypoints.web.list_rows import (
     ENTRY_COLUMNS,
     INTERACTION_COLUMNS,
     EntriesView,
@@ -34,10 +38,6 @@ from chatbill.entrypoints.http.reports.list_views import (
     RequestsView,
     RequestView,
 )
-from chatbill.entrypoints.http.reports.parameters import PeriodFrom, PeriodTo, TimeZone
-from chatbill.entrypoints.http.reports.views import answer
-from chatbill.entrypoints.http.shared.parameters import Injected
-from chatbill.entrypoints.web.exports import export
 
 PROBLEMS = ("invalid_request", "forbidden", "not_found", "rate_limited", "overloaded")
 
