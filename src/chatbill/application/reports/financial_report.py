@@ -11,6 +11,7 @@ from chatbill.application.ports.store import Snapshot, Store
 from chatbill.application.reports.reading import BEGINNING, Keys, credit_sums
 from chatbill.application.reports.roll_up import RollUp
 from chatbill.application.reports.series import CREDITS, CREDITS_BY_MODEL, CREDITS_BY_WALLET
+from chatbill.application.reports.short_turns import short_turns
 from chatbill.application.reports.usage_report import Report, ReportRow, name_of
 from chatbill.application.shared.principal import Principal, require_permission
 from chatbill.domain.accounts.permissions import Permission, permissions_of
@@ -63,6 +64,7 @@ class FinancialReport:
         return await self.store.read(query)
 
 
+@short_turns()
 def _report(snapshot: Snapshot, period: ReportPeriod, group_by: FinancialGroup, *, named: bool) -> Report[FinancialRow]:
     reader = snapshot.reports
     if group_by in {FinancialGroup.DAY, FinancialGroup.MONTH}:

@@ -12,6 +12,7 @@ from chatbill.application.ports.store import Snapshot, Store
 from chatbill.application.reports.reading import Keys, usage_sums
 from chatbill.application.reports.roll_up import RollUp
 from chatbill.application.reports.series import USAGE, USAGE_BY_KEY, USAGE_BY_MODEL, USAGE_BY_USER
+from chatbill.application.reports.short_turns import short_turns
 from chatbill.application.shared.principal import Principal, require_permission
 from chatbill.domain.accounts.permissions import Permission, permissions_of
 from chatbill.domain.reports.periods import Bucket, ReportPeriod, bucket_at
@@ -69,6 +70,7 @@ class UsageReport:
         return await self.store.read(lambda snapshot: _report(snapshot, period, group_by, named=named))
 
 
+@short_turns()
 def _report(snapshot: Snapshot, period: ReportPeriod, group_by: UsageGroup, *, named: bool) -> Report[UsageSummary]:
     if group_by in {UsageGroup.DAY, UsageGroup.HOUR}:
         rows = _by_time(snapshot.reports, period, Bucket(group_by.value))
