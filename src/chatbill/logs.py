@@ -11,15 +11,15 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
 from functools import cache
-from typing import Any, Final, Literal, TextIO, TypeAlias
+from typing import Final, Literal, TextIO
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from chatbill.application.ports.log_reader import LogEvent
 from chatbill.application.ports.store import StoreUnavailable
+from chatbill.error_reports import are_reported, tell
 
 REDACTED: Final = "[redacted]"
 # A name with one of the first words at any position, or one of the second at its end, is that of a secret:
@@ -47,7 +47,6 @@ QUIET: Final = ("uvicorn.access", "httpx", "httpx2", "httpcore", "uvicorn.error"
 MAX_EVENTS: Final = 1_000
 MAX_VALUE_CHARS: Final = 500
 OWN_LOGGERS: Final = "chatbill"
-REPORTED: Final = frozenset({"error", "critical"})
 OTHERS_EVENT: Final = "library_message"
 """The name under which the events of libraries are kept, whose texts can quote anything."""
 OTHERS_FACTS: Final = frozenset({"request_id", "user_id", "api_key_id", "error_type", "raised_at"})
@@ -136,31 +135,12 @@ def set_up_logs(
     return buffer
 
 
-ErrorReporter: TypeAlias = Callable[[str, str, Mapping[str, Any], BaseException | None], None]
-"""Is told of an error: the event, the logger, its facts without secrets, and the exception if there is one."""
-_reporters: Final[list[ErrorReporter]] = []
-
-
-@contextmanager
-def reporting_errors(reporter: ErrorReporter | None) -> Iterator[None]:
-    """Tell the reporter of each error that is logged within the block."""
-    told = [reporter] if reporter else []
-    _reporters.extend(told)
-    try:
-        yield
-    finally:
-        for each in told:
-            _reporters.remove(each)
-
-
 def report_error(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Tell the reporters of an error, and pass it on unchanged. The text of a library can quote anything."""
-    if _reporters and event.get("level") in REPORTED:
+    """Report an error, and pass it on unchanged. The text of a library can quote anything, so it has no name."""
+    if are_reported(str(event.get("level"))):
         logger = str(event.get("logger", ""))
         name = str(event.get("event", "")) if logger.startswith(OWN_LOGGERS) else OTHERS_EVENT
-        for reporter in tuple(_reporters):
-            with suppress(Exception):
-                reporter(name, logger, redact(None, "", event), _error_of(event))
+        tell(name, logger, redact(None, "", event), _error_of(event))
     return event
 
 

@@ -14,7 +14,8 @@ import structlog
 
 from chatbill.container import Container
 from chatbill.entrypoints.web.watching import is_read_by_prometheus
-from chatbill.logs import reporting_errors, set_up_logs
+from chatbill.error_reports import reporting_errors
+from chatbill.logs import set_up_logs
 from chatbill.monitors import together
 from chatbill.settings import Settings, load_settings, unknown_variables
 

@@ -18,7 +18,8 @@ from chatbill.adapters.monitoring.observed_store import ObservedStore
 from chatbill.adapters.monitoring.sentry import SentryReporter
 from chatbill.adapters.monitoring.traces import Traces
 from chatbill.application.ports.engine import Generation, GenerationRequest
-from chatbill.logs import reporting_errors, set_up_logs
+from chatbill.error_reports import reporting_errors
+from chatbill.logs import set_up_logs
 from chatbill.monitors import make_error_reporter, make_traces
 from chatbill.settings import Settings, SettingsError
 from tests.kit.collector import Collector, collecting
