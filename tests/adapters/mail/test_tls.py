@@ -36,6 +36,7 @@ class Inbox:
         self.tried: list[bytes] = []
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's name
+        assert server.transport is not None
         is_encrypted = server.transport.get_extra_info("ssl_object") is not None
         self.arrived.append((is_encrypted, session.auth_data))
         return "250 OK"
