@@ -154,9 +154,7 @@ async def measure(store: Store, rows: int, *, is_filled_before: bool) -> None:
     memory = most_memory()
     usage, financial = UsageReport(store=store, roll_up=roll_up), FinancialReport(store=store, roll_up=roll_up)
     for tz in ("UTC", "Asia/Kathmandu"):
-        period = ReportPeriod.of(
-            (NOW - timedelta(days=364)).date().isoformat(), NOW.date().isoformat(), tz, now=datetime.now(UTC)
-        )
+        period = a_year(tz)
         for group in UsageGroup:
             with stopwatch(f"usage by {group}, a year in {tz}"):
                 report = await usage.read(period, group, named=False)
@@ -167,7 +165,7 @@ async def measure(store: Store, rows: int, *, is_filled_before: bool) -> None:
     print(f"most memory: {memory} MiB before the reports, {most_memory()} MiB after them")
     person = await Person.register(store, f"someone-new-{time.time_ns()}")
     await roll_up.count()
-    await beside(person, usage, period)
+    await beside(person, usage, a_year("UTC"))
     await roll_up.count()
     began = time.perf_counter()
     for _ in range(CHARGES):
@@ -189,6 +187,11 @@ def stopwatch(what: str) -> Iterator[None]:
     yield
     took, used = time.perf_counter() - began, time.process_time() - used
     print(f"{what}: {took * 1_000:.0f} ms, {used * 1_000:.0f} ms of CPU", flush=True)
+
+
+def a_year(tz: str) -> ReportPeriod:
+    start, end = ((NOW - timedelta(days=days)).date().isoformat() for days in (364, 0))
+    return ReportPeriod.of(start, end, tz, now=datetime.now(UTC))
 
 
 async def beside(person: Person, usage: UsageReport, period: ReportPeriod) -> None:

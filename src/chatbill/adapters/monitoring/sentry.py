@@ -25,6 +25,7 @@ SENT_FACTS: Final = (
     *("job_id", "attempts", "instance"),
 )
 """What is sent of the facts of an event. None is a text of a person, and everything else is left out."""
+OWN_LOGGERS: Final = ("sentry_sdk", "urllib3")
 MAX_FRAMES: Final = 50
 MAX_CAUSES: Final = 10
 FLUSH_S: Final = 2.0
@@ -53,7 +54,9 @@ class SentryReporter:
         )
 
     def __call__(self, event: str, logger: str, facts: Mapping[str, Any], error: BaseException | None) -> None:
-        """Queue an error. When the queue is full, it is dropped."""
+        """Queue an error. When the queue is full, it is dropped, and what reports it is not reported itself."""
+        if logger.startswith(OWN_LOGGERS):
+            return
         sent = {name: str(facts[name])[:200] for name in SENT_FACTS if facts.get(name) is not None}
         report: dict[str, Any] = {
             "level": "error",

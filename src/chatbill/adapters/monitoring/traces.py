@@ -49,7 +49,7 @@ class Traces(NoMetrics):
     def request_answered(self, *, method: str, route: str, status: int, seconds: float) -> None:
         """Make the span of a request, the root of its trace."""
         request_id = current_origin().request_id
-        attributes = {
+        attributes: Attributes = {
             "http.request.method": method,
             "http.route": route,
             "http.response.status_code": status,
@@ -62,7 +62,7 @@ class Traces(NoMetrics):
 
     def reply_ended(self, interaction: Interaction) -> None:
         """Make the span of a reply."""
-        attributes = {
+        attributes: Attributes = {
             "gen_ai.request.model": interaction.model,
             "gen_ai.usage.input_tokens": interaction.usage.prompt_tokens,
             "gen_ai.usage.output_tokens": interaction.usage.completion_tokens,

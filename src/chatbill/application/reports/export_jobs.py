@@ -78,8 +78,8 @@ class Wanted:
             "model": self.model,
             "kind": self.kind and self.kind.value,
             "outcome": self.outcome and self.outcome.value,
-            "from": self.period.start and self.period.start.isoformat(),
-            "to": self.period.end and self.period.end.isoformat(),
+            "from": self.period.start.isoformat() if self.period.start else None,
+            "to": self.period.end.isoformat() if self.period.end else None,
         }
         return {name: value for name, value in found.items() if value is not None}
 

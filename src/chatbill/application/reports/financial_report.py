@@ -84,7 +84,7 @@ def _by_time(reader: ReportReader, period: ReportPeriod, bucket: Bucket) -> Sums
     buckets = period.buckets(bucket)
     starts = [each.start for each in buckets]
     before, during = _before(reader, period.start), CreditFigures()
-    keys = Keys(
+    keys: Keys[CreditMovement, int] = Keys(
         series=CREDITS,
         of_raw=lambda movement: bucket_at(starts, movement.at),
         of_rolled=lambda at, _key: bucket_at(starts, at),
