@@ -1,8 +1,9 @@
-"""Measures reports over a year: `python -P -m benchmarks.reports [--rows N] [--postgres]`.
+"""Measures reports over a year: `python -P -m benchmarks.reports [--rows N] [--postgres | --folder PATH]`.
 
 Fills a database with interactions, their charges, and purchases, spread over a year before today. Then it measures how
-long the roll-ups take to be made, how long each report of the whole year takes, how much memory the process needs, and
-what a roll-up adds to a charge.
+long the roll-ups take to be made, how long each report of the whole year takes, how much memory the process needs, how
+long a charge takes beside a report, and what a roll-up adds to a charge. With `--folder`, the SQLite file is kept there
+and used again.
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ import resource
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from statistics import quantiles
 from typing import Any
 
 from benchmarks.charges import Person
@@ -144,29 +147,25 @@ def fill_postgres(url: str, rows: int) -> None:
         connection.execute("ANALYZE")
 
 
-async def measure(store: Store, rows: int) -> None:
+async def measure(store: Store, rows: int, *, is_filled_before: bool) -> None:
     roll_up = RollUp(store=store, clock=SystemClock())
-    began = time.perf_counter()
-    days = await roll_up.rebuild()
-    print(f"roll-ups of {days} days, made anew: {time.perf_counter() - began:.1f} s")
+    with stopwatch("roll-ups"):
+        await (roll_up() if is_filled_before else roll_up.rebuild())
+    memory = most_memory()
     usage, financial = UsageReport(store=store, roll_up=roll_up), FinancialReport(store=store, roll_up=roll_up)
     for tz in ("UTC", "Asia/Kathmandu"):
-        period = ReportPeriod.of(
-            (NOW - timedelta(days=364)).date().isoformat(), NOW.date().isoformat(), tz, now=datetime.now(UTC)
-        )
+        period = a_year(tz)
         for group in UsageGroup:
-            began = time.perf_counter()
-            report = await usage.read(period, group, named=False)
-            took = time.perf_counter() - began
-            print(f"usage by {group}, a year in {tz}: {took * 1_000:.0f} ms, {len(report.rows)} rows")
+            with stopwatch(f"usage by {group}, a year in {tz}"):
+                report = await usage.read(period, group, named=False)
             assert report.total.requests >= rows - PEOPLE
         for kind in FinancialGroup:
-            began = time.perf_counter()
-            found = await financial.read(period, kind, named=False)
-            took = time.perf_counter() - began
-            print(f"financial by {kind}, a year in {tz}: {took * 1_000:.0f} ms, {len(found.rows)} rows")
-    print(f"most memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1_024} MiB")
-    person = await Person.register(store, "someone-new")
+            with stopwatch(f"financial by {kind}, a year in {tz}"):
+                await financial.read(period, kind, named=False)
+    print(f"most memory: {memory} MiB before the reports, {most_memory()} MiB after them")
+    person = await Person.register(store, f"someone-new-{time.time_ns()}")
+    await roll_up.count()
+    await beside(person, usage, a_year("UTC"))
     await roll_up.count()
     began = time.perf_counter()
     for _ in range(CHARGES):
@@ -181,19 +180,71 @@ async def measure(store: Store, rows: int) -> None:
     )
 
 
+@contextmanager
+def stopwatch(what: str) -> Iterator[None]:
+    """Print how long it took, and how much time of the CPU this process needed, without the server."""
+    began, used = time.perf_counter(), time.process_time()
+    yield
+    took, used = time.perf_counter() - began, time.process_time() - used
+    print(f"{what}: {took * 1_000:.0f} ms, {used * 1_000:.0f} ms of CPU", flush=True)
+
+
+def a_year(tz: str) -> ReportPeriod:
+    start, end = ((NOW - timedelta(days=days)).date().isoformat() for days in (364, 0))
+    return ReportPeriod.of(start, end, tz, now=datetime.now(UTC))
+
+
+async def beside(person: Person, usage: UsageReport, period: ReportPeriod) -> None:
+    """Measure charges alone, and beside reports that follow each other, in turns."""
+    alone: list[float] = []
+    together: list[float] = []
+
+    async def report() -> None:
+        while True:
+            await usage.read(period, UsageGroup.USER, named=False)
+            await usage.read(period, UsageGroup.HOUR, named=False)
+
+    for _ in range(3):
+        alone += await timed(person)
+        running = asyncio.create_task(report())
+        together += await timed(person)
+        running.cancel()
+        await asyncio.wait([running])
+    for part in (50, 95):
+        one, other = (quantiles(each, n=100)[part - 1] * 1_000 for each in (alone, together))
+        print(
+            f"a charge alone / beside reports, percentile {part}: {one:.2f} / {other:.2f} ms, {other / one:.2f} times"
+        )
+
+
+async def timed(person: Person) -> list[float]:
+    found = []
+    for _ in range(CHARGES // 5):
+        began = time.perf_counter()
+        await person.charge()
+        found.append(time.perf_counter() - began)
+        await asyncio.sleep(0.005)
+    return found
+
+
+def most_memory() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1_024
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000, help="interactions in all")
     parser.add_argument("--postgres", action="store_true", help="measure PostgreSQL instead of SQLite")
+    parser.add_argument("--folder", type=Path, help="where the SQLite file is kept, and used again")
     options = parser.parse_args()
     print(f"{platform.platform()}, Python {platform.python_version()}; CPU flags: {cpu_flags()}")
     with tempfile.TemporaryDirectory(prefix="chatbill-benchmark-") as folder:
-        path = Path(folder) / "books.sqlite3"
+        path = (options.folder or Path(folder)) / "books.sqlite3"
         url = shared().fresh() if options.postgres else sqlite_url(path)
-        began = time.perf_counter()
+        began, is_filled_before = time.perf_counter(), path.exists()
         if options.postgres:
             fill_postgres(url, options.rows)
-        else:
+        elif not is_filled_before:
             schema.upgrade(url)
             fill_sqlite(path, options.rows)
         print(f"{options.rows:,} interactions of {PEOPLE} people: filled in {time.perf_counter() - began:.0f} s")
@@ -201,7 +252,7 @@ def main() -> None:
         async def run() -> None:
             store = open_store(url)
             try:
-                await measure(store, options.rows)
+                await measure(store, options.rows, is_filled_before=is_filled_before)
             finally:
                 await store.close()
 

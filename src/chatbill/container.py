@@ -20,7 +20,16 @@ from chatbill.domain.audit.proof import Tally
 from chatbill.domain.chat.catalogue import Catalogue
 from chatbill.engines import build_engine, llama_cpp_alone, local_engines_of, server_check, specs_of
 from chatbill.logs import log_buffer
-from chatbill.monitors import make_machine, make_mailer, make_notifier, make_prometheus, observed
+from chatbill.monitors import (
+    make_alert_mailer,
+    make_error_reporter,
+    make_machine,
+    make_mailer,
+    make_notifier,
+    make_prometheus,
+    make_traces,
+    observed,
+)
 from chatbill.policies import PASSWORDS_AT_ONCE, policy_of
 from chatbill.settings import Settings, SettingsError
 
@@ -209,6 +218,8 @@ class Container(containers.DeclarativeContainer):
     backups = providers.Factory(Backups, database, settings.provided.database_prefix)
     service_lock = providers.Factory(_service_lock, database, settings.provided.database_prefix)
     prometheus = providers.Singleton(make_prometheus)
+    traces = providers.Singleton(make_traces, settings)
+    error_reporter = providers.Singleton(make_error_reporter, settings)
     metrics: providers.Provider[Metrics] = providers.Singleton(NoMetrics)
     machine = providers.Singleton(make_machine, settings)
     store = providers.Singleton(_store, database, settings.provided.database_prefix, metrics)
@@ -220,6 +231,7 @@ class Container(containers.DeclarativeContainer):
     rate_limits = providers.Singleton(_rate_limits)
     payments = providers.Singleton(_payments, settings)
     notifier = providers.Singleton(make_notifier, settings)
+    alert_mailer = providers.Singleton(make_alert_mailer, settings)
     mailer = providers.Singleton(make_mailer, settings)
     logs = providers.Callable(log_buffer)
 

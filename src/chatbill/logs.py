@@ -19,6 +19,7 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 from chatbill.application.ports.log_reader import LogEvent
 from chatbill.application.ports.store import StoreUnavailable
+from chatbill.error_reports import are_reported, tell
 
 REDACTED: Final = "[redacted]"
 # A name with one of the first words at any position, or one of the second at its end, is that of a secret:
@@ -134,6 +135,15 @@ def set_up_logs(
     return buffer
 
 
+def report_error(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Report an error, and pass it on unchanged. The text of a library can quote anything, so it has no name."""
+    if are_reported(str(event.get("level"))):
+        logger = str(event.get("logger", ""))
+        name = str(event.get("event", "")) if logger.startswith(OWN_LOGGERS) else OTHERS_EVENT
+        tell(name, logger, redact(None, "", event), _error_of(event))
+    return event
+
+
 class OutageFilter(logging.Filter):
     """Logs an outage of the database, such as a full disk, as one line a minute and without a traceback.
 
@@ -201,9 +211,7 @@ def _shared_processors() -> list[Processor]:
 
 def name_error(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """Add the type of an exception, and the place where it was raised."""
-    given = event.get("exc_info")
-    error = sys.exception() if given is True else given[1] if isinstance(given, tuple) else given
-    if isinstance(error, BaseException):
+    if (error := _error_of(event)) is not None:
         event["error_type"] = type(error).__name__
         trace = error.__traceback__
         while trace and trace.tb_next:
@@ -211,6 +219,12 @@ def name_error(_logger: WrappedLogger, _method: str, event: EventDict) -> EventD
         if trace:
             event["raised_at"] = f"{trace.tb_frame.f_globals.get('__name__', '?')}:{trace.tb_lineno}"
     return event
+
+
+def _error_of(event: EventDict) -> BaseException | None:
+    given = event.get("exc_info")
+    error = sys.exception() if given is True else given[1] if isinstance(given, tuple) else given
+    return error if isinstance(error, BaseException) else None
 
 
 @cache
@@ -226,6 +240,7 @@ def _add_instance(_logger: WrappedLogger, _method: str, event: EventDict) -> Eve
 
 def _rendering(log_format: str, out: TextIO, buffer: LogBuffer) -> Iterator[Processor]:
     yield name_error
+    yield report_error
     if log_format == "json":
         yield _add_instance
         yield structlog.processors.ExceptionRenderer(

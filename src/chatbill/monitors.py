@@ -1,19 +1,27 @@
-"""Make what measures and tells: metrics, the machine, the webhook, mail. Each needs packages that few commands need."""
+"""Make what measures and tells. Each part needs packages that few commands need."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import chatbill
 from chatbill.application.ports.metrics import Metrics, NoMetrics
 from chatbill.application.ports.store import Store
-from chatbill.settings import Settings
+from chatbill.logs import instance
+from chatbill.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
-    from chatbill.adapters.mail.smtp import SmtpMailer
+    from chatbill.adapters.mail.alerts import AlertMailer
+    from chatbill.adapters.mail.smtp import MailServer, SmtpMailer
     from chatbill.adapters.monitoring.machine import PsutilMachine
     from chatbill.adapters.monitoring.prometheus import PrometheusMetrics
+    from chatbill.adapters.monitoring.sentry import SentryReporter
+    from chatbill.adapters.monitoring.traces import Traces
     from chatbill.adapters.monitoring.webhook import Webhook
+
+SERVICE: Final = "chatbill"
+EXPORT_TIMEOUT_S: Final = 5.0
+NEEDS: Final = "CHATBILL_{setting} needs more packages: pip install 'chatbill[{extra}]'"
 
 
 def observed(store: Store, metrics: Metrics) -> Store:
@@ -30,6 +38,53 @@ def make_prometheus() -> PrometheusMetrics:
     from chatbill.adapters.monitoring.prometheus import PrometheusMetrics  # noqa: PLC0415
 
     return PrometheusMetrics(version=chatbill.__version__)
+
+
+def make_traces(settings: Settings) -> Traces | None:
+    """Return what sends traces; None without an address. Raises `SettingsError` without its packages."""
+    if settings.traces_url is None:
+        return None
+    try:
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
+
+        from chatbill.adapters.monitoring.traces import Traces  # noqa: PLC0415
+    except ImportError as error:
+        raise SettingsError(NEEDS.format(setting="TRACES_URL", extra="traces")) from error
+    exporter = OTLPSpanExporter(endpoint=settings.traces_url, timeout=EXPORT_TIMEOUT_S)
+    return Traces(
+        BatchSpanProcessor(exporter),
+        service=SERVICE,
+        version=chatbill.__version__,
+        instance=instance(),
+        ratio=settings.traces_ratio,
+    )
+
+
+def make_error_reporter(settings: Settings) -> SentryReporter | None:
+    """Return what reports errors to Sentry; None without its address. Raises `SettingsError`."""
+    if settings.sentry_dsn is None:
+        return None
+    try:
+        from sentry_sdk.utils import BadDsn  # noqa: PLC0415
+
+        from chatbill.adapters.monitoring.sentry import SentryReporter  # noqa: PLC0415
+    except ImportError as error:
+        raise SettingsError(NEEDS.format(setting="SENTRY_DSN", extra="sentry")) from error
+    try:
+        return SentryReporter(settings.sentry_dsn.get_secret_value(), release=chatbill.__version__, instance=instance())
+    except BadDsn:
+        raise SettingsError("CHATBILL_SENTRY_DSN is not an address of Sentry") from None
+
+
+def together(*collectors: Metrics | None) -> Metrics:
+    """Return metrics that go to those collectors that there are."""
+    found = [each for each in collectors if each is not None]
+    if len(found) < 2:  # noqa: PLR2004 - one needs nothing around it
+        return found[0] if found else NoMetrics()
+    from chatbill.adapters.monitoring.several import SeveralMetrics  # noqa: PLC0415
+
+    return SeveralMetrics(*found)
 
 
 def make_machine(settings: Settings) -> PsutilMachine:
@@ -51,11 +106,30 @@ def make_notifier(settings: Settings) -> Webhook | None:
 
 def make_mailer(settings: Settings) -> SmtpMailer | None:
     """Return what sends letters; None without a mail server."""
-    if settings.mail_host is None or settings.mail_from is None or settings.mail_base_url is None:
+    server = _mail_server(settings)
+    if server is None or settings.mail_from is None or settings.mail_base_url is None:
         return None
-    from chatbill.adapters.mail.smtp import MailServer, SmtpMailer  # noqa: PLC0415
+    from chatbill.adapters.mail.smtp import SmtpMailer  # noqa: PLC0415
 
-    server = MailServer(
+    return SmtpMailer(server, sender=settings.mail_from, service=SERVICE, base=settings.mail_base_url)
+
+
+def make_alert_mailer(settings: Settings) -> AlertMailer | None:
+    """Return what sends alerts by mail; None without a mail server, or without recipients."""
+    server = _mail_server(settings)
+    if server is None or settings.mail_from is None or not settings.alert_mail_to:
+        return None
+    from chatbill.adapters.mail.alerts import AlertMailer  # noqa: PLC0415
+
+    return AlertMailer(server, sender=settings.mail_from, service=SERVICE, recipients=settings.alert_mail_to)
+
+
+def _mail_server(settings: Settings) -> MailServer | None:
+    if settings.mail_host is None:
+        return None
+    from chatbill.adapters.mail.smtp import MailServer  # noqa: PLC0415
+
+    return MailServer(
         host=settings.mail_host,
         port=settings.mail_port,
         tls=settings.mail_tls,
@@ -63,4 +137,3 @@ def make_mailer(settings: Settings) -> SmtpMailer | None:
         password=settings.mail_password.get_secret_value() if settings.mail_password else None,
         timeout_s=settings.mail_timeout_s,
     )
-    return SmtpMailer(server, sender=settings.mail_from, service="chatbill", base=settings.mail_base_url)

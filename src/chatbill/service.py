@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from chatbill.container import Container
+from chatbill.entrypoints.web.background_exports import FOLDER, ExportFolder
 from chatbill.entrypoints.web.connections import ConnectionBounds
 from chatbill.entrypoints.web.serving import Mode, Service
 from chatbill.entrypoints.web.slow_clients import ClientTimeouts
@@ -52,5 +53,6 @@ def _create_api(container: Container, settings: Settings, *, serve_root: bool) -
         serve_root=serve_root,
         root_path=settings.root_path,
         metrics=metrics_page(container, settings) if settings.metrics_token else None,
+        exports=ExportFolder(settings.data_dir / FOLDER),
     )
     return create_app(container.use_cases(), config)

@@ -6,7 +6,7 @@ from tests.torture.seeding import Edit, Mutant
 
 LOTS = "src/chatbill/domain/billing/lots.py"
 FINANCE = "src/chatbill/domain/reports/finance.py"
-USAGE = "src/chatbill/domain/reports/usage.py"
+TIMES = "src/chatbill/domain/reports/times.py"
 PERIODS = "src/chatbill/domain/reports/periods.py"
 COUNTING = "src/chatbill/application/reports/counting.py"
 READING = "src/chatbill/application/reports/reading.py"
@@ -15,6 +15,7 @@ REPORT = "src/chatbill/application/reports/financial_report.py"
 EVENTS = "src/chatbill/application/maintenance/forget_events.py"
 
 T_LOTS = "tests/domain/billing/test_lots.py"
+T_TIMES = "tests/domain/reports/test_times.py"
 T_PERIODS = "tests/domain/reports/test_periods.py"
 T_REPORTS = "tests/application/reports/test_reports.py"
 T_FIGURES = f"{T_REPORTS}::test_every_figure_is_the_one_of_the_raw_rows"
@@ -105,8 +106,8 @@ REPORT_MUTANTS = (
     ),
     Mutant(
         "a percentile is the time below it",
-        (Edit(USAGE, "if left <= 0:", "if left <= 1:"),),
-        (T_FIGURES,),
+        (Edit(TIMES, "[-(-part * len(ordered) // 100) - 1]", "[part * len(ordered) // 100 - 1]"),),
+        (T_TIMES,),
     ),
     Mutant(
         "every day has 24 hours",

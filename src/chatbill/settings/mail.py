@@ -7,6 +7,8 @@ from typing import Literal
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings
 
+from chatbill.settings.types import Mailboxes
+
 
 class MailSettings(BaseSettings):
     """The mail server. Without one, nothing is sent, and administrators make links by hand."""
@@ -24,6 +26,9 @@ class MailSettings(BaseSettings):
         pattern=r"^[!-?A-~]+@[!-?A-~]+$",
         max_length=254,
         description="Address from which mail is sent, in ASCII; needed with a mail server.",
+    )
+    alert_mail_to: Mailboxes = Field(
+        default=(), description="Addresses to which alerts are sent by mail, in ASCII, with commas; at most 10."
     )
     mail_timeout_s: float = Field(default=10, ge=1, le=60, description="Most time to send one letter, in seconds.")
     mail_base_url: str | None = Field(

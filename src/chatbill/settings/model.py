@@ -48,6 +48,8 @@ class Settings(ServingSettings, MailSettings, AccessSettings, CreditSettings, In
             raise ValueError(f"{PREFIX}MAIL_FROM and {PREFIX}MAIL_BASE_URL must be set when {PREFIX}MAIL_HOST is")
         if (self.mail_username is None) != (self.mail_password is None):
             raise ValueError(f"{PREFIX}MAIL_USERNAME and {PREFIX}MAIL_PASSWORD must be set together")
+        if self.alert_mail_to and self.mail_host is None:
+            raise ValueError(f"{PREFIX}MAIL_HOST must be set when {PREFIX}ALERT_MAIL_TO is")
         if self.welcome_after_verification and self.mail_host is None:
             raise ValueError(f"{PREFIX}MAIL_HOST must be set when {PREFIX}WELCOME_AFTER_VERIFICATION is true")
         return self

@@ -74,5 +74,21 @@ class ServingSettings(BaseSettings):
     alert_credits: Times = Field(
         default=10_000, description="Refunds and adjustments of as many credits open an alert; 0: none does."
     )
+    traces_url: Annotated[str, Field(pattern=r"^https?://[^/\s@]+")] | None = Field(
+        default=None,
+        description="Address to which traces are sent (OTLP over HTTP), as in `http://localhost:4318/v1/traces`. Needs "
+        "the extra `traces`. Not set: none are made.",
+    )
+    traces_ratio: float = Field(
+        default=1.0,
+        ge=0,
+        le=1,
+        allow_inf_nan=False,
+        description="The part of all requests that are traced, from 0 to 1.",
+    )
+    sentry_dsn: SecretStr | None = Field(
+        default=None,
+        description="Address of a project of Sentry, to which errors are reported. Needs the extra `sentry`.",
+    )
     log_format: Literal["console", "json"] = Field(default="console", description="Logs for people or for machines.")
     log_level: LogLevel = Field(default="INFO", description="The least serious message that is logged.")

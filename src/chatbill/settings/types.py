@@ -47,6 +47,12 @@ Networks = Annotated[tuple[Annotated[str, AfterValidator(_network)], ...], NoDec
 Origins = Annotated[
     tuple[Annotated[str, Field(pattern=r"^(\*|https?://[^/\s]+)$")], ...], NoDecode, BeforeValidator(_listed)
 ]
+Mailboxes = Annotated[
+    tuple[Annotated[str, Field(pattern=r"^[!-+\--?A-~]+@[!-+\--?A-~]+$", max_length=254)], ...],
+    Field(max_length=10),
+    NoDecode,
+    BeforeValidator(_listed),
+]
 Folder = Annotated[Path, AfterValidator(_home)]
 DatabaseUrl = Annotated[SecretStr | None, AfterValidator(_database)]
 LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)]

@@ -6,19 +6,16 @@ import socket
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
-from email import message_from_bytes
-from email.message import EmailMessage
-from email.policy import default
-from typing import Any, cast
+from typing import Any
 
 import pytest
 import pytest_asyncio
-from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from chatbill.adapters.mail.letters import PATHS, RESET_PATH, TEXTS, VERIFY_PATH, written
 from chatbill.adapters.mail.smtp import MailServer, SmtpMailer
 from chatbill.application.ports.mail import Letter, LetterKind, NotSent
 from chatbill.entrypoints.web import password_links
+from tests.kit.mail import Inbox, mail_server
 
 LETTER = Letter(
     id="job-1",
@@ -29,30 +26,6 @@ LETTER = Letter(
 )
 
 
-class Inbox:
-    """What the mail server has taken. `answer` is what it says to a letter, and `recipient` to its recipient."""
-
-    def __init__(self) -> None:
-        self.taken: list[Envelope] = []
-        self.answer = "250 OK"
-        self.recipient = "250 OK"
-
-    async def handle_RCPT(  # noqa: N802 - aiosmtpd's name
-        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
-    ) -> str:
-        envelope.rcpt_tos.append(address)
-        return self.recipient
-
-    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
-        if self.answer.startswith("250"):
-            self.taken.append(envelope)
-        return self.answer
-
-    def message(self) -> EmailMessage:
-        (envelope,) = self.taken
-        return message_from_bytes(cast("bytes", envelope.content), policy=default)
-
-
 @pytest.fixture
 def inbox() -> Inbox:
     return Inbox()
@@ -60,15 +33,8 @@ def inbox() -> Inbox:
 
 @pytest_asyncio.fixture
 async def mailer(inbox: Inbox) -> AsyncIterator[SmtpMailer]:
-    import asyncio  # noqa: PLC0415
-
-    server = await asyncio.get_running_loop().create_server(
-        lambda: SMTP(inbox, enable_SMTPUTF8=True, hostname="here"), "127.0.0.1", 0
-    )
-    port = server.sockets[0].getsockname()[1]
-    yield mailer_to(port)
-    server.close()
-    await server.wait_closed()
+    async with mail_server(inbox) as port:
+        yield mailer_to(port)
 
 
 def mailer_to(port: int, **changes: Any) -> SmtpMailer:

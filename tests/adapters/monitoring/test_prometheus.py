@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from chatbill.adapters.monitoring.prometheus import PrometheusMetrics
 from chatbill.application.ports.engine import ModelState, ModelStatus
 from chatbill.application.ports.machine import GpuFigures, MachineFigures
-from chatbill.application.ports.metrics import Figures, StoredFigures
+from chatbill.application.ports.metrics import Figures, PoolFigures, StoredFigures
 from chatbill.domain.billing.events import BillingEvent, EventKind
 from chatbill.domain.billing.prices import Usage
 from chatbill.domain.chat.interactions import Outcome
@@ -30,6 +30,7 @@ ENDED = replace(
     balance_after=1,
 )
 FIGURES = Figures(
+    pools={"read": PoolFigures(size=4, connections=3, busy=2, waiting=1)},
     at=NOON,
     models={MINI: ModelStatus(state=ModelState.READY, running=2, queued=3, at_once=8, memory_bytes=1_000)},
     machine=MachineFigures(
@@ -105,6 +106,10 @@ def test_the_state_is_shown_once_it_was_read_and_nothing_unknown_looks_like_zero
         "chatbill_disk_free_bytes": 6,
         "chatbill_gpu_memory_used_bytes[cuda:0]": 1,
         "chatbill_store_up": 1,
+        "chatbill_store_pool_size[read]": 4,
+        "chatbill_store_pool_connections[read]": 3,
+        "chatbill_store_pool_busy[read]": 2,
+        "chatbill_store_pool_waiting[read]": 1,
     }
     assert {name: found.get(name) for name in expected} == expected
     assert "chatbill_memory_free_bytes" not in found
@@ -117,7 +122,20 @@ def test_names_and_labels_are_as_prometheus_wants_them() -> None:
     metrics = PrometheusMetrics()
     metrics.observed(FIGURES)
     metrics.reply_ended(ENDED)
-    allowed = {"method", "route", "status", "model", "outcome", "code", "kind", "state", "operation", "gpu", "version"}
+    allowed = {
+        "method",
+        "route",
+        "status",
+        "model",
+        "outcome",
+        "code",
+        "kind",
+        "state",
+        "operation",
+        "gpu",
+        "version",
+        "pool",
+    }
     for family in metrics.registry.collect():
         if family.name.startswith("chatbill"):
             assert re.fullmatch(r"chatbill_[a-z_]+", family.name)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from chatbill.adapters.memory import MemoryStore
 from chatbill.application.chat.messages import Message
 from chatbill.application.maintenance.forget_texts import ForgetTexts
@@ -38,18 +40,23 @@ async def test_old_texts_and_titles_are_blanked_and_every_figure_stays() -> None
     assert await ForgetTexts(store=here.store, clock=here.clock, kept_days=5)() == 0
 
 
-async def test_a_conversation_that_goes_on_keeps_its_title_and_its_new_texts() -> None:
+@pytest.mark.parametrize(("named", "title"), [(None, "Deleted"), ("About rivers", "About rivers")])
+async def test_a_conversation_that_goes_on_keeps_its_new_texts_and_a_title_that_is_no_old_text(
+    named: str | None, title: str
+) -> None:
     here = world(store=MemoryStore())
     alice = await here.person()
-    send = here.use_cases.chat.send_message
-    first = (await (await send(alice, Message(model="demo-mini", text="First"))).finished()).interaction
+    chat = here.use_cases.chat
+    first = (await (await chat.send_message(alice, Message(model="demo-mini", text="First"))).finished()).interaction
+    if named:
+        await chat.rename_conversation(alice, first.conversation_id, named)
     here.clock.advance(4 * DAY_S)
     again = Message(model="demo-mini", text="Second", conversation_id=first.conversation_id)
-    await (await send(alice, again)).finished()
+    await (await chat.send_message(alice, again)).finished()
     here.clock.advance(2 * DAY_S)
     assert await ForgetTexts(store=here.store, clock=here.clock, kept_days=5)() == 1
-    thread = await here.use_cases.chat.read_conversation(alice, first.conversation_id, limit=9, cursor=None)
-    assert thread.conversation.title == "First"
+    thread = await chat.read_conversation(alice, first.conversation_id, limit=9, cursor=None)
+    assert thread.conversation.title == title
     assert [each.prompt for each in thread.page.items] == ["Second", ""]
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from chatbill.application.monitoring import findings
-from chatbill.application.monitoring.record_findings import SEND_ALERT, AlertChange, RecordFindings
+from chatbill.application.monitoring.record_findings import MAIL_ALERT, SEND_ALERT, AlertChange, RecordFindings
 from chatbill.application.ports.repositories.alerts import AlertFilter
 from chatbill.application.ports.repositories.jobs import JobFilter
 from chatbill.application.ports.store import Store
@@ -26,7 +26,9 @@ SICK = Finding(
 MISMATCH = Finding(kind=AlertKind.LEDGER_MISMATCH, subject="ledger", source="ledger", evidence={"differences": 2})
 
 
-def recorder(store: Store, clock: ManualClock, name: str = "p", *, sends: bool = True) -> RecordFindings:
+def recorder(
+    store: Store, clock: ManualClock, name: str = "p", *, sends: tuple[str, ...] = (SEND_ALERT,)
+) -> RecordFindings:
     return RecordFindings(store=store, clock=clock, new_id=CountingIds(name), sends=sends)
 
 
@@ -54,6 +56,12 @@ async def test_an_alert_is_opened_once_repeated_after_the_cool_down_and_closed_b
     assert (alert.times, alert.opened_at, alert.evidence["model"]) == (2, NOON, "demo-pro")
     assert not alert.is_open
     assert await record("process:a", []) == []
+
+
+async def test_each_receiver_of_alerts_has_a_job_of_its_own(store: Store) -> None:
+    await recorder(store, ManualClock(NOON), sends=(SEND_ALERT, MAIL_ALERT))("process:a", [SICK])
+    jobs = await store.read(lambda snapshot: snapshot.jobs.newest(JobFilter(), after=None, limit=99))
+    assert {(each.kind, each.parameters["change"]) for each in jobs} == {(SEND_ALERT, "opened"), (MAIL_ALERT, "opened")}
 
 
 async def test_what_one_source_does_not_find_says_nothing_about_another(store: Store) -> None:
@@ -95,7 +103,7 @@ async def test_two_processes_that_find_the_same_at_once_open_one_alert_and_tell_
 
 
 async def test_nothing_is_sent_where_there_is_no_receiver(store: Store) -> None:
-    await recorder(store, ManualClock(NOON), sends=False)("process:a", [SICK])
+    await recorder(store, ManualClock(NOON), sends=())("process:a", [SICK])
     assert await sent(store) == []
 
 

@@ -43,42 +43,54 @@ class SmtpMailer:
         self._base = base
 
     async def send(self, letter: Letter) -> None:
-        """Send a letter as plain text. An answer of the server is not quoted in the error, as it may name a person."""
-        server = self._server
-        try:
-            message = self._message(letter)
-            async with asyncio.timeout(server.timeout_s):
-                await aiosmtplib.send(
-                    message,
-                    sender=self._sender,
-                    recipients=[letter.to],
-                    hostname=server.host,
-                    port=server.port,
-                    username=server.username,
-                    password=server.password,
-                    use_tls=server.tls == "tls",
-                    start_tls=server.tls == "starttls",
-                    timeout=server.timeout_s,
-                )
-        except aiosmtplib.SMTPRecipientsRefused:
-            raise NotSent("the mail server refused the recipient") from None
-        except aiosmtplib.SMTPResponseException as error:
-            raise NotSent(f"the mail server answered {error.code}") from None
-        except (aiosmtplib.SMTPException, OSError, ValueError) as error:
-            raise NotSent(f"the mail server was not reached: {type(error).__name__}") from None
-
-    def _message(self, letter: Letter) -> EmailMessage:
-        """Return the message. Raises `ValueError` for an address that is not one, such as one with a line break."""
+        """Send a letter as plain text."""
         text = written(letter, service=self._service, base=self._base)
+        await deliver(
+            self._server,
+            id_=letter.id,
+            sender=self._sender,
+            service=self._service,
+            recipients=(letter.to,),
+            subject=text.subject,
+            body=text.body,
+        )
+
+
+async def deliver(
+    server: MailServer, *, id_: str, sender: str, service: str, recipients: tuple[str, ...], subject: str, body: str
+) -> None:
+    """Hand plain text to the mail server, within its time. `id_` is the same where it is sent again.
+
+    Raises `NotSent`, which does not quote an answer of the server, as it may name a person.
+    """
+    try:
         message = EmailMessage(policy=SMTP)
-        message["From"] = Address(self._service, addr_spec=self._sender)
-        message["To"] = _address(letter.to)
-        message["Subject"] = text.subject
+        message["From"] = Address(service, addr_spec=sender)
+        message["To"] = [_address(each) for each in recipients]
+        message["Subject"] = subject
         message["Date"] = formatdate(localtime=False)
-        message["Message-ID"] = f"<{letter.id}@{self._sender.rpartition('@')[2]}>"
+        message["Message-ID"] = f"<{id_}@{sender.rpartition('@')[2]}>"
         message["Auto-Submitted"] = AUTOMATIC
-        message.set_content(text.body)
-        return message
+        message.set_content(body)
+        async with asyncio.timeout(server.timeout_s):
+            await aiosmtplib.send(
+                message,
+                sender=sender,
+                recipients=list(recipients),
+                hostname=server.host,
+                port=server.port,
+                username=server.username,
+                password=server.password,
+                use_tls=server.tls == "tls",
+                start_tls=server.tls == "starttls",
+                timeout=server.timeout_s,
+            )
+    except aiosmtplib.SMTPRecipientsRefused:
+        raise NotSent("the mail server refused the recipient") from None
+    except aiosmtplib.SMTPResponseException as error:
+        raise NotSent(f"the mail server answered {error.code}") from None
+    except (aiosmtplib.SMTPException, OSError, ValueError) as error:
+        raise NotSent(f"the mail server was not reached: {type(error).__name__}") from None
 
 
 def _address(text: str) -> Address:

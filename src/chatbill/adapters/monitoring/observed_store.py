@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Any, TypeVar, cast
 
-from chatbill.application.ports.metrics import Metrics
+from chatbill.application.ports.metrics import Metrics, Pooled, PoolFigures
 from chatbill.application.ports.repositories.outbox import Outbox
 from chatbill.application.ports.store import Snapshot, Store, StoreUnavailable, Transaction
 from chatbill.domain.billing.events import BillingEvent, RecordedEvent
@@ -43,6 +43,10 @@ class ObservedStore:
     async def close(self) -> None:
         """Close the store."""
         await self._store.close()
+
+    def pools(self) -> Mapping[str, PoolFigures]:
+        """Return the pools of the store, if it has any."""
+        return self._store.pools() if isinstance(self._store, Pooled) else {}
 
     async def _timed(self, call: Awaitable[U], *, is_write: bool) -> U:
         started, failed = time.perf_counter(), False

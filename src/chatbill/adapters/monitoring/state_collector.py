@@ -28,6 +28,7 @@ class StateCollector(Collector):
         yield from _machine(figures)
         is_up = None if figures is None else float(figures.stored is not None)
         yield _gauge("chatbill_store_up", "1 if the database answers.", (), _one(is_up))
+        yield from _pools(figures)
         yield from _stored(figures.stored if figures else None, figures.at if figures else None)
 
 
@@ -62,6 +63,18 @@ def _machine(figures: Figures | None) -> Iterator[Metric]:
     yield _gauge("chatbill_gpu_memory_used_bytes", "Memory in use on a GPU.", ("gpu",), used)
     size = [((gpu.name,), float(gpu.total_bytes)) for gpu in gpus]
     yield _gauge("chatbill_gpu_memory_size_bytes", "Memory of a GPU.", ("gpu",), size)
+
+
+def _pools(figures: Figures | None) -> Iterator[Metric]:
+    pools = figures.pools if figures else {}
+    for name, words in (
+        ("size", "The most connections to the database in this process."),
+        ("connections", "Connections to the database that are open."),
+        ("busy", "Connections to the database that are in use."),
+        ("waiting", "Calls that wait for a connection."),
+    ):
+        samples = [((pool,), float(getattr(each, name))) for pool, each in pools.items()]
+        yield _gauge(f"chatbill_store_pool_{name}", words, ("pool",), samples)
 
 
 def _stored(stored: StoredFigures | None, now: datetime | None) -> Iterator[Metric]:

@@ -13,8 +13,7 @@ from chatbill.application.jobs.run_jobs import RunJobs
 from chatbill.application.jobs.send_alert import SendAlert
 from chatbill.application.jobs.watch_ledger import WatchLedger
 from chatbill.application.maintenance.assembly import MaintenanceUseCases
-from chatbill.application.monitoring.assembly import MonitoringUseCases
-from chatbill.application.monitoring.record_findings import SEND_ALERT
+from chatbill.application.monitoring.assembly import MonitoringUseCases, notifiers_of
 from chatbill.application.policy import Policy
 from chatbill.application.ports.metrics import Metrics
 from chatbill.application.ports.provider import PortProvider
@@ -58,8 +57,8 @@ class JobUseCases:
             Schedule(kind="verify_ledger", every_s=DAY_S, offset_s=NIGHT_S),
             Schedule(kind="watch_store", every_s=MINUTE_S),
         ]
-        if ports.notifier is not None:
-            handlers[SEND_ALERT] = Handler(work=SendAlert(store=ports.store, notifier=ports.notifier), timeout_s=60)
+        for kind, notifier in notifiers_of(ports).items():
+            handlers[kind] = Handler(work=SendAlert(store=ports.store, notifier=notifier), timeout_s=60)
         if ports.mailer is not None:
             send = SendLetter(
                 store=ports.store,

@@ -44,12 +44,13 @@ class RunJobs:
     handlers: Mapping[str, Handler]
     schedules: tuple[Schedule, ...] = ()
     extend_every_s: float = LEASE_S / 3
+    at_once: int = AT_ONCE
     _queued: dict[str, str | None] = field(default_factory=dict)
 
     async def forever(self) -> None:
         """Do jobs until cancelled. Then jobs that run are given back, so that another process begins them at once."""
         async with asyncio.TaskGroup() as group:
-            for _ in range(AT_ONCE):
+            for _ in range(self.at_once):
                 group.create_task(self._work_forever())
 
     async def __call__(self) -> int:

@@ -9,7 +9,8 @@ from chatbill.application.chat.delete_conversation import ERASED_TITLE
 from chatbill.application.ports.clock import Clock
 from chatbill.application.ports.repositories.interactions import OldText
 from chatbill.application.ports.store import Store, Transaction
-from chatbill.domain.shared.ids import InteractionId
+from chatbill.domain.chat.conversations import title_of
+from chatbill.domain.shared.ids import ConversationId, InteractionId
 
 BATCH = 500
 
@@ -17,6 +18,8 @@ BATCH = 500
 @dataclass(kw_only=True)
 class ForgetTexts:
     """Blank the texts of interactions older than `kept_days` (at least 2), and the titles of such conversations.
+
+    A conversation that goes on keeps a title that a person has given it, but not one that is the text of a message.
 
     Interactions are looked through in the order of their ids, which is that of time, on a snapshot that delays no
     charge. A process continues where it stopped, so that each time it looks at what has become old since the last one.
@@ -47,9 +50,14 @@ class ForgetTexts:
 
 
 def _erase(tx: Transaction, texts: list[OldText], before: datetime) -> None:
-    tx.interactions.erase_texts_among([text.id for text in texts])
-    for conversation_id in dict.fromkeys(text.conversation_id for text in texts):
+    by_conversation: dict[ConversationId, list[InteractionId]] = {}
+    for text in texts:
+        by_conversation.setdefault(text.conversation_id, []).append(text.id)
+    for conversation_id, ids in by_conversation.items():
         conversation = tx.conversations.lock(conversation_id)
-        if conversation and conversation.updated_at < before and conversation.title != ERASED_TITLE:
-            conversation.title = ERASED_TITLE  # not `rename`, which would make it a new one
-            tx.conversations.save(conversation)
+        if conversation and conversation.title != ERASED_TITLE:
+            prompts = (found.prompt for id_ in ids if (found := tx.interactions.get(id_)))
+            if conversation.updated_at < before or conversation.title in map(title_of, prompts):
+                conversation.title = ERASED_TITLE  # not `rename`, which would make it a new one
+                tx.conversations.save(conversation)
+    tx.interactions.erase_texts_among([text.id for text in texts])

@@ -10,10 +10,17 @@ from chatbill.application.monitoring.list_logs import ListLogs
 from chatbill.application.monitoring.read_figures import ReadFigures
 from chatbill.application.monitoring.read_live import ReadHealth, ReadLive
 from chatbill.application.monitoring.recent_figures import RecentFigures
-from chatbill.application.monitoring.record_findings import RecordFindings
+from chatbill.application.monitoring.record_findings import MAIL_ALERT, SEND_ALERT, RecordFindings
 from chatbill.application.monitoring.watch import SampleModels, WatchProcess, WatchStore
 from chatbill.application.policy import Policy
+from chatbill.application.ports.notifier import Notifier
 from chatbill.application.ports.provider import PortProvider
+
+
+def notifiers_of(ports: PortProvider) -> dict[str, Notifier]:
+    """Return the receivers of alerts, by the kind of the jobs that tell them."""
+    found = {SEND_ALERT: ports.notifier, MAIL_ALERT: ports.alert_mailer}
+    return {kind: notifier for kind, notifier in found.items() if notifier is not None}
 
 
 class MonitoringUseCases:
@@ -27,7 +34,7 @@ class MonitoringUseCases:
         self.read_figures = ReadFigures(
             store=store, engine=ports.engine, machine=ports.machine, clock=clock, metrics=recent
         )
-        self.record_findings = RecordFindings(store=store, clock=clock, new_id=new_id, sends=ports.notifier is not None)
+        self.record_findings = RecordFindings(store=store, clock=clock, new_id=new_id, sends=tuple(notifiers_of(ports)))
         self.watch_process = WatchProcess(
             read_figures=self.read_figures, recent=recent, record=self.record_findings, bounds=bounds
         )

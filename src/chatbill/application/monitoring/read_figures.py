@@ -13,7 +13,7 @@ from typing import Final
 from chatbill.application.ports.clock import Clock
 from chatbill.application.ports.engine import Engine
 from chatbill.application.ports.machine import Machine
-from chatbill.application.ports.metrics import Figures, Metrics, StoredFigures
+from chatbill.application.ports.metrics import Figures, Metrics, Pooled, StoredFigures
 from chatbill.application.ports.store import Snapshot, Store, StoreUnavailable
 
 MAX_HOLDS: Final = 10_000
@@ -51,7 +51,8 @@ class ReadFigures:
         with suppress(StoreUnavailable, TimeoutError):  # the readiness check logs it
             stored = await asyncio.wait_for(self.store.read(lambda snapshot: _stored(snapshot, now)), TIMEOUT_S)
         machine = await asyncio.to_thread(self.machine.read)
-        return Figures(at=now, models=self.engine.status(), machine=machine, stored=stored)
+        pools = self.store.pools() if isinstance(self.store, Pooled) else {}
+        return Figures(at=now, models=self.engine.status(), machine=machine, stored=stored, pools=pools)
 
 
 def _stored(snapshot: Snapshot, now: datetime) -> StoredFigures:

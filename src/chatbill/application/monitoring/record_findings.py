@@ -15,7 +15,8 @@ from chatbill.domain.monitoring.alerts import Alert, Finding
 from chatbill.domain.shared.ids import AlertId, JobId
 
 SEND_ALERT: Final = "send_alert"
-"""The kind of the jobs that tell others about alerts."""
+MAIL_ALERT: Final = "mail_alert"
+"""The kinds of the jobs that tell others about alerts. Each receiver has its own, so that none waits for another."""
 MAX_FINDINGS: Final = 100
 """Findings of one source beyond these open no alert, so that an attacker cannot fill the table."""
 
@@ -32,12 +33,12 @@ class AlertChange(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordFindings:
-    """Keep the alerts of a source up to date. With `sends`, a job for each change is queued in the transaction."""
+    """Keep the alerts of a source up to date. Each change queues a job of each kind in `sends`, in the transaction."""
 
     store: Store
     clock: Clock
     new_id: NewId
-    sends: bool
+    sends: tuple[str, ...]
 
     async def __call__(self, source: str, findings: Sequence[Finding]) -> list[tuple[AlertChange, Alert]]:
         """Record everything that `source` has found now; return what changed. Alerts that it did not find are over."""
@@ -79,12 +80,12 @@ class RecordFindings:
             # Another process may have opened it at this moment.
             if tx.alerts.add(alert):
                 changes.append((AlertChange.OPENED, alert))
-        if self.sends:
-            for change, alert in changes:
-                tx.jobs.add(self._job(change, alert))
+        for change, alert in changes:
+            for kind in self.sends:
+                tx.jobs.add(self._job(kind, change, alert))
         return changes
 
-    def _job(self, change: AlertChange, alert: Alert) -> Job:
+    def _job(self, kind: str, change: AlertChange, alert: Alert) -> Job:
         now = self.clock()
         parameters = {"alert_id": alert.id, "change": change.value}
-        return Job(id=JobId(self.new_id()), kind=SEND_ALERT, created_at=now, due_at=now, parameters=parameters)
+        return Job(id=JobId(self.new_id()), kind=kind, created_at=now, due_at=now, parameters=parameters)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from chatbill.application.ports.engine import ModelStatus
 from chatbill.application.ports.machine import MachineFigures
@@ -30,6 +30,25 @@ class StoredFigures:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PoolFigures:
+    """A pool of connections to the database: the most it has, those that are open or busy, and calls that wait."""
+
+    size: int
+    connections: int
+    busy: int
+    waiting: int
+
+
+@runtime_checkable
+class Pooled(Protocol):
+    """A store that has pools of connections."""
+
+    def pools(self) -> Mapping[str, PoolFigures]:
+        """Return the state of each pool by its name, at once."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
     """The state of the service at one moment. `stored` is None while the store does not answer."""
 
@@ -37,6 +56,7 @@ class Figures:
     models: Mapping[ModelId, ModelStatus]
     machine: MachineFigures
     stored: StoredFigures | None
+    pools: Mapping[str, PoolFigures] = field(default_factory=dict)
 
 
 class Metrics(Protocol):

@@ -55,6 +55,8 @@ class PortProvider(Protocol):
     @property
     def notifier(self) -> Notifier | None: ...
     @property
+    def alert_mailer(self) -> Notifier | None: ...
+    @property
     def mailer(self) -> Mailer | None: ...
 
 
@@ -77,4 +79,5 @@ class Ports:
     metrics: Metrics = field(default_factory=NoMetrics)
     machine: Machine = field(default_factory=UnknownMachine)
     notifier: Notifier | None = None
+    alert_mailer: Notifier | None = None
     mailer: Mailer | None = None

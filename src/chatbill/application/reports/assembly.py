@@ -7,6 +7,7 @@ from functools import cached_property
 from chatbill.application.chat.list_models import ListModels
 from chatbill.application.policy import Policy
 from chatbill.application.ports.provider import PortProvider
+from chatbill.application.reports.export_jobs import ExportJobs
 from chatbill.application.reports.export_places import ExportPlaces
 from chatbill.application.reports.financial_report import FinancialReport
 from chatbill.application.reports.list_interactions import ListInteractions
@@ -31,6 +32,7 @@ class ReportUseCases:
         self.list_ledger = ListLedger(store=store)
         self.own_spending = OwnSpending(store=store, rate_limits=ports.rate_limits, rate=policy.own_reports)
         self.record_export = RecordExport(store=store, clock=clock, new_id=ports.new_id)
+        self.export_jobs = ExportJobs(store=store, clock=clock, new_id=ports.new_id)
         self.roll_up = RollUp(store=store, clock=clock)
         self.usage = UsageReport(store=store, roll_up=self.roll_up)
         self.financial = FinancialReport(store=store, roll_up=self.roll_up)

@@ -8,9 +8,10 @@ from enum import StrEnum
 
 from chatbill.application.ports.repositories.reports import ReportReader
 from chatbill.application.ports.store import Snapshot, Store
-from chatbill.application.reports.reading import BEGINNING, credit_sums
+from chatbill.application.reports.reading import BEGINNING, Keys, credit_sums
 from chatbill.application.reports.roll_up import RollUp
 from chatbill.application.reports.series import CREDITS, CREDITS_BY_MODEL, CREDITS_BY_WALLET
+from chatbill.application.reports.short_turns import short_turns
 from chatbill.application.reports.usage_report import Report, ReportRow, name_of
 from chatbill.application.shared.principal import Principal, require_permission
 from chatbill.domain.accounts.permissions import Permission, permissions_of
@@ -63,6 +64,7 @@ class FinancialReport:
         return await self.store.read(query)
 
 
+@short_turns()
 def _report(snapshot: Snapshot, period: ReportPeriod, group_by: FinancialGroup, *, named: bool) -> Report[FinancialRow]:
     reader = snapshot.reports
     if group_by in {FinancialGroup.DAY, FinancialGroup.MONTH}:
@@ -82,14 +84,13 @@ def _by_time(reader: ReportReader, period: ReportPeriod, bucket: Bucket) -> Sums
     buckets = period.buckets(bucket)
     starts = [each.start for each in buckets]
     before, during = _before(reader, period.start), CreditFigures()
-    sums = credit_sums(
-        reader,
-        (period.start, period.end),
-        CREDITS,
-        by_day=False,
+    keys: Keys[CreditMovement, int] = Keys(
+        series=CREDITS,
         of_raw=lambda movement: bucket_at(starts, movement.at),
         of_rolled=lambda at, _key: bucket_at(starts, at),
+        by_time=True,
     )
+    sums = dict(credit_sums(reader, period.start, period.end, keys))
     rows, so_far = [], CreditFigures()
     so_far.merge(before)
     for number, each in enumerate(buckets):
@@ -106,17 +107,10 @@ def _by_key(reader: ReportReader, period: ReportPeriod, group_by: FinancialGroup
     def key_of(movement: CreditMovement) -> str:
         return (movement.model or "") if by_model else movement.wallet_id
 
-    def sums(*moments: object) -> dict[str, CreditFigures]:
-        return credit_sums(
-            reader,
-            moments,  # type: ignore[arg-type]
-            CREDITS_BY_MODEL if by_model else CREDITS_BY_WALLET,
-            by_day=True,
-            of_raw=key_of,
-            of_rolled=lambda _at, key: key,
-        )
-
-    earlier, now = sums(BEGINNING, period.start), sums(period.start, period.end)
+    series = CREDITS_BY_MODEL if by_model else CREDITS_BY_WALLET
+    keys = Keys(series=series, of_raw=key_of, of_rolled=lambda _at, key: key)
+    earlier = dict(credit_sums(reader, BEGINNING, period.start, keys))
+    now = dict(credit_sums(reader, period.start, period.end, keys))
     rows, before, during = [], CreditFigures(), CreditFigures()
     for key in sorted({*earlier, *now}):
         old, new = earlier.get(key) or CreditFigures(), now.get(key) or CreditFigures()
@@ -132,15 +126,10 @@ def _before(reader: ReportReader, moment: datetime) -> CreditFigures:
 
 
 def _all(reader: ReportReader, start: datetime, end: datetime) -> CreditFigures:
-    sums = credit_sums(
-        reader,
-        (start, end),
-        CREDITS_BY_MODEL,
-        by_day=True,
-        of_raw=lambda _movement: "",
-        of_rolled=lambda _at, _key: "",
+    keys: Keys[CreditMovement, str] = Keys(
+        series=CREDITS_BY_MODEL, of_raw=lambda _movement: "", of_rolled=lambda _at, _key: ""
     )
-    return sums.get("") or CreditFigures()
+    return dict(credit_sums(reader, start, end, keys)).get("") or CreditFigures()
 
 
 def _of_owner(snapshot: Snapshot, row: ReportRow[FinancialRow], *, named: bool) -> ReportRow[FinancialRow]:

@@ -9,14 +9,14 @@ from chatbill.application.chat.list_models import ListModels, ModelOffer
 from chatbill.application.ports.repositories.reports import ReportReader
 from chatbill.application.ports.store import Snapshot, Store
 from chatbill.application.reports.financial_report import FinancialReport
-from chatbill.application.reports.reading import pieces
+from chatbill.application.reports.reading import pieces, rollups_of
 from chatbill.application.reports.series import USAGE_BY_USER
 from chatbill.application.reports.usage_report import UsageGroup, UsageReport
 from chatbill.application.shared.principal import Principal, require_permission
 from chatbill.domain.accounts.permissions import Permission, permissions_of
 from chatbill.domain.reports.finance import FinancialRow
 from chatbill.domain.reports.periods import ReportPeriod
-from chatbill.domain.reports.usage import UsageFigures
+from chatbill.domain.reports.usage import UsageSummary
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,8 +30,8 @@ class Dashboard:
     total_users: int
     new_users: int
     active_users: int
-    usage: UsageFigures
-    by_model: dict[str, UsageFigures]
+    usage: UsageSummary
+    by_model: dict[str, UsageSummary]
     models: list[ModelOffer]
     finances: FinancialRow | None
     held: int | None
@@ -79,5 +79,5 @@ def _active(reader: ReportReader, start: datetime, end: datetime) -> int:
         if piece.is_raw:
             found |= {ended.user_id for ended in reader.ended(piece.start, piece.end)}
         else:
-            found |= {row.key for row in reader.rollups(USAGE_BY_USER, piece.start, piece.end)}
+            found |= {row.key for row in rollups_of(reader, USAGE_BY_USER, piece)}
     return len(found)

@@ -26,6 +26,7 @@ from chatbill.application.reports.series import (
     summed,
     summed_month,
 )
+from chatbill.application.reports.short_turns import short_turns
 from chatbill.domain.reports.periods import DAY, day_of, month_of, next_month
 
 EVENTS: Final = 200
@@ -112,7 +113,8 @@ class RollUp:
         day = mark.starts_at
 
         def query(snapshot: Snapshot) -> list[RollUpRow]:
-            return list(summed(snapshot.reports, day))
+            with short_turns():
+                return list(summed(snapshot.reports, day))
 
         rows = await self.store.read(query)
 
@@ -132,7 +134,8 @@ class RollUp:
         month = mark.starts_at
 
         def query(snapshot: Snapshot) -> list[RollUpRow]:
-            return list(summed_month(snapshot.reports, month))
+            with short_turns():
+                return list(summed_month(snapshot.reports, month))
 
         rows = await self.store.read(query)
 

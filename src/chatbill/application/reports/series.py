@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 from chatbill.application.ports.repositories.reports import ReportReader, RollUpRow
 from chatbill.domain.reports.finance import CreditFigures
-from chatbill.domain.reports.periods import DAY, next_month, quarter_of
+from chatbill.domain.reports.periods import DAY, QUARTER, next_month
 from chatbill.domain.reports.usage import UsageFigures
 
 DUE = "due"
@@ -15,7 +16,7 @@ DUE = "due"
 USAGE, USAGE_BY_MODEL, USAGE_BY_USER, USAGE_BY_KEY = "usage", "usage.model", "usage.user", "usage.api_key"
 CREDITS, CREDITS_BY_MODEL, CREDITS_BY_WALLET = "credits", "credits.model", "credits.wallet"
 SERIES = (USAGE, USAGE_BY_MODEL, USAGE_BY_USER, USAGE_BY_KEY, CREDITS, CREDITS_BY_MODEL, CREDITS_BY_WALLET)
-"""`USAGE` and `CREDITS` have one key and a row a quarter of an hour, the others a row a day for each key."""
+"""Each has a row a day for each key. `USAGE` and `CREDITS` have one key, and figures by the number of the quarter."""
 MONTHLY = (USAGE_BY_MODEL, USAGE_BY_USER, USAGE_BY_KEY, CREDITS_BY_MODEL, CREDITS_BY_WALLET)
 """Series that are also summed by month (UTC), as `in_months` names them."""
 DUE_MONTHS = "due.months"
@@ -24,26 +25,34 @@ DUE_MONTHS = "due.months"
 
 def summed(reader: ReportReader, day: datetime) -> Iterator[RollUpRow]:
     """Yield the roll-ups of a day (UTC) from its raw rows."""
-    usage: dict[tuple[str, datetime, str], UsageFigures] = {}
+    usage: dict[tuple[str, str], UsageFigures] = {}
+    usage_of_quarters: dict[int, UsageFigures] = {}
     for ended in reader.ended(day, day + DAY):
+        usage_of_quarters.setdefault((ended.at - day) // QUARTER, UsageFigures()).add(ended)
         for place in (
-            (USAGE, quarter_of(ended.at), ""),
-            (USAGE_BY_MODEL, day, by_model(ended.outcome.value, ended.model)),
-            (USAGE_BY_USER, day, ended.user_id),
-            (USAGE_BY_KEY, day, ended.api_key_id or ""),
+            (USAGE_BY_MODEL, by_model(ended.outcome.value, ended.model)),
+            (USAGE_BY_USER, ended.user_id),
+            (USAGE_BY_KEY, ended.api_key_id or ""),
         ):
             usage.setdefault(place, UsageFigures()).add(ended)
-    credits_: dict[tuple[str, datetime, str], CreditFigures] = {}
+    credits_: dict[tuple[str, str], CreditFigures] = {}
+    credits_of_quarters: dict[int, CreditFigures] = {}
     for movement in reader.movements(day, day + DAY):
-        for place in (
-            (CREDITS, quarter_of(movement.at), ""),
-            (CREDITS_BY_MODEL, day, movement.model or ""),
-            (CREDITS_BY_WALLET, day, movement.wallet_id),
-        ):
-            credits_.setdefault(place, CreditFigures()).merge(movement.figures)
+        credits_of_quarters.setdefault((movement.at - day) // QUARTER, CreditFigures()).add(movement)
+        for place in ((CREDITS_BY_MODEL, movement.model or ""), (CREDITS_BY_WALLET, movement.wallet_id)):
+            credits_.setdefault(place, CreditFigures()).add(movement)
+    for series, text in ((USAGE, _together(usage_of_quarters)), (CREDITS, _together(credits_of_quarters))):
+        if text:
+            yield RollUpRow(series, day, "", text)
     for sums in (usage, credits_):
-        for (series, starts_at, key), figures in sums.items():
-            yield RollUpRow(series, starts_at, key, figures.dumps())
+        for (series, key), figures in sums.items():
+            yield RollUpRow(series, day, key, figures.dumps())
+
+
+def _together(quarters: Mapping[int, UsageFigures | CreditFigures]) -> str:
+    """Return the figures of a day as text, by the number of the quarter of an hour; empty if there are none."""
+    texts = [f'"{number}":{figures.dumps()}' for number, figures in sorted(quarters.items())]
+    return f"{{{','.join(texts)}}}" if texts else ""
 
 
 def in_months(series: str) -> str:
@@ -59,7 +68,7 @@ def summed_month(reader: ReportReader, month: datetime) -> Iterator[RollUpRow]:
             figures = sums.get(row.key)
             if figures is None:
                 figures = sums[row.key] = UsageFigures() if series.startswith(USAGE) else CreditFigures()
-            figures.add_text(row.figures)
+            figures.add_values(json.loads(row.figures))
         for key, figures in sums.items():
             yield RollUpRow(in_months(series), month, key, figures.dumps())
 

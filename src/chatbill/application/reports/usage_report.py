@@ -9,13 +9,14 @@ from typing import Generic, TypeVar
 
 from chatbill.application.ports.repositories.reports import ReportReader
 from chatbill.application.ports.store import Snapshot, Store
-from chatbill.application.reports.reading import usage_sums
+from chatbill.application.reports.reading import Keys, usage_sums
 from chatbill.application.reports.roll_up import RollUp
 from chatbill.application.reports.series import USAGE, USAGE_BY_KEY, USAGE_BY_MODEL, USAGE_BY_USER
+from chatbill.application.reports.short_turns import short_turns
 from chatbill.application.shared.principal import Principal, require_permission
 from chatbill.domain.accounts.permissions import Permission, permissions_of
 from chatbill.domain.reports.periods import Bucket, ReportPeriod, bucket_at
-from chatbill.domain.reports.usage import EndedInteraction, UsageFigures
+from chatbill.domain.reports.usage import EndedInteraction, UsageFigures, UsageSummary
 from chatbill.domain.shared.ids import UserId
 
 R = TypeVar("R")
@@ -58,28 +59,26 @@ class UsageReport:
     store: Store
     roll_up: RollUp
 
-    async def __call__(self, principal: Principal, period: ReportPeriod, group_by: UsageGroup) -> Report[UsageFigures]:
+    async def __call__(self, principal: Principal, period: ReportPeriod, group_by: UsageGroup) -> Report[UsageSummary]:
         """Return the report, with names of people only for those who may see people. Raises `Forbidden`."""
         require_permission(principal, Permission.READ_USE)
         return await self.read(period, group_by, named=Permission.READ_PEOPLE in permissions_of(principal.role))
 
-    async def read(self, period: ReportPeriod, group_by: UsageGroup, *, named: bool) -> Report[UsageFigures]:
+    async def read(self, period: ReportPeriod, group_by: UsageGroup, *, named: bool) -> Report[UsageSummary]:
         """Return the report without asking who wants it."""
         await self.roll_up.count()
         return await self.store.read(lambda snapshot: _report(snapshot, period, group_by, named=named))
 
 
-def _report(snapshot: Snapshot, period: ReportPeriod, group_by: UsageGroup, *, named: bool) -> Report[UsageFigures]:
+@short_turns()
+def _report(snapshot: Snapshot, period: ReportPeriod, group_by: UsageGroup, *, named: bool) -> Report[UsageSummary]:
     if group_by in {UsageGroup.DAY, UsageGroup.HOUR}:
         rows = _by_time(snapshot.reports, period, Bucket(group_by.value))
     else:
         rows = _by_key(snapshot.reports, period, group_by)
     if named and group_by is UsageGroup.USER:
         rows = [ReportRow(row.key, row.figures, name_of(snapshot, row.key)) for row in rows]
-    total = UsageFigures()
-    for row in rows:
-        total.merge(row.figures)
-    return Report(period, group_by.value, rows, total)
+    return Report(period, group_by.value, rows, _total(snapshot.reports, period))
 
 
 def name_of(snapshot: Snapshot, user_id: str | None) -> str | None:
@@ -88,31 +87,37 @@ def name_of(snapshot: Snapshot, user_id: str | None) -> str | None:
     return user.username if user else None
 
 
-def _by_time(reader: ReportReader, period: ReportPeriod, bucket: Bucket) -> list[ReportRow[UsageFigures]]:
+def _total(reader: ReportReader, period: ReportPeriod) -> UsageSummary:
+    """Return all rows together, from the series with the fewest keys."""
+    keys: Keys[EndedInteraction, None] = Keys(
+        series=USAGE_BY_MODEL, of_raw=lambda _ended: None, of_rolled=lambda _at, _key: None
+    )
+    sums = dict(usage_sums(reader, period.start, period.end, keys))
+    return sums.get(None, UsageFigures()).summary()
+
+
+def _by_time(reader: ReportReader, period: ReportPeriod, bucket: Bucket) -> list[ReportRow[UsageSummary]]:
     buckets = period.buckets(bucket)
     starts = [each.start for each in buckets]
-    sums = usage_sums(
-        reader,
-        (period.start, period.end),
-        USAGE,
-        by_day=False,
+    keys: Keys[EndedInteraction, int] = Keys(
+        series=USAGE,
         of_raw=lambda ended: bucket_at(starts, ended.at),
         of_rolled=lambda at, _key: bucket_at(starts, at),
+        by_time=True,
     )
-    return [ReportRow(each.key, sums.get(number) or UsageFigures()) for number, each in enumerate(buckets)]
+    nothing = UsageFigures().summary()
+    rows = [ReportRow(each.key, nothing) for each in buckets]
+    for number, figures in usage_sums(reader, period.start, period.end, keys):
+        rows[number] = ReportRow(buckets[number].key, figures.summary())
+    return rows
 
 
-def _by_key(reader: ReportReader, period: ReportPeriod, group_by: UsageGroup) -> list[ReportRow[UsageFigures]]:
+def _by_key(reader: ReportReader, period: ReportPeriod, group_by: UsageGroup) -> list[ReportRow[UsageSummary]]:
     of_raw, series, of_key = _WAYS[group_by]
-    sums = usage_sums(
-        reader,
-        (period.start, period.end),
-        series,
-        by_day=True,
-        of_raw=of_raw,
-        of_rolled=lambda _at, key: of_key(key),
-    )
-    return [ReportRow(key or None, sums[key]) for key in sorted(sums)]
+    keys = Keys(series=series, of_raw=of_raw, of_rolled=lambda _at, key: of_key(key))
+    sums = usage_sums(reader, period.start, period.end, keys)
+    rows = [ReportRow(key or None, figures.summary()) for key, figures in sums]
+    return sorted(rows, key=lambda row: row.key or "")
 
 
 _WAYS: dict[UsageGroup, tuple[Callable[[EndedInteraction], str], str, Callable[[str], str]]] = {

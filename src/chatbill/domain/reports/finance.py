@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from chatbill.domain.billing.ledger import EntryKind, LedgerEntry
 from chatbill.domain.billing.lots import Lots
@@ -68,9 +69,13 @@ class CreditFigures:
         """Return the figures of a text."""
         return cls(*json.loads(text))
 
-    def add_text(self, text: str) -> None:
-        """Add the figures of a text."""
-        self.merge(self.loads(text))
+    def add(self, movement: CreditMovement) -> None:
+        """Add the figures of one entry."""
+        self.merge(movement.figures)
+
+    def add_values(self, values: list[Any]) -> None:
+        """Add the figures of a text, as JSON has read it."""
+        self.merge(CreditFigures(*values))
 
     @classmethod
     def of(cls, entry: LedgerEntry, payment: Payment | None, before: Lots, after: Lots) -> CreditFigures:

@@ -6,13 +6,11 @@ import json
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import Any
 
 from chatbill.domain.chat.interactions import Outcome
+from chatbill.domain.reports.times import Times
 from chatbill.domain.shared.ids import ApiKeyId, InteractionId, ModelId, UserId
-
-DIGITS: Final = 3
-"""Times are counted to three digits, so percentiles differ from the exact ones by at most 0.5 percent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,16 +30,38 @@ class EndedInteraction:
     first_token_ms: int | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageSummary:
+    """What a report says of interactions, times in milliseconds. `took_ms` is the sum of their times.
+
+    `latency_ms` are the percentiles 50, 95 and 99, and `first_token_ms` 50 and 95; None where there are no times.
+    """
+
+    outcomes: Counter[str]
+    prompt_tokens: int
+    completion_tokens: int
+    credits_charged: int
+    took_ms: int
+    latency_ms: tuple[int | None, ...]
+    first_token_ms: tuple[int | None, ...]
+
+    @property
+    def requests(self) -> int:
+        """Return the number of interactions."""
+        return self.outcomes.total()
+
+
 @dataclass(slots=True)
 class UsageFigures:
-    """Sums over interactions. `latencies` and `first_tokens` count the times, in milliseconds to three digits."""
+    """Sums over interactions. `took_ms` is the sum of their times."""
 
     outcomes: Counter[str] = field(default_factory=Counter)
     prompt_tokens: int = 0
     completion_tokens: int = 0
     credits_charged: int = 0
-    latencies: Counter[int] = field(default_factory=Counter)
-    first_tokens: Counter[int] = field(default_factory=Counter)
+    took_ms: int = 0
+    latencies: Times = field(default_factory=Times)
+    first_tokens: Times = field(default_factory=Times)
 
     def add(self, ended: EndedInteraction) -> None:
         """Count one more interaction."""
@@ -49,55 +69,42 @@ class UsageFigures:
         self.prompt_tokens += ended.prompt_tokens
         self.completion_tokens += ended.completion_tokens
         self.credits_charged += ended.credits_charged
-        self.latencies[to_digits(ended.latency_ms)] += 1
+        self.took_ms += ended.latency_ms
+        self.latencies.add(ended.latency_ms)
         if ended.first_token_ms is not None:
-            self.first_tokens[to_digits(ended.first_token_ms)] += 1
-
-    def merge(self, other: UsageFigures) -> None:
-        """Add the figures of other interactions."""
-        self.prompt_tokens += other.prompt_tokens
-        self.completion_tokens += other.completion_tokens
-        self.credits_charged += other.credits_charged
-        for mine, theirs in (
-            (self.outcomes, other.outcomes),
-            (self.latencies, other.latencies),
-            (self.first_tokens, other.first_tokens),
-        ):
-            for key, count in theirs.items():
-                mine[key] += count  # type: ignore[index]
+            self.first_tokens.add(ended.first_token_ms)
 
     @property
     def requests(self) -> int:
         """Return the number of interactions."""
         return self.outcomes.total()
 
+    def summary(self) -> UsageSummary:
+        """Return what a report says of them, which needs far less memory."""
+        return UsageSummary(
+            outcomes=self.outcomes,
+            prompt_tokens=self.prompt_tokens,
+            completion_tokens=self.completion_tokens,
+            credits_charged=self.credits_charged,
+            took_ms=self.took_ms,
+            latency_ms=self.latencies.percentiles(50, 95, 99),
+            first_token_ms=self.first_tokens.percentiles(50, 95),
+        )
+
     def dumps(self) -> str:
         """Return the figures as text; equal figures have equal texts."""
-        counts = [sorted(each.items()) for each in (self.outcomes, self.latencies, self.first_tokens)]
-        return json.dumps([self.prompt_tokens, self.completion_tokens, self.credits_charged, *counts])
+        sums = [self.prompt_tokens, self.completion_tokens, self.credits_charged, self.took_ms]
+        times = [*self.latencies.dumps(), *self.first_tokens.dumps()]
+        return json.dumps([*sums, dict(sorted(self.outcomes.items())), *times], separators=(",", ":"))
 
-    def add_text(self, text: str) -> None:
-        """Add the figures of a text. A report adds up very many, so no object is made for each."""
-        prompt, completion, charged, outcomes, latencies, first_tokens = json.loads(text)
+    def add_values(self, values: list[Any]) -> None:
+        """Add the figures of a text, as JSON has read it. A report adds up very many: no object is made for each."""
+        prompt, completion, charged, took_ms, outcomes, *times = values
         self.prompt_tokens += prompt
         self.completion_tokens += completion
         self.credits_charged += charged
-        for mine, theirs in ((self.outcomes, outcomes), (self.latencies, latencies), (self.first_tokens, first_tokens)):
-            for key, count in theirs:
-                mine[key] = mine.get(key, 0) + count
-
-
-def to_digits(milliseconds: int) -> int:
-    """Return a time rounded to three digits, half up."""
-    unit = int(10 ** max(0, len(str(milliseconds)) - DIGITS))
-    return (milliseconds + unit // 2) // unit * unit
-
-
-def percentile(counts: Counter[int], part: int) -> int | None:
-    """Return the smallest time that at least `part` percent of all times do not exceed; None where there are none."""
-    left = -(-part * counts.total() // 100)
-    for value in sorted(counts):
-        left -= counts[value]
-        if left <= 0:
-            return value
-    return None
+        self.took_ms += took_ms
+        for outcome, count in outcomes.items():
+            self.outcomes[outcome] += count
+        self.latencies.add_dumped(*times[:3])
+        self.first_tokens.add_dumped(*times[3:])

@@ -17,6 +17,7 @@ from chatbill.container import Container
 from chatbill.domain.jobs.jobs import Job, JobState
 from chatbill.domain.shared.ids import JobId
 from chatbill.entrypoints.cli.wiring import open_container, run, settings_from
+from chatbill.entrypoints.web.background_exports import FOLDER, ExportFolder, export_runner
 from chatbill.entrypoints.web.watching import metrics_port
 from chatbill.settings import Settings
 
@@ -59,19 +60,21 @@ def worker() -> None:
 
 
 async def _work(settings: Settings) -> None:
-    async with open_container(settings, collect_metrics=True) as container, metrics_port(container, settings):
-        await _work_until_stopped(container)
+    async with open_container(settings, watched=True) as container, metrics_port(container, settings):
+        await _work_until_stopped(container, ExportFolder(settings.data_dir / FOLDER))
 
 
-async def _work_until_stopped(container: Container) -> None:
+async def _work_until_stopped(container: Container, exports: ExportFolder) -> None:
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):
         # Windows has no handlers of the loop; Ctrl-C ends the program there.
         with contextlib.suppress(NotImplementedError):
             loop.add_signal_handler(name, stop.set)
     click.echo("chatbill does jobs.")
-    working = asyncio.create_task(container.use_cases().jobs.run_jobs.forever())
-    stopping = asyncio.create_task(stop.wait())
+    use_cases = container.use_cases()
+    runners = (use_cases.jobs.run_jobs, export_runner(use_cases, exports))
+    working: asyncio.Future[Any] = asyncio.gather(*(runner.forever() for runner in runners))
+    stopping: asyncio.Future[Any] = asyncio.create_task(stop.wait())
     await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
     working.cancel()

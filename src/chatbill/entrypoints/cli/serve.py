@@ -15,6 +15,7 @@ from uvicorn.loops.auto import auto_loop_factory
 from chatbill.container import Container
 from chatbill.entrypoints.cli.progress import LoadingProgress
 from chatbill.entrypoints.cli.wiring import open_container, settings_from
+from chatbill.entrypoints.web.background_exports import FOLDER, ExportFolder
 from chatbill.entrypoints.web.serving import Mode, Service, bind
 from chatbill.entrypoints.web.serving import serve as run_service
 from chatbill.entrypoints.web.texts import render
@@ -47,7 +48,7 @@ def serve(create_service: CreateService, host: str | None, port: int | None, mod
 
 
 async def _serve(create_service: CreateService, settings: Settings, sock: socket.socket, mode: Mode) -> None:
-    async with open_container(settings, collect_metrics=True) as container:
+    async with open_container(settings, watched=True) as container:
         progress = LoadingProgress()
         container.report.override(progress.report)
         engine = container.engine()  # a model that cannot be run ends the command before anything begins
@@ -57,6 +58,7 @@ async def _serve(create_service: CreateService, settings: Settings, sock: socket
                     container.use_cases(),
                     sweep_interval_s=settings.sweep_interval_s,
                     run_jobs=settings.run_jobs,
+                    exports=ExportFolder(settings.data_dir / FOLDER),
                     instance=instance(),
                 ),
                 metrics_port(container, settings),

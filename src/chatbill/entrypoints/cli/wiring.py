@@ -14,7 +14,9 @@ import structlog
 
 from chatbill.container import Container
 from chatbill.entrypoints.web.watching import is_read_by_prometheus
+from chatbill.error_reports import reporting_errors
 from chatbill.logs import set_up_logs
+from chatbill.monitors import together
 from chatbill.settings import Settings, load_settings, unknown_variables
 
 T = TypeVar("T")
@@ -53,20 +55,26 @@ def run(settings: Settings, work: Callable[[Container], Awaitable[T]], *, upgrad
 
 @asynccontextmanager
 async def open_container(
-    settings: Settings, *, upgrade: bool = True, collect_metrics: bool = False
+    settings: Settings, *, upgrade: bool = True, watched: bool = False
 ) -> AsyncIterator[Container]:
     """Return a container on an up-to-date database, and close its store at the end.
 
-    If `upgrade` is False, a database that is missing or not up to date is refused and left unchanged. With
-    `collect_metrics`, events are counted for Prometheus if a setting says where it reads.
+    If `upgrade` is False, a database that is missing or not up to date is refused and left unchanged. If
+    it is `watched`, there are metrics, traces and reports of errors, as far as settings say where they go.
     """
     container = Container(settings=settings)
-    if collect_metrics and is_read_by_prometheus(settings):
-        container.metrics.override(container.prometheus)
+    reporter, traces = (container.error_reporter(), container.traces()) if watched else (None, None)
+    if watched:
+        prometheus = container.prometheus() if is_read_by_prometheus(settings) else None
+        container.metrics.override(together(prometheus, traces))
     schema = container.schema()
     await asyncio.to_thread(schema.upgrade if upgrade else schema.check)
     try:
-        yield container
+        with reporting_errors(reporter):
+            yield container
     finally:
         await container.store().close()
         container.passwords().close()
+        for each in (reporter, traces):
+            if each is not None:
+                await asyncio.to_thread(each.close)

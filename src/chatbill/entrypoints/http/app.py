@@ -34,6 +34,7 @@ from chatbill.entrypoints.http.monitoring.performance import MonitoringControlle
 from chatbill.entrypoints.http.openai.controller import OpenAIController
 from chatbill.entrypoints.http.openai.errors import OPENAI_ERRORS
 from chatbill.entrypoints.http.openai.views import BALANCE_HEADER, CACHED_HEADER, CHARGED_HEADER
+from chatbill.entrypoints.http.reports.background import BackgroundExportController
 from chatbill.entrypoints.http.reports.controller import ReportController
 from chatbill.entrypoints.http.reports.lists import ReportListController
 from chatbill.entrypoints.http.reports.monitoring import UseOverTimeController
@@ -147,6 +148,7 @@ def _routes(use_cases: UseCases, config: HttpConfig) -> Sequence[ControllerRoute
             CodeController,
             ReportController,
             ReportListController,
+            BackgroundExportController,
             SpendingController,
             UseOverTimeController,
             OwnDataController,

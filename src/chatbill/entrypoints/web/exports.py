@@ -135,7 +135,7 @@ async def _spreadsheet(name: str, columns: Columns[T], pages: AsyncIterator[list
     except BaseException:
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
         raise
-    return _file(path)
+    return _temporary(path)
 
 
 def _check_rows(rows: int) -> None:
@@ -143,10 +143,16 @@ def _check_rows(rows: int) -> None:
         raise InvalidRequest.of("format", "too_many_for_spreadsheet", max=MAX_SPREADSHEET_ROWS)
 
 
-async def _file(path: Path) -> AsyncGenerator[bytes, None]:
+async def _temporary(path: Path) -> AsyncGenerator[bytes, None]:
     try:
-        with path.open("rb") as file:
-            while chunk := await asyncio.to_thread(file.read, CHUNK_BYTES):
-                yield chunk
+        async for part in file_parts(path):
+            yield part
     finally:
         shutil.rmtree(path.parent, ignore_errors=True)
+
+
+async def file_parts(path: Path) -> AsyncGenerator[bytes, None]:
+    """Yield the parts of a file."""
+    with path.open("rb") as file:
+        while chunk := await asyncio.to_thread(file.read, CHUNK_BYTES):
+            yield chunk

@@ -11,7 +11,7 @@ from typing import Any
 from chatbill.application.reports.usage_report import Report
 from chatbill.domain.chat.interactions import Outcome
 from chatbill.domain.reports.finance import FinancialRow
-from chatbill.domain.reports.usage import UsageFigures, percentile
+from chatbill.domain.reports.usage import UsageSummary
 from chatbill.entrypoints.web.tables import Cell, Column
 
 
@@ -40,9 +40,9 @@ class UsageRow:
     first_token_ms_p95: int | None
 
     @classmethod
-    def of(cls, figures: UsageFigures, key: str | None = None, name: str | None = None) -> UsageRow:
+    def of(cls, figures: UsageSummary, key: str | None = None, name: str | None = None) -> UsageRow:
         """Return the row of a key."""
-        outcomes, latencies, first = figures.outcomes, figures.latencies, figures.first_tokens
+        outcomes, (p50, p95, p99), (first_p50, first_p95) = figures.outcomes, figures.latency_ms, figures.first_token_ms
         return cls(
             key=key,
             name=name,
@@ -55,11 +55,11 @@ class UsageRow:
             prompt_tokens=figures.prompt_tokens,
             completion_tokens=figures.completion_tokens,
             credits_charged=figures.credits_charged,
-            latency_ms_p50=percentile(latencies, 50),
-            latency_ms_p95=percentile(latencies, 95),
-            latency_ms_p99=percentile(latencies, 99),
-            first_token_ms_p50=percentile(first, 50),
-            first_token_ms_p95=percentile(first, 95),
+            latency_ms_p50=p50,
+            latency_ms_p95=p95,
+            latency_ms_p99=p99,
+            first_token_ms_p50=first_p50,
+            first_token_ms_p95=first_p95,
         )
 
 
@@ -120,7 +120,7 @@ class CreditsRow:
         )
 
 
-def usage_rows(report: Report[UsageFigures]) -> list[UsageRow]:
+def usage_rows(report: Report[UsageSummary]) -> list[UsageRow]:
     """Return the rows of a usage report."""
     return [UsageRow.of(row.figures, row.key, row.name) for row in report.rows]
 

@@ -10,6 +10,7 @@ from functools import partial
 import structlog
 
 from chatbill.application.assembly import UseCases
+from chatbill.entrypoints.web.background_exports import ExportFolder, export_runner
 
 ROLL_UP_INTERVAL_S = 60.0
 WATCH_INTERVAL_S = 30.0
@@ -23,12 +24,18 @@ _log = structlog.get_logger(__name__)
 
 @asynccontextmanager
 async def timers(
-    use_cases: UseCases, *, sweep_interval_s: float, run_jobs: bool = True, instance: str = ""
+    use_cases: UseCases,
+    *,
+    sweep_interval_s: float,
+    run_jobs: bool = True,
+    exports: ExportFolder | None = None,
+    instance: str = "",
 ) -> AsyncIterator[None]:
     """Run what each process does at intervals; the sweep runs at once and then every `sweep_interval_s` seconds.
 
-    A timer that fails is logged and tried again. With `run_jobs`, jobs are done too: what one process of many does.
-    With the name of this `instance`, alerts are opened for what is wrong with it.
+    A timer that fails is logged and tried again. With `run_jobs`, jobs are done too: what one process of many
+    does, and exports are written into a folder. With the name of this `instance`, alerts are opened for what is wrong
+    with it.
     """
     tasks = [
         asyncio.create_task(_every(sweep_interval_s, use_cases.maintenance.expire_holds, "sweep_of_holds")),
@@ -42,6 +49,8 @@ async def timers(
         tasks.append(asyncio.create_task(_every(WATCH_INTERVAL_S, watch, "watch")))
     if run_jobs:
         tasks.append(asyncio.create_task(use_cases.jobs.run_jobs.forever()))
+        if exports is not None:
+            tasks.append(asyncio.create_task(export_runner(use_cases, exports).forever()))
     try:
         yield
     finally:

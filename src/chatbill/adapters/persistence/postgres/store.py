@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TypeVar
 
@@ -19,6 +19,7 @@ from chatbill.adapters.persistence.postgres.driver import (
 from chatbill.adapters.persistence.postgres.worker import READ_ONLY, READ_WRITE, PostgresWorker
 from chatbill.adapters.persistence.sql.prefix import Prefix
 from chatbill.adapters.persistence.threads.store_threads import StoreThreads
+from chatbill.application.ports.metrics import PoolFigures
 from chatbill.application.ports.store import Snapshot, Transaction
 
 T = TypeVar("T")
@@ -64,6 +65,10 @@ class PostgresStore:
             queue_size=queue_size,
             wait_s=queue_timeout_s,
         )
+
+    def pools(self) -> Mapping[str, PoolFigures]:
+        """Return the connections that write and those that read."""
+        return {"write": self._writers.figures(), "read": self._readers.figures()}
 
     async def write(self, work: Callable[[Transaction], T]) -> T:
         """Run `work` on a writing thread; return when its commit is on the server's disk."""

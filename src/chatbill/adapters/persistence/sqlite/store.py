@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -12,6 +12,7 @@ from chatbill.adapters.persistence.sqlite.driver import connect_to_read, connect
 from chatbill.adapters.persistence.sqlite.opened_file import OpenedFile
 from chatbill.adapters.persistence.sqlite.workers import SqliteReader, SqliteWriter
 from chatbill.adapters.persistence.threads.store_threads import StoreThreads
+from chatbill.application.ports.metrics import PoolFigures
 from chatbill.application.ports.store import Snapshot, Transaction
 
 T = TypeVar("T")
@@ -57,6 +58,10 @@ class SqliteStore:
             queue_size=queue_size,
             wait_s=queue_timeout_s,
         )
+
+    def pools(self) -> Mapping[str, PoolFigures]:
+        """Return the connections that write and those that read."""
+        return {"write": self._writer.figures(), "read": self._readers.figures()}
 
     async def write(self, work: Callable[[Transaction], T]) -> T:
         """Run `work` on the writing thread; return when its commit is on disk."""

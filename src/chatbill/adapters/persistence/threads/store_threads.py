@@ -15,6 +15,7 @@ from weakref import WeakKeyDictionary
 from chatbill.adapters.persistence.repositories import SqlTransaction
 from chatbill.adapters.persistence.sql.connection import Connection
 from chatbill.adapters.persistence.threads.jobs import AnyJob, Deadlines, Job, deliver, fail_all
+from chatbill.application.ports.metrics import PoolFigures
 from chatbill.application.ports.store import StoreUnavailable
 
 CLOSE_WITHIN_S = 5.0
@@ -84,6 +85,7 @@ class StoreThreads:
         self._idle = threading.Semaphore(0)
         self._lock = threading.Lock()
         self._closed = False
+        self._busy = 0
         self._threads: list[threading.Thread] = []
         self._workers: list[Worker[Any]] = []
         self._deadlines: WeakKeyDictionary[asyncio.AbstractEventLoop, Deadlines] = WeakKeyDictionary()
@@ -100,6 +102,15 @@ class StoreThreads:
             return await job.result()
         finally:
             deadlines.forget()
+
+    def figures(self) -> PoolFigures:
+        """Return how many connections there are, and what they do."""
+        return PoolFigures(
+            size=self._max_threads,
+            connections=sum(worker.is_connected for worker in self._workers),
+            busy=self._busy,
+            waiting=self._waiting.qsize(),
+        )
 
     async def close(self) -> None:
         """Refuse new jobs, and return when the accepted ones are done, or after `CLOSE_WITHIN_S` seconds.
@@ -158,9 +169,15 @@ class StoreThreads:
         worker = self._new_worker()
         self._workers.append(worker)
         while jobs := self._take():
+            self._count_busy(1)
             self._run(worker, jobs)
+            self._count_busy(-1)
             del jobs  # or they would stay in memory until the next one comes
         worker.disconnect()
+
+    def _count_busy(self, change: int) -> None:
+        with self._lock:
+            self._busy += change
 
     def _run(self, worker: Worker[Any], jobs: list[AnyJob]) -> None:
         failure: Exception | None = None

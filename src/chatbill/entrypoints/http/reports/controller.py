@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 from litestar import Controller, get
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import QueryParameter
 from litestar.response.base import ASGIResponse
 
@@ -15,12 +17,7 @@ from chatbill.application.shared.principal import Principal
 from chatbill.domain.reports.periods import ReportPeriod
 from chatbill.entrypoints.http.documentation.responses import documented
 from chatbill.entrypoints.http.reports import examples
-from chatbill.entrypoints.http.reports.parameters import (
-    Format,
-    PeriodFrom,
-    PeriodTo,
-    TimeZone,
-)
+from chatbill.entrypoints.http.reports.parameters import FORMAT, PERIOD
 from chatbill.entrypoints.http.reports.views import FinancialReportView, PeriodView, UsageReportView, answer
 from chatbill.entrypoints.http.shared.parameters import Injected, checked_choice
 from chatbill.entrypoints.web.exports import ExportFormat, table
@@ -33,7 +30,10 @@ from chatbill.entrypoints.web.report_rows import (
     usage_rows,
 )
 
-PROBLEMS = ("invalid_request", "forbidden")
+
+def _answers(view: type, example: Mapping[str, Any]) -> dict[int, ResponseSpec]:
+    words = "The report. With `format=csv` or `xlsx`, a file with the same rows."
+    return documented(200, view, words, example, signed_in=True, problems=("invalid_request", "forbidden"))
 
 
 class ReportController(Controller):
@@ -41,24 +41,20 @@ class ReportController(Controller):
 
     path = "/admin/reports"
     tags = ("Reports",)
+    dependencies = {"period": PERIOD, "wanted": FORMAT}  # noqa: RUF012 - the framework's own way
 
     @get(
         "/usage",
         operation_id="reportUsage",
         summary="Report requests, tokens, credits and times",
-        responses=documented(
-            200,
-            UsageReportView,
-            "The report. With `format=csv` or `xlsx`, a file with the same rows.",
-            examples.USAGE_REPORT,
-            signed_in=True,
-            problems=PROBLEMS,
-        ),
+        responses=_answers(UsageReportView, examples.USAGE_REPORT),
     )
     async def report_usage(
         self,
         use_cases: Injected[UseCases],
         principal: Injected[Principal],
+        period: Injected[ReportPeriod],
+        wanted: Injected[ExportFormat],
         group_by: Annotated[
             str | None,
             QueryParameter(
@@ -66,10 +62,6 @@ class ReportController(Controller):
                 schema_extra={"enum": [each.value for each in UsageGroup]},
             ),
         ] = None,
-        start: PeriodFrom = None,
-        end: PeriodTo = None,
-        tz: TimeZone = None,
-        form: Format = None,
     ) -> ASGIResponse:
         """Report what has ended in a period. Needs the permission `read_use`; names of people need `read_people`.
 
@@ -77,10 +69,6 @@ class ReportController(Controller):
         they are and agree with the ledger. Percentiles are at most 0.5 % off.
         """
         reports, group = use_cases.reports, checked_choice("group_by", group_by, UsageGroup) or UsageGroup.MODEL
-        wanted, period = (
-            checked_choice("format", form, ExportFormat) or ExportFormat.JSON,
-            ReportPeriod.of(start, end, tz, now=reports.clock()),
-        )
         report = await reports.usage(principal, period, group)
         rows = usage_rows(report)
         if wanted is not ExportFormat.JSON:
@@ -96,19 +84,14 @@ class ReportController(Controller):
         "/financial",
         operation_id="reportFinances",
         summary="Report credits and the money behind them",
-        responses=documented(
-            200,
-            FinancialReportView,
-            "The report. With `format=csv` or `xlsx`, a file with the same rows.",
-            examples.FINANCIAL_REPORT,
-            signed_in=True,
-            problems=PROBLEMS,
-        ),
+        responses=_answers(FinancialReportView, examples.FINANCIAL_REPORT),
     )
     async def report_finances(
         self,
         use_cases: Injected[UseCases],
         principal: Injected[Principal],
+        period: Injected[ReportPeriod],
+        wanted: Injected[ExportFormat],
         group_by: Annotated[
             str | None,
             QueryParameter(
@@ -116,10 +99,6 @@ class ReportController(Controller):
                 schema_extra={"enum": [each.value for each in FinancialGroup]},
             ),
         ] = None,
-        start: PeriodFrom = None,
-        end: PeriodTo = None,
-        tz: TimeZone = None,
-        form: Format = None,
     ) -> ASGIResponse:
         """Report how the credits of all people have changed in a period. Needs the permission `read_money`.
 
@@ -127,10 +106,6 @@ class ReportController(Controller):
         `given_back`. `owed` is the price of the paid credits that are not spent, rounded once for each purchase.
         """
         reports, group = use_cases.reports, checked_choice("group_by", group_by, FinancialGroup) or FinancialGroup.DAY
-        wanted, period = (
-            checked_choice("format", form, ExportFormat) or ExportFormat.JSON,
-            ReportPeriod.of(start, end, tz, now=reports.clock()),
-        )
         report = await reports.financial(principal, period, group)
         rows = credits_rows(report)
         if wanted is not ExportFormat.JSON:

@@ -9,7 +9,7 @@ from chatbill.application.ports.engine import ModelStatus
 from chatbill.application.reports.read_dashboard import Dashboard
 from chatbill.domain.chat.interactions import Outcome
 from chatbill.domain.monitoring.alerts import Alert
-from chatbill.domain.reports.usage import UsageFigures, percentile
+from chatbill.domain.reports.usage import UsageFigures
 from chatbill.entrypoints.http.reports.views import PeriodView
 from chatbill.entrypoints.web.alerts import AlertView
 from chatbill.entrypoints.web.report_rows import CreditsRow, CurrencyRow
@@ -125,16 +125,13 @@ def _models(found: Dashboard) -> Iterator[ModelFiguresView]:
     """Yield the models of the catalogue, and then those that are gone."""
     statuses: dict[str, ModelStatus] = {offer.model.id: offer.status for offer in found.models}
     for model in (*statuses, *sorted(found.by_model.keys() - statuses.keys())):
-        figures = found.by_model.get(model) or UsageFigures()
-        latencies = figures.latencies
-        took_ms = sum(value * count for value, count in latencies.items())
+        figures = found.by_model.get(model) or UsageFigures().summary()
+        p50, p95, p99 = figures.latency_ms
         yield ModelFiguresView(
             id=model,
             status=statuses[model].state.value if model in statuses else None,
             requests=figures.requests,
-            tokens_per_s=round(figures.completion_tokens * 1_000 / took_ms, 1) if took_ms else None,
-            latency_ms=LatencyView(
-                p50=percentile(latencies, 50), p95=percentile(latencies, 95), p99=percentile(latencies, 99)
-            ),
+            tokens_per_s=round(figures.completion_tokens * 1_000 / figures.took_ms, 1) if figures.took_ms else None,
+            latency_ms=LatencyView(p50=p50, p95=p95, p99=p99),
             memory_bytes=statuses[model].memory_bytes if model in statuses else None,
         )

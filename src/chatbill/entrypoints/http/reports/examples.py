@@ -129,3 +129,14 @@ DASHBOARD: Final = {
     "alerts": [],
 }
 PERIOD_REPORT: Final = {"summary": DASHBOARD, "usage": USAGE_REPORT | {"group_by": "day"}, "alerts": []}
+
+EXPORT: Final = {
+    "id": "019a2b6e-0d51-7c3e-9d3c-5b0f1c2d3e4f",
+    "what": "ledger",
+    "state": "running",
+    "rows": 120_000,
+    "error": None,
+    "created_at": "2026-02-01T12:00:00Z",
+    "expires_at": "2026-02-02T12:00:00Z",
+}
+EXPORTS: Final = {"items": [EXPORT]}

@@ -26,7 +26,11 @@ from chatbill.entrypoints.http.reports.filters import (
     provide_page,
     provide_request_query,
 )
-from chatbill.entrypoints.http.reports.list_views import (
+from chatbill.entrypoints.http.reports.parameters import PERIOD
+from chatbill.entrypoints.http.reports.views import answer
+from chatbill.entrypoints.http.shared.parameters import Injected
+from chatbill.entrypoints.web.exports import export
+from chatbill.entrypoints.web.list_rows import (
     ENTRY_COLUMNS,
     INTERACTION_COLUMNS,
     EntriesView,
@@ -34,10 +38,6 @@ from chatbill.entrypoints.http.reports.list_views import (
     RequestsView,
     RequestView,
 )
-from chatbill.entrypoints.http.reports.parameters import PeriodFrom, PeriodTo, TimeZone
-from chatbill.entrypoints.http.reports.views import answer
-from chatbill.entrypoints.http.shared.parameters import Injected
-from chatbill.entrypoints.web.exports import export
 
 PROBLEMS = ("invalid_request", "forbidden", "not_found", "rate_limited", "overloaded")
 
@@ -133,6 +133,7 @@ class ReportListController(Controller):
         "/dashboard",
         operation_id="readDashboard",
         summary="Read the figures of a period at a glance",
+        dependencies={"period": PERIOD},
         responses=documented(
             200, DashboardView, "The figures.", examples.DASHBOARD, signed_in=True, problems=("invalid_request",)
         ),
@@ -141,17 +142,13 @@ class ReportListController(Controller):
         self,
         use_cases: Injected[UseCases],
         principal: Injected[Principal],
-        start: PeriodFrom = None,
-        end: PeriodTo = None,
-        tz: TimeZone = None,
+        period: Injected[ReportPeriod],
     ) -> DashboardView:
         """Return people, requests, credits, models and open alerts.
 
         Needs the permission `read_use`; credits are null without `read_money`.
         """
-        reports = use_cases.reports
-        period = ReportPeriod.of(start, end, tz, now=reports.clock())
-        found = await reports.read_dashboard(principal, period)
+        found = await use_cases.reports.read_dashboard(principal, period)
         alerts = await use_cases.monitoring.list_alerts(principal, AlertFilter(is_open=True), limit=MAX_PAGE)
         return DashboardView.of(found, alerts.items)
 

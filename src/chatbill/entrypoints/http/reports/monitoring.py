@@ -14,11 +14,11 @@ from chatbill.application.reports.usage_report import Report, UsageGroup
 from chatbill.application.shared.paging import MAX_PAGE
 from chatbill.application.shared.principal import Principal
 from chatbill.domain.reports.periods import ReportPeriod
-from chatbill.domain.reports.usage import UsageFigures
+from chatbill.domain.reports.usage import UsageSummary
 from chatbill.entrypoints.http.documentation.responses import documented
 from chatbill.entrypoints.http.reports import examples
 from chatbill.entrypoints.http.reports.dashboard import DashboardView
-from chatbill.entrypoints.http.reports.parameters import PeriodFrom, PeriodTo, TimeZone
+from chatbill.entrypoints.http.reports.parameters import PERIOD
 from chatbill.entrypoints.http.reports.views import PeriodView, UsageReportView
 from chatbill.entrypoints.http.shared.parameters import Injected, checked_choice
 from chatbill.entrypoints.web.alerts import AlertView
@@ -41,6 +41,7 @@ class UseOverTimeController(Controller):
 
     path = "/monitoring"
     tags = ("Monitoring",)
+    dependencies = {"period": PERIOD}  # noqa: RUF012 - the framework's own way
 
     @get(
         "/analytics",
@@ -54,19 +55,16 @@ class UseOverTimeController(Controller):
         self,
         use_cases: Injected[UseCases],
         principal: Injected[Principal],
+        period: Injected[ReportPeriod],
         group_by: Annotated[
             str | None,
             QueryParameter(
                 description="What a row is; by default, a day.", schema_extra={"enum": [each.value for each in BY_TIME]}
             ),
         ] = None,
-        start: PeriodFrom = None,
-        end: PeriodTo = None,
-        tz: TimeZone = None,
     ) -> UsageReportView:
         """Return requests, tokens, credits and times by day or hour. Needs the permission `read_use`."""
         group = checked_choice("group_by", group_by, UsageGroup, among=BY_TIME) or UsageGroup.DAY
-        period = ReportPeriod.of(start, end, tz, now=use_cases.reports.clock())
         return _view(await use_cases.reports.usage(principal, period, group))
 
     @get(
@@ -81,13 +79,10 @@ class UseOverTimeController(Controller):
         self,
         use_cases: Injected[UseCases],
         principal: Injected[Principal],
-        start: PeriodFrom = None,
-        end: PeriodTo = None,
-        tz: TimeZone = None,
+        period: Injected[ReportPeriod],
     ) -> PeriodReportView:
         """Return the dashboard of a period, its use by day and its alerts. Needs the permission `read_use`."""
         reports, list_alerts = use_cases.reports, use_cases.monitoring.list_alerts
-        period = ReportPeriod.of(start, end, tz, now=reports.clock())
         found = await reports.read_dashboard(principal, period)
         open_now = await list_alerts(principal, AlertFilter(is_open=True), limit=MAX_PAGE)
         newest = await list_alerts(principal, AlertFilter(), limit=MAX_PAGE)
@@ -98,7 +93,7 @@ class UseOverTimeController(Controller):
         )
 
 
-def _view(report: Report[UsageFigures]) -> UsageReportView:
+def _view(report: Report[UsageSummary]) -> UsageReportView:
     return UsageReportView(
         period=PeriodView.of(report.period),
         group_by=report.group_by,

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from litestar.di import Provide
 from litestar.openapi.spec import Example
 from litestar.params import QueryParameter
 
+from chatbill.application.assembly import UseCases
+from chatbill.domain.reports.periods import ReportPeriod
+from chatbill.entrypoints.http.shared.parameters import Injected, checked_choice
 from chatbill.entrypoints.web.exports import ExportFormat
 
 _WORDS = "A date, which is that day in `tz`, or a moment with its offset (RFC 3339)."
@@ -64,3 +68,19 @@ ListFormat = Annotated[
         schema_extra={"enum": [each.value for each in ExportFormat]},
     ),
 ]
+
+
+def provide_period(
+    use_cases: Injected[UseCases], start: PeriodFrom = None, end: PeriodTo = None, tz: TimeZone = None
+) -> ReportPeriod:
+    """Return the period that is asked for."""
+    return ReportPeriod.of(start, end, tz, now=use_cases.reports.clock())
+
+
+def provide_format(form: Format = None) -> ExportFormat:
+    """Return the format that is asked for."""
+    return checked_choice("format", form, ExportFormat) or ExportFormat.JSON
+
+
+PERIOD = Provide(provide_period, sync_to_thread=False)
+FORMAT = Provide(provide_format, sync_to_thread=False)

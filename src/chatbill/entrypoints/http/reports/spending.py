@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from litestar import Controller, get
+from litestar.di import Provide
 from litestar.params import QueryParameter
 
 from chatbill.application.assembly import UseCases
@@ -16,7 +17,7 @@ from chatbill.domain.reports.periods import ReportPeriod
 from chatbill.domain.reports.usage import UsageFigures
 from chatbill.entrypoints.http.documentation.responses import documented
 from chatbill.entrypoints.http.reports import examples
-from chatbill.entrypoints.http.reports.parameters import PeriodFrom, PeriodTo, TimeZone
+from chatbill.entrypoints.http.reports.parameters import PeriodFrom, PeriodTo, TimeZone, provide_period
 from chatbill.entrypoints.http.reports.views import PeriodView
 from chatbill.entrypoints.http.shared.authentication import SCOPE
 from chatbill.entrypoints.http.shared.parameters import Injected, checked_choice
@@ -54,6 +55,17 @@ class SpendingView:
     total: SpendingRow
 
 
+def provide_own_period(
+    use_cases: Injected[UseCases],
+    principal: Injected[Principal],
+    start: PeriodFrom = None,
+    end: PeriodTo = None,
+    tz: TimeZone = None,
+) -> ReportPeriod:
+    """Return the period that is asked for, by default in the person's own time zone."""
+    return provide_period(use_cases, start, end, tz or principal.limits.time_zone)
+
+
 class SpendingController(Controller):
     """The user's own use."""
 
@@ -65,6 +77,7 @@ class SpendingController(Controller):
         operation_id="reportOwnSpending",
         opt={SCOPE: Scope.READ},
         summary="Report your own use",
+        dependencies={"period": Provide(provide_own_period, sync_to_thread=False)},
         responses=documented(
             200,
             SpendingView,
@@ -78,6 +91,7 @@ class SpendingController(Controller):
         self,
         use_cases: Injected[UseCases],
         principal: Injected[Principal],
+        period: Injected[ReportPeriod],
         group_by: Annotated[
             str | None,
             QueryParameter(
@@ -85,15 +99,10 @@ class SpendingController(Controller):
                 schema_extra={"enum": [each.value for each in SpendingGroup]},
             ),
         ] = None,
-        start: PeriodFrom = None,
-        end: PeriodTo = None,
-        tz: TimeZone = None,
     ) -> SpendingView:
         """Report what of yours has ended in a period. Without `tz`, days are those of your own time zone."""
-        reports = use_cases.reports
         group = checked_choice("group_by", group_by, SpendingGroup) or SpendingGroup.DAY
-        period = ReportPeriod.of(start, end, tz or principal.limits.time_zone, now=reports.clock())
-        report = await reports.own_spending(principal, period, group)
+        report = await use_cases.reports.own_spending(principal, period, group)
         return SpendingView(
             period=PeriodView.of(period),
             group_by=report.group_by,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from chatbill.entrypoints.web.background_exports import ExportFolder
 from chatbill.entrypoints.web.metrics import MetricsPage
 
 
@@ -16,6 +17,7 @@ class HttpConfig:
     pages of other origins that may call the API. `ping_s` is the time without an event after which an event stream
     sends a ping, in seconds. `serve_docs` and `serve_root` say whether `/docs` and `/` are served.
     `root_path` is the path below which clients reach the API. `metrics` are served at `/metrics`, with their token.
+    `exports` is the folder of exports that are written in the background; without it, there are none.
     """
 
     engine: str = "none"
@@ -27,3 +29,4 @@ class HttpConfig:
     serve_root: bool = True
     root_path: str = ""
     metrics: MetricsPage | None = None
+    exports: ExportFolder | None = None

@@ -144,6 +144,9 @@ ERRORS: dict[str, Template] = {
     "too_many_tabs": "{max} tabs of yours are busy, and no more may be. Close one of them.",
     "rate_limited": "Too many requests. Try again in {retry_after_s} s.",
     "export_running": "An export of yours is being sent. Wait for its end, or stop it.",
+    "exports_kept": "You have {max} exports. Each is removed a day after it was asked for.",
+    "export_not_done": "This export is not done. Ask for it again later.",
+    "exports_without_folder": "This service has no folder for exports.",
     "exports_taken": "Too many exports are being sent. Try again in {retry_after_s} s.",
     "too_many_replies": ("{max} of your replies are being written, and no more may. Try again in {retry_after_s} s."),
     "share_of_queue_taken": (

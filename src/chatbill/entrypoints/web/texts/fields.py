@@ -41,7 +41,8 @@ FIELDS: dict[str, Template] = {
     "texts_not_readable": "cannot be used: prompts and replies of other people are not readable for you here",
     "not_after_from": "must be after from",
     "too_many_rows": "would give more than {max} rows; ask for a shorter period, or for larger parts of it",
-    "too_many_for_spreadsheet": "cannot be xlsx for more than {max} rows; ask for csv, or for a shorter period",
+    "too_many_for_spreadsheet": "cannot be xlsx for more than {max} rows; ask for csv, for a shorter period, or by "
+    "POST /admin/exports",
     "not_a_time": "must be a time as in 2026-01-31T12:00:00Z",
     "not_in_future": "must be in the future",
     "not_printable": "must be {min} to {max} printable characters",

@@ -1,0 +1,35 @@
+"""The turns of threads while a report is added up."""
+
+from __future__ import annotations
+
+import sys
+import threading
+
+import pytest
+
+from chatbill.application.reports.short_turns import TURN_S, short_turns
+
+
+def test_turns_are_short_until_the_last_report_has_ended() -> None:
+    usual = sys.getswitchinterval()
+    with short_turns():
+        with short_turns():
+            assert sys.getswitchinterval() == pytest.approx(TURN_S)
+        assert sys.getswitchinterval() == pytest.approx(TURN_S)
+    assert sys.getswitchinterval() == usual
+
+
+def test_turns_are_as_usual_after_errors_and_on_many_threads() -> None:
+    usual = sys.getswitchinterval()
+
+    def report() -> None:
+        for _ in range(200):
+            with pytest.raises(KeyError), short_turns():
+                raise KeyError
+
+    threads = [threading.Thread(target=report) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sys.getswitchinterval() == usual
