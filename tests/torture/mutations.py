@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.torture.job_mutations import JOB_MUTANTS
 from tests.torture.report_mutations import REPORT_MUTANTS
 from tests.torture.seeding import Edit, Mutant
 
@@ -346,4 +347,5 @@ MUTANTS = (
         (f"{T_SQL_TRAIL}::test_a_trail_that_was_emptied_is_noticed_also_where_no_credits_moved",),
     ),
     *REPORT_MUTANTS,
+    *JOB_MUTANTS,
 )  # fmt: skip
