@@ -5,8 +5,7 @@ forgets the count. The records that are there count as all that there were.
 
 Locks: on PostgreSQL, the new trigger waits for running transactions to leave the audit trail, which is then counted
 while it is locked against writing: about a second for ten million records. From then on, transactions that add records
-are committed one after the other. They count at their end, so that none of them waits for another with the count in
-its hand. On SQLite, writers wait for the step.
+are committed one after the other; they count at their end. On SQLite, writers wait for the step.
 """
 
 from __future__ import annotations
