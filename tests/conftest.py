@@ -33,6 +33,7 @@ FOLDER = Path(__file__).parent
 LONGEST = (
     "adapters/inference/transformers/test_gemma.py",
     "browser/test_page.py",
+    "entrypoints/http/test_whole_api.py",
     "service/test_burst.py",
     "test_state_machine.py",
     "adapters/inference/transformers/test_batching.py",

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 from chatbill.adapters.system import SystemClock
 from chatbill.application.accounts.change_password import PasswordChange
+from chatbill.application.accounts.links import IssuedLink
 from chatbill.application.accounts.register import Registration
 from chatbill.application.accounts.sign_in import Credentials, SignedIn
 from chatbill.application.administration.admin_action import AdminAction
+from chatbill.application.administration.create_code import IssuedCode
 from chatbill.application.assembly import UseCases
 from chatbill.application.billing.place_order import Order
 from chatbill.application.chat.events import Completed
@@ -19,7 +21,8 @@ from chatbill.application.ports.clock import Clock
 from chatbill.application.shared.principal import Principal
 from chatbill.domain.chat.interactions import Interaction
 from tests.kit.support import MINI, PASSWORD
-from tests.torture.service import tomorrow
+from tests.torture import account_cases
+from tests.torture.service import in_two_months, tomorrow
 
 NOW = SystemClock()
 
@@ -33,6 +36,8 @@ class Scene:
     signed_in: SignedIn
     charged: Interaction
     running: Reply
+    code: IssuedCode
+    link: IssuedLink
 
 
 @dataclass(frozen=True)
@@ -129,4 +134,24 @@ CASES: dict[str, Case] = {
     "expire_holds": Case(expire_holds, clock=tomorrow),
     "rename_conversation": Case(rename_conversation),
     "delete_conversation": Case(delete_conversation, ends=("not_found",)),
+    "redeem": Case(account_cases.redeem, ends=("conflict",)),
+    "regenerate": Case(account_cases.regenerate),
+    "create_user": Case(account_cases.create_user, ends=("username_taken",)),
+    "suspend": Case(account_cases.suspend),
+    "change_role": Case(account_cases.change_role),
+    "erase_user": Case(account_cases.erase_user),
+    "erase_own_account": Case(account_cases.erase_own_account, ends=("invalid_credentials",)),
+    "create_code": Case(account_cases.create_code),
+    "withdraw_code": Case(account_cases.withdraw_code),
+    "sign_out_user": Case(account_cases.sign_out_user),
+    "make_password_link": Case(account_cases.make_password_link),
+    "reset_password": Case(account_cases.reset_password, ends=("invalid_request",)),
+    "create_api_key": Case(account_cases.create_api_key, ends=("conflict",)),
+    "update_account": Case(account_cases.update_account),
+    "end_session": Case(account_cases.end_session),
+    "set_second_factor": Case(account_cases.set_second_factor),
+    "record_findings": Case(account_cases.record_findings),
+    "roll_up": Case(account_cases.roll_up),
+    "forget_sessions": Case(account_cases.forget_sessions, clock=in_two_months),
+    "run_jobs": Case(account_cases.run_jobs, clock=tomorrow),
 }

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copyreg
 import pickle
 from collections.abc import Callable
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from sqlalchemy import create_engine, select
@@ -17,6 +19,15 @@ from chatbill.application.ports.store import Snapshot, Store, StoreUnavailable, 
 from tests.torture.databases import Database
 
 T = TypeVar("T")
+
+
+def frozen(items: dict[str, Any]) -> MappingProxyType[str, Any]:
+    """A mapping that nothing changes."""
+    return MappingProxyType(items)
+
+
+# Parameters of jobs are kept so, and pickle does not know how to write it.
+copyreg.pickle(MappingProxyType, lambda mapping: (frozen, (dict(mapping),)))
 
 
 class FaultyStore:

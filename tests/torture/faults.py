@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from chatbill.application.accounts.sign_in import Credentials
+from chatbill.application.administration.admin_action import AdminAction
+from chatbill.application.administration.create_code import NewCode
 from chatbill.application.chat.messages import Message
 from chatbill.application.chat.replies import Reply
 from chatbill.application.ports.store import Snapshot, Store, StoreUnavailable
@@ -20,6 +22,7 @@ from chatbill.domain.billing.ledger import LedgerEntry
 from chatbill.domain.billing.wallets import Wallet
 from chatbill.domain.shared.errors import ChatbillError
 from tests.kit.engines import ControlledEngine
+from tests.kit.rows import job
 from tests.kit.support import CATALOGUE, MINI, PASSWORD
 from tests.torture.bench import Figures, Task
 from tests.torture.books import differences, sweep
@@ -79,7 +82,10 @@ async def scene_in(store: Store) -> Scene:
     running = await waiting.chat.send_message(alice, Message(model=MINI, text="never ends"))
     assert isinstance(running, Reply)
     signed_in = await use_cases.accounts.sign_in(Credentials(login="alice", password=PASSWORD))
-    return Scene(alice, admin, signed_in, charged.interaction, running)
+    code = await use_cases.administration.create_code(admin, NewCode(credits=5))
+    link = await use_cases.administration.make_password_link(admin, alice.user_id, AdminAction(reason="A test"))
+    await store.write(lambda tx: tx.jobs.add(job(kind="forget_sessions")))
+    return Scene(alice, admin, signed_in, charged.interaction, running, code, link)
 
 
 async def measured(case: Case, database: Database) -> tuple[int, int, Counter[str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.torture.job_mutations import JOB_MUTANTS
 from tests.torture.report_mutations import REPORT_MUTANTS
 from tests.torture.seeding import Edit, Mutant
 
@@ -35,6 +36,7 @@ AUDIT_RULES = "src/chatbill/domain/audit/rules.py"
 SQL_BOOKS = "src/chatbill/adapters/persistence/audit/reader.py"
 T_AUDIT = "tests/domain/audit/test_audit.py"
 T_SQL_AUDIT = "tests/adapters/persistence/audit/test_audit.py"
+T_SQL_TRAIL = "tests/adapters/persistence/audit/test_trail.py"
 T_SEND = "tests/application/chat/test_send_message.py"
 T_ENDINGS = "tests/application/chat/test_endings.py"
 T_IDEMPOTENCY = "tests/application/chat/test_idempotency.py"
@@ -339,5 +341,11 @@ MUTANTS = (
         ),
         (f"{T_AUDITED_TRAIL}::test_an_entry_and_its_record_must_agree",),
     ),
+    Mutant(
+        "the audit does not count the records of the audit trail",
+        (Edit(AUDIT_RULES, "if trail.found != trail.counted:", "if False:"),),
+        (f"{T_SQL_TRAIL}::test_a_trail_that_was_emptied_is_noticed_also_where_no_credits_moved",),
+    ),
     *REPORT_MUTANTS,
+    *JOB_MUTANTS,
 )  # fmt: skip

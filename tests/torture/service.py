@@ -25,6 +25,11 @@ def tomorrow() -> datetime:
     return SystemClock()() + timedelta(days=1)
 
 
+def in_two_months() -> datetime:
+    """A clock that is two months ahead: by it, every session has ended long ago."""
+    return SystemClock()() + timedelta(days=60)
+
+
 def service(store: Store, *, clock: Clock | None = None, **options: Any) -> UseCases:
     """The use cases, as tests have them, but in real time."""
     made = world(store=store, **options)

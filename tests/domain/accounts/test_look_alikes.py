@@ -135,6 +135,8 @@ def test_a_name_is_not_its_own_look_alike(name: str) -> None:
         ("ann@BÜCHER.example", "ann@XN--BCHER-KVA.EXAMPLE"),
         ("ann@пример.рф", "ann@xn--e1afmkfd.xn--p1ai"),
         ("ann@a。example", "ann@a.example"),
+        ("ann@straße.example", "ann@xn--strae-oqa.example"),
+        ("ann@βόλος.example", "ann@xn--nxasmm1c.example"),
     ],
 )
 def test_a_host_and_its_punycode_are_one_address(one: str, other: str) -> None:

@@ -48,6 +48,18 @@ async def test_a_new_password_keeps_the_browser_signed_in(client: httpx.AsyncCli
     assert (await client.post("/web/session", json={"login": "alice", "password": NEW})).status_code == 200
 
 
+@pytest.mark.parametrize(("ticked", "revoked"), [("on", True), ("", False)])
+async def test_keys_are_revoked_with_a_new_password_if_the_box_is_ticked(
+    client: httpx.AsyncClient, served: World, ticked: str, *, revoked: bool
+) -> None:
+    await registered(client)
+    made = await client.post("/web/api-keys", json={"name": "CI", "monthly_cap": "", "scopes": "chat", "password": ""})
+    assert (await client.post("/web/password", json=form(revoke_api_keys=ticked))).status_code == 204
+    key = await served.store.read(lambda snapshot: snapshot.api_keys.get(made.json()["id"]))
+    assert key
+    assert (key.revoked_at is not None) is revoked
+
+
 async def test_errors_have_the_format_of_the_forms(client: httpx.AsyncClient) -> None:
     await registered(client)
     wrong = await client.post("/web/password", json=form(current_password="not this one"))

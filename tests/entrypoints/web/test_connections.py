@@ -149,6 +149,15 @@ async def test_the_address_with_the_most_connections_loses_one_first() -> None:
         assert b"200 OK" in await head_of(quiet[0])
 
 
+async def test_one_address_holds_no_more_silent_connections_than_its_bound_however_many_are_free() -> None:
+    async with site(in_all=100, per_address=3, spare=2) as here:
+        many = [await here.connect(host="127.0.0.3") for _ in range(5)]
+        await eventually(lambda: len(here.http.counted) == 5)
+        await here.connect(host="127.0.0.3")
+        assert await is_closed(many[0])
+        assert len(here.http.counted) == 5
+
+
 @pytest.mark.parametrize("spare", [0, 64])
 async def test_a_request_over_the_bounds_is_refused(spare: int) -> None:
     async with site(in_all=10, per_address=3, spare=spare) as here:

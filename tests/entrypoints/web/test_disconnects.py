@@ -14,6 +14,7 @@ from chatbill.application.ports.passwords import Verified
 from chatbill.domain.shared.errors import InvalidRequest
 from chatbill.entrypoints.http import create_app
 from chatbill.entrypoints.ui import create_web
+from chatbill.entrypoints.ui.cookies import NAME
 from chatbill.entrypoints.web.disconnects import while_connected
 from chatbill.entrypoints.web.problems import ClientLeft
 from chatbill.testing import PlainPasswords
@@ -44,14 +45,15 @@ class SlowPasswords(PlainPasswords):
 class Client:
     """A client that sends a request, and disconnects when told to."""
 
-    def __init__(self, app: Any, path: str, body: dict[str, str], token: str) -> None:
+    def __init__(self, app: Any, route: str, body: dict[str, str], token: str, cookie: str) -> None:
+        method, path = route.split()
         self._parts = [{"type": "http.request", "body": json.dumps(body).encode(), "more_body": False}]
         self._left = asyncio.Event()
         scope = {
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": "2.3"},
             "http_version": "1.1",
-            "method": "POST",
+            "method": method,
             "scheme": "http",
             "path": path,
             "raw_path": path.encode(),
@@ -63,6 +65,7 @@ class Client:
                 (b"content-type", b"application/json"),
                 (b"content-length", str(len(self._parts[0]["body"])).encode()),  # type: ignore[arg-type]
                 (b"authorization", f"Bearer {token}".encode()),
+                (b"cookie", f"{NAME}={cookie}".encode()),
             ],
             "client": ("192.0.2.1", 1),
             "server": ("chat.example.org", 80),
@@ -92,26 +95,33 @@ def page(here: World) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("make", "path", "body"),
+    ("make", "route", "body"),
     [
-        (api, "/auth/login", ALICE),
-        (api, "/auth/register", BOB),
-        (api, "/auth/password", CHANGE),
-        (page, "/web/session", ALICE),
-        (page, "/web/registration", BOB),
+        (api, "POST /auth/login", ALICE),
+        (api, "POST /auth/register", BOB),
+        (api, "POST /auth/password", CHANGE),
+        (api, "PATCH /auth/me", {"email": "new@example.org", "password": PASSWORD}),
+        (api, "DELETE /auth/me", {"password": PASSWORD}),
+        (api, "POST /auth/api-keys", {"name": "CI", "password": PASSWORD}),
+        (api, "POST /auth/totp", {"password": PASSWORD}),
+        (page, "POST /web/session", ALICE),
+        (page, "POST /web/registration", BOB),
+        (page, "POST /web/password", CHANGE | {"revoke_api_keys": ""}),
+        (page, "POST /web/api-keys", {"name": "CI", "monthly_cap": "", "scopes": "chat", "password": PASSWORD}),
     ],
     ids=lambda value: value if isinstance(value, str) else None,
 )
 async def test_a_client_that_disconnects_leaves_the_line(
-    make: Callable[[World], Any], path: str, body: dict[str, str]
+    make: Callable[[World], Any], route: str, body: dict[str, str]
 ) -> None:
     passwords = SlowPasswords()
     here = world(passwords=passwords)
     await here.person("alice")
-    token = (await here.use_cases.accounts.sign_in(Credentials(login="alice", password=PASSWORD))).access_token
-    gate, app = here.use_cases.accounts.password_gate, make(here)
+    accounts, credentials = here.use_cases.accounts, Credentials(login="alice", password=PASSWORD)
+    token, cookie = [(await sign_in(credentials)).access_token for sign_in in (accounts.sign_in, accounts.web_sign_in)]
+    gate, app = accounts.password_gate, make(here)
     passwords.go.clear()
-    clients = [Client(app, path, body, token) for _ in range(3)]
+    clients = [Client(app, route, body, token, cookie) for _ in range(3)]
     await eventually(lambda: gate.waiting == 2)
     for client in clients:
         client.leave()

@@ -94,6 +94,7 @@ async def answer_to(port: int, request: bytes) -> bytes:
     [
         HEAD + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         HEAD + b"Transfer-Encoding: chunked\r\nContent-Length: 0\r\n\r\n0\r\n\r\n",
+        HEAD.replace(b"HTTP/1.1", b"HTTP/1.0") + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         b"GET / HTTP/1.1\nHost: x\n\n",
         b"GET / HTTP/1.1\r\nHost: x\nX-Other: y\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: x\r\n\n",
@@ -104,6 +105,7 @@ async def answer_to(port: int, request: bytes) -> bytes:
     ids=[
         "length-and-chunks",
         "chunks-and-length",
+        "chunks-in-1.0",
         "bare-lf",
         "one-bare-lf",
         "bare-lf-at-the-end",

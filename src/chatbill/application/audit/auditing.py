@@ -33,6 +33,7 @@ def audit_store(reader: AuditReader, *, now: datetime, tally: Tally) -> Iterator
                 unheld=kept(reader.unheld()),
                 purchases=kept(reader.purchases()),
                 recorded=kept(reader.recorded()),
+                trail=reader.trail_count(),
                 code_uses=kept(reader.code_uses()),
                 key_uses=kept(reader.key_uses()),
                 dangling=kept(reader.dangling()),

@@ -169,11 +169,13 @@ def _decoded(label: str) -> str:
     if not label.startswith(PUNYCODE) or len(label) > LABEL_CHARS:
         return label
     try:
-        decoded = name_key(label.removeprefix(PUNYCODE).encode("ascii").decode("punycode"))
+        written = label.removeprefix(PUNYCODE).encode("ascii").decode("punycode")
+        decoded = name_key(written)
         decoded.encode()
     except UnicodeError:
         return label
-    return label if decoded.isascii() else decoded
+    # A label such as "straße" becomes one without other letters, which must not be decoded again.
+    return label if written.isascii() or decoded.startswith(PUNYCODE) else decoded
 
 
 def _encoded(label: str) -> str:

@@ -14,7 +14,18 @@ from itertools import groupby
 from typing import Generic, Protocol, TypeVar
 
 from chatbill.domain.audit.rows import AuditInput, Purchase, Settlement, UnreadableRow
-from chatbill.domain.audit.rules import Difference, called, misfit, purchased, recorded, redeemed, settled, used, ways
+from chatbill.domain.audit.rules import (
+    Difference,
+    called,
+    misfit,
+    purchased,
+    recorded,
+    redeemed,
+    settled,
+    used,
+    ways,
+    whole,
+)
 from chatbill.domain.billing.holds import HoldState
 from chatbill.domain.billing.ledger import COUNTERPART, EntryKind, HouseAccount, LedgerEntry, wallet_account
 from chatbill.domain.billing.subjects import USER
@@ -41,7 +52,7 @@ RULES = {
     "expiry": "no hold is pending after its time, and no hold was made for more than 25 hours",
     "roll_up": "the roll-ups of reports are what the rows say from which they are made",
     "key_use": "every API key used what its interactions hold or were charged, each month and in all, within its cap",
-    "trail": "every entry that a person made by hand or with a code has its record in the audit trail, and vice versa",
+    "trail": "the audit trail has every record that it ever got, one for each entry that a person made, and vice versa",
     "codes": "every code was redeemed for its credits, by no more people than it is for",
 }
 """The rules that are checked, as sentences for the operator."""
@@ -105,6 +116,8 @@ def _others(rows: AuditInput) -> Iterator[Difference]:
         yield from (_unread(use),) if isinstance(use, UnreadableRow) else used(use)
     for found in rows.recorded:
         yield from (_unread(found),) if isinstance(found, UnreadableRow) else recorded(found)
+    if rows.trail:
+        yield from whole(rows.trail)
     for code in rows.code_uses:
         yield from redeemed(code)
     for interaction_id in rows.unheld:

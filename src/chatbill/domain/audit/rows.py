@@ -150,6 +150,14 @@ class RecordedEntry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TrailCount:
+    """How many records the audit trail has, and how many the database `counted` as they came: None without a count."""
+
+    found: int
+    counted: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CodeUsage:
     """A code beside the entries that redeemed it: `used` of them, worth `credited`. Without `uses`, no such code is."""
 
@@ -174,9 +182,10 @@ class AuditInput:
     """All rows that the audit reads, in the required order.
 
     `wallets` are sorted by id, `owners` by wallet, `entries` by wallet and version, `settlements` by wallet.
-    `purchases` are all payments, `key_uses` all API keys and their months, `code_uses` all codes. `recorded` are the
-    entries that were made by hand or with a code since the audit trail began, and records without their entry. `unheld`
-    are interactions without a hold, and `missing_rules` are constraints and triggers that the database no longer has.
+    `purchases` are all payments, `key_uses` all API keys and their months, `code_uses` all codes. `trail` counts the
+    audit trail. `recorded` are the entries that were made by hand or with a code since the audit trail began, and
+    records without their entry. `unheld` are interactions without a hold, and `missing_rules` are constraints and
+    triggers that the database no longer has.
     """
 
     wallets: Iterable[Wallet | UnreadableRow]
@@ -187,6 +196,7 @@ class AuditInput:
     purchases: Iterable[Purchase | UnreadableRow] = ()
     key_uses: Iterable[KeyUsage | UnreadableRow] = ()
     recorded: Iterable[RecordedEntry | UnreadableRow] = ()
+    trail: TrailCount | None = None
     code_uses: Iterable[CodeUsage] = ()
     dangling: Iterable[DanglingReference] = ()
     missing_rules: Iterable[str] = ()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from chatbill.domain.accounts.api_keys import month_start
-from chatbill.domain.audit.rows import CodeUsage, KeyUsage, Purchase, RecordedEntry, Settlement
+from chatbill.domain.audit.rows import CodeUsage, KeyUsage, Purchase, RecordedEntry, Settlement, TrailCount
 from chatbill.domain.billing.holds import MAX_HOLD_S, HoldState
 from chatbill.domain.billing.ledger import COUNTERPART, EntryKind, LedgerEntry
 from chatbill.domain.billing.payments import PaymentStatus
@@ -148,6 +148,13 @@ def recorded(found: RecordedEntry) -> Iterator[Difference]:
     expected = found.author or found.actor, found.amount, found.made_at
     if RECORDED.get(found.action) is not found.kind or says[1:] != expected:
         yield Difference("trail", subject, f"says {says}; its entry is a {found.kind} and says {expected}")
+
+
+def whole(trail: TrailCount) -> Iterator[Difference]:
+    """Compare the records of the audit trail with the number that came in."""
+    if trail.found != trail.counted:
+        counted = "no count of them" if trail.counted is None else f"got {trail.counted}"
+        yield Difference("trail", "the audit trail", f"has {trail.found} records, and {counted}")
 
 
 def redeemed(code: CodeUsage) -> Iterator[Difference]:

@@ -49,6 +49,11 @@ class StrictConnection(h11.Connection):
     def next_event(self) -> Any:
         """Return the next event. Raises `h11.RemoteProtocolError` for an ambiguous request."""
         event = super().next_event()
-        if isinstance(event, h11.Request) and {name for name, _ in event.headers} >= _LENGTHS:
-            raise h11.RemoteProtocolError("both Content-Length and Transfer-Encoding")
+        if isinstance(event, h11.Request):
+            lengths = {name for name, _ in event.headers} & _LENGTHS
+            if lengths == _LENGTHS:
+                raise h11.RemoteProtocolError("both Content-Length and Transfer-Encoding")
+            # RFC 9112, section 6.1: programs of that version do not know chunks.
+            if event.http_version < b"1.1" and b"transfer-encoding" in lengths:
+                raise h11.RemoteProtocolError("Transfer-Encoding in HTTP/1.0")
         return event

@@ -7,11 +7,13 @@ import asyncio
 import pytest
 import structlog
 
+from chatbill.adapters.inference.openai.dialect import ChatRequest
+from chatbill.adapters.inference.openai.server import Server
 from chatbill.application.chat.events import Failed
 from chatbill.domain.chat.interactions import Outcome
 from chatbill.entrypoints.web.texts import render
-from tests.adapters.inference.openai.fake_servers import Connection, Handler, delta
-from tests.adapters.inference.openai.scene import scene
+from tests.adapters.inference.openai.fake_servers import Connection, Handler, delta, scripted_server
+from tests.adapters.inference.openai.scene import MINI, QUICK, scene
 
 
 async def wrong_json(connection: Connection) -> None:
@@ -193,6 +195,43 @@ async def test_a_broken_reply_is_free_and_its_error_does_not_mention_the_server(
         assert end.interaction.credits_charged == 0
         assert "secret" not in render(end.description)
         assert "127.0.0.1" not in render(end.description)
+
+
+async def a_refusal_without_an_end(connection: Connection) -> None:
+    await connection.head(400)
+    await connection.raw("the maximum context length is 512 tokens; " + "x" * 20_000)
+    await connection.left()
+
+
+async def test_a_refusal_without_an_end_is_read_up_to_a_bound_and_understood() -> None:
+    async with scene(a_refusal_without_an_end) as here:
+        end = await here.end()
+
+        assert isinstance(end, Failed)
+        assert end.code == "context_length_exceeded"
+
+
+async def test_the_time_that_a_reader_takes_is_no_silence_of_the_server() -> None:
+    reader_is_back = asyncio.Event()
+
+    async def waits_for_the_reader(connection: Connection) -> None:
+        await connection.head()
+        await connection.say("one")
+        await reader_is_back.wait()
+        await connection.say(" two")
+        await connection.finish()
+
+    texts = []
+    async with scripted_server(waits_for_the_reader) as running:
+        server = Server(running.url, None, timeouts=QUICK, max_connections=1)
+        body = {"model": MINI, "messages": [{"role": "user", "content": "Hello"}]}
+        async for chunk in server.chunks(ChatRequest(body=body, max_tokens=5)):
+            texts.append(chunk.text)
+            if chunk.text == "one":
+                await asyncio.sleep(QUICK.between_tokens_s + 0.5)
+                reader_is_back.set()
+        await server.close()
+    assert "".join(texts) == "one two"
 
 
 async def test_text_delivered_before_a_failure_is_stored_and_free() -> None:

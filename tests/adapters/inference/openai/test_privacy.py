@@ -8,9 +8,11 @@ import json
 import pytest
 import structlog
 
+from chatbill.adapters.inference.openai.dialect import ChatRequest
+from chatbill.adapters.inference.openai.server import Server
 from chatbill.application.chat.events import Failed
-from tests.adapters.inference.openai.fake_servers import Connection, Handler
-from tests.adapters.inference.openai.scene import scene
+from tests.adapters.inference.openai.fake_servers import Connection, Handler, scripted_server
+from tests.adapters.inference.openai.scene import MINI, QUICK, scene
 from tests.kit.waiting import eventually
 
 SECRET = "my boss is called Gudrun"
@@ -97,3 +99,19 @@ async def test_the_answer_of_a_server_to_a_probe_is_logged_in_full() -> None:
         "answered 404: unknown, 32 characters",
         "answered 404: unknown no such model: demo-mini",
     ]
+
+
+async def test_a_server_cannot_connect_requests_of_people_by_a_cookie() -> None:
+    async def sets_a_cookie(connection: Connection) -> None:
+        await connection.head(200, "Set-Cookie: person=7; Path=/")
+        await connection.say("ok")
+        await connection.finish()
+
+    async with scripted_server(sets_a_cookie) as running:
+        # No client keeps cookies of a host that is a number.
+        server = Server(running.url.replace("127.0.0.1", "localhost"), None, timeouts=QUICK, max_connections=1)
+        for text in ("one", "two"):
+            body = {"model": MINI, "messages": [{"role": "user", "content": text}]}
+            assert [chunk.text async for chunk in server.chunks(ChatRequest(body=body, max_tokens=5))]
+        await server.close()
+    assert ["cookie:" in asked["head"] for asked in running.asked] == [False, False]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +16,10 @@ from chatbill.application.administration.create_code import NewCode
 from chatbill.application.billing.redeem import Redemption
 from chatbill.application.chat.messages import Message
 from chatbill.domain.audit.proof import Difference
+from chatbill.domain.shared.audit_trail import AuditAction
+from chatbill.domain.shared.ids import AuditRecordId
 from tests.adapters.persistence.audit.test_audit import Database, is_sqlite, postgres, sqlite
+from tests.kit.rows import audit_record
 from tests.kit.staff import member
 from tests.kit.support import MINI, world
 
@@ -25,7 +29,9 @@ ADJUSTED, REFUNDED, REDEEMED, MADE = (
 )
 REMOVED, SET = "DELETE FROM audit_trail", "UPDATE audit_trail SET "
 TAMPERING = [
-    *(("trail", REMOVED + which) for which in (ADJUSTED, REFUNDED, REDEEMED)),
+    *(("trail", REMOVED + which) for which in (ADJUSTED, REFUNDED, REDEEMED, MADE, "")),
+    ("trail", "UPDATE audit_trail_counts SET records = records + 1"),
+    ("trail", "DELETE FROM audit_trail_counts"),
     *(("trail", SET + "id = 'x' || id" + which) for which in (ADJUSTED, REFUNDED, REDEEMED)),
     ("trail", SET + "actor = NULL" + ADJUSTED),
     ("trail", SET + """after = '{"amount":1}'""" + ADJUSTED),
@@ -85,12 +91,30 @@ async def test_what_was_tampered_with_is_named_and_nothing_else(books: Database,
 
 async def test_a_record_that_was_removed_is_named_by_its_entry(books: Database) -> None:
     books.tamper(REMOVED + REFUNDED)
-    (difference,) = await differences(books)
-    assert difference.detail == "was made by a person, and the audit trail has no record of it"
+    found = {difference.subject.split()[0]: difference.detail for difference in await differences(books)}
+    assert found["entry"] == "was made by a person, and the audit trail has no record of it"
 
 
 async def test_entries_from_before_the_trail_need_no_record(books: Database) -> None:
     books.tamper(REMOVED)
+    books.tamper("UPDATE audit_trail_counts SET records = 0")
+    assert await differences(books) == []
+
+
+async def test_a_trail_that_was_emptied_is_noticed_also_where_no_credits_moved(books: Database) -> None:
+    books.tamper(REMOVED)
+    (difference,) = await differences(books)
+    assert (difference.subject, difference.detail) == ("the audit trail", "has 0 records, and got 8")
+
+
+async def test_records_that_come_in_at_once_are_all_counted(books: Database) -> None:
+    store = open_store(books.url)
+    made = [
+        audit_record(id=AuditRecordId(f"made-{number}"), actor=None, action=AuditAction.SIGN_IN_FAILED)
+        for number in range(40)
+    ]
+    await asyncio.gather(*(store.write(lambda tx, each=each: tx.audit_trail.append(each)) for each in made))  # type: ignore[misc]
+    await store.close()
     assert await differences(books) == []
 
 
@@ -100,7 +124,9 @@ async def test_a_moment_of_the_trail_that_no_program_writes_is_named(books: Data
     assert {difference.rule for difference in await differences(books)} == {"readable"}
 
 
-@pytest.mark.parametrize("name", ["audit_trail_stay", "audit_trail_stays_as_it_is", "users_stay_erased"])
+@pytest.mark.parametrize(
+    "name", ["audit_trail_stay", "audit_trail_stays_as_it_is", "audit_trail_are_counted", "users_stay_erased"]
+)
 async def test_a_trigger_that_is_lost_is_named(books: Database, name: str) -> None:
     table = "users" if name.startswith("users") else "audit_trail"
     if is_sqlite(books):

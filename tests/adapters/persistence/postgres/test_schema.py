@@ -33,8 +33,9 @@ def objects(url: str) -> dict[str, Any]:
     queries = {
         "columns": "SELECT table_name, column_name, data_type, is_nullable, collation_name"
         " FROM information_schema.columns WHERE table_schema = 'public'",
+        # A trigger that waits for the end of its transaction is listed here too.
         "constraints": "SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint"
-        " WHERE connamespace = 'public'::regnamespace",
+        " WHERE connamespace = 'public'::regnamespace AND contype <> 't'",
         "indexes": "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'",
         "triggers": "SELECT tgname, pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal",
         "functions": "SELECT proname, prosrc FROM pg_proc WHERE pronamespace = 'public'::regnamespace",

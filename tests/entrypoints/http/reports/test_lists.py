@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -19,6 +20,7 @@ from chatbill.domain.shared.ids import UserId
 from chatbill.entrypoints.web.tables import original
 from tests.entrypoints.http.reports.conftest import Staff
 from tests.kit.http import Api, api, say, served
+from tests.kit.stores import STORES
 from tests.kit.support import PRO
 from tests.kit.waiting import eventually
 
@@ -95,10 +97,12 @@ async def records(service: Api, action: AuditAction) -> list[AuditRecord]:
 
 
 class TestWhereTextsAreReadable:
-    @pytest.fixture
-    async def service(self) -> AsyncIterator[Api]:
-        async with api(admin_reads_texts=True) as running:
+    @pytest.fixture(params=("memory", "sqlite", pytest.param("postgres", marks=pytest.mark.postgres)))
+    async def service(self, request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Api]:
+        store = STORES[request.param](tmp_path)
+        async with api(store=store, admin_reads_texts=True) as running:
             yield running
+        await store.close()
 
     async def test_an_administrator_reads_them_and_each_page_is_recorded(
         self, service: Api, staff: Staff, used: str

@@ -13,6 +13,7 @@ from chatbill.domain.audit.rows import (
     Purchase,
     RecordedEntry,
     Settlement,
+    TrailCount,
 )
 from chatbill.domain.audit.rules import RECORDED
 from chatbill.domain.billing.holds import Hold, HoldState
@@ -108,6 +109,11 @@ class MemoryAuditReader:
         for record in records.values():
             if record.action in RECORDED:
                 yield _recorded(record.id, None, record)
+
+    def trail_count(self) -> TrailCount:
+        """Return one number twice: no record leaves the memory."""
+        records = sum(1 for _ in self._tables.audit_trail.rows())
+        return TrailCount(found=records, counted=records)
 
     def code_uses(self) -> Generator[CodeUsage, None, None]:
         codes = {str(code.id): code for code in self._tables.codes.rows()}

@@ -15,6 +15,7 @@ from chatbill.adapters.persistence.sql.tables import (
     api_key_months,
     api_keys,
     audit_trail,
+    audit_trail_counts,
     holds,
     interactions,
     ledger_entries,
@@ -155,6 +156,8 @@ RECORDS = Statement(
     .join_from(audit_trail, ledger_entries, _E.id == _T.id, isouter=True)
     .order_by(_T.id)
 )
+COUNTED = Statement(select(audit_trail_counts.c.records))
+FOUND = Statement(select(func.count()).select_from(audit_trail))
 CODES = Statement(
     select(redeem_codes.c.id, func.count(_E.id), _total(_E.amount), redeem_codes.c.uses, redeem_codes.c.credits)
     .join_from(redeem_codes, ledger_entries, and_(_IS_OF_CODE, _E.subject_id == redeem_codes.c.id), isouter=True)

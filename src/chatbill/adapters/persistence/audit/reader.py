@@ -33,6 +33,7 @@ from chatbill.domain.audit.rows import (
     Purchase,
     RecordedEntry,
     Settlement,
+    TrailCount,
     UnreadableRow,
 )
 from chatbill.domain.audit.rules import RECORDED
@@ -101,6 +102,12 @@ class SqlAuditReader:
             for found in _readable(rows, _record, _unreadable("audit_trail")):
                 if found is not None:
                     yield found
+
+    def trail_count(self) -> TrailCount:
+        with self._scanned(sql.COUNTED) as rows:
+            counted = next(rows, None)
+        with self._scanned(sql.FOUND) as rows:
+            return TrailCount(found=next(rows)[0], counted=counted[0] if counted else None)
 
     def code_uses(self) -> Generator[CodeUsage, None, None]:
         with self._scanned(sql.CODES) as rows:

@@ -1,4 +1,4 @@
-"""The tables of accounts: users, sessions, API keys, and the audit trail."""
+"""The tables of accounts: users, sessions, API keys, and the audit trail with its count."""
 
 from __future__ import annotations
 
@@ -124,5 +124,14 @@ audit_trail = table(
     Index(None, "at", "id"),
     Index(None, "actor", "at", "id"),
     Index(None, "subject_id", "at", "id"),
+    with_rowid=False,
+)
+
+# One row, "all". The database counts, so that no program can forget to.
+audit_trail_counts = table(
+    "audit_trail_counts",
+    key(),
+    *columns(Count, "records"),
+    check("not_negative", "records >= 0"),
     with_rowid=False,
 )

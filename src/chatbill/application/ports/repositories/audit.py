@@ -13,6 +13,7 @@ from chatbill.domain.audit.rows import (
     Purchase,
     RecordedEntry,
     Settlement,
+    TrailCount,
     UnreadableRow,
 )
 from chatbill.domain.billing.ledger import LedgerEntry
@@ -61,6 +62,10 @@ class AuditReader(Protocol):
 
         After them come the records that should have an entry and have none. Every record is read for that.
         """
+        ...
+
+    def trail_count(self) -> TrailCount:
+        """Return how many records the audit trail has, and how many it ever got."""
         ...
 
     def code_uses(self) -> Generator[CodeUsage, None, None]:

@@ -58,14 +58,19 @@ class AccountController(Controller):
         ),
     )
     async def update_account(
-        self, data: JSONBody[AccountBody], use_cases: Injected[UseCases], principal: Injected[Principal]
+        self,
+        request: JsonRequest,
+        data: JSONBody[AccountBody],
+        use_cases: Injected[UseCases],
+        principal: Injected[Principal],
     ) -> AccountView:
         """Change what is given; the rest stays as it is. You sign in with the new name or address from then on.
 
         If you signed in more than ten minutes ago (`CHATBILL_FRESH_SIGN_IN_S`), send your `password` with another
         `email`.
         """
-        return AccountView.of(await use_cases.accounts.update_account(principal, data.to_change()))
+        changing = use_cases.accounts.update_account(principal, data.to_change())
+        return AccountView.of(await while_connected(request.receive, changing))
 
     @delete(
         "/me",

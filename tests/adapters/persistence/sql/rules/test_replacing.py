@@ -39,6 +39,7 @@ REPLACING = [
             "outbox",
             "redeem_codes",
             "audit_trail",
+            "audit_trail_counts",
         )
     ),
     (

@@ -76,6 +76,7 @@ ROWS: list[tuple[str, str, dict[str, Any]]] = [
     ("ck_audit_trail_subject_is_whole", "audit_trail", NEW_RECORD | {"subject_kind": "user"}),
     ("ck_audit_trail_reason_is_short", "audit_trail", NEW_RECORD | {"reason": ""}),
     ("ck_audit_trail_reason_is_short", "audit_trail", NEW_RECORD | {"reason": "x" * 501}),
+    ("ck_audit_trail_counts_not_negative", "audit_trail_counts", {"id": "new", "records": -1}),
     ("(?i)foreign key", "audit_trail", NEW_RECORD | {"actor": "none"}),
     ("(?i)foreign key", "redeem_codes", NEW_CODE | {"created_by": "none"}),
     ("ck_sessions_end_has_reason", "sessions", NEW_SESSION | {"ended_at": T}),
