@@ -1,6 +1,6 @@
 """A count of the records that the audit trail ever got, by which the audit notices records that were removed.
 
-Compatible with: the programs of 0001 to 0018 run on after this step, as the database counts by itself. Going back
+Compatible with: the programs of 0001 to 0020 run on after this step, as the database counts by itself. Going back
 forgets the count. The records that are there count as all that there were.
 
 Locks: on PostgreSQL, the new trigger waits for running transactions to leave the audit trail, which is then counted
@@ -13,8 +13,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0019"
-down_revision = "0018"
+revision = "0021"
+down_revision = "0020"
 
 ID = sa.String(64).with_variant(sa.Text(), "sqlite").with_variant(sa.String(64, collation="C"), "postgresql")
 COUNT = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
