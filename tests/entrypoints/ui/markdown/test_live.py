@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatbill.entrypoints.ui.markdown import LiveMarkdown, to_html
-from chatbill.entrypoints.ui.markdown.live import MAX_OPEN_CHARS, PART_CHARS
+from chatbill.entrypoints.ui.chat.markdown import LiveMarkdown, to_html
+from chatbill.entrypoints.ui.chat.markdown.live import MAX_OPEN_CHARS, PART_CHARS
 from tests.kit.markdown import FORMULAS, assert_harmless, shown, texts
 
 BLOCKS = (

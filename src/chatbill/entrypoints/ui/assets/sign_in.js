@@ -26,10 +26,12 @@ function missing(form) {
   return empty.map((input) => ({ field: input.name, message: "is needed" }));
 }
 
-// The address may name a conversation.
+// The address names the view that is opened after signing in.
 function wanted() {
-  const named = new URLSearchParams(location.search).get("c");
-  return named ? `./?c=${encodeURIComponent(named)}` : "./";
+  const address = new URL(location);
+  address.searchParams.delete("ended");
+  address.hash = "";
+  return address;
 }
 
 // The code is asked for when the password was right. What is wrong after that is the code.

@@ -14,7 +14,7 @@ form.addEventListener("submit", async (event) => {
   if (button.disabled) return;
   unmark(form);
   button.disabled = true;
-  const { problem } = await ask("POST", "verify", fieldsOf(form));
+  const { problem } = await ask("POST", "../web/verify", fieldsOf(form));
   button.disabled = false;
   if (problem) return tell(form, problem);
   form.hidden = true;

@@ -1,0 +1,68 @@
+"""The routes by which a browser signs in and out."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from http import HTTPStatus
+
+from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from chatbill.application.accounts.register import Registration
+from chatbill.application.accounts.sign_in import Credentials, SignIn
+from chatbill.application.accounts.sign_out import SignOut
+from chatbill.application.assembly import UseCases
+from chatbill.domain.shared.errors import ChatbillError, Unauthenticated
+from chatbill.entrypoints.ui.shared.answers import error_response
+from chatbill.entrypoints.ui.shared.cookies import delete_cookie, set_cookie, token_of
+from chatbill.entrypoints.ui.shared.forms import address_of_client, text_fields, unless_left
+
+
+def session_routes(app: FastAPI, use_cases: UseCases, sign_in: SignIn) -> None:
+    """Add the routes. `sign_in` makes an access token that is valid for the whole session."""
+    accounts = use_cases.accounts
+
+    async def start(request: Request) -> Response:
+        try:
+            login, password, code = await text_fields(request, "login", "password", optional=("code",))
+            return await open_session(request, login, password, code)
+        except ChatbillError as error:
+            return error_response(error)
+
+    async def register(request: Request) -> Response:
+        try:
+            username, email, password = await text_fields(request, "username", "email", "password")
+            address = address_of_client(request)
+            wanted = Registration(username=username, email=email, password=password, address=address)
+            account = await unless_left(request, accounts.register(wanted))
+            return await open_session(request, account.username, password)
+        except ChatbillError as error:
+            return error_response(error)
+
+    async def end(request: Request) -> Response:
+        # The cookie is deleted even if the session has ended already.
+        await leave(request, accounts.sign_out)
+        response = Response(status_code=HTTPStatus.NO_CONTENT)
+        delete_cookie(request, response)
+        return response
+
+    async def open_session(request: Request, login: str, password: str, code: str = "") -> Response:
+        client = request.headers.get("user-agent", "")
+        credentials = Credentials(
+            login=login, password=password, code=code, address=address_of_client(request), client=client
+        )
+        signed_in = await unless_left(request, sign_in(credentials))
+        # The cookie of the session before is overwritten, so nothing else would end it.
+        await leave(request, accounts.web_replace)
+        response = JSONResponse({"username": signed_in.principal.username})
+        set_cookie(request, response, signed_in)
+        return response
+
+    async def leave(request: Request, sign_out: SignOut) -> None:
+        with suppress(Unauthenticated):
+            await sign_out(await accounts.web_authenticate(token_of(request.scope)))
+
+    app.add_api_route("/web/session", start, methods=["POST"])
+    app.add_api_route("/web/session", end, methods=["DELETE"])
+    app.add_api_route("/web/registration", register, methods=["POST"])

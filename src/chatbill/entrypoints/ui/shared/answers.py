@@ -1,0 +1,54 @@
+"""Errors in the format of the forms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+
+from starlette.responses import JSONResponse, Response
+
+from chatbill.domain.shared.descriptions import Description
+from chatbill.domain.shared.errors import (
+    ChatbillError,
+    Conflict,
+    Forbidden,
+    InsufficientCredits,
+    InvalidRequest,
+    NotFound,
+    Overloaded,
+    RateLimited,
+    Unauthenticated,
+)
+from chatbill.entrypoints.web.language import gettext as _
+from chatbill.entrypoints.web.texts import render
+
+STATUS: Mapping[type[ChatbillError], HTTPStatus] = {
+    InvalidRequest: HTTPStatus.UNPROCESSABLE_ENTITY,
+    Unauthenticated: HTTPStatus.UNAUTHORIZED,
+    InsufficientCredits: HTTPStatus.PAYMENT_REQUIRED,
+    Forbidden: HTTPStatus.FORBIDDEN,
+    NotFound: HTTPStatus.NOT_FOUND,
+    Conflict: HTTPStatus.CONFLICT,
+    RateLimited: HTTPStatus.TOO_MANY_REQUESTS,
+    Overloaded: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+
+
+def error_response(error: ChatbillError) -> Response:
+    """Return an error in the format of the forms, with a message for the form and one for each field."""
+    status = next((status for kind, status in STATUS.items() if isinstance(error, kind)), HTTPStatus.BAD_GATEWAY)
+    errors = error.errors if isinstance(error, InvalidRequest) else ()
+    body = {
+        "code": error.code,
+        "detail": _("Look at the marked fields.") if errors else render(error.description),
+        "errors": [
+            {"field": fault.field, "message": _("This {message}.").format(message=render(fault.description))}
+            for fault in errors
+        ],
+    }
+    headers = None if error.retry_after_s is None else {"Retry-After": str(error.retry_after_s)}
+    return JSONResponse(body, status, headers=headers)
+
+
+def _sentence(rule: Description) -> str:
+    return _("This {message}.").format(message=render(rule))

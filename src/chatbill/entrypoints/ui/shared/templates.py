@@ -1,0 +1,53 @@
+"""Renders templates. Every value is escaped, texts are translated, and figures are written as the language has them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from chatbill.domain.billing.payments import Money
+from chatbill.entrypoints.web import language
+from chatbill.entrypoints.web.texts import credits_text, render
+
+
+def html(template: str, /, **values: Any) -> str:
+    """Return the HTML of a template of the package, in the language of this context."""
+    return _environment().get_template(template).render(**values)
+
+
+@cache
+def _environment() -> Environment:
+    made = Environment(
+        loader=PackageLoader("chatbill.entrypoints.ui", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        extensions=["jinja2.ext.i18n"],
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    made.install_gettext_callables(  # type: ignore[attr-defined]
+        language.gettext, language.ngettext, newstyle=True, pgettext=language.pgettext
+    )
+    made.filters.update(
+        credits=credits_text,
+        number=lambda value: language.current().number(value),
+        money=_money,
+        moment=lambda at: language.current().moment(at),
+        day=lambda at: language.current().day(at),
+        clock=lambda at: language.current().time(at),
+        iso=_iso,
+        said=render,
+    )
+    return made
+
+
+def _money(money: Money) -> str:
+    return language.current().money(money.amount, money.currency)
+
+
+def _iso(at: datetime) -> str:
+    return at.isoformat()

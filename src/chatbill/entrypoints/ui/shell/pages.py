@@ -1,0 +1,143 @@
+"""The sign-in page, the frame of the page for signed-in people, and the files that they load."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import re
+from functools import cache
+from importlib import resources
+
+from fastapi import FastAPI
+from markupsafe import Markup
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.types import Scope
+
+from chatbill.application.accounts.register import Register
+from chatbill.entrypoints.ui.chat.markdown.highlighting import stylesheet
+from chatbill.entrypoints.ui.shared.templates import html
+from chatbill.entrypoints.ui.shared.visits import NO_STORE, Visit
+from chatbill.entrypoints.ui.shell.config import WebConfig
+from chatbill.entrypoints.web.language import LANGUAGES, language_of, speaking
+
+TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
+SIGN_IN_FILES = ("base.css", "forms.css", "sign_in.css", "ask.js", "sign_in.js")
+FRAME_FILES = (
+    "base.css",
+    "forms.css",
+    "frame.css",
+    "chat.css",
+    "code.css",
+    "views.css",
+    "ask.js",
+    "frame.js",
+    "live.js",
+    "chat.js",
+    "views.js",
+)
+YEAR_S = 365 * 24 * 3_600
+# Gradio's page describes Gradio to link previews, and names a manifest at the root of the host.
+_GRADIO_TAGS = re.compile(r'<meta\s+(?:property="og:|name="twitter:)[^>]*>|<link rel="manifest"[^>]*>', re.DOTALL)
+STRICT_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'self'; "
+    "form-action 'none'; frame-ancestors 'none'"
+)
+
+
+@cache
+def asset(name: str) -> bytes | None:
+    """Return a file of this package, or the colours of code; None if there is no such file."""
+    if name == "code.css":
+        return stylesheet().encode()
+    folder = resources.files("chatbill.entrypoints.ui") / "assets"
+    found = next((each for each in folder.iterdir() if each.name == name), None)
+    return found.read_bytes() if found else None
+
+
+@cache
+def _packed(name: str) -> bytes:
+    return gzip.compress(asset(name) or b"", 9, mtime=0)
+
+
+@cache
+def address_of(name: str) -> str:
+    """Return the address of a file, relative to the base of the page, because a proxy may serve it below a prefix.
+
+    A changed file has another address, so browsers may cache it for ever.
+    """
+    return f"../web/assets/{name}?v={hashlib.sha256(asset(name) or b'').hexdigest()[:12]}"
+
+
+def mount_assets(app: FastAPI) -> None:
+    """Add the route that serves the files of both pages, packed for browsers that can unpack them."""
+
+    async def file(name: str, request: Request) -> Response:
+        body = asset(name)
+        if body is None:
+            return Response("There is no such file.", 404)
+        headers = {"Cache-Control": f"public, max-age={YEAR_S}, immutable", "Vary": "Accept-Encoding"}
+        if "gzip" in request.headers.get("accept-encoding", ""):
+            body, headers["Content-Encoding"] = _packed(name), "gzip"
+        return Response(body, media_type=TYPES[f".{name.rpartition('.')[2]}"], headers=headers)
+
+    app.add_api_route("/web/assets/{name}", file, methods=["GET"])
+
+
+def sign_in_page(request: Request, register: Register, config: WebConfig) -> Response:
+    """Return the page for sign-in and registration, in the language of the browser."""
+    return plain_page("sign_in.html", request, config, SIGN_IN_FILES, register=register)
+
+
+def link_page(name: str, request: Request, config: WebConfig) -> Response:
+    """Return the page to which a link leads. It runs the scripts of this service and nothing else."""
+    files = ("base.css", "forms.css", "sign_in.css", "ask.js", f"{name}.js")
+    page = plain_page(f"{name}.html", request, config, files)
+    page.headers["Content-Security-Policy"] = STRICT_POLICY
+    return page
+
+
+def plain_page(
+    template: str, request: Request, config: WebConfig, files: tuple[str, ...], **values: object
+) -> HTMLResponse:
+    """Return a page for people who are not signed in."""
+    language = language_of(None, request.headers.get("accept-language", ""))
+    with speaking(language):
+        page = html(template, title=config.title, head=_head(request.scope, *files), lang=language.tag, **values)
+    return HTMLResponse(page, headers=NO_STORE)
+
+
+def frame_page(gradio_page: bytes, visit: Visit, config: WebConfig, policy: str) -> Response:
+    """Return Gradio's page with the frame of chatbill: its name, style, scripts and navigation. It is not cached.
+
+    The frame is shown at once, and is moved into Gradio's page when that has started.
+    """
+    page = _GRADIO_TAGS.sub("", gradio_page.decode())
+    with speaking(visit.language):
+        frame = visit.text("frame.html", title=config.title, languages=LANGUAGES)
+        head = f"<title>{Markup.escape(config.title)}</title>{_files(*FRAME_FILES)}"
+    page = page.replace('lang="en"', f'lang="{visit.language.tag}"', 1)
+    page = re.sub(r"<base\b[^>]*>", "", page, count=1).replace("<head>", f"<head>{_base(visit.request.scope)}", 1)
+    page = page.replace("</head>", f"{head}</head>", 1).replace("</body>", f"{frame}</body>", 1)
+    return HTMLResponse(page, headers=NO_STORE | {"Content-Security-Policy": policy})
+
+
+def _base(scope: Scope) -> str:
+    """Return the element that makes the addresses of a page relative to /ui/, whatever view it shows."""
+    root = scope.get("app_root_path", scope.get("root_path", ""))
+    return f'<base href="{Markup.escape(root)}/ui/">'
+
+
+def _head(scope: Scope, *files: str) -> Markup:
+    return Markup(_base(scope) + _files(*files))  # noqa: S704 - addresses of our own files
+
+
+def _files(*files: str) -> str:
+    icon = f'<link rel="icon" type="image/svg+xml" href="{address_of("icon.svg")}">'
+    return icon + "".join(map(_loaded, files))
+
+
+def _loaded(name: str) -> str:
+    if name.endswith(".css"):
+        return f'<link rel="stylesheet" href="{address_of(name)}">'
+    return f'<script src="{address_of(name)}" defer></script>'
