@@ -17,7 +17,7 @@ from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import InsufficientCredits, InvalidRequest, Overloaded, RateLimited
 from chatbill.domain.shared.ids import ConversationId, HoldId, InteractionId, UserId, WalletId
 from chatbill.entrypoints.ui.chat import rendering
-from chatbill.entrypoints.ui.chat.markdown import to_html
+from chatbill.entrypoints.ui.markdown import to_html
 from tests.kit.support import CATALOGUE, MINI, PRO
 
 NAMES = {MINI: "Demo mini", PRO: "Demo pro"}

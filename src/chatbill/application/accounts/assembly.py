@@ -139,6 +139,7 @@ class AccountUseCases:
         )
         # A browser keeps one token, as long as the sign-in lasts; signing out kills it in the store.
         self.web_authenticate = replace(self.authenticate, use=TokenUse.PAGE)
+        self.web_watch = replace(self.web_authenticate, notes_use=False)
         self.web_sign_in = replace(self.sign_in, lifetimes=policy.web_lifetimes, use=TokenUse.PAGE)
         self.web_replace = replace(self.sign_out, because=SessionEnd.REPLACED)
 

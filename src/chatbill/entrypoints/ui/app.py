@@ -22,6 +22,8 @@ from chatbill.entrypoints.ui.administration.views import administration_views
 from chatbill.entrypoints.ui.billing.views import credit_views
 from chatbill.entrypoints.ui.chat.history import history_views
 from chatbill.entrypoints.ui.chat.views import chat_views
+from chatbill.entrypoints.ui.live.hub import Hub
+from chatbill.entrypoints.ui.live.stream import live_routes
 from chatbill.entrypoints.ui.shared.visits import Site
 from chatbill.entrypoints.ui.shell.access import AccessMiddleware
 from chatbill.entrypoints.ui.shell.config import WebConfig
@@ -49,8 +51,10 @@ def create_web(use_cases: UseCases, api: ASGIApp | None = None, config: WebConfi
     lifetimes = TokenLifetimes(access_s=config.session_s, refresh_s=config.session_s)
     session_routes(outer, use_cases, replace(use_cases.accounts.web_sign_in, lifetimes=lifetimes))
     link_routes(outer, use_cases, config)
-    site = Site(outer, use_cases)
-    _views(site, config)
+    site, hub = Site(outer, use_cases), Hub(use_cases, most=config.max_streams)
+    outer.state.hub = hub
+    live_routes(site, hub)
+    _views(site, hub, config)
     outer.add_middleware(AccessMiddleware, use_cases=use_cases, config=config, addresses=site.addresses)
     outer.add_middleware(GZipMiddleware, minimum_size=PACKED_ABOVE_BYTES, compresslevel=5)
     outer.add_middleware(HeadAsGet)
@@ -74,9 +78,9 @@ def create_web(use_cases: UseCases, api: ASGIApp | None = None, config: WebConfi
     return outer
 
 
-def _views(site: Site, config: WebConfig) -> None:
+def _views(site: Site, hub: Hub, config: WebConfig) -> None:
     """Add the views and actions of each feature."""
-    chat_views(site)
+    chat_views(site, hub)
     credit_views(site, config)
     history_views(site)
     account_views(site)
@@ -88,6 +92,7 @@ def end_streams(web: FastAPI) -> None:
 
     Call it on the event loop. Replies that are being written go on.
     """
+    web.state.hub.close()
     for route in web.routes:
         if isinstance(route, Mount) and isinstance(route.app, GradioApp):
             route.app.stop_event.set()

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pygments.lexers import get_lexer_by_name
 
-from chatbill.entrypoints.ui.chat.markdown.highlighting import (
+from chatbill.entrypoints.ui.markdown.highlighting import (
     CLASSES,
     LANGUAGES,
     MAX_CHARS,

@@ -7,8 +7,8 @@ from html import unescape
 import pytest
 from hypothesis import given
 
-from chatbill.entrypoints.ui.chat.markdown import literal, to_html
-from chatbill.entrypoints.ui.chat.markdown.parser import MAX_CELLS, MAX_INLINE_CHARS
+from chatbill.entrypoints.ui.markdown import literal, to_html
+from chatbill.entrypoints.ui.markdown.parser import MAX_CELLS, MAX_INLINE_CHARS
 from tests.kit.markdown import FORMULAS, Elements, assert_harmless, expected, shown, texts
 
 OVERLAY = '<div style="position:fixed"><a href="https://elsewhere.example/login">Sign in again</a></div>'

@@ -15,7 +15,7 @@ from chatbill.domain.chat.interactions import REPLY_LOST, TRIMMED, Interaction, 
 from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import ChatbillError, InsufficientCredits, InvalidRequest
 from chatbill.domain.shared.ids import ModelId
-from chatbill.entrypoints.ui.chat.markdown import LiveMarkdown, escaped, literal, to_html
+from chatbill.entrypoints.ui.markdown import LiveMarkdown, escaped, literal, to_html
 from chatbill.entrypoints.web.texts import credits_text, render
 
 SYMBOLS: Final = {"EUR": "€", "GBP": "£", "USD": "$"}

@@ -15,7 +15,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.types import Scope
 
 from chatbill.application.accounts.register import Register
-from chatbill.entrypoints.ui.chat.markdown.highlighting import stylesheet
+from chatbill.entrypoints.ui.markdown.highlighting import stylesheet
 from chatbill.entrypoints.ui.shared.templates import html
 from chatbill.entrypoints.ui.shared.visits import NO_STORE, Visit
 from chatbill.entrypoints.ui.shell.config import WebConfig

@@ -15,7 +15,7 @@ from markdown_it.rules_block import StateBlock
 from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 
-from chatbill.entrypoints.ui.chat.markdown.text import MARK
+from chatbill.entrypoints.ui.markdown.text import MARK
 
 MAX_CHARS: Final = 2_000
 """A longer formula on lines of its own is shown as text."""

@@ -12,10 +12,10 @@ from markdown_it.rules_core import StateCore
 from markdown_it.token import Token
 from markdown_it.utils import EnvType, OptionsDict
 
-from chatbill.entrypoints.ui.chat.markdown.formulas import add_formulas, formula_html
-from chatbill.entrypoints.ui.chat.markdown.highlighting import highlighted
-from chatbill.entrypoints.ui.chat.markdown.links import add_bare_links
-from chatbill.entrypoints.ui.chat.markdown.text import escaped
+from chatbill.entrypoints.ui.markdown.formulas import add_formulas, formula_html
+from chatbill.entrypoints.ui.markdown.highlighting import highlighted
+from chatbill.entrypoints.ui.markdown.links import add_bare_links
+from chatbill.entrypoints.ui.markdown.text import escaped
 
 MAX_NESTING: Final = 50
 """The parser leaves out what is nested more deeply."""

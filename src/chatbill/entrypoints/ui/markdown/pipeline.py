@@ -11,9 +11,9 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from markdown_it.utils import EnvType
 
-from chatbill.entrypoints.ui.chat.markdown.highlighting import CLASSES
-from chatbill.entrypoints.ui.chat.markdown.parser import MAX_NESTING, make_parser
-from chatbill.entrypoints.ui.chat.markdown.text import literal
+from chatbill.entrypoints.ui.markdown.highlighting import CLASSES
+from chatbill.entrypoints.ui.markdown.parser import MAX_NESTING, make_parser
+from chatbill.entrypoints.ui.markdown.text import literal
 
 MAX_CHARS: Final = 200_000
 """A longer text is shown as it was written."""

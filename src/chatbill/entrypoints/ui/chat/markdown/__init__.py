@@ -1,7 +1,0 @@
-"""Turns texts of models and people into HTML for the page: they are Markdown or plain text, and never HTML."""
-
-from chatbill.entrypoints.ui.chat.markdown.live import LiveMarkdown
-from chatbill.entrypoints.ui.chat.markdown.pipeline import to_html
-from chatbill.entrypoints.ui.chat.markdown.text import escaped, literal
-
-__all__ = ["LiveMarkdown", "escaped", "literal", "to_html"]
