@@ -112,6 +112,11 @@ def gettext(text: str) -> str:
     return current().translations.gettext(text)
 
 
+def N_(text: str) -> str:  # noqa: N802 - the usual name
+    """Mark a text that is translated where it is used; return it as it is."""
+    return text
+
+
 def ngettext(singular: str, plural: str, count: int) -> str:
     """Return the translation of a text in the form for this number."""
     return current().translations.ngettext(singular, plural, count)
