@@ -39,7 +39,7 @@ const chatbill = {
   async load(element, address) {
     const { html, problem } = await fragment(address);
     if (problem) return chatbill.tell(problem.detail);
-    element.innerHTML = html;
+    put(element, html);
     chatbill.emit("fragment", element);
   },
 
@@ -56,11 +56,11 @@ const chatbill = {
   },
 
   // Carries out the answer of an action.
-  async follow({ say, go, refresh, put }) {
-    for (const [id, html] of Object.entries(put ?? {})) {
+  async follow({ say, go, refresh, put: parts }) {
+    for (const [id, html] of Object.entries(parts ?? {})) {
       const element = document.getElementById(id);
       if (!element) continue;
-      element.innerHTML = html;
+      put(element, html);
       chatbill.emit("fragment", element);
     }
     if (go !== undefined) await chatbill.go(go);
@@ -89,6 +89,26 @@ const chatbill = {
   },
 };
 
+// Puts HTML into an element. The focus stays on what has the same id.
+function put(element, html) {
+  const focused = document.activeElement;
+  const id = element.contains(focused) && focused.id;
+  element.innerHTML = html;
+  if (id) document.getElementById(id)?.focus({ preventScroll: true });
+}
+
+// Turns a button off until some work is done. A button that is off loses the focus, and gets it back.
+async function whileOff(button, work) {
+  const focused = button !== null && document.activeElement === button;
+  if (button) button.disabled = true;
+  try {
+    return await work();
+  } finally {
+    if (button) button.disabled = false;
+    if (focused && button.isConnected && document.activeElement === document.body) button.focus({ preventScroll: true });
+  }
+}
+
 let newest = 0;
 let coming;
 
@@ -112,7 +132,7 @@ async function show(focus) {
   if (mine !== newest) return;
   chatbill.tell(problem?.detail ?? "");
   if (problem) return;
-  view.innerHTML = html;
+  put(view, html);
   const shown = view.firstElementChild;
   document.title = shown?.dataset.title ?? document.title;
   for (const link of document.querySelectorAll("[data-view]")) {
@@ -146,10 +166,10 @@ document.addEventListener("submit", async (event) => {
   const button = event.submitter ?? form.querySelector('[type="submit"]');
   if (button?.disabled || (form.dataset.sure && !confirm(form.dataset.sure))) return;
   unmark(form);
-  if (button) button.disabled = true;
   const fields = { ...Object.fromEntries(new FormData(form, event.submitter)) };
-  const { said, problem } = await ask(form.dataset.method ?? "POST", form.dataset.post, fields);
-  if (button) button.disabled = false;
+  form.setAttribute("aria-busy", "true");
+  const { said, problem } = await whileOff(button, () => ask(form.dataset.method ?? "POST", form.dataset.post, fields));
+  form.removeAttribute("aria-busy");
   if (problem?.status === 401 && problem.code !== "invalid_credentials") return chatbill.leave();
   if (problem) return tell(form, problem);
   await chatbill.follow(said);
@@ -160,9 +180,7 @@ document.addEventListener("click", async (event) => {
   const button = event.target.closest("button[data-load]");
   if (!button) return;
   const target = document.getElementById(button.dataset.into);
-  button.disabled = true;
-  await chatbill.load(target, button.dataset.load);
-  button.disabled = false;
+  await whileOff(button, () => chatbill.load(target, button.dataset.load));
 });
 
 // A button with `data-open` opens the dialog that it names, and one with `data-close` closes its dialog.

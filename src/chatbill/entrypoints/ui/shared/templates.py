@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from functools import cache
 from typing import Any
+from urllib.parse import urlencode
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -16,6 +18,12 @@ from chatbill.entrypoints.web.texts import credits_text, render
 def html(template: str, /, **values: Any) -> str:
     """Return the HTML of a template of the package, in the language of this context."""
     return _environment().get_template(template).render(**values)
+
+
+def address(path: str, asked: Mapping[str, object], **changed: object) -> str:
+    """Return the address of a path with these parameters; those that are empty are left out."""
+    query = urlencode({name: value for name, value in {**asked, **changed}.items() if value})
+    return f"{path}?{query}" if query else path
 
 
 @cache
@@ -32,6 +40,7 @@ def _environment() -> Environment:
     made.install_gettext_callables(  # type: ignore[attr-defined]
         language.gettext, language.ngettext, newstyle=True, pgettext=language.pgettext
     )
+    made.globals["address"] = address
     made.filters.update(
         credits=credits_text,
         number=lambda value: language.current().number(value),

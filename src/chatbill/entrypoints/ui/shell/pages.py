@@ -27,6 +27,8 @@ FRAME_FILES = (
     "base.css",
     "forms.css",
     "frame.css",
+    "parts.css",
+    "credits.css",
     "chat.css",
     "code.css",
     "views.css",
@@ -35,6 +37,8 @@ FRAME_FILES = (
     "live.js",
     "chat.js",
     "views.js",
+    "parts.js",
+    "credits.js",
 )
 YEAR_S = 365 * 24 * 3_600
 # Gradio's page describes Gradio to link previews, and names a manifest at the root of the host.
