@@ -5,10 +5,10 @@ from typing import cast
 
 import httpx
 import pytest
+from chatbill.entrypoints.ui.session import error_response
 
 from chatbill.application.accounts.sign_in import Credentials
 from chatbill.domain.shared.errors import RateLimited, Unauthenticated
-from chatbill.entrypoints.ui.session import error_response
 from chatbill.testing import PlainOneTimeCodes
 from tests.entrypoints.ui.conftest import FROM_HERE
 from tests.kit.staff import trail

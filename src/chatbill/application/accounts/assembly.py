@@ -19,6 +19,7 @@ from chatbill.application.accounts.list_sessions import ListSessions
 from chatbill.application.accounts.own_password import OwnPassword
 from chatbill.application.accounts.password_gate import PasswordGate
 from chatbill.application.accounts.read_account import ReadAccount
+from chatbill.application.accounts.read_limits import ReadLimits
 from chatbill.application.accounts.refresh import Refresh
 from chatbill.application.accounts.register import Register
 from chatbill.application.accounts.remove_second_factor import RemoveSecondFactor
@@ -101,6 +102,7 @@ class AccountUseCases:
         self.list_api_keys = ListApiKeys(store=store, clock=clock)
         self.list_sessions = ListSessions(store=store, clock=clock, idle_s=policy.session_idle_s)
         self.read_account = ReadAccount(store=store)
+        self.read_limits = ReadLimits(store=store, clock=ports.clock)
         self.refresh = _refresh(ports, policy)
         self.register = _register(ports, policy, self.password_gate, queue_letter)
         self.remove_second_factor = RemoveSecondFactor(

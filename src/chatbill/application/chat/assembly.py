@@ -6,6 +6,7 @@ from chatbill.application.chat.apply_stop_requests import ApplyStopRequests
 from chatbill.application.chat.check_readiness import CheckReadiness
 from chatbill.application.chat.delete_conversation import DeleteConversation
 from chatbill.application.chat.drafts import Drafts
+from chatbill.application.chat.find_turns import FindTurns
 from chatbill.application.chat.follow_reply import FollowReply
 from chatbill.application.chat.list_conversations import ListConversations
 from chatbill.application.chat.list_history import ListHistory
@@ -34,6 +35,7 @@ class ChatUseCases:
         self.replies = Replies(per_user=policy.replies_per_user, metrics=metrics)
         self.apply_stop_requests = ApplyStopRequests(store=store, replies=self.replies)
         self.delete_conversation = DeleteConversation(store=store, clock=clock)
+        self.find_turns = FindTurns(store=store)
         self.follow_reply = FollowReply(store=store, replies=self.replies)
         self.list_conversations = ListConversations(store=store)
         self.list_history = ListHistory(store=store)

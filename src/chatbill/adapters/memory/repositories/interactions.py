@@ -99,7 +99,8 @@ class MemoryInteractions:
             for row in self._tables.interactions.rows()
             if row.user_id == user_id
             and row.conversation_id in visible
-            and (filters.model is None or row.model == filters.model)
+            and filters.model in {None, row.model}
+            and filters.outcome in {None, row.outcome}
             and within(row.created_at, filters.period)
             and (needle is None or needle in row.prompt.casefold() or needle in row.reply.casefold())
         ]

@@ -127,8 +127,9 @@ def _history(filters: frozenset[str]) -> Statement:
     """
     visible = exists().where(conversations.c.id == _I.conversation_id, conversations.c.deleted_at.is_(None))
     query = all_of(interactions, equals(_I.user_id), visible)
-    if "model" in filters:
-        query = query.where(equals(_I.model))
+    for column in (_I.model, _I.outcome):
+        if column.name in filters:
+            query = query.where(equals(column))
     if "needle" in filters:
         query = query.where(ContainsText(_I.prompt) | ContainsText(_I.reply))
     if "after_at" in filters:
@@ -222,6 +223,7 @@ class SqlInteractions:
     ) -> list[Interaction]:
         wanted = {
             "model": filters.model,
+            "outcome": filters.outcome and filters.outcome.value,
             "start": filters.period.start,
             "end": filters.period.end,
             "needle": filters.text or None,

@@ -29,6 +29,7 @@ class HistoryFilter:
     """Selects the interactions of a list. `text` is looked for in prompt and reply, in any letter case."""
 
     model: ModelId | None = None
+    outcome: Outcome | None = None
     period: Period = Period()
     text: str | None = None
 

@@ -13,13 +13,13 @@ from chatbill.application.assembly import UseCases
 from chatbill.application.shared.paging import MAX_PAGE, Page
 from chatbill.application.shared.principal import Principal, require_sign_in
 from chatbill.entrypoints.http.accounts.views import AccountView
-from chatbill.entrypoints.http.billing.views import TransactionView
 from chatbill.entrypoints.http.chat.views import ConversationView, InteractionView
 from chatbill.entrypoints.http.documentation import examples
 from chatbill.entrypoints.http.documentation.responses import documented
 from chatbill.entrypoints.http.shared.parameters import Injected
 from chatbill.entrypoints.web.api_keys import ApiKeyView
 from chatbill.entrypoints.web.exports import ExportFormat, FileStream
+from chatbill.entrypoints.web.own_rows import TransactionView
 from chatbill.entrypoints.web.sessions import SessionView
 
 FetchPage = Callable[[str | None], Awaitable[Page[Any]]]

@@ -19,7 +19,8 @@ from chatbill.entrypoints.http.reports import examples
 from chatbill.entrypoints.http.reports.parameters import PeriodFrom, PeriodTo, TimeZone
 from chatbill.entrypoints.http.reports.views import PeriodView
 from chatbill.entrypoints.http.shared.authentication import SCOPE
-from chatbill.entrypoints.http.shared.parameters import Injected, checked_choice
+from chatbill.entrypoints.http.shared.parameters import Injected
+from chatbill.entrypoints.web.parameters import checked_choice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
