@@ -52,7 +52,7 @@ def create_web(use_cases: UseCases, api: ASGIApp | None = None, config: WebConfi
     session_routes(outer, use_cases, replace(use_cases.accounts.web_sign_in, lifetimes=lifetimes))
     link_routes(outer, use_cases, config)
     site, hub = Site(outer, use_cases), Hub(use_cases, most=config.max_streams)
-    outer.state.hub = hub
+    outer.state.hub, outer.state.site = hub, site
     live_routes(site, hub)
     _views(site, hub, config)
     outer.add_middleware(AccessMiddleware, use_cases=use_cases, config=config, addresses=site.addresses)

@@ -41,6 +41,7 @@ def _environment() -> Environment:
         language.gettext, language.ngettext, newstyle=True, pgettext=language.pgettext
     )
     made.globals["address"] = address
+    made.globals["translated"] = _translated
     made.filters.update(
         credits=credits_text,
         number=lambda value: language.current().number(value),
@@ -60,3 +61,8 @@ def _money(money: Money) -> str:
 
 def _iso(at: datetime) -> str:
     return at.isoformat()
+
+
+def _translated(names: dict[str, str]) -> list[tuple[str, str]]:
+    """Return the keys with their names in the language of the context."""
+    return [(key, language.gettext(name)) for key, name in names.items()]

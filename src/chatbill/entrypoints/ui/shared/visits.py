@@ -14,7 +14,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from chatbill.application.accounts.open_account import Account
 from chatbill.application.assembly import UseCases
-from chatbill.application.shared.principal import Principal
+from chatbill.application.shared.principal import Principal, require_permission
 from chatbill.domain.accounts.permissions import Permission, permissions_of
 from chatbill.domain.accounts.preferences import zone_named
 from chatbill.domain.shared.errors import ChatbillError
@@ -72,32 +72,36 @@ class Site:
     """The routes of the page for signed-in people.
 
     A view has an address below /ui/ that people see, and its fragment below /web/views/. Actions are below /web/.
-    Errors of the use cases are answered in the format of the forms, in the language of the person.
+    A route may need a permission of the staff, which its use case checks once more. Errors of the use cases are
+    answered in the format of the forms, in the language of the person.
     """
 
     def __init__(self, app: FastAPI, use_cases: UseCases) -> None:
         self._app = app
         self.use_cases = use_cases
         self.addresses: list[str] = []
+        self.permissions: dict[tuple[str, str], Permission | None] = {}
 
-    def view(self, path: str, handler: Handler) -> None:
+    def view(self, path: str, handler: Handler, permission: Permission | None = None) -> None:
         """Add a view, such as `credits` or `c/{conversation_id}`; the handler returns its fragment."""
         self.addresses.append(path)
-        self._add("GET", f"{VIEWS}/{path}", handler)
+        self._add("GET", f"{VIEWS}/{path}", handler, permission)
 
-    def get(self, path: str, handler: Handler) -> None:
+    def get(self, path: str, handler: Handler, permission: Permission | None = None) -> None:
         """Add a fragment or a file, such as `/web/history/rows`."""
-        self._add("GET", path, handler)
+        self._add("GET", path, handler, permission)
 
-    def post(self, path: str, handler: Handler) -> None:
+    def post(self, path: str, handler: Handler, permission: Permission | None = None) -> None:
         """Add an action. The access middleware has checked that a page of this site sent it."""
-        self._add("POST", path, handler)
+        self._add("POST", path, handler, permission)
 
-    def delete(self, path: str, handler: Handler) -> None:
+    def delete(self, path: str, handler: Handler, permission: Permission | None = None) -> None:
         """Add an action that deletes something."""
-        self._add("DELETE", path, handler)
+        self._add("DELETE", path, handler, permission)
 
-    def _add(self, method: str, path: str, handler: Handler) -> None:
+    def _add(self, method: str, path: str, handler: Handler, permission: Permission | None) -> None:
+        self.permissions[method, path] = permission
+
         async def answer(request: Request) -> Response:
             try:
                 visit = await visit_of(self.use_cases, request)
@@ -105,6 +109,8 @@ class Site:
                 return error_response(error)
             with speaking(visit.language):
                 try:
+                    if permission:
+                        require_permission(visit.principal, permission)
                     return await handler(visit)
                 except ChatbillError as error:
                     return error_response(error)

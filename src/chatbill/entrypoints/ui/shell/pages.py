@@ -32,11 +32,13 @@ FRAME_FILES = (
     "chat.css",
     "code.css",
     "views.css",
+    "administration.css",
     "ask.js",
     "frame.js",
     "live.js",
     "chat.js",
     "views.js",
+    "administration.js",
     "parts.js",
     "credits.js",
 )
