@@ -48,6 +48,15 @@ class Language:
         """Return a number with the separators of the language."""
         return numbers.format_decimal(value, locale=self.locale)
 
+    def signed(self, value: int) -> str:
+        """Return a number with its sign: a plus, or the sign of the language for less than zero."""
+        return f"+{self.number(value)}" if value > 0 else self.number(value)
+
+    def unit_price(self, amount: Decimal, currency: str) -> str:
+        """Return the price of one of many, with up to four decimals, as in "€0.0083"."""
+        pattern = self.locale.currency_formats["standard"].pattern.replace("0.00", "0.00##")
+        return numbers.format_currency(amount, currency, pattern, locale=self.locale, currency_digits=False)
+
     def money(self, amount: Decimal, currency: str) -> str:
         """Return an amount of money, as in "€4.50"."""
         return numbers.format_currency(amount, currency, locale=self.locale)

@@ -45,7 +45,9 @@ def _environment() -> Environment:
     made.filters.update(
         credits=credits_text,
         number=lambda value: language.current().number(value),
+        signed=lambda value: language.current().signed(value),
         money=_money,
+        unit_price=_unit_price,
         moment=lambda at: language.current().moment(at),
         day=lambda at: language.current().day(at),
         clock=lambda at: language.current().time(at),
@@ -57,6 +59,10 @@ def _environment() -> Environment:
 
 def _money(money: Money) -> str:
     return language.current().money(money.amount, money.currency)
+
+
+def _unit_price(money: Money, count: int) -> str:
+    return language.current().unit_price(money.amount / count, money.currency)
 
 
 def _iso(at: datetime) -> str:
