@@ -20,6 +20,7 @@ from chatbill.entrypoints.ui.accounts.session import session_routes
 from chatbill.entrypoints.ui.accounts.views import account_views
 from chatbill.entrypoints.ui.administration.views import administration_views
 from chatbill.entrypoints.ui.billing.views import credit_views
+from chatbill.entrypoints.ui.chat.actions import chat_actions
 from chatbill.entrypoints.ui.chat.history import history_views
 from chatbill.entrypoints.ui.chat.views import chat_views
 from chatbill.entrypoints.ui.live.hub import Hub
@@ -80,7 +81,7 @@ def create_web(use_cases: UseCases, api: ASGIApp | None = None, config: WebConfi
 
 def _views(site: Site, hub: Hub, config: WebConfig) -> None:
     """Add the views and actions of each feature."""
-    chat_views(site, hub)
+    chat_actions(site, chat_views(site, hub), hub)
     credit_views(site, config)
     history_views(site)
     account_views(site)

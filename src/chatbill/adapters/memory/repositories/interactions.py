@@ -70,6 +70,9 @@ class MemoryInteractions:
         rows = self._rows(conversation_id)
         return sum(row.outcome in _CHARGED and row.usage.completion_tokens > 0 for row in rows)
 
+    def spent_in(self, conversation_id: ConversationId) -> int:
+        return sum(row.credits_charged for row in self._rows(conversation_id))
+
     def is_running_in(self, conversation_id: ConversationId) -> bool:
         return any(row.is_running for row in self._rows(conversation_id))
 

@@ -94,6 +94,10 @@ class InteractionReader(Protocol):
         """Return how many interactions of a conversation were completed or stopped with at least one token."""
         ...
 
+    def spent_in(self, conversation_id: ConversationId) -> int:
+        """Return what the replies of a conversation cost together, in credits."""
+        ...
+
     def is_running_in(self, conversation_id: ConversationId) -> bool:
         """Return whether a reply is being written in this conversation."""
         ...

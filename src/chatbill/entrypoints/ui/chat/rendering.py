@@ -1,188 +1,210 @@
-"""Functions that render results of the use cases as texts and chat messages."""
+"""Turns results of the use cases into what the templates of the chat show."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from html import escape
-from typing import Final, Literal, TypedDict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from itertools import groupby
+from typing import Final
 
-from chatbill.application.accounts.open_account import Account
+from babel import numbers
+from markupsafe import Markup
+
 from chatbill.application.chat.list_models import ModelOffer
-from chatbill.domain.billing.payments import Money, Package
+from chatbill.application.chat.quote_message import Quote
+from chatbill.application.chat.read_branch import BranchTurn
 from chatbill.domain.billing.prices import Price
+from chatbill.domain.chat.catalogue import Tier
 from chatbill.domain.chat.conversations import Conversation
 from chatbill.domain.chat.interactions import REPLY_LOST, TRIMMED, Interaction, Outcome
 from chatbill.domain.shared.descriptions import Description
-from chatbill.domain.shared.errors import ChatbillError, InsufficientCredits, InvalidRequest
-from chatbill.domain.shared.ids import ModelId
-from chatbill.entrypoints.ui.markdown import LiveMarkdown, escaped, literal, to_html
+from chatbill.domain.shared.ids import InteractionId, ModelId
+from chatbill.entrypoints.ui.live.growing import GrowingReply
+from chatbill.entrypoints.ui.markdown import literal, to_html
+from chatbill.entrypoints.web import language
+from chatbill.entrypoints.web.language import gettext as _
+from chatbill.entrypoints.web.language import ngettext
 from chatbill.entrypoints.web.texts import credits_text, render
 
-SYMBOLS: Final = {"EUR": "€", "GBP": "£", "USD": "$"}
-WRITING: Final = "writing…"
-
-
-class Content(TypedDict):
-    """The HTML of a message. Gradio would move the lines of a text that came without its type."""
-
-    type: Literal["text"]
-    text: str
-
-
-class ChatMessage(TypedDict):
-    """A message of the chat."""
-
-    role: Literal["user", "assistant"]
-    content: Content
-
+MINUTE_S: Final = 60
+_DELIVERED: Final = frozenset((Outcome.COMPLETED, Outcome.STOPPED))
 
 Names = Mapping[ModelId, str]
-
-
-def money_text(money: Money) -> str:
-    """Return text such as "€4.50", or "4.50 CHF" for a currency without a symbol."""
-    symbol = SYMBOLS.get(money.currency)
-    return f"{symbol}{money.amount:,.2f}" if symbol else f"{money.amount:,.2f} {money.currency}"
 
 
 def duration_text(milliseconds: int) -> str:
     """Return text such as "0.4 s", "12.5 s" or "2 min 5 s"."""
     seconds = milliseconds / 1_000
     if seconds < 99.95:  # noqa: PLR2004 - above it, one decimal would round to 100.0
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s"
+        number = numbers.format_decimal(seconds, format="0.0", locale=language.current().locale)
+        return _("{seconds} s").format(seconds=number)
+    minutes, rest = divmod(round(seconds), MINUTE_S)
+    return _("{minutes} min {seconds} s").format(minutes=minutes, seconds=rest)
 
 
 def price_text(price: Price) -> str:
     """Return text such as "1 credit", with the token parts of the price."""
+    number = language.current().number
     parts = [credits_text(price.per_reply)] if price.per_reply else []
     if price.per_1k_prompt_tokens:
-        parts.append(f"{price.per_1k_prompt_tokens:,} per 1,000 tokens read")
+        parts.append(_("{credits} per 1,000 tokens read").format(credits=number(price.per_1k_prompt_tokens)))
     if price.per_1k_completion_tokens:
-        parts.append(f"{price.per_1k_completion_tokens:,} per 1,000 tokens written")
-    return " + ".join(parts) or "free"
+        parts.append(_("{credits} per 1,000 tokens written").format(credits=number(price.per_1k_completion_tokens)))
+    return " + ".join(parts) or _("free")
 
 
-def model_label(offer: ModelOffer) -> str:
-    """Return text such as "Demo mini · 1 credit", and why the model is not available."""
-    label = f"{offer.model.name} · {price_text(offer.model.price)}"
-    if offer.available or not (reason := offer.status.reason):
-        return label
-    return f"{label} — not available: {render(reason)}"
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelChoice:
+    """A model in the menu. One with a `trouble` cannot be chosen."""
 
+    id: ModelId
+    name: str
+    speed: str
+    price: str
+    trouble: str
 
-def conversation_choices(conversations: Iterable[Conversation]) -> list[tuple[str, str]]:
-    """Return the title and the id of each conversation."""
-    return [(conversation.title, conversation.id) for conversation in conversations]
-
-
-def identity(account: Account) -> str:
-    """Return the HTML of the user's name and balance, for the head of the page."""
-    return (
-        f'<span class="cb-name">{escape(account.username)}</span>'
-        f'<span class="cb-balance" role="status" aria-label="Balance">{credits_text(account.balance)}</span>'
-    )
-
-
-def user_message(text: str) -> ChatMessage:
-    """Return the message exactly as the user typed it."""
-    return {"role": "user", "content": _content(literal(text))}
-
-
-def model_message(html: str) -> ChatMessage:
-    """Return a reply, or a part of one, that was rendered from Markdown."""
-    return _assistant(f'<div class="cb-md prose">{html}</div>')
-
-
-def note(text: str) -> ChatMessage:
-    """Return a note under a reply. It is a message of its own, so that Markdown of the reply cannot hide it."""
-    return _assistant(f'<small class="cb-aside">{escaped(text)}</small>')
-
-
-def error_message(text: str) -> ChatMessage:
-    """Return an error, shown in the place of a reply."""
-    return _assistant(f'<div class="cb-problem" role="alert">{escaped(text)}</div>')
-
-
-def _assistant(html: str) -> ChatMessage:
-    return {"role": "assistant", "content": _content(html)}
-
-
-def _content(html: str) -> Content:
-    return {"type": "text", "text": html}
-
-
-def error_text(error: ChatbillError) -> str:
-    """Return why a message was not accepted, and what to do."""
-    if isinstance(error, InsufficientCredits):
-        return (
-            f"Not enough credits: this reply needs {credits_text(error.required)} and you have "
-            f"{credits_text(error.available)}. Choose “Add credits” at the top of the page."
+    @classmethod
+    def of(cls, offer: ModelOffer) -> ModelChoice:
+        """Return what the menu shows of an offer."""
+        model = offer.model
+        reason = offer.status.reason
+        trouble = render(reason) if reason else _("it cannot answer now")
+        return cls(
+            id=model.id,
+            name=model.name,
+            speed=_("fast") if model.tier is Tier.MINI else _("thorough"),
+            price=price_text(model.price),
+            trouble="" if offer.available else trouble,
         )
-    if isinstance(error, InvalidRequest):
-        return " ".join(f"This {fault.field} {render(fault.description)}." for fault in error.errors)
-    return render(error.description)
 
 
-def reply_summary(interaction: Interaction, names: Names) -> str:
-    """Return text such as "Demo mini · 1 credit · 1.2 s", and whether the reply was stopped or cached."""
-    name = names.get(interaction.model, interaction.model)
-    parts = [name, credits_text(interaction.credits_charged)]
-    if interaction.processing_time_ms is not None:
-        parts.append(duration_text(interaction.processing_time_ms))
-    if interaction.outcome is Outcome.STOPPED:
-        parts.append("stopped")
-    if interaction.cached:
-        parts.append("cached")
-    return " · ".join(parts)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnView:
+    """A message and its reply. `ended` and `open` are the blocks of a reply that is being written."""
+
+    interaction: Interaction
+    parent: str
+    place: int
+    count: int
+    previous: InteractionId | None
+    next: InteractionId | None
+    model: str
+    prompt: Markup
+    reply: Markup
+    ended: tuple[Markup, ...]
+    open: Markup
+    failure: str
+    asides: tuple[str, ...]
+    duration: str
+
+    @property
+    def running(self) -> bool:
+        """Return True while the reply is being written."""
+        return self.interaction.is_running
+
+    @property
+    def is_erased(self) -> bool:
+        """Return True if its texts were erased."""
+        return not self.interaction.prompt
+
+    @property
+    def remark(self) -> str:
+        """Return a word on how the reply came about, beside its cost."""
+        if self.interaction.outcome is Outcome.STOPPED:
+            return _("stopped")
+        return _("cached") if self.interaction.cached else ""
+
+    @classmethod
+    def of(cls, turn: BranchTurn, names: Names, growing: GrowingReply | None = None) -> TurnView:
+        """Return the view of an interaction and its place among its siblings."""
+        interaction, siblings = turn.interaction, turn.siblings
+        place = siblings.index(interaction.id)
+        took = interaction.processing_time_ms
+        return cls(
+            interaction=interaction,
+            parent=turn.parent_id or interaction.conversation_id,
+            place=place + 1,
+            count=len(siblings),
+            previous=siblings[place - 1] if place else None,
+            next=siblings[place + 1] if place + 1 < len(siblings) else None,
+            model=names.get(interaction.model, interaction.model),
+            prompt=_safe(literal(interaction.prompt)),
+            reply=_safe(to_html(interaction.reply) if interaction.reply else ""),
+            ended=tuple(map(_safe, growing.ended)) if growing else (),
+            open=_safe(growing.open if growing else ""),
+            failure=failure_of(interaction),
+            asides=tuple(asides_of(interaction)),
+            duration="" if took is None else duration_text(took),
+        )
 
 
-def partial_reply(text: str, model: ModelId, names: Names, live: LiveMarkdown | None = None) -> list[ChatMessage]:
-    """Return a reply that is being written. `live` has rendered its beginning before."""
-    parts = (live or LiveMarkdown()).parts(text) if text else []
-    return [*map(model_message, parts), note(f"{names.get(model, model)} · {WRITING}")]
+def _safe(html: str) -> Markup:
+    """Return HTML that the package `markdown` made, which escapes and sanitizes every text."""
+    return Markup(html)  # noqa: S704 - see above
 
 
-def reply_messages(interaction: Interaction, names: Names, *, failure: str | None = None) -> list[ChatMessage]:
-    """Return the messages of a reply: its text, its error and its summary.
+def failure_of(interaction: Interaction) -> str:
+    """Return why a reply failed; "" for one that did not."""
+    if interaction.is_running or interaction.outcome in _DELIVERED:
+        return ""
+    return render(interaction.error_detail or REPLY_LOST)
 
-    `failure` is the error of a reply whose end could not be recorded.
-    """
-    if interaction.is_running and failure:
-        return [error_message(failure)]
-    if interaction.is_running:
-        return partial_reply(interaction.reply, interaction.model, names)
-    messages = [model_message(to_html(interaction.reply))] if interaction.reply else []
-    if interaction.outcome not in {Outcome.COMPLETED, Outcome.STOPPED}:
-        messages.append(error_message(render(interaction.error_detail or REPLY_LOST)))
-        return [*messages, note(reply_summary(interaction, names))]
+
+def asides_of(interaction: Interaction) -> Iterator[str]:
+    """Yield remarks on a reply that was delivered: what ended it, and what the model did not read."""
+    if interaction.outcome not in _DELIVERED:
+        return
     if interaction.error_code and interaction.error_detail:
-        messages.append(note(render(interaction.error_detail)))
+        yield render(interaction.error_detail)
     if dropped := interaction.dropped_turns:
-        messages.append(note(render(Description.of(TRIMMED, dropped_turns=dropped))))
-    return [*messages, note(reply_summary(interaction, names))]
+        yield render(Description.of(TRIMMED, dropped_turns=dropped))
 
 
-def transcript(newest_first: Sequence[Interaction], names: Names) -> list[ChatMessage]:
-    """Return the messages of a conversation, oldest first."""
-    messages: list[ChatMessage] = []
-    for interaction in reversed(newest_first):
-        messages += [user_message(interaction.prompt), *reply_messages(interaction, names)]
-    return messages
+def window_text(interaction: Interaction, window: int | None) -> str:
+    """Return how much of a model's window the conversation fills; "" where that is unknown."""
+    used = interaction.usage.prompt_tokens + interaction.usage.completion_tokens
+    if not window or not used:
+        return ""
+    share = numbers.format_percent(min(1, used / window), locale=language.current().locale)
+    return _("{share} of the window is used").format(share=share)
 
 
-def package_label(package: Package) -> str:
-    """Return text such as "500 credits + 50 bonus · €4.50"."""
-    bonus = f" + {package.bonus:,} bonus" if package.bonus else ""
-    return f"{credits_text(package.credits)}{bonus} · {money_text(package.price)}"
+def quote_texts(quote: Quote) -> dict[str, str | bool]:
+    """Return what is shown beside Send: the most that the reply can cost, and what the model reads."""
+    number = language.current().number
+    cost = _("up to {most}, you have {available}")
+    read = _("Reads {tokens} of {limit} tokens")
+    dropped = ngettext("without the oldest message", "without the oldest {count} messages", quote.dropped_turns).format(
+        count=number(quote.dropped_turns)
+    )
+    window = read.format(tokens=number(quote.prompt_tokens), limit=number(quote.limit))
+    return {
+        "text": cost.format(most=credits_text(quote.held_at_most), available=number(quote.available)),
+        "window": f"{window}, {dropped}" if quote.dropped_turns else window,
+        "enough": quote.held_at_most <= quote.available,
+    }
 
 
-def shop_text(packages: Sequence[Package], note: str) -> str:
-    """Return the note of a shop with packages, or how credits are added where there is none."""
-    return note if packages else render(Description.of("credits_not_sold"))
+@dataclass(frozen=True, slots=True)
+class DayOfChats:
+    """Conversations of one day. The name of the day is "" where the page before ended with the same day."""
+
+    name: str
+    chats: tuple[Conversation, ...]
 
 
-def order_text(package: Package, note: str) -> str:
-    """Return the price and the credits of a package, and a note."""
-    return f"You pay **{money_text(package.price)}** and receive **{credits_text(package.total)}**. {note}".strip()
+def days_of(chats: Iterable[Conversation], now: datetime, after: str = "") -> tuple[list[DayOfChats], str]:
+    """Return conversations by day, and the name of the last day. `after` is the last day of the page before."""
+    days, last = [], after
+    for day, group in groupby(chats, key=lambda chat: chat.updated_at.astimezone(language.current().zone).date()):
+        name = _day_name(day, now.astimezone(language.current().zone).date())
+        days.append(DayOfChats("" if name == last else name, tuple(group)))
+        last = name
+    return days, last
+
+
+def _day_name(day: date, today: date) -> str:
+    if day >= today:
+        return _("Today")
+    return _("Yesterday") if day == today - timedelta(days=1) else language.current().day(day)

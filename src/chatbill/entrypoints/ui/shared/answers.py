@@ -49,6 +49,8 @@ def error_response(error: ChatbillError) -> Response:
             for fault in errors
         ],
     }
+    if isinstance(error, InsufficientCredits):
+        body |= {"required": error.required, "available": error.available}
     headers = None if error.retry_after_s is None else {"Retry-After": str(error.retry_after_s)}
     return JSONResponse(body, status, headers=headers)
 
