@@ -15,6 +15,7 @@ from chatbill.entrypoints.web.parameters import MAX_LINE_CHARS
 from chatbill.entrypoints.web.problems import ClientLeft
 
 T = TypeVar("T")
+MAX_CREDIT_DIGITS = 18
 
 
 async def unless_left(request: Request, work: Coroutine[Any, Any, T]) -> T:
@@ -46,3 +47,14 @@ async def text_fields(request: Request, *fields: str, optional: tuple[str, ...] 
 def address_of_client(request: Request) -> str:
     """Return the address by which limits count the client, the same as in the API, so that both share one limit."""
     return ClientAddresses().of(cast("Any", request.scope))
+
+
+def plain_credits(field: str, text: str) -> int | None:
+    """Return the credits that were typed into a field; None for empty text. Raises `InvalidRequest`."""
+    digits = text.strip()
+    if not digits:
+        return None
+    # Only plain digits are accepted, because 10.000 and 10,000 mean different amounts in different countries.
+    if not digits.isascii() or not digits.isdecimal() or len(digits) > MAX_CREDIT_DIGITS:
+        raise InvalidRequest.of(field, "not_plain_digits")
+    return int(digits)
