@@ -10,9 +10,8 @@ from starlette.responses import Response
 
 from chatbill.application.accounts.reset_password import PasswordReset
 from chatbill.application.assembly import UseCases
-from chatbill.domain.shared.errors import ChatbillError
-from chatbill.entrypoints.ui.shared.answers import error_response
 from chatbill.entrypoints.ui.shared.forms import address_of_client, text_fields, unless_left
+from chatbill.entrypoints.ui.shared.public import add_public
 from chatbill.entrypoints.ui.shell.config import WebConfig
 from chatbill.entrypoints.ui.shell.pages import link_page
 from chatbill.entrypoints.web.password_links import PATH, VERIFY_PATH
@@ -28,25 +27,19 @@ def link_routes(app: FastAPI, use_cases: UseCases, config: WebConfig) -> None:
         return link_page("verify", request, config)
 
     async def verify(request: Request) -> Response:
-        try:
-            (token,) = await text_fields(request, "token")
-            await use_cases.accounts.verify_email(token, address_of_client(request))
-        except ChatbillError as error:
-            return error_response(error)
+        (token,) = await text_fields(request, "token")
+        await use_cases.accounts.verify_email(token, address_of_client(request))
         return Response(status_code=HTTPStatus.NO_CONTENT)
 
     async def reset(request: Request) -> Response:
-        try:
-            token, password, keys = await text_fields(request, "token", "new_password", "revoke_api_keys")
-            wanted = PasswordReset(
-                token=token, new=password, revoke_api_keys=keys == "on", address=address_of_client(request)
-            )
-            await unless_left(request, use_cases.accounts.reset_password(wanted))
-        except ChatbillError as error:
-            return error_response(error)
+        token, password, keys = await text_fields(request, "token", "new_password", optional=("revoke_api_keys",))
+        wanted = PasswordReset(
+            token=token, new=password, revoke_api_keys=keys == "on", address=address_of_client(request)
+        )
+        await unless_left(request, use_cases.accounts.reset_password(wanted))
         return Response(status_code=HTTPStatus.NO_CONTENT)
 
-    app.add_api_route(PATH, page, methods=["GET"])
-    app.add_api_route(PATH, reset, methods=["POST"])
-    app.add_api_route(VERIFY_PATH, verify_page, methods=["GET"])
-    app.add_api_route(VERIFY_PATH, verify, methods=["POST"])
+    add_public(app, "GET", PATH, page)
+    add_public(app, "POST", PATH, reset)
+    add_public(app, "GET", VERIFY_PATH, verify_page)
+    add_public(app, "POST", VERIFY_PATH, verify)

@@ -13,10 +13,11 @@ from chatbill.application.accounts.register import Registration
 from chatbill.application.accounts.sign_in import Credentials, SignIn
 from chatbill.application.accounts.sign_out import SignOut
 from chatbill.application.assembly import UseCases
-from chatbill.domain.shared.errors import ChatbillError, Unauthenticated
-from chatbill.entrypoints.ui.shared.answers import error_response
+from chatbill.domain.shared.errors import Unauthenticated
 from chatbill.entrypoints.ui.shared.cookies import delete_cookie, set_cookie, token_of
 from chatbill.entrypoints.ui.shared.forms import address_of_client, text_fields, unless_left
+from chatbill.entrypoints.ui.shared.public import add_public
+from chatbill.entrypoints.ui.shared.speech import language_for
 
 
 def session_routes(app: FastAPI, use_cases: UseCases, sign_in: SignIn) -> None:
@@ -24,21 +25,28 @@ def session_routes(app: FastAPI, use_cases: UseCases, sign_in: SignIn) -> None:
     accounts = use_cases.accounts
 
     async def start(request: Request) -> Response:
-        try:
-            login, password, code = await text_fields(request, "login", "password", optional=("code",))
-            return await open_session(request, login, password, code)
-        except ChatbillError as error:
-            return error_response(error)
+        login, password, code = await text_fields(request, "login", "password", optional=("code",))
+        return await open_session(request, login, password, code)
 
     async def register(request: Request) -> Response:
-        try:
-            username, email, password = await text_fields(request, "username", "email", "password")
-            address = address_of_client(request)
-            wanted = Registration(username=username, email=email, password=password, address=address)
-            account = await unless_left(request, accounts.register(wanted))
-            return await open_session(request, account.username, password)
-        except ChatbillError as error:
-            return error_response(error)
+        username, email, password, zone = await text_fields(
+            request, "username", "email", "password", optional=("time_zone",)
+        )
+        wanted = Registration(
+            username=username,
+            email=email,
+            password=password,
+            address=address_of_client(request),
+            locale=language_for(request).tag,
+            time_zone=zone,
+        )
+        account = await unless_left(request, accounts.register(wanted))
+        return await open_session(request, account.username, password)
+
+    async def forget_password(request: Request) -> Response:
+        (email,) = await text_fields(request, "email")
+        await accounts.forget_password(email, address_of_client(request))
+        return Response(status_code=HTTPStatus.NO_CONTENT)
 
     async def end(request: Request) -> Response:
         # The cookie is deleted even if the session has ended already.
@@ -63,6 +71,7 @@ def session_routes(app: FastAPI, use_cases: UseCases, sign_in: SignIn) -> None:
         with suppress(Unauthenticated):
             await sign_out(await accounts.web_authenticate(token_of(request.scope)))
 
-    app.add_api_route("/web/session", start, methods=["POST"])
-    app.add_api_route("/web/session", end, methods=["DELETE"])
-    app.add_api_route("/web/registration", register, methods=["POST"])
+    add_public(app, "POST", "/web/session", start)
+    add_public(app, "DELETE", "/web/session", end)
+    add_public(app, "POST", "/web/registration", register)
+    add_public(app, "POST", "/web/forgotten-password", forget_password)

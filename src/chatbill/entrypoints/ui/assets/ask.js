@@ -12,7 +12,7 @@ async function ask(method, address, fields) {
     const said = answer.status === 204 ? {} : await answer.json();
     return answer.ok ? { said } : { problem: { ...said, status: answer.status } };
   } catch {
-    return { problem: { detail: document.getElementById("cb-texts") ? JSON.parse(document.getElementById("cb-texts").textContent).unreachable : "The service cannot be reached. Try again in a moment." } };
+    return { problem: { detail: JSON.parse(document.getElementById("cb-texts").textContent).unreachable } };
   }
 }
 
@@ -30,8 +30,22 @@ async function copyText(element) {
   return document.execCommand("copy");
 }
 
-function fieldsOf(form) {
-  return Object.fromEntries(new FormData(form));
+// The values of fields that share a name are joined by spaces.
+function fieldsOf(form, button) {
+  const data = new FormData(form, button);
+  return Object.fromEntries([...new Set(data.keys())].map((name) => [name, data.getAll(name).join(" ")]));
+}
+
+// Turns a button off while something is going on. It keeps the focus, which browsers take from what is off.
+async function whileOff(button, work) {
+  const focused = document.activeElement === button;
+  if (button) button.disabled = true;
+  try {
+    return await work();
+  } finally {
+    if (button) button.disabled = false;
+    if (focused && button.isConnected && [document.body, null].includes(document.activeElement)) button.focus({ preventScroll: true });
+  }
 }
 
 function mark(input, words) {
@@ -48,20 +62,30 @@ function mark(input, words) {
 
 // The inputs that have a place for an error.
 function inputsOf(form) {
-  return [...form.querySelectorAll("input")].filter((input) => document.getElementById(`${input.id}-fault`));
+  return [...form.querySelectorAll("input, select, textarea")].filter((input) => document.getElementById(`${input.id}-fault`));
+}
+
+// Shows an error of a whole form, in the form if it has a place for one.
+function trouble(form, words) {
+  const place = form.querySelector(".trouble");
+  if (place) place.textContent = words;
+  else chatbill.tell(words);
 }
 
 function unmark(form) {
-  form.querySelector(".trouble").textContent = "";
+  trouble(form, "");
   inputsOf(form).forEach((input) => mark(input, ""));
 }
 
 function tell(form, problem) {
-  form.querySelector(".trouble").textContent = problem.detail;
+  trouble(form, problem.detail);
   const inputs = inputsOf(form);
   for (const { field, message } of problem.errors ?? []) {
     const input = inputs.find((candidate) => candidate.name === field);
-    if (input) mark(input, message);
+    if (!input) continue;
+    // Some fields are only asked for when they are needed, such as the password.
+    input.closest("[data-if-asked]")?.removeAttribute("hidden");
+    mark(input, message);
   }
-  (form.querySelector("[aria-invalid]") ?? form.querySelector("[data-again]")).focus();
+  (form.querySelector("[aria-invalid]") ?? form.querySelector("[data-again]"))?.focus();
 }

@@ -40,7 +40,6 @@ const chatbill = {
     const { html, problem } = await fragment(address);
     if (problem) return chatbill.tell(problem.detail);
     put(element, html);
-    chatbill.emit("fragment", element);
   },
 
   // Says something quietly to screen readers, and shows it for a moment.
@@ -56,12 +55,11 @@ const chatbill = {
   },
 
   // Carries out the answer of an action.
-  async follow({ say, go, refresh, put: parts }) {
+  async follow({ say, go, refresh, put: parts, reload }) {
+    if (reload) return location.reload();
     for (const [id, html] of Object.entries(parts ?? {})) {
       const element = document.getElementById(id);
-      if (!element) continue;
-      put(element, html);
-      chatbill.emit("fragment", element);
+      if (element) put(element, html);
     }
     if (go !== undefined) await chatbill.go(go);
     else if (refresh) await chatbill.refresh();
@@ -89,24 +87,16 @@ const chatbill = {
   },
 };
 
-// Puts HTML into an element. The focus stays on what has the same id.
+// Puts HTML into an element. The focus stays on what has the same id, or goes to the element if that is gone.
 function put(element, html) {
-  const focused = document.activeElement;
-  const id = element.contains(focused) && focused.id;
+  const { activeElement: before } = document;
+  const had = element.contains(before);
   element.innerHTML = html;
-  if (id) document.getElementById(id)?.focus({ preventScroll: true });
-}
-
-// Turns a button off until some work is done. A button that is off loses the focus, and gets it back.
-async function whileOff(button, work) {
-  const focused = button !== null && document.activeElement === button;
-  if (button) button.disabled = true;
-  try {
-    return await work();
-  } finally {
-    if (button) button.disabled = false;
-    if (focused && button.isConnected && document.activeElement === document.body) button.focus({ preventScroll: true });
-  }
+  chatbill.emit("fragment", element);
+  if (!had) return;
+  const again = (before.id && document.getElementById(before.id)) || element.querySelector("[autofocus]");
+  if (!again && !element.hasAttribute("tabindex")) element.tabIndex = -1;
+  (again || element).focus({ preventScroll: true });
 }
 
 let newest = 0;
@@ -140,7 +130,6 @@ async function show(focus) {
     else link.removeAttribute("aria-current");
   }
   chatbill.emit("view", shown);
-  chatbill.emit("fragment", view);
   if (focus) (view.querySelector("[autofocus]") ?? view).focus({ preventScroll: true });
 }
 
@@ -166,9 +155,9 @@ document.addEventListener("submit", async (event) => {
   const button = event.submitter ?? form.querySelector('[type="submit"]');
   if (button?.disabled || (form.dataset.sure && !confirm(form.dataset.sure))) return;
   unmark(form);
-  const fields = { ...Object.fromEntries(new FormData(form, event.submitter)) };
   form.setAttribute("aria-busy", "true");
-  const { said, problem } = await whileOff(button, () => ask(form.dataset.method ?? "POST", form.dataset.post, fields));
+  const { said, problem } = await whileOff(button, () =>
+    ask(form.dataset.method ?? "POST", form.dataset.post, fieldsOf(form, event.submitter)));
   form.removeAttribute("aria-busy");
   if (problem?.status === 401 && problem.code !== "invalid_credentials") return chatbill.leave();
   if (problem) return tell(form, problem);
@@ -197,7 +186,8 @@ window.addEventListener("pageshow", (event) => {
   if (event.persisted) location.reload();
 });
 
-document.getElementById("cb-sign-out").addEventListener("click", async () => {
+document.addEventListener("click", async (event) => {
+  if (!event.target.closest("#cb-sign-out, [data-sign-out]")) return;
   await fetch("../web/session", { method: "DELETE" }).catch(() => {});
   location.replace("./");
 });

@@ -9,6 +9,7 @@ from typing import Any, cast
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
+from chatbill.domain.accounts.passwords import PasswordRequired
 from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import (
     ChatbillError,
@@ -40,19 +41,24 @@ STATUS: Mapping[type[ChatbillError], HTTPStatus] = {
 def error_response(error: ChatbillError) -> Response:
     """Return an error in the format of the forms, with a message for the form and one for each field."""
     status = next((status for kind, status in STATUS.items() if isinstance(error, kind)), HTTPStatus.BAD_GATEWAY)
-    errors = error.errors if isinstance(error, InvalidRequest) else ()
+    errors = _errors_of(error)
     body = {
         "code": error.code,
         "detail": _("Look at the marked fields.") if errors else render(error.description),
-        "errors": [
-            {"field": fault.field, "message": _("This {message}.").format(message=render(fault.description))}
-            for fault in errors
-        ],
+        "errors": errors,
     }
     if isinstance(error, InsufficientCredits):
         body |= {"required": error.required, "available": error.available}
     headers = None if error.retry_after_s is None else {"Retry-After": str(error.retry_after_s)}
     return JSONResponse(body, status, headers=headers)
+
+
+def _errors_of(error: ChatbillError) -> list[dict[str, str]]:
+    if isinstance(error, PasswordRequired):
+        words = _("Enter your password, because you did not sign in just now.")
+        return [{"field": "password", "message": words}]
+    faults = error.errors if isinstance(error, InvalidRequest) else ()
+    return [{"field": fault.field, "message": _sentence(fault.description)} for fault in faults]
 
 
 def _sentence(rule: Description) -> str:

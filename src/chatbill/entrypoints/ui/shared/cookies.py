@@ -20,7 +20,7 @@ def cookie_name(scope: MutableMapping[str, Any]) -> str:
     """Return the name of the cookie for requests like this one; no other name is read."""
     if scope.get("scheme") != "https":
         return NAME
-    return f"{SECURE if _root_path(scope) else HOST}{NAME}"
+    return f"{SECURE if root_path_of(scope) else HOST}{NAME}"
 
 
 def token_of(scope: MutableMapping[str, Any]) -> str:
@@ -41,10 +41,10 @@ def delete_cookie(request: Request, response: Response) -> None:
 
 
 def _attributes(request: Request) -> dict[str, Any]:
-    path, secure = f"{_root_path(request.scope)}/", request.scope.get("scheme") == "https"
+    path, secure = f"{root_path_of(request.scope)}/", request.scope.get("scheme") == "https"
     return {"path": path, "httponly": True, "samesite": "strict", "secure": secure}
 
 
-def _root_path(scope: MutableMapping[str, Any]) -> str:
+def root_path_of(scope: MutableMapping[str, Any]) -> str:
     """Return the path below which the service is reached; inside Gradio the root path has that of the page too."""
     return str(scope.get("app_root_path", scope.get("root_path", "")))

@@ -21,9 +21,10 @@ from chatbill.domain.shared.errors import ChatbillError
 from chatbill.entrypoints.ui.shared.answers import error_response
 from chatbill.entrypoints.ui.shared.cookies import token_of
 from chatbill.entrypoints.ui.shared.forms import address_of_client
+from chatbill.entrypoints.ui.shared.speech import language_for
 from chatbill.entrypoints.ui.shared.templates import html
 from chatbill.entrypoints.web.connections import mark_signed_in
-from chatbill.entrypoints.web.language import Language, language_of, speaking
+from chatbill.entrypoints.web.language import Language, speaking
 
 VIEWS = "/web/views"
 NO_STORE = {"Cache-Control": "no-store"}
@@ -124,7 +125,7 @@ async def visit_of(use_cases: UseCases, request: Request) -> Visit:
     mark_signed_in(request.scope)
     account = await use_cases.accounts.read_account(principal)
     zone = zone_named(account.limits.time_zone)
-    language = language_of(account.locale, request.headers.get("accept-language", ""))
+    language = language_for(request, account.locale)
     return Visit(
         request=request,
         principal=principal,
@@ -134,14 +135,19 @@ async def visit_of(use_cases: UseCases, request: Request) -> Visit:
 
 
 def done(
-    *, say: str = "", go: str | None = None, refresh: bool = False, put: Mapping[str, str] | None = None
+    *,
+    say: str = "",
+    go: str | None = None,
+    refresh: bool = False,
+    put: Mapping[str, str] | None = None,
+    reload: bool = False,
 ) -> Response:
     """Return the answer to an action, which the script of the page carries out.
 
     `say` is announced; `go` opens a view; `refresh` loads the open view again; `put` replaces the content of elements,
-    named by their ids, with HTML.
+    named by their ids, with HTML; `reload` loads the whole page again.
     """
-    answer = {"say": say, "go": go, "refresh": refresh, "put": dict(put or {})}
+    answer = {"say": say, "go": go, "refresh": refresh, "put": dict(put or {}), "reload": reload}
     return JSONResponse({name: value for name, value in answer.items() if value or value == ""}, headers=NO_STORE)
 
 

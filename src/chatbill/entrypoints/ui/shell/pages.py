@@ -7,6 +7,7 @@ import hashlib
 import re
 from functools import cache
 from importlib import resources
+from urllib.parse import quote
 
 from fastapi import FastAPI
 from markupsafe import Markup
@@ -16,14 +17,17 @@ from starlette.types import Scope
 
 from chatbill.application.accounts.register import Register
 from chatbill.entrypoints.ui.markdown.highlighting import stylesheet
+from chatbill.entrypoints.ui.shared.speech import language_for, names_of_languages, remember_language
 from chatbill.entrypoints.ui.shared.templates import html
 from chatbill.entrypoints.ui.shared.visits import NO_STORE, Visit
 from chatbill.entrypoints.ui.shell.config import WebConfig
-from chatbill.entrypoints.web.language import LANGUAGES, language_of, speaking
+from chatbill.entrypoints.web.language import LANGUAGES, speaking
+from chatbill.entrypoints.web.proxies import path_below_root
 
 TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
-SIGN_IN_FILES = ("base.css", "forms.css", "sign_in.css", "ask.js", "sign_in.js")
+SIGN_IN_FILES = ("theme.js", "base.css", "forms.css", "sign_in.css", "ask.js", "sign_in.js")
 FRAME_FILES = (
+    "theme.js",
     "base.css",
     "forms.css",
     "frame.css",
@@ -33,6 +37,7 @@ FRAME_FILES = (
     "code.css",
     "views.css",
     "administration.css",
+    "account.css",
     "ask.js",
     "frame.js",
     "live.js",
@@ -44,7 +49,10 @@ FRAME_FILES = (
     "administration.js",
     "parts.js",
     "credits.js",
+    "account.js",
 )
+# It sets the colours before anything is painted, so it does not wait for the page.
+FIRST = frozenset({"theme.js"})
 YEAR_S = 365 * 24 * 3_600
 # Gradio's page describes Gradio to link previews, and names a manifest at the root of the host.
 _GRADIO_TAGS = re.compile(r'<meta\s+(?:property="og:|name="twitter:)[^>]*>|<link rel="manifest"[^>]*>', re.DOTALL)
@@ -100,20 +108,26 @@ def sign_in_page(request: Request, register: Register, config: WebConfig) -> Res
 
 def link_page(name: str, request: Request, config: WebConfig) -> Response:
     """Return the page to which a link leads. It runs the scripts of this service and nothing else."""
-    files = ("base.css", "forms.css", "sign_in.css", "ask.js", f"{name}.js")
-    page = plain_page(f"{name}.html", request, config, files)
-    page.headers["Content-Security-Policy"] = STRICT_POLICY
-    return page
+    files = ("theme.js", "base.css", "forms.css", "sign_in.css", "ask.js", "link.js")
+    return plain_page(f"{name}.html", request, config, files)
 
 
 def plain_page(
     template: str, request: Request, config: WebConfig, files: tuple[str, ...], **values: object
 ) -> HTMLResponse:
-    """Return a page for people who are not signed in."""
-    language = language_of(None, request.headers.get("accept-language", ""))
+    """Return a page for people who are not signed in. It runs the scripts of this service and nothing else."""
+    language = language_for(request)
+    values |= {"lang": language.tag, "languages": names_of_languages(), "here": _here(request)}
     with speaking(language):
-        page = html(template, title=config.title, head=_head(request.scope, *files), lang=language.tag, **values)
-    return HTMLResponse(page, headers=NO_STORE)
+        page = html(template, title=config.title, head=_head(request.scope, *files), **values)
+    response = HTMLResponse(page, headers=NO_STORE | {"Content-Security-Policy": STRICT_POLICY})
+    remember_language(request, response)
+    return response
+
+
+def _here(request: Request) -> str:
+    """Return the path of a page, relative to the base of the page."""
+    return f"..{quote(path_below_root(request.scope))}"
 
 
 def frame_page(gradio_page: bytes, visit: Visit, config: WebConfig, policy: str) -> Response:
@@ -149,4 +163,5 @@ def _files(*files: str) -> str:
 def _loaded(name: str) -> str:
     if name.endswith(".css"):
         return f'<link rel="stylesheet" href="{address_of(name)}">'
-    return f'<script src="{address_of(name)}" defer></script>'
+    when = "" if name in FIRST else " defer"
+    return f'<script src="{address_of(name)}"{when}></script>'
