@@ -19,10 +19,13 @@
     }, PAUSE_MS);
   }
 
+  // A message that was refused for want of credits is kept by the chat.
   function showKept() {
-    let kept = null;
-    try { kept = sessionStorage.getItem("cb-kept"); } catch { /* Storage may be forbidden. */ }
-    for (const link of chatbill.view.querySelectorAll(".cb-kept")) link.hidden = !kept;
+    const kept = chatbill.store.read("cb-kept");
+    for (const link of chatbill.view.querySelectorAll(".cb-kept")) {
+      link.hidden = !kept;
+      link.setAttribute("href", kept?.conversation ? `c/${encodeURIComponent(kept.conversation)}` : "./");
+    }
   }
 
   function openShop() {
