@@ -84,3 +84,10 @@ def test_words_for_codes_are_in_the_language_of_the_context() -> None:
     with speaking(Language("ru")):
         assert render(description) != english
     assert render(description) == english
+
+
+def test_amounts_have_their_sign_and_a_price_of_one_has_the_decimals_that_it_needs() -> None:
+    assert [Language().signed(value) for value in (1_000, 0, -3)] == ["+1,000", "0", "-3"]
+    assert Language().unit_price(Decimal("49.99") / 1_800, "USD") == "$0.0278"
+    assert Language().unit_price(Decimal("0.50"), "USD") == "$0.50"
+    assert Language("ru").unit_price(Decimal("0.025"), "EUR") == "0,025\xa0€"

@@ -45,7 +45,7 @@ def bars(values: Sequence[tuple[str, int]]) -> Plot:
 
 
 def round_up(value: int) -> int:
-    """Return the next of 1, 2, 5, 10, 20, 50 and so on; it has a whole half from 2 on, but for fives."""
+    """Return the next of 1, 2, 5, 10, 20, 50 and so on."""
     scale = 1
     while True:
         for step in (1, 2, 5):
