@@ -28,11 +28,6 @@
     }
   }
 
-  function openShop() {
-    opener = document.activeElement;
-    element("cb-shop").showModal();
-  }
-
   async function showPrice() {
     const amount = element("cb-amount");
     const said = element("cb-amount-price");
@@ -55,7 +50,10 @@
     chatbill.load(spending, spending.dataset.fill);
     element("cb-payment-dialog")?.addEventListener("close", () => opener?.focus());
     element("cb-shop")?.addEventListener("close", () => opener?.focus());
-    if (new URLSearchParams(location.search).has("add") && element("cb-shop")) openShop();
+    // The chat leads here for want of credits. A reload does not open the shop again.
+    if (!new URLSearchParams(location.search).has("add") || !element("cb-shop")) return;
+    history.replaceState(null, "", location.pathname);
+    shown.querySelector('[data-open="cb-shop"]').click();
   });
 
   // Shows the confirmation, and after it the result.

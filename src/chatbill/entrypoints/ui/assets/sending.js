@@ -248,6 +248,6 @@
       chat.focus();
     } else if (button.dataset.chat === "unqueue") unqueue(button.closest("article").dataset.key);
     else if (button.dataset.chat === "regenerate") regenerate(button);
-    else if (button.dataset.chat === "shop") chatbill.go("credits");
+    else if (button.dataset.chat === "shop") chatbill.go("credits?add=1");
   });
 })();
