@@ -239,9 +239,9 @@ async def test_transactions_come_in_pages_that_keep_the_filter(alice: Person) ->
     first = await alice.view("credits", kind="charge")
     (older,) = re.findall(r'href="credits\?([^"]*)">Older', first)
     assert older == "kind=charge&amp;cursor=7"
-    assert first.count("<tr>") == 1 + 20
+    assert first.count('<tr role="row">') == 20
     second = await alice.view("credits", kind="charge", cursor="7")
-    assert second.count("<tr>") == 1 + 5
+    assert second.count('<tr role="row">') == 5
     assert "Older" not in second
     assert 'href="credits?kind=charge">Newest' in second.replace('id="cb-newest" ', "")
 
