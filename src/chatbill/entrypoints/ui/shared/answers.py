@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from http import HTTPStatus
+from typing import Any, cast
 
 from starlette.responses import JSONResponse, Response
+from starlette.types import Receive, Scope, Send
 
 from chatbill.domain.accounts.passwords import PasswordRequired
 from chatbill.domain.shared.descriptions import Description
@@ -20,6 +22,7 @@ from chatbill.domain.shared.errors import (
     RateLimited,
     Unauthenticated,
 )
+from chatbill.entrypoints.web.exports import FileStream
 from chatbill.entrypoints.web.language import gettext as _
 from chatbill.entrypoints.web.texts import render
 
@@ -58,3 +61,15 @@ def _errors_of(error: ChatbillError) -> list[dict[str, str]]:
 
 def _sentence(rule: Description) -> str:
     return _("This {message}.").format(message=render(rule))
+
+
+class FileAnswer(Response):
+    """An export of `exports`, as the page's framework expects an answer."""
+
+    def __init__(self, file: FileStream) -> None:
+        super().__init__()
+        self._file = file
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the file as its parts come."""
+        await self._file(cast("Any", scope), cast("Any", receive), cast("Any", send))

@@ -106,6 +106,7 @@ class Site:
                 return error_response(error)
             with speaking(visit.language):
                 try:
+                    await self.use_cases.accounts.limit_page_events(visit.principal, visit.address)
                     return await handler(visit)
                 except ChatbillError as error:
                     return error_response(error)
