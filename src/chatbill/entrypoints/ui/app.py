@@ -7,7 +7,6 @@ from dataclasses import replace
 import gradio as gr
 from fastapi import FastAPI
 from gradio.routes import App as GradioApp
-from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import RedirectResponse
 from starlette.routing import Mount
@@ -28,7 +27,7 @@ from chatbill.entrypoints.ui.live.stream import live_routes
 from chatbill.entrypoints.ui.shared.visits import Site
 from chatbill.entrypoints.ui.shell.access import AccessMiddleware
 from chatbill.entrypoints.ui.shell.config import WebConfig
-from chatbill.entrypoints.ui.shell.envelope import WebEnvelope
+from chatbill.entrypoints.ui.shell.envelope import PackReadings, WebEnvelope
 from chatbill.entrypoints.ui.shell.frame import build_page
 from chatbill.entrypoints.ui.shell.pages import mount_assets
 from chatbill.entrypoints.ui.shell.theme import theme
@@ -57,7 +56,7 @@ def create_web(use_cases: UseCases, api: ASGIApp | None = None, config: WebConfi
     live_routes(site, hub)
     _views(site, hub, config)
     outer.add_middleware(AccessMiddleware, use_cases=use_cases, config=config, addresses=site.addresses)
-    outer.add_middleware(GZipMiddleware, minimum_size=PACKED_ABOVE_BYTES, compresslevel=5)
+    outer.add_middleware(PackReadings, minimum_size=PACKED_ABOVE_BYTES, compresslevel=5)
     outer.add_middleware(HeadAsGet)
     outer.add_middleware(WebEnvelope, metrics=use_cases.recent)
     gr.mount_gradio_app(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
+from chatbill.entrypoints.ui.shared.answers import FileAnswer
 from chatbill.entrypoints.ui.shared.cookies import delete_cookie
 from chatbill.entrypoints.ui.shared.forms import text_fields, unless_left
 from chatbill.entrypoints.ui.shared.visits import Site, Visit, done
+from chatbill.entrypoints.web.own_data import own_data
 
 
 def data_routes(site: Site) -> None:
@@ -23,5 +25,9 @@ def data_routes(site: Site) -> None:
         delete_cookie(visit.request, answer)
         return answer
 
+    async def export(visit: Visit) -> Response:
+        return FileAnswer(own_data(use_cases, visit.principal))
+
     site.view("account/data", show)
+    site.get("/web/account/export", export)
     site.post("/web/account/erase", erase)

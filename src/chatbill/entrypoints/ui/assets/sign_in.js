@@ -89,6 +89,8 @@ part("remembered")?.addEventListener("click", () => {
   part("login").focus();
 });
 
+// A browser that came by a link of another site may be signed in, and sends its cookie with this request.
+if (document.body.dataset.linked !== undefined) location.replace(wanted());
 if (part("time-zone")) part("time-zone").value = Intl.DateTimeFormat().resolvedOptions().timeZone ?? "";
 if (new URLSearchParams(location.search).has("ended")) part("notice").hidden = false;
 if (location.hash === "#register" && tabs[1]) show(tabs[1]);

@@ -110,6 +110,7 @@ class Site:
                 return error_response(error)
             with speaking(visit.language):
                 try:
+                    await self.use_cases.accounts.limit_page_events(visit.principal, visit.address)
                     if permission:
                         require_permission(visit.principal, permission)
                     return await handler(visit)

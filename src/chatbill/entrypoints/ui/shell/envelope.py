@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from chatbill.application.ports.metrics import Metrics
@@ -27,3 +28,14 @@ class WebEnvelope:
             await self._wrapped(scope, receive, send)
         else:
             await self._app(scope, receive, send)
+
+
+class PackReadings(GZipMiddleware):
+    """Compresses what is read. Answers to actions may hold a secret beside what was sent, so their size tells of it."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Compress the answer, or pass the request on."""
+        if scope["type"] == "http" and scope["method"] == "GET":
+            await super().__call__(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)

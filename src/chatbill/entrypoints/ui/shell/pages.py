@@ -103,7 +103,9 @@ def mount_assets(app: FastAPI) -> None:
 
 def sign_in_page(request: Request, register: Register, config: WebConfig) -> Response:
     """Return the page for sign-in and registration, in the language of the browser."""
-    return plain_page("sign_in.html", request, config, SIGN_IN_FILES, register=register)
+    # Browsers send no strict cookie after a link of another site. The page asks again, which is a request of its own.
+    is_linked = request.headers.get("sec-fetch-site") == "cross-site"
+    return plain_page("sign_in.html", request, config, SIGN_IN_FILES, register=register, is_linked=is_linked)
 
 
 def link_page(name: str, request: Request, config: WebConfig) -> Response:

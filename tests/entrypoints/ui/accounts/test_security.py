@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from html import unescape
+
 import httpx
 import pytest
 
 from chatbill.application.accounts.sign_in import Credentials
 from chatbill.domain.shared.errors import Unauthenticated
-from tests.entrypoints.ui.test_session import can_see_chat, registered
+from tests.entrypoints.ui.conftest import can_see_chat, registered
 from tests.kit.support import PASSWORD, World
 
 SESSIONS = "/web/sessions"
@@ -19,18 +22,35 @@ def form(**fields: str) -> dict[str, str]:
     return {"current_password": PASSWORD, "new_password": NEW, "revoke_api_keys": ""} | fields
 
 
+async def view(client: httpx.AsyncClient, path: str = "account/security") -> str:
+    """Return the fragment of a view."""
+    answer = await client.get(f"/web/views/{path}")
+    assert answer.status_code == 200
+    return unescape(answer.text)
+
+
 async def test_sessions_of_the_page_and_of_the_api_are_listed_and_ended(
     client: httpx.AsyncClient, served: World
 ) -> None:
     await registered(client)
     accounts = served.use_cases.accounts
-    program = await accounts.sign_in(Credentials(login="alice", password=PASSWORD, client="curl/8.5"))
-    listed = {each["client"].partition("/")[0]: each for each in (await client.get(SESSIONS)).json()}
-    assert {name: each["current"] for name, each in listed.items()} == {"python-httpx": True, "curl": False}
-    assert (await client.delete(f"{SESSIONS}/{listed['curl']['id']}")).status_code == 204
+    program = await accounts.sign_in(Credentials(login="alice", password=PASSWORD, client="<b>curl</b>/8.5"))
+    shown = await view(client)
+    assert shown.index("python-httpx") < shown.index("<b>curl</b>/8.5")
+    assert shown.count("this browser") == 1
+    (session_id,) = re.findall(r"web/sessions/([^\"]+)", shown)
+    assert session_id == program.principal.session_id
+    answer = await client.delete(f"{SESSIONS}/{session_id}")
+    assert "curl" not in answer.json()["put"]["cb-sessions"]
     with pytest.raises(Unauthenticated):
         await accounts.authenticate(program.access_token)
-    assert len((await client.get(SESSIONS)).json()) == 1
+
+
+async def test_what_a_client_calls_itself_is_escaped(client: httpx.AsyncClient, served: World) -> None:
+    await registered(client)
+    hostile = '"><script>alert(1)</script>'
+    await served.use_cases.accounts.sign_in(Credentials(login="alice", password=PASSWORD, client=hostile))
+    assert "<script" not in (await client.get("/web/views/account/security")).text
 
 
 async def test_sessions_of_another_user_are_not_found(client: httpx.AsyncClient, served: World) -> None:
@@ -43,7 +63,8 @@ async def test_sessions_of_another_user_are_not_found(client: httpx.AsyncClient,
 
 async def test_a_new_password_keeps_the_browser_signed_in(client: httpx.AsyncClient) -> None:
     await registered(client)
-    assert (await client.post("/web/password", json=form())).status_code == 204
+    answer = await client.post("/web/password", json=form())
+    assert answer.json()["say"] == "Your new password is set, and you are signed out everywhere else."
     assert await can_see_chat(client)
     assert (await client.post("/web/session", json={"login": "alice", "password": NEW})).status_code == 200
 
@@ -57,7 +78,11 @@ async def test_errors_have_the_format_of_the_forms(client: httpx.AsyncClient) ->
 
 
 async def test_every_route_needs_a_session_and_a_page_of_this_site(client: httpx.AsyncClient) -> None:
-    for method, path in (("GET", SESSIONS), ("DELETE", f"{SESSIONS}/x"), ("POST", "/web/password")):
+    for method, path in (
+        ("GET", "/web/views/account/security"),
+        ("DELETE", f"{SESSIONS}/x"),
+        ("POST", "/web/password"),
+    ):
         body = form() if method == "POST" else None
         assert (await client.request(method, path, json=body)).status_code == 401
         if method != "GET":

@@ -16,7 +16,7 @@ from chatbill.entrypoints.http import HttpConfig, create_app
 from chatbill.entrypoints.ui import WebConfig, create_web
 from chatbill.entrypoints.web.addresses import ClientAddresses
 from chatbill.entrypoints.web.proxies import BehindProxies
-from tests.entrypoints.ui.test_session import ALICE
+from tests.entrypoints.ui.conftest import ALICE
 from tests.kit.support import world
 
 HTTPS = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "chat.test:8443"}
@@ -107,7 +107,9 @@ async def test_everything_is_served_below_a_prefix(root_path: str, start: str, f
         answer = await sign_in(client, f"{start}/web/registration", Origin="http://chat.test")
         assert answer.status_code == 200
         assert f"path={prefix}/;" in f"{answer.headers['set-cookie'].lower()};"
-        page = await client.get(f"{start}/ui/")
+        for view in ("", "credits", "c/some-conversation", "account/security"):
+            page = await client.get(f"{start}/ui/{view}")
+            assert f'<base href="{prefix}/ui/">' in page.text
         assert gradio_root(page.text) == f"http://chat.test{prefix}/ui"
         for link in re.findall(r'(?:href|src)="([^"]*web/assets[^"]*)"', page.text):
             address = urljoin(f"http://chat.test{prefix}/ui/", link)

@@ -1,30 +1,21 @@
 from __future__ import annotations
 
 import logging
+import re
 from typing import cast
 
 import httpx
 import pytest
-from chatbill.entrypoints.ui.session import error_response
 
 from chatbill.application.accounts.sign_in import Credentials
 from chatbill.domain.shared.errors import RateLimited, Unauthenticated
+from chatbill.entrypoints.ui import create_web
+from chatbill.entrypoints.ui.shared.answers import error_response
 from chatbill.testing import PlainOneTimeCodes
-from tests.entrypoints.ui.conftest import FROM_HERE
+from tests.entrypoints.ui.conftest import ALICE, FROM_HERE, SITE, can_see_chat, registered
+from tests.kit.mail import Letters
 from tests.kit.staff import trail
-from tests.kit.support import PASSWORD, World
-
-ALICE = {"username": "alice", "email": "alice@example.org", "password": PASSWORD}
-
-
-async def registered(client: httpx.AsyncClient) -> httpx.Response:
-    return await client.post("/web/registration", json=ALICE)
-
-
-async def can_see_chat(client: httpx.AsyncClient) -> bool:
-    page = await client.get("/ui/")
-    assert page.status_code == 200
-    return "gradio-app" in page.text
+from tests.kit.support import PASSWORD, World, world
 
 
 async def test_registration_signs_in(client: httpx.AsyncClient) -> None:
@@ -230,3 +221,59 @@ async def test_the_form_is_asked_for_a_code_after_the_right_password(client: htt
         assert (asked.status_code, asked.json()["code"]) == (401, "second_factor_required")
     assert (await client.post("/web/session", json=fields | {"code": 5})).status_code == 422
     assert (await client.post("/web/session", json=fields | {"code": recovery})).status_code == 200
+
+
+async def test_the_page_speaks_the_language_of_the_browser_until_another_is_chosen(client: httpx.AsyncClient) -> None:
+    russian = {"Accept-Language": "ru-RU,ru;q=0.9,en;q=0.8"}
+    assert '<html lang="ru">' in (await client.get("/ui/", headers=russian)).text
+    chosen = await client.get("/ui/credits?lang=en", headers=russian)
+    assert '<html lang="en">' in chosen.text
+    assert "samesite=lax" in chosen.headers["set-cookie"].lower()
+    assert '<html lang="en">' in (await client.get("/web/reset", headers=russian)).text
+    assert "set-cookie" not in (await client.get("/ui/?lang=xx", headers=russian)).headers
+
+
+async def test_a_new_account_has_the_language_and_the_time_zone_of_its_page(client: httpx.AsyncClient) -> None:
+    await client.get("/ui/?lang=ru")
+    assert (await client.post("/web/registration", json=ALICE | {"time_zone": "Europe/Paris"})).status_code == 200
+    page = await client.get("/ui/", headers={"Accept-Language": "en"})
+    assert re.search(r'<html[^>]*lang="ru"', page.text)
+    view = (await client.get("/web/views/account")).text
+    assert 'value="Europe/Paris"' in view
+
+
+@pytest.mark.parametrize("zone", ["Mars/Olympus", "../etc/passwd", "x" * 900, ""])
+async def test_an_unknown_time_zone_of_a_browser_is_ignored(client: httpx.AsyncClient, zone: str) -> None:
+    assert (await client.post("/web/registration", json=ALICE | {"time_zone": zone})).status_code == 200
+    assert 'value="UTC"' in (await client.get("/web/views/account")).text
+
+
+async def test_errors_are_in_the_language_of_the_page(client: httpx.AsyncClient) -> None:
+    await client.get("/ui/?lang=ru")
+    refused = await client.post("/web/session", json={"login": "alice", "password": "not the password"})
+    assert re.search("[а-яё]", refused.json()["detail"])
+
+
+async def test_without_a_mail_server_an_administrator_is_named_for_a_forgotten_password(
+    client: httpx.AsyncClient,
+) -> None:
+    page = (await client.get("/ui/")).text
+    assert "An administrator can give you a link" in page
+    assert 'id="forgot"' not in page
+
+
+async def test_a_forgotten_password_is_answered_the_same_for_every_address() -> None:
+    outbox = Letters()
+    here = world(mailer=outbox)
+    transport = httpx.ASGITransport(app=create_web(here.use_cases))
+    async with httpx.AsyncClient(transport=transport, base_url=SITE, headers=FROM_HERE) as client:
+        assert 'id="forgot"' in (await client.get("/ui/")).text
+        await registered(client)
+        answers = [
+            await client.post("/web/forgotten-password", json={"email": email})
+            for email in ("alice@example.org", "stranger@example.org", "not an address")
+        ]
+        assert {(answer.status_code, answer.content) for answer in answers} == {(204, b"")}
+        elsewhere = {"Origin": "http://evil.example.org"}
+        refused = await client.post("/web/forgotten-password", json={"email": "x"}, headers=elsewhere)
+        assert refused.status_code == 403

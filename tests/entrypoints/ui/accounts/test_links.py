@@ -8,7 +8,7 @@ from chatbill.application.accounts.register import Registration
 from chatbill.application.administration.admin_action import AdminAction
 from chatbill.domain.accounts.users import UserRole
 from chatbill.entrypoints.web.password_links import link_address
-from tests.entrypoints.ui.test_session import can_see_chat, registered
+from tests.entrypoints.ui.conftest import can_see_chat, registered
 from tests.kit.support import PASSWORD, World
 
 RESET = "/web/reset"
@@ -86,7 +86,7 @@ async def test_a_page_of_another_site_cannot_send_the_form(client: httpx.AsyncCl
 async def test_the_page_for_an_address_uses_the_token_when_the_person_asks(client: httpx.AsyncClient) -> None:
     page = await client.get("/web/verify")
     assert page.status_code == 200
-    assert "verify.js" in page.text
+    assert "link.js" in page.text
     assert page.headers["content-security-policy"].startswith("default-src")
     refused = await client.post("/web/verify", json={"token": "unknown"})
     assert (refused.status_code, [fault["field"] for fault in refused.json()["errors"]]) == (422, ["token"])
