@@ -215,3 +215,26 @@ async def test_letters_are_limited_for_an_address_for_a_person_and_in_all(outbox
         await forget(here, "nobody@example.org", "there")
     with pytest.raises(RateLimited):
         await forget(here, "nobody@example.org", "elsewhere")
+
+
+async def test_the_letter_for_an_address_is_sent_again_until_it_is_verified(here: World, outbox: Letters) -> None:
+    await registered(here)
+    alice = (await here.use_cases.accounts.sign_in(Credentials(login="alice", password=PASSWORD))).principal
+    await here.use_cases.accounts.send_verification(alice)
+    await here.use_cases.jobs.run_jobs()
+    first, second = outbox.letters
+    with pytest.raises(InvalidRequest):
+        await here.use_cases.accounts.verify_email(first.token, "here")
+    await here.use_cases.accounts.verify_email(second.token, "here")
+    await here.use_cases.accounts.send_verification(alice)
+    await here.use_cases.jobs.run_jobs()
+    assert len(outbox.letters) == 2
+
+
+async def test_letters_that_are_asked_for_again_are_limited_for_each_person() -> None:
+    limited = world(mailer=Letters(), rate_limits=MovingWindowRateLimits())
+    alice = await limited.person()
+    for _ in range(3):
+        await limited.use_cases.accounts.send_verification(alice)
+    with pytest.raises(RateLimited):
+        await limited.use_cases.accounts.send_verification(alice)
