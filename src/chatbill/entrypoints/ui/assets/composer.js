@@ -74,6 +74,7 @@
   }
 
   async function quote() {
+    if (!chat.open) return;
     asking = new AbortController();
     const fields = { model: writing.model, text: chat.box.value, conversation_id: chat.conversation, parent_id: writing.parent };
     try {

@@ -94,7 +94,7 @@
     const rest = isOpen ? chat.box.value : store.get(name) ?? "";
     const text = rest.trim() ? `${order.text}\n\n${rest}` : order.text;
     if (problem.status === 402) {
-      store.set(KEPT, JSON.stringify({ conversation: order.conversation, required: problem.required ?? 0 }));
+      store.set(KEPT, JSON.stringify({ conversation: order.conversation }));
     }
     if (!isOpen) return void store.set(name, text);
     if (order.edited?.isConnected) writing.edit(order.edited);
@@ -192,7 +192,10 @@
 
   function showRunning() {
     if (!chat.open) return;
-    document.getElementById("cb-stop").hidden = !(chat.isSending || chat.running.length);
+    const busy = Boolean(chat.isSending || chat.running.length);
+    document.getElementById("cb-stop").hidden = !busy;
+    // What is written now can be sent after the reply.
+    document.getElementById("cb-send").hidden = busy && !chat.box.value.trim();
   }
 
   function stop() {
@@ -215,24 +218,18 @@
     if (kept?.goes && kept.conversation === chat.conversation && chat.box.value) submit();
   });
 
-  // After a purchase in another view, a button leads back, and sends what was kept.
-  chatbill.on("balance", ({ available }) => {
+  // The links of the shop lead back to what was kept. The one of a purchase also sends it.
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest("a.cb-kept");
     const kept = store.read(KEPT);
-    if (!kept || chat.open || available < kept.required || document.getElementById("cb-go-on")) return;
-    const note = document.createElement("p");
-    note.id = "cb-go-on";
-    note.setAttribute("role", "status");
-    const button = document.createElement("button");
-    button.type = "button";
-    button.className = "cb-button cb-main";
-    button.textContent = chat.words.send_kept;
-    button.addEventListener("click", () => {
-      store.set(KEPT, JSON.stringify({ ...kept, goes: true }));
-      chatbill.go(kept.conversation ? `c/${kept.conversation}` : "");
-    });
-    note.append(`${chat.words.enough} `, button);
-    chatbill.view.firstElementChild?.prepend(note);
-  });
+    if (!link || !kept) return;
+    event.preventDefault();
+    event.stopPropagation();
+    store.set(KEPT, JSON.stringify({ ...kept, goes: Boolean(link.closest("dialog")) }));
+    chatbill.go(kept.conversation ? `c/${kept.conversation}` : "");
+  }, true);
+
+  document.addEventListener("input", (event) => { if (event.target.id === "cb-box") showRunning(); });
 
   document.addEventListener("submit", (event) => {
     if (event.target.id !== "cb-composer") return;

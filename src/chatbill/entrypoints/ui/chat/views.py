@@ -38,7 +38,7 @@ class ChatPages:
     async def start(self, visit: Visit) -> Response:
         """Show the beginning of a conversation."""
         return visit.html(
-            "chat.html",
+            "chat/view.html",
             title=_("New chat"),
             conversation=None,
             turns=(),
@@ -58,7 +58,7 @@ class ChatPages:
         )
         last = found.turns[-1].interaction if found.turns else None
         return visit.html(
-            "chat.html",
+            "chat/view.html",
             title=found.conversation.title,
             conversation=found.conversation,
             turns=[self._view(visit, turn) for turn in found.turns],
@@ -78,7 +78,7 @@ class ChatPages:
         found = await self._chat.read_branch(visit.principal, id_, before=before)
         turns = [self._view(visit, turn) for turn in found.turns]
         values = {"turns": turns, "older": found.has_older, "conversation": found.conversation}
-        return visit.html("chat_turns.html", **values, **self._models())
+        return visit.html("chat/turns.html", **values, **self._models())
 
     async def turn(self, visit: Visit) -> Response:
         """Return the HTML of a turn as it is now, and what is said about the conversation."""
@@ -94,17 +94,17 @@ class ChatPages:
             "title": title_of(turn.interaction.prompt),
             "id": turn.interaction.id,
             "conversation": turn.interaction.conversation_id,
-            "turn": visit.text("chat_turn.html", turn=self._view(visit, turn), **self._models()),
-            "about": visit.text("chat_about.html", about=self._about(spent, turn.interaction)),
+            "turn": visit.text("chat/turn.html", turn=self._view(visit, turn), **self._models()),
+            "about": visit.text("chat/about.html", about=self._about(spent, turn.interaction)),
         }
 
     async def models(self, visit: Visit) -> Response:
         """Show the menu of models."""
-        return visit.html("chat_models.html", model=visit.asked("model"), **self._models())
+        return visit.html("chat/models.html", model=visit.asked("model"), **self._models())
 
     async def conversations(self, visit: Visit) -> Response:
         """Show a page of the list of conversations."""
-        return visit.html("chat_list.html", **await self._list(visit))
+        return visit.html("chat/list.html", **await self._list(visit))
 
     async def text(self, visit: Visit) -> Response:
         """Return a reply as the model wrote it."""
@@ -116,7 +116,7 @@ class ChatPages:
         turn = await self._chat.read_branch.turn(visit.principal, InteractionId(visit.path("id")))
         interaction = turn.interaction
         return visit.html(
-            "chat_price.html",
+            "chat/price.html",
             interaction=interaction,
             price=price_text(interaction.price),
             entry=await self._entry_of(visit, interaction),

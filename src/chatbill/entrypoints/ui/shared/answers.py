@@ -47,8 +47,6 @@ def error_response(error: ChatbillError) -> Response:
         "detail": _("Look at the marked fields.") if errors else render(error.description),
         "errors": errors,
     }
-    if isinstance(error, InsufficientCredits):
-        body |= {"required": error.required, "available": error.available}
     headers = None if error.retry_after_s is None else {"Retry-After": str(error.retry_after_s)}
     return JSONResponse(body, status, headers=headers)
 
