@@ -193,6 +193,10 @@ document.addEventListener("click", async (event) => {
 });
 
 function start(root) {
+  // A page has one main part, which is the view.
+  for (let outer = root.parentElement; outer; outer = outer.parentElement) {
+    if (outer.localName === "main") outer.setAttribute("role", "presentation");
+  }
   root.append(frame);
   frame.inert = false;
   frame.removeAttribute("aria-busy");

@@ -78,7 +78,7 @@ for (const form of document.querySelectorAll("form")) {
 }
 
 part("forgotten")?.addEventListener("click", () => {
-  part("sign-in").hidden = true;
+  part("panel-sign-in").hidden = true;
   part("forgot").hidden = false;
   part("forgot-sent").textContent = "";
   if (part("login").value.includes("@")) part("forgot-email").value = part("login").value;
@@ -94,4 +94,4 @@ if (document.body.dataset.linked !== undefined) location.replace(wanted());
 if (part("time-zone")) part("time-zone").value = Intl.DateTimeFormat().resolvedOptions().timeZone ?? "";
 if (new URLSearchParams(location.search).has("ended")) part("notice").hidden = false;
 if (location.hash === "#register" && tabs[1]) show(tabs[1]);
-document.querySelector("form:not([hidden]) input").focus();
+document.querySelector('[role="tabpanel"]:not([hidden]) input:not([type="hidden"])').focus();
