@@ -178,22 +178,6 @@ def test_credits_are_bought_with_the_keyboard_alone(visit: Visit, address: str) 
     gerda.sees_balance("107 credits")
 
 
-def test_a_message_refused_for_want_of_credits_goes_on_after_a_purchase(visit: Visit, poor_address: str) -> None:
-    hilda = visit(poor_address).register("hilda")
-    hilda.may_be_refused = {402}
-    hilda.send("First").sees_balance("1 credit")
-    hilda.send("Second").sees_balance("0 credits")
-    hilda.send("Third")
-    expect(hilda.box).to_have_value("Third")
-    hilda.press("Add credits")
-    expect(dialog(hilda, "Add credits")).to_be_visible()
-    hilda.press("Continue").press("Confirm").sees_balance("100 credits")
-    dialog(hilda, "Confirm payment").get_by_role("link", name="Send your message").click()
-    hilda.sees_balance("99 credits")
-    expect(hilda.chat).to_contain_text("Third")
-    expect(hilda.box).to_have_value("")
-
-
 @pytest.mark.parametrize("color_scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390, 360])
 def test_the_view_has_no_fault_of_accessibility_and_fits(
