@@ -71,7 +71,7 @@ def test_a_message_without_credits_is_kept_and_sent_after_a_purchase(visit: Visi
     erin.picture("2-confirm")
     erin.page.get_by_role("button", name="Confirm").dblclick()
     erin.sees_balance("102 credits")
-    erin.page.get_by_role("dialog").get_by_role("link", name="Back to your message").click()
+    erin.page.get_by_role("dialog").get_by_role("link", name="Send your message").click()
     expect(erin.messages).to_have_text("Think hard")
     erin.sees_balance("99 credits")
     expect(erin.box).to_have_value("")

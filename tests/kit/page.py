@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 from starlette.types import ASGIApp
 
-from chatbill.application.chat.drafts import Message
+from chatbill.application.chat.messages import Message
 from chatbill.application.shared.principal import Principal
 from chatbill.domain.chat.interactions import Interaction
 from chatbill.domain.shared.ids import ConversationId

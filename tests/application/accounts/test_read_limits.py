@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from chatbill.application.accounts.read_limits import LimitLeft
 from chatbill.application.accounts.update_account import AccountChange
-from chatbill.application.chat.drafts import Message
+from chatbill.application.chat.messages import Message
 from chatbill.application.shared.principal import Principal
 from tests.kit.support import PRO, World, world
 

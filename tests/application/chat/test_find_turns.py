@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from chatbill.application.chat.drafts import Message
+from chatbill.application.chat.messages import Message
 from chatbill.application.shared.principal import Principal
 from chatbill.domain.chat.interactions import Interaction
 from chatbill.domain.shared.ids import InteractionId

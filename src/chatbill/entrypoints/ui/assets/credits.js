@@ -19,13 +19,10 @@
     }, PAUSE_MS);
   }
 
-  // A message that was refused for want of credits is kept by the chat.
+  // A message that was refused for want of credits is kept by the chat, to which these links lead.
   function showKept() {
     const kept = chatbill.store.read("cb-kept");
-    for (const link of chatbill.view.querySelectorAll(".cb-kept")) {
-      link.hidden = !kept;
-      link.setAttribute("href", kept?.conversation ? `c/${encodeURIComponent(kept.conversation)}` : "./");
-    }
+    for (const link of chatbill.view.querySelectorAll(".cb-kept")) link.hidden = !kept;
   }
 
   async function showPrice() {

@@ -192,12 +192,22 @@ document.addEventListener("click", async (event) => {
   location.replace("./");
 });
 
+// Gradio calls its whole page the main part. Here that is the view, and there can be only one.
+function yieldMain(outer) {
+  if (!outer) return;
+  const plain = document.createElement("div");
+  plain.className = outer.className;
+  plain.append(...outer.childNodes);
+  outer.replaceWith(plain);
+}
+
 function start(root) {
   // A page has one main part, which is the view.
   for (let outer = root.parentElement; outer; outer = outer.parentElement) {
     if (outer.localName === "main") outer.setAttribute("role", "presentation");
   }
   root.append(frame);
+  yieldMain(root.closest("main"));
   frame.inert = false;
   frame.removeAttribute("aria-busy");
   show(false);
