@@ -53,11 +53,11 @@ def sees_it_grow_and_complete(page: Page) -> None:
 
 
 def test_a_reply_goes_on_while_its_page_is_reloaded(visit: Visit, address: str) -> None:
-    anna = visit(address).register("anna").send(COUNT)
-    expect(anna.replies.first).to_contain_text("Count with me")
-    anna.page.reload()
-    sees_it_grow_and_complete(anna.page)
-    anna.sees_balance("99 credits").send("And again").sees_balance("98 credits")
+    anton = visit(address).register("anton").send(COUNT)
+    expect(anton.replies.first).to_contain_text("Count with me")
+    anton.page.reload()
+    sees_it_grow_and_complete(anton.page)
+    anton.sees_balance("99 credits").send("And again").sees_balance("98 credits")
 
 
 def test_a_reply_goes_on_while_its_page_is_closed(visit: Visit, address: str) -> None:

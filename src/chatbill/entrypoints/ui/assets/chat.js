@@ -120,10 +120,15 @@
   // The list: found again while one types, and when it changes in any tab.
   let searching;
 
-  function list() {
+  async function list() {
     if (!chat.open) return;
-    const sought = document.getElementById("cb-search").value;
-    chatbill.load(document.getElementById("cb-list"), `../web/chat/conversations?q=${encodeURIComponent(sought)}`);
+    const place = document.getElementById("cb-list");
+    const sought = encodeURIComponent(document.getElementById("cb-search").value);
+    const focused = document.activeElement?.closest("#cb-list a")?.getAttribute("href");
+    const [count, top] = [place.querySelectorAll("a").length, place.scrollTop];
+    await chatbill.load(place, `../web/chat/conversations?q=${sought}&count=${count}`);
+    place.scrollTop = top;
+    if (focused) place.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus();
   }
 
   document.addEventListener("input", (event) => {
@@ -139,15 +144,17 @@
 
   chatbill.on("models", async () => {
     if (!chat.open) return;
-    const chosen = document.querySelector("#cb-models :checked")?.value ?? "";
-    await chatbill.load(document.getElementById("cb-models"), `../web/chat/models?model=${encodeURIComponent(chosen)}`);
+    const place = document.getElementById("cb-models");
+    const hadFocus = place.contains(document.activeElement);
+    const chosen = place.querySelector(":checked")?.value ?? "";
+    await chatbill.load(place, `../web/chat/models?model=${encodeURIComponent(chosen)}`);
+    if (hadFocus) place.querySelector(":checked")?.focus();
     chatbill.emit("model", chosen);
   });
 
   // Events may have been lost before this: what is shown is loaded again, without touching the box.
   chatbill.on("connected", () => {
     for (const turn of chat.running) chat.reload(turn);
-    list();
   });
 
   async function older(button) {
@@ -180,7 +187,7 @@
   });
 
   document.addEventListener("keydown", (event) => {
-    if (event.key !== "Escape" || !chat.open || document.querySelector("dialog[open]")) return;
+    if (event.key !== "Escape" || !chat.open || event.target.id === "cb-search" || document.querySelector("dialog[open]")) return;
     if (chat.section.classList.contains("cb-drawn")) {
       chat.drawer(false);
       document.getElementById("cb-drawer").focus();

@@ -9,6 +9,7 @@
   const KEPT = "cb-kept";
 
   let stopping = false;
+  let unsure = {};
   chat.isSending = false;
 
   const queueName = (conversation) => `cb-queue:${conversation}`;
@@ -60,6 +61,8 @@
     chat.isSending = false;
     pending.remove();
     if (problem?.status === 401) return chatbill.leave();
+    // An answer that never came may have been given all the same.
+    if (!problem || problem.status) unsure = {};
     if (problem) return failed(order, problem, section);
     if (section !== chat.section || chat.conversation !== order.conversation) return undefined;
     const pendingQueue = order.conversation ? [] : queued();
@@ -113,8 +116,6 @@
     document.getElementById("cb-kept").hidden = true;
   }
 
-  let unsure = {};
-
   function submit() {
     const text = chat.box.value;
     const model = writing.model;
@@ -134,14 +135,7 @@
       unsure = {};
       return showQueue();
     }
-    return settle(order);
-  }
-
-  async function settle(order) {
-    const said = await send(order);
-    if (said) unsure = {};
-    else if (!said && order.key === unsure.key && document.getElementById("cb-refused")?.querySelector("p").textContent !== chat.words.unreachable) unsure = {};
-    return said;
+    return send(order);
   }
 
   // The next message that waits is sent when the reply before it has ended.
@@ -155,7 +149,7 @@
     const order = { ...next, conversation, parent: next.branched ? id : "" };
     if (isOpen) {
       showQueue();
-      await settle(order);
+      await send(order);
       return;
     }
     const fields = { model: order.model, text: order.text, conversation_id: conversation, parent_id: order.parent, key: order.key };

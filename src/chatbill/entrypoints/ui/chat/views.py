@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from chatbill.application.assembly import UseCases
 from chatbill.application.chat.read_branch import BranchTurn
 from chatbill.application.ports.repositories.paging import Period
+from chatbill.application.shared.paging import MAX_PAGE
 from chatbill.domain.billing.ledger import EntryKind, LedgerEntry
 from chatbill.domain.chat.conversations import title_of
 from chatbill.domain.chat.interactions import Interaction
@@ -138,7 +139,10 @@ class ChatPages:
     async def _list(self, visit: Visit) -> dict[str, Any]:
         sought = visit.asked("q").strip()[:MAX_LINE_CHARS]
         page = await self._chat.list_conversations(
-            visit.principal, text=sought or None, limit=CHATS, cursor=visit.asked("cursor") or None
+            visit.principal,
+            text=sought or None,
+            limit=_count(visit.asked("count")),
+            cursor=visit.asked("cursor") or None,
         )
         days, last = days_of(page.items, datetime.now(UTC), visit.asked("day")[:MAX_LINE_CHARS])
         return {"days": days, "last_day": last, "next_page": page.next_cursor, "sought": sought}
@@ -170,6 +174,11 @@ def _conversation(id_: str) -> ConversationId:
     if not could_be_id(id_):
         raise NotFound("conversation")
     return ConversationId(id_)
+
+
+def _count(asked: str) -> int:
+    """Return how many conversations are listed: as many as the page shows already, within bounds."""
+    return max(CHATS, min(MAX_PAGE, int(asked))) if asked.isascii() and asked.isdecimal() and len(asked) < 5 else CHATS  # noqa: PLR2004
 
 
 def _starters() -> tuple[tuple[str, str], ...]:
