@@ -168,7 +168,7 @@ async def test_errors_have_the_format_of_the_forms(client: httpx.AsyncClient) ->
     await registered(client)
     nameless = await client.post(KEYS, json=form(" "))
     assert nameless.status_code == 422
-    assert nameless.json()["errors"][0] == {"field": "name", "message": "must be 1 to 100 printable characters"}
+    assert nameless.json()["errors"][0] == {"field": "name", "message": "This must be 1 to 100 printable characters."}
     await made(client, "CI")
     taken = await client.post(KEYS, json=form("ci"))
     assert taken.status_code == 409

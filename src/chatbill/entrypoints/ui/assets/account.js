@@ -15,8 +15,12 @@
   };
 
   const list = async () => {
-    await chatbill.load(part("cb-keys-list"), KEYS);
-    const { model } = part("cb-keys-list").firstElementChild?.dataset ?? {};
+    const { html, problem } = await fragment(KEYS);
+    if (!part("cb-keys")) return;
+    part("cb-keys-trouble").textContent = problem?.detail ?? "";
+    if (problem) return;
+    put(part("cb-keys-list"), html);
+    const { model } = part("cb-keys-list").firstElementChild.dataset;
     part("cb-keys").querySelectorAll(".cb-model").forEach((place) => { place.textContent = model ?? ""; });
   };
 

@@ -42,9 +42,10 @@ const chatbill = {
     put(element, html);
   },
 
-  // Says something quietly to screen readers, and shows it for a moment.
+  // Says something quietly to screen readers. While a dialog is open, they hear what is in it.
   say(text) {
-    document.getElementById("cb-said").textContent = text;
+    const place = document.querySelector("dialog:modal [data-said]") ?? document.getElementById("cb-said");
+    place.textContent = text;
   },
 
   // Shows an error until the next view.
