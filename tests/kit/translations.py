@@ -19,9 +19,9 @@ from chatbill.entrypoints.web.texts import TEMPLATES
 from chatbill.entrypoints.web.texts.monitoring import ALERTS
 
 ENTRYPOINTS = Path(__file__).parents[2] / "src" / "chatbill" / "entrypoints"
-METHODS = [("**/locales/**", "ignore"), ("ui/templates/**.html", "jinja2"), ("**.py", "python")]
+METHODS = [("**/locales/**", "ignore"), ("**/ui/templates/**.html", "jinja2"), ("**.py", "python")]
 KEYWORDS: dict[str, Any] = {"_": None, "N_": None, "gettext": None, "ngettext": (1, 2), "pgettext": ((1, "c"), 2)}
-OPTIONS = {"ui/templates/**.html": {"newstyle_gettext": "true", "trimmed": "true", "silent": "false"}}
+OPTIONS = {"**/ui/templates/**.html": {"newstyle_gettext": "true", "trimmed": "true", "silent": "false"}}
 
 
 def file_of(language: str) -> Path:
@@ -38,7 +38,7 @@ def texts() -> Catalog:
 
 
 def _texts() -> Iterator[tuple[Any, str | None]]:
-    found = extract_from_dir(ENTRYPOINTS, METHODS, OPTIONS, keywords=KEYWORDS)
+    found = extract_from_dir(ENTRYPOINTS.parent, METHODS, OPTIONS, keywords=KEYWORDS)
     yield from ((text, context) for _, _, text, _, context in found)
     yield from ((template, None) for template in (*TEMPLATES.values(), *ALERTS.values()) if isinstance(template, str))
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import cache
 from typing import Any
 from urllib.parse import urlencode
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
 
 from chatbill.domain.billing.payments import Money
 from chatbill.entrypoints.web import language
@@ -17,7 +17,7 @@ from chatbill.entrypoints.web.texts import credits_text, render
 
 def html(template: str, /, **values: Any) -> str:
     """Return the HTML of a template of the package, in the language of this context."""
-    return _environment().get_template(template).render(**values)
+    return environment().get_template(template).render(**values)
 
 
 def address(path: str, asked: Mapping[str, object], **changed: object) -> str:
@@ -27,7 +27,8 @@ def address(path: str, asked: Mapping[str, object], **changed: object) -> str:
 
 
 @cache
-def _environment() -> Environment:
+def environment() -> Environment:
+    """Return the environment of the templates."""
     made = Environment(
         loader=PackageLoader("chatbill.entrypoints.ui", "templates"),
         autoescape=True,
@@ -42,19 +43,25 @@ def _environment() -> Environment:
     )
     made.globals["address"] = address
     made.globals["translated"] = _translated
-    made.filters.update(
-        credits=credits_text,
-        number=lambda value: language.current().number(value),
-        signed=lambda value: language.current().signed(value),
-        money=_money,
-        unit_price=_unit_price,
-        moment=lambda at: language.current().moment(at),
-        day=lambda at: language.current().day(at),
-        clock=lambda at: language.current().time(at),
-        iso=_iso,
-        said=render,
-    )
+    filters: dict[str, Callable[..., str]] = {
+        "credits": credits_text,
+        "number": lambda value: language.current().number(value),
+        "signed": lambda value: language.current().signed(value),
+        "money": _money,
+        "unit_price": _unit_price,
+        "moment": lambda at: language.current().moment(at),
+        "day": lambda at: language.current().day(at),
+        "clock": lambda at: language.current().time(at),
+        "iso": _iso,
+        "said": render,
+    }
+    made.filters.update({name: _in_context(written) for name, written in filters.items()})
     return made
+
+
+def _in_context(written: Callable[..., str]) -> Callable[..., str]:
+    """Return a filter that Jinja applies when it renders: it would write constants once, in one language for all."""
+    return pass_context(lambda _context, *values: written(*values))
 
 
 def _money(money: Money) -> str:
