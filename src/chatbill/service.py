@@ -8,12 +8,13 @@ from typing import Any
 from chatbill.container import Container
 from chatbill.entrypoints.web.background_exports import FOLDER, ExportFolder
 from chatbill.entrypoints.web.connections import ConnectionBounds
+from chatbill.entrypoints.web.language import N_
 from chatbill.entrypoints.web.serving import Mode, Service
 from chatbill.entrypoints.web.slow_clients import ClientTimeouts
 from chatbill.entrypoints.web.watching import metrics_page
 from chatbill.settings import Settings
 
-SANDBOX_NOTE = "This is a sandbox: no money is taken."
+SANDBOX_NOTE = N_("This is a sandbox: no money is taken.")
 
 
 def create_service(container: Container, settings: Settings, mode: Mode) -> Service:

@@ -84,8 +84,10 @@ def visit(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Visit]:
     """Return a function that opens the page in a new browser window. Fails if a window had errors."""
     visitors: list[Visitor] = []
 
-    def open_page(address: str, viewport: ViewportSize = WIDE, color_scheme: Scheme = "light") -> Visitor:
-        page = _page(browser, viewport, color_scheme)
+    def open_page(
+        address: str, viewport: ViewportSize = WIDE, color_scheme: Scheme = "light", locale: str = "en-US"
+    ) -> Visitor:
+        page = _page(browser, viewport, color_scheme, locale)
         visitor = Visitor(page, address, prefix=str(request.node.name).removeprefix("test_"))
         visitors.append(visitor)
         return visitor
@@ -99,7 +101,7 @@ def visit(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Visit]:
         assert set(visitor.refused) <= visitor.may_be_refused
 
 
-def _page(browser: Browser, viewport: ViewportSize, color_scheme: Scheme) -> Page:
-    page = browser.new_context(viewport=viewport, color_scheme=color_scheme).new_page()
+def _page(browser: Browser, viewport: ViewportSize, color_scheme: Scheme, locale: str) -> Page:
+    page = browser.new_context(viewport=viewport, color_scheme=color_scheme, locale=locale).new_page()
     page.set_default_timeout(PATIENCE_MS)
     return page

@@ -1,6 +1,6 @@
 """Serves the page and the API over memory: `python -m tests.browser.server WELCOME_CREDITS [verbatim]`.
 
-With `verbatim`, each reply is the message itself.
+With `verbatim`, each reply is the message itself. There is an administrator, `root`.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from chatbill.entrypoints.http import HttpConfig, create_app
 from chatbill.entrypoints.ui import WebConfig, create_web, end_streams
 from chatbill.testing import ManualClock
 from tests.kit.engines import VerbatimEngine
+from tests.kit.staff import member
 from tests.kit.support import CATALOGUE, world
 
 
@@ -46,6 +47,7 @@ class PromptServer(uvicorn.Server):
 async def main(welcome_credits: int, kind: str = "scripted") -> None:
     engine = VerbatimEngine(CATALOGUE) if kind == "verbatim" else ScriptedEngine(CATALOGUE)
     served = world(engine=engine, clock=RunningClock(), welcome_credits=welcome_credits, deadline_s=120)
+    await member(served)
     api = cast("ASGIApp", create_app(served.use_cases, HttpConfig(engine="scripted")))
     app = create_web(served.use_cases, api, WebConfig(payment_note="This is a test: no money is taken."))
     with socket.create_server(("127.0.0.1", 0)) as listening:

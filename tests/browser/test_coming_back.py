@@ -21,20 +21,20 @@ LONG = "Go on for long [[tokens:500]] [[pause:0.1]]"
 CHARGED = re.compile(r"^Demo mini · 1 credit · \d+\.\d s$")
 
 
-def beside(visitor: Visitor, path: str = "/ui/") -> Page:
-    """Open another tab of the same browser."""
+def beside(visitor: Visitor) -> Page:
+    """Open what a tab shows in another tab of the same browser."""
     tab = visitor.page.context.new_page()
     visitor.watch(tab)
-    tab.goto(f"{visitor.address}{path}")
+    tab.goto(visitor.page.url)
     return tab
 
 
 def reply_in(page: Page) -> Locator:
-    return page.get_by_role("log").get_by_test_id("bot").first
+    return page.get_by_role("log").locator(".cb-md").first
 
 
 def small_print_in(page: Page) -> Locator:
-    return page.get_by_role("log").locator(".cb-aside")
+    return page.get_by_role("log").locator(".cb-replied .cb-aside")
 
 
 def longer_than(text: str) -> re.Pattern[str]:
@@ -53,21 +53,21 @@ def sees_it_grow_and_complete(page: Page) -> None:
 
 
 def test_a_reply_goes_on_while_its_page_is_reloaded(visit: Visit, address: str) -> None:
-    anna = visit(address).register("anna").send(COUNT)
-    expect(anna.replies.first).to_contain_text("Count with me")
-    anna.page.reload()
-    sees_it_grow_and_complete(anna.page)
-    anna.sees_balance("99 credits").send("And again").sees_balance("98 credits")
+    anton = visit(address).register("anton").send(COUNT)
+    expect(anton.replies.first).to_contain_text("Count with me")
+    anton.page.reload()
+    sees_it_grow_and_complete(anton.page)
+    anton.sees_balance("99 credits").send("And again").sees_balance("98 credits")
 
 
 def test_a_reply_goes_on_while_its_page_is_closed(visit: Visit, address: str) -> None:
     bert = visit(address).register("bert").send(COUNT)
     expect(bert.replies.first).to_contain_text("Count with me")
-    context = bert.page.context
+    context, place = bert.page.context, bert.page.url
     bert.page.close()
     bert.page = context.new_page()
     bert.watch(bert.page)
-    bert.page.goto(f"{address}/ui/")
+    bert.page.goto(place)
     sees_it_grow_and_complete(bert.page)
     bert.sees_balance("99 credits")
 
@@ -75,9 +75,10 @@ def test_a_reply_goes_on_while_its_page_is_closed(visit: Visit, address: str) ->
 def test_a_page_closed_for_good_leaves_a_whole_reply(visit: Visit, address: str) -> None:
     cleo = visit(address).register("cleo").send("Short [[tokens:12]] [[pause:0.1]]")
     expect(cleo.replies.first).to_contain_text("Short Short")
+    place = cleo.page.url
     cleo.page.goto("about:blank")
     cleo.page.wait_for_timeout(3_000)
-    cleo.page.goto(f"{address}/ui/")
+    cleo.page.goto(place)
     expect(cleo.replies.first).to_have_text("Short " * 11 + "Short")
     expect(cleo.small_print).to_have_text(CHARGED)
     cleo.sees_balance("99 credits")
@@ -87,6 +88,7 @@ def test_another_device_sees_the_reply_grow_and_can_stop_it(visit: Visit, addres
     delia = visit(address).register("delia").send(LONG)
     expect(delia.replies.first).to_contain_text("Go on for long")
     phone = visit(address).arrive().sign_in("delia")
+    phone.conversations.first.click()
     expect(phone.replies.first).to_contain_text("Go on for long")
     expect(phone.replies.first).to_have_text(longer_than(phone.replies.first.inner_text()))
     phone.press("Stop")
@@ -116,28 +118,29 @@ def test_a_conversation_can_be_left_while_a_reply_is_written(visit: Visit, addre
     fina.send("Meanwhile")
     expect(fina.small_print).to_have_text(CHARGED)
     expect(fina.chat).not_to_contain_text("Count with me")
-    fina.page.get_by_role("radio", name="Count with me").check()
+    fina.page.get_by_role("link", name="Count with me").click()
     sees_it_grow_and_complete(fina.page)
     fina.sees_balance("98 credits")
 
 
 def test_the_address_names_the_open_conversation(visit: Visit, address: str) -> None:
     gero = visit(address).register("gero").send("First subject").sees_balance("99 credits")
-    expect(gero.page).to_have_url(re.compile(r"/ui/\?c=[\w-]{8,}$"))
+    expect(gero.page).to_have_url(re.compile(r"/ui/c/[\w-]{8,}$"))
     first = gero.page.url
     gero.press("New chat")
-    expect(gero.page).to_have_url(f"{address}/ui/?c=new")
+    expect(gero.page).to_have_url(f"{address}/ui/")
     gero.page.reload()
     expect(gero.box).to_be_enabled()
     expect(gero.chat).not_to_contain_text("First subject")
     gero.send("Second subject").sees_balance("98 credits")
-    expect(gero.page).not_to_have_url(f"{address}/ui/?c=new")
+    expect(gero.page).to_have_url(re.compile(r"/ui/c/"))
     second = gero.page.url
-    gero.page.get_by_label("First subject").check()
+    gero.page.get_by_role("link", name="First subject").click()
     expect(gero.page).to_have_url(first)
     gero.page.reload()
     expect(gero.chat).to_contain_text("First subject")
-    expect(gero.page.get_by_label("First subject")).to_be_checked()
+    current = gero.page.locator("#cb-list [aria-current]")
+    expect(current).to_have_text("First subject")
     for move, url, subject in (
         (gero.page.go_back, second, "Second subject"),
         (gero.page.go_forward, first, "First subject"),
@@ -146,7 +149,7 @@ def test_the_address_names_the_open_conversation(visit: Visit, address: str) -> 
         move()
         expect(gero.page).to_have_url(url)
         expect(gero.chat).to_contain_text(subject)
-        expect(gero.page.get_by_label(subject)).to_be_checked()
+        expect(current).to_have_text(subject)
     gero.send("More of the second").sees_balance("97 credits")
     expect(gero.chat).to_contain_text("Second subject")
 
@@ -167,13 +170,14 @@ def test_an_address_of_no_own_conversation_is_explained(visit: Visit, address: s
     suffix = "a" if named == "nothing" else "b"
     inga = visit(address).register(f"inga{suffix}").send("A secret of Inga").sees_balance("99 credits")
     mallory = visit(address).register(f"mallory{suffix}").send("My own").sees_balance("99 credits")
-    mallory.page.goto(inga.page.url if named == "another's" else f"{address}/ui/?c=0190-<b>nothing")
-    expect(mallory.chat.get_by_role("alert")).to_contain_text("not among your conversations")
+    mallory.may_be_refused = {404}
+    mallory.page.goto(inga.page.url if named == "another's" else f"{address}/ui/c/0190-<b>nothing")
+    expect(mallory.page.get_by_role("alert").filter(has_text="nothing at this address")).to_be_visible()
     mallory.picture("explained")
-    expect(mallory.page).to_have_url(f"{address}/ui/?c=new")
-    expect(mallory.chat).not_to_contain_text("A secret")
+    mallory.page.get_by_role("link", name="Chat", exact=True).click()
     mallory.send("A fresh start").sees_balance("98 credits")
-    expect(mallory.page.get_by_role("group", name="Conversations").get_by_role("radio")).to_have_count(2)
+    expect(mallory.chat).not_to_contain_text("A secret")
+    expect(mallory.conversations).to_have_count(2)
 
 
 def test_more_than_a_hundred_conversations_can_be_reached(visit: Visit, address: str) -> None:
@@ -186,17 +190,14 @@ def test_more_than_a_hundred_conversations_can_be_reached(visit: Visit, address:
             message = {"model": "demo-mini", "message": f"Number {number} [[tokens:1]]"}
             api.post("/chat/message", json=message).raise_for_status()
     jona.page.reload()
-    listed = jona.page.get_by_role("group", name="Conversations").get_by_role("radio")
-    expect(listed).to_have_count(100)
-    expect(jona.page.get_by_role("button", name="Newest chats")).to_be_hidden()
-    jona.press("Older chats")
-    expect(listed).to_have_count(5)
+    expect(jona.conversations).to_have_count(40)
+    for count in (80, 105):
+        jona.press("Older chats")
+        expect(jona.conversations).to_have_count(count)
     jona.picture("older")
-    expect(jona.page.get_by_role("button", name="Older chats")).to_be_hidden()
-    jona.page.get_by_label("Number 0 [[").check()
-    expect(jona.chat).to_contain_text("Number 0")
-    expect(listed).to_have_count(5)
+    expect(jona.page.get_by_role("button", name="Older chats")).to_have_count(0)
+    expect(jona.page.get_by_role("heading", name="Today")).to_have_count(1)
+    jona.conversations.last.click()
+    expect(jona.messages).to_have_text("Number 0 [[tokens:1]]")
     jona.page.reload()
-    expect(jona.chat).to_contain_text("Number 0")
-    jona.press("Older chats").press("Newest chats")
-    expect(listed).to_have_count(100)
+    expect(jona.messages).to_have_text("Number 0 [[tokens:1]]")

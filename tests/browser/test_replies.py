@@ -43,12 +43,9 @@ READ = """() => [...document.querySelectorAll("#cb-chat .cb-md")].map((reply) =>
   words: reply.innerText,
   code: [...reply.querySelectorAll("pre")].map((pre) => pre.textContent),
 }))"""
-TYPED = (
-    """() => [...document.querySelectorAll("#cb-chat [data-testid=user] .cb-said")].map((said) => said.textContent)"""
-)
-# KaTeX draws formulas with elements and styles of its own.
-STRANGE = """(tags) => [...document.querySelectorAll("#cb-chat .message :is(.cb-md, .cb-said) *")]
-  .filter((element) => !element.closest(".katex") && !element.matches("button.cb-copy, .katex-error"))
+TYPED = """() => [...document.querySelectorAll("#cb-chat .cb-asked .cb-said")].map((said) => said.textContent)"""
+STRANGE = """(tags) => [...document.querySelectorAll("#cb-chat :is(.cb-md, .cb-said, .cb-said *, .cb-md *)")]
+  .filter((element) => !element.matches("button.cb-copy"))
   .filter((element) => !tags.includes(element.localName) || element.hasAttribute("style")
     || getComputedStyle(element).position === "fixed"
     || (element.localName === "a" && element.href && !/^(https?|mailto):/.test(element.href)))
@@ -92,9 +89,17 @@ class Writer:
             reply = self._api.post("/chat/message", json=message).raise_for_status().json()
             assert reply["reply"] == text
             conversation = reply["conversation_id"]
-        self.visitor.page.goto(f"{self.visitor.address}/ui/?c={conversation}")
-        expect(self.visitor.chat.locator(".cb-md")).to_have_count(len(written))
-        expect(self.visitor.box).to_be_enabled()
+        self.visitor.page.goto(f"{self.visitor.address}/ui/c/{conversation}")
+        shown = self.visitor.chat.locator(".cb-md")
+        while True:
+            expect(shown.first).to_be_visible()
+            older = self.visitor.page.get_by_role("button", name="Older messages")
+            if not older.count():
+                break
+            before = shown.count()
+            older.click()
+            expect(shown).not_to_have_count(before)
+        expect(shown).to_have_count(len(written))
 
     def read(self, script: str, argument: object = None) -> Any:
         return self.visitor.page.evaluate(script, argument)
@@ -112,7 +117,7 @@ class Writer:
     def has_nothing_strange(self) -> None:
         assert self.read(STRANGE, sorted(TAGS)) == []
         assert self.read(OUTSIDE) == 0
-        assert self.visitor.page.title() == "chatbill"
+        assert self.visitor.page.title() not in {"x", ""}
 
 
 def test_code_html_and_whatever_a_model_writes_is_shown_exactly(writer: Writer) -> None:
@@ -142,21 +147,18 @@ def _any_formulas(writer: Writer, data: st.DataObject) -> None:
 
 
 def test_no_formula_draws_outside_of_its_reply(writer: Writer) -> None:
-    # KaTeX warns of characters that it does not know.
     _any_formulas(writer)
     writer.show([r"$$\rlap{\raisebox{40em}{\rule{200em}{80em}}}x$$", r"\(\href{https://x.example}{y}\)", "a", "b"])
     writer.has_nothing_strange()
     writer.visitor.picture("overlay")
-    writer.visitor.errors[:] = [
-        error for error in writer.visitor.errors if "KaTeX" not in error and "LaTeX" not in error
-    ]
 
 
 def test_formulas_are_drawn_where_the_renderer_finds_them(writer: Writer) -> None:
     writer.show(["It is $$x^2$$, and \\(y_1\\).\n\n\\[\na\n- b\n= c\n\\]\n\nNot `\\(z\\)`, $5 or $6."])
     reply = writer.visitor.chat.locator(".cb-md")
-    expect(reply.locator(".katex")).to_have_count(3)
-    expect(reply.locator(".katex-display")).to_have_count(2)
+    expect(reply.locator("math")).to_have_count(3)
+    expect(reply.locator("math[display=block]")).to_have_count(2)
+    expect(reply.locator("msup")).to_be_visible()
     assert reply.locator("annotation").all_text_contents() == ["x^2", "y_1", "\na\n- b\n= c\n"]
     expect(reply).to_contain_text("$5 or $6")
     assert reply.locator("code").inner_text() == r"\(z\)"
@@ -186,5 +188,5 @@ def test_a_reply_is_shown_while_it_is_written_and_the_same_afterwards(
     expect(fred.replies.first).to_contain_text("<div>")
     fred.sees_balance("99 credits")
     expect(fred.replies.first.locator("a.cb-image").first).to_have_text("pic")
-    expect(fred.replies.first.locator("img, div div div")).to_have_count(0)
+    expect(fred.replies.first.locator("img, div")).to_have_count(0)
     fred.picture(f"{color_scheme}-done")

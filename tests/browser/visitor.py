@@ -97,11 +97,25 @@ class Visitor:
 
     @property
     def replies(self) -> Locator:
-        return self.chat.get_by_test_id("bot")
+        return self.chat.locator(".cb-md")
+
+    @property
+    def messages(self) -> Locator:
+        return self.chat.locator(".cb-asked .cb-said")
 
     @property
     def small_print(self) -> Locator:
-        return self.chat.locator(".cb-aside")
+        """What is said under each reply: its model, its cost and its duration."""
+        return self.chat.locator(".cb-replied .cb-aside")
+
+    @property
+    def conversations(self) -> Locator:
+        return self.page.get_by_role("navigation", name="Conversations").get_by_role("link")
+
+    def choose(self, model: str) -> Visitor:
+        """Choose a model by the beginning of its name."""
+        self.page.get_by_role("radiogroup", name="Model").get_by_role("radio", name=model).check()
+        return self
 
     def picture(self, name: str) -> None:
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)

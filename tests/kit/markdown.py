@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from chatbill.entrypoints.ui.markdown import formulas
+
 
 class _Reference(MarkdownIt):
     def normalizeLinkText(self, url: str) -> str:  # noqa: N802 - the parser's own name
@@ -80,6 +82,7 @@ TAGS: Final = frozenset(
             "pre",
         ),
         *("s", "span", "strong", "table", "tbody", "td", "th", "thead", "tr", "ul", "wbr"),
+        *formulas.TAGS,
     )
 )
 FORMULAS = ("$$", r"\(", r"\)", r"\[", r"\]")
@@ -161,5 +164,6 @@ def assert_harmless(html: str) -> None:
             assert attributes == {"type": "button", "class": "cb-copy", "title": "Copy"}
             continue
         assert tag in TAGS
-        assert set(attributes) <= ({"href", "title", "class", "rel", "target"} if tag == "a" else {"class", "start"})
+        allowed = {"href", "title", "class", "rel", "target"} if tag == "a" else {"class", "start", "data-language"}
+        assert set(attributes) <= formulas.ATTRIBUTES.get(tag, allowed)
         assert urlsplit(attributes.get("href") or "https:").scheme in {"http", "https", "mailto"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from chatbill.application.accounts.update_account import AccountChange
 from chatbill.application.administration.admin_action import AdminAction
 from chatbill.application.administration.update_user import UserChange
 from chatbill.application.assembly import assemble
-from chatbill.application.ports.mail import Letter, LetterKind, NotSent
+from chatbill.application.ports.mail import LetterKind
 from chatbill.application.ports.rate_limits import Limit
 from chatbill.application.ports.repositories.jobs import JobFilter
 from chatbill.domain.accounts.users import AccountState
@@ -27,6 +27,7 @@ from chatbill.domain.jobs.jobs import Job, JobState
 from chatbill.domain.shared.audit_trail import AuditAction
 from chatbill.domain.shared.errors import Forbidden, InvalidRequest, RateLimited
 from chatbill.domain.shared.ids import JobId
+from tests.kit.letters import Letters
 from tests.kit.staff import member, trail
 from tests.kit.stores import EVERY_STORE, STORES
 from tests.kit.support import PASSWORD, World, world
@@ -35,26 +36,13 @@ from tests.kit.waiting import eventually
 NEW = "analytical engine 1"
 
 
-@dataclass
-class Outbox:
-    """Takes letters, or fails as long as it is `broken`."""
-
-    letters: list[Letter] = field(default_factory=list)
-    broken: bool = False
-
-    async def send(self, letter: Letter) -> None:
-        if self.broken:
-            raise NotSent("broken")
-        self.letters.append(letter)
-
-
 @pytest.fixture
-def outbox() -> Outbox:
-    return Outbox()
+def outbox() -> Letters:
+    return Letters()
 
 
 @pytest_asyncio.fixture(params=EVERY_STORE)
-async def here(request: pytest.FixtureRequest, tmp_path: Path, outbox: Outbox) -> AsyncIterator[World]:
+async def here(request: pytest.FixtureRequest, tmp_path: Path, outbox: Letters) -> AsyncIterator[World]:
     store = STORES[request.param](tmp_path)
     yield world(store=store, mailer=outbox, welcome_after_verification=True)
     await store.close()
@@ -80,7 +68,7 @@ async def forget(here: World, email: str, address: str = "here") -> None:
     await eventually(lambda: not here.use_cases.accounts.forget_password._running)
 
 
-async def test_a_registration_sends_a_letter_and_its_token_verifies_the_address(here: World, outbox: Outbox) -> None:
+async def test_a_registration_sends_a_letter_and_its_token_verifies_the_address(here: World, outbox: Letters) -> None:
     await registered(here)
     assert outbox.letters == []
     await here.use_cases.jobs.run_jobs()
@@ -95,7 +83,7 @@ async def test_a_registration_sends_a_letter_and_its_token_verifies_the_address(
         await here.use_cases.accounts.verify_email(letter.token, "here")
 
 
-async def test_no_row_holds_the_secret_of_a_letter(here: World, outbox: Outbox) -> None:
+async def test_no_row_holds_the_secret_of_a_letter(here: World, outbox: Letters) -> None:
     await registered(here)
     await forget(here, "alice@example.org")
     await here.use_cases.jobs.run_jobs()
@@ -106,7 +94,7 @@ async def test_no_row_holds_the_secret_of_a_letter(here: World, outbox: Outbox) 
     assert "alice@" not in str(await jobs(here))
 
 
-async def test_welcome_credits_come_once_with_the_first_verification(here: World, outbox: Outbox) -> None:
+async def test_welcome_credits_come_once_with_the_first_verification(here: World, outbox: Letters) -> None:
     await registered(here)
     assert await balance(here) == 0
     await here.use_cases.jobs.run_jobs()
@@ -126,7 +114,7 @@ async def test_welcome_credits_come_once_with_the_first_verification(here: World
     assert (await here.use_cases.audit.verify_ledger(print)).agrees
 
 
-async def test_a_token_of_the_address_before_verifies_nothing(here: World, outbox: Outbox) -> None:
+async def test_a_token_of_the_address_before_verifies_nothing(here: World, outbox: Letters) -> None:
     await registered(here)
     await here.use_cases.jobs.run_jobs()
     alice = (await here.use_cases.accounts.sign_in(Credentials(login="alice", password=PASSWORD))).principal
@@ -141,7 +129,7 @@ async def test_a_token_of_the_address_before_verifies_nothing(here: World, outbo
     assert await balance(here) == 0
 
 
-async def test_a_suspended_person_verifies_nothing(here: World, outbox: Outbox) -> None:
+async def test_a_suspended_person_verifies_nothing(here: World, outbox: Letters) -> None:
     await registered(here)
     await here.use_cases.jobs.run_jobs()
     root = await member(here)
@@ -155,7 +143,7 @@ async def test_a_suspended_person_verifies_nothing(here: World, outbox: Outbox) 
     assert len(outbox.letters) == sent
 
 
-async def test_a_forgotten_password_is_set_anew_with_the_letter(here: World, outbox: Outbox) -> None:
+async def test_a_forgotten_password_is_set_anew_with_the_letter(here: World, outbox: Letters) -> None:
     await registered(here)
     await forget(here, "ALICE@example.org")
     await here.use_cases.jobs.run_jobs()
@@ -164,7 +152,7 @@ async def test_a_forgotten_password_is_set_anew_with_the_letter(here: World, out
     await here.use_cases.accounts.sign_in(Credentials(login="alice", password=NEW))
 
 
-async def test_only_the_address_of_an_account_gets_a_letter(here: World, outbox: Outbox) -> None:
+async def test_only_the_address_of_an_account_gets_a_letter(here: World, outbox: Letters) -> None:
     await registered(here)
     await here.use_cases.jobs.run_jobs()
     before = len(await jobs(here))
@@ -173,7 +161,7 @@ async def test_only_the_address_of_an_account_gets_a_letter(here: World, outbox:
     assert len(await jobs(here)) == before
 
 
-async def test_a_letter_that_was_not_taken_is_sent_again_with_another_link(here: World, outbox: Outbox) -> None:
+async def test_a_letter_that_was_not_taken_is_sent_again_with_another_link(here: World, outbox: Letters) -> None:
     await registered(here)
     outbox.broken = True
     await here.use_cases.jobs.run_jobs()
@@ -187,7 +175,7 @@ async def test_a_letter_that_was_not_taken_is_sent_again_with_another_link(here:
     await here.use_cases.accounts.verify_email(letter.token, "x")
 
 
-async def test_an_address_that_was_verified_meanwhile_gets_no_letter(here: World, outbox: Outbox) -> None:
+async def test_an_address_that_was_verified_meanwhile_gets_no_letter(here: World, outbox: Letters) -> None:
     await registered(here)
     await here.use_cases.jobs.run_jobs()
     await here.use_cases.accounts.verify_email(outbox.letters[0].token, "x")
@@ -208,7 +196,7 @@ async def test_without_a_mail_server_nothing_is_queued_and_credits_come_at_once(
     assert await balance(here) == 100
 
 
-async def test_letters_are_limited_for_an_address_for_a_person_and_in_all(outbox: Outbox) -> None:
+async def test_letters_are_limited_for_an_address_for_a_person_and_in_all(outbox: Letters) -> None:
     here = world(rate_limits=MovingWindowRateLimits(), mailer=outbox)
     limits: dict[str, Any] = {
         "forgotten_passwords": Limit(name="each", times=5, window_s=60),
@@ -227,3 +215,26 @@ async def test_letters_are_limited_for_an_address_for_a_person_and_in_all(outbox
         await forget(here, "nobody@example.org", "there")
     with pytest.raises(RateLimited):
         await forget(here, "nobody@example.org", "elsewhere")
+
+
+async def test_the_letter_for_an_address_is_sent_again_until_it_is_verified(here: World, outbox: Letters) -> None:
+    await registered(here)
+    alice = (await here.use_cases.accounts.sign_in(Credentials(login="alice", password=PASSWORD))).principal
+    await here.use_cases.accounts.send_verification(alice)
+    await here.use_cases.jobs.run_jobs()
+    first, second = outbox.letters
+    with pytest.raises(InvalidRequest):
+        await here.use_cases.accounts.verify_email(first.token, "here")
+    await here.use_cases.accounts.verify_email(second.token, "here")
+    await here.use_cases.accounts.send_verification(alice)
+    await here.use_cases.jobs.run_jobs()
+    assert len(outbox.letters) == 2
+
+
+async def test_letters_that_are_asked_for_again_are_limited_for_each_person() -> None:
+    limited = world(mailer=Letters(), rate_limits=MovingWindowRateLimits())
+    alice = await limited.person()
+    for _ in range(3):
+        await limited.use_cases.accounts.send_verification(alice)
+    with pytest.raises(RateLimited):
+        await limited.use_cases.accounts.send_verification(alice)

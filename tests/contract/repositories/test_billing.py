@@ -46,6 +46,13 @@ class TestWallets:
             await store.write(lambda tx: tx.wallets.save(wrong))
         assert await store.read(lambda snapshot: snapshot.wallets.get(PURSE)) == new_wallet(posted=100, version=1)
 
+    async def test_are_read_several_at_once(self, store: Store) -> None:
+        asked = [PURSE, WalletId("none"), PURSE]
+        assert await store.read(lambda snapshot: snapshot.wallets.among(asked)) == [
+            await store.read(lambda snapshot: snapshot.wallets.get(PURSE))
+        ]
+        assert await store.read(lambda snapshot: snapshot.wallets.among([])) == []
+
 
 class TestHolds:
     async def test_are_settled_once(self, store: Store) -> None:

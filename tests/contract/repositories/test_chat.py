@@ -199,6 +199,7 @@ class TestInteractions:
         ]
         assert len(await store.read(lambda snapshot: snapshot.interactions.turns(TALK, limit=99))) == 10
         assert await store.read(lambda snapshot: snapshot.interactions.count_replies(TALK)) == 5
+        assert await store.read(lambda snapshot: snapshot.interactions.spent_in(TALK)) == 0
 
     async def test_empty_and_failed_replies_are_no_turns(self, store: Store) -> None:
         def work(tx: Transaction) -> None:
@@ -214,6 +215,7 @@ class TestInteractions:
         await store.write(work)
         assert await store.read(lambda snapshot: snapshot.interactions.turns(TALK, limit=9)) == []
         assert await store.read(lambda snapshot: snapshot.interactions.count_replies(ConversationId("none"))) == 0
+        assert await store.read(lambda snapshot: snapshot.interactions.spent_in(ConversationId("none"))) == 0
 
     async def test_one_knows_whether_a_reply_is_being_written(self, store: Store) -> None:
         await store.write(add_running)
@@ -338,6 +340,9 @@ class TestInteractions:
             (HistoryFilter(), 10),
             (HistoryFilter(model=ModelId("demo-pro")), 3),
             (HistoryFilter(model=ModelId("unknown")), 0),
+            (HistoryFilter(outcome=Outcome.COMPLETED), 5),
+            (HistoryFilter(outcome=Outcome.RUNNING, model=ModelId("demo-pro")), 0),
+            (HistoryFilter(outcome=Outcome.FAILED), 0),
             (HistoryFilter(period=Period(start=later(1))), 7),
             (HistoryFilter(period=Period(end=later(1))), 3),
             (HistoryFilter(period=Period(start=later(1), end=later(2)), model=ModelId("demo-pro")), 1),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatbill.domain.chat.branches import Node, parents, path_to
+from chatbill.domain.chat.branches import Node, newest_after, parents, path_to, siblings
 from chatbill.domain.shared.ids import InteractionId
 
 
@@ -50,3 +50,23 @@ def test_every_path_leads_to_a_beginning_through_earlier_ones(chosen: list[int])
         assert path[0] == int(node.id)
         assert path == sorted(path, reverse=True)
         assert parents(tree)[InteractionId(str(path[-1]))] is None
+
+
+def test_versions_of_a_message_follow_the_same_one() -> None:
+    tree = nodes("a", "b", "c a", "d", "e b", "f f")
+    assert siblings(tree) == {
+        "a": ("a", "f"),
+        "b": ("b", "c"),
+        "c": ("b", "c"),
+        "d": ("d",),
+        "e": ("e",),
+        "f": ("a", "f"),
+    }
+
+
+def test_a_branch_goes_on_to_the_newest_that_follows_it() -> None:
+    tree = nodes("a", "b", "c a", "d", "e b")
+    assert newest_after(InteractionId("a"), tree) == "e"
+    assert newest_after(InteractionId("c"), tree) == "d"
+    assert newest_after(InteractionId("d"), tree) == "d"
+    assert newest_after(InteractionId("x"), tree) == "x"

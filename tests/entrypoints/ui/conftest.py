@@ -7,10 +7,23 @@ import pytest
 from starlette.responses import PlainTextResponse
 
 from chatbill.entrypoints.ui import WebConfig, create_web
-from tests.kit.support import World, world
+from tests.kit.support import PASSWORD, World, world
 
 SITE = "http://chat.example.org"
 FROM_HERE = {"Origin": SITE}
+ALICE = {"username": "alice", "email": "alice@example.org", "password": PASSWORD}
+
+
+async def registered(client: httpx.AsyncClient) -> httpx.Response:
+    """Register Alice, whose browser this client is from then on."""
+    return await client.post("/web/registration", json=ALICE)
+
+
+async def can_see_chat(client: httpx.AsyncClient) -> bool:
+    """Return True if the address of the page shows the chat, and not the form to sign in."""
+    page = await client.get("/ui/")
+    assert page.status_code == 200
+    return "gradio-app" in page.text
 
 
 @pytest.fixture

@@ -19,11 +19,14 @@ from chatbill.application.accounts.list_sessions import ListSessions
 from chatbill.application.accounts.own_password import OwnPassword
 from chatbill.application.accounts.password_gate import PasswordGate
 from chatbill.application.accounts.read_account import ReadAccount
+from chatbill.application.accounts.read_limits import ReadLimits
+from chatbill.application.accounts.read_second_factor import ReadSecondFactor
 from chatbill.application.accounts.refresh import Refresh
 from chatbill.application.accounts.register import Register
 from chatbill.application.accounts.remove_second_factor import RemoveSecondFactor
 from chatbill.application.accounts.reset_password import ResetPassword
 from chatbill.application.accounts.revoke_api_key import RevokeApiKey
+from chatbill.application.accounts.send_verification import SendVerification
 from chatbill.application.accounts.set_second_factor import SetSecondFactor
 from chatbill.application.accounts.sign_in import SignIn
 from chatbill.application.accounts.sign_out import SignOut
@@ -101,6 +104,8 @@ class AccountUseCases:
         self.list_api_keys = ListApiKeys(store=store, clock=clock)
         self.list_sessions = ListSessions(store=store, clock=clock, idle_s=policy.session_idle_s)
         self.read_account = ReadAccount(store=store)
+        self.read_limits = ReadLimits(store=store, clock=ports.clock)
+        self.read_second_factor = ReadSecondFactor(store=store)
         self.refresh = _refresh(ports, policy)
         self.register = _register(ports, policy, self.password_gate, queue_letter)
         self.remove_second_factor = RemoveSecondFactor(
@@ -117,6 +122,9 @@ class AccountUseCases:
             attempts=policy.sign_in_failures,
         )
         self.revoke_api_key = RevokeApiKey(store=store, clock=clock, new_id=new_id)
+        self.send_verification = SendVerification(
+            store=store, queue_letter=queue_letter, rate_limits=rate_limits, per_person=policy.letters_of_person
+        )
         self.set_second_factor = SetSecondFactor(
             store=store,
             own_password=own_password,
@@ -139,6 +147,7 @@ class AccountUseCases:
         )
         # A browser keeps one token, as long as the sign-in lasts; signing out kills it in the store.
         self.web_authenticate = replace(self.authenticate, use=TokenUse.PAGE)
+        self.web_watch = replace(self.web_authenticate, notes_use=False)
         self.web_sign_in = replace(self.sign_in, lifetimes=policy.web_lifetimes, use=TokenUse.PAGE)
         self.web_replace = replace(self.sign_out, because=SessionEnd.REPLACED)
 

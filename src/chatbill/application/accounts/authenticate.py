@@ -29,6 +29,8 @@ class Authenticate:
     clock: Clock
     idle_s: float
     use: TokenUse = TokenUse.API
+    notes_use: bool = True
+    """False where a look at the session is no use of it, as for a page that is open and idle."""
 
     async def __call__(self, access_token: str) -> Principal:
         """Check the token, then the session and the account behind it."""
@@ -48,7 +50,7 @@ class Authenticate:
         if found is None:
             raise Unauthenticated("session_ended")
         session, principal = found
-        if session.is_worth_noting(now, idle_s=self.idle_s):
+        if self.notes_use and session.is_worth_noting(now, idle_s=self.idle_s):
             await self._note_use(session.id)
         return principal
 

@@ -15,6 +15,7 @@ from chatbill.application.ports.passwords import Passwords
 from chatbill.application.ports.rate_limits import Limit, RateLimits
 from chatbill.application.ports.store import Store, Transaction
 from chatbill.application.shared.audit_trail import act_of
+from chatbill.domain.accounts.preferences import DEFAULT_ZONE, locale_fault, zone_named
 from chatbill.domain.accounts.users import UserRole, checked_account
 from chatbill.domain.billing.subjects import USER
 from chatbill.domain.shared.audit_trail import AuditAction
@@ -26,13 +27,18 @@ IPV6_SITE_BITS: Final = 48
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Registration:
-    """A request for an account. `address` is where the request came from, for the rate limit."""
+    """A request for an account. `address` is where the request came from, for the rate limit.
+
+    `locale` and `time_zone` are those of the person's browser. Unknown ones are ignored.
+    """
 
     username: str
     email: str
     password: str = field(repr=False)
     role: UserRole = UserRole.USER
     address: str = "local"
+    locale: str | None = None
+    time_zone: str = DEFAULT_ZONE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +82,10 @@ class Register:
         async with self.gate.turn(registration.address):
             password_hash = await self.passwords.hash(registration.password)
         user = new_user(account, password_hash, registration.role, at=self.clock(), new_id=self.new_id)
+        if registration.locale and not locale_fault(registration.locale):
+            user.locale = registration.locale
+        if zone_named(registration.time_zone):
+            user.time_zone = registration.time_zone
         user.welcome_due = self.welcome_after_verification and not staff
         entry_id, letter = EntryId(self.new_id()), self.queue_letter.job(LetterKind.VERIFICATION, user.id)
         # The first accounts of the staff are made on the command line, by a person without one.

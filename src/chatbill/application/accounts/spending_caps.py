@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from chatbill.application.ports.repositories.ledger import LedgerReader
 from chatbill.application.ports.store import Transaction
 from chatbill.application.shared.principal import Principal
 from chatbill.domain.accounts.api_keys import KeyMonth, month_start
@@ -61,15 +62,15 @@ class Payer:
         The wallet must be locked, so that no other request is counted meanwhile.
         """
         for period, limit, start in self.limits.periods(at):
-            left = limit - wallet.held - _spent_since(tx, wallet.id, start)
+            left = limit - wallet.held - spent_since(tx.ledger, wallet.id, start)
             if amount > left:
                 raise SpendingLimitReached(required=amount, available=max(0, left), limit=limit, period=period)
 
 
-def _spent_since(tx: Transaction, wallet_id: WalletId, start: datetime) -> int:
+def spent_since(ledger: LedgerReader, wallet_id: WalletId, start: datetime) -> int:
     """Return the charges less the refunds of a wallet since then. Reads its latest entries alone."""
     spent, below = 0, None
-    while page := tx.ledger.of_wallet(wallet_id, below_version=below, limit=_PAGE):
+    while page := ledger.of_wallet(wallet_id, below_version=below, limit=_PAGE):
         for entry in page:
             if entry.created_at < start:
                 return spent

@@ -12,6 +12,7 @@ from chatbill.application.billing.list_packages import ListPackages
 from chatbill.application.billing.list_transactions import ListTransactions
 from chatbill.application.billing.place_order import PlaceOrder
 from chatbill.application.billing.read_balance import ReadBalance
+from chatbill.application.billing.read_balances import ReadBalances
 from chatbill.application.billing.redeem import Redeem
 from chatbill.application.policy import Policy
 from chatbill.application.ports.provider import PortProvider
@@ -45,6 +46,7 @@ class BillingUseCases:
             new_id=new_id,
         )
         self.read_balance = ReadBalance(store=store)
+        self.read_balances = ReadBalances(store=store)
 
     @cached_property
     def redeem(self) -> Redeem:

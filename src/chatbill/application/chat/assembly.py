@@ -6,12 +6,15 @@ from chatbill.application.chat.apply_stop_requests import ApplyStopRequests
 from chatbill.application.chat.check_readiness import CheckReadiness
 from chatbill.application.chat.delete_conversation import DeleteConversation
 from chatbill.application.chat.drafts import Drafts
+from chatbill.application.chat.find_sent import FindSent
+from chatbill.application.chat.find_turns import FindTurns
 from chatbill.application.chat.follow_reply import FollowReply
 from chatbill.application.chat.list_conversations import ListConversations
 from chatbill.application.chat.list_history import ListHistory
 from chatbill.application.chat.list_models import ListModels
 from chatbill.application.chat.pace import Pace
 from chatbill.application.chat.quote_message import QuoteMessage
+from chatbill.application.chat.read_branch import ReadBranch
 from chatbill.application.chat.read_conversation import ReadConversation
 from chatbill.application.chat.regenerate import Regenerate
 from chatbill.application.chat.rename_conversation import RenameConversation
@@ -34,11 +37,14 @@ class ChatUseCases:
         self.replies = Replies(per_user=policy.replies_per_user, metrics=metrics)
         self.apply_stop_requests = ApplyStopRequests(store=store, replies=self.replies)
         self.delete_conversation = DeleteConversation(store=store, clock=clock)
+        self.find_sent = FindSent(store=store)
+        self.find_turns = FindTurns(store=store)
         self.follow_reply = FollowReply(store=store, replies=self.replies)
         self.list_conversations = ListConversations(store=store)
         self.list_history = ListHistory(store=store)
         self.list_models = ListModels(engine=ports.engine, catalogue=ports.catalogue)
         self.check_readiness = CheckReadiness(write_check=WriteCheck(store, ports.new_id), list_models=self.list_models)
+        self.read_branch = ReadBranch(store=store)
         self.read_conversation = ReadConversation(store=store)
         self.rename_conversation = RenameConversation(store=store, clock=clock)
         paces = {model: Pace(deadline_s=policy.bounds.deadline_s) for model in ports.catalogue}

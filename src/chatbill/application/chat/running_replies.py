@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from chatbill.application.chat.replies import CLOSE_TIMEOUT_S, Reply, StopReason
@@ -32,6 +32,7 @@ class Replies:
         self._running: dict[InteractionId, Reply] = {}
         self._beginning: set[asyncio.Future[None]] = set()
         self._closed = False
+        self._watchers: list[Callable[[Reply], None]] = []
 
     def __len__(self) -> int:
         return len(self._running)
@@ -63,6 +64,16 @@ class Replies:
         self._running[interaction_id] = reply
         self._of_user[reply.user_id] += 1
         reply.when_finished(lambda: self._remove(interaction_id))
+        for watcher in self._watchers:
+            watcher(reply)
+
+    def watch(self, watcher: Callable[[Reply], None]) -> None:
+        """Call `watcher` with each reply that begins from now on. It must return at once and raise nothing."""
+        self._watchers.append(watcher)
+
+    def of_user(self, user_id: UserId) -> list[Reply]:
+        """Return the replies of a user that are being written here."""
+        return [reply for reply in self._running.values() if reply.user_id == user_id]
 
     def get(self, interaction_id: InteractionId) -> Reply | None:
         """Return a reply that is being written here; None for any other."""

@@ -41,3 +41,21 @@ def path_to(leaf: InteractionId, newest_first: Sequence[Node]) -> list[Interacti
         path.append(at)
         at = parent_of.pop(at)
     return path
+
+
+def siblings(newest_first: Sequence[Node]) -> dict[InteractionId, tuple[InteractionId, ...]]:
+    """Return, for each interaction, all that follow the same one as it does, with itself, the oldest first."""
+    families: dict[InteractionId | None, list[InteractionId]] = {}
+    for child, parent in reversed(parents(newest_first).items()):
+        families.setdefault(parent, []).append(child)
+    return {child: family for family in map(tuple, families.values()) for child in family}
+
+
+def newest_after(node: InteractionId, newest_first: Sequence[Node]) -> InteractionId:
+    """Return the newest interaction of the branches that go on from this one; the same one where none does."""
+    parent_of, reached, newest = parents(newest_first), {node}, node
+    for other in reversed(newest_first):
+        if parent_of[other.id] in reached:
+            reached.add(other.id)
+            newest = other.id
+    return newest

@@ -1,4 +1,4 @@
-"""Makes one ASGI application of the page at /ui, its session at /web, and the HTTP API."""
+"""Makes one ASGI application of the page at /ui, its views and actions at /web, and the HTTP API."""
 
 from __future__ import annotations
 
@@ -14,22 +14,27 @@ from starlette.types import ASGIApp
 
 from chatbill.application.assembly import UseCases
 from chatbill.application.shared.bounds import TokenLifetimes
-from chatbill.entrypoints.ui.access import AccessMiddleware
-from chatbill.entrypoints.ui.account import account_routes
-from chatbill.entrypoints.ui.config import WebConfig
-from chatbill.entrypoints.ui.envelope import WebEnvelope
-from chatbill.entrypoints.ui.events import EventGuard
-from chatbill.entrypoints.ui.gradio_queue import GradioQueue
-from chatbill.entrypoints.ui.keys import key_routes
-from chatbill.entrypoints.ui.page import build_page
-from chatbill.entrypoints.ui.pages import mount_assets
-from chatbill.entrypoints.ui.reset import reset_routes
-from chatbill.entrypoints.ui.session import session_routes
-from chatbill.entrypoints.ui.tabs import Tabs
-from chatbill.entrypoints.ui.theme import theme
+from chatbill.entrypoints.ui.accounts.links import link_routes
+from chatbill.entrypoints.ui.accounts.session import session_routes
+from chatbill.entrypoints.ui.accounts.views import account_views
+from chatbill.entrypoints.ui.administration.views import administration_views
+from chatbill.entrypoints.ui.billing.views import credit_views
+from chatbill.entrypoints.ui.chat.actions import chat_actions
+from chatbill.entrypoints.ui.chat.history import history_views
+from chatbill.entrypoints.ui.chat.views import chat_views
+from chatbill.entrypoints.ui.live.hub import Hub
+from chatbill.entrypoints.ui.live.stream import live_routes
+from chatbill.entrypoints.ui.shared.visits import Site
+from chatbill.entrypoints.ui.shell.access import AccessMiddleware
+from chatbill.entrypoints.ui.shell.config import WebConfig
+from chatbill.entrypoints.ui.shell.envelope import PackReadings, WebEnvelope
+from chatbill.entrypoints.ui.shell.frame import build_page
+from chatbill.entrypoints.ui.shell.pages import mount_assets
+from chatbill.entrypoints.ui.shell.theme import theme
 from chatbill.entrypoints.web.head import HeadAsGet
 
 UI_PATH = "/ui"
+PACKED_ABOVE_BYTES = 1_000
 
 
 def create_web(use_cases: UseCases, api: ASGIApp | None = None, config: WebConfig | None = None) -> FastAPI:
@@ -39,27 +44,24 @@ def create_web(use_cases: UseCases, api: ASGIApp | None = None, config: WebConfi
     """
     config = config or WebConfig()
     outer = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
-    tabs = Tabs(forget=lambda tab: queue.forget(tab))  # noqa: PLW0108 - the queue belongs to the page, which needs tabs
-    page = build_page(use_cases, config, tabs)
-    queue = GradioQueue(page)
-    outer.add_middleware(
-        EventGuard, limit=use_cases.accounts.limit_page_events, tabs=tabs, queue=queue, most=config.max_streams
-    )
-    outer.add_middleware(AccessMiddleware, use_cases=use_cases, config=config)
-    outer.add_middleware(HeadAsGet)
-    outer.add_middleware(WebEnvelope, metrics=use_cases.recent)
     outer.add_api_route("/", _redirect_to_page, methods=["GET", "HEAD"])
     outer.add_api_route(UI_PATH, _redirect_to_page, methods=["GET", "HEAD"])
     mount_assets(outer)
     # One token is valid for the whole session, so that tabs do not compete for a refresh token; sign-out ends it.
     lifetimes = TokenLifetimes(access_s=config.session_s, refresh_s=config.session_s)
     session_routes(outer, use_cases, replace(use_cases.accounts.web_sign_in, lifetimes=lifetimes))
-    key_routes(outer, use_cases)
-    account_routes(outer, use_cases)
-    reset_routes(outer, use_cases, config)
+    link_routes(outer, use_cases, config)
+    site, hub = Site(outer, use_cases), Hub(use_cases, most=config.max_streams)
+    outer.state.hub, outer.state.site = hub, site
+    live_routes(site, hub)
+    _views(site, hub, config)
+    outer.add_middleware(AccessMiddleware, use_cases=use_cases, config=config, addresses=site.addresses)
+    outer.add_middleware(PackReadings, minimum_size=PACKED_ABOVE_BYTES, compresslevel=5)
+    outer.add_middleware(HeadAsGet)
+    outer.add_middleware(WebEnvelope, metrics=use_cases.recent)
     gr.mount_gradio_app(
         outer,
-        page,
+        build_page(config),
         path=UI_PATH,
         footer_links=[],
         run_history=False,
@@ -76,11 +78,21 @@ def create_web(use_cases: UseCases, api: ASGIApp | None = None, config: WebConfi
     return outer
 
 
+def _views(site: Site, hub: Hub, config: WebConfig) -> None:
+    """Add the views and actions of each feature."""
+    chat_actions(site, chat_views(site, hub), hub)
+    credit_views(site, config)
+    history_views(site)
+    account_views(site)
+    administration_views(site)
+
+
 def end_streams(web: FastAPI) -> None:
     """Close the event streams of open pages, so that a server that stops does not wait for them.
 
     Call it on the event loop. Replies that are being written go on.
     """
+    web.state.hub.close()
     for route in web.routes:
         if isinstance(route, Mount) and isinstance(route.app, GradioApp):
             route.app.stop_event.set()

@@ -55,6 +55,8 @@ async def test_the_history_shows_everything_newest_first(service: Api, alice: ht
         ({"to": "2026-01-01T00:01:00Z"}, ["early"]),
         ({"from": "2026-01-01T01:01:00+01:00", "to": "2026-01-01T00:02:00"}, ["late"]),
         ({"from": "2026-01-01", "to": "2026-01-02"}, ["pro", "late", "early"]),
+        ({"outcome": "completed"}, ["pro", "late", "early"]),
+        ({"outcome": "failed"}, []),
         ({"limit": "1"}, ["pro"]),
     ],
 )

@@ -48,5 +48,6 @@ def test_code_of_another_language_has_no_colours(language: str) -> None:
 def test_every_class_is_a_plain_name_and_both_colour_schemes_have_colours() -> None:
     assert all(name.isalnum() for name in CLASSES)
     assert ".cb-md pre .k {" in stylesheet()
-    assert ".dark .cb-md pre .k {" in stylesheet()
+    assert ':root[data-theme="dark"] .cb-md pre .k {' in stylesheet()
+    assert "@media (prefers-color-scheme: dark)" in stylesheet()
     assert "url(" not in stylesheet()

@@ -98,24 +98,53 @@ def test_an_address_in_a_word_in_code_or_in_a_link_makes_no_link_of_its_own() ->
     assert to_html("[![a](https://a.example)](https://b.example)").count("<a ") == 1
 
 
+def math(source: str, drawn: str, display: str = "block") -> str:
+    whole = f"<mrow><mrow>{drawn}</mrow></mrow>"
+    note = f'<annotation encoding="application/x-tex">{source}</annotation>'
+    return f'<math display="{display}"><semantics>{whole}{note}</semantics></math>'
+
+
+X_SQUARED = "<msup><mi>x</mi><mn>2</mn></msup>"
+A_LESS_B = "<mi>a</mi><mo>&lt;</mo><mi>b</mi>"
+
+
 @pytest.mark.parametrize(
     ("written", "html"),
     [
-        ("It is $$x^2$$.", "<p>It is \u2063[\u2063x^2\u2063]\u2063.</p>\n"),
-        (r"So \(a<b\).", "<p>So \u2063(\u2063a&lt;b\u2063)\u2063.</p>\n"),
-        ("\\[\na\n- b\n= *c*\n\\]", "<p>\u2063[\u2063\na\n- b\n= *c*\n\u2063]\u2063</p>\n"),
-        ("> $$\n> a\n> $$", "<blockquote>\n<p>\u2063[\u2063\na\n\u2063]\u2063</p>\n</blockquote>\n"),
+        ("It is $$x^2$$.", f"<p>It is {math('x^2', X_SQUARED)}.</p>\n"),
+        (r"So \(a<b\).", f"<p>So {math('a&lt;b', A_LESS_B, 'inline')}.</p>\n"),
+        ("\\[\na\n\\]", f"<p>{math(chr(10) + 'a' + chr(10), '<mi>a</mi>')}</p>\n"),
+        ("> $$\n> a\n> $$", f"<blockquote>\n<p>{math(chr(10) + 'a' + chr(10), '<mi>a</mi>')}</p>\n</blockquote>\n"),
         ("- $$a\n\nb$$", "<ul>\n<li>$$a</li>\n</ul>\n<p>b$$</p>\n"),
         ("It costs $5 or $6.", "<p>It costs $5 or $6.</p>\n"),
         (r"`\(x\)` and \\(x\\)", "<p><code>\\(x\\)</code> and \\(x\\)</p>\n"),
         (r"\(\href{a}{b}\)", "<p>(\\href{a}{b})</p>\n"),
         (r"\[\\\]", "<p>[\\]</p>\n"),
-        ("\u2063[\u2063x\u2063]\u2063", "<p>\u2063<wbr>[\u2063<wbr>x\u2063<wbr>]\u2063<wbr></p>\n"),
-        ("$$\u2063$$ $$a\u2063]$$", "<p>$$\u2063<wbr>$$ $$a\u2063<wbr>]$$</p>\n"),
     ],
 )
-def test_formulas_and_nothing_else_get_the_delimiters_of_the_page(written: str, html: str) -> None:
+def test_formulas_and_nothing_else_become_mathml(written: str, html: str) -> None:
     assert to_html(written) == html
+
+
+@pytest.mark.parametrize("source", [r"\left( x", "x^", r"\frac{" * 300, "{" * 900])
+def test_a_formula_that_is_not_understood_is_shown_as_it_was_written(source: str) -> None:
+    assert shown(to_html(f"$$a{source}$$")).words == f"$$a{source}$$".split()
+
+
+def test_a_text_in_a_formula_makes_no_element() -> None:
+    html = to_html(r"$$\text{<img src=x onerror=alert(1)> &lt;b&gt;} \rule{200em}{80em} \color{red}{y}$$")
+    assert_harmless(html)
+    assert "&lt;img" in html
+    assert "200em" not in html.split("<annotation", maxsplit=1)[0]
+
+
+def test_a_block_of_code_has_the_name_of_its_language() -> None:
+    assert '<div class="cb-code" data-language="c++">' in to_html("```c++ title\nint x;\n```")
+    assert '<div class="cb-code"><button' in to_html('```"><b>\nx\n```')
+
+
+def test_a_table_is_in_an_element_that_scrolls() -> None:
+    assert to_html("|a|\n|-|\n|1|").startswith('<div class="cb-wide"><table>')
 
 
 def test_the_cells_of_a_table_are_aligned_by_classes() -> None:
@@ -127,7 +156,7 @@ def test_the_cells_of_a_table_are_aligned_by_classes() -> None:
 def test_code_is_coloured_and_can_be_copied() -> None:
     html = to_html("```python\nif x < 1:\n    pass\n```")
     assert '<span class="k">if</span>' in html
-    assert html.startswith('<div class="cb-code"><button type="button" class="cb-copy" title="Copy"></button><pre>')
+    assert '<button type="button" class="cb-copy" title="Copy"></button><pre>' in html
     assert shown(html).code == ["if x < 1:\n    pass\n"]
 
 

@@ -70,6 +70,9 @@ class MemoryInteractions:
         rows = self._rows(conversation_id)
         return sum(row.outcome in _CHARGED and row.usage.completion_tokens > 0 for row in rows)
 
+    def spent_in(self, conversation_id: ConversationId) -> int:
+        return sum(row.credits_charged for row in self._rows(conversation_id))
+
     def is_running_in(self, conversation_id: ConversationId) -> bool:
         return any(row.is_running for row in self._rows(conversation_id))
 
@@ -99,7 +102,8 @@ class MemoryInteractions:
             for row in self._tables.interactions.rows()
             if row.user_id == user_id
             and row.conversation_id in visible
-            and (filters.model is None or row.model == filters.model)
+            and filters.model in {None, row.model}
+            and filters.outcome in {None, row.outcome}
             and within(row.created_at, filters.period)
             and (needle is None or needle in row.prompt.casefold() or needle in row.reply.casefold())
         ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -21,6 +22,9 @@ class MemoryWallets:
 
     def get(self, wallet_id: WalletId) -> Wallet | None:
         return self._tables.wallets.get(wallet_id)
+
+    def among(self, ids: Sequence[WalletId]) -> list[Wallet]:
+        return [wallet for wallet in map(self.get, dict.fromkeys(ids)) if wallet]
 
     def lock(self, wallet_id: WalletId) -> Wallet:
         wallet = self.get(wallet_id)

@@ -91,6 +91,9 @@ _LAST, _BEFORE = Statement(_NEWEST), Statement(_NEWEST.where(past(_I.created_at,
 _COUNT_REPLIES = Statement(
     select(func.count()).select_from(interactions).where(*_CHARGED, _I.completion_tokens > literal_column("0"))
 )
+_SPENT_IN = Statement(
+    select(func.coalesce(func.sum(_I.credits_charged), 0)).select_from(interactions).where(equals(_I.conversation_id))
+)
 _HAS_TEXT = case(
     (and_(~_RUNNING, or_(_I.prompt != literal_column("''"), _I.reply != literal_column("''"))), literal_column("1")),
     else_=literal_column("0"),
@@ -127,8 +130,9 @@ def _history(filters: frozenset[str]) -> Statement:
     """
     visible = exists().where(conversations.c.id == _I.conversation_id, conversations.c.deleted_at.is_(None))
     query = all_of(interactions, equals(_I.user_id), visible)
-    if "model" in filters:
-        query = query.where(equals(_I.model))
+    for column in (_I.model, _I.outcome):
+        if column.name in filters:
+            query = query.where(equals(column))
     if "needle" in filters:
         query = query.where(ContainsText(_I.prompt) | ContainsText(_I.reply))
     if "after_at" in filters:
@@ -198,6 +202,10 @@ class SqlInteractions:
         row = self._connection.one(_COUNT_REPLIES, conversation_id=conversation_id)
         return int(row[0]) if row else 0
 
+    def spent_in(self, conversation_id: ConversationId) -> int:
+        row = self._connection.one(_SPENT_IN, conversation_id=conversation_id)
+        return int(row[0]) if row else 0
+
     def is_running_in(self, conversation_id: ConversationId) -> bool:
         return self._connection.one(_RUNNING_IN, conversation_id=conversation_id, limit=1) is not None
 
@@ -222,6 +230,7 @@ class SqlInteractions:
     ) -> list[Interaction]:
         wanted = {
             "model": filters.model,
+            "outcome": filters.outcome and filters.outcome.value,
             "start": filters.period.start,
             "end": filters.period.end,
             "needle": filters.text or None,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import bindparam, literal_column
 
 from chatbill.adapters.persistence.mapping import Mapping, nested
 from chatbill.adapters.persistence.sql.connection import Connection
-from chatbill.adapters.persistence.sql.statements import Statement, all_of, equals, limit, locking, update
+from chatbill.adapters.persistence.sql.statements import Among, Statement, all_of, equals, limit, locking, update
 from chatbill.adapters.persistence.sql.tables import holds, wallets
 from chatbill.domain.billing.holds import Hold
 from chatbill.domain.billing.subjects import Owner, Subject
@@ -20,6 +22,7 @@ WALLETS = Mapping(wallets, Wallet, nested("owner", Owner, kind="owner_kind", id=
 _HOLDS = Mapping(holds, Hold, nested("subject", Subject, kind="subject_kind", id="subject_id"))
 _WALLET_BY_ID = all_of(wallets, equals(wallets.c.id))
 _GET_WALLET = Statement(_WALLET_BY_ID)
+_WALLETS_AMONG = Statement(all_of(wallets, Among(wallets.c.id)))
 _LOCK_WALLET = Statement(locking(_WALLET_BY_ID))
 # A version never goes back, so a wallet that was read before another's entry cannot be written over it.
 _SAVE_WALLET = update(
@@ -63,6 +66,9 @@ class SqlWallets:
 
     def get(self, wallet_id: WalletId) -> Wallet | None:
         return WALLETS.one(self._connection.one(_GET_WALLET, id=wallet_id))
+
+    def among(self, ids: Sequence[WalletId]) -> list[Wallet]:
+        return [WALLETS.read(row) for row in self._connection.all(_WALLETS_AMONG, among=json.dumps(ids))]
 
     def lock(self, wallet_id: WalletId) -> Wallet:
         wallet = WALLETS.one(self._connection.one(_LOCK_WALLET, id=wallet_id))

@@ -29,6 +29,7 @@ class HistoryFilter:
     """Selects the interactions of a list. `text` is looked for in prompt and reply, in any letter case."""
 
     model: ModelId | None = None
+    outcome: Outcome | None = None
     period: Period = Period()
     text: str | None = None
 
@@ -91,6 +92,10 @@ class InteractionReader(Protocol):
 
     def count_replies(self, conversation_id: ConversationId) -> int:
         """Return how many interactions of a conversation were completed or stopped with at least one token."""
+        ...
+
+    def spent_in(self, conversation_id: ConversationId) -> int:
+        """Return what the replies of a conversation cost together, in credits."""
         ...
 
     def is_running_in(self, conversation_id: ConversationId) -> bool:

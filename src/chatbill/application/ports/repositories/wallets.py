@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from chatbill.domain.billing.wallets import Wallet
@@ -12,6 +13,10 @@ from chatbill.domain.shared.ids import (
 
 class WalletReader(Protocol):
     def get(self, wallet_id: WalletId) -> Wallet | None: ...
+
+    def among(self, ids: Sequence[WalletId]) -> list[Wallet]:
+        """Return those of these wallets that exist, in any order."""
+        ...
 
 
 class WalletRepository(WalletReader, Protocol):

@@ -9,12 +9,12 @@ from chatbill.application.assembly import UseCases
 from chatbill.application.shared.principal import Principal
 from chatbill.domain.accounts.scopes import Scope
 from chatbill.entrypoints.http.accounts.bodies import AccountBody, EraseBody, PasswordBody
-from chatbill.entrypoints.http.accounts.views import AccountView
 from chatbill.entrypoints.http.documentation import examples
 from chatbill.entrypoints.http.documentation.responses import documented, documented_empty
 from chatbill.entrypoints.http.shared.authentication import SCOPE
 from chatbill.entrypoints.http.shared.parameters import Injected
 from chatbill.entrypoints.http.shared.requests import JsonRequest
+from chatbill.entrypoints.web.accounts import AccountView
 from chatbill.entrypoints.web.disconnects import while_connected
 
 

@@ -14,11 +14,12 @@ from chatbill.entrypoints.http.accounts.bodies import (
     RegisterBody,
     VerificationBody,
 )
-from chatbill.entrypoints.http.accounts.views import AccountView, TokensView
+from chatbill.entrypoints.http.accounts.views import TokensView
 from chatbill.entrypoints.http.documentation import examples
 from chatbill.entrypoints.http.documentation.responses import documented, documented_empty
 from chatbill.entrypoints.http.shared.parameters import Injected
 from chatbill.entrypoints.http.shared.requests import JsonRequest
+from chatbill.entrypoints.web.accounts import AccountView
 from chatbill.entrypoints.web.disconnects import while_connected
 
 

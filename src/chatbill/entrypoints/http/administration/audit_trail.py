@@ -18,16 +18,8 @@ from chatbill.entrypoints.http.administration import examples
 from chatbill.entrypoints.http.administration.views import AuditTrailView
 from chatbill.entrypoints.http.documentation.responses import documented
 from chatbill.entrypoints.http.shared.authentication import PERMISSION
-from chatbill.entrypoints.http.shared.parameters import (
-    Cursor,
-    From,
-    Injected,
-    PageLimit,
-    To,
-    checked_choice,
-    checked_period,
-    checked_text,
-)
+from chatbill.entrypoints.http.shared.parameters import Cursor, From, Injected, PageLimit, To, checked_period
+from chatbill.entrypoints.web.parameters import checked_choice, checked_text
 
 ACTIONS = tuple(action.value for action in AuditAction)
 

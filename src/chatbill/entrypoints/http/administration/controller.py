@@ -11,11 +11,11 @@ from chatbill.domain.accounts.permissions import Permission
 from chatbill.domain.shared.errors import NotFound
 from chatbill.domain.shared.ids import InteractionId, UserId
 from chatbill.entrypoints.http.administration.bodies import CreditsBody, RefundBody
-from chatbill.entrypoints.http.billing.views import TransactionView
 from chatbill.entrypoints.http.documentation import examples
 from chatbill.entrypoints.http.documentation.responses import documented
 from chatbill.entrypoints.http.shared.authentication import PERMISSION
 from chatbill.entrypoints.http.shared.parameters import IdempotencyKey, Injected
+from chatbill.entrypoints.web.own_rows import TransactionView
 from chatbill.entrypoints.web.parameters import could_be_id
 
 PROBLEMS = ("invalid_request", "forbidden", "not_found", "conflict", "idempotency_mismatch")

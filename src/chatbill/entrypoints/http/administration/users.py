@@ -23,10 +23,10 @@ from chatbill.entrypoints.http.administration.views import NewUserView, Password
 from chatbill.entrypoints.http.documentation.responses import documented, documented_empty
 from chatbill.entrypoints.http.shared.authentication import PERMISSION
 from chatbill.entrypoints.http.shared.config import HttpConfig
-from chatbill.entrypoints.http.shared.parameters import Cursor, Injected, PageLimit, checked_choice, checked_text
+from chatbill.entrypoints.http.shared.parameters import Cursor, Injected, PageLimit
 from chatbill.entrypoints.http.shared.requests import JsonRequest
 from chatbill.entrypoints.web.disconnects import while_connected
-from chatbill.entrypoints.web.parameters import could_be_id
+from chatbill.entrypoints.web.parameters import checked_choice, checked_text, could_be_id
 from chatbill.entrypoints.web.password_links import link_address
 
 PROBLEMS = ("invalid_request", "not_found", "conflict")

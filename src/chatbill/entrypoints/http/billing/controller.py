@@ -8,26 +8,24 @@ from litestar import Controller, Response, get, post
 from litestar.params import JSONBody, QueryParameter
 
 from chatbill.application.assembly import UseCases
-from chatbill.application.shared.paging import DEFAULT_PAGE, Page
+from chatbill.application.shared.paging import DEFAULT_PAGE
 from chatbill.application.shared.principal import Principal
 from chatbill.domain.accounts.scopes import Scope
 from chatbill.domain.billing.ledger import EntryKind
 from chatbill.domain.billing.payments import PaymentStatus
 from chatbill.entrypoints.http.billing.bodies import OrderBody, RedeemBody
 from chatbill.entrypoints.http.billing.views import (
-    TRANSACTION_COLUMNS,
     BalanceView,
     PackageView,
     ReceiptView,
     RedeemedView,
     TransactionsExportView,
     TransactionsView,
-    TransactionView,
 )
 from chatbill.entrypoints.http.documentation import examples
 from chatbill.entrypoints.http.documentation.responses import documented, returned
 from chatbill.entrypoints.http.shared.authentication import SCOPE
-from chatbill.entrypoints.http.shared.own_exports import PROBLEMS, OwnFormat, own_export
+from chatbill.entrypoints.http.shared.own_exports import PROBLEMS, OwnFormat
 from chatbill.entrypoints.http.shared.parameters import (
     Cursor,
     From,
@@ -35,10 +33,11 @@ from chatbill.entrypoints.http.shared.parameters import (
     Injected,
     PageLimit,
     To,
-    checked_choice,
     checked_period,
 )
 from chatbill.entrypoints.web.exports import FileStream
+from chatbill.entrypoints.web.own_exports import export_transactions
+from chatbill.entrypoints.web.parameters import checked_choice
 
 PAYMENTS_HEADER = "X-Chatbill-Payments"
 KINDS = tuple(kind.value for kind in EntryKind)
@@ -201,13 +200,10 @@ class BillingController(Controller):
         form: OwnFormat = "json",
     ) -> FileStream:
         """Export every transaction of your wallet, newest first. One export runs at a time."""
-        chosen, period = checked_choice("kind", kind, EntryKind), checked_period(start, end)
-
-        async def fetch(cursor: str | None, limit: int) -> Page[TransactionView]:
-            found = await use_cases.billing.list_transactions(
-                principal, kind=chosen, period=period, limit=limit, cursor=cursor
-            )
-            return Page([TransactionView.of(each) for each in found.items], found.next_cursor)
-
-        places = use_cases.reports.export_places
-        return await own_export(places, principal, "transactions", form, TRANSACTION_COLUMNS, fetch)
+        return await export_transactions(
+            use_cases,
+            principal,
+            form,
+            kind=checked_choice("kind", kind, EntryKind),
+            period=checked_period(start, end),
+        )

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from datetime import datetime
+from dataclasses import dataclass
 from decimal import Decimal
-from operator import attrgetter
 
 from chatbill.application.billing.place_order import Receipt
 from chatbill.application.shared.paging import Page
 from chatbill.domain.billing.ledger import LedgerEntry
 from chatbill.domain.billing.payments import Package
-from chatbill.domain.billing.subjects import INTERACTION, PAYMENT
 from chatbill.domain.billing.wallets import Wallet
-from chatbill.entrypoints.web.tables import Column
-from chatbill.entrypoints.web.texts import render
+from chatbill.entrypoints.web.own_rows import TransactionView
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,35 +87,6 @@ class ReceiptView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TransactionView:
-    """One movement of credits. `amount` is positive when credits came in."""
-
-    id: str
-    kind: str
-    amount: int
-    balance_after: int
-    description: str
-    interaction_id: str | None = None
-    payment_id: str | None = None
-    created_at: datetime
-
-    @classmethod
-    def of(cls, entry: LedgerEntry) -> TransactionView:
-        """Return the view of a transaction."""
-        subject = entry.cause.subject
-        return cls(
-            id=entry.id,
-            kind=entry.kind.value,
-            amount=entry.signed_amount,
-            balance_after=entry.balance_after,
-            description=render(entry.cause.description),
-            interaction_id=subject.id if subject and subject.kind == INTERACTION else None,
-            payment_id=subject.id if subject and subject.kind == PAYMENT else None,
-            created_at=entry.created_at,
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class TransactionsView:
     """Movements of credits, newest first."""
 
@@ -150,8 +117,3 @@ class TransactionsExportView:
     """All movements of credits, newest first."""
 
     items: list[TransactionView]
-
-
-TRANSACTION_COLUMNS: list[Column[TransactionView]] = [
-    Column(each.name, attrgetter(each.name)) for each in fields(TransactionView)
-]

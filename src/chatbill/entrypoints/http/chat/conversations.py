@@ -2,38 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 from litestar import Controller, delete, get, patch
-from litestar.params import FromPath, JSONBody, QueryParameter
+from litestar.params import FromPath, JSONBody
 
 from chatbill.application.assembly import UseCases
 from chatbill.application.ports.repositories.interactions import HistoryFilter
-from chatbill.application.shared.paging import DEFAULT_PAGE, MAX_PAGE, Page
+from chatbill.application.shared.paging import DEFAULT_PAGE, MAX_PAGE
 from chatbill.application.shared.principal import Principal
 from chatbill.domain.accounts.scopes import Scope
-from chatbill.domain.chat.interactions import Interaction
-from chatbill.domain.shared.errors import InvalidRequest, NotFound
-from chatbill.domain.shared.ids import ConversationId, ModelId
+from chatbill.domain.shared.errors import NotFound
+from chatbill.domain.shared.ids import ConversationId
 from chatbill.entrypoints.http.chat.bodies import TitleBody
-from chatbill.entrypoints.http.chat.exports import HISTORY_COLUMNS, HistoryExportView
+from chatbill.entrypoints.http.chat.exports import HistoryExportView
+from chatbill.entrypoints.http.chat.filters import FILTERS
 from chatbill.entrypoints.http.chat.views import ConversationsView, ConversationView, HistoryView, ThreadView
 from chatbill.entrypoints.http.documentation import examples
 from chatbill.entrypoints.http.documentation.responses import documented, documented_empty
 from chatbill.entrypoints.http.shared.authentication import SCOPE
-from chatbill.entrypoints.http.shared.own_exports import PROBLEMS, OwnFormat, own_export
+from chatbill.entrypoints.http.shared.own_exports import PROBLEMS, OwnFormat
 from chatbill.entrypoints.http.shared.parameters import (
     Cursor,
-    From,
     Injected,
     PageLimit,
     SearchText,
-    To,
-    checked_period,
-    checked_text,
 )
 from chatbill.entrypoints.web.exports import FileStream
-from chatbill.entrypoints.web.parameters import could_be_id
+from chatbill.entrypoints.web.own_exports import export_history
+from chatbill.entrypoints.web.parameters import checked_text, could_be_id
 
 
 class ConversationController(Controller):
@@ -144,6 +139,7 @@ class ConversationController(Controller):
         operation_id="listHistory",
         opt={SCOPE: Scope.READ},
         summary="Search the history",
+        dependencies=FILTERS,
         responses=documented(
             200,
             HistoryView,
@@ -157,17 +153,11 @@ class ConversationController(Controller):
         self,
         use_cases: Injected[UseCases],
         principal: Injected[Principal],
-        model: Annotated[str | None, QueryParameter(description="The id of a model.")] = None,
-        start: From = None,
-        end: To = None,
-        text: SearchText = None,
+        filters: Injected[HistoryFilter],
         limit: PageLimit = DEFAULT_PAGE,
         cursor: Cursor = None,
     ) -> HistoryView:
         """List your messages of all conversations, with their replies and charges."""
-        filters = HistoryFilter(
-            model=_known_model(use_cases, model), period=checked_period(start, end), text=checked_text("q", text)
-        )
         return HistoryView.of(await use_cases.chat.list_history(principal, filters, limit=limit, cursor=cursor))
 
     @get(
@@ -175,6 +165,7 @@ class ConversationController(Controller):
         operation_id="exportHistory",
         opt={SCOPE: Scope.READ},
         summary="Export the history",
+        dependencies=FILTERS,
         responses=documented(
             200, HistoryExportView, "A file, streamed.", examples.HISTORY_EXPORT, signed_in=True, problems=PROBLEMS
         ),
@@ -183,34 +174,14 @@ class ConversationController(Controller):
         self,
         use_cases: Injected[UseCases],
         principal: Injected[Principal],
-        model: Annotated[str | None, QueryParameter(description="The id of a model.")] = None,
-        start: From = None,
-        end: To = None,
-        text: SearchText = None,
+        filters: Injected[HistoryFilter],
         form: OwnFormat = "json",
     ) -> FileStream:
         """Export your messages of all conversations, with their replies and charges. One export runs at a time."""
-        filters = HistoryFilter(
-            model=_known_model(use_cases, model), period=checked_period(start, end), text=checked_text("q", text)
-        )
-
-        async def fetch(cursor: str | None, limit: int) -> Page[Interaction]:
-            return await use_cases.chat.list_history(principal, filters, limit=limit, cursor=cursor)
-
-        places = use_cases.reports.export_places
-        return await own_export(places, principal, "history", form, HISTORY_COLUMNS, fetch)
+        return await export_history(use_cases, principal, form, filters)
 
 
 def _id(conversation_id: str) -> ConversationId:
     if not could_be_id(conversation_id):
         raise NotFound("conversation")
     return ConversationId(conversation_id)
-
-
-def _known_model(use_cases: UseCases, model: str | None) -> ModelId | None:
-    if model is None:
-        return None
-    known = [offer.model.id for offer in use_cases.chat.list_models()]
-    if model not in known:
-        raise InvalidRequest.of("model", "unknown_model", known=", ".join(known))
-    return ModelId(model)

@@ -4,29 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Self
 
 from chatbill.application.chat.events import Completed, Stopped
 from chatbill.application.chat.quote_message import Quote
 from chatbill.application.chat.read_conversation import Thread
 from chatbill.application.shared.paging import Page
-from chatbill.domain.billing.prices import Usage
 from chatbill.domain.chat.conversations import Conversation
 from chatbill.domain.chat.interactions import Interaction
-from chatbill.entrypoints.web.texts import render
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UsageView:
-    """Tokens read and written, as the model counts them."""
-
-    prompt_tokens: int
-    completion_tokens: int
-
-    @classmethod
-    def of(cls, usage: Usage) -> UsageView:
-        """Return the view of the usage."""
-        return cls(prompt_tokens=usage.prompt_tokens, completion_tokens=usage.completion_tokens)
+from chatbill.entrypoints.web.own_rows import ConversationView, InteractionView, UsageView, error_detail_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +72,7 @@ class ReplyView:
             processing_time_ms=interaction.processing_time_ms,
             first_token_ms=interaction.first_token_ms,
             error_code=interaction.error_code,
-            error_detail=_error_detail(interaction),
+            error_detail=error_detail_of(interaction),
             cached=interaction.cached,
         )
 
@@ -123,49 +108,6 @@ class StoppingView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class InteractionView:
-    """A message and its reply. `error_code` and `error_detail` say why the reply failed.
-
-    `dropped_turns` is how many of the oldest messages and replies the model could not read.
-    """
-
-    id: str
-    conversation_id: str
-    model: str
-    prompt: str
-    reply: str
-    outcome: str
-    credits_charged: int
-    usage: UsageView
-    processing_time_ms: int | None = None
-    created_at: datetime
-    error_code: str | None = None
-    error_detail: str | None = None
-    dropped_turns: int = 0
-    cached: bool = False
-
-    @classmethod
-    def of(cls, interaction: Interaction) -> Self:
-        """Return the view of an interaction."""
-        return cls(
-            id=interaction.id,
-            conversation_id=interaction.conversation_id,
-            model=interaction.model,
-            prompt=interaction.prompt,
-            reply=interaction.reply,
-            outcome=interaction.outcome.value,
-            credits_charged=interaction.credits_charged,
-            usage=UsageView.of(interaction.usage),
-            processing_time_ms=interaction.processing_time_ms,
-            created_at=interaction.created_at,
-            error_code=interaction.error_code,
-            error_detail=_error_detail(interaction),
-            dropped_turns=interaction.dropped_turns,
-            cached=interaction.cached,
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class MessageView(InteractionView):
     """A message and its reply in a conversation. It follows `parent_id`; null begins the conversation.
 
@@ -191,26 +133,6 @@ class HistoryView:
     def of(cls, page: Page[Interaction]) -> HistoryView:
         """Return the view of a page of interactions."""
         return cls(items=[InteractionView.of(item) for item in page.items], next_cursor=page.next_cursor)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConversationView:
-    """A conversation without its messages."""
-
-    id: str
-    title: str
-    created_at: datetime
-    updated_at: datetime
-
-    @classmethod
-    def of(cls, conversation: Conversation) -> ConversationView:
-        """Return the view of a conversation."""
-        return cls(
-            id=conversation.id,
-            title=conversation.title,
-            created_at=conversation.created_at,
-            updated_at=conversation.updated_at,
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -249,8 +171,3 @@ class ThreadView:
             messages=[MessageView.in_thread(item, thread.parents[item.id]) for item in reversed(page.items)],
             next_cursor=page.next_cursor,
         )
-
-
-def _error_detail(interaction: Interaction) -> str | None:
-    detail = interaction.error_detail
-    return render(detail) if detail and interaction.error_code else None

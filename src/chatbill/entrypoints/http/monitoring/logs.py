@@ -13,7 +13,8 @@ from chatbill.application.shared.principal import Principal
 from chatbill.entrypoints.http.documentation.responses import documented
 from chatbill.entrypoints.http.monitoring import examples
 from chatbill.entrypoints.http.monitoring.views import LogEventView, LogsView
-from chatbill.entrypoints.http.shared.parameters import Injected, checked_text
+from chatbill.entrypoints.http.shared.parameters import Injected
+from chatbill.entrypoints.web.parameters import checked_text
 
 Level = Annotated[str, QueryParameter(description="The least serious level.", schema_extra={"enum": list(LEVELS)})]
 Words = Annotated[str | None, QueryParameter(name="q", description="Text that an event must contain.")]

@@ -19,8 +19,9 @@ from chatbill.entrypoints.http.documentation.responses import documented
 from chatbill.entrypoints.http.reports import examples
 from chatbill.entrypoints.http.reports.parameters import FORMAT, PERIOD
 from chatbill.entrypoints.http.reports.views import FinancialReportView, PeriodView, UsageReportView, answer
-from chatbill.entrypoints.http.shared.parameters import Injected, checked_choice
+from chatbill.entrypoints.http.shared.parameters import Injected
 from chatbill.entrypoints.web.exports import ExportFormat, table
+from chatbill.entrypoints.web.parameters import checked_choice
 from chatbill.entrypoints.web.report_rows import (
     CreditsRow,
     UsageRow,

@@ -18,9 +18,9 @@ from chatbill.domain.shared.audit_trail import Facts
 from chatbill.domain.shared.errors import InvalidRequest
 from chatbill.domain.shared.ids import ModelId, UserId, WalletId
 from chatbill.entrypoints.http.reports.parameters import ListFormat, ListFrom, ListTo, TimeZone
-from chatbill.entrypoints.http.shared.parameters import Cursor, PageLimit, SearchText, checked_choice, checked_text
+from chatbill.entrypoints.http.shared.parameters import Cursor, PageLimit, SearchText
 from chatbill.entrypoints.web.exports import ExportFormat
-from chatbill.entrypoints.web.parameters import could_be_id
+from chatbill.entrypoints.web.parameters import checked_choice, checked_text, could_be_id
 
 UserParameter = Annotated[str | None, QueryParameter(name="user", description="The id of a user.")]
 ModelParameter = Annotated[

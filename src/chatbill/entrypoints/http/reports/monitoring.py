@@ -20,8 +20,9 @@ from chatbill.entrypoints.http.reports import examples
 from chatbill.entrypoints.http.reports.dashboard import DashboardView
 from chatbill.entrypoints.http.reports.parameters import PERIOD
 from chatbill.entrypoints.http.reports.views import PeriodView, UsageReportView
-from chatbill.entrypoints.http.shared.parameters import Injected, checked_choice
+from chatbill.entrypoints.http.shared.parameters import Injected
 from chatbill.entrypoints.web.alerts import AlertView
+from chatbill.entrypoints.web.parameters import checked_choice
 from chatbill.entrypoints.web.report_rows import UsageRow, usage_rows
 
 BY_TIME = (UsageGroup.DAY, UsageGroup.HOUR)

@@ -20,7 +20,8 @@ from chatbill.entrypoints.http.reports import examples
 from chatbill.entrypoints.http.reports.parameters import PeriodFrom, PeriodTo, TimeZone, provide_period
 from chatbill.entrypoints.http.reports.views import PeriodView
 from chatbill.entrypoints.http.shared.authentication import SCOPE
-from chatbill.entrypoints.http.shared.parameters import Injected, checked_choice
+from chatbill.entrypoints.http.shared.parameters import Injected
+from chatbill.entrypoints.web.parameters import checked_choice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Annotated, Final, TypeAlias, TypeVar
 
 from litestar.di import NamedDependency
@@ -16,12 +14,10 @@ from chatbill.application.ports.repositories.paging import Period
 from chatbill.domain.shared.errors import InvalidRequest
 
 T = TypeVar("T")
-E = TypeVar("E", bound=StrEnum)
 
 # Otherwise the framework validates injected objects field by field on every request.
 Injected: TypeAlias = NamedDependency[SkipValidation[T]]
 
-MAX_QUERY_CHARS: Final = 200
 COMPLETION_ID_PREFIX: Final = "chatcmpl-"
 """Comes before the id of an interaction in `/v1`."""
 
@@ -69,27 +65,6 @@ IdempotencyKey = Annotated[
 def checked_period(start: str | None, end: str | None) -> Period:
     """Return the period between two moments. Raises `InvalidRequest` for an invalid moment."""
     return Period(start=checked_moment("from", start), end=checked_moment("to", end))
-
-
-def checked_text(field: str, text: str | None) -> str | None:
-    """Return the text to search for, at most 200 characters without NUL; None for empty text."""
-    if text is None or not text:
-        return None
-    if "\x00" in text:
-        raise InvalidRequest.of(field, "nul_character")
-    if len(text) > MAX_QUERY_CHARS:
-        raise InvalidRequest.of(field, "too_long", max=MAX_QUERY_CHARS)
-    return text
-
-
-def checked_choice(field: str, text: str | None, kind: type[E], *, among: Iterable[E] | None = None) -> E | None:
-    """Return the member of an enumeration, or of some of it; None stays None. Raises `InvalidRequest` for others."""
-    if text is None:
-        return None
-    known = [str(member.value) for member in among or kind]
-    if text not in known:
-        raise InvalidRequest.of(field, "not_one_of", known=", ".join(known))
-    return kind(text)
 
 
 def checked_moment(field: str, text: str | None) -> datetime | None:

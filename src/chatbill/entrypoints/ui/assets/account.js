@@ -1,75 +1,114 @@
-// The account: a panel over the chat page with the sessions of the user and a form for a new password.
+// The account: the dialog of API keys, copies of secrets, colours and time zones.
 "use strict";
 
 {
-  const panel = document.getElementById("cb-account");
-  const form = panel.querySelector("form");
-  const title = panel.querySelector("h2");
-  const trouble = panel.querySelector(":scope > .trouble");
-  const told = document.getElementById("cb-password-set");
-  const SESSIONS = "../web/sessions";
+  const KEYS = "../web/api-keys";
+  const part = (id) => document.getElementById(id);
 
-  const rowOf = (session) => {
-    const row = document.getElementById("cb-session-row").content.cloneNode(true);
-    const name = session.client || "An unknown program";
-    const facts = [
-      session.current && "this browser",
-      session.address,
-      `since ${minute.format(new Date(session.created_at))}`,
-      session.last_seen_at && `last seen ${minute.format(new Date(session.last_seen_at))}`,
-    ];
-    row.querySelector("strong").textContent = name;
-    row.querySelector(".rule").textContent = facts.filter(Boolean).join(" · ");
-    const button = row.querySelector("button");
-    button.hidden = session.current;
-    button.setAttribute("aria-label", `End the session of ${name}`);
-    button.addEventListener("click", () => end(session, button));
-    return row;
+  // Leaves no secret in the page when the dialog shows something else.
+  const forget = () => {
+    part("cb-key-text").textContent = "";
+    part("cb-keys-all").hidden = false;
+    part("cb-key-made").hidden = true;
+    part("cb-key-form").reset();
+    unmark(part("cb-key-form"));
   };
 
   const list = async () => {
-    const { said, problem } = await askSignedIn("GET", SESSIONS);
-    trouble.textContent = problem?.detail ?? "";
-    if (!problem) document.getElementById("cb-sessions").replaceChildren(...said.map(rowOf));
+    const { html, problem } = await fragment(KEYS);
+    if (!part("cb-keys")) return;
+    part("cb-keys-trouble").textContent = problem?.detail ?? "";
+    if (problem) return;
+    put(part("cb-keys-list"), html);
+    const { model } = part("cb-keys-list").firstElementChild.dataset;
+    part("cb-keys").querySelectorAll(".cb-model").forEach((place) => { place.textContent = model ?? ""; });
   };
 
-  const end = async (session, button) => {
-    if (button.disabled) return;
-    button.disabled = true;
-    const { problem } = await askSignedIn("DELETE", `${SESSIONS}/${encodeURIComponent(session.id)}`);
+  const open = async () => {
+    const dialog = part("cb-keys");
+    const address = new URL("../v1", document.baseURI).href;
+    dialog.querySelectorAll(".cb-base").forEach((place) => { place.textContent = address; });
+    dialog.showModal();
+    part("cb-keys-title").focus();
     await list();
-    if (problem) trouble.textContent = problem.detail;
-    title.focus();
   };
 
-  const clear = () => {
-    form.reset();
-    unmark(form);
-    told.textContent = "";
-  };
-
-  form.addEventListener("submit", async (event) => {
-    event.preventDefault();
+  const make = async (form) => {
     const button = form.querySelector('[type="submit"]');
     if (button.disabled) return;
     unmark(form);
-    told.textContent = "";
-    button.disabled = true;
-    const { problem } = await askSignedIn("POST", "../web/password", { revoke_api_keys: "", ...fieldsOf(form) });
-    button.disabled = false;
+    const { said, problem } = await whileOff(button, () => ask("POST", KEYS, fieldsOf(form)));
+    if (problem?.status === 401 && problem.code !== "invalid_credentials") return chatbill.leave();
     if (problem) return tell(form, problem);
-    clear();
-    told.textContent = "Your new password is set.";
-    await list();
-  });
+    form.querySelector("[data-if-asked]").hidden = true;
+    // If the dialog was closed meanwhile, the key is not shown; it is in the list.
+    if (!part("cb-keys")?.open) return;
+    part("cb-key-text").textContent = said.key;
+    part("cb-keys-all").hidden = true;
+    part("cb-key-made").hidden = false;
+    part("cb-key-copy").focus();
+  };
 
-  chatbill.showAccount = async () => {
-    clear();
-    panel.showModal();
-    title.focus();
+  const finish = async () => {
+    forget();
+    part("cb-keys-title").focus();
     await list();
   };
 
-  panel.querySelector(".cb-close").addEventListener("click", () => panel.close());
-  panel.addEventListener("close", clear);
+  // The words on the button change for a moment, and a screen reader says them.
+  const copy = async (button) => {
+    const copied = await copyText(part(button.dataset.copy));
+    chatbill.say(copied ? chatbill.texts.copied : chatbill.texts.press_to_copy);
+    button.dataset.words ??= button.textContent;
+    button.textContent = copied ? chatbill.texts.copied : chatbill.texts.press_to_copy;
+    setTimeout(() => { button.textContent = button.dataset.words; }, 2_500);
+    button.focus();
+  };
+
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("button");
+    if (!button) return;
+    if (button.dataset.keys !== undefined) open();
+    else if (button.dataset.copy) copy(button);
+    else if (button.dataset.refresh !== undefined) chatbill.refresh();
+    else if (button.id === "cb-key-done") finish();
+    else if (button.id === "cb-zone-here") {
+      part("cb-zone").value = button.dataset.zone;
+      part("cb-zone").focus();
+      button.hidden = true;
+    }
+  });
+
+  document.addEventListener("submit", (event) => {
+    if (event.target.id !== "cb-key-form") return;
+    event.preventDefault();
+    make(event.target);
+  });
+
+  document.addEventListener("change", (event) => {
+    if (event.target.id === "cb-look") cbTheme.choose(event.target.value);
+  });
+
+  const prepareZone = () => {
+    part("cb-zones").replaceChildren(...Intl.supportedValuesOf("timeZone").map((zone) => new Option("", zone)));
+    const button = part("cb-zone-here");
+    const here = Intl.DateTimeFormat().resolvedOptions().timeZone;
+    button.dataset.zone = here;
+    button.textContent = button.dataset.text.replace("{zone}", here);
+    button.hidden = !here || part("cb-zone").value === here;
+  };
+
+  chatbill.on("view", (shown) => {
+    if (part("cb-zone")) prepareZone();
+    if (part("cb-look")) part("cb-look").value = cbTheme.chosen;
+    const dialog = part("cb-keys");
+    if (shown?.dataset.name !== "account" || !dialog) return;
+    dialog.addEventListener("close", forget);
+    // The key Escape does not close a new key that may not be copied yet.
+    dialog.addEventListener("cancel", (event) => {
+      if (part("cb-key-text").textContent) event.preventDefault();
+    });
+  });
+
+  addEventListener("pagehide", () => part("cb-keys") && forget());
 }

@@ -1,148 +1,204 @@
-// Additions to Gradio's page: the address, sign-out, the end of the session, and refreshes.
+// The view of the chat: the open conversation, the list of conversations, and how they are scrolled.
 "use strict";
 
-// The address names the open conversation, so that a reload and the buttons of the browser lead to it.
-const chatbill = {
-  visiting: false,
+(() => {
+  const NEAR_END_PX = 48;
+  const SEARCH_MS = 300;
 
-  named() {
-    return new URLSearchParams(location.search).get("c") ?? "";
-  },
+  const chat = (chatbill.chat = {
+    section: null,
+    words: {},
 
-  // A click on a conversation makes an entry in the history of the browser. All else changes the one that is there.
-  visits(id) {
-    chatbill.visiting = true;
-    return id;
-  },
+    get open() { return Boolean(chat.section?.isConnected); },
+    get log() { return document.getElementById("cb-chat"); },
+    get box() { return document.getElementById("cb-box"); },
+    get conversation() { return chat.section?.dataset.conversation ?? ""; },
+    get turns() { return chat.open ? [...chat.log.querySelectorAll("article[data-id]")] : []; },
+    get running() { return chat.turns.filter((turn) => turn.dataset.running); },
 
-  confirms(question) {
-    chatbill.visiting = false;
-    return chatbill.named() !== "new" && confirm(question);
-  },
+    turn(id) { return chat.open ? document.getElementById(`turn-${id}`) : null; },
 
-  opened(id) {
-    if (!id || id === chatbill.named()) return;
-    const adds = chatbill.visiting && !["", "new"].includes(chatbill.named());
-    chatbill.visiting = false;
-    history[adds ? "pushState" : "replaceState"](null, "", `?c=${encodeURIComponent(id)}`);
-  },
-
-  async signOut() {
-    await fetch("../web/session", { method: "DELETE" }).catch(() => {});
-    location.replace("./");
-  },
-};
-
-// The requests of Gradio are checked for two cases. A 401 means that the session has ended. And an event that is sent
-// while the server closes the event stream would get its answer only after the next event, because Gradio opens a
-// stream only with a new event. A refresh is sent as that next event.
-const plainFetch = window.fetch;
-const waiting = new Set();
-const retried = new Set();
-const answered = new Set();
-let streams = 0;
-
-window.fetch = async (...request) => {
-  const answer = await plainFetch(...request);
-  const path = new URL(answer.url).pathname;
-  if (answer.status === 401 && path.startsWith(new URL("./", location).pathname)) location.replace(ended());
-  if (answer.ok && path.endsWith("/queue/join")) noteTaken(answer.clone());
-  return answer.ok && path.endsWith("/queue/data") ? watched(answer, request[0].signal) : answer;
-};
-
-// The same conversation is opened after signing in again.
-function ended() {
-  const address = new URL(location);
-  address.searchParams.set("ended", "");
-  return address;
-}
-
-async function noteTaken(answer) {
-  const id = (await answer.json()).event_id;
-  if (!answered.delete(id)) waiting.add(id);
-}
-
-function noteAnswered(line) {
-  if (!line.startsWith('data: {"msg":"process_completed"')) return;
-  const id = JSON.parse(line.slice("data: ".length)).event_id;
-  if (!waiting.delete(id) && !retried.delete(id)) answered.add(id);
-}
-
-function watched(answer, signal) {
-  let rest = "";
-  let open = true;
-  streams += 1;
-  const close = () => {
-    if (open) streams -= 1;
-    open = false;
-    setTimeout(reopen, 200);
-  };
-  signal?.addEventListener("abort", close);
-  const words = new TextDecoder();
-  const lines = new TransformStream({
-    transform(chunk, out) {
-      const parts = (rest + words.decode(chunk, { stream: true })).split("\n");
-      rest = parts.pop();
-      parts.forEach(noteAnswered);
-      out.enqueue(chunk);
+    made(html) {
+      const template = document.createElement("template");
+      template.innerHTML = html.trim();
+      return template.content.firstElementChild;
     },
-    flush: close,
+
+    // Changes the transcript. A reader who is at its end stays there, and any other stays where they are.
+    change(work, { follow = false } = {}) {
+      const log = chat.log;
+      const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < NEAR_END_PX;
+      work();
+      if (atEnd || follow) log.scrollTop = log.scrollHeight;
+      noteEnd();
+    },
+
+    // Gives a new conversation its address and its title, without loading the view again.
+    named(conversation, title) {
+      if (chat.conversation === conversation) return;
+      chat.section.dataset.conversation = conversation;
+      history.replaceState(null, "", new URL(`c/${conversation}`, document.baseURI));
+      chat.section.querySelector("h1").textContent = document.title = title;
+      document.getElementById("cb-title").value = title;
+      for (const form of chat.section.querySelectorAll("dialog form")) form.dataset.post = `../web/chat/conversations/${conversation}`;
+      document.getElementById("cb-tools").hidden = false;
+      document.getElementById("cb-welcome")?.remove();
+      markOpen();
+    },
+
+    drawer(open) {
+      const button = document.getElementById("cb-drawer");
+      if (!button) return;
+      chat.section.classList.toggle("cb-drawn", open);
+      button.setAttribute("aria-expanded", String(open));
+      if (open) document.querySelector("#cb-chats .cb-new").focus();
+    },
+
+    focus() {
+      if (matchMedia("(pointer: fine)").matches) chat.box.focus();
+      else chat.log.focus({ preventScroll: true });
+    },
   });
-  return new Response(answer.body.pipeThrough(lines), answer);
-}
 
-function reopen() {
-  if (streams || !waiting.size) return;
-  waiting.forEach((id) => retried.add(id));
-  waiting.clear();
-  document.querySelector("#cb-refresh")?.click();
-}
-
-window.addEventListener("popstate", () => {
-  chatbill.visiting = false;
-  document.querySelector("#cb-go")?.click();
-});
-
-// A page from the cache of the browser must not show a chat after sign-out.
-window.addEventListener("pageshow", (event) => {
-  if (event.persisted) location.reload();
-});
-
-// Another tab or device may have spent credits.
-document.addEventListener("visibilitychange", () => {
-  if (document.visibilityState === "visible") document.querySelector("#cb-refresh")?.click();
-});
-
-// On narrow screens, a button opens the conversations.
-function openMenu(open) {
-  document.body.classList.toggle("cb-menu-open", open);
-  document.querySelector("#cb-menu")?.setAttribute("aria-expanded", String(open));
-}
-
-document.addEventListener("click", (event) => {
-  if (event.target.closest("#cb-menu")) openMenu(!document.body.classList.contains("cb-menu-open"));
-  else if (event.target.closest("#cb-new, #cb-delete, #cb-api-keys, #cb-account-button")) openMenu(false);
-});
-
-document.addEventListener("change", (event) => {
-  if (event.target.closest("#cb-conversations")) openMenu(false);
-});
-
-document.addEventListener("keydown", (event) => {
-  if (event.key === "Escape") openMenu(false);
-});
-
-// For screen readers: Gradio shows the name of a radio group beside it, and names a message by its source.
-function mendNames() {
-  for (const group of document.querySelectorAll("fieldset[id]:not([aria-label])")) {
-    const name = group.querySelector(":scope > span")?.textContent.trim();
-    if (name) group.setAttribute("aria-label", name);
+  function noteEnd() {
+    const log = chat.log;
+    document.getElementById("cb-latest").hidden = log.scrollHeight - log.scrollTop - log.clientHeight < 4 * NEAR_END_PX;
   }
-  for (const message of document.querySelectorAll("#cb-chat [data-testid][aria-label]")) message.removeAttribute("aria-label");
-}
 
-new MutationObserver(mendNames).observe(document.documentElement, {
-  attributeFilter: ["aria-label"],
-  childList: true,
-  subtree: true,
-});
+  function markOpen() {
+    for (const link of document.querySelectorAll("#cb-list a")) {
+      if (link.getAttribute("href") === `c/${chat.conversation}`) link.setAttribute("aria-current", "page");
+      else link.removeAttribute("aria-current");
+    }
+  }
+
+  // Names what can only be named here, and lets scrollers take the focus.
+  function dress(root) {
+    for (const button of root.querySelectorAll("button.cb-copy")) {
+      button.title = chat.words.copy;
+      button.setAttribute("aria-label", chat.words.copy);
+    }
+    for (const wide of root.querySelectorAll(".cb-wide, .cb-code pre")) {
+      if (wide.scrollWidth <= wide.clientWidth) continue;
+      wide.tabIndex = 0;
+      wide.setAttribute("role", "region");
+      wide.setAttribute("aria-label", wide.matches("pre") ? chat.words.code : chat.words.table);
+    }
+  }
+  chat.dress = dress;
+
+  let listed = 0;
+
+  chatbill.on("view", (shown) => {
+    const was = chat.section;
+    chat.section = shown?.dataset.name === "chat" ? shown : null;
+    document.body.classList.toggle("cb-chatting", Boolean(chat.section));
+    if (!chat.section) return;
+    chat.words = JSON.parse(document.getElementById("cb-chat-texts").textContent);
+    if (!matchMedia("(pointer: fine)").matches) chat.box.removeAttribute("autofocus");
+    dress(shown);
+    markOpen();
+    if (was) document.getElementById("cb-list").scrollTop = listed;
+    const at = new URLSearchParams(location.search).get("at");
+    const place = at && chat.turn(at);
+    if (place) {
+      place.scrollIntoView({ block: "start" });
+      // The frame gives the focus to what asks for it.
+      chat.box.removeAttribute("autofocus");
+      place.querySelector(".cb-switch a[href]")?.setAttribute("autofocus", "");
+      const [number, count] = place.querySelector(".cb-switch span").textContent.split("/");
+      chatbill.say(chat.words.version.replace("{place}", number).replace("{count}", count));
+    } else chat.log.scrollTop = chat.log.scrollHeight;
+    chat.log.addEventListener("scroll", noteEnd, { passive: true });
+    document.getElementById("cb-list").addEventListener("scroll", (event) => (listed = event.target.scrollTop), { passive: true });
+    noteEnd();
+    chatbill.emit("chat", chat.section);
+  });
+
+  chatbill.on("fragment", () => { if (chat.open) markOpen(); });
+
+  // The list: found again while one types, and when it changes in any tab.
+  let searching;
+
+  async function list() {
+    if (!chat.open) return;
+    const place = document.getElementById("cb-list");
+    const sought = encodeURIComponent(document.getElementById("cb-search").value);
+    const focused = document.activeElement?.closest("#cb-list a")?.getAttribute("href");
+    const [count, top] = [place.querySelectorAll("a").length, place.scrollTop];
+    await chatbill.load(place, `../web/chat/conversations?q=${sought}&count=${count}`);
+    place.scrollTop = top;
+    if (focused) place.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus();
+  }
+
+  document.addEventListener("input", (event) => {
+    if (event.target.id !== "cb-search") return;
+    clearTimeout(searching);
+    searching = setTimeout(list, SEARCH_MS);
+  });
+
+  chatbill.on("conversations", () => {
+    clearTimeout(searching);
+    searching = setTimeout(list, SEARCH_MS);
+  });
+
+  chatbill.on("models", async () => {
+    if (!chat.open) return;
+    const place = document.getElementById("cb-models");
+    const hadFocus = place.contains(document.activeElement);
+    const chosen = place.querySelector(":checked")?.value ?? "";
+    await chatbill.load(place, `../web/chat/models?model=${encodeURIComponent(chosen)}`);
+    if (hadFocus) place.querySelector(":checked")?.focus();
+    chatbill.emit("model", chosen);
+  });
+
+  // Events may have been lost before this: what is shown is loaded again, without touching the box.
+  chatbill.on("connected", () => {
+    for (const turn of chat.running) chat.reload(turn);
+  });
+
+  async function older(button) {
+    const place = button.closest(".cb-more");
+    button.disabled = true;
+    const answer = await fetch(button.dataset.older).catch(() => null);
+    button.disabled = false;
+    if (!answer?.ok) return chatbill.tell(chatbill.texts.unreachable);
+    const html = await answer.text();
+    const log = chat.log;
+    const fromEnd = log.scrollHeight - log.scrollTop;
+    const holder = document.createElement("div");
+    holder.innerHTML = html;
+    const first = holder.querySelector("article");
+    place.replaceWith(...holder.children);
+    dress(log);
+    log.scrollTop = log.scrollHeight - fromEnd;
+    first?.setAttribute("tabindex", "-1");
+    first?.focus({ preventScroll: true });
+  }
+
+  document.addEventListener("click", (event) => {
+    if (!chat.open) return;
+    const button = event.target.closest("button");
+    if (button?.dataset.older) older(button);
+    else if (button?.dataset.chat === "new") chatbill.go("");
+    else if (button?.id === "cb-latest") chat.change(() => {}, { follow: true });
+    else if (button?.id === "cb-drawer") chat.drawer(!chat.section.classList.contains("cb-drawn"));
+    else if (!event.target.closest("#cb-chats")) chat.drawer(false);
+  });
+
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || !chat.open || event.target.id === "cb-search" || document.querySelector("dialog[open]")) return;
+    if (chat.section.classList.contains("cb-drawn")) {
+      chat.drawer(false);
+      document.getElementById("cb-drawer").focus();
+    } else chatbill.emit("escape");
+  });
+
+  // Why a reply has its price, when one asks.
+  document.addEventListener("toggle", (event) => {
+    const details = event.target;
+    if (!details.open || !details.dataset?.details) return;
+    chatbill.load(details.querySelector("div"), details.dataset.details);
+    delete details.dataset.details;
+  }, true);
+})();

@@ -1,41 +1,71 @@
 r"""Markdown rules for formulas: `$$…$$` and `\[…\]` on a line of their own, `\(…\)` in the text.
 
-The page shows them with KaTeX, which Gradio brings. It searches the whole page for delimiters. To find formulas here
-and nowhere else, formulas get delimiters that no other text of the page can have.
+They become MathML, which browsers draw by themselves.
 """
 
 from __future__ import annotations
 
 import re
-from html import escape
+from html import escape, unescape
 from typing import Final
+from xml.etree.ElementTree import Element  # elements are made here, and no XML is parsed
 
+from latex2mathml.converter import convert_to_element
 from markdown_it import MarkdownIt
 from markdown_it.rules_block import StateBlock
 from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 
-from chatbill.entrypoints.ui.markdown.text import MARK
+from chatbill.entrypoints.ui.markdown.text import escaped
 
 MAX_CHARS: Final = 2_000
 """A longer formula on lines of its own is shown as text."""
 DELIMITERS: Final = {"$$": "$$", r"\[": r"\]", r"\(": r"\)"}
 INLINE: Final = r"\("
-# KaTeX draws the names of these commands, without what was written in them.
+TAGS: Final = frozenset(
+    (
+        *("math", "mrow", "mi", "mn", "mo", "mtext", "mspace", "mfrac", "msqrt", "mroot", "msup", "msub", "msubsup"),
+        *("mover", "munder", "munderover", "mmultiscripts", "mprescripts", "mtable", "mtr", "mtd", "mstyle"),
+        *("menclose", "mphantom", "mpadded", "semantics", "annotation"),
+    )
+)
+ATTRIBUTES: Final = {
+    "math": {"display"},
+    "annotation": {"encoding"},
+    "mo": {"stretchy", "fence", "form", "minsize", "maxsize"},
+    "mfrac": {"linethickness"},
+    "mi": {"mathvariant"},
+    "mover": {"accent"},
+    "mtable": {"displaystyle"},
+    "mstyle": {"displaystyle"},
+    "menclose": {"notation"},
+}
+"""Nothing that moves, sizes, colours or links a part of a formula."""
+# These commands are shown as text, because nothing may be loaded or linked from a formula.
 _REFUSED = re.compile(r"\\(?:href|html|includegraphics|url)")
-# Without KaTeX, the brackets are what a reader sees of them.
-_SHOWN = {True: (f"{MARK}[{MARK}", f"{MARK}]{MARK}"), False: (f"{MARK}({MARK}", f"{MARK}){MARK}")}
-
-
-def page_delimiters() -> list[dict[str, str | bool]]:
-    """Return the delimiters in the form of Gradio's `latex_delimiters`."""
-    return [{"left": left, "right": right, "display": display} for display, (left, right) in _SHOWN.items()]
+_ALIGNED = re.compile(r"\\(begin|end)\{(?:aligned|gathered|split)\}")
 
 
 def formula_html(token: Token) -> str:
-    """Return the formula of a token between the delimiters of the page."""
-    left, right = _SHOWN[token.markup != INLINE]
-    return f"{left}{escape(token.content)}{right}"
+    """Return the formula of a token as MathML with its source; the source alone if it is not understood."""
+    inline = token.markup == INLINE
+    try:
+        whole = convert_to_element(_ALIGNED.sub(r"\\\1{align*}", token.content), "inline" if inline else "block")
+        drawn = _written(whole)
+    except Exception:  # noqa: BLE001 - a model may write anything, and the converter fails in many ways
+        return escaped(f"{token.markup}{token.content}{DELIMITERS[token.markup]}")
+    source = f'<annotation encoding="application/x-tex">{escaped(token.content)}</annotation>'
+    return f'<math display="{"inline" if inline else "block"}"><semantics>{drawn}{source}</semantics></math>'
+
+
+def _written(element: Element) -> str:
+    """Return an element with its text escaped, and with the attributes that may be written."""
+    content = escape(unescape(element.text or "")) + "".join(map(_written, element))
+    if element.tag not in TAGS or element.tag == "math":
+        return f"<mrow>{content}</mrow>"
+    allowed = ATTRIBUTES.get(element.tag, set())
+    attributes = "".join(f' {name}="{escape(value)}"' for name, value in element.attrib.items() if name in allowed)
+    return f"<{element.tag}{attributes}>{content}</{element.tag}>"
 
 
 def add_formulas(parser: MarkdownIt) -> None:
@@ -47,7 +77,7 @@ def add_formulas(parser: MarkdownIt) -> None:
 
 
 def _is_formula(text: str) -> bool:
-    return any(map(str.isalnum, text)) and MARK not in text and not _REFUSED.search(text)
+    return any(map(str.isalnum, text)) and not _REFUSED.search(text)
 
 
 def _inline(state: StateInline, silent: bool) -> bool:  # noqa: FBT001 - the parser's own signature

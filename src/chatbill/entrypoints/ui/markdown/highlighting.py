@@ -25,7 +25,7 @@ LANGUAGES: Final = frozenset(
 )
 """The names that fences may give. A lexer is missing here if it takes long for a single token."""
 CLASSES: Final = frozenset(name for name in STANDARD_TYPES.values() if name)
-_STYLES = {"light": "xcode", "dark": "github-dark"}
+_STYLES = {"light": "xcode", "dark": "one-dark"}
 _FORMATTER = HtmlFormatter(nowrap=True)
 
 
@@ -49,9 +49,15 @@ def highlighted(code: str, language: str, _attributes: str = "") -> str:
 @cache
 def stylesheet() -> str:
     """Return the colours, for light and dark pages."""
-    light = HtmlFormatter(style=_STYLES["light"]).get_style_defs(".cb-md pre")
-    dark = HtmlFormatter(style=_STYLES["dark"]).get_style_defs(".dark .cb-md pre")
-    return "\n".join(line for line in f"{light}\n{dark}".splitlines() if "cb-md pre ." in line)
+    light = _colours("light", ".cb-md pre")
+    chosen = _colours("dark", ':root[data-theme="dark"] .cb-md pre')
+    preferred = _colours("dark", ':root:not([data-theme="light"]) .cb-md pre')
+    return f"{light}\n{chosen}\n@media (prefers-color-scheme: dark) {{\n{preferred}\n}}"
+
+
+def _colours(scheme: str, below: str) -> str:
+    lines = HtmlFormatter(style=_STYLES[scheme]).get_style_defs(below).splitlines()
+    return "\n".join(line for line in lines if "cb-md pre ." in line)
 
 
 @cache

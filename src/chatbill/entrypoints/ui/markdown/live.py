@@ -12,7 +12,6 @@ from chatbill.entrypoints.ui.markdown.parser import make_parser
 from chatbill.entrypoints.ui.markdown.pipeline import tokens_html
 from chatbill.entrypoints.ui.markdown.text import literal
 
-PART_CHARS: Final = 2_000
 MAX_OPEN_CHARS: Final = 8_000
 """A longer block, while it grows, is shown as it was written."""
 
@@ -40,7 +39,7 @@ class LiveMarkdown:
         self._literal_below = 0
 
     def parts(self, text: str) -> list[str]:
-        """Return the HTML of the text so far in parts, of which only the last two differ from call to call."""
+        """Return the HTML of the text so far in parts, of which only the last one changes from call to call."""
         if time.monotonic() >= self._not_before:
             started = time.thread_time()
             self._last = self._render(text.replace("\r\n", "\n").replace("\r", "\n"))
@@ -63,7 +62,7 @@ class LiveMarkdown:
         tokens = _PARSER.parse(rest, env)
         if start := _last_block(tokens, rest):
             index, offset = start
-            self._add(tokens_html(_PARSER, tokens[:index], env) or literal(rest[:offset]))
+            self._ended.append(tokens_html(_PARSER, tokens[:index], env) or literal(rest[:offset]))
             self._offset += offset
             self._references = env["references"]
             tokens = tokens[index:]
@@ -71,12 +70,6 @@ class LiveMarkdown:
             self._literal_below = len(text) * 5 // 4
             return None
         return tokens_html(_PARSER, tokens, env)
-
-    def _add(self, html: str) -> None:
-        if self._ended and len(self._ended[-1]) < PART_CHARS:
-            self._ended[-1] += html
-        else:
-            self._ended.append(html)
 
 
 def _last_block(tokens: list[Token], text: str) -> tuple[int, int] | None:

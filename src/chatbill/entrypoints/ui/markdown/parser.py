@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -26,6 +27,7 @@ MAX_BRACKETS: Final = 200
 MAX_CELLS: Final = 10_000
 """A larger table is shown as it was written, and one whose rows are much shorter than its head: short rows are filled
 up, which makes much of little text."""
+_LANGUAGE = re.compile(r"[\w.+#-]{1,20}", re.ASCII)
 _ALIGNED = {"text-align:center": "cb-center", "text-align:right": "cb-right"}
 
 
@@ -49,6 +51,21 @@ class _Renderer(RendererHTML):
 
     def formula_block(self, tokens: Sequence[Token], idx: int, _options: OptionsDict, _env: EnvType) -> str:
         return f"<p>{formula_html(tokens[idx])}</p>\n"
+
+    def fence(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
+        """Return a block of code with the name of its language."""
+        html, name = super().fence(tokens, idx, options, env), tokens[idx].info.split(maxsplit=1)[:1]
+        if not name or not _LANGUAGE.fullmatch(name[0]):
+            return html
+        return html.replace("<pre>", f'<pre data-language="{name[0]}">', 1)
+
+    def table_open(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
+        """Return the start of a table in an element that scrolls."""
+        return f'<div class="cb-wide">{self.renderToken(tokens, idx, options, env)}'
+
+    def table_close(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
+        """Return the end of both."""
+        return f"{self.renderToken(tokens, idx, options, env)}</div>\n"
 
     def image(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
         """Return a link to the image with its description as text; inside another link, the description alone."""

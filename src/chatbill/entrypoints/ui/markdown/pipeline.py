@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from functools import lru_cache
 from typing import Final
 
@@ -11,6 +12,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from markdown_it.utils import EnvType
 
+from chatbill.entrypoints.ui.markdown import formulas
 from chatbill.entrypoints.ui.markdown.highlighting import CLASSES
 from chatbill.entrypoints.ui.markdown.parser import MAX_NESTING, make_parser
 from chatbill.entrypoints.ui.markdown.text import literal
@@ -25,12 +27,13 @@ _SANITIZER = nh3.Cleaner(
     tags={
         *("p", "br", "hr", "h1", "h2", "h3", "h4", "h5", "h6", "strong", "em", "s", "a", "ul", "ol", "li"),
         *("blockquote", "pre", "code", "span", "table", "thead", "tbody", "tr", "th", "td", "wbr", "div"),
+        *formulas.TAGS,
     },
     clean_content_tags=set(),
-    attributes={"a": {"href", "title"}, "ol": {"start"}},
+    attributes={"a": {"href", "title"}, "ol": {"start"}, "pre": {"data-language"}, **formulas.ATTRIBUTES},
     allowed_classes={
         "a": {"cb-image"},
-        "div": {"cb-said"},
+        "div": {"cb-said", "cb-wide"},
         "span": set(CLASSES),
         "td": {"cb-center", "cb-right"},
         "th": {"cb-center", "cb-right"},
@@ -41,7 +44,8 @@ _SANITIZER = nh3.Cleaner(
     set_tag_attribute_values={"a": {"target": "_blank"}},
 )
 # The sanitizer escapes every text, so that these are the tags and no others.
-_COPY = '<div class="cb-code"><button type="button" class="cb-copy" title="Copy"></button><pre>'
+_PRE = re.compile(r'<pre( data-language="[^"]*")?>')
+_COPY = r'<div class="cb-code"\1><button type="button" class="cb-copy" title="Copy"></button><pre>'
 
 
 @lru_cache(maxsize=CACHED_TEXTS)
@@ -62,4 +66,4 @@ def tokens_html(parser: MarkdownIt, tokens: list[Token], env: EnvType) -> str | 
     if any(token.nesting == 1 and token.level >= MAX_NESTING - 1 for token in tokens):
         return None
     html = _SANITIZER.clean(str(parser.renderer.render(tokens, parser.options, env)))
-    return html.replace("<pre>", _COPY).replace("</pre>", "</pre></div>")
+    return _PRE.sub(_COPY, html).replace("</pre>", "</pre></div>")

@@ -1,4 +1,6 @@
-"""English for every code that the core uses: one dictionary of templates per feature, and `render`.
+"""Words for every code that the core uses: one dictionary of templates per feature, and `render`.
+
+Templates are English, and are translated into the language of the context.
 
 No other module of an entry point builds a sentence from a code.
 """
@@ -10,6 +12,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from chatbill.domain.shared.descriptions import Description, Param
+from chatbill.entrypoints.web.language import gettext as _
 from chatbill.entrypoints.web.texts.amounts import Template, credits_text
 from chatbill.entrypoints.web.texts.billing import BILLING
 from chatbill.entrypoints.web.texts.errors import ERRORS
@@ -22,11 +25,11 @@ __all__ = ["TEMPLATES", "credits_text", "render"]
 
 
 def render(description: Description) -> str:
-    """Return the English sentence for a description. An unknown code renders as itself, so that nothing is hidden."""
+    """Return the sentence for a description. An unknown code renders as itself, so that nothing is hidden."""
     template = TEMPLATES.get(description.code)
     if template is None:
         return str(description)
-    return template(description.params) if callable(template) else template.format_map(dict(description.params))
+    return template(description.params) if callable(template) else _(template).format_map(dict(description.params))
 
 
 def _nested(value: Param) -> str:
@@ -38,7 +41,7 @@ def _nested(value: Param) -> str:
 
 
 def _model_unavailable(params: Mapping[str, Param]) -> str:
-    return f"{params['model']} is not available: {_nested(params['reason'])}"
+    return _("{model} is not available: {reason}").format(model=params["model"], reason=_nested(params["reason"]))
 
 
 def _store_unavailable(params: Mapping[str, Param]) -> str:

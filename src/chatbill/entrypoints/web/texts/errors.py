@@ -6,59 +6,103 @@ from collections.abc import Mapping
 from typing import Final
 
 from chatbill.domain.shared.descriptions import Param
+from chatbill.entrypoints.web.language import N_, current, ngettext
+from chatbill.entrypoints.web.language import gettext as _
 from chatbill.entrypoints.web.texts.amounts import Template, credits_text
 
-NOUNS: Final = {"api_key": "API key", "second_factor": "second factor"}
-"""The nouns of things that were not found, where they are spelt otherwise than their code."""
+NOUNS: Final = {
+    "alert": N_("alert"),
+    "api_key": N_("API key"),
+    "code": N_("code"),
+    "conversation": N_("conversation"),
+    "interaction": N_("interaction"),
+    "job": N_("job"),
+    "second_factor": N_("second factor"),
+    "session": N_("session"),
+    "user": N_("user"),
+}
+"""The nouns of things that were not found; others are named by their code."""
 
-AWAITED: Final = {"reply": "whole reply", "first_word": "first word"}
+AWAITED: Final = {
+    "reply": N_("No whole reply within {after_s} s; nothing was charged. Try again or ask for less."),
+    "first_word": N_("No first word within {after_s} s; nothing was charged. Try again or ask for less."),
+}
+LIMITS: Final = {
+    "day": N_(
+        "This needs up to {required} and your own limit for this day leaves {available} of {limit}. Raise the limit in "
+        "your account, or wait."
+    ),
+    "month": N_(
+        "This needs up to {required} and your own limit for this month leaves {available} of {limit}. Raise the limit "
+        "in your account, or wait."
+    ),
+}
 
 
 def _not_found(params: Mapping[str, Param]) -> str:
     what = str(params["what"])
     if what == "nothing":
-        return "Nothing was found here."
-    noun = NOUNS.get(what, what)
-    return (
-        f"The {noun} {params['name']} was not found here." if "name" in params else f"This {noun} was not found here."
-    )
+        return _("Nothing was found here.")
+    noun = _(NOUNS.get(what, what))
+    if "name" in params:
+        return _("The {noun} {name} was not found here.").format(noun=noun, name=params["name"])
+    return _("This {noun} was not found here.").format(noun=noun)
 
 
 def _insufficient_credits(params: Mapping[str, Param]) -> str:
-    required, available = credits_text(params["required"]), params["available"]
-    return f"This needs up to {required} and you have {available:,}. Add credits and try again."
+    return _("This needs up to {required} and you have {available}. Add credits and try again.").format(
+        required=credits_text(params["required"]), available=_number(params["available"])
+    )
 
 
 def _cap_reached(params: Mapping[str, Param]) -> str:
-    return (
-        f"This needs up to {credits_text(params['required'])} and this API key can spend {params['available']:,} more "
-        f"of its {params['cap']:,} before the month (UTC) ends. Use another key, or wait."
+    return _(
+        "This needs up to {required} and this API key can spend {available} more of its {cap} before the month (UTC) "
+        "ends. Use another key, or wait."
+    ).format(
+        required=credits_text(params["required"]), available=_number(params["available"]), cap=_number(params["cap"])
     )
 
 
 def _spending_limit_reached(params: Mapping[str, Param]) -> str:
-    return (
-        f"This needs up to {credits_text(params['required'])} and your own limit for this {params['period']} leaves "
-        f"{params['available']:,} of {params['limit']:,}. Raise the limit in your account, or wait."
+    return _(LIMITS[str(params["period"])]).format(
+        required=credits_text(params["required"]),
+        available=_number(params["available"]),
+        limit=_number(params["limit"]),
     )
 
 
 def _password_required(params: Mapping[str, Param]) -> str:
-    needed = "This needs your password again: send it as password"
     within_s = float(params["within_s"] or 0)
     if not within_s:
-        return f"{needed}."
-    count, unit = (within_s / 60, "minute") if within_s % 60 == 0 else (within_s, "second")
-    return f"{needed}, or sign in again and repeat this within {count:g} {unit}{'' if count == 1 else 's'}."
+        return _("This needs your password again: send it as password.")
+    if within_s % 60:
+        sentence = ngettext(
+            "This needs your password again: send it as password, or sign in again and repeat this within {count} "
+            "second.",
+            "This needs your password again: send it as password, or sign in again and repeat this within {count} "
+            "seconds.",
+            int(within_s),
+        )
+        return sentence.format(count=f"{within_s:g}")
+    minutes = int(within_s / 60)
+    sentence = ngettext(
+        "This needs your password again: send it as password, or sign in again and repeat this within {count} minute.",
+        "This needs your password again: send it as password, or sign in again and repeat this within {count} minutes.",
+        minutes,
+    )
+    return sentence.format(count=minutes)
 
 
 def _generation_timeout(params: Mapping[str, Param]) -> str:
-    awaited = AWAITED[str(params["what"])]
-    return f"No {awaited} within {params['after_s']:g} s; nothing was charged. Try again or ask for less."
+    return _(AWAITED[str(params["what"])]).format(after_s=f"{params['after_s']:g}")
 
 
 def _context_length_exceeded(params: Mapping[str, Param]) -> str:
-    """Return sentences with the words of OpenAI and other services, by which LiteLLM and LangChain know the error."""
+    """Return sentences with the words of OpenAI and other services, by which LiteLLM and LangChain know the error.
+
+    Requests that are read `whole` come from their clients, so those sentences are not translated.
+    """
     limit = f"This model's maximum context length is {params['limit']} tokens."
     counted = f"at least {params['tokens']} tokens" if "tokens" in params else ""
     if params["whole"] and "reply" in params and not counted:
@@ -72,14 +116,29 @@ def _context_length_exceeded(params: Mapping[str, Param]) -> str:
             f"{limit} However, the prompt is too long{found} exceeds the context window. "
             "Please reduce the length of the messages or completion."
         )
-    alone = "even without what was said before"
-    found = f"has {counted} and {params['reply']} are for the reply" if counted else f"is longer, {alone}"
-    return f"{limit} However, your message {found}. Shorten it, or ask for a shorter reply."
+    if counted:
+        return _(
+            "This model's maximum context length is {limit} tokens. However, your message has at least {tokens} tokens "
+            "and {reply} are for the reply. Shorten it, or ask for a shorter reply."
+        ).format_map(dict(params))
+    return _(
+        "This model's maximum context length is {limit} tokens. However, your message is longer, even without what was "
+        "said before. Shorten it, or ask for a shorter reply."
+    ).format_map(dict(params))
 
 
 def _context_trimmed(params: Mapping[str, Param]) -> str:
-    oldest = "oldest message" if params["dropped_turns"] == 1 else f"oldest {params['dropped_turns']:,} messages"
-    return f"The model did not read the {oldest} of this conversation, which no longer fit into its window."
+    count = int(params["dropped_turns"] or 0)
+    sentence = ngettext(
+        "The model did not read the oldest message of this conversation, which no longer fit into its window.",
+        "The model did not read the oldest {count} messages of this conversation, which no longer fit into its window.",
+        count,
+    )
+    return sentence.format(count=_number(count))
+
+
+def _number(value: Param) -> str:
+    return current().number(int(value or 0))
 
 
 ERRORS: dict[str, Template] = {

@@ -5,20 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from chatbill.domain.shared.descriptions import Param
+from chatbill.entrypoints.web.language import gettext as _
 from chatbill.entrypoints.web.texts.amounts import Template, credits_text
 
 
 def _too_long(params: Mapping[str, Param]) -> str:
-    length = f", this has {params['length']}" if "length" in params else ""
-    return f"must be at most {params['max']} characters{length}"
+    if "length" in params:
+        return _("must be at most {max} characters, this has {length}").format_map(dict(params))
+    return _("must be at most {max} characters").format_map(dict(params))
 
 
 def _not_refundable(params: Mapping[str, Param]) -> str:
-    return f"must be at least 1, and {credits_text(params['left'])} of the charge can still be refunded"
+    return _("must be at least 1, and {left} of the charge can still be refunded").format(
+        left=credits_text(params["left"])
+    )
 
 
 def _debt_too_high(params: Mapping[str, Param]) -> str:
-    return f"can take at most {credits_text(params['max'])} from this wallet"
+    return _("can take at most {max} from this wallet").format(max=credits_text(params["max"]))
 
 
 FIELDS: dict[str, Template] = {

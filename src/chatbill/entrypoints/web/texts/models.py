@@ -5,73 +5,90 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from chatbill.domain.shared.descriptions import Param
+from chatbill.entrypoints.web.language import N_, ngettext
+from chatbill.entrypoints.web.language import gettext as _
 from chatbill.entrypoints.web.texts.amounts import Template
 
 _STAGES = {
-    "wait": "it waits for another process that fetches it",
-    "download": "it is being fetched",
-    "check": "its files are being checked",
-    "unpack": "its files are being unpacked",
-    "convert": "its files are being converted",
-    "turn": "it waits until other models are loaded",
-    "room": "it waits for another model to make room",
-    "load": "it is being loaded",
+    "wait": N_("it waits for another process that fetches it"),
+    "download": N_("it is being fetched"),
+    "check": N_("its files are being checked"),
+    "unpack": N_("its files are being unpacked"),
+    "convert": N_("its files are being converted"),
+    "turn": N_("it waits until other models are loaded"),
+    "room": N_("it waits for another model to make room"),
+    "load": N_("it is being loaded"),
 }
 
 
 def _loading(params: Mapping[str, Param]) -> str:
     """Return how far the loading is, as in "it is being loaded, 40 %"."""
-    words = _STAGES.get(str(params["stage"]), _STAGES["load"])
+    words = _(_STAGES.get(str(params["stage"]), _STAGES["load"]))
     return f"{words}, {params['percent']} %" if "percent" in params else words
 
 
 def _still_loading(params: Mapping[str, Param]) -> str:
-    return f"{_loading(params)}; try again in a moment"
+    return _("{loading}; try again in a moment").format(loading=_loading(params))
 
 
 def _load_stalled(params: Mapping[str, Param]) -> str:
-    return (
-        f"its loading has not got further for {params['after_s']:g} s ({_loading(params)}); "
-        "it is loaded again once that comes to an end, or when the service is restarted"
-    )
+    return _(
+        "its loading has not got further for {after_s} s ({loading}); it is loaded again once that comes to an end, or "
+        "when the service is restarted"
+    ).format(after_s=f"{params['after_s']:g}", loading=_loading(params))
 
 
 def _not_reloaded(params: Mapping[str, Param]) -> str:
     template = MODELS[str(params["cause"])]
-    cause = template(params) if callable(template) else template.format_map(dict(params))
-    return f"it stopped answering and could not be loaded again: {cause}"
+    cause = template(params) if callable(template) else _(template).format_map(dict(params))
+    return _("it stopped answering and could not be loaded again: {cause}").format(cause=cause)
 
 
 def _memory(params: Mapping[str, Param]) -> str:
     """Return what a model needs and what is free; and, where that is too little, what would help."""
     need, weights, slots = _int(params, "need_bytes"), _int(params, "weights_bytes"), _int(params, "slots")
-    about = "" if params["known"] else "about "
-    at_once = "1 reply" if slots == 1 else f"{slots} replies at once"
-    free = "would be free without other models" if params["without_others"] else "are free"
-    keeps = _int(params, "prefix_bytes") if "prefix_bytes" in params else 0
-    beside = f", {_gigabytes(keeps)} of which keep what it has read" if keeps else ""
-    return (
-        f"needs {about}{_gigabytes(need)} of {params['where']} ({_gigabytes(weights)} for its weights, "
-        f"{_gigabytes(need - weights)} to load it and write {at_once}) "
-        f"and {_gigabytes(_int(params, 'free_bytes'))} {free}{beside}{_memory_advice(params)}"
+    needed = _("needs {need} of {where}") if params["known"] else _("needs about {need} of {where}")
+    parts = ngettext(
+        "({weights} for its weights, {work} to load it and write {count} reply)",
+        "({weights} for its weights, {work} to load it and write {count} replies at once)",
+        slots,
     )
+    free = _("and {free} are free")
+    if params["without_others"]:
+        free = _("and {free} would be free without other models")
+    sentence = f"{needed} {parts} {free}".format(
+        need=_gigabytes(need),
+        where=params["where"],
+        weights=_gigabytes(weights),
+        work=_gigabytes(need - weights),
+        count=slots,
+        free=_gigabytes(_int(params, "free_bytes")),
+    )
+    if keeps := _int(params, "prefix_bytes") if "prefix_bytes" in params else 0:
+        sentence += _(", {size} of which keep what it has read").format(size=_gigabytes(keeps))
+    return sentence + _memory_advice(params)
 
 
 def _memory_advice(params: Mapping[str, Param]) -> str:
     if "wanted_slots" in params:
-        wanted = _gigabytes(_int(params, "wanted_bytes"))
-        return f"; {params['wanted_slots']} replies at once would take {wanted}, so it writes {params['slots']}"
+        return _("; {wanted_slots} replies at once would take {wanted}, so it writes {slots}").format(
+            wanted=_gigabytes(_int(params, "wanted_bytes")), wanted_slots=params["wanted_slots"], slots=params["slots"]
+        )
     if "short_bytes" not in params:
         return ""
-    missing = f"; free {_gigabytes(_int(params, 'short_bytes'))} more"
+    missing = _("; free {size} more").format(size=_gigabytes(_int(params, "short_bytes")))
     if "context_tokens" in params:
-        context = params["context_tokens"]
-        return f"{missing}, or set context_tokens to {context} in the catalogue, with which it would fit"
-    return f"{missing}{', load it in int8' if params['int8'] else ''}, or choose a smaller model"
+        advice = _(", or set context_tokens to {context_tokens} in the catalogue, with which it would fit")
+        return missing + advice.format_map(dict(params))
+    if params["int8"]:
+        return missing + _(", load it in int8, or choose a smaller model")
+    return missing + _(", or choose a smaller model")
 
 
 def _no_room(params: Mapping[str, Param]) -> str:
-    return f"there is no room for it beside {params['others']}; it {_memory(params)}"
+    return _("there is no room for it beside {others}; it {memory}").format(
+        others=params["others"], memory=_memory(params)
+    )
 
 
 def _int(params: Mapping[str, Param], name: str) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from chatbill.domain.shared.descriptions import Param
+from chatbill.entrypoints.web.language import gettext as _
 
 ALERTS: Final[dict[str, str]] = {
     "sign_ins_fail": "{refused} sign-ins were refused within {minutes} minutes.",
@@ -43,6 +44,6 @@ MONITORING: Final[dict[str, str]] = {
 def alert_text(kind: str, evidence: Mapping[str, Param]) -> str:
     """Return the sentence of an alert; its kind for one of another version of the program."""
     try:
-        return ALERTS[kind].format_map(dict(evidence))
+        return _(ALERTS[kind]).format_map(dict(evidence))
     except KeyError:
         return kind

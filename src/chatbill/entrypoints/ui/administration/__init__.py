@@ -1,0 +1,1 @@
+"""The views of the administration, for people whose role allows them."""

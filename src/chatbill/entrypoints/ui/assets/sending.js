@@ -1,0 +1,244 @@
+// Sending: what was sent shows at once, is sent once however often it is tried, and waits while a reply is written.
+"use strict";
+
+(() => {
+  const chat = chatbill.chat;
+  const writing = chatbill.writing;
+  const store = chatbill.store;
+  const PAUSES_MS = [1_000, 3_000, 6_000];
+  const KEPT = "cb-kept";
+
+  let stopping = false;
+  let unsure = {};
+  chat.isSending = false;
+
+  const queueName = (conversation) => `cb-queue:${conversation}`;
+  const queued = () => store.read(queueName(chat.conversation)) ?? [];
+
+  // Browsers make UUIDs on pages of HTTPS only.
+  function newKey() {
+    return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  }
+
+  function showPending(text, note, isQueued) {
+    const pending = document.getElementById("cb-pending").content.firstElementChild.cloneNode(true);
+    pending.querySelector(".cb-said").textContent = text;
+    pending.querySelector(".cb-aside").textContent = note;
+    pending.querySelector("button").hidden = !isQueued;
+    pending.classList.toggle("cb-queued", isQueued);
+    chat.change(() => document.getElementById("cb-outbox").append(pending), { follow: true });
+    return pending;
+  }
+
+  function showQueue() {
+    document.querySelectorAll(".cb-queued").forEach((each) => each.remove());
+    for (const { key, text } of queued()) showPending(text, chat.words.queued, true).dataset.key = key;
+  }
+
+  // Sends a request until there is an answer. The key makes the service do it once.
+  async function insist(address, fields, note) {
+    for (const pause of [...PAUSES_MS, 0]) {
+      const { said, problem } = await ask("POST", address, fields);
+      const again = problem && (!problem.status || problem.code === "request_in_progress");
+      if (!again || !pause) return { said, problem };
+      note(chat.words.again);
+      await new Promise((resolve) => setTimeout(resolve, pause));
+    }
+    return {};
+  }
+
+  // Sends a message that was composed in the open conversation.
+  async function send(order) {
+    chat.isSending = true;
+    refuse("");
+    document.getElementById("cb-welcome")?.setAttribute("hidden", "");
+    const section = chat.section;
+    const pending = showPending(order.text, chat.words.sending, false);
+    showRunning();
+    const fields = { model: order.model, text: order.text, conversation_id: order.conversation, parent_id: order.parent, key: order.key };
+    const tell = (words) => { pending.querySelector(".cb-aside").textContent = words; };
+    const { said, problem } = await insist("../web/chat/messages", fields, tell);
+    chat.isSending = false;
+    pending.remove();
+    if (problem?.status === 401) return chatbill.leave();
+    // An answer that never came may have been given all the same.
+    if (!problem || problem.status) unsure = {};
+    if (problem) return failed(order, problem, section);
+    if (section !== chat.section || chat.conversation !== order.conversation) return undefined;
+    const pendingQueue = order.conversation ? [] : queued();
+    chat.named(said.conversation, said.title);
+    if (pendingQueue.length) {
+      store.set(queueName(""), "");
+      store.set(queueName(said.conversation), JSON.stringify(pendingQueue));
+    }
+    branch(order.edited);
+    const turn = chat.put(said, true);
+    if (stopping) stop();
+    stopping = false;
+    // Something was said in between: the whole conversation is shown.
+    const before = turn?.previousElementSibling?.dataset?.id;
+    if (!order.parent && before && turn.dataset.parent !== before) await chatbill.refresh();
+    showRunning();
+    return said;
+  }
+
+  // A branch begins in the place of a turn: what followed that turn is not on it.
+  function branch(edited) {
+    if (!edited) return;
+    chat.section.dataset.branched = "1";
+    while (edited.nextElementSibling?.matches("article")) edited.nextElementSibling.remove();
+    edited.remove();
+  }
+
+  function failed(order, problem, section) {
+    document.getElementById("cb-welcome")?.removeAttribute("hidden");
+    const isOpen = chat.open && section === chat.section;
+    const name = `cb-draft:${order.conversation}`;
+    const rest = isOpen ? chat.box.value : store.get(name) ?? "";
+    const text = rest.trim() ? `${order.text}\n\n${rest}` : order.text;
+    if (problem.status === 402) {
+      store.set(KEPT, JSON.stringify({ conversation: order.conversation }));
+    }
+    if (!isOpen) return void store.set(name, text);
+    if (order.edited?.isConnected) writing.edit(order.edited);
+    writing.set(text);
+    refuse(problem.status ? chat.reason(problem) : chat.words.unreachable, problem.code === "insufficient_credits");
+    document.getElementById("cb-kept").hidden = problem.status !== 402;
+    showRunning();
+    chat.box.focus();
+  }
+
+  function refuse(words, buys = false) {
+    const refused = document.getElementById("cb-refused");
+    refused.hidden = !words;
+    refused.querySelector("p").textContent = words;
+    refused.querySelector("button").hidden = !buys;
+    document.getElementById("cb-kept").hidden = true;
+  }
+
+  function submit() {
+    const text = chat.box.value;
+    const model = writing.model;
+    if (!text.trim()) return chat.box.focus();
+    const edited = writing.edited;
+    const order = { text, model, conversation: chat.conversation, parent: writing.parent, edited };
+    // The same message keeps its key until the service has answered.
+    const same = JSON.stringify([text, model, order.conversation, order.parent]);
+    order.key = unsure.same === same ? unsure.key : newKey();
+    unsure = { same, key: order.key };
+    if (edited) writing.edit(null);
+    store.set(KEPT, "");
+    writing.set("");
+    if (!edited && (chat.isSending || chat.running.length)) {
+      const orders = [...queued(), { key: order.key, text, model, branched: chat.section.dataset.branched }];
+      store.set(queueName(chat.conversation), JSON.stringify(orders));
+      unsure = {};
+      return showQueue();
+    }
+    return send(order);
+  }
+
+  // The next message that waits is sent when the reply before it has ended.
+  chatbill.on("free", async ({ id, conversation }) => {
+    const name = queueName(conversation);
+    const [next, ...rest] = store.read(name) ?? [];
+    if (!next) return;
+    const isOpen = chat.open && chat.conversation === conversation;
+    if (isOpen && (chat.isSending || chat.running.length)) return;
+    store.set(name, rest.length ? JSON.stringify(rest) : "");
+    const order = { ...next, conversation, parent: next.branched ? id : "" };
+    if (isOpen) {
+      showQueue();
+      await send(order);
+      return;
+    }
+    const fields = { model: order.model, text: order.text, conversation_id: conversation, parent_id: order.parent, key: order.key };
+    const { problem } = await insist("../web/chat/messages", fields, () => {});
+    if (problem) store.set(`cb-draft:${conversation}`, order.text);
+  });
+
+  function unqueue(key) {
+    const rest = queued().filter((order) => order.key !== key);
+    store.set(queueName(chat.conversation), rest.length ? JSON.stringify(rest) : "");
+    showQueue();
+    chat.box.focus();
+  }
+
+  async function regenerate(button) {
+    const turn = button.closest("article");
+    if (chat.isSending) return;
+    chat.isSending = true;
+    button.disabled = true;
+    const section = chat.section;
+    const address = `../web/chat/turns/${turn.dataset.id}/regenerate`;
+    const { said, problem } = await insist(address, { model: button.dataset.model, key: newKey() }, () => {});
+    chat.isSending = false;
+    button.disabled = false;
+    if (problem?.status === 401) return chatbill.leave();
+    if (section !== chat.section) return;
+    if (problem) return refuse(problem.status ? chat.reason(problem) : chatbill.texts.unreachable, problem.code === "insufficient_credits");
+    refuse("");
+    branch(turn);
+    chat.put(said, true);
+    showRunning();
+    chat.focus();
+  }
+
+  function showRunning() {
+    if (!chat.open) return;
+    const busy = Boolean(chat.isSending || chat.running.length);
+    document.getElementById("cb-stop").hidden = !busy;
+    // What is written now can be sent after the reply.
+    document.getElementById("cb-send").hidden = busy && !chat.box.value.trim();
+  }
+
+  function stop() {
+    const running = chat.running;
+    if (!running.length) stopping = chat.isSending;
+    for (const { dataset } of running) fetch(`../web/chat/turns/${dataset.id}/stop`, { method: "POST", headers: { "Content-Type": "application/json" }, body: "{}" }).catch(() => {});
+  }
+
+  chatbill.on("stop", () => { if (!document.getElementById("cb-stop").hidden) stop(); });
+  chatbill.on("running", showRunning);
+
+  chatbill.on("chat", () => {
+    stopping = false;
+    chat.isSending = false;
+    showRunning();
+    showQueue();
+    const kept = store.read(KEPT);
+    document.getElementById("cb-kept").hidden = !kept || kept.conversation !== chat.conversation || !chat.box.value;
+    if (!chat.running.length && queued().length) chatbill.emit("free", { id: chat.turns.at(-1)?.dataset.id ?? "", conversation: chat.conversation });
+    if (kept?.goes && kept.conversation === chat.conversation && chat.box.value) submit();
+  });
+
+  // The links of the shop lead back to what was kept. The one of a purchase also sends it.
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest("a.cb-kept");
+    const kept = store.read(KEPT);
+    if (!link || !kept) return;
+    event.preventDefault();
+    event.stopPropagation();
+    store.set(KEPT, JSON.stringify({ ...kept, goes: Boolean(link.closest("dialog")) }));
+    chatbill.go(kept.conversation ? `c/${kept.conversation}` : "");
+  }, true);
+
+  document.addEventListener("input", (event) => { if (event.target.id === "cb-box") showRunning(); });
+
+  document.addEventListener("submit", (event) => {
+    if (event.target.id !== "cb-composer") return;
+    event.preventDefault();
+    submit();
+  });
+
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("button");
+    if (!button || !chat.open) return;
+    if (button.id === "cb-stop") {
+      stop();
+      chat.focus();
+    } else if (button.dataset.chat === "unqueue") unqueue(button.closest("article").dataset.key);
+    else if (button.dataset.chat === "regenerate") regenerate(button);
+    else if (button.dataset.chat === "shop") chatbill.go("credits?add=1");
+  });
+})();

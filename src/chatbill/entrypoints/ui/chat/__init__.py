@@ -1,0 +1,1 @@
+"""The views of the chat and of the history."""

@@ -1,0 +1,118 @@
+"""The feeds of events, one for each person who has the page open."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from chatbill.application.chat.replies import Reply
+from chatbill.domain.billing.wallets import Wallet
+from chatbill.domain.shared.ids import InteractionId, UserId, WalletId
+from chatbill.entrypoints.ui.live.growing import GrowingReply
+from chatbill.entrypoints.web.language import Language, speaking
+from chatbill.entrypoints.web.texts import credits_text
+
+KEPT: Final = 128
+"""The number of events that are kept for connections that were lost."""
+KEPT_BYTES: Final = 512 * 1_024
+
+
+@dataclass(frozen=True, slots=True)
+class FeedEvent:
+    """An event, numbered in its feed; `data` is JSON."""
+
+    number: int
+    name: str
+    data: str
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Feed:
+    """The events of one person, for all their connections. Only the newest are kept.
+
+    A connection remembers the number of the last event that it has sent. If the next one is not kept any more, it
+    begins with `snapshot`, so a slow connection takes no memory.
+    """
+
+    user_id: UserId
+    wallet_id: WalletId
+    language: Language
+    epoch: str = field(default_factory=lambda: secrets.token_hex(4))
+    readers: int = 0
+    unread_since: float = 0.0
+    balance: dict[str, Any] | None = None
+    growing: dict[InteractionId, GrowingReply] = field(default_factory=dict)
+    number: int = 0
+    _events: deque[FeedEvent] = field(default_factory=deque)
+    _bytes: int = 0
+    _news: asyncio.Event = field(default_factory=asyncio.Event)
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def add(self, name: str, data: dict[str, Any]) -> None:
+        """Add an event, and wake the connections."""
+        self.number += 1
+        event = FeedEvent(self.number, name, json.dumps(data, ensure_ascii=False, separators=(",", ":")))
+        self._events.append(event)
+        self._bytes += len(event.data)
+        while len(self._events) > 1 and (len(self._events) > KEPT or self._bytes > KEPT_BYTES):
+            self._bytes -= len(self._events.popleft().data)
+        news, self._news = self._news, asyncio.Event()
+        news.set()
+
+    async def after(self, number: int, *, timeout_s: float) -> list[FeedEvent] | None:
+        """Return the events past a number, waiting for one if there is none; None if they are not kept any more."""
+        oldest = self._events[0].number - 1 if self._events else self.number
+        if not oldest <= number <= self.number:
+            return None
+        if number == self.number:
+            news = self._news
+            try:
+                await asyncio.wait_for(news.wait(), timeout_s)
+            except TimeoutError:
+                return []
+            return await self.after(number, timeout_s=0)
+        return [event for event in self._events if event.number > number]
+
+    def snapshot(self) -> list[tuple[str, dict[str, Any]]]:
+        """Return the events that bring a page up to date which has seen none."""
+        said = [("balance", self.balance)] if self.balance else []
+        replies = [("reply", growing.state()) for growing in self.growing.values()]
+        return [*said, ("conversations", {}), ("models", {}), *replies]
+
+    def follow(self, reply: Reply, settled: Callable[[Reply], None]) -> GrowingReply:
+        """Follow a reply until its end, unless it is followed already. `settled` is called then."""
+        ids = reply.accepted.interaction_id
+        if (known := self.growing.get(ids)) is not None:
+            return known
+        growing = self.growing[ids] = GrowingReply(reply=reply, tell=self.add)
+
+        async def run() -> None:
+            try:
+                await growing.follow()
+            finally:
+                del self.growing[ids]
+            settled(reply)
+
+        task = asyncio.create_task(run(), name=f"feed of {ids}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return growing
+
+    def note(self, wallet: Wallet) -> None:
+        """Tell the balance if it is another one."""
+        with speaking(self.language):
+            text = credits_text(wallet.posted)
+        balance = {"balance": wallet.posted, "held": wallet.held, "available": wallet.available, "text": text}
+        if balance != self.balance:
+            self.balance = balance
+            self.add("balance", balance)
+
+    def close(self) -> None:
+        """Stop following. Replies go on."""
+        for task in self._tasks:
+            task.cancel()

@@ -1,0 +1,129 @@
+"""All feeds of this process, and what fills them: replies, balances and the states of models."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import suppress
+from typing import Any, Final
+
+from chatbill.application.assembly import UseCases
+from chatbill.application.chat.replies import Reply
+from chatbill.application.shared.principal import Principal
+from chatbill.domain.shared.errors import ChatbillError, RateLimited
+from chatbill.domain.shared.ids import InteractionId, UserId
+from chatbill.entrypoints.ui.live.feeds import Feed
+from chatbill.entrypoints.ui.live.growing import GrowingReply
+from chatbill.entrypoints.web.language import Language, speaking
+from chatbill.entrypoints.web.texts import credits_text
+
+WATCH_S: Final = 0.4
+"""Balances of the people who have the page open are read this often, in one query for all."""
+KEPT_S: Final = 60.0
+"""A feed is kept this long for a connection that was lost."""
+READERS_OF_PERSON: Final = 12
+_RETRY_S: Final = 5
+
+_log = logging.getLogger(__name__)
+
+
+class Hub:
+    """The feeds, at most `most` connections in all. It works only while somebody has the page open."""
+
+    def __init__(self, use_cases: UseCases, *, most: int) -> None:
+        self._use_cases = use_cases
+        self._most = most
+        self._feeds: dict[UserId, Feed] = {}
+        self._watching: asyncio.Task[None] | None = None
+        self._models: object = None
+        self.closed = asyncio.Event()
+        use_cases.chat.replies.watch(self._begun)
+
+    def enter(self, principal: Principal, language: Language) -> Feed:
+        """Return the feed of a person for one more connection. Raises `RateLimited` if there are too many."""
+        feed = self._feeds.get(principal.user_id)
+        if feed is None:
+            feed = Feed(user_id=principal.user_id, wallet_id=principal.wallet_id, language=language)
+        if feed.readers >= READERS_OF_PERSON:
+            raise RateLimited("too_many_tabs", retry_after_s=_RETRY_S, max=READERS_OF_PERSON)
+        if sum(each.readers for each in self._feeds.values()) >= self._most:
+            raise RateLimited("too_many_tabs", retry_after_s=_RETRY_S, max=self._most)
+        feed.language = language
+        feed.readers += 1
+        self._feeds[feed.user_id] = feed
+        for reply in self._use_cases.chat.replies.of_user(feed.user_id):
+            feed.follow(reply, self._settled)
+        if self._watching is None or self._watching.done():
+            self._watching = asyncio.create_task(self._watch(), name="balances of open pages")
+        return feed
+
+    def leave(self, feed: Feed) -> None:
+        """Note that a connection of a feed has ended."""
+        feed.readers -= 1
+        feed.unread_since = asyncio.get_running_loop().time()
+
+    def tell(self, user_id: UserId, name: str) -> None:
+        """Tell the other tabs of a person that something changed, such as `conversations`."""
+        if feed := self._feeds.get(user_id):
+            feed.add(name, {})
+
+    def so_far(self, principal: Principal, interaction_id: InteractionId) -> GrowingReply | None:
+        """Return a reply of this person while it is written here; None for any other."""
+        reply = self._use_cases.chat.replies.get(interaction_id)
+        if reply is None or reply.user_id != principal.user_id:
+            return None
+        feed = self._feeds.get(principal.user_id)
+        return feed.follow(reply, self._settled) if feed else None
+
+    def close(self) -> None:
+        """End all connections, because the service stops. Replies go on."""
+        self.closed.set()
+        for feed in self._feeds.values():
+            feed.close()
+        if self._watching:
+            self._watching.cancel()
+
+    def _begun(self, reply: Reply) -> None:
+        if feed := self._feeds.get(reply.user_id):
+            feed.follow(reply, self._settled)
+
+    def _settled(self, reply: Reply) -> None:
+        """Tell the end of a reply. The balance follows within the next round."""
+        feed, end = self._feeds.get(reply.user_id), reply.settled
+        if feed is None:
+            return
+        ids: dict[str, Any] = {"id": reply.accepted.interaction_id, "conversation": reply.accepted.conversation_id}
+        charged = end.credits_charged if end else 0
+        with speaking(feed.language):
+            text = credits_text(charged)
+        feed.add("settled", {**ids, "credits": charged, "text": text, "outcome": end.outcome if end else "failed"})
+        feed.add("conversations", {})
+
+    async def _watch(self) -> None:
+        """Compare balances and models with what was told, as long as there is a feed."""
+        while self._feeds:
+            self._forget_old()
+            with suppress(ChatbillError):
+                wallets = await self._use_cases.billing.read_balances([each.wallet_id for each in self._read()])
+                for feed in self._read():
+                    if wallet := wallets.get(feed.wallet_id):
+                        feed.note(wallet)
+            self._compare_models()
+            await asyncio.sleep(WATCH_S)
+
+    def _read(self) -> list[Feed]:
+        return [feed for feed in self._feeds.values() if feed.readers]
+
+    def _forget_old(self) -> None:
+        old = asyncio.get_running_loop().time() - KEPT_S
+        for feed in list(self._feeds.values()):
+            if not feed.readers and feed.unread_since < old:
+                feed.close()
+                del self._feeds[feed.user_id]
+
+    def _compare_models(self) -> None:
+        models = [(offer.model.id, offer.available) for offer in self._use_cases.chat.list_models()]
+        if self._models is not None and models != self._models:
+            for feed in self._read():
+                feed.add("models", {})
+        self._models = models

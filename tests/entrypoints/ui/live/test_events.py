@@ -1,0 +1,237 @@
+"""The event connection of a browser, over the application and its real use cases."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from chatbill.adapters.inference.scripted import ScriptedEngine
+from chatbill.application.chat.messages import Message
+from chatbill.application.shared.principal import Principal
+from chatbill.entrypoints.ui import WebConfig, create_web
+from tests.entrypoints.ui.conftest import FROM_HERE, SITE
+from tests.kit.support import CATALOGUE, MINI, PASSWORD, World, world
+
+Told = tuple[str, dict[str, Any]]
+
+
+class Listener:
+    """Reads the event connection of a browser, as an EventSource does."""
+
+    def __init__(self, web: FastAPI, cookie: str, last_id: str = "") -> None:
+        self.last_id = last_id
+        self.status = 0
+        self._web, self._cookie = web, cookie
+        self._events: asyncio.Queue[Told | None] = asyncio.Queue()
+        self._rest = ""
+        self._gone = asyncio.Event()
+
+    async def run(self) -> None:
+        headers = [(b"host", b"chat.example.org"), (b"cookie", self._cookie.encode())]
+        if self.last_id:
+            headers.append((b"last-event-id", self.last_id.encode()))
+        scope = {
+            "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "GET", "scheme": "http",
+            "path": "/web/events", "raw_path": b"/web/events", "query_string": b"", "root_path": "",
+            "headers": headers, "client": ("192.0.2.1", 1), "server": ("chat.example.org", 80), "state": {},
+        }  # fmt: skip
+        asked = False
+
+        async def receive() -> dict[str, Any]:
+            nonlocal asked
+            if not asked:
+                asked = True
+                return {"type": "http.request", "body": b"", "more_body": False}
+            await self._gone.wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                self.status = message["status"]
+            else:
+                self._take(message.get("body", b"").decode())
+
+        await self._web(scope, receive, send)
+        self._events.put_nowait(None)
+
+    def leave(self) -> None:
+        self._gone.set()
+
+    def _take(self, text: str) -> None:
+        *frames, self._rest = (self._rest + text).split("\n\n")
+        for frame in frames:
+            fields = dict(line.split(": ", 1) for line in frame.split("\n") if ": " in line and line[0] != ":")
+            self.last_id = fields.get("id", self.last_id)
+            if "event" in fields:
+                self._events.put_nowait((fields["event"], json.loads(fields["data"])))
+
+    async def next(self) -> Told | None:
+        return await asyncio.wait_for(self._events.get(), 10)
+
+    async def until(self, name: str) -> list[Told]:
+        """Return the events up to the next one of this name."""
+        told: list[Told] = []
+        while not told or told[-1][0] != name:
+            event = await self.next()
+            assert event is not None, f"the connection ended before {name}: {told}"
+            told.append(event)
+        return told
+
+
+@pytest.fixture
+def served() -> World:
+    return world(engine=ScriptedEngine(CATALOGUE))
+
+
+@pytest.fixture
+async def web(served: World) -> AsyncIterator[FastAPI]:
+    web = create_web(served.use_cases, None, WebConfig(max_streams=3))
+    yield web
+    web.state.hub.close()
+
+
+Enter = Callable[[str], Awaitable[tuple[str, Principal]]]
+
+
+@pytest.fixture
+def enter(web: FastAPI, served: World) -> Enter:
+    async def sign_in(name: str) -> tuple[str, Principal]:
+        transport = httpx.ASGITransport(app=web)
+        async with httpx.AsyncClient(transport=transport, base_url=SITE, headers=FROM_HERE) as client:
+            fields = {"username": name, "email": f"{name}@example.org", "password": PASSWORD}
+            answer = await client.post("/web/registration", json=fields)
+            assert answer.status_code == 200
+            token = client.cookies["chatbill_session"]
+        return f"chatbill_session={token}", await served.use_cases.accounts.web_authenticate(token)
+
+    return sign_in
+
+
+@asynccontextmanager
+async def listening(web: FastAPI, cookie: str, last_id: str = "") -> AsyncIterator[Listener]:
+    listener = Listener(web, cookie, last_id)
+    task = asyncio.create_task(listener.run())
+    try:
+        yield listener
+    finally:
+        listener.leave()
+        await asyncio.wait_for(task, 10)
+
+
+async def send(served: World, principal: Principal, text: str) -> Any:
+    return await served.use_cases.chat.send_message(principal, Message(model=MINI, text=text))
+
+
+async def test_a_reply_grows_and_ends_on_the_page_of_its_person(served: World, web: FastAPI, enter: Enter) -> None:
+    cookie, ann = await enter("ann")
+    async with listening(web, cookie) as page:
+        await page.until("balance")
+        reply = await send(served, ann, "[[pause:0.02]] [[tokens:20]] tell me")
+        told = await page.until("settled")
+        blocks = [data for name, data in told if name == "reply"]
+        assert blocks
+        assert blocks[-1]["id"] == reply.accepted.interaction_id
+        assert told[-1][1]["credits"] > 0
+        (_, balance) = (await page.until("balance"))[-1]
+        assert balance["balance"] == 100 - told[-1][1]["credits"]
+
+
+async def test_nothing_of_one_person_reaches_the_page_of_another(served: World, web: FastAPI, enter: Enter) -> None:
+    cookie, _ = await enter("ann")
+    _, bob = await enter("bob")
+    async with listening(web, cookie) as page:
+        await page.until("models")
+        reply = await send(served, bob, "[[tokens:5]] a secret")
+        await reply.finished()
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(page.until("settled"), 1)
+
+
+async def test_a_connection_that_was_lost_goes_on_after_the_last_event(
+    served: World, web: FastAPI, enter: Enter
+) -> None:
+    cookie, ann = await enter("ann")
+    async with listening(web, cookie) as page:
+        await page.until("models")
+        last_id = page.last_id
+    reply = await send(served, ann, "[[tokens:5]] while away")
+    await reply.finished()
+    async with listening(web, cookie, last_id) as page:
+        told = await page.until("settled")
+    assert "connected" not in {name for name, _ in told}
+    assert "started" in {name for name, _ in told}
+
+
+async def test_a_page_that_missed_too_much_is_told_so(web: FastAPI, enter: Enter) -> None:
+    cookie, _ = await enter("ann")
+    for last_id in ("", "00000000-5", "x", "-", "9" * 50):
+        async with listening(web, cookie, last_id) as page:
+            assert await page.next() == ("connected", {})
+
+
+async def test_a_reply_that_runs_is_told_from_its_beginning(served: World, web: FastAPI, enter: Enter) -> None:
+    cookie, ann = await enter("ann")
+    reply = await send(served, ann, "[[pause:0.05]] [[tokens:40]] slowly")
+    async with listening(web, cookie) as page:
+        told = await page.until("settled")
+    text = "".join(html for name, data in told if name == "reply" for html in [*data["ended"], data["open"]])
+    end = await reply.finished()
+    assert end.interaction.reply.split()[0] in text
+
+
+async def test_the_page_is_told_that_its_session_has_ended(
+    served: World, web: FastAPI, enter: Enter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chatbill.entrypoints.ui.live.stream.PING_S", 0.05)
+    cookie, ann = await enter("ann")
+    async with listening(web, cookie) as page:
+        await page.until("models")
+        await served.use_cases.accounts.sign_out(ann)
+        await page.until("left")
+        assert await page.next() is None
+
+
+async def test_an_open_page_does_not_keep_a_session_alive(
+    served: World, web: FastAPI, enter: Enter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chatbill.entrypoints.ui.live.stream.PING_S", 0.05)
+    cookie, _ = await enter("ann")
+    async with listening(web, cookie) as page:
+        await page.until("models")
+        for _ in range(40):
+            served.clock.advance(24 * 3_600)
+            await asyncio.sleep(0.1)
+            if page._events.qsize():
+                break
+        await page.until("left")
+
+
+async def test_connections_are_bounded(web: FastAPI, enter: Enter) -> None:
+    cookie, _ = await enter("ann")
+    async with listening(web, cookie) as one, listening(web, cookie) as two, listening(web, cookie) as three:
+        for each in (one, two, three):
+            await each.until("models")
+        four = Listener(web, cookie)
+        await asyncio.wait_for(four.run(), 10)
+        assert four.status == 429
+
+
+async def test_strangers_get_no_events(web: FastAPI) -> None:
+    stranger = Listener(web, "chatbill_session=none")
+    await asyncio.wait_for(stranger.run(), 10)
+    assert stranger.status == 401
+
+
+async def test_connections_end_when_the_service_stops(web: FastAPI, enter: Enter) -> None:
+    cookie, _ = await enter("ann")
+    async with listening(web, cookie) as page:
+        await page.until("models")
+        web.state.hub.close()
+        assert await page.next() is None
