@@ -14,7 +14,7 @@ from chatbill.application.ports.passwords import Verified
 from chatbill.domain.shared.errors import InvalidRequest
 from chatbill.entrypoints.http import create_app
 from chatbill.entrypoints.ui import create_web
-from chatbill.entrypoints.ui.cookies import NAME
+from chatbill.entrypoints.ui.shared.cookies import NAME
 from chatbill.entrypoints.web.disconnects import while_connected
 from chatbill.entrypoints.web.problems import ClientLeft
 from chatbill.testing import PlainPasswords
