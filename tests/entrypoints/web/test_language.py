@@ -17,7 +17,7 @@ OTHERS = LANGUAGES[1:]
 
 
 def strings(value: Any) -> tuple[str, ...]:
-    return value if isinstance(value, tuple | list) else (value,)
+    return tuple(value) if isinstance(value, tuple | list) else (value,)
 
 
 def placeholders(text: str) -> set[str]:

@@ -24,7 +24,8 @@ from chatbill.entrypoints.http.monitoring import examples as monitoring_examples
 from chatbill.entrypoints.http.monitoring import live_views
 from chatbill.entrypoints.http.monitoring import views as monitoring
 from chatbill.entrypoints.http.openai import views as openai
-from chatbill.entrypoints.web import api_keys
+from chatbill.entrypoints.web import api_keys, own_rows
+from chatbill.entrypoints.web import accounts as shared_accounts
 from chatbill.entrypoints.web.alerts import AlertView
 from chatbill.entrypoints.web.problem_kinds import KINDS
 from tests.kit.http import Api
@@ -181,7 +182,7 @@ async def test_problems_are_documented_with_their_codes(description: dict[str, A
 @pytest.mark.parametrize(
     ("model", "example"),
     [
-        (accounts.AccountView, examples.ACCOUNT),
+        (shared_accounts.AccountView, examples.ACCOUNT),
         (accounts.TokensView, examples.TOKENS),
         (api_keys.ApiKeyView, examples.API_KEY),
         (api_keys.IssuedKeyView, examples.ISSUED_KEY),
@@ -193,7 +194,7 @@ async def test_problems_are_documented_with_their_codes(description: dict[str, A
         (chat.QuoteView, examples.QUOTE),
         (chat.StoppingView, examples.STOPPING),
         (chat.HistoryView, examples.HISTORY),
-        (chat.ConversationView, examples.CONVERSATION),
+        (own_rows.ConversationView, examples.CONVERSATION),
         (chat.ConversationsView, examples.CONVERSATIONS),
         (chat.ThreadView, examples.THREAD),
         (billing.BalanceView, examples.BALANCE),

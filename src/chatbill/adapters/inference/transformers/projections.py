@@ -44,9 +44,13 @@ def _is_plain(layer: Any) -> TypeGuard[nn.Linear]:
     return type(layer) is nn.Linear and layer.bias is None
 
 
+def _has_mkldnn() -> bool:
+    return bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
+
+
 def _can_pack(weight: torch.Tensor) -> bool:
     """Return whether oneDNN multiplies by this weight on this processor."""
-    if weight.device.type != "cpu" or weight.dtype is not torch.bfloat16 or not torch.backends.mkldnn.is_available():
+    if weight.device.type != "cpu" or weight.dtype is not torch.bfloat16 or not _has_mkldnn():
         return False
     return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())  # noqa: SLF001 - torch has no other name for it
 

@@ -15,7 +15,8 @@ from chatbill.domain.shared.ids import ConversationId
 from chatbill.entrypoints.http.chat.bodies import TitleBody
 from chatbill.entrypoints.http.chat.exports import HistoryExportView
 from chatbill.entrypoints.http.chat.filters import FILTERS
-from chatbill.entrypoints.http.chat.views import ConversationsView, ConversationView, HistoryView, ThreadView
+from chatbill.entrypoints.http.chat.views import ConversationsView, HistoryView, ThreadView
+from chatbill.entrypoints.web.own_rows import ConversationView
 from chatbill.entrypoints.http.documentation import examples
 from chatbill.entrypoints.http.documentation.responses import documented, documented_empty
 from chatbill.entrypoints.http.shared.authentication import SCOPE

@@ -10,8 +10,9 @@ from litestar.params import QueryParameter
 
 from chatbill.application.assembly import UseCases
 from chatbill.domain.reports.periods import ReportPeriod
-from chatbill.entrypoints.http.shared.parameters import Injected, checked_choice
+from chatbill.entrypoints.http.shared.parameters import Injected
 from chatbill.entrypoints.web.exports import ExportFormat
+from chatbill.entrypoints.web.parameters import checked_choice
 
 _WORDS = "A date, which is that day in `tz`, or a moment with its offset (RFC 3339)."
 
