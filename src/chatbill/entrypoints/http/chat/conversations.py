@@ -16,7 +16,6 @@ from chatbill.entrypoints.http.chat.bodies import TitleBody
 from chatbill.entrypoints.http.chat.exports import HistoryExportView
 from chatbill.entrypoints.http.chat.filters import FILTERS
 from chatbill.entrypoints.http.chat.views import ConversationsView, HistoryView, ThreadView
-from chatbill.entrypoints.web.own_rows import ConversationView
 from chatbill.entrypoints.http.documentation import examples
 from chatbill.entrypoints.http.documentation.responses import documented, documented_empty
 from chatbill.entrypoints.http.shared.authentication import SCOPE
@@ -29,6 +28,7 @@ from chatbill.entrypoints.http.shared.parameters import (
 )
 from chatbill.entrypoints.web.exports import FileStream
 from chatbill.entrypoints.web.own_exports import export_history
+from chatbill.entrypoints.web.own_rows import ConversationView
 from chatbill.entrypoints.web.parameters import checked_text, could_be_id
 
 

@@ -5,18 +5,9 @@
   const KEYS = "../web/api-keys";
   const part = (id) => document.getElementById(id);
 
-  // Leaves no secret in the page when the dialog shows something else.
-  const forget = () => {
-    part("cb-key-text").textContent = "";
-    part("cb-keys-all").hidden = false;
-    part("cb-key-made").hidden = true;
-    part("cb-key-form").reset();
-    unmark(part("cb-key-form"));
-  };
-
   const list = async () => {
     const { html, problem } = await fragment(KEYS);
-    if (!part("cb-keys")) return;
+    if (!part("cb-keys-list")) return;
     part("cb-keys-trouble").textContent = problem?.detail ?? "";
     if (problem) return;
     put(part("cb-keys-list"), html);
@@ -24,11 +15,13 @@
     part("cb-keys").querySelectorAll(".cb-model").forEach((place) => { place.textContent = model ?? ""; });
   };
 
-  const open = async () => {
+  // Shows the list, and leaves no secret in the page.
+  const begin = async () => {
     const dialog = part("cb-keys");
+    dialog.replaceChildren(part("cb-keys-content").content.cloneNode(true));
     const address = new URL("../v1", document.baseURI).href;
     dialog.querySelectorAll(".cb-base").forEach((place) => { place.textContent = address; });
-    dialog.showModal();
+    if (!dialog.open) dialog.showModal();
     part("cb-keys-title").focus();
     await list();
   };
@@ -40,19 +33,12 @@
     const { said, problem } = await whileOff(button, () => ask("POST", KEYS, fieldsOf(form)));
     if (problem?.status === 401 && problem.code !== "invalid_credentials") return chatbill.leave();
     if (problem) return tell(form, problem);
-    form.querySelector("[data-if-asked]").hidden = true;
     // If the dialog was closed meanwhile, the key is not shown; it is in the list.
-    if (!part("cb-keys")?.open) return;
+    if (!form.isConnected) return;
     part("cb-key-text").textContent = said.key;
     part("cb-keys-all").hidden = true;
     part("cb-key-made").hidden = false;
     part("cb-key-copy").focus();
-  };
-
-  const finish = async () => {
-    forget();
-    part("cb-keys-title").focus();
-    await list();
   };
 
   // The words on the button change for a moment, and a screen reader says them.
@@ -68,10 +54,9 @@
   document.addEventListener("click", (event) => {
     const button = event.target.closest("button");
     if (!button) return;
-    if (button.dataset.keys !== undefined) open();
+    if (button.dataset.keys !== undefined || button.id === "cb-key-done") begin();
     else if (button.dataset.copy) copy(button);
     else if (button.dataset.refresh !== undefined) chatbill.refresh();
-    else if (button.id === "cb-key-done") finish();
     else if (button.id === "cb-zone-here") {
       part("cb-zone").value = button.dataset.zone;
       part("cb-zone").focus();
@@ -103,12 +88,12 @@
     if (part("cb-look")) part("cb-look").value = cbTheme.chosen;
     const dialog = part("cb-keys");
     if (shown?.dataset.name !== "account" || !dialog) return;
-    dialog.addEventListener("close", forget);
+    dialog.addEventListener("close", () => dialog.replaceChildren());
     // The key Escape does not close a new key that may not be copied yet.
     dialog.addEventListener("cancel", (event) => {
-      if (part("cb-key-text").textContent) event.preventDefault();
+      if (part("cb-key-text")?.textContent) event.preventDefault();
     });
   });
 
-  addEventListener("pagehide", () => part("cb-keys") && forget());
+  addEventListener("pagehide", () => part("cb-keys")?.replaceChildren());
 }
