@@ -14,6 +14,10 @@ ROLL_UP = "src/chatbill/application/reports/roll_up.py"
 REPORT = "src/chatbill/application/reports/financial_report.py"
 EVENTS = "src/chatbill/application/maintenance/forget_events.py"
 
+EXPORTS = "src/chatbill/application/reports/export_jobs.py"
+SENTRY = "src/chatbill/adapters/monitoring/sentry.py"
+
+T_EXPORTS = "tests/entrypoints/http/reports/test_background_exports.py"
 T_LOTS = "tests/domain/billing/test_lots.py"
 T_TIMES = "tests/domain/reports/test_times.py"
 T_PERIODS = "tests/domain/reports/test_periods.py"
@@ -108,6 +112,26 @@ REPORT_MUTANTS = (
         "a percentile is the time below it",
         (Edit(TIMES, "[-(-part * len(ordered) // 100) - 1]", "[part * len(ordered) // 100 - 1]"),),
         (T_TIMES,),
+    ),
+    Mutant(
+        "a time that occurs twice is kept once",
+        (Edit(TIMES, "if count <= RARE for _ in range(count))", "if count <= RARE)"),),
+        (T_TIMES,),
+    ),
+    Mutant(
+        "quarters of an hour beside a piece of a period are read",
+        (Edit(READING, "            if piece.start <= at < piece.end:\n", "            if piece.start <= at:\n"),),
+        (T_REPORTS,),
+    ),
+    Mutant(
+        "an export is written for a person who may not read it any more",
+        (Edit(EXPORTS, "        require_permission(principal, NEEDED[Wanted.of(job).what])\n", ""),),
+        (T_EXPORTS,),
+    ),
+    Mutant(
+        "the text of an error is reported",
+        (Edit(SENTRY, '{"type": type(each).__name__,', '{"type": type(each).__name__, "value": str(each),'),),
+        ("tests/entrypoints/http/monitoring/test_collectors.py",),
     ),
     Mutant(
         "every day has 24 hours",

@@ -115,19 +115,33 @@ async def test_an_export_needs_the_permission_when_it_is_written_and_when_it_is_
     export = await asked(finance, LEDGER)
     if not before:
         await write(service, folder)
-    frank = await id_of(service.world, "frank")
-
-    def demote(tx: Transaction) -> None:
-        user = tx.users.lock(frank)
-        assert user
-        user.role = UserRole.SUPPORT
-        tx.users.save(user)
-
-    await service.world.store.write(demote)
+    await give_role(service, "frank", UserRole.SUPPORT)
     await write(service, folder)
     assert len(list(folder.path.glob("*.xlsx"))) == (0 if before else 1)
     assert (await finance.get(f"{EXPORTS}/{export['id']}/file")).status_code == 403
     assert (await finance.post(LEDGER)).status_code == 403
+
+
+async def give_role(service: Api, name: str, role: UserRole) -> None:
+    user_id = await id_of(service.world, name)
+
+    def work(tx: Transaction) -> None:
+        user = tx.users.lock(user_id)
+        assert user
+        user.role = role
+        tx.users.save(user)
+
+    await service.world.store.write(work)
+
+
+async def test_who_leaves_the_staff_gets_no_export_of_requests(
+    service: Api, finance: httpx.AsyncClient, folder: ExportFolder
+) -> None:
+    export = await asked(finance, REQUESTS)
+    await give_role(service, "frank", UserRole.USER)
+    assert await write(service, folder) == 1
+    assert list(folder.path.glob("*.xlsx")) == []
+    assert (await finance.get(f"{EXPORTS}/{export['id']}")).status_code == 403
 
 
 async def test_exports_are_bounded_per_person_and_in_all(service: Api, finance: httpx.AsyncClient) -> None:
