@@ -114,7 +114,9 @@ def test_on_a_cpu_the_embedding_of_the_12b_is_in_8_bits_too(tmp_path: Path) -> N
     assert found.largest_bytes < 0.3e9
 
 
-def test_weights_that_are_stored_as_a_cpu_uses_them_stay_in_the_files(tmp_path: Path) -> None:
+def test_weights_that_are_stored_as_a_cpu_uses_them_stay_in_the_files_but_for_those_that_are_packed(
+    tmp_path: Path,
+) -> None:
     folder = gemma_12b(tmp_path)
     mapped = read_checkpoint(folder, Weights.BF16)
     converted = read_checkpoint(folder, Weights.FP32)
@@ -123,7 +125,9 @@ def test_weights_that_are_stored_as_a_cpu_uses_them_stay_in_the_files(tmp_path: 
     assert mapped
     assert converted
     assert on_gpu
-    assert mapped.mapped_bytes == mapped.weights_bytes > 24e9
+    # The vision tower, which is not used, and the vectors of the norms.
+    assert 0.8e9 < mapped.mapped_bytes < 0.9e9
+    assert mapped.weights_bytes > 24e9
     assert (converted.mapped_bytes, on_gpu.mapped_bytes) == (0, 0)
 
 

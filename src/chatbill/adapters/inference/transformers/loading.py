@@ -24,12 +24,12 @@ from transformers.utils import logging as transformers_logging
 from chatbill.adapters.inference.availability.heap import return_freed_memory
 from chatbill.adapters.inference.catalogue.model_spec import ModelSpec, Weights
 from chatbill.adapters.inference.transformers.attention import ROWS
-from chatbill.adapters.inference.transformers.fusing import fuse_projections
 from chatbill.adapters.inference.transformers.int8.alignment import align_file, align_weight
 from chatbill.adapters.inference.transformers.int8.choice import by_rows, remembered_products
 from chatbill.adapters.inference.transformers.int8.modules import Int8Linear
 from chatbill.adapters.inference.transformers.int8.quantizer import METHOD, Int8Config
 from chatbill.adapters.inference.transformers.model import TransformersModel
+from chatbill.adapters.inference.transformers.projections import prepare_projections
 from chatbill.adapters.inference.transformers.runtime import Device, MeasuredProduct, NotLoadable
 from chatbill.adapters.inference.transformers.sampling import sampling_of
 from chatbill.application.ports.engine import GenerationRequest
@@ -96,7 +96,7 @@ class TorchRuntime:
             for layer in int8_layers:
                 layer.products = products
                 align_weight(layer.weight)
-        fuse_projections(weights)
+        prepare_projections(weights)
         model = TransformersModel(
             weights,
             tokenizer=tokenizer,

@@ -62,7 +62,8 @@ def read_checkpoint(folder: Path, weights: Weights, *, on_gpu: bool = False) -> 
     In int8, each linear layer has one byte a weight and a scale for each row, and all else stays in 16 bits. On a GPU
     the output layer stays in 16 bits too; on a CPU it does not, nor does the embedding with which it shares its weight.
     An output layer that is tied to the embedding is counted once, as it is kept. On a CPU, tensors that are stored as
-    they are used stay in the files, which are mapped into memory.
+    they are used stay in the files, which are mapped into memory; but linear layers in 16 or 32 bits are copied. Of an
+    embedding whose output layer is copied only the rows of the tokens that occur are read, and not counted.
     """
     config = _config(folder)
     tied = bool(config.get("tie_word_embeddings", config.get("model_type", "").startswith("gemma")))
@@ -114,7 +115,7 @@ class _Sizes:
     def __init__(self, name: str, tensor: _Tensor, weights: Weights, *, on_gpu: bool, tied: bool) -> None:
         count, rows = prod(tensor.shape), tensor.shape[0] if tensor.shape else 1
         stored = tensor.kind == ("F32" if weights is Weights.FP32 else "BF16") or tensor.kind not in _FLOATS
-        self.is_mapped = stored and not on_gpu
+        self.is_mapped = stored and not on_gpu and (weights is Weights.INT8 or not _is_copied(name, tensor, tied=tied))
         # As it is stored or as it is used, whichever is more.
         self.while_loading = count * max(4 if tensor.kind == "F32" else 2, _float_bytes(weights))
         if tensor.kind not in _FLOATS:
@@ -137,8 +138,17 @@ def _is_linear(name: str, tensor: _Tensor) -> bool:
 
 
 def _is_int8_on_cpu(name: str, tensor: _Tensor, *, tied: bool) -> bool:
-    shared = tied and name.endswith("embed_tokens.weight")
-    return (shared or _is_linear(name, tensor)) and tensor.shape[1] % _COLUMNS == 0
+    return _is_product(name, tensor, tied=tied) and tensor.shape[1] % _COLUMNS == 0
+
+
+def _is_copied(name: str, tensor: _Tensor, *, tied: bool) -> bool:
+    """Return whether a CPU packs it or joins it with others; see `transformers/projections.py`."""
+    return "vision" not in name and _is_product(name, tensor, tied=tied)
+
+
+def _is_product(name: str, tensor: _Tensor, *, tied: bool) -> bool:
+    """Return whether a layer multiplies by it: a linear one, or the output layer that shares it with the embedding."""
+    return _is_linear(name, tensor) or (tied and name.endswith("embed_tokens.weight"))
 
 
 def _float_bytes(weights: Weights) -> int:
