@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from chatbill.adapters.inference.local_engines import LocalEngines
     from chatbill.adapters.inference.transformers.engine import ModelReport
     from chatbill.adapters.inference.transformers.limits import ModelLimits
+    from chatbill.adapters.inference.transformers.memory_manager import SharedMemory
     from chatbill.adapters.inference.weights.library import ModelLibrary
 
 _OWN_KEY = "CHATBILL_ENGINE_API_KEY"
@@ -126,10 +127,11 @@ def _models(
     for spec in specs:
         name = local_engines.engine_of(spec) or "server"
         by_engine[name] = (*by_engine.get(name, ()), spec)
+    shared = _shared_memory(local_engines) if {"llama_cpp", "transformers"} <= by_engine.keys() else None
     make: dict[str, Callable[[tuple[ModelSpec, ...]], Engine]] = {
         "server": lambda some: _servers(settings, some),
-        "llama_cpp": lambda some: _llama_cpp(settings, some, library, report),
-        "transformers": lambda some: _transformers(settings, some, library, report),
+        "llama_cpp": lambda some: _llama_cpp(settings, some, library, report, shared),
+        "transformers": lambda some: _transformers(settings, some, library, report, shared),
     }
     made = {name: make[name](some) for name, some in by_engine.items()}
     if len(made) == 1:
@@ -140,8 +142,19 @@ def _models(
     return RoutedEngine(engines, order=[spec.id for spec in specs])
 
 
+def _shared_memory(local_engines: LocalEngines) -> SharedMemory | None:
+    """Return the memory of both local engines; None where one of them uses a GPU, and the other RAM."""
+    from chatbill.adapters.inference.transformers.memory_manager import SharedMemory  # noqa: PLC0415
+
+    return None if local_engines.has_gpu() else SharedMemory()
+
+
 def _transformers(
-    settings: Settings, specs: tuple[ModelSpec, ...], library: ModelLibrary, report: ModelReport
+    settings: Settings,
+    specs: tuple[ModelSpec, ...],
+    library: ModelLibrary,
+    report: ModelReport,
+    shared: SharedMemory | None,
 ) -> Engine:
     from chatbill.adapters.inference.transformers.engine import TransformersEngine  # noqa: PLC0415
 
@@ -152,11 +165,18 @@ def _transformers(
         max_queued=settings.queue_size,
         share_percent=settings.queue_share_percent,
         limits=_limits(settings),
+        shared=shared,
         report=report,
     )
 
 
-def _llama_cpp(settings: Settings, specs: tuple[ModelSpec, ...], library: ModelLibrary, report: ModelReport) -> Engine:
+def _llama_cpp(
+    settings: Settings,
+    specs: tuple[ModelSpec, ...],
+    library: ModelLibrary,
+    report: ModelReport,
+    shared: SharedMemory | None = None,
+) -> Engine:
     from chatbill.adapters.inference.llama_cpp import GgufModel, LlamaCppEngine  # noqa: PLC0415
 
     return LlamaCppEngine(
@@ -165,6 +185,7 @@ def _llama_cpp(settings: Settings, specs: tuple[ModelSpec, ...], library: ModelL
         max_queued=settings.queue_size,
         share_percent=settings.queue_share_percent,
         limits=_limits(settings),
+        shared=shared,
         first_token_s=settings.first_token_timeout_s,
         whole_s=settings.generation_timeout_s,
         report=report,

@@ -15,7 +15,12 @@ import pytest
 from chatbill.adapters.inference.availability.memory import Fit
 from chatbill.adapters.inference.catalogue.model_spec import ModelSpec, Weights
 from chatbill.adapters.inference.transformers import TransformersEngine
-from chatbill.adapters.inference.transformers.memory_manager import MemoryManager
+from chatbill.adapters.inference.transformers.memory_manager import (
+    DoesNotFit,
+    LoadTimeout,
+    MemoryManager,
+    SharedMemory,
+)
 from chatbill.adapters.inference.weights.library import ModelLibrary
 from chatbill.application.ports.engine import ModelState
 from chatbill.domain.shared.errors import ModelUnavailable
@@ -216,16 +221,32 @@ async def test_without_disk_for_a_copy_the_model_is_quantized_at_each_start(tmp_
 
 def test_mapped_weights_of_a_loaded_model_are_not_free_for_another(tmp_path: Path) -> None:
     spec, other = fake_specs(tmp_path / "model", parameters=BILLION)
-    manager = MemoryManager(ModelLibrary(tmp_path), slots=1)
     runtime = FakeRuntime(gpu_bytes=ROOM_FOR_ONE)
     for mapped_bytes, fits in ((0, True), (2 * GB, False)):
+        manager = MemoryManager(ModelLibrary(tmp_path), slots=1)
         fit = manager._library.fits(other, free_gpu_bytes=ROOM_FOR_ONE)
         loaded = FakeLoaded(other, replace(fit, need=replace(fit.need, mapped_bytes=mapped_bytes)))
-        manager.models = (loaded,)
+        manager.add(loaded)
 
         assert manager._beside_others(spec, runtime).fits is fits
         # Without the other model, what its file takes would be no more free than it is reported to be.
         assert manager._alone(spec, runtime).free_bytes == ROOM_FOR_ONE + 2 * GB - mapped_bytes
+
+
+def test_an_idle_model_of_another_engine_in_the_same_memory_leaves_too(tmp_path: Path) -> None:
+    spec, other = fake_specs(tmp_path / "model", parameters=BILLION)
+    shared, library = SharedMemory(), ModelLibrary(tmp_path)
+    here, there = (MemoryManager(library, slots=1, shared=shared) for _ in range(2))
+    machine = FakeRuntime(gpu_bytes=ROOM_FOR_ONE - 2 * GB)
+    fit = library.fits(other, free_gpu_bytes=ROOM_FOR_ONE)
+    there.add(FakeLoaded(other, fit, on=machine))
+
+    with here.load_lock(wait_s=0), pytest.raises(LoadTimeout), there.load_lock(wait_s=0):
+        pass
+    with pytest.raises(DoesNotFit):
+        MemoryManager(library, slots=1).make_room(spec, machine, wait_s=1)
+    assert here.make_room(spec, machine, wait_s=1).fits
+    assert machine.gpu_bytes == ROOM_FOR_ONE
 
 
 @dataclass
@@ -234,12 +255,17 @@ class FakeLoaded:
     fit: Fit | None
     last_used_at: float = 0.0
     prefix_bytes: int = 0
+    on: FakeRuntime | None = None
 
     def give_up_prefixes(self) -> bool:
         return False
 
     def unload(self) -> bool:
-        return False
+        if not self.on or not self.on.gpu_bytes or not self.fit:
+            return False
+        self.on.gpu_bytes += self.fit.need.weights_bytes
+        self.fit = None
+        return True
 
 
 @asynccontextmanager

@@ -13,6 +13,7 @@ from chatbill.adapters.inference.llama_cpp.memory import Memory
 from chatbill.adapters.inference.llama_cpp.served_file import GgufModel, ServedFile
 from chatbill.adapters.inference.openai.server import Timeouts
 from chatbill.adapters.inference.transformers.limits import ModelLimits
+from chatbill.adapters.inference.transformers.memory_manager import SharedMemory
 from chatbill.adapters.inference.weights.fetch import Progress
 from chatbill.application.ports.engine import Generation, GenerationRequest, ModelStatus
 from chatbill.domain.shared.errors import ModelUnavailable
@@ -26,13 +27,14 @@ class LlamaCppEngine:
 
     Each model writes up to `slots` replies together (at least 1), fewer where memory is short, and lets at most
     `max_queued` others wait; one more is `Overloaded`. One owner may take `share_percent` of that queue. Models share
-    the memory: those that fit stay loaded, and idle ones are unloaded for one that is needed. A reply has
-    `first_token_s` to begin and `whole_s` to end. `report` gets the progress of each model. Belongs to one event loop.
+    the memory: those that fit stay loaded, and idle ones are unloaded for one that is needed; so do those of other
+    engines with the same `shared`. A reply has `first_token_s` to begin and `whole_s` to end. `report` gets the
+    progress of each model. Belongs to one event loop.
     """
 
     name = "llama_cpp"
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - most have a default
         self,
         models: Iterable[GgufModel],
         *,
@@ -40,12 +42,13 @@ class LlamaCppEngine:
         max_queued: int = 100,
         share_percent: int = 100,
         limits: ModelLimits | None = None,
+        shared: SharedMemory | None = None,
         first_token_s: float = 60.0,
         whole_s: float = 120.0,
         report: ModelReport = lambda _model, _progress: None,
     ) -> None:
         limits = limits or ModelLimits()
-        memory = Memory(slots=slots)
+        memory = Memory(slots=slots, shared=shared)
         # A process that crashed starts again by itself, and its replies are not asked for twice.
         timeouts = Timeouts(
             first_token_s=first_token_s,
@@ -67,7 +70,7 @@ class LlamaCppEngine:
             )
             for model in models
         }
-        memory.share(tuple(self._models.values()))
+        memory.add(*self._models.values())
         self._check_interval_s = limits.check_interval_s
         self._watching: asyncio.Task[None] | None = None
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+import time
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,32 +13,52 @@ from chatbill.adapters.inference.availability.free_memory import free_ram_bytes
 from chatbill.adapters.inference.availability.gguf_memory import need_of_gguf
 from chatbill.adapters.inference.availability.memory import Fit, fit_of
 from chatbill.adapters.inference.catalogue.model_spec import ModelSpec
-from chatbill.adapters.inference.transformers.memory_manager import LoadedModel, MemoryManager
+from chatbill.adapters.inference.transformers.memory_manager import (
+    LoadedModel,
+    LoadTimeout,
+    MemoryManager,
+    SharedMemory,
+)
 from chatbill.domain.shared.descriptions import Param
 from chatbill.domain.shared.ids import ModelId
 
 _LEAST_CONTEXT_TOKENS = 512
+_POLL_S = 0.05
 
 
 class Memory:
     """Tells whether a GGUF file fits beside others, and unloads idle ones for it. Belongs to one event loop."""
 
-    def __init__(self, *, slots: int) -> None:
+    def __init__(self, *, slots: int, shared: SharedMemory | None = None) -> None:
         self._files: dict[ModelId, Path] = {}
-        self._manager = MemoryManager(self, slots=slots)
+        self._manager = MemoryManager(self, slots=slots, shared=shared)
         self._order = asyncio.Lock()
 
-    def share(self, models: Sequence[LoadedModel]) -> None:
-        """Set the models that share the memory."""
-        self._manager.models = models
+    def add(self, *models: LoadedModel) -> None:
+        """Count these models as well."""
+        self._manager.add(*models)
 
     @asynccontextmanager
     async def turn(self, spec: ModelSpec, file: Path, wait_s: float) -> AsyncIterator[None]:
-        """Let one model load within the block, while the others wait."""
+        """Let one model load within the block, while the others wait. Raises `LoadTimeout` after `wait_s` seconds."""
         self._files[spec.id] = file
         async with self._order:
-            with self._manager.load_lock(wait_s=wait_s):
+            with ExitStack() as turn:
+                await self._enter(turn, wait_s)
                 yield
+
+    async def _enter(self, turn: ExitStack, wait_s: float) -> None:
+        """Wait for models of other engines, without blocking the event loop."""
+        deadline = time.monotonic() + wait_s
+        while True:
+            try:
+                turn.enter_context(self._manager.load_lock(wait_s=0.0))
+            except LoadTimeout:
+                if time.monotonic() >= deadline:
+                    raise
+                await asyncio.sleep(_POLL_S)
+            else:
+                return
 
     def make_room(self, spec: ModelSpec, wait_s: float) -> Fit:
         """Return how the model fits, once idle ones have left for it; blocks. Raises `NoRoom` and `DoesNotFit`."""

@@ -14,7 +14,7 @@ from chatbill.adapters.inference.availability.heap import return_freed_memory
 from chatbill.adapters.inference.availability.model_availability import UNKNOWN, ModelAvailability
 from chatbill.adapters.inference.catalogue.model_spec import ModelSpec
 from chatbill.adapters.inference.transformers.limits import ModelLimits
-from chatbill.adapters.inference.transformers.memory_manager import MemoryManager
+from chatbill.adapters.inference.transformers.memory_manager import MemoryManager, SharedMemory
 from chatbill.adapters.inference.transformers.runtime import Device, Runtime
 from chatbill.adapters.inference.transformers.served_model import ServedModel
 from chatbill.adapters.inference.transformers.worker import Worker
@@ -41,13 +41,13 @@ class TransformersEngine:
 
     Each model writes up to `slots` replies together (at least 1), fewer where memory is short, and lets at most
     `max_queued` others wait; one more is `Overloaded`. One owner may take `share_percent` of that queue. Models share
-    the memory: those that fit stay loaded, and idle ones are unloaded for one that is needed. `report` gets the
-    progress of each model, on other threads.
+    the memory: those that fit stay loaded, and idle ones are unloaded for one that is needed; so do those of other
+    engines with the same `shared`. `report` gets the progress of each model, on other threads.
     """
 
     name = "transformers"
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - most have a default
         self,
         specs: Iterable[ModelSpec],
         library: ModelLibrary,
@@ -57,10 +57,11 @@ class TransformersEngine:
         max_queued: int = 100,
         share_percent: int = 100,
         limits: ModelLimits | None = None,
+        shared: SharedMemory | None = None,
         report: ModelReport = lambda _model, _progress: None,
     ) -> None:
         limits = limits or ModelLimits()
-        memory = MemoryManager(library, slots=slots, prefix_bytes=limits.prefix_bytes)
+        memory = MemoryManager(library, slots=slots, prefix_bytes=limits.prefix_bytes, shared=shared)
         made_once = _LazyRuntime(runtime)
         self._models = {
             spec.id: ServedModel(
@@ -75,7 +76,7 @@ class TransformersEngine:
             )
             for spec in specs
         }
-        memory.models = tuple(self._models.values())
+        memory.add(*self._models.values())
         self._check_interval_s = limits.check_interval_s
         self._closed = threading.Event()
 

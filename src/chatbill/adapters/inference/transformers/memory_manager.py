@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -83,15 +83,36 @@ class MemoryDevice(Protocol):
         ...
 
 
-class MemoryManager:
-    """Manages the memory of one device that several models share. Its methods may block the thread of a model."""
+class SharedMemory:
+    """The models that are in one memory, of all engines that use it, and the lock of the one that is being loaded."""
 
-    def __init__(self, library: MemoryCheck, *, slots: int, prefix_bytes: int | None = None) -> None:
+    def __init__(self) -> None:
+        self.models: list[LoadedModel] = []
+        self.load_lock = threading.Lock()
+
+
+class MemoryManager:
+    """Manages the memory in which the models of an engine are. Its methods may block the thread of a model.
+
+    `shared` has the models of the engines that use this memory too; without it there is no other engine.
+    """
+
+    def __init__(
+        self,
+        library: MemoryCheck,
+        *,
+        slots: int,
+        prefix_bytes: int | None = None,
+        shared: SharedMemory | None = None,
+    ) -> None:
         self._library = library
         self._slots = slots
         self._prefix_bytes = prefix_bytes
-        self._load_lock = threading.Lock()
-        self.models: Sequence[LoadedModel] = ()
+        self._shared = shared or SharedMemory()
+
+    def add(self, *models: LoadedModel) -> None:
+        """Count these models as well."""
+        self._shared.models += models
 
     @contextmanager
     def load_lock(self, *, wait_s: float) -> Iterator[None]:
@@ -100,23 +121,23 @@ class MemoryManager:
         Only one model may load at a time, because loading changes torch's default type for the whole process, and free
         memory must not be promised twice. Downloads do not need the lock.
         """
-        if not self._load_lock.acquire(timeout=wait_s):
+        if not self._shared.load_lock.acquire(timeout=wait_s):
             raise LoadTimeout(Description("model_waits_for_another"))
         try:
             yield
         finally:
-            self._load_lock.release()
+            self._shared.load_lock.release()
 
     def check(self, spec: ModelSpec, runtime: MemoryDevice) -> None:
         """Raise `DoesNotFit` if the model would not fit even without the others. Needs no lock and never waits.
 
         While another model is being loaded its use of memory is unknown, so nothing is raised then.
         """
-        if self._load_lock.acquire(blocking=False):
+        if self._shared.load_lock.acquire(blocking=False):
             try:
                 self._check(spec, runtime)
             finally:
-                self._load_lock.release()
+                self._shared.load_lock.release()
 
     def make_room(self, spec: ModelSpec, runtime: MemoryDevice, *, wait_s: float) -> Fit:
         """Unload idle models as needed and return how the model fits. The caller must hold `load_lock`.
@@ -158,7 +179,7 @@ class MemoryManager:
             raise DoesNotFit(fit.description)
 
     def _others(self, spec: ModelSpec) -> list[LoadedModel]:
-        return [model for model in self.models if model.spec.id != spec.id and model.fit]
+        return [model for model in self._shared.models if model.spec.id != spec.id and model.fit]
 
     def _beside_others(self, spec: ModelSpec, runtime: MemoryDevice) -> Fit:
         # The memory that replies of the others may need. The part in use already is counted twice, which is safe.
