@@ -24,7 +24,7 @@ _LEAST_KEYS = 512
 """With fewer keys, torch's own kernel for bfloat16 is about as fast on a CPU, and rounds less."""
 
 _MOST_SCORES = 1 << 24
-"""Scores of queries with keys that are kept at once, 2 bytes each and twice; more are left to torch's own kernel."""
+"""Scores of queries with keys that are kept at once, 2 bytes each; more are left to torch's own kernel."""
 
 
 @dataclass(slots=True)
@@ -83,7 +83,7 @@ def _attend_many(
 ) -> torch.Tensor:
     tokens, seen = query.shape[2], keys.shape[2]
     on_cpu = query.device.type == "cpu"
-    pays = seen >= _LEAST_KEYS and query.shape[1] * tokens * seen <= _MOST_SCORES
+    pays = seen >= _LEAST_KEYS and query.shape[1] // keys.shape[1] * tokens * seen <= _MOST_SCORES
     if on_cpu and query.dtype is torch.bfloat16 and pays:
         # Without a window only keys of these tokens themselves can be hidden.
         masked = tokens if window is None or seen <= window else seen
@@ -103,13 +103,21 @@ def _attend_many(
 def _by_products(
     query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, scale: float | None, mask: torch.Tensor
 ) -> torch.Tensor:
-    """Attend with two products of matrices, which take half the time of torch's kernel for bfloat16 on a CPU."""
+    """Attend with two products of matrices, which take half the time of torch's kernel for bfloat16 on a CPU.
+
+    One group of heads after the other, so that its scores stay in the processor's cache.
+    """
     heads, tokens, size = query.shape[1:]
     groups, seen = keys.shape[1:3]
     packed = (query * (size**-0.5 if scale is None else scale)).reshape(groups, -1, size)
-    scores = torch.bmm(packed, keys[0].transpose(1, 2))
-    scores.view(heads, tokens, seen)[:, :, seen - mask.shape[1] :].add_(mask)
-    return torch.bmm(scores.softmax(dim=-1), values[0]).view(1, heads, tokens, -1).transpose(1, 2)
+    scores = query.new_empty(packed.shape[1], seen)
+    hidden = scores.view(-1, tokens, seen)[:, :, seen - mask.shape[1] :]
+    output = query.new_empty(groups, packed.shape[1], values.shape[3])
+    for group in range(groups):
+        torch.mm(packed[group], keys[0, group].t(), out=scores)
+        hidden.add_(mask)
+        torch.mm(torch.softmax(scores, dim=-1, out=scores), values[0, group], out=output[group])
+    return output.view(1, heads, tokens, -1).transpose(1, 2)
 
 
 def _mask(part: BatchSlice, query: torch.Tensor, seen: int, window: int | None) -> torch.Tensor:
