@@ -74,6 +74,8 @@ def model(request: pytest.FixtureRequest, tiny: dict[str, Path]) -> Iterator[Any
 @pytest.fixture
 def llama(tiny: dict[str, Path]) -> Iterator[Any]:
     model = loaded(tiny[KINDS[0]])
+    while model.can_read_ahead:  # after the replies of other tests
+        model.read_ahead()
     model.prefixes.limit(1 << 30, ttl_s=3_600)
     yield model
     model.prefixes.limit(0)
@@ -230,3 +232,33 @@ def test_without_anything_kept_a_lack_of_memory_is_an_error(llama: Any, monkeypa
 
     with pytest.raises(MemoryError):
         llama.step([begun(llama, words(2, 50), BEN)])
+
+
+def test_what_the_template_writes_after_a_reply_is_read_while_there_is_time(llama: Any) -> None:
+    prompt = llama.encode((Turn(Role.USER, "Tell me about foxes."),))
+    first = reply(llama, prompt, ANNA)
+    llama.read_ahead()
+    nothing_left = not llama.can_read_ahead
+    following = [*prompt, *first, *llama._closing, *words(1, 5)]
+    writing, of_another = (begun(llama, following, owner) for owner in (ANNA, BEN))
+
+    assert nothing_left
+    assert llama._tokenizer.decode(llama._closing) == "<|im_end|>\n<|im_start|>user\n"
+    assert writing.cache.length == len(following) - 5
+    assert of_another.cache.length < len(prompt)
+    assert written(llama, writing)[0] == reply(llama, following)
+
+
+def test_nothing_is_read_ahead_after_a_reply_that_was_stopped_or_whose_memory_was_given_up(llama: Any) -> None:
+    prompt = llama.encode((Turn(Role.USER, "Tell me about bears."),))
+    stopped = begun(llama, prompt, ANNA)
+    while not stopped.tokens:
+        llama.step([stopped])
+    llama.end(stopped)
+    after_a_stop = llama.can_read_ahead
+    reply(llama, prompt, ANNA)
+    llama.prefixes.clear()
+    llama.read_ahead()
+
+    assert not after_a_stop
+    assert llama.prefixes.size_bytes == 0

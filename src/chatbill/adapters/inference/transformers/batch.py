@@ -57,8 +57,19 @@ class Batch:
             self._take_out(row)
         return [row.job for row in gone]
 
+    @property
+    def can_read_ahead(self) -> bool:
+        """True where a step without replies has something to read."""
+        return self._model.can_read_ahead
+
     def step(self) -> Sequence[EndedReply]:
-        """Write one token of each reply, or read a part of a prompt; deliver chunks and return ended replies."""
+        """Write one token of each reply, or read a part of a prompt; deliver chunks and return ended replies.
+
+        Without replies, read what the next turn of an ended one begins with.
+        """
+        if not self._rows:
+            self._read_ahead()
+            return ()
         ended = [*self._begin()]
         try:
             self._model.step([row.decoding for row in self._rows if row.decoding])
@@ -70,6 +81,12 @@ class Batch:
             # Only now, because the traceback, which is gone by now, kept the replies' tensors alive.
             self._model.free_memory()
         return ended
+
+    def _read_ahead(self) -> None:
+        try:
+            self._model.read_ahead()
+        except Exception as error:  # noqa: BLE001 - the next turn reads more, and that is all
+            _log.warning("reading_ahead_failed", model=self._name, exc_info=error)
 
     def _begin(self) -> Sequence[EndedReply]:
         ended: list[EndedReply] = []

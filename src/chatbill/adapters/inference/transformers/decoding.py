@@ -17,7 +17,8 @@ from chatbill.domain.shared.ids import UserId
 class ReplyDecoding:
     """A reply of at most `max_tokens` to a prompt of at least one token; a `Decoding` for `TransformersModel`.
 
-    `cache` holds what the model has read of it, and that is kept for its `owner` afterwards.
+    `cache` holds what the model has read of it, and that is kept for its `owner` afterwards. `complete` is True once
+    it has ended, unless by a stop string, which is not part of the conversation.
     """
 
     def __init__(
@@ -34,7 +35,7 @@ class ReplyDecoding:
     ) -> None:
         self.cache = cache
         self.owner = owner
-        self.ended = self.cut_off = False
+        self.ended = self.cut_off = self.complete = False
         self.error: Exception | None = None
         self.model_works = True
         self.tokens = 0
@@ -58,9 +59,9 @@ class ReplyDecoding:
         return self._written[:, : self.tokens]
 
     @property
-    def tokens_read(self) -> Sequence[int]:
-        """Return the token ids that the cache holds: of the prompt, and of the reply without its last ones."""
-        return (*self._prompt, *self.written[0].tolist())[: self.cache.length]
+    def conversation(self) -> Sequence[int]:
+        """Return the token ids of the prompt and of the reply so far, without the one that ends it."""
+        return (*self._prompt, *self.written[0].tolist())
 
     def unread(self, limit: int) -> Sequence[int]:
         """Return at most `limit` tokens that the model reads next: a part of the prompt, or the last token written."""
@@ -95,7 +96,8 @@ class ReplyDecoding:
         self.ended = True
         if rest := self._chunks.finish(self._text.flush()):
             self._new.append(rest)
-        self.cut_off = self.cut_off and not self._chunks.stopped
+        self.complete = not self._chunks.stopped
+        self.cut_off = self.cut_off and self.complete
 
 
 def _are_finite(logits: torch.Tensor) -> bool:

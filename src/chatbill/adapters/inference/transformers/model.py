@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import gc
+import weakref
+from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
@@ -14,7 +17,7 @@ from chatbill.adapters.inference.transformers.attention import BatchSlice
 from chatbill.adapters.inference.transformers.cache import RowCache
 from chatbill.adapters.inference.transformers.decoding import ReplyDecoding
 from chatbill.adapters.inference.transformers.prefix_cache import PrefixCache, common_length
-from chatbill.adapters.inference.transformers.prompts import encode_turns
+from chatbill.adapters.inference.transformers.prompts import closing_tokens, encode_turns
 from chatbill.adapters.inference.transformers.runtime import Decoding, Device, NotLoadable
 from chatbill.adapters.inference.transformers.sampling import Sampler, requested
 from chatbill.application.ports.engine import GenerationRequest
@@ -27,6 +30,19 @@ _READ_ALONE = {"cpu": 256, "cuda": 4_096}
 
 _READ_IN_COMPANY = {"cpu": 128, "cuda": 1_024}
 """The same while other replies are being written, which wait for it."""
+
+
+_MOST_ENDED = 8
+"""Ended replies whose next turn can be read ahead; more end only while the model has no time for that."""
+
+
+@dataclass(frozen=True, slots=True)
+class _EndedReply:
+    """What was read for a reply, and the tokens with which its next turn begins."""
+
+    owner: UserId
+    cache: weakref.ref[RowCache]
+    following: Sequence[int]
 
 
 class TransformersModel:
@@ -54,6 +70,8 @@ class TransformersModel:
         self._end_tokens = end_tokens
         self._sampling = sampling
         self.prefixes: PrefixCache[RowCache] = PrefixCache()
+        self._ended: deque[_EndedReply] = deque(maxlen=_MOST_ENDED)
+        self._closing: Sequence[int] = ()
         self._beginning: Sequence[int] = ()
         self._beginning_cache = RowCache(layers=0, limit=0)
 
@@ -77,8 +95,26 @@ class TransformersModel:
 
     def end(self, decoding: Decoding) -> None:
         """Keep what was read and written for its owner."""
-        if isinstance(decoding, ReplyDecoding) and decoding.owner is not None and not decoding.error:
-            self.prefixes.keep(decoding.owner, decoding.tokens_read, decoding.cache)
+        if not isinstance(decoding, ReplyDecoding) or decoding.owner is None or decoding.error:
+            return
+        cache, tokens = decoding.cache, decoding.conversation
+        self.prefixes.keep(decoding.owner, tokens[: cache.length], cache)
+        # A layer with a window must not move on, because a changed message goes back.
+        if decoding.complete and self._closing and not cache.forgets:
+            self._ended.append(_EndedReply(decoding.owner, weakref.ref(cache), (*tokens, *self._closing)))
+
+    @property
+    def can_read_ahead(self) -> bool:
+        """True after replies that were not stopped."""
+        return bool(self._ended)
+
+    def read_ahead(self) -> None:
+        """Read the end of the latest reply and what the template writes up to the next message."""
+        ended = self._ended.pop()
+        cache = ended.cache()
+        if cache is not None and self.prefixes.remove(cache):
+            self._read(ended.following, cache.resume(limit=len(ended.following)))
+            self.prefixes.keep(ended.owner, ended.following, cache)
 
     def step(self, decodings: Sequence[Decoding]) -> None:
         """Run the model once over all that these replies have to read next.
@@ -149,18 +185,22 @@ class TransformersModel:
         self.prefixes.remove(cache)
         return cache.resume(limit=limit)
 
-    @torch.inference_mode()
     def read_beginning(self) -> None:
         """Read what the chat template writes at the beginning of every conversation, once for all owners."""
         one, other = (self.encode((Turn(Role.USER, text),)) for text in ("Hi", "And"))
         tokens = one[: common_length(one, other)]
         cache = RowCache(layers=self._layers, limit=len(tokens))
-        for start in range(0, len(tokens), _READ_ALONE[self._device]):
-            unread = tokens[start : start + _READ_ALONE[self._device]]
-            end = start + len(unread)
-            self._forward(unread, range(start, end), [BatchSlice(cache, 0, len(unread))])
-            cache.advance(len(unread))
+        self._read(tokens, cache)
         self._beginning, self._beginning_cache = tokens, cache
+        self._closing = closing_tokens(self.encode)
+
+    @torch.inference_mode()
+    def _read(self, tokens: Sequence[int], cache: RowCache) -> None:
+        """Read those of the tokens that the cache does not hold yet."""
+        while unread := tokens[cache.length : cache.length + _READ_ALONE[self._device]]:
+            end = cache.length + len(unread)
+            self._forward(unread, range(cache.length, end), [BatchSlice(cache, 0, len(unread))])
+            cache.advance(len(unread))
 
     def _forward(self, tokens: Sequence[int], positions: Sequence[int], parts: Sequence[BatchSlice]) -> torch.Tensor:
         """Return the logits (replies by vocabulary) after the last token of each part."""

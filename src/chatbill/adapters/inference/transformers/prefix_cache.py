@@ -70,10 +70,11 @@ class PrefixCache(Generic[Kept]):
             self._max_bytes, self._ttl_s = max_bytes, ttl_s
             self._make_room()
 
-    def remove(self, cache: Kept) -> None:
-        """Keep this one no longer, because it is about to change."""
+    def remove(self, cache: Kept) -> bool:
+        """Keep this one no longer, because it is about to change; return whether it was kept."""
         with self._lock:
-            self._prefixes = [kept for kept in self._prefixes if kept.cache is not cache]
+            before, self._prefixes = self._prefixes, [kept for kept in self._prefixes if kept.cache is not cache]
+            return len(self._prefixes) < len(before)
 
     def clear(self) -> bool:
         """Drop everything; return whether there was anything."""

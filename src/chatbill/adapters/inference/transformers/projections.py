@@ -68,7 +68,8 @@ class _Joined:
 
     def __init__(self, layers: Sequence[nn.Linear]) -> None:
         self._sizes = [layer.out_features for layer in layers]
-        self._product = _product(torch.cat([layer.weight.detach() for layer in layers]))
+        weights = [layer.weight.detach() for layer in layers]
+        self._product = _product(torch.cat(weights) if len(weights) > 1 else weights[0])
         self._input: torch.Tensor | None = None
         self._outputs: dict[int, torch.Tensor] = {}
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
 
+from chatbill.adapters.inference.transformers.prefix_cache import common_length
 from chatbill.domain.chat.conversations import Role, Turn
 from chatbill.domain.shared.errors import InvalidRequest
 
@@ -30,6 +31,19 @@ def encode_turns(tokenizer: PreTrainedTokenizerBase, turns: Sequence[Turn]) -> l
         # Raised only where a tokenizer makes a control token out of plain text, which could forge a turn.
         raise InvalidRequest.of("message", "unreadable_markers") from error
     return [int(token) for token in ids]
+
+
+def closing_tokens(encode: Callable[[Sequence[Turn]], Sequence[int]]) -> Sequence[int]:
+    """Return what the template writes between a reply and the next message; empty where it changes earlier turns."""
+
+    def encoded(reply: str, message: str) -> Sequence[int]:
+        return encode((Turn(Role.USER, "Hi"), Turn(Role.ASSISTANT, reply), Turn(Role.USER, message)))
+
+    beginning = encode((Turn(Role.USER, "Hi"),))
+    one, with_other_reply, with_other_message = encoded("Hi", "Hi"), encoded("And", "Hi"), encoded("Hi", "And")
+    start = len(one) - common_length(one[::-1], with_other_reply[::-1])
+    end = common_length(one, with_other_message)
+    return one[start:end] if one[: len(beginning)] == beginning else ()
 
 
 def _applied(tokenizer: PreTrainedTokenizerBase, turns: Sequence[Turn]) -> Any:

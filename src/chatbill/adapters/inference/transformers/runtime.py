@@ -72,6 +72,15 @@ class LocalModel(Protocol):
         """Keep what is useful of a reply that is complete or not wanted any more."""
         ...
 
+    @property
+    def can_read_ahead(self) -> bool:
+        """True where `read_ahead` has something to read."""
+        ...
+
+    def read_ahead(self) -> None:
+        """Read a few tokens with which the next turn of an ended reply begins; for times without replies to write."""
+        ...
+
     def step(self, decodings: Sequence[Decoding]) -> None:
         """Compute one token more for each of these replies, or read a part of its prompt; they are all unended.
 

@@ -204,7 +204,7 @@ class Worker:
         return model
 
     def _fill_slots(self, batch: Batch) -> bool:
-        """Fill free slots, and wait while there is nothing to write. Return False when the thread has to end."""
+        """Fill free slots, and wait while there is nothing to do. Return False when the thread has to end."""
         with self._change:
             while not self._closed_reason:
                 self._remove(*batch.drop_cancelled())
@@ -215,7 +215,7 @@ class Worker:
                     else:
                         batch.add(generation)
                 self.running = len(batch)
-                if self.running:
+                if self.running or batch.can_read_ahead:
                     return True
                 self._change.wait()
             return False
