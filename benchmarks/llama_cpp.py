@@ -1,8 +1,8 @@
 """Measure GGUF files run by llama.cpp: `python -m benchmarks.llama_cpp [ROUNDS [speeds|turns]]`.
 
-The demo model in 4 bits through the public engine, beside Transformers' `generate` with the same weights in bfloat16,
-and beside llama.cpp's own server, which is asked directly. All take turns in the same minutes on the same machine, and
-each ratio is taken within its round; medians are printed.
+The demo model in 4 and in 8 bits through the public engine, beside Transformers' `generate` with the same weights in
+bfloat16, and beside llama.cpp's own server, which is asked directly. All take turns in the same minutes on the same
+machine, and each ratio is taken within its round; medians are printed.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ FLAGS = ("avx2", "fma", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8", "asimd
 
 SPEEDS = (
     Mark(words="one stream / generate in bfloat16", ratio=lambda its: its["one"] / its["generate"], bound=3.5),
+    Mark(words="in 8 bits, one stream / generate", ratio=lambda its: its["pro"] / its["generate"], bound=2.0),
     Mark(
         words="8 streams / llama.cpp's server, asked directly", ratio=lambda its: its["eight"] / its["own"], bound=0.95
     ),
@@ -144,10 +145,13 @@ def _message(beginning: str) -> Turn:
     return Turn(Role.USER, f"{beginning}: " + "red " * MESSAGE_WORDS)
 
 
-async def one_round(here: Conversations, references: References, own: OwnServer) -> dict[str, float]:
+async def one_round(
+    here: Conversations, pro: Conversations, references: References, own: OwnServer
+) -> dict[str, float]:
     return {
         "generate": await asyncio.to_thread(references.generate),
         "one": await here.speed(1),
+        "pro": await pro.speed(1),
         "eight": await here.speed(STREAMS),
         "own": await own.speed(),
     }
@@ -156,17 +160,19 @@ async def one_round(here: Conversations, references: References, own: OwnServer)
 async def speeds(count: int) -> None:
     """Measure how fast replies are written."""
     # As `generate` does it: greedy, without the catalogue's penalty.
-    spec = replace(load_catalogue("demo")[0], sampling=Sampling(temperature=0.0))
+    spec, pro = (replace(each, sampling=Sampling(temperature=0.0)) for each in load_catalogue("demo"))
     references = References(ModelLibrary(models()).ensure(spec))
     with TemporaryDirectory(prefix="chatbill-benchmark-") as folder:
         gguf = await asyncio.to_thread(GgufLibrary(models()).ensure, spec)
-        engine = LlamaCppEngine([GgufModel(spec=spec, gguf=lambda: gguf)], slots=STREAMS)
+        pro_gguf = await asyncio.to_thread(GgufLibrary(models()).ensure, pro)
+        files = [GgufModel(spec=spec, gguf=lambda: gguf), GgufModel(spec=pro, gguf=lambda: pro_gguf)]
+        engine = LlamaCppEngine(files, slots=STREAMS)
         own = OwnServer(Path(folder) / "own.sock")
         await engine.start()
         await own.start(gguf, spec)
-        here = Conversations(engine, spec)
-        await one_round(here, references, own)  # warms up all of them
-        rounds = [await one_round(here, references, own) for _ in range(count)]
+        measured = Conversations(engine, spec), Conversations(engine, pro), references, own
+        await one_round(*measured)  # warms up all of them
+        rounds = [await one_round(*measured) for _ in range(count)]
         await own.close()
         await engine.close()
     show(rounds, SPEEDS)
@@ -198,6 +204,7 @@ def show(rounds: Sequence[dict[str, float]], marks: Sequence[Mark]) -> None:
     for words, name in (
         ("generate, bfloat16", "generate"),
         ("chatbill with llama.cpp, one stream", "one"),
+        ("the same in 8 bits", "pro"),
         (f"chatbill with llama.cpp, {STREAMS} streams", "eight"),
         (f"llama.cpp's own server, {STREAMS} streams", "own"),
     ):

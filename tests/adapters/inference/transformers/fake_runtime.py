@@ -73,7 +73,8 @@ class FakeDecoding:
 class FakeModel:
     """Writes replies together, and counts the tokens it computed and how often it freed memory.
 
-    While `stuck` is set a step does not return. `broken` is raised by every step, `broken_begin` by every beginning.
+    It has something to read ahead `ahead` times. While `stuck` is set a step does not return. `broken` is raised by
+    every step, `broken_begin` by every beginning.
     `[[own:fault]]` breaks a reply while the model is well.
     """
 
@@ -84,7 +85,7 @@ class FakeModel:
         self.stuck = threading.Event()
         self.broken: Exception | None = None
         self.broken_begin: Exception | None = None
-        self.can_read_ahead = False
+        self.ahead = 0
         self.prefixes: PrefixCache[Any] = PrefixCache()
 
     def encode(self, turns: Sequence[Turn]) -> Sequence[int]:
@@ -100,8 +101,14 @@ class FakeModel:
     def end(self, decoding: Decoding) -> None:
         pass
 
+    @property
+    def can_read_ahead(self) -> bool:
+        return self.ahead > 0
+
     def read_ahead(self) -> None:
-        pass
+        self.ahead -= 1
+        if self.broken:
+            raise self.broken
 
     def step(self, decodings: Sequence[Decoding]) -> None:
         while self.stuck.is_set():

@@ -54,6 +54,23 @@ async def reply(generation: ThreadedGeneration) -> str:
     return "".join([chunk.text async for chunk in generation.stream()])
 
 
+@pytest.mark.parametrize("broken", [None, ValueError("of a test")])
+async def test_a_thread_reads_ahead_when_nothing_is_to_be_written_and_no_error_there_is_a_failure(
+    worker: Worker, model: FakeModel, broken: Exception | None
+) -> None:
+    model.ahead = 2
+    assert await reply(asked(worker, "hello")) == "hello"
+    await eventually(lambda: not model.ahead)
+    model.ahead, model.broken = 2, broken
+    await (cancelled := asked(worker, "")).close()
+    worker.submit(cancelled)  # wakes the thread
+    await eventually(lambda: not model.ahead)
+    model.broken = None
+
+    assert await reply(asked(worker, "hello")) == "hello"
+    assert worker.health.fault is None
+
+
 async def test_every_step_is_progress_and_so_is_work_for_an_idle_thread(worker: Worker, model: FakeModel) -> None:
     loaded_at = worker.last_progress_at
     await asyncio.sleep(0.02)
