@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -36,13 +37,16 @@ def run(task: Task) -> Figures:
     began = time.monotonic()
     chosen = MUTANTS[: task.size]
     tests = sorted({test for mutant in chosen for test in mutant.caught_by})
-    whole = copy_of_source(task.folder / "whole", None)
-    code, output = pytest(whole, tests)
+    whole = copy_of_source(ROOT, task.folder / "whole", None)
+    code, output, _ = tested(whole, tests)
     if code != 0:
         return Figures(problems=[f"these tests must pass where there is no mutant:\n{output[-SHOWN_CHARS:]}"])
     with ThreadPoolExecutor(2) as pool:
+        # Copied from the first, with what Python has compiled by now.
         catches = list(
-            pool.map(lambda numbered: hunted(task.folder / f"mutant-{numbered[0]}", numbered[1]), enumerate(chosen))
+            pool.map(
+                lambda numbered: hunted(whole, task.folder / f"mutant-{numbered[0]}", numbered[1]), enumerate(chosen)
+            )
         )
     lines = [f"{catch.mutant.name} | {catch.test} | {catch.books}" for catch in catches]
     below = sum(catch.books.startswith("refused") for catch in catches)
@@ -55,33 +59,25 @@ def run(task: Task) -> Figures:
     )
 
 
-def hunted(folder: Path, mutant: Mutant) -> Catch:
-    """Put the bug in and run its tests, then see what the database and the audit make of it."""
-    source = copy_of_source(folder, mutant)
-    code, output = pytest(source, list(mutant.caught_by))
+def hunted(whole: Path, folder: Path, mutant: Mutant) -> Catch:
+    """Put the bug in and run its tests, and see what the database and the audit make of it."""
+    source = copy_of_source(whole, folder, mutant)
+    code, output, noticed = tested(source, list(mutant.caught_by))
+    shutil.rmtree(folder)
     found = re.search(r"^FAILED (\S+)", output, re.MULTILINE)
     if code != TESTS_FAILED or not found:
         return Catch(mutant, "NOTHING", "", f"nothing catches: {mutant.name}\n{output[-SHOWN_CHARS:]}")
-    return Catch(mutant, found[1], told(source))
+    return Catch(mutant, found[1], noticed)
 
 
-def pytest(source: Path, tests: list[str]) -> tuple[int, str]:
-    """Run these tests on this copy of the source; exit code and output."""
+def tested(source: Path, tests: list[str]) -> tuple[int, str, str]:
+    """Run these tests on this copy of the source; exit code, output, and what the probe saw."""
     options = ["-x", "-q", "-ra", "--tb=line", "-p", "no:cacheprovider", "-m", "not postgres"]
-    return python(source, "-m", "pytest", *options, *tests)
-
-
-def told(source: Path) -> str:
-    """What the probe saw."""
-    code, output = python(source, "-m", "tests.torture.probe")
-    return output.splitlines()[-1] if code == 0 else "nothing works any more"
-
-
-def python(source: Path, *arguments: str) -> tuple[int, str]:
-    """Run Python on this copy of the source, which must be what it imports."""
-    environment = os.environ | {"PYTHONPATH": f"{source / 'src'}{os.pathsep}{ROOT}", "PYTHONDONTWRITEBYTECODE": "1"}
+    # The copy must be what is imported.
+    environment = os.environ | {"PYTHONPATH": f"{source / 'src'}{os.pathsep}{ROOT}"}
     ran = subprocess.run(
-        [sys.executable, *arguments],
+        [sys.executable, "-m", "tests.torture.hunt", *options, *tests],
         cwd=ROOT, env=environment, capture_output=True, text=True, timeout=TIMEOUT_S, check=False,
     )  # fmt: skip
-    return ran.returncode, ran.stdout + ran.stderr
+    noticed, _, output = ran.stdout.partition("\n")
+    return ran.returncode, output + ran.stderr, noticed

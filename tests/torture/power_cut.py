@@ -27,7 +27,7 @@ from tests.torture.crash_embedded import populate
 from tests.torture.databases import Database
 from tests.torture.disk import Disk, Event, played
 from tests.torture.recorded import ANSWERS
-from tests.torture.seeding import Edit, Mutant, copy_of_source
+from tests.torture.seeding import ROOT, Edit, Mutant, copy_of_source
 
 SHIM = Path(__file__).with_name("shim.c")
 FILE = "chatbill.sqlite3"
@@ -80,7 +80,7 @@ def answers(events: list[Event]) -> int:
 
 def control(task: Task, shim: Path, mutant: Mutant) -> int:
     """At how many points a store that syncs less breaks a promise."""
-    source = copy_of_source(task.folder / f"source-{mutant.name}", mutant)
+    source = copy_of_source(ROOT, task.folder / f"source-{mutant.name}", mutant)
     tape, disk, journal = recorded(task, shim, source=source)
     found = examined(task, disk, list(played(tape)), journal, CONTROL_POINTS)
     return sum(bool(point) for point in found)

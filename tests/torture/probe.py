@@ -6,12 +6,10 @@ It asserts nothing, so what it tells is what is left when every test is blind.
 from __future__ import annotations
 
 import asyncio
-import logging
 import traceback
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 from chatbill.adapters.inference.scripted import ScriptedEngine
@@ -144,9 +142,3 @@ async def probe(folder: Path) -> str:
     if store.stopped:
         return f"stopped by another guard ({store.stopped[0][:60]})"
     return f"found by `ledger verify` ({', '.join(audit)})" if audit else "nothing"
-
-
-if __name__ == "__main__":
-    logging.disable()
-    with TemporaryDirectory() as folder_name:
-        print(asyncio.run(probe(Path(folder_name))))  # noqa: T201 - for the process that waits for it

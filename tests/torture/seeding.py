@@ -39,11 +39,13 @@ class Mutant:
             edit.applied((ROOT / edit.file).read_text())
 
 
-def copy_of_source(folder: Path, mutant: Mutant | None) -> Path:
-    """A copy of everything that is imported, with the bug in it."""
+def copy_of_source(origin: Path, folder: Path, mutant: Mutant | None) -> Path:
+    """A copy of everything that is imported, with the bug in it, and compiled where `origin` is."""
     for name in ("src", "migrations"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(origin / name, folder / name)
     for edit in mutant.edits if mutant else ():
         path = folder / edit.file
         path.write_text(edit.applied(path.read_text()))
+        for compiled in path.parent.glob(f"__pycache__/{path.stem}.*"):
+            compiled.unlink()
     return folder
