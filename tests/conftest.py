@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.kit import postgres
+from tests.kit.clearing import Undo, cleared_after
 
 settings.register_profile("local", deadline=None, max_examples=100)
 settings.register_profile(
@@ -49,7 +49,7 @@ LONGEST = (
 )
 """The files that take half a minute or more. Models, which compute, alternate with services, which mostly wait."""
 
-DROP = pytest.StashKey[Callable[[], None]]()
+CLEAR = pytest.StashKey[Undo]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -75,24 +75,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Note the databases that a test asks for."""
-    with postgres.dropped_after(partial(item.stash.__setitem__, DROP)):
+    """Note what a test makes."""
+    with cleared_after(partial(item.stash.__setitem__, CLEAR)):
         return (yield)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
-    """Drop the databases of a test when all its fixtures are over."""
+    """Clear away what a test made when all its fixtures are over."""
     try:
         return (yield)
     finally:
-        item.stash[DROP]()
+        item.stash[CLEAR]()
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_fixture_setup(fixturedef: pytest.FixtureDef[object]) -> Generator[None, object, object]:
-    """Keep the databases of a fixture that tests share for as long as the fixture."""
+    """Keep what a fixture makes that tests share for as long as the fixture."""
     if fixturedef.scope == "function":
         return (yield)
-    with postgres.dropped_after(fixturedef.addfinalizer):
+    with cleared_after(fixturedef.addfinalizer):
         return (yield)

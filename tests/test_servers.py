@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
 
-from tests.kit.postgres import dropped_after, shared
+from chatbill.adapters.persistence import open_store
+from tests.kit.clearing import Undo, cleared_after
+from tests.kit.postgres import shared
+from tests.kit.rows import add_person, add_running, charge
 from tests.kit.waiting import eventually
 
 pytestmark = pytest.mark.postgres
@@ -25,12 +27,34 @@ input()
 
 
 def test_a_database_is_dropped_when_the_test_that_asked_for_it_is_over() -> None:
-    drops: list[Callable[[], None]] = []
-    with dropped_after(drops.append):
-        name = shared().fresh().partition("?")[0].rpartition("/")[2]
+    undos: list[Undo] = []
+    with cleared_after(undos.append):
+        name = name_of(shared().fresh())
     assert exists(name)
-    drops[0]()
+    undos[0]()
     assert not exists(name)
+
+
+async def test_a_database_that_is_used_again_has_no_rows(tmp_path: Path) -> None:
+    undos: list[Undo] = []
+    with cleared_after(undos.append):
+        url = shared().cleared()
+        store = open_store(url)
+        await store.write(add_person)
+        await store.write(add_running)
+        await store.write(charge)
+    undos[0]()
+    assert shared().cleared() == url
+    name = name_of(url)
+    tables = [row[0] for row in shared().run("SELECT tablename FROM pg_tables WHERE schemaname = 'public'", name)]
+    assert len(tables) > 10
+    full = [table for table in tables if shared().run(f"TABLE {table} LIMIT 1", name)]
+    assert full == [table for table in tables if table.endswith("version")]
+    assert shared().run("SELECT sequencename FROM pg_sequences WHERE last_value IS NOT NULL", name) == []
+
+
+def name_of(url: str) -> str:
+    return url.partition("?")[0].rpartition("/")[2]
 
 
 def exists(name: str) -> bool:

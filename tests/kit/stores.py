@@ -43,11 +43,11 @@ def sqlite_with_prefix(folder: Path) -> Store:
 
 
 def postgres(folder: Path) -> Store:
-    return open_store(shared().fresh())
+    return open_store(shared().cleared())
 
 
 def postgres_with_prefix(folder: Path) -> Store:
-    return open_store(shared().fresh("shop_"), prefix="shop_")
+    return open_store(shared().cleared("shop_"), prefix="shop_")
 
 
 STORES: dict[str, Callable[[Path], Store]] = {
