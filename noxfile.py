@@ -14,6 +14,7 @@ from pathlib import Path
 import nox
 
 nox.needs_version = ">=2025.5.1"
+# A session that is added here belongs into .ci/run too, which runs some beside others.
 nox.options.sessions = ["lint", "types", "architecture", "bare", "lean", "tests", "torture"]
 nox.options.error_on_external_run = True
 

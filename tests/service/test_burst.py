@@ -16,7 +16,7 @@ from tests.kit.models import demo_model_folder, models_folder
 from tests.service.process import Service
 
 BURST = 200
-QUEUE = 20
+QUEUE = 8
 SLOTS = 2
 
 

@@ -61,7 +61,9 @@ def run(task: Task) -> Figures:
 async def tried(name: str, databases: Databases, seen: Seen) -> None:
     """One use case: first without a fault, then with one at each place, for a moment and for good."""
     case = CASES[name]
-    calls, commits, expected = await measured(case, databases.fresh())
+    database = databases.fresh()
+    calls, commits, expected = await measured(case, database)
+    databases.done(database)
     places: list[dict[str, Any]] = [
         {"call": call, "lasting": lasting} for call in range(1, calls + 1) for lasting in (False, True)
     ]
@@ -69,7 +71,9 @@ async def tried(name: str, databases: Databases, seen: Seen) -> None:
     for place in places:
         seen.faults += "call" in place
         seen.lost_answers += "commit" in place
-        problems = await faulted(case, databases.fresh(), place, expected)
+        database = databases.fresh()
+        problems = await faulted(case, database, place, expected)
+        databases.done(database)
         seen.problems += [f"{name}, fault at {place}: {problem}" for problem in problems]
 
 
