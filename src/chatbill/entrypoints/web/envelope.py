@@ -140,7 +140,7 @@ def _encoding_of_body(scope: HTTPScope) -> str:
     return encoding if has_body and encoding.lower() != "identity" else ""
 
 
-def _add_headers(message: Message, request_id: str) -> None:
+def _add_headers(message: Any, request_id: str) -> None:
     ours = _DEFAULTS | {_REQUEST_ID: request_id.encode()}
     sent = [(name.lower(), value) for name, value in message.get("headers", ())]
     for name, _ in sent:
