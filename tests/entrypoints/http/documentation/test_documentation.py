@@ -24,8 +24,8 @@ from chatbill.entrypoints.http.monitoring import examples as monitoring_examples
 from chatbill.entrypoints.http.monitoring import live_views
 from chatbill.entrypoints.http.monitoring import views as monitoring
 from chatbill.entrypoints.http.openai import views as openai
-from chatbill.entrypoints.web import api_keys, own_rows
 from chatbill.entrypoints.web import accounts as shared_accounts
+from chatbill.entrypoints.web import api_keys, own_rows
 from chatbill.entrypoints.web.alerts import AlertView
 from chatbill.entrypoints.web.problem_kinds import KINDS
 from tests.kit.http import Api
