@@ -198,6 +198,6 @@ def test_more_than_a_hundred_conversations_can_be_reached(visit: Visit, address:
     expect(jona.page.get_by_role("button", name="Older chats")).to_have_count(0)
     expect(jona.page.get_by_role("heading", name="Today")).to_have_count(1)
     jona.conversations.last.click()
-    expect(jona.messages).to_have_text("Number 0 [[tokens:1]]")
+    expect(jona.messages).to_have_text(["Number 0 [[tokens:1]]"])
     jona.page.reload()
-    expect(jona.messages).to_have_text("Number 0 [[tokens:1]]")
+    expect(jona.messages).to_have_text(["Number 0 [[tokens:1]]"])

@@ -121,10 +121,10 @@ async def test_the_same_key_sends_once_also_while_the_reply_is_written(talk: Tal
 
 async def test_a_message_that_cannot_be_paid_is_refused(talk: Talk, served: World) -> None:
     page = await talk.client.post(
-        QUOTE, json={"model": "by-token", "text": "x" * 1_900, "conversation_id": "", "parent_id": ""}
+        QUOTE, json={"model": "by-token", "text": "x " * 1_500, "conversation_id": "", "parent_id": ""}
     )
     assert page.json()["enough"] is False
-    answer = await talk.client.post(SEND, json={"model": "by-token", "text": "x" * 1_900})
+    answer = await talk.client.post(SEND, json={"model": "by-token", "text": "x " * 1_500})
     assert (answer.status_code, answer.json()["code"]) == (402, "insufficient_credits")
     assert len(served.use_cases.chat.replies) == 0
 

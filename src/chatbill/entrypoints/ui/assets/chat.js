@@ -195,10 +195,12 @@
   });
 
   // Why a reply has its price, when one asks.
-  document.addEventListener("toggle", (event) => {
+  document.addEventListener("toggle", async (event) => {
     const details = event.target;
     if (!details.open || !details.dataset?.details) return;
-    chatbill.load(details.querySelector("div"), details.dataset.details);
+    const address = details.dataset.details;
     delete details.dataset.details;
+    await chatbill.load(details.querySelector("div"), address);
+    details.scrollIntoView({ block: "nearest" });
   }, true);
 })();

@@ -3,8 +3,9 @@
 
 (() => {
   const chat = chatbill.chat;
-  const ended = new Set();
   const REMEMBERED = 200;
+  // Replies that ended before their turn was here, as of short replies in the tab that asked for them.
+  const ended = new Map();
 
   async function read(id) {
     const answer = await fetch(`../web/chat/turns/${id}`).catch(() => null);
@@ -36,8 +37,8 @@
       chat.dress(fresh);
     }, { follow });
     document.getElementById("cb-about").innerHTML = about;
-    // Its end may have come before it was here.
     if (fresh.dataset.running && ended.has(id)) chat.reload(fresh);
+    else announce(id);
     chatbill.emit("running");
     return fresh;
   };
@@ -79,27 +80,37 @@
     chat.put(found);
   });
 
-  chatbill.on("settled", async ({ id, conversation, text, outcome }) => {
-    ended.add(id);
-    if (ended.size > REMEMBERED) ended.delete(ended.values().next().value);
+  // Says the end of a reply once.
+  function announce(id) {
+    const end = ended.get(id);
+    if (!end || !ended.delete(id)) return;
+    const { finished, stopped, failed } = chat.words;
+    const words = { completed: finished, stopped }[end.outcome] ?? failed;
+    chatbill.say(words.replace("{credits}", end.text));
+  }
+
+  function finish(turn, found) {
+    const grown = turn.querySelector(".cb-md");
+    const fresh = chat.made(found.turn);
+    const final = fresh.querySelector(".cb-md");
+    chat.change(() => {
+      merge(grown, final);
+      final.replaceWith(grown);
+      turn.replaceWith(fresh);
+      chat.dress(fresh);
+    });
+    document.getElementById("cb-about").innerHTML = found.about;
+  }
+
+  chatbill.on("settled", async (end) => {
+    const { id, conversation } = end;
+    ended.set(id, end);
+    if (ended.size > REMEMBERED) ended.delete(ended.keys().next().value);
     const turn = chat.turn(id);
     if (turn) {
       const found = await read(id);
-      if (found && turn.isConnected) {
-        const growing = turn.querySelector(".cb-md");
-        const fresh = chat.made(found.turn);
-        const final = fresh.querySelector(".cb-md");
-        chat.change(() => {
-          merge(growing, final);
-          final.replaceWith(growing);
-          turn.replaceWith(fresh);
-          chat.dress(fresh);
-        });
-        document.getElementById("cb-about").innerHTML = found.about;
-      }
-      const { finished, stopped, failed } = chat.words;
-      const said = outcome === "stopped" ? stopped : outcome === undefined || outcome === "completed" ? finished : failed;
-      chatbill.say(said.replace("{credits}", text));
+      if (found && turn.isConnected) finish(turn, found);
+      announce(id);
       chatbill.emit("running");
     }
     chatbill.emit("free", { id, conversation });

@@ -162,9 +162,9 @@ def asides_of(interaction: Interaction) -> Iterator[str]:
 
 
 def window_text(interaction: Interaction, window: int | None) -> str:
-    """Return how much of a model's window the conversation fills; "" where that is unknown."""
+    """Return how much of a model's window the conversation fills; "" where that is unknown or less than a percent."""
     used = interaction.usage.prompt_tokens + interaction.usage.completion_tokens
-    if not window or not used:
+    if not window or used * 100 < window:
         return ""
     share = numbers.format_percent(min(1, used / window), locale=language.current().locale)
     return _("{share} of the window is used").format(share=share)

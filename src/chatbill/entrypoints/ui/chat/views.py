@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -62,7 +64,7 @@ class ChatPages:
             "chat/view.html",
             title=found.conversation.title,
             conversation=found.conversation,
-            turns=[self._view(visit, turn) for turn in found.turns],
+            turns=await self._shown(visit, found.turns),
             older=found.has_older,
             about=self._about(found.spent, last),
             branched=found.conversation.branched,
@@ -77,7 +79,7 @@ class ChatPages:
         before = visit.asked("before")
         id_ = _conversation(visit.path("conversation_id"))
         found = await self._chat.read_branch(visit.principal, id_, before=before)
-        turns = [self._view(visit, turn) for turn in found.turns]
+        turns = await self._shown(visit, found.turns)
         values = {"turns": turns, "older": found.has_older, "conversation": found.conversation}
         return visit.html("chat/turns.html", **values, **self._models())
 
@@ -91,11 +93,12 @@ class ChatPages:
             raise NotFound("interaction")
         turn = await self._chat.read_branch.turn(visit.principal, interaction_id)
         spent = await self._chat.read_branch.spent(visit.principal, turn.interaction.conversation_id)
+        (shown,) = await self._shown(visit, [turn])
         return {
             "title": title_of(turn.interaction.prompt),
             "id": turn.interaction.id,
             "conversation": turn.interaction.conversation_id,
-            "turn": visit.text("chat/turn.html", turn=self._view(visit, turn), **self._models()),
+            "turn": visit.text("chat/turn.html", turn=shown, **self._models()),
             "about": visit.text("chat/about.html", about=self._about(spent, turn.interaction)),
         }
 
@@ -123,10 +126,15 @@ class ChatPages:
             entry=await self._entry_of(visit, interaction),
         )
 
-    def _view(self, visit: Visit, turn: BranchTurn) -> TurnView:
-        id_ = turn.interaction.id
-        growing = self._hub.so_far(visit.principal, id_) if turn.interaction.is_running else None
-        return TurnView.of(turn, self._names, growing)
+    async def _shown(self, visit: Visit, turns: Sequence[BranchTurn]) -> list[TurnView]:
+        """Render turns in a thread, because long texts take longer than other people should wait."""
+        growing = [
+            self._hub.so_far(visit.principal, turn.interaction.id) if turn.interaction.is_running else None
+            for turn in turns
+        ]
+        return await asyncio.to_thread(
+            lambda: [TurnView.of(turn, self._names, grown) for turn, grown in zip(turns, growing, strict=True)]
+        )
 
     def _models(self) -> dict[str, Any]:
         choices = [ModelChoice.of(offer) for offer in self._chat.list_models()]
