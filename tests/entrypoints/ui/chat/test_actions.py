@@ -26,8 +26,13 @@ def engine() -> ControlledEngine:
 
 
 @pytest.fixture
-def served(engine: ControlledEngine) -> World:
-    return world(engine=engine, catalogue=WITH_TOKENS, deadline_s=60)
+def welcome_credits() -> int:
+    return 100
+
+
+@pytest.fixture
+def served(engine: ControlledEngine, welcome_credits: int) -> World:
+    return world(engine=engine, catalogue=WITH_TOKENS, deadline_s=60, welcome_credits=welcome_credits)
 
 
 @pytest.fixture
@@ -119,12 +124,12 @@ async def test_the_same_key_sends_once_also_while_the_reply_is_written(talk: Tal
     assert other.json()["code"] == "idempotency_mismatch"
 
 
+@pytest.mark.parametrize("welcome_credits", [2])
 async def test_a_message_that_cannot_be_paid_is_refused(talk: Talk, served: World) -> None:
-    page = await talk.client.post(
-        QUOTE, json={"model": "by-token", "text": "x " * 1_500, "conversation_id": "", "parent_id": ""}
-    )
-    assert page.json()["enough"] is False
-    answer = await talk.client.post(SEND, json={"model": "by-token", "text": "x " * 1_500})
+    message = {"model": "demo-pro", "text": "Think"}
+    quote = (await talk.client.post(QUOTE, json=message)).json()
+    assert (quote["text"], quote["enough"]) == ("up to 3 credits, you have 2", False)
+    answer = await talk.client.post(SEND, json=message)
     assert (answer.status_code, answer.json()["code"]) == (402, "insufficient_credits")
     assert len(served.use_cases.chat.replies) == 0
 
