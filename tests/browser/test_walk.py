@@ -32,6 +32,11 @@ SCREENS = [
     ("ru", 360, "dark"),
 ]
 IN_GUIDE = {("en", 1280, "light"), ("ru", 1280, "light")}
+QUESTIONS = {
+    "en": ("How do tides work?", "And why twice a day?"),
+    "ru": ("Как устроены приливы?", "А почему дважды в день?"),
+}
+ONE_MORE = "Thank you!"
 OVERFLOWS = """() => {
   const view = document.getElementById("cb-view") ?? document.documentElement;
   const wide = [document.documentElement, view].filter((each) => each.scrollWidth > each.clientWidth + 1);
@@ -112,17 +117,17 @@ def test_a_new_user_chats_runs_out_pays_and_finds_what_was_spent(
     user.looks("3-first-screen")
 
     log = page.get_by_role("log", name=user.text("Conversation"))
-    for sent in (1, 2):
-        box.fill(f"[[tokens:30]] Question number {sent}")
+    for sent, question in enumerate(QUESTIONS[language], 1):
+        box.fill(question)
         box.press("Enter")
         expect(log.get_by_role("button", name=user.text("Copy reply"))).to_have_count(sent)
         expect(balance).to_have_text(user.credits(2 - sent))
     user.looks("4-chat")
 
-    box.fill("[[tokens:5]] One more")
+    box.fill(ONE_MORE)
     box.press("Enter")
     expect(page.get_by_role("alert").filter(has_text=user.credits(1))).to_be_visible()
-    expect(box).to_have_value("[[tokens:5]] One more")
+    expect(box).to_have_value(ONE_MORE)
     user.looks("5-out-of-credits")
     user.button("Add credits").click()
 
