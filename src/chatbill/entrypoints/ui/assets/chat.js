@@ -176,11 +176,26 @@
     first?.focus({ preventScroll: true });
   }
 
+  // Opens another conversation. What is typed meanwhile must not go to the one before.
+  async function move(path) {
+    const before = chat.section;
+    chat.box.disabled = true;
+    await chatbill.go(path);
+    if (chat.section === before && chat.open) chat.box.disabled = false;
+  }
+
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest("#cb-list a[href], .cb-switch a[href]");
+    if (!link || !chat.open || event.button || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    move(link.getAttribute("href"));
+  }, true);
+
   document.addEventListener("click", (event) => {
     if (!chat.open) return;
     const button = event.target.closest("button");
     if (button?.dataset.older) older(button);
-    else if (button?.dataset.chat === "new") chatbill.go("");
+    else if (button?.dataset.chat === "new") move("");
     else if (button?.id === "cb-latest") chat.change(() => {}, { follow: true });
     else if (button?.id === "cb-drawer") chat.drawer(!chat.section.classList.contains("cb-drawn"));
     else if (!event.target.closest("#cb-chats")) chat.drawer(false);

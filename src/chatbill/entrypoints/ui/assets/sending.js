@@ -133,6 +133,7 @@
       const orders = [...queued(), { key: order.key, text, model, branched: chat.section.dataset.branched }];
       store.set(queueName(chat.conversation), JSON.stringify(orders));
       unsure = {};
+      showRunning();
       return showQueue();
     }
     return send(order);

@@ -105,10 +105,9 @@ async def _message(visit: Visit) -> Message:
         raise ClientLeft from None
     except (ValueError, RecursionError):
         raise InvalidRequest.of("body", "not_json_body") from None
-    values = [body.get(field, "") for field in FIELDS] if isinstance(body, dict) else [None]
-    if not all(isinstance(value, str) for value in values):
+    if not isinstance(body, dict) or not all(isinstance(body.get(field, ""), str) for field in FIELDS):
         raise InvalidRequest.of("body", "not_an_object", fields=", ".join(FIELDS))
-    model, text, conversation, parent, key = values
+    model, text, conversation, parent, key = (body.get(field, "") for field in FIELDS)
     return Message(
         model=model,
         text=text,
