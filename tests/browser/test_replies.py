@@ -170,8 +170,8 @@ def test_code_is_copied_exactly(writer: Writer) -> None:
     writer.show(["Run:\n\n```python\n\tif x < 1:\n\n\t    print('<b>')  # &lt;\n```\n"])
     page = writer.visitor.page
     page.locator(".cb-code").hover()
-    page.get_by_role("button", name="Copy").click()
-    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    page.get_by_role("button", name="Copy", exact=True).click()
+    expect(page.get_by_role("button", name="Copied", exact=True)).to_be_visible()
     writer.visitor.box.focus()
     page.keyboard.press("Control+V")
     expect(writer.visitor.box).to_have_value("\tif x < 1:\n\n\t    print('<b>')  # &lt;\n")
