@@ -6,6 +6,7 @@ On CI each run has the same examples, so a failure repeats.
 from __future__ import annotations
 
 import os
+import subprocess
 import tempfile
 from collections.abc import Generator
 from functools import partial
@@ -49,6 +50,7 @@ LONGEST = (
 """The files that take half a minute or more. Models, which compute, alternate with services, which mostly wait."""
 
 CLEAR = pytest.StashKey[Undo]()
+CLEARING_UP = pytest.StashKey[subprocess.Popen[bytes]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -58,12 +60,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """
     if hasattr(config, "workerinput"):
         return
-    folder, clearing_up = folder_of_process("chatbill-run-")
-
-    def clear_up() -> None:
-        clearing_up.communicate(timeout=60)
-
-    config.add_cleanup(clear_up)
+    # Not before the end of the process: servers end after the tests.
+    folder, config.stash[CLEARING_UP] = folder_of_process("chatbill-run-")
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())
     os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
 

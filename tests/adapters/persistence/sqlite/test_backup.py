@@ -70,17 +70,19 @@ async def test_a_backup_under_load_is_of_one_moment_and_restores_to_books_that_a
     path, copies = fresh_database(tmp_path), [tmp_path / f"copy-{number}" for number in range(5)]
     store = SqliteStore(path)
     await store.write(lambda tx: add_person(tx, credits_=100_000))
-    stop = asyncio.Event()
+    stop, charged = asyncio.Event(), asyncio.Event()
 
     async def talk(talker: int) -> int:
         number = 0
         while not stop.is_set():
             await store.write(lambda tx: add_running(tx, f"{talker}-{number}"))  # noqa: B023 - awaited at once
             await store.write(lambda tx: charge(tx, f"{talker}-{number}"))  # noqa: B023
+            charged.set()
             number += 1
         return number
 
     talking = [asyncio.create_task(talk(talker)) for talker in range(8)]
+    await charged.wait()
     for copy in copies:
         await asyncio.sleep(0.1)
         made = await asyncio.to_thread(backup.backup, sqlite_url(path), copy)
