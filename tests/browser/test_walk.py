@@ -34,7 +34,7 @@ SCREENS = [
 IN_GUIDE = {("en", 1280, "light"), ("ru", 1280, "light")}
 QUESTIONS = {
     "en": ("How do tides work?", "And why twice a day?"),
-    "ru": ("Как устроены приливы?", "А почему дважды в день?"),
+    "ru": ("Как устроены приливы?", "А почему дважды в день?"),  # noqa: RUF001 - Cyrillic
 }
 ONE_MORE = "Thank you!"
 OVERFLOWS = """() => {

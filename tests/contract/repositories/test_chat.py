@@ -216,6 +216,7 @@ class TestInteractions:
         assert await store.read(lambda snapshot: snapshot.interactions.turns(TALK, limit=9)) == []
         assert await store.read(lambda snapshot: snapshot.interactions.count_replies(ConversationId("none"))) == 0
         assert await store.read(lambda snapshot: snapshot.interactions.spent_in(ConversationId("none"))) == 0
+        assert await store.read(lambda snapshot: snapshot.interactions.spent_in(TALK)) == 4
 
     async def test_one_knows_whether_a_reply_is_being_written(self, store: Store) -> None:
         await store.write(add_running)

@@ -14,6 +14,7 @@ from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import (
     ChatbillError,
     Conflict,
+    ContextLengthExceeded,
     Forbidden,
     InsufficientCredits,
     InvalidRequest,
@@ -29,6 +30,7 @@ from chatbill.entrypoints.web.texts import render
 STATUS: Mapping[type[ChatbillError], HTTPStatus] = {
     InvalidRequest: HTTPStatus.UNPROCESSABLE_ENTITY,
     Unauthenticated: HTTPStatus.UNAUTHORIZED,
+    ContextLengthExceeded: HTTPStatus.UNPROCESSABLE_ENTITY,
     InsufficientCredits: HTTPStatus.PAYMENT_REQUIRED,
     Forbidden: HTTPStatus.FORBIDDEN,
     NotFound: HTTPStatus.NOT_FOUND,
