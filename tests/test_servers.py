@@ -49,7 +49,8 @@ async def test_a_database_that_is_used_again_has_no_rows(tmp_path: Path) -> None
     tables = [row[0] for row in shared().run("SELECT tablename FROM pg_tables WHERE schemaname = 'public'", name)]
     assert len(tables) > 10
     full = [table for table in tables if shared().run(f"TABLE {table} LIMIT 1", name)]
-    assert full == [table for table in tables if table.endswith("version")]
+    assert full == [table for table in tables if table.endswith(("version", "audit_trail_counts"))]
+    assert shared().run("SELECT id, records FROM audit_trail_counts", name) == [("all", 0)]
     assert shared().run("SELECT sequencename FROM pg_sequences WHERE last_value IS NOT NULL", name) == []
 
 
