@@ -106,8 +106,9 @@
       // The frame gives the focus to what asks for it.
       chat.box.removeAttribute("autofocus");
       place.querySelector(".cb-switch a[href]")?.setAttribute("autofocus", "");
-      const [number, count] = place.querySelector(".cb-switch span").textContent.split("/");
-      chatbill.say(chat.words.version.replace("{place}", number).replace("{count}", count));
+      // Links of the history lead to turns that may have one version only.
+      const versions = place.querySelector(".cb-switch span")?.textContent.split("/");
+      if (versions) chatbill.say(chat.words.version.replace("{place}", versions[0]).replace("{count}", versions[1]));
     } else chat.log.scrollTop = chat.log.scrollHeight;
     chat.log.addEventListener("scroll", noteEnd, { passive: true });
     document.getElementById("cb-list").addEventListener("scroll", (event) => (listed = event.target.scrollTop), { passive: true });
