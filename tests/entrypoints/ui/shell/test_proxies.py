@@ -107,6 +107,7 @@ async def test_everything_is_served_below_a_prefix(root_path: str, start: str, f
         answer = await sign_in(client, f"{start}/web/registration", Origin="http://chat.test")
         assert answer.status_code == 200
         assert f"path={prefix}/;" in f"{answer.headers['set-cookie'].lower()};"
+        page = await client.get(f"{start}/ui/")
         for view in ("", "credits", "c/some-conversation", "account/security"):
             page = await client.get(f"{start}/ui/{view}")
             assert f'<base href="{prefix}/ui/">' in page.text
