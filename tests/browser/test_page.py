@@ -94,7 +94,7 @@ def test_the_page_says_what_a_reply_did_not_read_and_refuses_what_cannot_fit(vis
     talker.picture("trimmed")
     talker.page.reload()
     expect(unread).to_be_visible()
-    talker.may_be_refused = {502}
+    talker.may_be_refused = {422}
     talker.send("x " * 1_600)
     expect(talker.page.get_by_role("alert").filter(has_text="your message")).to_contain_text(
         "your message has at least 1600 tokens"
