@@ -252,7 +252,10 @@ def test_a_reply_takes_at_most_the_memory_that_was_estimated(tmp_path: Path, wei
 
 
 def bytes_in_memory(model: Any) -> int:
-    """Every tensor that the model holds, the scales of quantized layers among them, each storage once."""
+    """Every tensor that the model holds, the scales of quantized layers among them, each storage once.
+
+    An embedding whose output layer has a copy of its own stays in the file.
+    """
     tensors = [*model.parameters(), *model.buffers()]
     tensors += [scales for tensor in tensors if (scales := getattr(tensor, "SCB", None)) is not None]
     tensors += [
@@ -263,4 +266,8 @@ def bytes_in_memory(model: Any) -> int:
         if held is not None
     ]
     storages = {tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes() for tensor in tensors}
-    return sum(storages.values())
+    joined = {id(one): one for module in model.modules() if (one := getattr(module, "_joined", None)) is not None}
+    if model.config.get_text_config().tie_word_embeddings and hasattr(model.get_output_embeddings(), "_joined"):
+        del storages[model.get_input_embeddings().weight.untyped_storage().data_ptr()]
+    packed: int = sum(one.weight.numel() * one.weight.element_size() for one in joined.values())
+    return packed + sum(storages.values())
