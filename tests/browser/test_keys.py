@@ -128,7 +128,7 @@ def test_the_whole_key_is_copied(visit: Visit, address: str, host: str) -> None:
     assert panel.visitor.page.evaluate("isSecureContext") == (host == "127.0.0.1")
     key = panel.make("CI")
     panel.element.get_by_role("button", name="Copy").click()
-    expect(panel.element.get_by_role("button", name="Copied")).to_be_visible()
+    expect(panel.element.get_by_role("button", name="Copied", exact=True)).to_be_visible()
     panel.visitor.picture("copied")
     panel.done()
     name = panel.element.get_by_label("Name", exact=True)

@@ -57,7 +57,7 @@ BEGIN
     END LOOP;
 END $$
 """
-"""Deletes all rows, whatever triggers forbid, except those of a new database: the schema's version, and a count of 0."""
+"""Deletes all rows, whatever triggers forbid, but those of a new database: the schema's version, and a count of 0."""
 
 _numbers = itertools.count(1)
 _idle: dict[tuple[Path, str], list[str]] = defaultdict(list)

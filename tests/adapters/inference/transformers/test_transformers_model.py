@@ -269,5 +269,5 @@ def bytes_in_memory(model: Any) -> int:
     joined = {id(one): one for module in model.modules() if (one := getattr(module, "_joined", None)) is not None}
     if model.config.get_text_config().tie_word_embeddings and hasattr(model.get_output_embeddings(), "_joined"):
         del storages[model.get_input_embeddings().weight.untyped_storage().data_ptr()]
-    packed: int = sum(one.weight.numel() * one.weight.element_size() for one in joined.values())
-    return packed + sum(storages.values())
+    packed = sum(int(one.weight.numel() * one.weight.element_size()) for one in joined.values())
+    return int(packed + sum(storages.values()))

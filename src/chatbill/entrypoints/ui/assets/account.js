@@ -12,7 +12,7 @@
     if (problem) return;
     put(part("cb-keys-list"), html);
     const { model } = part("cb-keys-list").firstElementChild.dataset;
-    part("cb-keys").querySelectorAll(".cb-model").forEach((place) => { place.textContent = model ?? ""; });
+    part("cb-keys").querySelectorAll(".cb-example-model").forEach((place) => { place.textContent = model ?? ""; });
   };
 
   // Shows the list, and leaves no secret in the page.
@@ -20,7 +20,7 @@
     const dialog = part("cb-keys");
     dialog.replaceChildren(part("cb-keys-content").content.cloneNode(true));
     const address = new URL("../v1", document.baseURI).href;
-    dialog.querySelectorAll(".cb-base").forEach((place) => { place.textContent = address; });
+    dialog.querySelectorAll(".cb-example-base").forEach((place) => { place.textContent = address; });
     if (!dialog.open) dialog.showModal();
     part("cb-keys-title").focus();
     await list();
