@@ -6,6 +6,16 @@ const frame = document.getElementById("cb-frame");
 const view = document.getElementById("cb-view");
 const base = new URL(document.baseURI).pathname;
 
+// Drafts and kept messages of a tab belong to the person who wrote them.
+try {
+  if (sessionStorage.getItem("cb-me") !== frame.dataset.me) {
+    sessionStorage.clear();
+    sessionStorage.setItem("cb-me", frame.dataset.me);
+  }
+} catch {
+  // A browser without storage keeps no drafts.
+}
+
 const chatbill = {
   texts,
   view,

@@ -4,7 +4,9 @@
 
 const NAMES = ["connected", "balance", "conversations", "models", "started", "reply", "settled", "left"];
 const QUIET_MS = 40_000;
-const channel = "BroadcastChannel" in window ? new BroadcastChannel("chatbill-events") : undefined;
+// Tabs of another person in the same browser have a connection of their own.
+const FEED = `chatbill-events-${frame.dataset.me}`;
+const channel = "BroadcastChannel" in window ? new BroadcastChannel(FEED) : undefined;
 
 let source;
 let heard = 0;
@@ -66,7 +68,7 @@ chatbill.on("left", () => chatbill.leave());
 chatbill.on("balance", ({ text }) => { document.getElementById("cb-balance").textContent = text; });
 
 if (channel && navigator.locks) {
-  navigator.locks.request("chatbill-events", () => {
+  navigator.locks.request(FEED, () => {
     connect();
     return new Promise(() => {});
   });

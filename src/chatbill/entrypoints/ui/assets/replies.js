@@ -6,6 +6,9 @@
   const REMEMBERED = 200;
   // Replies that ended before their turn was here, as of short replies in the tab that asked for them.
   const ended = new Map();
+  // When a reply was last seen to grow.
+  const grown = new Map();
+  const [FIRST_LOOK_MS, LOOK_MS, QUIET_MS] = [700, 5_000, 5_000];
 
   async function read(id) {
     const answer = await fetch(`../web/chat/turns/${id}`).catch(() => null);
@@ -53,6 +56,7 @@
 
   function grow({ id, from, ended: blocks, open }) {
     const turn = chat.turn(id);
+    grown.set(id, Date.now());
     if (!turn?.dataset.running || turn.dataset.loading) return;
     const have = Number(turn.dataset.ended);
     if (from > have) return void chat.reload(turn);
@@ -67,6 +71,16 @@
   }
 
   chatbill.on("reply", grow);
+
+  // A reply may have ended while its view was on its way, or its events may be lost: what stands still is asked for.
+  chatbill.on("chat", () => setTimeout(lookAgain, FIRST_LOOK_MS));
+  setInterval(lookAgain, LOOK_MS);
+
+  function lookAgain() {
+    for (const turn of chat.running) {
+      if (Date.now() - (grown.get(turn.dataset.id) ?? 0) >= QUIET_MS) chat.reload(turn);
+    }
+  }
 
   // Another tab or device has sent a message in the open conversation.
   chatbill.on("started", async ({ id, conversation }) => {
@@ -105,6 +119,7 @@
   chatbill.on("settled", async (end) => {
     const { id, conversation } = end;
     ended.set(id, end);
+    grown.delete(id);
     if (ended.size > REMEMBERED) ended.delete(ended.keys().next().value);
     const turn = chat.turn(id);
     if (turn) {

@@ -7,6 +7,7 @@
   const store = chatbill.store;
   const PAUSES_MS = [1_000, 3_000, 6_000];
   const KEPT = "cb-kept";
+  const SENDING = "cb-sending";
 
   let stopping = false;
   let unsure = {};
@@ -56,9 +57,12 @@
     const pending = showPending(order.text, chat.words.sending, false);
     showRunning();
     const fields = { model: order.model, text: order.text, conversation_id: order.conversation, parent_id: order.parent, key: order.key };
+    // A page that is loaded again meanwhile sends it once more: by its key, the service takes it once.
+    store.set(SENDING, JSON.stringify({ ...order, edited: undefined }));
     const tell = (words) => { pending.querySelector(".cb-aside").textContent = words; };
     const { said, problem } = await insist("../web/chat/messages", fields, tell);
     chat.isSending = false;
+    store.set(SENDING, "");
     pending.remove();
     if (problem?.status === 401) return chatbill.leave();
     // An answer that never came may have been given all the same.
@@ -78,7 +82,7 @@
     // Something was said in between: the whole conversation is shown.
     const before = turn?.previousElementSibling?.dataset?.id;
     if (!order.parent && before && turn.dataset.parent !== before) await chatbill.refresh();
-    showRunning();
+    chatbill.emit("running");
     return said;
   }
 
@@ -126,6 +130,8 @@
     const same = JSON.stringify([text, model, order.conversation, order.parent]);
     order.key = unsure.same === same ? unsure.key : newKey();
     unsure = { same, key: order.key };
+    // What an edited message replaces is not written to its end out of sight.
+    if (edited && chat.running.length) stop();
     if (edited) writing.edit(null);
     store.set(KEPT, "");
     writing.set("");
@@ -168,6 +174,7 @@
   async function regenerate(button) {
     const turn = button.closest("article");
     if (chat.isSending) return;
+    if (chat.running.length) stop();
     chat.isSending = true;
     button.disabled = true;
     const section = chat.section;
@@ -200,7 +207,16 @@
   }
 
   chatbill.on("stop", () => { if (!document.getElementById("cb-stop").hidden) stop(); });
-  chatbill.on("running", showRunning);
+  chatbill.on("running", () => {
+    showRunning();
+    sendNext();
+  });
+
+  // A reply may have ended before its turn was shown, so that nothing else would send what waits.
+  function sendNext() {
+    if (!chat.open || chat.isSending || chat.running.length || !queued().length) return;
+    chatbill.emit("free", { id: chat.turns.at(-1)?.dataset.id ?? "", conversation: chat.conversation });
+  }
 
   chatbill.on("chat", () => {
     stopping = false;
@@ -209,7 +225,9 @@
     showQueue();
     const kept = store.read(KEPT);
     document.getElementById("cb-kept").hidden = !kept || kept.conversation !== chat.conversation || !chat.box.value;
-    if (!chat.running.length && queued().length) chatbill.emit("free", { id: chat.turns.at(-1)?.dataset.id ?? "", conversation: chat.conversation });
+    const lost = store.read(SENDING);
+    if (lost?.conversation === chat.conversation) send({ ...lost, edited: null });
+    else sendNext();
     if (kept?.goes && kept.conversation === chat.conversation && chat.box.value) submit();
   });
 

@@ -1,0 +1,90 @@
+"""What people write is neither lost nor shown to others, and a reply that ended is never shown as one that is written."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Route, expect
+
+from tests.browser.conftest import Visit
+from tests.kit.support import PASSWORD
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+
+def test_a_draft_is_not_shown_to_the_next_person_of_the_browser(visit: Visit, address: str) -> None:
+    ann = visit(address).register("drafter")
+    ann.box.fill("a secret draft")
+    ann.page.get_by_role("button", name="Sign out").click()
+    expect(ann.page.get_by_role("tab", name="Sign in")).to_be_visible()
+    bob = ann.register("successor")
+    expect(bob.box).to_have_value("")
+
+
+def test_a_tab_of_an_earlier_person_tells_nothing_to_the_next_one(visit: Visit, address: str) -> None:
+    ann = visit(address).register("earlier")
+    ann.send("hello").sees_balance("99 credits")
+    other = ann.page.context.new_page()
+    other.goto(f"{address}/ui/")
+    other.get_by_role("button", name="Sign out").click()
+    expect(other.get_by_role("tab", name="Create account")).to_be_visible()
+    other.get_by_role("tab", name="Create account").click()
+    other.get_by_label("Username", exact=True).fill("later")
+    other.get_by_label("E-mail", exact=True).fill("later@example.org")
+    other.locator("#new-password").fill(PASSWORD)
+    other.keyboard.press("Enter")
+    expect(other.get_by_role("status", name="Balance")).to_have_text("100 credits")
+    other.wait_for_timeout(2_000)
+    expect(other.get_by_role("status", name="Balance")).to_have_text("100 credits")
+    ann.may_be_refused = {401}
+
+
+def test_a_message_that_is_being_sent_survives_a_reload_and_is_sent_once(visit: Visit, address: str) -> None:
+    ann = visit(address).register("reloader")
+    asked: list[str] = []
+
+    def swallow(route: Route) -> None:
+        asked.append(route.request.post_data or "")
+        route.fetch()  # it arrives, and its answer is lost
+
+    ann.page.route("**/web/chat/messages", swallow, times=1)
+    ann.box.fill("do not lose me")
+    ann.box.press("Enter")
+    expect(ann.chat.get_by_text("do not lose me").first).to_be_visible()
+    ann.page.wait_for_function("sessionStorage.getItem('cb-sending')")
+    while not asked:
+        ann.page.wait_for_timeout(50)
+    ann.page.reload()
+    expect(ann.page.get_by_role("button", name="Copy reply")).to_have_count(1)
+    expect(ann.chat.locator("article[data-id]")).to_have_count(1)
+    ann.sees_balance("99 credits")
+
+
+def test_a_message_that_is_edited_while_its_reply_is_written_stops_that_reply(visit: Visit, address: str) -> None:
+    ann = visit(address).register("editor")
+    ann.send("[[pause:0.2]] [[tokens:100]] the first wording")
+    expect(ann.page.get_by_role("button", name="Stop", exact=True)).to_be_visible()
+    expect(ann.chat.get_by_text("wording").last).to_be_visible()
+    ann.page.get_by_role("button", name="Edit", exact=True).click()
+    ann.box.fill("[[tokens:5]] the second")
+    ann.box.press("Enter")
+    expect(ann.page.get_by_role("button", name="Copy reply")).to_have_count(1)
+    expect(ann.page.get_by_role("button", name="Stop", exact=True)).to_be_hidden()
+    ann.page.get_by_role("navigation", name="Main").get_by_role("link", name="History").click()
+    expect(ann.page.get_by_role("table", name="History")).to_contain_text("stopped")
+
+
+def test_a_reply_whose_end_was_not_heard_is_shown_as_ended(visit: Visit, address: str) -> None:
+    ann = visit(address).register("deaf")
+    ann.send("[[pause:0.1]] [[tokens:30]] slowly")
+    expect(ann.page.get_by_role("button", name="Stop", exact=True)).to_be_visible()
+    ann.page.evaluate("source.close()")
+    expect(ann.page.get_by_role("button", name="Copy reply")).to_have_count(1)
+    expect(ann.page.get_by_role("button", name="Stop", exact=True)).to_be_hidden()
+
+
+def test_messages_that_wait_are_all_sent_one_after_the_other(visit: Visit, address: str) -> None:
+    ann = visit(address).register("queuer")
+    for number in range(4):
+        ann.send(f"[[tokens:2]] number {number}")
+    expect(ann.page.get_by_role("button", name="Copy reply")).to_have_count(4)
+    ann.sees_balance("96 credits")
