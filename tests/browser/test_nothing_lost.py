@@ -1,4 +1,4 @@
-"""What people write is neither lost nor shown to others, and a reply that ended is never shown as one that is written."""
+"""What people write is neither lost nor shown to others, and a reply that has ended is shown as ended."""
 
 from __future__ import annotations
 
