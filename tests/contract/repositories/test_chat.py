@@ -199,7 +199,7 @@ class TestInteractions:
         ]
         assert len(await store.read(lambda snapshot: snapshot.interactions.turns(TALK, limit=99))) == 10
         assert await store.read(lambda snapshot: snapshot.interactions.count_replies(TALK)) == 5
-        assert await store.read(lambda snapshot: snapshot.interactions.spent_in(TALK)) == 0
+        assert await store.read(lambda snapshot: snapshot.interactions.spent_in(TALK)) == 20
 
     async def test_empty_and_failed_replies_are_no_turns(self, store: Store) -> None:
         def work(tx: Transaction) -> None:
