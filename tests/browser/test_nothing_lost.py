@@ -88,3 +88,29 @@ def test_messages_that_wait_are_all_sent_one_after_the_other(visit: Visit, addre
         ann.send(f"[[tokens:2]] number {number}")
     expect(ann.page.get_by_role("button", name="Copy reply")).to_have_count(4)
     ann.sees_balance("96 credits")
+
+
+def test_an_edited_message_without_credits_is_sent_after_a_purchase(visit: Visit, poor_address: str) -> None:
+    ann = visit(poor_address).register("poor.editor")
+    ann.may_be_refused = {402}
+    for number in (1, 2):
+        ann.send(f"[[tokens:3]] number {number}")
+        expect(ann.page.get_by_role("button", name="Copy reply")).to_have_count(number)
+    ann.page.get_by_role("button", name="Edit", exact=True).last.click()
+    ann.box.fill("[[tokens:3]] another wording")
+    ann.box.press("Enter")
+    ann.page.locator("#cb-refused").get_by_role("button", name="Add credits").click()
+    ann.press("Continue").press("Confirm")
+    ann.page.get_by_role("dialog").get_by_role("link", name="Send your message").click()
+    expect(ann.chat.get_by_text("another wording").first).to_be_visible()
+    expect(ann.page.get_by_role("button", name="Copy reply")).to_have_count(2)
+    expect(ann.chat.get_by_text("2/2").first).to_be_visible()
+
+
+def test_the_link_to_the_content_leads_to_it(visit: Visit, address: str) -> None:
+    ann = visit(address).register("skipper")
+    ann.page.goto(f"{address}/ui/credits")
+    expect(ann.page.get_by_role("heading", level=1, name="Credits")).to_be_visible()
+    ann.page.get_by_role("link", name="Skip to the content").press("Enter")
+    expect(ann.page.locator("#cb-view")).to_be_focused()
+    expect(ann.page.get_by_role("heading", level=1, name="Credits")).to_be_visible()

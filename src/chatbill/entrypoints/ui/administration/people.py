@@ -9,7 +9,7 @@ from starlette.responses import Response
 from chatbill.application.administration.create_user import NewUser
 from chatbill.application.ports.repositories.users import UserFilter
 from chatbill.application.shared.paging import DEFAULT_PAGE
-from chatbill.domain.accounts.permissions import Permission
+from chatbill.domain.accounts.permissions import Permission, outranks
 from chatbill.domain.accounts.users import AccountState, UserRole
 from chatbill.domain.shared.ids import UserId
 from chatbill.entrypoints.ui.administration.sections import ACTIONS, HOME, asked, id_of, show
@@ -46,8 +46,9 @@ def people_views(site: Site) -> None:
 
     async def person(visit: Visit) -> Response:
         record = await administration.show_user(visit.principal, UserId(id_of(visit, "user_id", "user")))
-        is_me = record.user.id == visit.principal.user_id
-        return show(visit, "people", "person.html", record=record, is_me=is_me, roles=ROLES, states=STATES)
+        is_other = record.user.id != visit.principal.user_id
+        acts = is_other and outranks(visit.principal.role, record.user.role)
+        return show(visit, "people", "person.html", record=record, acts=acts, roles=ROLES, states=STATES)
 
     async def create(visit: Visit) -> Response:
         username, email, role = await text_fields(visit.request, "username", "email", "role")

@@ -149,7 +149,14 @@ document.addEventListener("click", (event) => {
   const link = event.target.closest("a[href]");
   if (!link || event.defaultPrevented || event.button || event.ctrlKey || event.metaKey || event.shiftKey) return;
   if (link.target || link.hasAttribute("download") || link.origin !== location.origin) return;
-  if (!link.pathname.startsWith(base) || link.getAttribute("href").startsWith("#")) return;
+  const href = link.getAttribute("href");
+  // Addresses are relative to the base of the page, also those within it.
+  if (href.startsWith("#")) {
+    event.preventDefault();
+    document.getElementById(href.slice(1))?.focus();
+    return;
+  }
+  if (!link.pathname.startsWith(base)) return;
   event.preventDefault();
   chatbill.go(link.pathname.slice(base.length) + link.search);
 });

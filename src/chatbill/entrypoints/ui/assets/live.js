@@ -58,6 +58,7 @@ chatbill.on("offline", () => {
 });
 
 chatbill.on("online", () => {
+  if (document.getElementById("cb-notice").textContent === texts.unreachable) chatbill.tell("");
   if (!lost) return;
   lost = false;
   chatbill.tell("");

@@ -68,13 +68,14 @@
     // An answer that never came may have been given all the same.
     if (!problem || problem.status) unsure = {};
     if (problem) return failed(order, problem, section);
-    if (section !== chat.section || chat.conversation !== order.conversation) return undefined;
-    const pendingQueue = order.conversation ? [] : queued();
-    chat.named(said.conversation, said.title);
-    if (pendingQueue.length) {
+    if (!order.conversation) {
+      // What waits for the first reply of a new conversation waits in that conversation, open or not.
+      const waiting = store.get(queueName(""));
       store.set(queueName(""), "");
-      store.set(queueName(said.conversation), JSON.stringify(pendingQueue));
+      if (waiting) store.set(queueName(said.conversation), waiting);
     }
+    if (section !== chat.section || chat.conversation !== order.conversation) return undefined;
+    chat.named(said.conversation, said.title);
     branch(order.edited);
     const turn = chat.put(said, true);
     if (stopping) stop();
@@ -101,7 +102,7 @@
     const rest = isOpen ? chat.box.value : store.get(name) ?? "";
     const text = rest.trim() ? `${order.text}\n\n${rest}` : order.text;
     if (problem.status === 402) {
-      store.set(KEPT, JSON.stringify({ conversation: order.conversation }));
+      store.set(KEPT, JSON.stringify({ conversation: order.conversation, edited: order.edited?.dataset.id, text }));
     }
     if (!isOpen) return void store.set(name, text);
     if (order.edited?.isConnected) writing.edit(order.edited);
@@ -224,6 +225,12 @@
     showRunning();
     showQueue();
     const kept = store.read(KEPT);
+    // A message that was edited is not among the drafts.
+    const edited = kept?.conversation === chat.conversation && kept.edited && chat.turn(kept.edited);
+    if (edited) {
+      writing.edit(edited);
+      writing.set(kept.text);
+    }
     document.getElementById("cb-kept").hidden = !kept || kept.conversation !== chat.conversation || !chat.box.value;
     const lost = store.read(SENDING);
     if (lost?.conversation === chat.conversation) send({ ...lost, edited: null });
