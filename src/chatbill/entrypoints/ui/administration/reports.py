@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -53,7 +54,17 @@ def report_views(site: Site) -> None:
         rows = usage_rows(report)
         plot = bars([(f"{row.key}: {row.requests}", row.requests) for row in rows]) if group.value in TIMES else None
         total = UsageRow.of(report.total)
-        return _page(visit, "use", rows, total, asked=found, group=group.value, groups=USE_GROUPS, plot=plot)
+        return _page(
+            visit,
+            "use",
+            rows,
+            total,
+            asked=found,
+            group=group.value,
+            groups=USE_GROUPS,
+            plot=plot,
+            days=_days(visit, period),
+        )
 
     async def money(visit: Visit) -> Response:
         found, period = _asked(visit)
@@ -62,7 +73,17 @@ def report_views(site: Site) -> None:
         rows = credits_rows(report)
         plot = bars([(f"{row.key}: {row.charged}", row.charged) for row in rows]) if group.value in TIMES else None
         total = CreditsRow.of(report.total)
-        return _page(visit, "money", rows, total, asked=found, group=group.value, groups=MONEY_GROUPS, plot=plot)
+        return _page(
+            visit,
+            "money",
+            rows,
+            total,
+            asked=found,
+            group=group.value,
+            groups=MONEY_GROUPS,
+            plot=plot,
+            days=_days(visit, period),
+        )
 
     async def use_file(visit: Visit) -> Response:
         found, period = _asked(visit)
@@ -103,17 +124,28 @@ def report_views(site: Site) -> None:
 
 
 def _page(visit: Visit, name: str, rows: list[Any], total: Any, **values: Any) -> Response:
-    values["links"] = {row.key: _link(name, values["group"], row.key, values["asked"]) for row in rows[:MOST_SHOWN]}
+    days = values.pop("days")
+    values["links"] = {row.key: _link(name, values["group"], row.key, days) for row in rows[:MOST_SHOWN]}
     return show(visit, name, f"{name}.html", rows=rows[:MOST_SHOWN], left=len(rows) - MOST_SHOWN, total=total, **values)
 
 
-def _link(name: str, group: str, key: str | None, found: dict[str, str]) -> str | None:
+def _days(visit: Visit, period: ReportPeriod) -> tuple[str, str] | None:
+    """Return the first and the last day of a period; None for days of another time zone, which lists do not have."""
+    if str(period.zone) != own_zone(visit):
+        return None
+    last = period.end - timedelta(microseconds=1)
+    return period.start.astimezone(period.zone).date().isoformat(), last.astimezone(period.zone).date().isoformat()
+
+
+def _link(name: str, group: str, key: str | None, days: tuple[str, str] | None) -> str | None:
     """Return the address of what is behind the figures of a row; None where no list selects it."""
-    period: dict[str, str] = {part: found[part] for part in found.keys() & {"from", "to"}}
+    if days is None or not key:
+        return None
+    wanted = {"from": days[0], "to": days[1]}
     if group == "day":
-        period = {"from": key or "", "to": key or ""}
-    elif group in {"model", "user", "outcome"} and key:
-        period[group] = key
+        wanted = {"from": key, "to": key}
+    elif group in {"model", "user", "outcome"}:
+        wanted[group] = key
     else:
         return None
-    return f"{HOME}/{'requests' if name == 'use' else 'ledger'}?{urlencode(period)}"
+    return f"{HOME}/{'requests' if name == 'use' else 'ledger'}?{urlencode(wanted)}"

@@ -33,6 +33,8 @@ function connect() {
     share("offline");
     // The browser connects again by itself unless it was refused.
     if (source.readyState !== EventSource.CLOSED) return;
+    const answer = await fetch("../web/events", { method: "HEAD" }).catch(() => null);
+    if (answer?.status === 401) return chatbill.leave();
     await new Promise((resolve) => setTimeout(resolve, 3_000));
     connect();
   });

@@ -51,6 +51,7 @@
   // Sends a message that was composed in the open conversation.
   async function send(order) {
     chat.isSending = true;
+    stopping = false;
     refuse("");
     document.getElementById("cb-welcome")?.setAttribute("hidden", "");
     const section = chat.section;
@@ -96,6 +97,7 @@
   }
 
   function failed(order, problem, section) {
+    stopping = false;
     document.getElementById("cb-welcome")?.removeAttribute("hidden");
     const isOpen = chat.open && section === chat.section;
     const name = `cb-draft:${order.conversation}`;
@@ -180,7 +182,10 @@
     button.disabled = true;
     const section = chat.section;
     const address = `../web/chat/turns/${turn.dataset.id}/regenerate`;
-    const { said, problem } = await insist(address, { model: button.dataset.model, key: newKey() }, () => {});
+    // A second click after a lost answer asks for the same reply.
+    button.dataset.key ??= newKey();
+    const { said, problem } = await insist(address, { model: button.dataset.model, key: button.dataset.key }, () => {});
+    if (!problem || problem.status) delete button.dataset.key;
     chat.isSending = false;
     button.disabled = false;
     if (problem?.status === 401) return chatbill.leave();

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import secrets
 from collections import deque
 from collections.abc import Callable
@@ -14,8 +13,6 @@ from chatbill.application.chat.replies import Reply
 from chatbill.domain.billing.wallets import Wallet
 from chatbill.domain.shared.ids import InteractionId, UserId, WalletId
 from chatbill.entrypoints.ui.live.growing import GrowingReply
-from chatbill.entrypoints.web.language import Language, speaking
-from chatbill.entrypoints.web.texts import credits_text
 
 KEPT: Final = 128
 """The number of events that are kept for connections that were lost."""
@@ -24,11 +21,12 @@ KEPT_BYTES: Final = 512 * 1_024
 
 @dataclass(frozen=True, slots=True)
 class FeedEvent:
-    """An event, numbered in its feed; `data` is JSON."""
+    """An event, numbered in its feed."""
 
     number: int
     name: str
-    data: str
+    data: dict[str, Any]
+    size: int
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -41,7 +39,6 @@ class Feed:
 
     user_id: UserId
     wallet_id: WalletId
-    language: Language
     epoch: str = field(default_factory=lambda: secrets.token_hex(4))
     readers: int = 0
     unread_since: float = 0.0
@@ -56,11 +53,11 @@ class Feed:
     def add(self, name: str, data: dict[str, Any]) -> None:
         """Add an event, and wake the connections."""
         self.number += 1
-        event = FeedEvent(self.number, name, json.dumps(data, ensure_ascii=False, separators=(",", ":")))
+        event = FeedEvent(self.number, name, data, sum(len(str(value)) for value in data.values()))
         self._events.append(event)
-        self._bytes += len(event.data)
+        self._bytes += event.size
         while len(self._events) > 1 and (len(self._events) > KEPT or self._bytes > KEPT_BYTES):
-            self._bytes -= len(self._events.popleft().data)
+            self._bytes -= self._events.popleft().size
         news, self._news = self._news, asyncio.Event()
         news.set()
 
@@ -105,9 +102,7 @@ class Feed:
 
     def note(self, wallet: Wallet) -> None:
         """Tell the balance if it is another one."""
-        with speaking(self.language):
-            text = credits_text(wallet.posted)
-        balance = {"balance": wallet.posted, "held": wallet.held, "available": wallet.available, "text": text}
+        balance = {"balance": wallet.posted, "held": wallet.held, "available": wallet.available}
         if balance != self.balance:
             self.balance = balance
             self.add("balance", balance)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import suppress
 from typing import Any, Final
 
 from chatbill.application.assembly import UseCases
@@ -14,8 +13,6 @@ from chatbill.domain.shared.errors import ChatbillError, RateLimited
 from chatbill.domain.shared.ids import InteractionId, UserId
 from chatbill.entrypoints.ui.live.feeds import Feed
 from chatbill.entrypoints.ui.live.growing import GrowingReply
-from chatbill.entrypoints.web.language import Language, speaking
-from chatbill.entrypoints.web.texts import credits_text
 
 WATCH_S: Final = 0.4
 """Balances of the people who have the page open are read this often, in one query for all."""
@@ -39,16 +36,15 @@ class Hub:
         self.closed = asyncio.Event()
         use_cases.chat.replies.watch(self._begun)
 
-    def enter(self, principal: Principal, language: Language) -> Feed:
+    def enter(self, principal: Principal) -> Feed:
         """Return the feed of a person for one more connection. Raises `RateLimited` if there are too many."""
         feed = self._feeds.get(principal.user_id)
         if feed is None:
-            feed = Feed(user_id=principal.user_id, wallet_id=principal.wallet_id, language=language)
+            feed = Feed(user_id=principal.user_id, wallet_id=principal.wallet_id)
         if feed.readers >= READERS_OF_PERSON:
             raise RateLimited("too_many_tabs", retry_after_s=_RETRY_S, max=READERS_OF_PERSON)
         if sum(each.readers for each in self._feeds.values()) >= self._most:
             raise RateLimited("too_many_tabs", retry_after_s=_RETRY_S, max=self._most)
-        feed.language = language
         feed.readers += 1
         self._feeds[feed.user_id] = feed
         for reply in self._use_cases.chat.replies.of_user(feed.user_id):
@@ -94,22 +90,27 @@ class Hub:
             return
         ids: dict[str, Any] = {"id": reply.accepted.interaction_id, "conversation": reply.accepted.conversation_id}
         charged = end.credits_charged if end else 0
-        with speaking(feed.language):
-            text = credits_text(charged)
-        feed.add("settled", {**ids, "credits": charged, "text": text, "outcome": end.outcome if end else "failed"})
+        feed.add("settled", {**ids, "credits": charged, "outcome": end.outcome if end else "failed"})
         feed.add("conversations", {})
 
     async def _watch(self) -> None:
         """Compare balances and models with what was told, as long as there is a feed."""
         while self._feeds:
             self._forget_old()
-            with suppress(ChatbillError):
-                wallets = await self._use_cases.billing.read_balances([each.wallet_id for each in self._read()])
-                for feed in self._read():
-                    if wallet := wallets.get(feed.wallet_id):
-                        feed.note(wallet)
-            self._compare_models()
+            try:
+                await self._compare_balances()
+                self._compare_models()
+            except ChatbillError:
+                pass  # the store does not answer, which others report
+            except Exception:  # noqa: BLE001 - logged; balances of all open pages depend on this task
+                _log.exception("open_pages_not_watched")
             await asyncio.sleep(WATCH_S)
+
+    async def _compare_balances(self) -> None:
+        wallets = await self._use_cases.billing.read_balances([each.wallet_id for each in self._read()])
+        for feed in self._read():
+            if wallet := wallets.get(feed.wallet_id):
+                feed.note(wallet)
 
     def _read(self) -> list[Feed]:
         return [feed for feed in self._feeds.values() if feed.readers]

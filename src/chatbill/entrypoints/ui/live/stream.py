@@ -18,6 +18,8 @@ from chatbill.entrypoints.ui.shared.cookies import token_of
 from chatbill.entrypoints.ui.shared.visits import Site, Visit
 from chatbill.entrypoints.web.event_stream import HEADERS, MEDIA_TYPE, PING
 from chatbill.entrypoints.web.head import ANSWERS_HEAD
+from chatbill.entrypoints.web.language import Language, speaking
+from chatbill.entrypoints.web.texts import credits_text
 
 PATH: Final = "/web/events"
 PING_S: Final = 15.0
@@ -31,14 +33,16 @@ def live_routes(site: Site, hub: Hub) -> None:
     async def events(visit: Visit) -> Response:
         if visit.request.scope.get(ANSWERS_HEAD):
             return Response(media_type=MEDIA_TYPE)
-        feed = hub.enter(visit.principal, visit.language)
-        stream = _stream(visit.request, feed, hub, site.use_cases)
+        feed = hub.enter(visit.principal)
+        stream = _stream(visit.request, visit.language, feed, hub, site.use_cases)
         return StreamingResponse(stream, media_type=MEDIA_TYPE, headers=HEADERS)
 
     site.get(PATH, events)
 
 
-async def _stream(request: Request, feed: Feed, hub: Hub, use_cases: UseCases) -> AsyncGenerator[bytes, None]:
+async def _stream(
+    request: Request, language: Language, feed: Feed, hub: Hub, use_cases: UseCases
+) -> AsyncGenerator[bytes, None]:
     """Yield events from the one on that the browser saw last, until it leaves, signs out, or the service stops."""
     closed = asyncio.create_task(hub.closed.wait())
     try:
@@ -54,19 +58,18 @@ async def _stream(request: Request, feed: Feed, hub: Hub, use_cases: UseCases) -
             events = waiting.result()
             if events is None:
                 number = feed.number
-                yield b"".join(_frame(f"{feed.epoch}-{number}", *event) for event in _snapshot(feed))
+                yield b"".join(_frame(f"{feed.epoch}-{number}", *event, language) for event in _snapshot(feed))
             elif events:
                 number = events[-1].number
                 yield b"".join(
-                    f"id: {feed.epoch}-{event.number}\nevent: {event.name}\ndata: {event.data}\n\n".encode()
-                    for event in events
+                    _frame(f"{feed.epoch}-{event.number}", event.name, event.data, language) for event in events
                 )
             else:
                 yield PING
             if loop.time() - checked >= PING_S:
                 checked = loop.time()
                 if await _has_left(request, use_cases):
-                    yield _frame(f"{feed.epoch}-{number}", "left", {})
+                    yield _frame(f"{feed.epoch}-{number}", "left", {}, language)
                     return
     finally:
         closed.cancel()
@@ -85,7 +88,11 @@ def _last_seen(request: Request, feed: Feed) -> int:
     return int(number) if known else -1
 
 
-def _frame(id_: str, name: str, data: dict[str, Any]) -> bytes:
+def _frame(id_: str, name: str, data: dict[str, Any], language: Language) -> bytes:
+    """Return an event as it is sent. Amounts are also in the words of the language of the page."""
+    if (amount := data.get("balance", data.get("credits"))) is not None:
+        with speaking(language):
+            data = {**data, "text": credits_text(amount)}
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
     return f"id: {id_}\nevent: {name}\ndata: {text}\n\n".encode()
 
