@@ -67,13 +67,14 @@ def serving(welcome_credits: int, engine: str = "scripted") -> Iterator[str]:
                 process.kill()
 
 
-@pytest.fixture(scope="session")
+# For each file, so that people of one file do not have the names of people in another.
+@pytest.fixture(scope="module")
 def address() -> Iterator[str]:
     with serving(100) as address:
         yield address
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def poor_address() -> Iterator[str]:
     with serving(2) as address:
         yield address

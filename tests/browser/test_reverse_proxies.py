@@ -163,7 +163,7 @@ def test_the_page_works_over_https(
     page.reload()
     expect(page.get_by_role("heading", name="Where you are signed in")).to_be_visible()
     page.get_by_role("button", name="API keys").click()
-    expect(page.locator("#cb-keys .cb-base").first).to_have_text(f"{visitor.address}/v1")
+    expect(page.locator("#cb-keys .cb-example-base").first).to_have_text(f"{visitor.address}/v1")
     page.get_by_role("button", name="Close").first.click()
     page.get_by_role("button", name="Sign out", exact=True).click()
     expect(page.get_by_label("Username or e-mail")).to_be_visible()

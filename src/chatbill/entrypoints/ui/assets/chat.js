@@ -127,7 +127,9 @@
     const sought = encodeURIComponent(document.getElementById("cb-search").value);
     const focused = document.activeElement?.closest("#cb-list a")?.getAttribute("href");
     const [count, top] = [place.querySelectorAll("a").length, place.scrollTop];
-    await chatbill.load(place, `../web/chat/conversations?q=${sought}&count=${count}`);
+    // Older ones may be loaded meanwhile, which this answer does not have.
+    const same = () => place.querySelectorAll("a").length === count;
+    if (await chatbill.load(place, `../web/chat/conversations?q=${sought}&count=${count}`, same) === false) return void list();
     place.scrollTop = top;
     if (focused) place.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus();
   }

@@ -45,10 +45,11 @@ const chatbill = {
     await show(false);
   },
 
-  // Loads a fragment, and puts it into an element.
-  async load(element, address) {
+  // Loads a fragment, and puts it into an element if it is still `wanted` then. Returns whether it was.
+  async load(element, address, wanted = () => true) {
     const { html, problem } = await fragment(address);
     if (problem) return chatbill.tell(problem.detail);
+    if (!wanted()) return false;
     put(element, html);
   },
 
