@@ -14,7 +14,7 @@ from chatbill.application.chat.read_branch import BranchTurn
 from chatbill.application.ports.repositories.paging import Period
 from chatbill.application.shared.paging import MAX_PAGE
 from chatbill.domain.billing.ledger import EntryKind, LedgerEntry
-from chatbill.domain.chat.conversations import title_of
+from chatbill.domain.chat.conversations import Conversation, title_of
 from chatbill.domain.chat.interactions import Interaction
 from chatbill.domain.shared.errors import NotFound
 from chatbill.domain.shared.ids import ConversationId, InteractionId
@@ -25,6 +25,8 @@ from chatbill.entrypoints.web.language import gettext as _
 from chatbill.entrypoints.web.parameters import MAX_LINE_CHARS, could_be_id
 
 CHATS: Final = 40
+MOST_CHATS: Final = 1_000
+"""The most conversations that are read again when the list changes."""
 """Conversations in a page of the list."""
 
 
@@ -146,14 +148,17 @@ class ChatPages:
 
     async def _list(self, visit: Visit) -> dict[str, Any]:
         sought = visit.asked("q").strip()[:MAX_LINE_CHARS]
-        page = await self._chat.list_conversations(
-            visit.principal,
-            text=sought or None,
-            limit=_count(visit.asked("count")),
-            cursor=visit.asked("cursor") or None,
-        )
-        days, last = days_of(page.items, datetime.now(UTC), visit.asked("day")[:MAX_LINE_CHARS])
-        return {"days": days, "last_day": last, "next_page": page.next_cursor, "sought": sought}
+        wanted, cursor = _count(visit.asked("count")), visit.asked("cursor") or None
+        items: list[Conversation] = []
+        while True:
+            limit = min(MAX_PAGE, wanted - len(items))
+            page = await self._chat.list_conversations(visit.principal, text=sought or None, limit=limit, cursor=cursor)
+            items += page.items
+            cursor = page.next_cursor
+            if cursor is None or len(items) >= wanted:
+                break
+        days, last = days_of(items, datetime.now(UTC), visit.asked("day")[:MAX_LINE_CHARS])
+        return {"days": days, "last_day": last, "next_page": cursor, "sought": sought}
 
     async def _entry_of(self, visit: Visit, interaction: Interaction) -> LedgerEntry | None:
         """Return the charge of a reply. It has the time at which the reply ended."""
@@ -186,7 +191,8 @@ def _conversation(id_: str) -> ConversationId:
 
 def _count(asked: str) -> int:
     """Return how many conversations are listed: as many as the page shows already, within bounds."""
-    return max(CHATS, min(MAX_PAGE, int(asked))) if asked.isascii() and asked.isdecimal() and len(asked) < 5 else CHATS  # noqa: PLR2004
+    is_number = asked.isascii() and asked.isdecimal() and len(asked) <= len(str(MOST_CHATS))
+    return max(CHATS, min(MOST_CHATS, int(asked))) if is_number else CHATS
 
 
 def _starters() -> tuple[tuple[str, str], ...]:
