@@ -73,7 +73,10 @@ MUTANTS = (
             Edit(SQL_INTERACTIONS, ".where(equals(_I.id), _RUNNING)", ".where(equals(_I.id))"),
             Edit(MEMORY, "if stored is None or not stored.is_running:", "if stored is None:"),
         ),
-        (f"{T_ENDINGS}::test_capture_sweep_and_stop_racing_have_one_winner",),
+        (
+            f"{T_ENDINGS}::test_capture_sweep_and_stop_racing_have_one_winner",
+            "tests/contract/repositories/test_chat.py::TestInteractions::test_end_once",
+        ),
     ),
     Mutant(
         "the charge and the reply are kept in two transactions",
