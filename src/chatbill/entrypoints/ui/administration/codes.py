@@ -10,15 +10,12 @@ from chatbill.application.administration.admin_action import AdminAction
 from chatbill.application.administration.create_code import NewCode
 from chatbill.domain.accounts.permissions import Permission
 from chatbill.domain.reports.periods import moments_of
-from chatbill.domain.shared.errors import InvalidRequest
 from chatbill.domain.shared.ids import CodeId
 from chatbill.entrypoints.ui.administration.people import once
 from chatbill.entrypoints.ui.administration.sections import ACTIONS, HOME, asked, id_of, own_zone, show
-from chatbill.entrypoints.ui.shared.forms import text_fields
+from chatbill.entrypoints.ui.shared.forms import text_fields, whole_number
 from chatbill.entrypoints.ui.shared.visits import Site, Visit, done
 from chatbill.entrypoints.web.language import gettext as _
-
-MAX_DIGITS = 16
 
 
 def code_views(site: Site) -> None:
@@ -34,7 +31,7 @@ def code_views(site: Site) -> None:
         amount, uses, last_day = await text_fields(visit.request, "credits", "uses", "last_day")
         # The code is good to the end of that day, in the time zone of the person.
         _start, end = moments_of(None, last_day or None, own_zone(visit))
-        order = NewCode(credits=_whole("credits", amount), uses=_whole("uses", uses), expires_at=end)
+        order = NewCode(credits=whole_number("credits", amount), uses=whole_number("uses", uses), expires_at=end)
         issued = await administration.create_code(visit.principal, order)
         return once(visit, "code.html", issued=issued)
 
@@ -47,10 +44,3 @@ def code_views(site: Site) -> None:
     site.view(f"{HOME}/codes", codes, Permission.READ_MONEY)
     site.post(f"{ACTIONS}/codes", make, Permission.ADJUST_CREDITS)
     site.post(f"{ACTIONS}/codes/{{code_id}}/withdraw", withdraw, Permission.ADJUST_CREDITS)
-
-
-def _whole(field: str, text: str) -> int:
-    digits = text.strip()
-    if not digits.isascii() or not digits.isdecimal() or len(digits) > MAX_DIGITS:
-        raise InvalidRequest.of(field, "not_plain_digits")
-    return int(digits)

@@ -9,19 +9,16 @@ from chatbill.application.administration.revoke_keys import WhichKeys
 from chatbill.application.administration.update_user import UserChange
 from chatbill.domain.accounts.permissions import Permission
 from chatbill.domain.accounts.users import AccountState, UserRole
-from chatbill.domain.shared.errors import InvalidRequest
 from chatbill.domain.shared.ids import InteractionId, UserId
 from chatbill.entrypoints.ui.administration.people import base_of, once
 from chatbill.entrypoints.ui.administration.sections import ACTIONS, HOME, id_of
-from chatbill.entrypoints.ui.shared.forms import text_fields
+from chatbill.entrypoints.ui.shared.forms import text_fields, whole_number
 from chatbill.entrypoints.ui.shared.visits import Site, Visit, done
 from chatbill.entrypoints.web.language import current, ngettext
 from chatbill.entrypoints.web.language import gettext as _
 from chatbill.entrypoints.web.parameters import checked_choice
 from chatbill.entrypoints.web.password_links import link_address
 from chatbill.entrypoints.web.texts import credits_text
-
-MAX_DIGITS = 16
 
 
 def person_actions(site: Site) -> None:
@@ -110,8 +107,6 @@ async def _reason(visit: Visit) -> AdminAction:
 
 def _amount(text: str) -> int:
     """Return a signed amount of credits. Raises `InvalidRequest`."""
-    digits = text.strip().removeprefix("+").replace("\N{MINUS SIGN}", "-")
-    bare = digits.removeprefix("-")
-    if not bare.isascii() or not bare.isdecimal() or len(bare) > MAX_DIGITS:
-        raise InvalidRequest.of("amount", "not_plain_digits")
-    return int(digits)
+    digits = text.strip().replace("\N{MINUS SIGN}", "-")
+    amount = whole_number("amount", digits.removeprefix("+").removeprefix("-"))
+    return -amount if digits.startswith("-") else amount

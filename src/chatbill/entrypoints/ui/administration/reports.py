@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -9,11 +11,12 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 
 from chatbill.application.reports.financial_report import FinancialGroup
-from chatbill.application.reports.usage_report import UsageGroup
+from chatbill.application.reports.usage_report import Report, UsageGroup
 from chatbill.domain.accounts.permissions import Permission
 from chatbill.domain.reports.periods import ReportPeriod
+from chatbill.domain.shared.audit_trail import Facts
 from chatbill.entrypoints.ui.administration.sections import ACTIONS, HOME, asked, own_zone, show
-from chatbill.entrypoints.ui.shared.files import File
+from chatbill.entrypoints.ui.shared.answers import FileAnswer
 from chatbill.entrypoints.ui.shared.plots import bars
 from chatbill.entrypoints.ui.shared.visits import Site, Visit
 from chatbill.entrypoints.web.exports import ExportFormat, table
@@ -27,6 +30,7 @@ from chatbill.entrypoints.web.report_rows import (
     usage_columns,
     usage_rows,
 )
+from chatbill.entrypoints.web.tables import Columns
 
 FILTERS: Final = ("from", "to", "tz", "group_by")
 USE_GROUPS: Final = {
@@ -43,90 +47,103 @@ MOST_SHOWN: Final = 500
 """More rows are in the files."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportKind:
+    """A report: its section and its file, its groups with their names, and how its rows are made and drawn."""
+
+    section: str
+    file: str
+    permission: Permission
+    read: Callable[..., Awaitable[Report[Any]]]
+    groups: Mapping[str, str]
+    group: type[UsageGroup | FinancialGroup]
+    first_group: UsageGroup | FinancialGroup
+    rows: Callable[[Any], list[Any]]
+    total: Callable[[Any], Any]
+    columns: Callable[[list[Any]], Columns[Any]]
+    drawn: str
+    """The figure of a row that the plot shows."""
+
+
 def report_views(site: Site) -> None:
     """Add the views and their files."""
     reports = site.use_cases.reports
+    use = ReportKind(
+        section="use",
+        file="usage",
+        permission=Permission.READ_USE,
+        read=reports.usage,
+        groups=USE_GROUPS,
+        group=UsageGroup,
+        first_group=UsageGroup.MODEL,
+        rows=usage_rows,
+        total=UsageRow.of,
+        columns=usage_columns,
+        drawn="requests",
+    )
+    money = ReportKind(
+        section="money",
+        file="financial",
+        permission=Permission.READ_MONEY,
+        read=reports.financial,
+        groups=MONEY_GROUPS,
+        group=FinancialGroup,
+        first_group=FinancialGroup.DAY,
+        rows=credits_rows,
+        total=CreditsRow.of,
+        columns=credits_columns,
+        drawn="charged",
+    )
+    for kind in (use, money):
+        _add(site, kind)
 
-    async def use(visit: Visit) -> Response:
-        found, period = _asked(visit)
-        group = checked_choice("group_by", found.get("group_by"), UsageGroup) or UsageGroup.MODEL
-        report = await reports.usage(visit.principal, period, group)
-        rows = usage_rows(report)
-        plot = bars([(f"{row.key}: {row.requests}", row.requests) for row in rows]) if group.value in TIMES else None
-        total = UsageRow.of(report.total)
-        return _page(
+
+def _add(site: Site, kind: ReportKind) -> None:
+    reports = site.use_cases.reports
+
+    async def read(visit: Visit) -> tuple[dict[str, str], ReportPeriod, str, Report[Any]]:
+        found = asked(visit, *FILTERS)
+        zone = found.get("tz") or own_zone(visit)
+        period = ReportPeriod.of(found.get("from"), found.get("to"), zone, now=reports.clock())
+        group = checked_choice("group_by", found.get("group_by"), kind.group) or kind.first_group
+        return found, period, group.value, await kind.read(visit.principal, period, group)
+
+    async def view(visit: Visit) -> Response:
+        found, period, group, report = await read(visit)
+        rows = kind.rows(report)
+        drawn = [(f"{row.key}: {getattr(row, kind.drawn)}", getattr(row, kind.drawn)) for row in rows]
+        shown, days = rows[:MOST_SHOWN], _days(visit, period)
+        return show(
             visit,
-            "use",
-            rows,
-            total,
+            kind.section,
+            f"{kind.section}.html",
             asked=found,
-            group=group.value,
-            groups=USE_GROUPS,
-            plot=plot,
-            days=_days(visit, period),
+            group=group,
+            groups=kind.groups,
+            plot=bars(drawn) if group in TIMES else None,
+            rows=shown,
+            left=len(rows) - MOST_SHOWN,
+            total=kind.total(report.total),
+            links={row.key: _link(kind.section, group, row.key, days) for row in shown},
         )
 
-    async def money(visit: Visit) -> Response:
-        found, period = _asked(visit)
-        group = checked_choice("group_by", found.get("group_by"), FinancialGroup) or FinancialGroup.DAY
-        report = await reports.financial(visit.principal, period, group)
-        rows = credits_rows(report)
-        plot = bars([(f"{row.key}: {row.charged}", row.charged) for row in rows]) if group.value in TIMES else None
-        total = CreditsRow.of(report.total)
-        return _page(
-            visit,
-            "money",
-            rows,
-            total,
-            asked=found,
-            group=group.value,
-            groups=MONEY_GROUPS,
-            plot=plot,
-            days=_days(visit, period),
-        )
-
-    async def use_file(visit: Visit) -> Response:
-        found, period = _asked(visit)
-        group = checked_choice("group_by", found.get("group_by"), UsageGroup) or UsageGroup.MODEL
-        rows = usage_rows(await reports.usage(visit.principal, period, group))
-        form = await record(visit, "usage", period, group.value, len(rows))
-        return File(await table("usage", form, usage_columns(rows), rows))
-
-    async def money_file(visit: Visit) -> Response:
-        found, period = _asked(visit)
-        group = checked_choice("group_by", found.get("group_by"), FinancialGroup) or FinancialGroup.DAY
-        rows = credits_rows(await reports.financial(visit.principal, period, group))
-        form = await record(visit, "financial", period, group.value, len(rows))
-        return File(await table("financial", form, credits_columns(rows), rows))
-
-    async def record(visit: Visit, name: str, period: ReportPeriod, group: str, rows: int) -> ExportFormat:
-        """Record the export before it is sent; return its format."""
+    async def file(visit: Visit) -> Response:
+        """Record the export, then send it."""
         form = checked_choice("format", visit.asked("format", "csv"), ExportFormat) or ExportFormat.CSV
-        facts: dict[str, Any] = {
+        _found, period, group, report = await read(visit)
+        rows = kind.rows(report)
+        facts: Facts = {
             "from": period.start.isoformat(),
             "to": period.end.isoformat(),
             "group_by": group,
             "format": form.value,
-            "rows": rows,
+            "rows": len(rows),
         }
-        await reports.record_export(visit.principal, name, facts)
-        return form
+        await reports.record_export(visit.principal, kind.file, facts)
+        return FileAnswer(await table(kind.file, form, kind.columns(rows), rows))
 
-    def _asked(visit: Visit) -> tuple[dict[str, str], ReportPeriod]:
-        found = asked(visit, *FILTERS)
-        zone = found.get("tz") or own_zone(visit)
-        return found, ReportPeriod.of(found.get("from"), found.get("to"), zone, now=reports.clock())
-
-    site.view(f"{HOME}/use", use, Permission.READ_USE)
-    site.view(f"{HOME}/money", money, Permission.READ_MONEY)
-    site.get(f"{ACTIONS}/use/file", use_file, Permission.READ_USE)
-    site.get(f"{ACTIONS}/money/file", money_file, Permission.READ_MONEY)
-
-
-def _page(visit: Visit, name: str, rows: list[Any], total: Any, **values: Any) -> Response:
-    days = values.pop("days")
-    values["links"] = {row.key: _link(name, values["group"], row.key, days) for row in rows[:MOST_SHOWN]}
-    return show(visit, name, f"{name}.html", rows=rows[:MOST_SHOWN], left=len(rows) - MOST_SHOWN, total=total, **values)
+    site.view(f"{HOME}/{kind.section}", view, kind.permission)
+    site.get(f"{ACTIONS}/{kind.section}/file", file, kind.permission)
 
 
 def _days(visit: Visit, period: ReportPeriod) -> tuple[str, str] | None:

@@ -51,9 +51,12 @@ def address_of_client(request: Request) -> str:
 
 def plain_credits(field: str, text: str) -> int | None:
     """Return the credits that were typed into a field; None for empty text. Raises `InvalidRequest`."""
+    return whole_number(field, text) if text.strip() else None
+
+
+def whole_number(field: str, text: str) -> int:
+    """Return the number that was typed into a field, without a sign. Raises `InvalidRequest`."""
     digits = text.strip()
-    if not digits:
-        return None
     # Only plain digits are accepted, because 10.000 and 10,000 mean different amounts in different countries.
     if not digits.isascii() or not digits.isdecimal() or len(digits) > MAX_CREDIT_DIGITS:
         raise InvalidRequest.of(field, "not_plain_digits")

@@ -35,7 +35,6 @@ FRAME_FILES = (
     "credits.css",
     "chat.css",
     "code.css",
-    "views.css",
     "administration.css",
     "account.css",
     "ask.js",
@@ -45,7 +44,6 @@ FRAME_FILES = (
     "replies.js",
     "composer.js",
     "sending.js",
-    "views.js",
     "administration.js",
     "parts.js",
     "credits.js",
@@ -148,7 +146,7 @@ def frame_page(gradio_page: bytes, visit: Visit, config: WebConfig, policy: str)
 
 
 def _base(scope: Scope) -> str:
-    """Return the element that makes the addresses of a page relative to /ui/, whatever view it shows."""
+    """Return the element that makes the addresses of a page relative to /ui/ in every view."""
     root = scope.get("app_root_path", scope.get("root_path", ""))
     return f'<base href="{Markup.escape(root)}/ui/">'
 
