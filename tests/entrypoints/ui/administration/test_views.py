@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import httpx
 import pytest
 from fastapi import FastAPI
+from starlette.responses import Response
 
 from chatbill.adapters.inference.scripted import ScriptedEngine
 from chatbill.application.chat.messages import Message
@@ -14,6 +15,7 @@ from chatbill.domain.accounts.permissions import Permission, permissions_of
 from chatbill.domain.accounts.users import UserRole
 from chatbill.domain.shared.audit_trail import AuditAction
 from chatbill.entrypoints.ui import create_web
+from chatbill.entrypoints.ui.shared.visits import Visit
 from tests.entrypoints.ui.conftest import FROM_HERE, SITE
 from tests.kit.staff import id_of, member, trail
 from tests.kit.support import CATALOGUE, MINI, PASSWORD, World, world
@@ -117,6 +119,18 @@ async def test_each_role_gets_exactly_its_own_routes(served: World, enter: Enter
         else:
             assert answer.status_code == 403, address
             assert answer.json()["code"] == "forbidden"
+
+
+async def test_a_route_refuses_people_without_its_permission_also_where_its_use_case_does_not(
+    web: FastAPI, enter: Enter
+) -> None:
+    async def tells(visit: Visit) -> Response:
+        return Response("a secret")
+
+    web.state.site.get("/web/administration/careless", tells, Permission.READ_AUDIT)
+    assert (await (await enter(UserRole.ADMIN)).get("/web/administration/careless")).text == "a secret"
+    refused = await (await enter(UserRole.SUPPORT)).get("/web/administration/careless")
+    assert (refused.status_code, refused.json()["code"]) == (403, "forbidden")
 
 
 async def test_strangers_see_nothing(web: FastAPI) -> None:
