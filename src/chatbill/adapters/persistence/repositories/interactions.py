@@ -91,9 +91,7 @@ _LAST, _BEFORE = Statement(_NEWEST), Statement(_NEWEST.where(past(_I.created_at,
 _COUNT_REPLIES = Statement(
     select(func.count()).select_from(interactions).where(*_CHARGED, _I.completion_tokens > literal_column("0"))
 )
-_SPENT_IN = Statement(
-    select(func.coalesce(func.sum(_I.credits_charged), 0)).select_from(interactions).where(equals(_I.conversation_id))
-)
+_SPENT_IN = Statement(select(func.coalesce(func.sum(_I.credits_charged), 0)).where(equals(_I.conversation_id)))
 _HAS_TEXT = case(
     (and_(~_RUNNING, or_(_I.prompt != literal_column("''"), _I.reply != literal_column("''"))), literal_column("1")),
     else_=literal_column("0"),
