@@ -128,9 +128,9 @@ async function fragment(address) {
 
 async function show(focus) {
   const mine = (newest += 1);
-  const address = `../web/views/${chatbill.here}`;
-  const { html, problem } = await (coming ?? fragment(address));
+  const first = coming;
   coming = undefined;
+  const { html, problem } = await (first ?? fragment(`../web/views/${chatbill.here}`));
   if (mine !== newest) return;
   chatbill.tell(problem?.detail ?? "");
   if (problem) return;
@@ -187,8 +187,13 @@ document.addEventListener("submit", async (event) => {
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("button[data-load]");
   if (!button) return;
-  const target = document.getElementById(button.dataset.into);
-  await whileOff(button, () => chatbill.load(target, button.dataset.load));
+  await whileOff(button, async () => {
+    const { html, problem } = await fragment(button.dataset.load);
+    if (problem) return chatbill.tell(problem.detail);
+    // What is around the element may have been loaded again meanwhile.
+    const target = document.getElementById(button.dataset.into);
+    if (target) put(target, html);
+  });
 });
 
 // A button with `data-open` opens the dialog that it names, and one with `data-close` closes its dialog.
@@ -231,6 +236,13 @@ function start(root) {
   frame.removeAttribute("aria-busy");
   show(false);
 }
+
+// Gradio writes the language of the browser there, at some time after its start.
+const ownLanguage = () => {
+  if (document.documentElement.lang !== frame.lang) document.documentElement.lang = frame.lang;
+};
+new MutationObserver(ownLanguage).observe(document.documentElement, { attributes: true, attributeFilter: ["lang"] });
+ownLanguage();
 
 // The first view is asked for at once, and shown when Gradio has made the place for it.
 coming = fragment(`../web/views/${chatbill.here}`);

@@ -21,7 +21,7 @@ from chatbill.entrypoints.ui.shared.speech import language_for, names_of_languag
 from chatbill.entrypoints.ui.shared.templates import html
 from chatbill.entrypoints.ui.shared.visits import NO_STORE, Visit
 from chatbill.entrypoints.ui.shell.config import WebConfig
-from chatbill.entrypoints.web.language import LANGUAGES, speaking
+from chatbill.entrypoints.web.language import speaking
 from chatbill.entrypoints.web.proxies import path_below_root
 
 TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
@@ -137,7 +137,7 @@ def frame_page(gradio_page: bytes, visit: Visit, config: WebConfig, policy: str)
     """
     page = _GRADIO_TAGS.sub("", gradio_page.decode())
     with speaking(visit.language):
-        frame = visit.text("frame.html", title=config.title, languages=LANGUAGES)
+        frame = visit.text("frame.html", title=config.title, lang=visit.language.tag)
         head = f"<title>{Markup.escape(config.title)}</title>{_files(*FRAME_FILES)}"
     page = page.replace('lang="en"', f'lang="{visit.language.tag}"', 1)
     page = re.sub(r"<base\b[^>]*>", "", page, count=1).replace("<head>", f"<head>{_base(visit.request.scope)}", 1)
