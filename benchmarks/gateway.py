@@ -1,11 +1,12 @@
 """The whole path of a charged message, beside a gateway that charges nobody: same machine, same load, in turns.
 
-    python benchmarks/gateway.py [--rounds 8] [--seconds 3]
+    python benchmarks/gateway.py [--rounds 8] [--seconds 3] [--before REVISION]
 
 chatbill answers `POST /chat/message` with durable billing on SQLite; LiteLLM's proxy answers `POST
 /v1/chat/completions` without any database. Both ask the same upstream, which answers at once, and each has one process.
 `wrk` (Debian's package) drives them with one connection and with sixteen, one after the other, round by round; what is
-compared are the medians. LiteLLM is installed into an environment of its own in `.nox/litellm`.
+compared are the medians. LiteLLM is installed into an environment of its own in `.nox/litellm`. With `--before`,
+chatbill as it was at a revision takes its place.
 """
 
 from __future__ import annotations
@@ -91,20 +92,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=8)
     parser.add_argument("--seconds", type=int, default=3)
+    parser.add_argument("--before", metavar="REVISION")
     chosen = parser.parse_args()
     if shutil.which("wrk") is None:
         sys.exit("This benchmark needs wrk; on Debian: apt-get install wrk")
     with tempfile.TemporaryDirectory() as name, ExitStack() as running:
         folder = Path(name)
         upstream = running.enter_context(serving_upstream(folder))
-        targets = (
-            upstream,
-            running.enter_context(serving_litellm(folder, upstream.url.removesuffix("/chat/completions"))),
-            running.enter_context(serving_chatbill(folder, upstream.url.removesuffix("/chat/completions"))),
-        )
+        base = upstream.url.removesuffix("/chat/completions")
+        other = serving_chatbill(folder, base, chosen.before) if chosen.before else serving_litellm(folder, base)
+        targets = (upstream, running.enter_context(other), running.enter_context(serving_chatbill(folder, base)))
         runs = measure(targets, folder, rounds=chosen.rounds, seconds=chosen.seconds)
         prove_the_books(folder)
-    report(runs, rounds=chosen.rounds)
+    report(runs, targets[1].name, rounds=chosen.rounds)
 
 
 def measure(
@@ -175,15 +175,24 @@ def litellm() -> Path:
 
 
 @contextmanager
-def serving_chatbill(folder: Path, upstream: str) -> Iterator[Target]:
+def serving_chatbill(folder: Path, upstream: str, revision: str = "") -> Iterator[Target]:
     port = free_port()
     base = f"http://127.0.0.1:{port}"
+    name = f"chatbill {revision}".strip()
+    environment = chatbill_environment(folder) | {"CHATBILL_ENGINE_URL": upstream}
+    if revision:
+        old = folder / "old"
+        old.mkdir()
+        archive = ("git", "archive", "--output", str(folder / "old.tar"), revision, "src", "migrations")
+        subprocess.run(archive, cwd=ROOT, check=True)
+        shutil.unpack_archive(folder / "old.tar", old)
+        environment |= {"PYTHONPATH": str(old / "src"), "CHATBILL_DATA_DIR": str(old / "data")}
     command = [sys.executable, "-m", "chatbill", "serve", "--mode", "api", "--port", str(port)]
-    with process(command, f"{base}/health/ready", chatbill_environment(folder) | {"CHATBILL_ENGINE_URL": upstream}):
+    with process(command, f"{base}/health/ready", environment):
         person = {"username": "bench", "email": "bench@example.org", "password": secrets.token_hex(16)}
         post(f"{base}/auth/register", person)
         token = post(f"{base}/auth/login", person)["access_token"]
-        yield Target("chatbill", f"{base}/chat/message", {"model": "demo-mini", "message": "hello there"}, str(token))
+        yield Target(name, f"{base}/chat/message", {"model": "demo-mini", "message": "hello there"}, str(token))
 
 
 def chatbill_environment(folder: Path) -> dict[str, str]:
@@ -255,14 +264,14 @@ def free_port() -> int:
         return port
 
 
-def report(runs: dict[tuple[str, int], list[Run]], *, rounds: int) -> None:
+def report(runs: dict[tuple[str, int], list[Run]], beside: str, *, rounds: int) -> None:
     print(f"\n{os.cpu_count()} cores, Python {sys.version.split()[0]}; medians of {rounds} rounds\n")
     print("| connections | | requests/s | median latency, ms |\n|---|---|---|---|")
     for (name, connections), seen in runs.items():
         rate, latency = medians(seen)
         print(f"| {connections} | {name} | {rate:,.0f} | {latency:.2f} |")
     for connections in CONNECTIONS:
-        ours, theirs = runs["chatbill", connections], runs["litellm proxy", connections]
+        ours, theirs = runs["chatbill", connections], runs[beside, connections]
         upstream = medians(runs["instant upstream", connections])[1]
         faster = statistics.median(a.requests_per_s / b.requests_per_s for a, b in zip(ours, theirs, strict=True))
         added = statistics.median(
