@@ -83,6 +83,8 @@ def _keep_for_good() -> None:
     """
     gc.collect()
     gc.freeze()
+    # A charged message makes some thousand objects, so by default it is searched several times for what is garbage.
+    gc.set_threshold(10_000, 20, 20)
 
 
 def _log_unavailable_models(container: Container) -> None:
