@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-TURN_S: Final = 0.0005
-"""How long a thread may run while others wait. Python's default is ten times as long, and a charge waits several
+TURN_S: Final = 0.0001
+"""How long a thread may run while others wait. Python's default is fifty times as long, and a charge waits several
 times."""
 
 _lock = threading.Lock()
