@@ -15,12 +15,14 @@ from chatbill.adapters.payments.sandbox import SandboxPayments
 from chatbill.adapters.system import SystemClock, Uuid7Ids
 from chatbill.application.assembly import assemble
 from chatbill.application.ports.metrics import Metrics, NoMetrics
+from chatbill.application.ports.rate_limits import RateLimits
 from chatbill.application.ports.store import Store
 from chatbill.domain.audit.proof import Tally
 from chatbill.domain.chat.catalogue import Catalogue
 from chatbill.engines import build_engine, llama_cpp_alone, local_engines_of, server_check, specs_of
 from chatbill.logs import log_buffer
 from chatbill.monitors import (
+    NEEDS,
     make_alert_mailer,
     make_error_reporter,
     make_machine,
@@ -41,11 +43,11 @@ if TYPE_CHECKING:
     from chatbill.adapters.inference.transformers.measuring import ModelCheck
     from chatbill.adapters.inference.weights.library import ModelLibrary
     from chatbill.adapters.persistence.sqlite.backup import Copy
-    from chatbill.adapters.rate_limits.moving_window import MovingWindowRateLimits
     from chatbill.adapters.security.one_time_codes import TotpCodes
     from chatbill.adapters.security.passwords import Argon2Passwords
     from chatbill.adapters.security.sealed_secrets import SealedSecrets
     from chatbill.adapters.security.tokens import JwtTokens
+    from chatbill.adapters.valkey.server import ValkeyServer
 
 
 def _database(settings: Settings) -> str:
@@ -155,10 +157,29 @@ def _one_time_codes() -> TotpCodes:
     return TotpCodes()
 
 
-def _rate_limits() -> MovingWindowRateLimits:
+def _shared_server(settings: Settings) -> ValkeyServer | None:
+    """Return the server that processes share; None without its address. Raises `SettingsError`."""
+    if settings.shared_url is None:
+        return None
+    try:
+        from chatbill.adapters.valkey.server import ValkeyServer  # noqa: PLC0415
+    except ImportError as error:
+        raise SettingsError(NEEDS.format(setting="SHARED_URL", extra="shared")) from error
+    try:
+        return ValkeyServer(settings.shared_url.get_secret_value())
+    except ValueError:
+        raise SettingsError("CHATBILL_SHARED_URL is not an address such as valkey://:password@host:6379/0") from None
+
+
+def _rate_limits(shared_server: ValkeyServer | None) -> RateLimits:
     from chatbill.adapters.rate_limits.moving_window import MovingWindowRateLimits  # noqa: PLC0415
 
-    return MovingWindowRateLimits()
+    own = MovingWindowRateLimits()
+    if shared_server is None:
+        return own
+    from chatbill.adapters.valkey.rate_limits import ValkeyRateLimits  # noqa: PLC0415
+
+    return ValkeyRateLimits(shared_server, own)
 
 
 def _payments(settings: Settings) -> SandboxPayments | None:
@@ -228,7 +249,8 @@ class Container(containers.DeclarativeContainer):
     tokens = providers.Singleton(_tokens, secret_key)
     secrets = providers.Singleton(_secrets, secret_key)
     one_time_codes = providers.Singleton(_one_time_codes)
-    rate_limits = providers.Singleton(_rate_limits)
+    shared_server = providers.Singleton(_shared_server, settings)
+    rate_limits = providers.Singleton(_rate_limits, shared_server)
     payments = providers.Singleton(_payments, settings)
     notifier = providers.Singleton(make_notifier, settings)
     alert_mailer = providers.Singleton(make_alert_mailer, settings)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import uuid
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import pytest
 
 from chatbill.adapters.rate_limits.moving_window import MovingWindowRateLimits
+from chatbill.adapters.valkey.rate_limits import ValkeyRateLimits
 from chatbill.application.ports.rate_limits import Limit, RateLimits
 from chatbill.domain.shared.errors import RateLimited
+from tests.kit.valkey import connected, shared
 
 LIMIT = Limit(name="sign-in", times=3, window_s=60)
 
@@ -25,7 +28,24 @@ class Hand:
         return self.time
 
 
-ADAPTERS: dict[str, Callable[[Hand], RateLimits]] = {"moving window": lambda hand: MovingWindowRateLimits(now=hand)}
+@dataclass
+class NamedApart:
+    """Rate limits whose keys begin with a name that no other test on the same server has."""
+
+    limits: RateLimits
+    name: str
+
+    async def hit(self, limit: Limit, key: str) -> None:
+        await self.limits.hit(limit, self.name + key)
+
+    async def check(self, limit: Limit, key: str) -> None:
+        await self.limits.check(limit, self.name + key)
+
+    async def add(self, limit: Limit, key: str, times: int = 1) -> None:
+        await self.limits.add(limit, self.name + key, times)
+
+    async def forget(self, limit: Limit, key: str) -> None:
+        await self.limits.forget(limit, self.name + key)
 
 
 @pytest.fixture
@@ -33,9 +53,14 @@ def hand() -> Hand:
     return Hand()
 
 
-@pytest.fixture(params=ADAPTERS)
-def limits(request: pytest.FixtureRequest, hand: Hand) -> RateLimits:
-    return ADAPTERS[request.param](hand)
+@pytest.fixture(params=["moving window", "valkey"])
+async def limits(request: pytest.FixtureRequest, hand: Hand) -> AsyncIterator[RateLimits]:
+    own = MovingWindowRateLimits(now=hand)
+    if request.param == "moving window":
+        yield own
+        return
+    async with connected(shared()) as server:
+        yield NamedApart(ValkeyRateLimits(server, own, now=hand), uuid.uuid4().hex)
 
 
 async def test_as_many_hits_as_allowed_pass_and_the_next_is_refused(limits: RateLimits) -> None:

@@ -8,7 +8,7 @@ from platformdirs import user_data_path
 from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings
 
-from chatbill.settings.types import DatabaseUrl, Folder
+from chatbill.settings.types import DatabaseUrl, Folder, SharedUrl
 
 SQLITE_FILE: Final = "chatbill.sqlite3"
 
@@ -29,7 +29,11 @@ class StorageSettings(BaseSettings):
     database_url: DatabaseUrl = Field(
         default=None, description=f"SQLite or PostgreSQL. Not set: the file `{SQLITE_FILE}` in the data folder."
     )
-
+    shared_url: SharedUrl = Field(
+        default=None,
+        description="Valkey server in which several processes count limits together and tell each other what they "
+        "write, as in `valkey://:password@host:6379/0`. Needs the extra `shared`. Not set: each process for itself.",
+    )
     keep_texts_days: Annotated[int, AfterValidator(_not_one)] = Field(
         default=0,
         ge=0,

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
 
 DATABASES: Final = ("sqlite", "postgresql")
+SHARED: Final = ("valkey", "valkeys", "redis", "rediss")
 
 
 def _listed(value: Any) -> Any:
@@ -25,6 +26,12 @@ def _database(url: SecretStr | None) -> SecretStr | None:
         scheme, separator, _ = url.get_secret_value().partition("://")
         if not separator or scheme.partition("+")[0] not in DATABASES:
             raise ValueError("must begin with sqlite:/// or postgresql://, as in postgresql://user:password@host/name")
+    return url
+
+
+def _shared(url: SecretStr | None) -> SecretStr | None:
+    if url is not None and url.get_secret_value().partition("://")[0] not in SHARED:
+        raise ValueError("must begin with valkey:// or valkeys:// (TLS), as in valkey://:password@host:6379/0")
     return url
 
 
@@ -55,4 +62,5 @@ Mailboxes = Annotated[
 ]
 Folder = Annotated[Path, AfterValidator(_home)]
 DatabaseUrl = Annotated[SecretStr | None, AfterValidator(_database)]
+SharedUrl = Annotated[SecretStr | None, AfterValidator(_shared)]
 LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)]

@@ -75,6 +75,8 @@ async def open_container(
     finally:
         await container.store().close()
         container.passwords().close()
+        if (shared_server := container.shared_server()) is not None:
+            await shared_server.close()
         for each in (reporter, traces):
             if each is not None:
                 await asyncio.to_thread(each.close)
