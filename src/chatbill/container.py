@@ -16,6 +16,7 @@ from chatbill.adapters.system import SystemClock, Uuid7Ids
 from chatbill.application.assembly import assemble
 from chatbill.application.ports.metrics import Metrics, NoMetrics
 from chatbill.application.ports.rate_limits import RateLimits
+from chatbill.application.ports.signals import LocalSignals, Signals
 from chatbill.application.ports.store import Store
 from chatbill.domain.audit.proof import Tally
 from chatbill.domain.chat.catalogue import Catalogue
@@ -182,6 +183,14 @@ def _rate_limits(shared_server: ValkeyServer | None) -> RateLimits:
     return ValkeyRateLimits(shared_server, own)
 
 
+def _signals(shared_server: ValkeyServer | None) -> Signals:
+    if shared_server is None:
+        return LocalSignals()
+    from chatbill.adapters.valkey.signals import ValkeySignals  # noqa: PLC0415
+
+    return ValkeySignals(shared_server)
+
+
 def _payments(settings: Settings) -> SandboxPayments | None:
     return SandboxPayments() if settings.payment_provider == "sandbox" else None
 
@@ -251,6 +260,7 @@ class Container(containers.DeclarativeContainer):
     one_time_codes = providers.Singleton(_one_time_codes)
     shared_server = providers.Singleton(_shared_server, settings)
     rate_limits = providers.Singleton(_rate_limits, shared_server)
+    signals = providers.Singleton(_signals, shared_server)
     payments = providers.Singleton(_payments, settings)
     notifier = providers.Singleton(make_notifier, settings)
     alert_mailer = providers.Singleton(make_alert_mailer, settings)

@@ -28,6 +28,9 @@ class StateCollector(Collector):
         yield from _machine(figures)
         is_up = None if figures is None else float(figures.stored is not None)
         yield _gauge("chatbill_store_up", "1 if the database answers.", (), _one(is_up))
+        reaches = figures.reaches_others if figures else None
+        words = "1 if the server that processes share answers; 0 while each counts its own limits."
+        yield _gauge("chatbill_shared_server_up", words, (), _one(None if reaches is None else float(reaches)))
         yield from _pools(figures)
         yield from _stored(figures.stored if figures else None, figures.at if figures else None)
 

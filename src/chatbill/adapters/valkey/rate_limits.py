@@ -55,16 +55,18 @@ class ValkeyRateLimits:
         try:
             wait_ms = await self._run(limit, key, 1, "hit")
         except ServerAway:
-            return await self._own.hit(limit, key)
-        _refuse(limit, wait_ms)
+            await self._own.hit(limit, key)
+        else:
+            _refuse(limit, wait_ms)
 
     async def check(self, limit: Limit, key: str) -> None:
         """Raise `RateLimited` if the limit is reached; nothing is counted."""
         try:
             wait_ms = await self._run(limit, key, 1, "check")
         except ServerAway:
-            return await self._own.check(limit, key)
-        _refuse(limit, wait_ms)
+            await self._own.check(limit, key)
+        else:
+            _refuse(limit, wait_ms)
 
     async def add(self, limit: Limit, key: str, times: int = 1) -> None:
         """Count actions that have happened already, up to the limit."""

@@ -17,10 +17,12 @@ from chatbill.application.chat.quote_message import QuoteMessage
 from chatbill.application.chat.read_branch import ReadBranch
 from chatbill.application.chat.read_conversation import ReadConversation
 from chatbill.application.chat.regenerate import Regenerate
+from chatbill.application.chat.remote_replies import FindRemoteReplies
 from chatbill.application.chat.rename_conversation import RenameConversation
 from chatbill.application.chat.running_replies import Replies
 from chatbill.application.chat.send_message import SendMessage
 from chatbill.application.chat.stop_message import StopMessage
+from chatbill.application.chat.tell_replies import TellReplies
 from chatbill.application.chat.unpaid_replies import UnpaidReplies
 from chatbill.application.chat.unpaid_texts import UnpaidTexts
 from chatbill.application.policy import Policy
@@ -39,7 +41,15 @@ class ChatUseCases:
         self.delete_conversation = DeleteConversation(store=store, clock=clock)
         self.find_sent = FindSent(store=store)
         self.find_turns = FindTurns(store=store)
-        self.follow_reply = FollowReply(store=store, replies=self.replies)
+        self.follow_reply = FollowReply(store=store, replies=self.replies, signals=ports.signals)
+        self.find_remote_replies = FindRemoteReplies(
+            store=store,
+            replies=self.replies,
+            signals=ports.signals,
+            clock=clock,
+            longest_s=policy.bounds.deadline_s + policy.bounds.grace_s,
+        )
+        self.tell_replies = TellReplies(signals=ports.signals, replies=self.replies)
         self.list_conversations = ListConversations(store=store)
         self.list_history = ListHistory(store=store)
         self.list_models = ListModels(engine=ports.engine, catalogue=ports.catalogue)
@@ -75,4 +85,4 @@ class ChatUseCases:
             cached_price_percent=policy.cached_price_percent,
         )
         self.regenerate = Regenerate(store=store, send_message=self.send_message)
-        self.stop_message = StopMessage(store=store, replies=self.replies, clock=clock)
+        self.stop_message = StopMessage(store=store, replies=self.replies, signals=ports.signals, clock=clock)

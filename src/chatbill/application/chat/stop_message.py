@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from chatbill.application.chat.reply_signals import REQUESTS, stop_request
 from chatbill.application.chat.running_replies import Replies
 from chatbill.application.ports.clock import Clock
+from chatbill.application.ports.signals import Signals
 from chatbill.application.ports.store import Store
 from chatbill.application.shared.principal import Principal
 from chatbill.domain.shared.errors import NotFound
@@ -16,14 +18,15 @@ from chatbill.domain.shared.ids import InteractionId
 class StopMessage:
     """Stop a reply; its stream ends with `Stopped`. A reply that has ended stays as it is.
 
-    A reply of this process is stopped at once. Another process finds the request in the store (`ApplyStopRequests`);
-    if that process is gone, the sweep ends the reply in its time.
+    A reply of this process is stopped at once. Another process gets a signal, which may be lost, and finds the request
+    in the store (`ApplyStopRequests`). If that process is gone, the sweep ends the reply in its time.
 
     Raises `NotFound` for an interaction that does not exist or is another account's.
     """
 
     store: Store
     replies: Replies
+    signals: Signals
     clock: Clock
 
     async def __call__(self, principal: Principal, interaction_id: InteractionId) -> None:
@@ -35,3 +38,4 @@ class StopMessage:
             return
         now = self.clock()
         await self.store.write(lambda tx: tx.interactions.ask_to_stop(interaction_id, at=now))
+        await self.signals.send(REQUESTS, stop_request(interaction_id))

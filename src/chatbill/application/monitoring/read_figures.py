@@ -14,6 +14,7 @@ from chatbill.application.ports.clock import Clock
 from chatbill.application.ports.engine import Engine
 from chatbill.application.ports.machine import Machine
 from chatbill.application.ports.metrics import Figures, Metrics, Pooled, StoredFigures
+from chatbill.application.ports.signals import Signals
 from chatbill.application.ports.store import Snapshot, Store, StoreUnavailable
 
 MAX_HOLDS: Final = 10_000
@@ -34,6 +35,7 @@ class ReadFigures:
     machine: Machine
     clock: Clock
     metrics: Metrics
+    signals: Signals
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     _last: tuple[float, Figures] | None = None
 
@@ -52,7 +54,14 @@ class ReadFigures:
             stored = await asyncio.wait_for(self.store.read(lambda snapshot: _stored(snapshot, now)), TIMEOUT_S)
         machine = await asyncio.to_thread(self.machine.read)
         pools = self.store.pools() if isinstance(self.store, Pooled) else {}
-        return Figures(at=now, models=self.engine.status(), machine=machine, stored=stored, pools=pools)
+        return Figures(
+            at=now,
+            models=self.engine.status(),
+            machine=machine,
+            stored=stored,
+            pools=pools,
+            reaches_others=await self.signals.is_up(),
+        )
 
 
 def _stored(snapshot: Snapshot, now: datetime) -> StoredFigures:

@@ -50,13 +50,17 @@ class Pooled(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """The state of the service at one moment. `stored` is None while the store does not answer."""
+    """The state of the service at one moment. `stored` is None while the store does not answer.
+
+    `reaches_others` is False while the server that processes share does not answer, None where there is none.
+    """
 
     at: datetime
     models: Mapping[ModelId, ModelStatus]
     machine: MachineFigures
     stored: StoredFigures | None
     pools: Mapping[str, PoolFigures] = field(default_factory=dict)
+    reaches_others: bool | None = None
 
 
 class Metrics(Protocol):

@@ -16,6 +16,7 @@ from chatbill.application.ports.one_time_codes import NoOneTimeCodes, NoSecrets,
 from chatbill.application.ports.passwords import Passwords
 from chatbill.application.ports.payments import PaymentProvider
 from chatbill.application.ports.rate_limits import RateLimits
+from chatbill.application.ports.signals import LocalSignals, Signals
 from chatbill.application.ports.store import Store
 from chatbill.application.ports.tokens import Tokens
 from chatbill.domain.chat.catalogue import Catalogue
@@ -42,6 +43,8 @@ class PortProvider(Protocol):
     def one_time_codes(self) -> OneTimeCodes: ...
     @property
     def rate_limits(self) -> RateLimits: ...
+    @property
+    def signals(self) -> Signals: ...
     @property
     def clock(self) -> Clock: ...
     @property
@@ -73,6 +76,7 @@ class Ports:
     rate_limits: RateLimits
     clock: Clock
     new_id: NewId
+    signals: Signals = field(default_factory=LocalSignals)
     secrets: Secrets = field(default_factory=NoSecrets)
     one_time_codes: OneTimeCodes = field(default_factory=NoOneTimeCodes)
     logs: LogReader = field(default_factory=NoLogs)

@@ -75,6 +75,7 @@ async def open_container(
     finally:
         await container.store().close()
         container.passwords().close()
+        await container.signals().close()
         if (shared_server := container.shared_server()) is not None:
             await shared_server.close()
         for each in (reporter, traces):

@@ -40,6 +40,7 @@ async def timers(
     tasks = [
         asyncio.create_task(_every(sweep_interval_s, use_cases.maintenance.expire_holds, "sweep_of_holds")),
         asyncio.create_task(_every(STOP_REQUESTS_INTERVAL_S, use_cases.chat.apply_stop_requests, "stop_requests")),
+        asyncio.create_task(_every(RETRY_DELAY_S, use_cases.chat.tell_replies, "requests_of_processes")),
         asyncio.create_task(_every(ROLL_UP_INTERVAL_S, use_cases.reports.roll_up, "roll_up")),
     ]
     if instance:

@@ -9,10 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from chatbill.application.chat.replies import Reply
 from chatbill.domain.billing.wallets import Wallet
 from chatbill.domain.shared.ids import InteractionId, UserId, WalletId
-from chatbill.entrypoints.ui.live.growing import GrowingReply
+from chatbill.entrypoints.ui.live.growing import FollowedReply, GrowingReply
 
 KEPT: Final = 128
 """The number of events that are kept for connections that were lost."""
@@ -81,7 +80,7 @@ class Feed:
         replies = [("reply", growing.state()) for growing in self.growing.values()]
         return [*said, ("conversations", {}), ("models", {}), *replies]
 
-    def follow(self, reply: Reply, settled: Callable[[Reply], None]) -> GrowingReply:
+    def follow(self, reply: FollowedReply, settled: Callable[[FollowedReply], None]) -> GrowingReply:
         """Follow a reply until its end, unless it is followed already. `settled` is called then."""
         ids = reply.accepted.interaction_id
         if (known := self.growing.get(ids)) is not None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
-from chatbill.application.chat.events import Accepted, Delta
-from chatbill.application.chat.replies import Reply
-from chatbill.entrypoints.ui.live.batches import batches
+from chatbill.application.chat.batches import batches
+from chatbill.application.chat.events import Accepted, Delta, Event
+from chatbill.domain.chat.interactions import Interaction
 from chatbill.entrypoints.ui.markdown import LiveMarkdown
 
 BATCH_S: Final = 0.05
@@ -21,6 +21,24 @@ GROWTH: Final = 0.12
 below ten times its length."""
 
 
+class FollowedReply(Protocol):
+    """A reply of this process or of another one."""
+
+    @property
+    def accepted(self) -> Accepted:
+        """Return its first event."""
+        ...
+
+    @property
+    def settled(self) -> Interaction | None:
+        """Return the interaction once it has ended; None before that, and if its end is unknown."""
+        ...
+
+    def follow(self) -> AsyncGenerator[Event, None]:
+        """Yield its events from the first one on."""
+        ...
+
+
 @dataclass(slots=True, kw_only=True)
 class GrowingReply:
     """Renders a reply while it is written, and tells `tell` what is new, until the reply has ended.
@@ -28,7 +46,7 @@ class GrowingReply:
     `ended` are blocks that change no more, `open` is the last one.
     """
 
-    reply: Reply
+    reply: FollowedReply
     tell: Callable[[str, dict[str, Any]], None]
     ended: list[str] = field(default_factory=list)
     open: str = ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import partial
 from typing import Any, Final
 
 from chatbill.application.assembly import UseCases
@@ -12,7 +13,7 @@ from chatbill.application.shared.principal import Principal
 from chatbill.domain.shared.errors import ChatbillError, RateLimited
 from chatbill.domain.shared.ids import InteractionId, UserId
 from chatbill.entrypoints.ui.live.feeds import Feed
-from chatbill.entrypoints.ui.live.growing import GrowingReply
+from chatbill.entrypoints.ui.live.growing import FollowedReply, GrowingReply
 
 WATCH_S: Final = 0.4
 """Balances of the people who have the page open are read this often, in one query for all."""
@@ -48,7 +49,7 @@ class Hub:
         feed.readers += 1
         self._feeds[feed.user_id] = feed
         for reply in self._use_cases.chat.replies.of_user(feed.user_id):
-            feed.follow(reply, self._settled)
+            self._follow(feed, reply)
         if self._watching is None or self._watching.done():
             self._watching = asyncio.create_task(self._watch(), name="balances of open pages")
         return feed
@@ -69,7 +70,7 @@ class Hub:
         if reply is None or reply.user_id != principal.user_id:
             return None
         feed = self._feeds.get(principal.user_id)
-        return feed.follow(reply, self._settled) if feed else None
+        return self._follow(feed, reply) if feed else None
 
     def close(self) -> None:
         """End all connections, because the service stops. Replies go on."""
@@ -81,11 +82,14 @@ class Hub:
 
     def _begun(self, reply: Reply) -> None:
         if feed := self._feeds.get(reply.user_id):
-            feed.follow(reply, self._settled)
+            self._follow(feed, reply)
 
-    def _settled(self, reply: Reply) -> None:
+    def _follow(self, feed: Feed, reply: FollowedReply) -> GrowingReply:
+        return feed.follow(reply, partial(self._settled, feed.user_id))
+
+    def _settled(self, user_id: UserId, reply: FollowedReply) -> None:
         """Tell the end of a reply. The balance follows within the next round."""
-        feed, end = self._feeds.get(reply.user_id), reply.settled
+        feed, end = self._feeds.get(user_id), reply.settled
         if feed is None:
             return
         ids: dict[str, Any] = {"id": reply.accepted.interaction_id, "conversation": reply.accepted.conversation_id}
@@ -99,6 +103,7 @@ class Hub:
             self._forget_old()
             try:
                 await self._compare_balances()
+                await self._follow_remote_replies()
                 self._compare_models()
             except ChatbillError:
                 pass  # the store does not answer, which others report
@@ -111,6 +116,16 @@ class Hub:
         for feed in self._read():
             if wallet := wallets.get(feed.wallet_id):
                 feed.note(wallet)
+
+    async def _follow_remote_replies(self) -> None:
+        """Follow the replies of other processes: those of people of whom more is held than for the replies here."""
+        waiting = [feed.user_id for feed in self._read() if feed.balance and feed.balance["held"] > self._held(feed)]
+        for reply in await self._use_cases.chat.find_remote_replies(waiting):
+            if feed := self._feeds.get(reply.user_id):
+                self._follow(feed, reply)
+
+    def _held(self, feed: Feed) -> int:
+        return sum(reply.accepted.held for reply in self._use_cases.chat.replies.of_user(feed.user_id))
 
     def _read(self) -> list[Feed]:
         return [feed for feed in self._feeds.values() if feed.readers]

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-from chatbill.entrypoints.ui.live.batches import batches
+from chatbill.application.chat.batches import batches
 
 
 async def immediate(count: int) -> AsyncGenerator[int, None]:

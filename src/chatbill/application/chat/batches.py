@@ -1,4 +1,4 @@
-"""Gathers events into batches, so that a fast reply does not redraw the page for every token."""
+"""Gathers events into batches, so that a fast reply is not passed on token by token."""
 
 from __future__ import annotations
 

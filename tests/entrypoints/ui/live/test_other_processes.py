@@ -1,0 +1,102 @@
+"""The event connection at one process, while another one writes the reply."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from chatbill.adapters.inference.scripted import ScriptedEngine
+from chatbill.adapters.memory import MemoryStore
+from chatbill.application.chat.messages import Message
+from chatbill.application.ports.signals import LocalSignals
+from chatbill.entrypoints.ui import create_web
+from chatbill.entrypoints.web.timers import timers
+from chatbill.testing import ManualClock, PlainTokens
+from tests.entrypoints.ui.conftest import FROM_HERE, SITE
+from tests.kit.listening import listening
+from tests.kit.support import CATALOGUE, MINI, PASSWORD, World, world
+
+
+@dataclass
+class Process:
+    """A process with its page."""
+
+    here: World
+    web: FastAPI
+
+
+@pytest.fixture
+async def processes() -> AsyncIterator[list[Process]]:
+    """Return two processes on one store, which reach each other."""
+    store, signals, clock, tokens = MemoryStore(), LocalSignals(), ManualClock(), PlainTokens()
+    worlds = [
+        world(store=store, signals=signals, clock=clock, tokens=tokens, engine=ScriptedEngine(CATALOGUE), ids=name)
+        for name in ("one", "two")
+    ]
+    made = [Process(each, create_web(each.use_cases)) for each in worlds]
+    async with timers(worlds[0].use_cases, sweep_interval_s=60), timers(worlds[1].use_cases, sweep_interval_s=60):
+        yield made
+        for each in made:
+            each.web.state.hub.close()
+
+
+async def signed_in(process: Process) -> str:
+    transport = httpx.ASGITransport(app=process.web)
+    async with httpx.AsyncClient(transport=transport, base_url=SITE, headers=FROM_HERE) as client:
+        fields = {"username": "ann", "email": "ann@example.org", "password": PASSWORD}
+        assert (await client.post("/web/registration", json=fields)).status_code == 200
+        return str(client.cookies["chatbill_session"])
+
+
+async def test_a_reply_grows_and_ends_on_a_page_at_another_process(processes: list[Process]) -> None:
+    one, two = processes
+    token = await signed_in(one)
+    ann = await one.here.use_cases.accounts.web_authenticate(token)
+    async with listening(two.web, f"chatbill_session={token}") as page:
+        await page.until("models")
+        reply = await one.here.use_cases.chat.send_message(
+            ann, Message(model=MINI, text="[[pause:0.05]] [[tokens:40]] over there")
+        )
+        told = await page.until("settled")
+    grown = [data["open"] for name, data in told if name == "reply"]
+    assert len(grown) > 3
+    assert told[-1][1]["id"] == reply.accepted.interaction_id
+    assert (told[-1][1]["outcome"], told[-1][1]["credits"]) == ("completed", 1)
+    assert [name for name, _ in told].count("started") == 1
+
+
+async def test_a_page_that_comes_from_another_process_sees_the_reply_that_runs(processes: list[Process]) -> None:
+    one, two = processes
+    token = await signed_in(one)
+    ann = await one.here.use_cases.accounts.web_authenticate(token)
+    async with listening(one.web, f"chatbill_session={token}") as page:
+        await page.until("models")
+        reply = await one.here.use_cases.chat.send_message(
+            ann, Message(model=MINI, text="[[pause:0.05]] [[tokens:60]] going on")
+        )
+        await page.until("reply")
+    async with listening(two.web, f"chatbill_session={token}", page.last_id) as page:
+        assert await page.next() == ("connected", {})
+        told = await page.until("reply")
+        assert told[-1][1]["id"] == reply.accepted.interaction_id
+        assert told[-1][1]["from"] == 0
+        await two.here.use_cases.chat.stop_message(ann, told[-1][1]["id"])
+        told = await page.until("settled")
+        assert told[-1][1]["outcome"] == "stopped"
+
+
+async def test_a_balance_that_changed_at_another_process_is_told(processes: list[Process]) -> None:
+    one, two = processes
+    token = await signed_in(one)
+    ann = await one.here.use_cases.accounts.web_authenticate(token)
+    async with listening(two.web, f"chatbill_session={token}") as page:
+        await page.until("balance")
+        reply = await one.here.use_cases.chat.send_message(ann, Message(model=MINI, text="short"))
+        await asyncio.wait_for(reply.finished(), 10)
+        (_, balance) = (await page.until("balance"))[-1]
+    assert balance["balance"] + balance["held"] in {99, 100, 101}
