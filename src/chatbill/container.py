@@ -16,6 +16,7 @@ from chatbill.adapters.system import SystemClock, Uuid7Ids
 from chatbill.application.assembly import assemble
 from chatbill.application.ports.metrics import Metrics, NoMetrics
 from chatbill.application.ports.rate_limits import RateLimits
+from chatbill.application.ports.shared_cache import SharedCache
 from chatbill.application.ports.signals import LocalSignals, Signals
 from chatbill.application.ports.store import Store
 from chatbill.domain.audit.proof import Tally
@@ -183,6 +184,14 @@ def _rate_limits(shared_server: ValkeyServer | None) -> RateLimits:
     return ValkeyRateLimits(shared_server, own)
 
 
+def _shared_cache(shared_server: ValkeyServer | None) -> SharedCache | None:
+    if shared_server is None:
+        return None
+    from chatbill.adapters.valkey.cache import ValkeyCache  # noqa: PLC0415
+
+    return ValkeyCache(shared_server)
+
+
 def _signals(shared_server: ValkeyServer | None) -> Signals:
     if shared_server is None:
         return LocalSignals()
@@ -261,6 +270,7 @@ class Container(containers.DeclarativeContainer):
     shared_server = providers.Singleton(_shared_server, settings)
     rate_limits = providers.Singleton(_rate_limits, shared_server)
     signals = providers.Singleton(_signals, shared_server)
+    shared_cache = providers.Singleton(_shared_cache, shared_server)
     payments = providers.Singleton(_payments, settings)
     notifier = providers.Singleton(make_notifier, settings)
     alert_mailer = providers.Singleton(make_alert_mailer, settings)
@@ -272,7 +282,7 @@ class Container(containers.DeclarativeContainer):
     specs = providers.Singleton(specs_of, settings, library)
     catalogue = providers.Singleton(_catalogue, specs, settings)
     model_check = providers.Factory(_model_check, settings, specs, library, local_engines)
-    engine = providers.Singleton(build_engine, settings, catalogue, specs, library, local_engines, report)
+    engine = providers.Singleton(build_engine, settings, catalogue, specs, library, local_engines, report, shared_cache)
 
     policy = providers.Singleton(policy_of, settings)
     __self__ = providers.Self()

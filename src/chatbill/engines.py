@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from chatbill.application.ports.engine import Engine
+from chatbill.application.ports.shared_cache import SharedCache
 from chatbill.domain.chat.catalogue import Catalogue
 from chatbill.settings import Settings, SettingsError, variable_value
 
@@ -46,6 +47,7 @@ def build_engine(
     library: ModelLibrary,
     local_engines: LocalEngines,
     report: ModelReport,
+    shared_cache: SharedCache | None,
 ) -> Engine:
     """Return one engine for all models, with a cache in front of it unless the settings turn it off.
 
@@ -82,6 +84,7 @@ def build_engine(
             spec.id: repr((spec.source, spec.weights, spec.sampling, spec.thinking, spec.served_name)) for spec in specs
         },
         shared=settings.cache_shared,
+        others=shared_cache,
     )
 
 

@@ -27,6 +27,7 @@ class Service:
     data_dir: Path
     environment: dict[str, str] = field(default_factory=dict)
     mode: str = "api"
+    options: tuple[str, ...] = ()
     ready_within_s: float = READY_WITHIN_S
     process: subprocess.Popen[str] | None = None
     url: str = ""
@@ -35,7 +36,7 @@ class Service:
 
     def start(self) -> Self:
         """Start it on a free port, and wait until it is ready."""
-        command = [sys.executable, "-m", "chatbill", "serve", "--port", "0", "--mode", self.mode]
+        command = [sys.executable, "-m", "chatbill", "serve", "--port", "0", "--mode", self.mode, *self.options]
         self.process = subprocess.Popen(
             command, env=self.variables(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )

@@ -31,6 +31,7 @@ ENDED = replace(
 )
 FIGURES = Figures(
     pools={"read": PoolFigures(size=4, connections=3, busy=2, waiting=1)},
+    reaches_others=False,
     at=NOON,
     models={MINI: ModelStatus(state=ModelState.READY, running=2, queued=3, at_once=8, memory_bytes=1_000)},
     machine=MachineFigures(
@@ -106,6 +107,7 @@ def test_the_state_is_shown_once_it_was_read_and_nothing_unknown_looks_like_zero
         "chatbill_disk_free_bytes": 6,
         "chatbill_gpu_memory_used_bytes[cuda:0]": 1,
         "chatbill_store_up": 1,
+        "chatbill_shared_server_up": 0,
         "chatbill_store_pool_size[read]": 4,
         "chatbill_store_pool_connections[read]": 3,
         "chatbill_store_pool_busy[read]": 2,

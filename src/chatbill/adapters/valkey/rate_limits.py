@@ -88,7 +88,7 @@ class ValkeyRateLimits:
         if limit.times <= 0 or times <= 0:
             return -1
         now = "" if self._now is None else round(self._now() * 1_000)
-        arguments = [limit.window_s * 1_000, limit.times, times, what, now]
+        arguments: list[str | float] = [limit.window_s * 1_000, limit.times, times, what, now]
         return int(await self._server.ask(lambda _: self._script(keys=[_name(limit, key)], args=arguments)))
 
 

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from valkey.asyncio import BlockingConnectionPool, Valkey
 from valkey.exceptions import ValkeyError
@@ -44,7 +44,7 @@ class ValkeyServer:
         self._now = now
         # Without a time-out, calls wait for a connection within the time that they have.
         pool = BlockingConnectionPool.from_url(url, max_connections=CONNECTIONS, timeout=None, socket_keepalive=True)
-        self.client: Valkey[Any] = Valkey.from_pool(pool)
+        self.client: Valkey = Valkey.from_pool(pool)
         self._next_try: float | None = None
 
     @property
@@ -52,7 +52,7 @@ class ValkeyServer:
         """Return True if the last call that tried the server failed."""
         return self._next_try is not None
 
-    async def ask(self, call: Callable[[Valkey[Any]], Awaitable[T]]) -> T:
+    async def ask(self, call: Callable[[Valkey], Awaitable[T]]) -> T:
         """Return the answer to a call. Raises `ServerAway`, at once if the server was away just now."""
         if self._next_try is not None:
             if self._now() < self._next_try:

@@ -49,6 +49,8 @@ class TellReplies:
                 task = asyncio.create_task(self._tell(reply, int(seen) if seen.isdecimal() else 0))
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
+            case _:
+                pass  # it is for the process that writes the reply
 
     async def _tell(self, reply: Reply, seen: int) -> None:
         """Tell a reply to all who follow it; what is told already, only to the one that has not seen it."""

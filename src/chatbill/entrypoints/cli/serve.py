@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import socket
+import sys
 from collections.abc import Callable
 from functools import partial
 
@@ -15,6 +16,7 @@ from uvicorn.loops.auto import auto_loop_factory
 from chatbill.container import Container
 from chatbill.entrypoints.cli.progress import LoadingProgress
 from chatbill.entrypoints.cli.wiring import open_container, settings_from
+from chatbill.entrypoints.cli.workers import Supervisor, WorkerPlace, worker_command
 from chatbill.entrypoints.web.background_exports import FOLDER, ExportFolder
 from chatbill.entrypoints.web.serving import Mode, Service, bind
 from chatbill.entrypoints.web.serving import serve as run_service
@@ -22,7 +24,7 @@ from chatbill.entrypoints.web.texts import render
 from chatbill.entrypoints.web.timers import timers
 from chatbill.entrypoints.web.watching import metrics_port
 from chatbill.logs import instance
-from chatbill.settings import Settings
+from chatbill.settings import Settings, SettingsError
 
 CreateService = Callable[[Container, Settings, Mode], Service]
 """Makes what a mode serves. The command is given it, because the command line knows neither the API nor the page."""
@@ -37,17 +39,51 @@ _log = structlog.get_logger(__name__)
 @click.option(
     "--mode", type=click.Choice(["all", "api", "ui"]), default="all", show_default=True, help="What to serve."
 )
+@click.option(
+    "--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes on the port; for PostgreSQL."
+)
+@click.option("--worker", "place", callback=lambda _ctx, _option, text: text and WorkerPlace.parse(text), hidden=True)
 @click.pass_obj
-def serve(create_service: CreateService, host: str | None, port: int | None, models: str | None, mode: Mode) -> None:
+def serve(
+    create_service: CreateService,
+    *,
+    host: str | None,
+    port: int | None,
+    models: str | None,
+    mode: Mode,
+    workers: int,
+    place: WorkerPlace | None,
+) -> None:
     """Upgrade the database, load the models, and serve the web page and the API until Ctrl-C or SIGTERM."""
     settings = settings_from(host=host, port=port, models=models)
-    sock = bind(settings.host, settings.port)
+    sock = place.socket() if place else bind(settings.host, settings.port)
     runner = asyncio.Runner(loop_factory=auto_loop_factory())
+    if workers > 1:
+        _prepare_workers(settings)
+        command = worker_command({"host": host, "models": models, "mode": mode})
+        announce = partial(click.echo, _ready_message(sock, mode, settings.root_path))
+        with sock, runner:
+            sys.exit(runner.run(Supervisor(command=command, sock=sock, count=workers, announce=announce).run()))
+    if place and settings.metrics_port:
+        settings = settings.model_copy(update={"metrics_port": settings.metrics_port + place.number})
     with sock, Container(settings=settings).service_lock(), runner:
-        runner.run(_serve(create_service, settings, sock, mode))
+        runner.run(_serve(create_service, settings, sock, mode, place))
 
 
-async def _serve(create_service: CreateService, settings: Settings, sock: socket.socket, mode: Mode) -> None:
+def _prepare_workers(settings: Settings) -> None:
+    """Do once what each worker would do. Raises `SettingsError` where there may be one process only."""
+    if not settings.database.startswith("postgresql"):
+        raise SettingsError("--workers needs PostgreSQL: set CHATBILL_DATABASE_URL. SQLite is for one process.")
+    if sys.platform == "win32":
+        raise SettingsError("--workers does not work on Windows: run several services on ports of their own.")
+    container = Container(settings=settings)
+    container.schema().upgrade()
+    container.secret_key()
+
+
+async def _serve(
+    create_service: CreateService, settings: Settings, sock: socket.socket, mode: Mode, place: WorkerPlace | None
+) -> None:
     async with open_container(settings, watched=True) as container:
         progress = LoadingProgress()
         container.report.override(progress.report)
@@ -69,7 +105,11 @@ async def _serve(create_service: CreateService, settings: Settings, sock: socket
                     await engine.start()
                 _log_unavailable_models(container)
                 _log_sandbox(container)
-                announce = partial(click.echo, _ready_message(sock, mode, settings.root_path))
+                if place:
+                    place.end_with_supervisor()
+                announce = (
+                    place.say_ready if place else partial(click.echo, _ready_message(sock, mode, settings.root_path))
+                )
                 await run_service(service, sock, container.use_cases().chat.replies, announce=announce)
         finally:
             # After the timers, or they would find that no model is available.

@@ -8,8 +8,9 @@ import json
 import sys
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from chatbill.application.ports.engine import (
     GREEDY_BELOW,
@@ -21,6 +22,7 @@ from chatbill.application.ports.engine import (
     ModelState,
     ModelStatus,
 )
+from chatbill.application.ports.shared_cache import SharedCache
 from chatbill.application.ports.wrapped_generation import WrappedGeneration
 from chatbill.domain.shared.ids import ModelId
 
@@ -43,6 +45,26 @@ class CachedReply:
         """Return its memory in bytes, estimated."""
         return _REPLY_BYTES + sum(_CHUNK_BYTES + sys.getsizeof(chunk.text) for chunk in self.chunks)
 
+    def dumps(self) -> bytes:
+        """Return it as bytes for other processes."""
+        figures = (self.prompt_tokens, self.completion_tokens, self.cut_off, self.dropped_turns)
+        return json.dumps([[[chunk.text, chunk.tokens] for chunk in self.chunks], *figures]).encode()
+
+    @classmethod
+    def loads(cls, value: bytes) -> CachedReply | None:
+        """Read it; return None for what another version wrote."""
+        try:
+            chunks, prompt_tokens, completion_tokens, cut_off, dropped_turns = json.loads(value)
+            return cls(
+                chunks=tuple(Chunk(text, tokens) for text, tokens in chunks),
+                prompt_tokens=prompt_tokens,
+                completion_tokens=completion_tokens,
+                cut_off=cut_off,
+                dropped_turns=dropped_turns,
+            )
+        except (ValueError, TypeError):
+            return None
+
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
@@ -59,7 +81,7 @@ class ReplyCache:
 
     def __init__(self, *, max_bytes: int, ttl_s: float, now: Callable[[], float] = time.monotonic) -> None:
         self.max_bytes = max_bytes
-        self._ttl_s = ttl_s
+        self.ttl_s = ttl_s
         self._now = now
         self._entries: OrderedDict[bytes, _Entry] = OrderedDict()
         # All replies live equally long, so they expire in the order of their insertion.
@@ -87,7 +109,7 @@ class ReplyCache:
             return
         while self.size + size > self.max_bytes:
             self._drop(next(iter(self._entries)))
-        self._entries[key] = _Entry(reply, size, self._now() + self._ttl_s)
+        self._entries[key] = _Entry(reply, size, self._now() + self.ttl_s)
         self._by_age[key] = None
         self.size += size
 
@@ -110,7 +132,8 @@ class CachingEngine:
     request itself must ask for 0. A catalogue that leaves the temperature to the checkpoint gives None.
 
     A reply is returned for an equal request of the same owner, or of any owner if `shared`. `identities` hold, for each
-    model, what else its replies depend on. Two equal requests at the same time are both computed.
+    model, what else its replies depend on. Two equal requests at the same time are both computed. `others` is a second
+    cache, which processes share.
     """
 
     def __init__(
@@ -121,12 +144,14 @@ class CachingEngine:
         temperatures: Mapping[ModelId, float | None],
         identities: Mapping[ModelId, str],
         shared: bool = False,
+        others: SharedCache | None = None,
     ) -> None:
         self._engine = engine
         self._cache = cache
         self._temperatures = temperatures
         self._identities = identities
         self._shared = shared
+        self._others = others
         self.name = engine.name
 
     def status(self) -> Mapping[ModelId, ModelStatus]:
@@ -145,11 +170,10 @@ class CachingEngine:
         key = self._key(request)
         if key is None:
             return await self._engine.prepare(request)
-        reply = self._cache.get(key)
-        if reply is not None and self._is_ready(request.model):
+        if self._is_ready(request.model) and (reply := await self._get(key)) is not None:
             return _CachedGeneration(reply)
         generation = await self._engine.prepare(request)
-        return _RecordedGeneration(generation, self._cache.max_bytes, lambda whole: self._cache.put(key, whole))
+        return _RecordedGeneration(generation, self._cache.max_bytes, partial(self._put, key))
 
     async def free_memory(self) -> None:
         """Let the engine free its memory, if it can."""
@@ -159,6 +183,18 @@ class CachingEngine:
     async def close(self) -> None:
         """Close the engine."""
         await self._engine.close()
+
+    async def _get(self, key: bytes) -> CachedReply | None:
+        if (reply := self._cache.get(key)) is not None or self._others is None:
+            return reply
+        # It is not kept here too, or it would live longer than it may.
+        value = await self._others.get(key)
+        return None if value is None else CachedReply.loads(value)
+
+    async def _put(self, key: bytes, reply: CachedReply) -> None:
+        self._cache.put(key, reply)
+        if self._others is not None:
+            await self._others.put(key, reply.dumps(), ttl_s=self._cache.ttl_s)
 
     def _is_ready(self, model: ModelId) -> bool:
         status = self._engine.status().get(model)
@@ -213,7 +249,7 @@ class _CachedGeneration:
 class _RecordedGeneration(WrappedGeneration):
     """A reply that is cached once it is complete."""
 
-    def __init__(self, generation: Generation, max_bytes: int, keep: Callable[[CachedReply], None]) -> None:
+    def __init__(self, generation: Generation, max_bytes: int, keep: Callable[[CachedReply], Awaitable[None]]) -> None:
         super().__init__(generation)
         self._max_bytes = max_bytes
         self._keep = keep
@@ -238,7 +274,7 @@ class _RecordedGeneration(WrappedGeneration):
                 cut_off=self.cut_off,
                 dropped_turns=self.dropped_turns,
             )
-            self._keep(reply)
+            await self._keep(reply)
 
     async def close(self) -> None:
         """Close the engine's generation."""
