@@ -28,6 +28,7 @@ from pathlib import Path
 
 import httpx
 import psutil
+import valkey as valkey_client
 
 from benchmarks.charges import machine
 from tests.kit import nginx, postgres, valkey
@@ -70,6 +71,7 @@ class Bench:
     """The servers under test, and the tokens of the people."""
 
     folder: Path
+    url: str
     database: postgres.Server
     shared: valkey.Server
     urls: list[str] = field(default_factory=list)
@@ -89,6 +91,15 @@ class Bench:
             "nginx": balancers,
         }
 
+    def sizes(self) -> tuple[int, int, int]:
+        """Return the bytes of the database, its messages, and the bytes that Valkey uses."""
+        name = self.url.rpartition("/")[2].partition("?")[0]
+        ((size, messages),) = self.database.run(
+            "SELECT pg_database_size(current_database()), (SELECT count(*) FROM interactions)", name
+        )
+        with valkey_client.Valkey.from_url(self.shared.url) as client:
+            return int(size), int(messages), int(client.info("memory")["used_memory"])
+
 
 def cpu_s(processes: list[psutil.Process]) -> float:
     total = 0.0
@@ -102,16 +113,16 @@ def cpu_s(processes: list[psutil.Process]) -> float:
 
 
 @contextmanager
-def serving(bench: Bench, url: str, name: str) -> Iterator[None]:
+def serving(bench: Bench, name: str) -> Iterator[None]:
     environment = {
         **os.environ,
         "CHATBILL_DATA_DIR": str(bench.folder / name),
-        "CHATBILL_DATABASE_URL": url,
+        "CHATBILL_DATABASE_URL": bench.url,
         "CHATBILL_SHARED_URL": bench.shared.url,
         "CHATBILL_SECRET_KEY": "k" * 40,
         "CHATBILL_ENGINE": "scripted",
         "CHATBILL_WELCOME_CREDITS": "10000000",
-        "CHATBILL_MESSAGES_PER_MINUTE": "0",
+        "CHATBILL_MESSAGES_PER_MINUTE": "100000",
         "CHATBILL_REGISTRATIONS_PER_HOUR": "0",
         "CHATBILL_MAX_CONNECTIONS": "4000",
         "CHATBILL_CONNECTIONS_PER_ADDRESS": "4000",
@@ -228,18 +239,21 @@ def main() -> None:
         running.callback(postgres.stop, database)
         shared = valkey.start()
         running.callback(shared.kill)
-        bench = Bench(Path(name), database, shared)
-        url = database.empty()
+        bench = Bench(Path(name), database.empty(), database, shared)
         for number in range(max(counts)):
-            running.enter_context(serving(bench, url, f"service-{number}"))
+            running.enter_context(serving(bench, f"service-{number}"))
         register(bench)
+        before = bench.sizes()
         print(machine(), flush=True)
         if chosen.soak:
             soak(bench, chosen.soak)
         else:
             compare(bench, counts, chosen.rounds, chosen.seconds)
+            size, messages, used = (new - old for new, old in zip(bench.sizes(), before, strict=True))
+            print(f"{size / messages:.0f} bytes of the database for a message; {messages} messages")
+            print(f"{used / PEOPLE / 1_024:.1f} KiB of Valkey for each of {PEOPLE} people")
             asyncio.run(hold_streams(bench, chosen.streams))
-        environment = {**os.environ, "CHATBILL_DATABASE_URL": url, "CHATBILL_DATA_DIR": name}
+        environment = {**os.environ, "CHATBILL_DATABASE_URL": bench.url, "CHATBILL_DATA_DIR": name}
         subprocess.run([sys.executable, "-m", "chatbill", "ledger", "verify"], env=environment, check=True)
 
 

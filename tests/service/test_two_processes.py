@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,7 +33,7 @@ class Site:
     @asynccontextmanager
     async def client(self, **headers: str) -> AsyncIterator[httpx.AsyncClient]:
         async def note(answer: httpx.Response) -> None:
-            self.served_by[answer.headers["X-Served-By"]] += 1
+            self.served_by[answer.headers.get("X-Served-By", "")] += 1
 
         hooks: Any = {"response": [note]}
         async with httpx.AsyncClient(base_url=self.url, headers=headers, timeout=30, event_hooks=hooks) as client:
@@ -58,8 +59,8 @@ class Site:
 
 
 @pytest.fixture(scope="module")
-def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Service]]:
-    folder = tmp_path_factory.mktemp("services")
+def begin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Service]]:
+    """Return a function that starts one more process of the same service."""
     environment = {
         "CHATBILL_DATABASE_URL": postgres.shared().empty(),
         "CHATBILL_SHARED_URL": valkey.shared().url,
@@ -67,11 +68,18 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Service]
         "CHATBILL_TRUSTED_PROXIES": "127.0.0.1",
     }
     with ExitStack() as running:
-        started = []
-        for name in ("one", "two"):
-            started.append(Service(folder / name, environment, mode="all").start())
-            running.callback(started[-1].kill)
-        yield started
+
+        def start() -> Service:
+            service = Service(tmp_path_factory.mktemp("service"), environment, mode="all").start()
+            running.callback(lambda: service.kill() if service.url else None)
+            return service
+
+        yield start
+
+
+@pytest.fixture(scope="module")
+def services(begin: Callable[[], Service]) -> list[Service]:
+    return [begin(), begin()]
 
 
 @pytest.fixture(params=["round robin", "sticky"])
@@ -155,6 +163,36 @@ async def test_the_page_at_one_process_shows_and_stops_what_the_other_writes(sca
         assert end["outcome"] == "stopped"
         view = await client.get(f"/web/chat/turns/{id_}")
         assert view.json()["id"] == id_
+
+
+async def test_a_page_whose_process_ends_is_carried_to_another_with_the_running_reply(
+    begin: Callable[[], Service], services: list[Service], tmp_path: Path
+) -> None:
+    doomed = await asyncio.to_thread(begin)
+    with nginx.balancer(tmp_path, [doomed.url, services[0].url], "least_conn;") as url:
+        site = Site(services, url)
+        async with site.visitor("carried") as client:
+            fields = {"model": "demo-mini", "text": "[[pause:0.1]] [[tokens:60]] over there", "conversation": ""}
+            here = {"Origin": doomed.url}
+            async with client.stream("GET", f"{doomed.url}/web/events") as page:
+                sent = await client.post(f"{doomed.url}/web/chat/messages", json=fields, headers=here)
+                assert sent.status_code == 202, sent.text
+                async for line in page.aiter_lines():
+                    if line == "event: reply":
+                        break
+            assert doomed.process
+            doomed.process.send_signal(signal.SIGTERM)
+            lines: list[str] = []
+            async with client.stream("GET", f"{services[0].url}/web/events") as page:
+                async for line in page.aiter_lines():
+                    lines.append(line)
+                    if line.startswith("data:") and any(name == "settled" for name, _ in events(lines)):
+                        break
+            view = await client.get(f"/web/chat/turns/{sent.json()['id']}")
+            assert view.status_code == 200
+    told = [(name, data) for name, data in events(lines) if data.get("id") == sent.json()["id"]]
+    assert [name for name, _ in told].count("reply") > 3
+    assert told[-1][1]["outcome"] == "completed"
 
 
 async def test_views_of_the_page_are_served_by_any_process(scattered: Site) -> None:

@@ -16,7 +16,7 @@ from chatbill.application.ports.repositories.paging import Period
 from chatbill.application.ports.signals import Inbox, Signals
 from chatbill.application.ports.store import Snapshot, Store
 from chatbill.domain.chat.interactions import Interaction, Outcome
-from chatbill.domain.shared.ids import InteractionId, UserId
+from chatbill.domain.shared.ids import UserId
 
 POLL_S: Final = 1.0
 """After this time without a signal, the store is asked whether the reply has ended."""
@@ -92,5 +92,8 @@ class FindRemoteReplies:
             return [interaction for of_user in found for interaction in of_user]
 
         running = await self.store.read(query)
-        elsewhere = (each for each in running if self.replies.get(InteractionId(each.id)) is None)
-        return [RemoteReply(each, store=self.store, signals=self.signals) for each in elsewhere]
+        return [self.reply_of(each) for each in running if self.replies.get(each.id) is None]
+
+    def reply_of(self, interaction: Interaction) -> RemoteReply:
+        """Return the reply of an interaction that another process writes."""
+        return RemoteReply(interaction, store=self.store, signals=self.signals)

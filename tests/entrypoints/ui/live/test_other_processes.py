@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 import httpx
@@ -32,14 +33,16 @@ class Process:
 
 @pytest.fixture
 async def processes() -> AsyncIterator[list[Process]]:
-    """Return two processes on one store, which reach each other."""
+    """Return three processes on one store, which reach each other."""
     store, signals, clock, tokens = MemoryStore(), LocalSignals(), ManualClock(), PlainTokens()
     worlds = [
         world(store=store, signals=signals, clock=clock, tokens=tokens, engine=ScriptedEngine(CATALOGUE), ids=name)
-        for name in ("one", "two")
+        for name in ("one", "two", "three")
     ]
     made = [Process(each, create_web(each.use_cases)) for each in worlds]
-    async with timers(worlds[0].use_cases, sweep_interval_s=60), timers(worlds[1].use_cases, sweep_interval_s=60):
+    async with AsyncExitStack() as running:
+        for each in worlds:
+            await running.enter_async_context(timers(each.use_cases, sweep_interval_s=60))
         yield made
         for each in made:
             each.web.state.hub.close()
@@ -54,7 +57,7 @@ async def signed_in(process: Process) -> str:
 
 
 async def test_a_reply_grows_and_ends_on_a_page_at_another_process(processes: list[Process]) -> None:
-    one, two = processes
+    one, two, _ = processes
     token = await signed_in(one)
     ann = await one.here.use_cases.accounts.web_authenticate(token)
     async with listening(two.web, f"chatbill_session={token}") as page:
@@ -71,7 +74,7 @@ async def test_a_reply_grows_and_ends_on_a_page_at_another_process(processes: li
 
 
 async def test_a_page_that_comes_from_another_process_sees_the_reply_that_runs(processes: list[Process]) -> None:
-    one, two = processes
+    one, two, _ = processes
     token = await signed_in(one)
     ann = await one.here.use_cases.accounts.web_authenticate(token)
     async with listening(one.web, f"chatbill_session={token}") as page:
@@ -90,8 +93,32 @@ async def test_a_page_that_comes_from_another_process_sees_the_reply_that_runs(p
         assert told[-1][1]["outcome"] == "stopped"
 
 
+@pytest.mark.parametrize("where", [0, 1, 2], ids=["the writer", "the one with the page", "a third one"])
+async def test_a_view_at_any_process_begins_where_the_events_of_the_page_go_on(
+    processes: list[Process], where: int
+) -> None:
+    one, two = processes[:2]
+    token = await signed_in(one)
+    ann = await one.here.use_cases.accounts.web_authenticate(token)
+    async with listening(two.web, f"chatbill_session={token}") as page:
+        await page.until("models")
+        reply = await one.here.use_cases.chat.send_message(
+            ann, Message(model=MINI, text="[[pause:0.05]] [[tokens:60]] going on")
+        )
+        grown = ""
+        while len(grown) < 20:
+            grown = (await page.until("reply"))[-1][1]["open"]
+        transport = httpx.ASGITransport(app=processes[where].web)
+        async with httpx.AsyncClient(transport=transport, base_url=SITE) as client:
+            client.cookies["chatbill_session"] = token
+            found = await client.get(f"/web/chat/turns/{reply.accepted.interaction_id}")
+        assert "going on" in found.json()["turn"].split("cb-growing")[1]
+        await one.here.use_cases.chat.stop_message(ann, reply.accepted.interaction_id)
+        await page.until("settled")
+
+
 async def test_a_balance_that_changed_at_another_process_is_told(processes: list[Process]) -> None:
-    one, two = processes
+    one, two, _ = processes
     token = await signed_in(one)
     ann = await one.here.use_cases.accounts.web_authenticate(token)
     async with listening(two.web, f"chatbill_session={token}") as page:

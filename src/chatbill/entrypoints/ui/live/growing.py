@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -16,6 +16,7 @@ from chatbill.entrypoints.ui.markdown import LiveMarkdown
 BATCH_S: Final = 0.05
 """Words are sent at most this often."""
 IDLE_S: Final = 30.0
+GLIMPSE_S: Final = 0.5
 GROWTH: Final = 0.12
 """An open block is sent again when it has grown by this part of its length, so that all its versions together stay
 below ten times its length."""
@@ -74,9 +75,10 @@ class GrowingReply:
                     return
                 if added:
                     self.text += added
-                    await self._render()
+                    await self.render()
 
-    async def _render(self) -> None:
+    async def render(self) -> None:
+        """Render what is written, and tell what is new if it is worth it."""
         # In a thread, because a long block takes longer than other people should wait.
         *ended, open_ = await asyncio.to_thread(self._live.parts, self.text)
         new = ended[len(self.ended) :]
@@ -85,3 +87,20 @@ class GrowingReply:
         event = {**self.ids, "from": len(self.ended), "ended": new, "open": open_}
         self.ended, self.open, self._told = ended, open_, len(self.text)
         self.tell("reply", event)
+
+
+async def glimpse(reply: FollowedReply) -> GrowingReply:
+    """Return a reply as far as it is written now. One of another process is waited for during `GLIMPSE_S`."""
+    growing = GrowingReply(reply=reply, tell=lambda _name, _data: None)
+    with suppress(TimeoutError):
+        async with (
+            asyncio.timeout(GLIMPSE_S),
+            aclosing(batches(reply.follow(), gather_s=BATCH_S, idle_s=IDLE_S)) as gathered,
+        ):
+            async for batch in gathered:
+                growing.text = "".join(event.text for event in batch if isinstance(event, Delta))
+                if growing.text:
+                    break
+    if growing.text:
+        await growing.render()
+    return growing

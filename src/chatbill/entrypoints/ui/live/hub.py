@@ -10,10 +10,11 @@ from typing import Any, Final
 from chatbill.application.assembly import UseCases
 from chatbill.application.chat.replies import Reply
 from chatbill.application.shared.principal import Principal
+from chatbill.domain.chat.interactions import Interaction
 from chatbill.domain.shared.errors import ChatbillError, RateLimited
-from chatbill.domain.shared.ids import InteractionId, UserId
+from chatbill.domain.shared.ids import UserId
 from chatbill.entrypoints.ui.live.feeds import Feed
-from chatbill.entrypoints.ui.live.growing import FollowedReply, GrowingReply
+from chatbill.entrypoints.ui.live.growing import FollowedReply, GrowingReply, glimpse
 
 WATCH_S: Final = 0.4
 """Balances of the people who have the page open are read this often, in one query for all."""
@@ -64,13 +65,15 @@ class Hub:
         if feed := self._feeds.get(user_id):
             feed.add(name, {})
 
-    def so_far(self, principal: Principal, interaction_id: InteractionId) -> GrowingReply | None:
-        """Return a reply of this person while it is written here; None for any other."""
-        reply = self._use_cases.chat.replies.get(interaction_id)
-        if reply is None or reply.user_id != principal.user_id:
-            return None
-        feed = self._feeds.get(principal.user_id)
-        return self._follow(feed, reply) if feed else None
+    async def so_far(self, interaction: Interaction) -> GrowingReply:
+        """Return a running reply as far as it is written, also by another process."""
+        feed, reply = self._feeds.get(interaction.user_id), self._use_cases.chat.replies.get(interaction.id)
+        if feed and (known := feed.growing.get(interaction.id)):
+            return known
+        if feed and reply:
+            return self._follow(feed, reply)
+        # The event connection of this person is at another process, or will come.
+        return await glimpse(reply or self._use_cases.chat.find_remote_replies.reply_of(interaction))
 
     def close(self) -> None:
         """End all connections, because the service stops. Replies go on."""
