@@ -41,8 +41,8 @@ async def processes() -> AsyncIterator[list[Process]]:
     ]
     made = [Process(each, create_web(each.use_cases)) for each in worlds]
     async with AsyncExitStack() as running:
-        for each in worlds:
-            await running.enter_async_context(timers(each.use_cases, sweep_interval_s=60))
+        for here in worlds:
+            await running.enter_async_context(timers(here.use_cases, sweep_interval_s=60))
         yield made
         for each in made:
             each.web.state.hub.close()
