@@ -25,6 +25,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import psutil
@@ -93,7 +94,7 @@ class Bench:
 
     def sizes(self) -> tuple[int, int, int]:
         """Return the bytes of the database, its messages, and the bytes that Valkey uses."""
-        name = self.url.rpartition("/")[2].partition("?")[0]
+        name = urlsplit(self.url).path[1:]
         ((size, messages),) = self.database.run(
             "SELECT pg_database_size(current_database()), (SELECT count(*) FROM interactions)", name
         )
@@ -121,6 +122,7 @@ def serving(bench: Bench, name: str) -> Iterator[None]:
         "CHATBILL_SHARED_URL": bench.shared.url,
         "CHATBILL_SECRET_KEY": "k" * 40,
         "CHATBILL_ENGINE": "scripted",
+        "CHATBILL_PAYMENTS": "none",
         "CHATBILL_WELCOME_CREDITS": "10000000",
         "CHATBILL_MESSAGES_PER_MINUTE": "100000",
         "CHATBILL_REGISTRATIONS_PER_HOUR": "0",

@@ -67,6 +67,7 @@ async def open_container(
     if watched:
         prometheus = container.prometheus() if is_read_by_prometheus(settings) else None
         container.metrics.override(together(prometheus, traces))
+    shared_server = container.shared_server()
     schema = container.schema()
     await asyncio.to_thread(schema.upgrade if upgrade else schema.check)
     try:
@@ -76,7 +77,7 @@ async def open_container(
         await container.store().close()
         container.passwords().close()
         await container.signals().close()
-        if (shared_server := container.shared_server()) is not None:
+        if shared_server is not None:
             await shared_server.close()
         for each in (reporter, traces):
             if each is not None:

@@ -49,6 +49,11 @@ class Feed:
     _news: asyncio.Event = field(default_factory=asyncio.Event)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
+    @property
+    def held(self) -> int:
+        """Return the credits that are held for the replies that grow."""
+        return sum(growing.reply.accepted.held for growing in self.growing.values())
+
     def add(self, name: str, data: dict[str, Any]) -> None:
         """Add an event, and wake the connections."""
         self.number += 1

@@ -121,14 +121,11 @@ class Hub:
                 feed.note(wallet)
 
     async def _follow_remote_replies(self) -> None:
-        """Follow the replies of other processes: those of people of whom more is held than for the replies here."""
-        waiting = [feed.user_id for feed in self._read() if feed.balance and feed.balance["held"] > self._held(feed)]
+        """Follow the replies of other processes: those of people of whom more is held than for replies on the page."""
+        waiting = [feed.user_id for feed in self._read() if feed.balance and feed.balance["held"] > feed.held]
         for reply in await self._use_cases.chat.find_remote_replies(waiting):
             if feed := self._feeds.get(reply.user_id):
                 self._follow(feed, reply)
-
-    def _held(self, feed: Feed) -> int:
-        return sum(reply.accepted.held for reply in self._use_cases.chat.replies.of_user(feed.user_id))
 
     def _read(self) -> list[Feed]:
         return [feed for feed in self._feeds.values() if feed.readers]
