@@ -2,7 +2,7 @@
 
     python -m benchmarks.scale [--rounds 3] [--seconds 5] [--processes 1,2,4] [--streams 1000] [--soak MINUTES]
 
-`wrk` (Debian's package) sends messages of 64 people over 32 connections to nginx, which hands them to 1, 2 and 4
+`wrk` (Debian's package) sends messages of 100 people over 32 connections to nginx, which hands them to 1, 2 and 4
 services in turns. For each, it prints requests/s, latency, and the processor time that a message takes in each program.
 Then it holds idle event connections of the page open, and prints their memory and processor time. The server of
 PostgreSQL syncs every commit. With `--soak`, it only sends messages, and prints the memory of each process.
@@ -34,7 +34,7 @@ import valkey as valkey_client
 from benchmarks.charges import machine
 from tests.kit import nginx, postgres, valkey
 
-PEOPLE, CONNECTIONS = 64, 32
+PEOPLE, CONNECTIONS = 100, 32
 PASSWORD = "correct horse battery staple"  # noqa: S105 - of accounts that live for minutes
 START_WITHIN_S = 120
 STREAMS_OF_PERSON = 10
@@ -250,10 +250,11 @@ def main() -> None:
         if chosen.soak:
             soak(bench, chosen.soak)
         else:
-            compare(bench, counts, chosen.rounds, chosen.seconds)
-            size, messages, used = (new - old for new, old in zip(bench.sizes(), before, strict=True))
-            print(f"{size / messages:.0f} bytes of the database for a message; {messages} messages")
-            print(f"{used / PEOPLE / 1_024:.1f} KiB of Valkey for each of {PEOPLE} people")
+            if chosen.rounds:
+                compare(bench, counts, chosen.rounds, chosen.seconds)
+                size, messages, used = (new - old for new, old in zip(bench.sizes(), before, strict=True))
+                print(f"{size / messages:.0f} bytes of the database for a message; {messages} messages")
+                print(f"{used / PEOPLE / 1_024:.1f} KiB of Valkey for each of {PEOPLE} people", flush=True)
             asyncio.run(hold_streams(bench, chosen.streams))
         environment = {**os.environ, "CHATBILL_DATABASE_URL": bench.url, "CHATBILL_DATA_DIR": name}
         subprocess.run([sys.executable, "-m", "chatbill", "ledger", "verify"], env=environment, check=True)
