@@ -67,6 +67,8 @@ class Service:
             # Tests that share a service register many users from one address.
             "CHATBILL_REGISTRATIONS_PER_HOUR": "0",
             "CHATBILL_REGISTRATIONS_IN_ALL_PER_HOUR": "0",
+            # No balancer has to learn that it stops.
+            "CHATBILL_DRAIN_S": "0",
             "PYTHONUNBUFFERED": "1",
         }
         return inherited | defaults | self.environment

@@ -43,7 +43,9 @@ class ChatUseCases:
         self.list_conversations = ListConversations(store=store)
         self.list_history = ListHistory(store=store)
         self.list_models = ListModels(engine=ports.engine, catalogue=ports.catalogue)
-        self.check_readiness = CheckReadiness(write_check=WriteCheck(store, ports.new_id), list_models=self.list_models)
+        self.check_readiness = CheckReadiness(
+            write_check=WriteCheck(store, ports.new_id), list_models=self.list_models, replies=self.replies
+        )
         self.read_branch = ReadBranch(store=store)
         self.read_conversation = ReadConversation(store=store)
         self.rename_conversation = RenameConversation(store=store, clock=clock)

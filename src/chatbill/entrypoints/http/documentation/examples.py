@@ -176,6 +176,7 @@ REFUND: Final = ADJUSTMENT | {
 HEALTH: Final = {"status": "ok"}
 READY: Final = {
     "ready": True,
+    "status": "ready",
     "database": True,
     "models": {"demo-mini": True, "demo-pro": False},
     "missing": [],
@@ -183,6 +184,7 @@ READY: Final = {
 }
 NOT_READY: Final = {
     "ready": False,
+    "status": "unready",
     "database": False,
     "models": {"demo-mini": True, "demo-pro": False},
     "missing": ["database"],
