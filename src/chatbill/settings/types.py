@@ -53,6 +53,9 @@ Mailboxes = Annotated[
     NoDecode,
     BeforeValidator(_listed),
 ]
+Keys = Annotated[
+    tuple[Annotated[SecretStr, Field(min_length=32)], ...], Field(max_length=10), NoDecode, BeforeValidator(_listed)
+]
 Folder = Annotated[Path, AfterValidator(_home)]
 DatabaseUrl = Annotated[SecretStr | None, AfterValidator(_database)]
 LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)]
