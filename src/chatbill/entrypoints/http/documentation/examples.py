@@ -284,5 +284,6 @@ PROBLEM_MEMBERS: Final[Mapping[str, Mapping[str, Any]]] = {
     "generation_failed": _FAILED,
     "generation_timeout": _FAILED,
     "interrupted": _FAILED,
+    "request_interrupted": _FAILED,
 }
 """The members of problems with some codes, beside the standard ones."""
