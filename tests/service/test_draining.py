@@ -22,7 +22,7 @@ async def test_a_service_that_is_told_to_stop_is_not_ready_and_still_accepts(sta
 
         async def is_stopping() -> bool:
             answer = await client.get("/health/ready")
-            return (answer.status_code, answer.json()["status"]) == (503, "stopping")
+            return answer.status_code == 503 and bool(answer.json()["status"] == "stopping")
 
         await eventually(is_stopping)
         told = (await client.get("/health/ready")).json()
@@ -31,7 +31,7 @@ async def test_a_service_that_is_told_to_stop_is_not_ready_and_still_accepts(sta
         async def connections_are_closed() -> bool:
             answer = await client.post("/chat/message", json=HELLO)
             assert answer.status_code == 200, answer.text
-            return answer.headers.get("Connection") == "close"
+            return bool(answer.headers.get("Connection") == "close")
 
         await eventually(connections_are_closed)
         service.process.terminate()
