@@ -28,14 +28,15 @@ class Service:
     environment: dict[str, str] = field(default_factory=dict)
     mode: str = "api"
     ready_within_s: float = READY_WITHIN_S
+    port: int = 0
     process: subprocess.Popen[str] | None = None
     url: str = ""
     output: list[str] = field(default_factory=list)
     listener: threading.Thread | None = None
 
     def start(self) -> Self:
-        """Start it on a free port, and wait until it is ready."""
-        command = [sys.executable, "-m", "chatbill", "serve", "--port", "0", "--mode", self.mode]
+        """Start it on its port, or on a free one, and wait until it is ready."""
+        command = [sys.executable, "-m", "chatbill", "serve", "--port", str(self.port), "--mode", self.mode]
         self.process = subprocess.Popen(
             command, env=self.variables(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )

@@ -27,6 +27,9 @@ Mode = Literal["all", "api", "ui"]
 CLOSE_TIMEOUT_S = 3.0
 """How long clients may take to read the end of a reply once everything is settled."""
 
+LAST_REQUESTS_S = 0.5
+"""How long requests are accepted on connections that were there when the socket was closed, after a drain."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -41,9 +44,10 @@ class Service:
     """An ASGI application and how to serve it.
 
     After SIGTERM, requests are accepted for `drain_s` seconds more. Replies that run then have `shutdown_grace_s`
-    seconds to finish. Connections are held to `timeouts` and `bounds`, and the forwarding headers of the trusted proxies among the bounds are believed. Everything is served
-    below `root_path`. `has_lifespan` is True if the application handles ASGI's lifespan events. `on_stop` is called at
-    shutdown, and makes the application close the connections that would otherwise stay open.
+    seconds to finish. Connections are held to `timeouts` and `bounds`, and the forwarding headers of the trusted
+    proxies among the bounds are believed. Everything is served below `root_path`. `has_lifespan` is True if the
+    application handles ASGI's lifespan events. `on_stop` is called at shutdown, and makes the application close the
+    connections that would otherwise stay open.
     """
 
     app: Any
@@ -138,13 +142,19 @@ async def _started(server: uvicorn.Server, running: asyncio.Task[None]) -> None:
 async def _drain(
     server: uvicorn.Server, running: asyncio.Task[None], replies: Replies, hurry: asyncio.Event, drain_s: float
 ) -> None:
-    """Answer requests as before for `drain_s` seconds, in which balancers learn that the service will stop."""
+    """Answer requests as before for `drain_s` seconds, in which balancers learn that the service will stop.
+
+    At the end of that time the socket is closed. Then those who connected before get their answers.
+    """
     _log.info("draining", seconds=drain_s, running_replies=len(replies))
     replies.will_close = True
     # A proxy must not send a request on a connection that is about to be closed. Uvicorn copies this list every second.
     server.config.encoded_headers.append(CLOSE_HEADER)
     hurrying = asyncio.create_task(hurry.wait())
     await asyncio.wait({running, hurrying}, timeout=drain_s, return_when=asyncio.FIRST_COMPLETED)
+    server.should_exit = True
+    if drain_s:
+        await asyncio.wait({running, hurrying}, timeout=LAST_REQUESTS_S, return_when=asyncio.FIRST_COMPLETED)
     hurrying.cancel()
 
 
