@@ -39,7 +39,7 @@ events {}
 http {
   access_log off; client_body_temp_path body; proxy_temp_path proxy;
   fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi; scgi_temp_path scgi;
-  upstream chatbill { server 127.0.0.1:FIRST; server 127.0.0.1:SECOND; keepalive 16; }
+  upstream chatbill { server 127.0.0.1:FIRST max_fails=0; server 127.0.0.1:SECOND max_fails=0; keepalive 16; }
   server {
     listen 127.0.0.1:PORT;
     location / { proxy_pass http://chatbill; proxy_http_version 1.1; proxy_set_header Connection ""; }
