@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
+import re
 import shutil
 import socket
 import subprocess
@@ -34,7 +36,7 @@ RELEASED_WITHIN_S = 40.0
 REPEATED_AFTER_S = 0.05
 FAR = datetime.max.replace(tzinfo=UTC)
 NGINX = """
-daemon off; pid nginx.pid; error_log stderr crit;
+daemon off; pid nginx.pid; error_log nginx.log error;
 events {}
 http {
   access_log off; client_body_temp_path body; proxy_temp_path proxy;
@@ -55,7 +57,7 @@ class Seen:
     phase: str = "calm"
     answers: Counter[str] = field(default_factory=Counter)
     failures: Counter[str] = field(default_factory=Counter)
-    answered_at: float = field(default_factory=time.monotonic)
+    answered_at: float = math.inf
     longest_pause_s: dict[str, float] = field(default_factory=dict)
     slowest_s: float = 0
 
@@ -92,6 +94,7 @@ async def _run(task: Task, address: str, server: Any) -> Figures:
             each.start()
         with nginx(task.folder, ports):
             tokens = await populate(services[0], Database(address), journal)
+            seen.answered_at = time.monotonic()
             await _load_and_blows(task, services, server, Front(f"http://127.0.0.1:{ports[2]}", tokens, journal, seen))
         waited_s = await released(store)
         found = await problems(store, journal)
@@ -110,7 +113,7 @@ async def _run(task: Task, address: str, server: Any) -> Figures:
         notes=f"{sum(seen.failures.values())} requests failed and were repeated; the slowest answer took "
         f"{seen.slowest_s:.1f} s with its repetitions; verify exits 0 over {verdict['charges']} charges; the last hold "
         f"was settled {waited_s:.0f} s after the load",
-        lines=rows(seen),
+        lines=[*rows(seen), *told_by_nginx(task.folder)],
     )
 
 
@@ -130,11 +133,11 @@ async def _load_and_blows(task: Task, services: list[Service], server: Any, fron
         for user_id in front.tokens
         for number in range(CLIENTS_EACH)
     ]
-    blows: list[tuple[str, Callable[[], object]]] = [
-        ("rolling restart", lambda: [restart(each) for each in services]),
-        ("rolling restart again", lambda: [restart(each) for each in services]),
-        ("kill -9", lambda: (services[0].kill(), services[0].start())),
-        ("database restart", lambda: (server.stop(), server.ensure_postgres_running())),
+    blows: list[tuple[str, Callable[[], None]]] = [
+        ("rolling restart", partial(restart, services)),
+        ("rolling restart again", partial(restart, services)),
+        ("kill -9", partial(crash, services[0])),
+        ("database restart", partial(restart_database, server)),
     ]
     try:
         for name, blow in blows:
@@ -153,10 +156,23 @@ async def _load_and_blows(task: Task, services: list[Service], server: Any, fron
             client.result()
 
 
-def restart(service: Service) -> None:
-    """Restart a service as an operator does."""
-    assert service.stop() == 0, "".join(service.output[-20:])
+def restart(services: list[Service]) -> None:
+    """Restart one service after the other, as an operator does."""
+    for service in services:
+        assert service.stop() == 0, "".join(service.output[-20:])
+        service.start()
+
+
+def crash(service: Service) -> None:
+    """Kill a service, and start it again."""
+    service.kill()
     service.start()
+
+
+def restart_database(server: Any) -> None:
+    """Restart PostgreSQL."""
+    server.stop()
+    server.ensure_postgres_running()
 
 
 async def load(front: Front, user_id: str, tag: str) -> None:
@@ -211,6 +227,13 @@ def rows(seen: Seen) -> list[str]:
         for phase, count in seen.answers.items()
     ]
     return [*phases, *(f"{name} | {count} | repeated" for name, count in sorted(seen.failures.items()))]
+
+
+def told_by_nginx(folder: Path) -> list[str]:
+    """Return a line for each kind of error in the log of nginx."""
+    log = (folder / "nginx.log").read_text(encoding="utf-8")
+    found = Counter(re.findall(r"\*\d+ (.*?), client:", log))
+    return [f"nginx: {error} | {count} | " for error, count in found.items()]
 
 
 @contextlib.contextmanager
