@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 class WriteCheck:
     """Reads at each call, and writes at most once in `every_s` seconds. Calls in between use the last one.
 
-    Both are done at once and take at most `timeout_s` seconds. The log tells when the store begins to fail and when it
+    Both together take at most `timeout_s` seconds. The log tells when the store begins to fail and when it
     works again.
     """
 
@@ -43,14 +43,17 @@ class WriteCheck:
 
     async def __call__(self) -> Description | None:
         """Return what is wrong with the store and what to do, None if it works."""
-        reading = self._problem_of(self._store.read(lambda snapshot: snapshot.users.get(UserId("nobody"))))
-        if self._writing is None and time.monotonic() - self._wrote_at >= self._every_s:
-            self._writing = asyncio.create_task(self._write())
+        until = time.monotonic() + self._timeout_s
+        if problem := await self._problem_of(self._store.read(lambda snapshot: snapshot.users.get(UserId("nobody")))):
+            return problem
         if self._writing is None:
-            return await reading or self._found
-        # A caller that is cancelled must not cancel the write for the others.
-        problems = await asyncio.gather(reading, asyncio.shield(self._writing))
-        return problems[0] or problems[1]
+            if time.monotonic() - self._wrote_at < self._every_s:
+                return self._found
+            self._writing = asyncio.create_task(self._write())
+        # A caller that is cancelled, or waits no longer, must not cancel the write for the others.
+        writing = self._writing
+        done, _ = await asyncio.wait({writing}, timeout=max(0, until - time.monotonic()))
+        return writing.result() if done else self._slow()
 
     async def _write(self) -> Description | None:
         check_id = self._new_id()
@@ -67,7 +70,7 @@ class WriteCheck:
         try:
             await asyncio.wait_for(asking, self._timeout_s)
         except TimeoutError:
-            advice = Description.of("store_slow", after_s=self._timeout_s)
+            advice = self._slow()
             words = str(advice)
         except StoreUnavailable as error:
             words, advice = str(error), error.advice or STORE_FAILING
@@ -77,3 +80,6 @@ class WriteCheck:
             self._logged = True
             _log.error("database_unusable", extra={"cause": words})
         return advice
+
+    def _slow(self) -> Description:
+        return Description.of("store_slow", after_s=self._timeout_s)
