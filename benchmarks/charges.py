@@ -20,6 +20,7 @@ from chatbill.application.accounts.spending_caps import Payer
 from chatbill.application.audit.verify_ledger import VerifyLedger
 from chatbill.application.billing.postings import keep_posting
 from chatbill.application.chat.acceptance import accept
+from chatbill.application.chat.messages import Message
 from chatbill.application.chat.settlement import Ending, PendingInteraction, record_end, settle
 from chatbill.application.ports.store import Store, Transaction
 from chatbill.application.shared.principal import Principal
@@ -112,7 +113,8 @@ class Person:
 
     def _accepted(self, tx: Transaction, asked: Interaction) -> PendingInteraction:
         expires_at, payer = asked.created_at + timedelta(seconds=60), Payer.of(self.principal)
-        work = accept(tx, asked, payer, expires_at=expires_at, key=None, fingerprint="", new_conversation=False)
+        message = Message(model=asked.model, text=asked.prompt, conversation_id=asked.conversation_id)
+        work = accept(tx, asked, payer, message, expires_at=expires_at)
         assert isinstance(work, PendingInteraction)
         return work
 

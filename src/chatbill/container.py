@@ -69,6 +69,12 @@ def _store(database: str, prefix: str, metrics: Metrics) -> Store:
     return observed(open_store(database, prefix=prefix), metrics)
 
 
+def _probe_store(database: str, prefix: str, store: Store) -> Store | None:
+    from chatbill.adapters.persistence import open_probe_store  # noqa: PLC0415
+
+    return open_probe_store(database, store, prefix=prefix)
+
+
 @dataclass(frozen=True, slots=True)
 class Schema:
     """Reads, checks and upgrades the schema of one database."""
@@ -94,11 +100,11 @@ class Schema:
 
         return schema.current(self.url, prefix=self.prefix)
 
-    def head(self) -> str:
-        """Return the revision that this version needs."""
+    def advice(self) -> str:
+        """Return what to do about the revision of the schema; nothing where it is that of this version."""
         from chatbill.adapters.persistence.sql import schema  # noqa: PLC0415
 
-        return schema.head()
+        return schema.advice(self.url, prefix=self.prefix)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,16 +147,20 @@ def _secret_key(settings: Settings) -> bytes:
     return read_or_make_key(settings.secret_key_file)
 
 
-def _tokens(key: bytes) -> JwtTokens:
+def _older_keys(settings: Settings) -> list[bytes]:
+    return [key.get_secret_value().encode() for key in settings.older_secret_keys]
+
+
+def _tokens(key: bytes, older: list[bytes]) -> JwtTokens:
     from chatbill.adapters.security.tokens import JwtTokens  # noqa: PLC0415
 
-    return JwtTokens(key)
+    return JwtTokens(key, older=older)
 
 
-def _secrets(key: bytes) -> SealedSecrets:
+def _secrets(key: bytes, older: list[bytes]) -> SealedSecrets:
     from chatbill.adapters.security.sealed_secrets import SealedSecrets  # noqa: PLC0415
 
-    return SealedSecrets(key)
+    return SealedSecrets(key, older=older)
 
 
 def _one_time_codes() -> TotpCodes:
@@ -262,10 +272,12 @@ class Container(containers.DeclarativeContainer):
     metrics: providers.Provider[Metrics] = providers.Singleton(NoMetrics)
     machine = providers.Singleton(make_machine, settings)
     store = providers.Singleton(_store, database, settings.provided.database_prefix, metrics)
+    probe_store = providers.Singleton(_probe_store, database, settings.provided.database_prefix, store)
     passwords = providers.Singleton(_passwords)
     secret_key = providers.Singleton(_secret_key, settings)
-    tokens = providers.Singleton(_tokens, secret_key)
-    secrets = providers.Singleton(_secrets, secret_key)
+    older_keys = providers.Singleton(_older_keys, settings)
+    tokens = providers.Singleton(_tokens, secret_key, older_keys)
+    secrets = providers.Singleton(_secrets, secret_key, older_keys)
     one_time_codes = providers.Singleton(_one_time_codes)
     shared_server = providers.Singleton(_shared_server, settings)
     rate_limits = providers.Singleton(_rate_limits, shared_server)

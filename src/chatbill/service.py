@@ -21,6 +21,7 @@ def create_service(container: Container, settings: Settings, mode: Mode) -> Serv
     """Return the application of a mode with its limits. Only the packages that the mode needs are imported."""
     service = partial(
         Service,
+        drain_s=settings.drain_s,
         shutdown_grace_s=settings.shutdown_grace_s,
         timeouts=ClientTimeouts(receive_s=settings.receive_timeout_s, send_s=settings.send_timeout_s),
         bounds=ConnectionBounds(

@@ -58,6 +58,15 @@ def test_a_sealed_secret_opens_for_its_owner_alone(secrets: Secrets) -> None:
         secrets.open(sealed, of="bob")
 
 
+def test_what_was_sealed_with_an_older_key_is_opened_and_new_seals_have_the_new_key() -> None:
+    earlier = SealedSecrets(b"o" * 32).seal("secret", of="alice")
+    rotated = SealedSecrets(b"n" * 32, older=[b"x" * 32, b"o" * 32])
+    assert rotated.open(earlier, of="alice") == "secret"
+    assert SealedSecrets(b"n" * 32).open(rotated.seal("secret", of="alice"), of="alice") == "secret"
+    with pytest.raises(SealBroken):
+        SealedSecrets(b"o" * 32).open(rotated.seal("secret", of="alice"), of="alice")
+
+
 def test_a_sealed_secret_cannot_be_read_changed_or_opened_with_another_key() -> None:
     secrets = SealedSecrets(b"k" * 32)
     sealed = secrets.seal("secret", of="alice")

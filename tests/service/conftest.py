@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -33,3 +34,23 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Service]]:
     for each in started:
         if each.process and each.process.poll() is None:
             each.kill()
+
+
+@pytest.fixture
+def service_on(tmp_path: Path) -> Iterator[Callable[..., Service]]:
+    """Return a function that starts a service on this database, with its own data folder."""
+    with ExitStack() as running:
+
+        def _start(url: str, **variables: object) -> Service:
+            environment = {f"CHATBILL_{name.upper()}": str(value) for name, value in variables.items()}
+            # A token of one process is valid at all of them.
+            environment["CHATBILL_SECRET_KEY"] = "k" * 40
+            environment["CHATBILL_DATABASE_URL"] = url
+            folder = tmp_path / f"data-{len(started)}"
+            service = Service(folder, environment).start()
+            started.append(service)
+            running.callback(lambda: service.kill() if service.url else None)
+            return service
+
+        started: list[Service] = []
+        yield _start

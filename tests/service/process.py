@@ -29,14 +29,16 @@ class Service:
     mode: str = "api"
     options: tuple[str, ...] = ()
     ready_within_s: float = READY_WITHIN_S
+    port: int = 0
     process: subprocess.Popen[str] | None = None
     url: str = ""
     output: list[str] = field(default_factory=list)
     listener: threading.Thread | None = None
 
     def start(self) -> Self:
-        """Start it on a free port, and wait until it is ready."""
-        command = [sys.executable, "-m", "chatbill", "serve", "--port", "0", "--mode", self.mode, *self.options]
+        """Start it on its port, or on a free one, and wait until it is ready."""
+        place = ("--port", str(self.port), "--mode", self.mode, *self.options)
+        command = [sys.executable, "-m", "chatbill", "serve", *place]
         self.process = subprocess.Popen(
             command, env=self.variables(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
@@ -68,6 +70,8 @@ class Service:
             # Tests that share a service register many users from one address.
             "CHATBILL_REGISTRATIONS_PER_HOUR": "0",
             "CHATBILL_REGISTRATIONS_IN_ALL_PER_HOUR": "0",
+            # No balancer has to learn that it stops.
+            "CHATBILL_DRAIN_S": "0",
             "PYTHONUNBUFFERED": "1",
         }
         return inherited | defaults | self.environment

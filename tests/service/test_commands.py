@@ -94,6 +94,19 @@ def test_the_schema_is_made_once_and_its_revision_is_printed(operator: Service) 
     assert "no schema" not in operator.run("db", "current").stdout
 
 
+def test_without_migrations_at_the_start_only_one_command_changes_the_schema(
+    start: Callable[..., Service], tmp_path: Path
+) -> None:
+    operator = Service(tmp_path / "data", {"CHATBILL_MIGRATE_AT_START": "false"})
+    served = operator.run("serve", "--port", "0", "--mode", "api")
+    assert served.returncode == 1
+    assert "Run `chatbill db upgrade`" in served.stderr
+    assert operator.run("db", "current").stdout.startswith("no schema yet (this version needs ")
+    assert operator.run("db", "upgrade").returncode == 0
+    assert operator.run("db", "current").stdout.strip().isdecimal()
+    assert start(migrate_at_start="false").stop() == 0
+
+
 def test_models_are_listed_with_their_prices(operator: Service) -> None:
     listed = operator.run("models", "list")
     assert listed.returncode == 0

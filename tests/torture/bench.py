@@ -148,6 +148,14 @@ EXPERIMENTS = (
         kinds=("sqlite",),
     ),
     Experiment(
+        name="rolling",
+        promise="restarts of services behind nginx, kill -9 and a restart of the database lose and repeat no answer",
+        unit="seconds",
+        quick=24,
+        full=60,
+        kinds=("postgres",),
+    ),
+    Experiment(
         name="fairness",
         promise="a flood of one person delays another by at most two replies, and kill -9 in it leaves no hold",
         unit="rounds",

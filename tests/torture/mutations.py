@@ -15,6 +15,7 @@ ACCEPTANCE = "src/chatbill/application/chat/acceptance.py"
 SETTLEMENT = "src/chatbill/application/chat/settlement.py"
 REPLIES = "src/chatbill/application/chat/replies.py"
 SEND = "src/chatbill/application/chat/send_message.py"
+LEASE = "src/chatbill/application/shared/lease.py"
 CONFIRM = "src/chatbill/application/billing/confirm_payment.py"
 PAYMENTS = "src/chatbill/domain/billing/payments.py"
 POSTINGS = "src/chatbill/application/billing/postings.py"
@@ -37,6 +38,7 @@ SQL_BOOKS = "src/chatbill/adapters/persistence/audit/reader.py"
 T_AUDIT = "tests/domain/audit/test_audit.py"
 T_SQL_AUDIT = "tests/adapters/persistence/audit/test_audit.py"
 T_SQL_TRAIL = "tests/adapters/persistence/audit/test_trail.py"
+T_ABANDONED = "tests/application/maintenance/test_release_abandoned.py"
 T_SEND = "tests/application/chat/test_send_message.py"
 T_ENDINGS = "tests/application/chat/test_endings.py"
 T_IDEMPOTENCY = "tests/application/chat/test_idempotency.py"
@@ -183,8 +185,8 @@ MUTANTS = (
         (
             Edit(
                 ACCEPTANCE,
-                "tx.idempotency.claim(_record(interaction, key, fingerprint, promise))",
-                "tx.idempotency.get(interaction.user_id, key)",
+                "tx.idempotency.claim(record)",
+                "tx.idempotency.get(interaction.user_id, record.key)",
             ),
             Edit(
                 SEND,
@@ -203,6 +205,23 @@ MUTANTS = (
             ),
         ),
         (f"{T_FAULTS}::test_a_fault_anywhere_leaves_nothing_half_done[send_message]",),
+    ),
+    Mutant(
+        "a process that is only slow is taken for a dead one",
+        (Edit(LEASE, "unchanged + 1 if renewals == before else 0", "unchanged + 1"),),
+        (f"{T_ABANDONED}::test_replies_of_a_process_that_is_alive_but_slow_go_on",),
+    ),
+    Mutant(
+        "a lease ends while nobody can renew it",
+        (
+            Edit(
+                LEASE,
+                "        async with asyncio.timeout(2 * RENEWED_EVERY_S):\n",
+                "        self._seen = {each: (count, n + 1) for each, (count, n) in self._seen.items()}\n"
+                "        async with asyncio.timeout(2 * RENEWED_EVERY_S):\n",
+            ),
+        ),
+        (f"{T_ABANDONED}::test_no_lease_ends_while_the_store_is_away",),
     ),
     Mutant(
         "a key is good for any request",

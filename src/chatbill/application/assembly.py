@@ -19,6 +19,7 @@ from chatbill.application.monitoring.recent_figures import RecentFigures
 from chatbill.application.policy import Policy
 from chatbill.application.ports.provider import PortProvider
 from chatbill.application.reports.assembly import ReportUseCases
+from chatbill.application.shared.lease import Lease
 
 
 class UseCases:
@@ -34,6 +35,11 @@ class UseCases:
         return RecentFigures(self._ports.metrics)
 
     @cached_property
+    def lease(self) -> Lease:
+        """Return the lease of this process."""
+        return Lease(self._ports.probe_store or self._ports.store, self._ports.new_id)
+
+    @cached_property
     def accounts(self) -> AccountUseCases:
         """Return the use cases of registration, signing in, API keys."""
         return AccountUseCases(self._ports, self._policy)
@@ -46,7 +52,7 @@ class UseCases:
     @cached_property
     def chat(self) -> ChatUseCases:
         """Return the use cases of messages, conversations, the history, the models."""
-        return ChatUseCases(self._ports, self._policy, self.recent)
+        return ChatUseCases(self._ports, self._policy, self.recent, self.lease)
 
     @cached_property
     def administration(self) -> AdministrationUseCases:
@@ -56,7 +62,7 @@ class UseCases:
     @cached_property
     def maintenance(self) -> MaintenanceUseCases:
         """Return the use cases that run in the background."""
-        return MaintenanceUseCases(self._ports, self._policy)
+        return MaintenanceUseCases(self._ports, self._policy, self.lease)
 
     @cached_property
     def jobs(self) -> JobUseCases:

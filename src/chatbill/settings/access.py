@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings
 
-from chatbill.settings.types import Times
+from chatbill.settings.types import Keys, Times
 
 
 class AccessSettings(BaseSettings):
@@ -16,6 +16,11 @@ class AccessSettings(BaseSettings):
     secret_key: Annotated[SecretStr, Field(min_length=32)] | None = Field(
         default=None,
         description="Key that signs access tokens; 32 characters or more. Not set: a key is made in the data folder.",
+    )
+    older_secret_keys: Keys = Field(
+        default=(),
+        description="Keys that signed access tokens before, with commas: their tokens stay valid. Each has 32 "
+        "characters or more.",
     )
     access_token_s: int = Field(default=3_600, ge=1, le=86_400, description="Lifetime of an access token, in seconds.")
     refresh_token_s: int = Field(

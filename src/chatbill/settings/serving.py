@@ -46,6 +46,11 @@ class ServingSettings(BaseSettings):
         description="The same for one address, which is that of the client behind a trusted proxy. Not set: half of "
         "all.",
     )
+    drain_s: Grace = Field(
+        default=5,
+        description="How long the service still accepts requests after SIGTERM, while `/health/ready` says that it is "
+        "stopping, in seconds.",
+    )
     shutdown_grace_s: Grace = Field(
         default=10, description="How long running replies may go on when the service stops, in seconds."
     )

@@ -44,6 +44,11 @@ class StorageSettings(BaseSettings):
         default=True,
         description="Whether `chatbill serve` does the jobs of the background; with `false`, `chatbill worker` must.",
     )
+    migrate_at_start: bool = Field(
+        default=True,
+        description="Whether commands such as `chatbill serve` upgrade the schema of the database at their start; with "
+        "`false`, only `chatbill db upgrade` does.",
+    )
     database_prefix: str = Field(
         default="",
         # As `chatbill.adapters.persistence.sql.prefix`, which a test compares.

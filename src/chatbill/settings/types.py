@@ -60,6 +60,9 @@ Mailboxes = Annotated[
     NoDecode,
     BeforeValidator(_listed),
 ]
+Keys = Annotated[
+    tuple[Annotated[SecretStr, Field(min_length=32)], ...], Field(max_length=10), NoDecode, BeforeValidator(_listed)
+]
 Folder = Annotated[Path, AfterValidator(_home)]
 DatabaseUrl = Annotated[SecretStr | None, AfterValidator(_database)]
 SharedUrl = Annotated[SecretStr | None, AfterValidator(_shared)]

@@ -60,7 +60,9 @@ def test_the_forge_makes_good_tokens_when_nothing_is_changed() -> None:
 def test_a_token_names_its_type_algorithm_and_claims() -> None:
     said = Claims(user_id=UserId("u1"), session_id=SessionId("s1"), expires_at=NOW + timedelta(hours=1))
     token = TOKENS.sign(said, now=NOW)
-    assert jwt.get_unverified_header(token) == {"alg": "HS256", "typ": "at+jwt"}
+    header = jwt.get_unverified_header(token)
+    assert set(header) == {"alg", "typ", "kid"}
+    assert (header["alg"], header["typ"], len(header["kid"])) == ("HS256", "at+jwt", 16)
     payload = jwt.decode(token, options={"verify_signature": False})
     assert set(payload) == {"iss", "aud", "sub", "sid", "use", "jti", "iat", "exp"}
     assert payload | {"jti": "j1"} == GOOD
@@ -165,3 +167,35 @@ def test_the_second_spelling_of_a_signature_is_refused() -> None:
 def test_a_short_key_is_refused_at_once() -> None:
     with pytest.raises(ValueError, match="at least 32"):
         JwtTokens(b"x" * 31)
+
+
+def test_tokens_of_an_older_key_are_read_and_new_ones_have_the_new_key() -> None:
+    old, new = b"o" * 32, b"n" * 32
+    said = Claims(user_id=UserId("u1"), session_id=SessionId("s1"), expires_at=NOW + timedelta(hours=1))
+    earlier = JwtTokens(old).sign(said, now=NOW)
+    rotated = JwtTokens(new, older=[b"x" * 32, old])
+    assert rotated.read(earlier, now=NOW) == said
+    token = rotated.sign(said, now=NOW)
+    assert JwtTokens(new).read(token, now=NOW) == said
+    for stranger in (JwtTokens(old), JwtTokens(old, older=[b"x" * 32])):
+        with pytest.raises(Unauthenticated):
+            stranger.read(token, now=NOW)
+
+
+def test_a_token_that_names_no_key_is_read_with_each() -> None:
+    rotated = JwtTokens(b"n" * 32, older=[KEY])
+    assert rotated.read(forged(), now=NOW).user_id == "u1"
+    with pytest.raises(Unauthenticated):
+        rotated.read(forged(b"x" * 32), now=NOW)
+
+
+def test_a_token_cannot_choose_a_key_that_did_not_sign_it() -> None:
+    named = jwt.get_unverified_header(TOKENS.sign(TOKENS.read(forged(), now=NOW), now=NOW))["kid"]
+    for kid in (named, "unknown", "", None, 7, ["x"], {"k": "x"}):
+        header = encoded({"alg": "HS256", "typ": "at+jwt", "kid": kid})
+        assert refused(f"{header}.{forged().split('.')[1]}.{'A' * 43}")
+
+
+def test_a_short_older_key_is_refused_at_once() -> None:
+    with pytest.raises(ValueError, match="at least 32"):
+        JwtTokens(b"k" * 32, older=[b"x" * 31])

@@ -215,7 +215,7 @@ async def test_a_hold_that_is_settled_while_the_sweep_looks_is_no_error(caplog: 
     async with charge(here, alice) as caption:
         hold = caption.hold
     late = replace(here.use_cases.maintenance.expire_holds, clock=lambda: hold.expires_at)
-    assert not await late._release(hold)
+    assert not await late.release(hold)
     assert caplog.records == []
     await assert_books_agree(here)
 

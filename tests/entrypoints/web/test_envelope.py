@@ -157,6 +157,7 @@ async def test_readiness_names_the_missing_parts() -> None:
         assert response.status_code == 503
         assert response.json() == {
             "ready": False,
+            "status": "unready",
             "database": False,
             "models": {"demo-mini": False, "demo-pro": False},
             "missing": ["database", "model"],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chatbill.adapters.persistence.addresses import check_address, sqlite_url
-from chatbill.adapters.persistence.opening import open_store
+from chatbill.adapters.persistence.opening import open_probe_store, open_store
 from chatbill.adapters.persistence.postgres.store import PostgresStore
 from chatbill.adapters.persistence.sharing import include_object, prepare_engine, sqlite_module, transaction_on
 from chatbill.adapters.persistence.sqlite.store import SqliteStore
@@ -13,6 +13,7 @@ __all__ = [
     "SqliteStore",
     "check_address",
     "include_object",
+    "open_probe_store",
     "open_store",
     "prepare_engine",
     "sqlite_module",

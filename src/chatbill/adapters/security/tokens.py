@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final
@@ -37,13 +37,18 @@ REQUIRED: Final = ("iss", "aud", "sub", "sid", "use", "jti", "iat", "exp")
 class JwtTokens:
     """Tokens signed with HMAC-SHA256 under `key`, a secret of at least 32 bytes (ValueError when shorter).
 
+    Tokens that were signed with an `older` key are read too: each names its key (RFC 7515, section 4.1.4).
     `issuer` and `audience` keep tokens of one service from being used at another that shares its key.
     """
 
-    def __init__(self, key: bytes, *, issuer: str = "chatbill", audience: str = "chatbill") -> None:
-        if len(key) < MIN_KEY_BYTES:
-            raise ValueError(f"the signing key has {len(key)} bytes and needs at least {MIN_KEY_BYTES}")
+    def __init__(
+        self, key: bytes, *, older: Sequence[bytes] = (), issuer: str = "chatbill", audience: str = "chatbill"
+    ) -> None:
+        for each in (key, *older):
+            if len(each) < MIN_KEY_BYTES:
+                raise ValueError(f"the signing key has {len(each)} bytes and needs at least {MIN_KEY_BYTES}")
         self._key = key
+        self._keys = {_name(each): each for each in (key, *older)}
         self._issuer = issuer
         self._audience = audience
         # A session sends one token with many requests, and what is checked of it here never changes.
@@ -61,7 +66,7 @@ class JwtTokens:
             "iat": _numeric_date(now),
             "exp": _numeric_date(claims.expires_at),
         }
-        return jwt.encode(payload, self._key, algorithm=ALGORITHM, headers={"typ": TYPE})
+        return jwt.encode(payload, self._key, algorithm=ALGORITHM, headers={"typ": TYPE, "kid": _name(self._key)})
 
     def read(self, token: str, *, now: datetime) -> Claims:
         """Return the claims of the token. Raises `TokenExpired`, or `Unauthenticated` for every other fault."""
@@ -96,27 +101,44 @@ class JwtTokens:
         if len(token) > MAX_TOKEN_CHARS or not SHAPE.fullmatch(token):
             raise Unauthenticated
         try:
-            decoded = jwt.decode_complete(
-                token,
-                self._key,
-                algorithms=[ALGORITHM],
-                issuer=self._issuer,
-                audience=self._audience,
-                # PyJWT reads the system's clock; here the time is an argument.
-                options={
-                    "require": list(REQUIRED),
-                    "strict_aud": True,
-                    "verify_exp": False,
-                    "verify_iat": False,
-                    "verify_nbf": False,
-                },
-            )
+            decoded = self._decoded(token)
         except jwt.PyJWTError as error:
             raise Unauthenticated from error
         if decoded["header"].get("typ") != TYPE:
             raise Unauthenticated
         payload: Mapping[str, Any] = decoded["payload"]
         return payload
+
+    def _decoded(self, token: str) -> Mapping[str, Any]:
+        name = jwt.get_unverified_header(token).get("kid")
+        failure: jwt.PyJWTError = jwt.InvalidSignatureError("it names a key that is not known")
+        # A token of an earlier version names no key.
+        keys: Iterable[bytes] = self._keys.values() if name is None else filter(None, [self._keys.get(name)])
+        for key in keys:
+            try:
+                return jwt.decode_complete(
+                    token,
+                    key,
+                    algorithms=[ALGORITHM],
+                    issuer=self._issuer,
+                    audience=self._audience,
+                    # PyJWT reads the system's clock; here the time is an argument.
+                    options={
+                        "require": list(REQUIRED),
+                        "strict_aud": True,
+                        "verify_exp": False,
+                        "verify_iat": False,
+                        "verify_nbf": False,
+                    },
+                )
+            except jwt.InvalidSignatureError as error:
+                failure = error
+        raise failure
+
+
+def _name(key: bytes) -> str:
+    """Return the name of a key, which says nothing of the key."""
+    return hmac.new(key, b"name of the key", hashlib.sha256).hexdigest()[:PSEUDONYM_CHARS]
 
 
 def _numeric_date(moment: datetime) -> float:

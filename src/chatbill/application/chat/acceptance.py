@@ -6,6 +6,7 @@ from datetime import datetime
 
 from chatbill.application.accounts.spending_caps import Payer
 from chatbill.application.billing.postings import keep_hold
+from chatbill.application.chat.messages import Message
 from chatbill.application.chat.settlement import PendingInteraction
 from chatbill.application.ports.store import Transaction
 from chatbill.domain.billing.wallets import Promise
@@ -13,6 +14,7 @@ from chatbill.domain.chat.conversations import Conversation, title_of
 from chatbill.domain.chat.interactions import Interaction
 from chatbill.domain.shared.errors import InsufficientCredits
 from chatbill.domain.shared.idempotency import IdempotencyRecord, Refusal
+from chatbill.domain.shared.ids import InstanceId
 
 Acceptance = PendingInteraction | IdempotencyRecord | InsufficientCredits
 """The request was accepted; or its key came before; or the wallet cannot pay, which is returned, not raised, because
@@ -23,16 +25,14 @@ def accept(
     tx: Transaction,
     interaction: Interaction,
     payer: Payer,
+    message: Message,
     *,
     expires_at: datetime,
-    key: str | None,
-    fingerprint: str,
-    new_conversation: bool,
-    listed: bool = True,
+    instance_id: InstanceId | None = None,
 ) -> Acceptance:
     """Hold `interaction.held` credits until `expires_at` and record the interaction, or only remember why not.
 
-    A new conversation is `listed` among the person's. Raises `NotFound` when the conversation was deleted meanwhile or
+    `instance_id` is this process; see `Hold`. Raises `NotFound` when the conversation was deleted meanwhile or
     belongs to another user, `Unauthenticated` when the API key was revoked, `Forbidden` when the account is suspended,
     and `SpendingLimitReached`.
     """
@@ -46,16 +46,23 @@ def accept(
     hold_id, subject, purpose = interaction.hold_id, interaction.subject, interaction.purpose
     try:
         promise = wallet.hold(
-            hold_id, interaction.held, subject=subject, purpose=purpose, at=now, expires_at=expires_at
+            hold_id,
+            interaction.held,
+            subject=subject,
+            purpose=purpose,
+            at=now,
+            expires_at=expires_at,
+            instance_id=instance_id,
         )
         months = [cap.reserve(tx, interaction.held, at=now) for cap in payer.caps]
     except InsufficientCredits as refusal:
         promise = refusal
-    if key is not None and (earlier := tx.idempotency.claim(_record(interaction, key, fingerprint, promise))):
+    record = _record(interaction, message, promise)
+    if record and (earlier := tx.idempotency.claim(record)):
         return earlier
     if isinstance(promise, InsufficientCredits):
         return promise
-    _enter_conversation(tx, interaction, is_new=new_conversation, listed=listed)
+    _enter_conversation(tx, interaction, message)
     for month in months:
         tx.api_keys.save_month(month)
     hold = keep_hold(tx, promise)
@@ -64,22 +71,24 @@ def accept(
 
 
 def _record(
-    interaction: Interaction, key: str, fingerprint: str, promise: Promise | InsufficientCredits
-) -> IdempotencyRecord:
+    interaction: Interaction, message: Message, promise: Promise | InsufficientCredits
+) -> IdempotencyRecord | None:
+    if message.idempotency_key is None:
+        return None
     refusal = Refusal.of(promise) if isinstance(promise, InsufficientCredits) else None
     return IdempotencyRecord(
         user_id=interaction.user_id,
-        key=key,
-        fingerprint=fingerprint,
+        key=message.idempotency_key,
+        fingerprint=message.fingerprint,
         created_at=interaction.created_at,
         subject_id=None if refusal else interaction.id,
         refusal=refusal,
     )
 
 
-def _enter_conversation(tx: Transaction, interaction: Interaction, *, is_new: bool, listed: bool) -> None:
+def _enter_conversation(tx: Transaction, interaction: Interaction, message: Message) -> None:
     now = interaction.created_at
-    if is_new:
+    if message.conversation_id is None:
         tx.conversations.add(
             Conversation(
                 id=interaction.conversation_id,
@@ -87,7 +96,7 @@ def _enter_conversation(tx: Transaction, interaction: Interaction, *, is_new: bo
                 title=title_of(interaction.prompt),
                 created_at=now,
                 updated_at=now,
-                listed=listed,
+                listed=message.history is None,
             )
         )
     else:

@@ -28,13 +28,14 @@ from chatbill.application.chat.unpaid_texts import UnpaidTexts
 from chatbill.application.policy import Policy
 from chatbill.application.ports.metrics import Metrics
 from chatbill.application.ports.provider import PortProvider
-from chatbill.application.shared.write_check import WriteCheck
+from chatbill.application.shared.lease import Lease
+from chatbill.application.shared.write_check import PROBE_TIMEOUT_S, TIMEOUT_S, WriteCheck
 
 
 class ChatUseCases:
     """Messages, conversations, the history, the models. `replies` are those being written in this process."""
 
-    def __init__(self, ports: PortProvider, policy: Policy, metrics: Metrics) -> None:
+    def __init__(self, ports: PortProvider, policy: Policy, metrics: Metrics, lease: Lease) -> None:
         store, clock = ports.store, ports.clock
         self.replies = Replies(per_user=policy.replies_per_user, metrics=metrics)
         self.apply_stop_requests = ApplyStopRequests(store=store, replies=self.replies)
@@ -53,7 +54,9 @@ class ChatUseCases:
         self.list_conversations = ListConversations(store=store)
         self.list_history = ListHistory(store=store)
         self.list_models = ListModels(engine=ports.engine, catalogue=ports.catalogue)
-        self.check_readiness = CheckReadiness(write_check=WriteCheck(store, ports.new_id), list_models=self.list_models)
+        probes = ports.probe_store
+        check = WriteCheck(probes or store, ports.new_id, timeout_s=PROBE_TIMEOUT_S if probes else TIMEOUT_S)
+        self.check_readiness = CheckReadiness(write_check=check, list_models=self.list_models, replies=self.replies)
         self.read_branch = ReadBranch(store=store)
         self.read_conversation = ReadConversation(store=store)
         self.rename_conversation = RenameConversation(store=store, clock=clock)
@@ -73,6 +76,7 @@ class ChatUseCases:
             drafts=drafts,
             replies=self.replies,
             rate_limits=ports.rate_limits,
+            lease=lease,
             clock=clock,
             new_id=ports.new_id,
             unpaid=UnpaidReplies(

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 from chatbill.application.chat.events import Accepted, Delta, End, Event, Failed, end_of
-from chatbill.domain.chat.interactions import Interaction
+from chatbill.domain.chat.interactions import Interaction, Outcome
+from chatbill.domain.shared.errors import RequestInterrupted
 from chatbill.domain.shared.ids import InteractionId
 
 
 class Replay:
-    """The answer to a repeated request. It is used as a `Reply` is, and costs nothing."""
+    """The answer to a repeated request. It is used as a `Reply` is, and costs nothing.
+
+    The end of a reply that was interrupted has a code of its own, because to repeat that request is of no use.
+    """
 
     def __init__(
         self, interaction: Interaction, window: int | None = None, parent_id: InteractionId | None = None
@@ -18,6 +23,9 @@ class Replay:
         self.accepted = Accepted.of(interaction)
         self._interaction = interaction
         self._end = end_of(interaction, window, parent_id)
+        if isinstance(self._end, Failed) and interaction.outcome is Outcome.INTERRUPTED:
+            error = RequestInterrupted()
+            self._end = replace(self._end, code=error.code, description=error.description)
 
     async def __aiter__(self) -> AsyncIterator[Event]:
         """Yield the events of the earlier reply, with all deltas as one."""

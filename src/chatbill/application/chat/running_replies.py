@@ -22,7 +22,8 @@ RESTART_S = 5
 class Replies:
     """The replies that are being written in this process, at most `per_user` of one user at once (0: no limit).
 
-    `metrics` count those that were settled.
+    `metrics` count those that were settled. `will_close` is True once the service is about to stop; messages are
+    accepted until `drain`.
     """
 
     def __init__(self, *, per_user: int = 0, metrics: Metrics | None = None) -> None:
@@ -32,6 +33,7 @@ class Replies:
         self._running: dict[InteractionId, Reply] = {}
         self._beginning: set[asyncio.Future[None]] = set()
         self._closed = False
+        self.will_close = False
         self._watchers: list[Callable[[Reply], None]] = []
 
     def __len__(self) -> int:
@@ -91,7 +93,7 @@ class Replies:
 
     async def drain(self, *, grace_s: float) -> None:
         """Accept no more replies, let the running ones finish for `grace_s` seconds, then stop the rest unpaid."""
-        self._closed = True
+        self._closed = self.will_close = True
         if self._beginning:
             await asyncio.wait(set(self._beginning), timeout=BEGIN_TIMEOUT_S)
         await self._wait(grace_s)

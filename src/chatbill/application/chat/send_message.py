@@ -25,6 +25,7 @@ from chatbill.application.ports.engine import Engine, Generation, GenerationRequ
 from chatbill.application.ports.rate_limits import RateLimits
 from chatbill.application.ports.repositories.paging import Position
 from chatbill.application.ports.store import Snapshot, Store, StoreUnavailable
+from chatbill.application.shared.lease import Lease
 from chatbill.application.shared.principal import Principal
 from chatbill.domain.billing.prices import Usage
 from chatbill.domain.chat.catalogue import Model
@@ -58,6 +59,7 @@ class SendMessage:
     drafts: Drafts
     replies: Replies
     rate_limits: RateLimits
+    lease: Lease
     clock: Clock
     new_id: NewId
     unpaid: UnpaidReplies
@@ -169,11 +171,9 @@ class SendMessage:
                 tx,
                 interaction,
                 payer,
+                message,
                 expires_at=interaction.created_at + lifetime,
-                key=message.idempotency_key,
-                fingerprint=message.fingerprint,
-                new_conversation=message.conversation_id is None,
-                listed=message.history is None,
+                instance_id=self.lease.instance_id,
             )
         )
         if isinstance(result, InsufficientCredits):

@@ -55,7 +55,7 @@ class ExpireHolds:
             due = await self._due(_EVER if even_early else self.clock(), BATCH + len(left))
             new = [hold for hold in due if hold.id not in left]
             for hold in new:
-                if await self._release(hold):
+                if await self.release(hold):
                     released += 1
                 else:
                     left.add(hold.id)
@@ -66,7 +66,8 @@ class ExpireHolds:
     async def _due(self, now: datetime, limit: int) -> list[Hold]:
         return await self.store.write(lambda tx: tx.holds.due(now, limit))
 
-    async def _release(self, hold: Hold) -> bool:
+    async def release(self, hold: Hold) -> bool:
+        """Release a hold, and end what it was for; return False if it is not pending or cannot be released."""
         now, entry_id = self.clock(), EntryId(self.new_id())
         settle = self.subjects.get(hold.subject.kind)
 

@@ -28,6 +28,11 @@ class PortProvider(Protocol):
     @property
     def store(self) -> Store: ...
     @property
+    def probe_store(self) -> Store | None:
+        """Return the same store with connections of its own, for probes and leases; None where one store is enough."""
+        ...
+
+    @property
     def engine(self) -> Engine: ...
     @property
     def catalogue(self) -> Catalogue: ...
@@ -82,6 +87,7 @@ class Ports:
     logs: LogReader = field(default_factory=NoLogs)
     metrics: Metrics = field(default_factory=NoMetrics)
     machine: Machine = field(default_factory=UnknownMachine)
+    probe_store: Store | None = None
     notifier: Notifier | None = None
     alert_mailer: Notifier | None = None
     mailer: Mailer | None = None

@@ -13,6 +13,7 @@ from chatbill.application.ports.repositories.codes import CodeReader, CodeReposi
 from chatbill.application.ports.repositories.conversations import ConversationReader, ConversationRepository
 from chatbill.application.ports.repositories.holds import HoldReader, HoldRepository
 from chatbill.application.ports.repositories.idempotency import IdempotencyReader, IdempotencyRepository
+from chatbill.application.ports.repositories.instances import InstanceRepository
 from chatbill.application.ports.repositories.interactions import InteractionReader, InteractionRepository
 from chatbill.application.ports.repositories.jobs import JobReader, JobRepository
 from chatbill.application.ports.repositories.ledger import LedgerReader, LedgerRepository
@@ -126,6 +127,8 @@ class Transaction(Protocol):
     def jobs(self) -> JobRepository: ...
     @property
     def alerts(self) -> AlertRepository: ...
+    @property
+    def instances(self) -> InstanceRepository: ...
     @property
     def write_checks(self) -> WriteChecks: ...
 

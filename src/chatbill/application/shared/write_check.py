@@ -16,6 +16,8 @@ EVERY_S = 5.0
 """The time for which the result of one small write is used."""
 TIMEOUT_S = 5.0
 """The time after which a read or a write counts as failed."""
+PROBE_TIMEOUT_S = 0.9
+"""The same where no other work uses the connections: the callers of a probe often wait a second."""
 
 STORE_FAILING = Description("store_failing")
 
@@ -25,7 +27,7 @@ _log = logging.getLogger(__name__)
 class WriteCheck:
     """Reads at each call, and writes at most once in `every_s` seconds. Calls in between use the last one.
 
-    A read and a write take at most `timeout_s` seconds each. The log tells when the store begins to fail and when it
+    Both together take at most `timeout_s` seconds. The log tells when the store begins to fail and when it
     works again.
     """
 
@@ -41,14 +43,17 @@ class WriteCheck:
 
     async def __call__(self) -> Description | None:
         """Return what is wrong with the store and what to do, None if it works."""
+        until = time.monotonic() + self._timeout_s
         if problem := await self._problem_of(self._store.read(lambda snapshot: snapshot.users.get(UserId("nobody")))):
             return problem
         if self._writing is None:
             if time.monotonic() - self._wrote_at < self._every_s:
                 return self._found
             self._writing = asyncio.create_task(self._write())
-        # A caller that is cancelled must not cancel the write for the others.
-        return await asyncio.shield(self._writing)
+        # A caller that is cancelled, or waits no longer, must not cancel the write for the others.
+        writing = self._writing
+        done, _ = await asyncio.wait({writing}, timeout=max(0, until - time.monotonic()))
+        return writing.result() if done else self._slow()
 
     async def _write(self) -> Description | None:
         check_id = self._new_id()
@@ -65,7 +70,7 @@ class WriteCheck:
         try:
             await asyncio.wait_for(asking, self._timeout_s)
         except TimeoutError:
-            advice = Description.of("store_slow", after_s=self._timeout_s)
+            advice = self._slow()
             words = str(advice)
         except StoreUnavailable as error:
             words, advice = str(error), error.advice or STORE_FAILING
@@ -75,3 +80,6 @@ class WriteCheck:
             self._logged = True
             _log.error("database_unusable", extra={"cause": words})
         return advice
+
+    def _slow(self) -> Description:
+        return Description.of("store_slow", after_s=self._timeout_s)

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from chatbill.domain.billing.subjects import Subject
 from chatbill.domain.shared.descriptions import Description
-from chatbill.domain.shared.ids import HoldId, WalletId
+from chatbill.domain.shared.ids import HoldId, InstanceId, WalletId
 
 MAX_HOLD_S = 90_000
 """The longest life of a hold, in seconds: a reply may take a day, and its hold outlives it by an hour at most."""
@@ -27,7 +27,8 @@ class Hold:
     """Credits promised to the work on one subject until `expires_at`.
 
     `amount` is the most the work can cost, `captured` what it did cost, `refunded` what was given back of that since;
-    all in credits. `purpose` says what the work is, for the person who pays.
+    all in credits. `purpose` says what the work is, for the person who pays. `instance_id` is the process that does the
+    work, if it renews a lease: without the lease, the hold is released early.
     """
 
     id: HoldId
@@ -41,6 +42,7 @@ class Hold:
     captured: int = 0
     refunded: int = 0
     settled_at: datetime | None = None
+    instance_id: InstanceId | None = None
 
     @property
     def is_pending(self) -> bool:

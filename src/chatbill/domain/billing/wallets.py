@@ -13,7 +13,7 @@ from chatbill.domain.billing.ledger import COUNTERPART, MAX_CREDITS, Cause, Entr
 from chatbill.domain.billing.subjects import Owner, Subject
 from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import InsufficientCredits, InvalidRequest, InvariantViolation
-from chatbill.domain.shared.ids import EntryId, HoldId, WalletId
+from chatbill.domain.shared.ids import EntryId, HoldId, InstanceId, WalletId
 
 _LONGEST = timedelta(seconds=MAX_HOLD_S)
 
@@ -47,10 +47,11 @@ class Wallet:
         purpose: Description,
         at: datetime,
         expires_at: datetime,
+        instance_id: InstanceId | None = None,
     ) -> Promise:
         """Promise `amount` credits to the work on a subject, until `expires_at`, at most 25 hours later.
 
-        Raises `InsufficientCredits`.
+        `instance_id` is the process that does the work; see `Hold`. Raises `InsufficientCredits`.
         """
         if type(amount) is not int or amount < 0:
             raise InvariantViolation(f"wallet {self.id} cannot hold {amount}")
@@ -66,6 +67,7 @@ class Wallet:
             expires_at=expires_at,
             subject=subject,
             purpose=purpose,
+            instance_id=instance_id,
         )
         return Promise(self._with(held=self.held + amount), hold)
 

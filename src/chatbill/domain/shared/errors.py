@@ -22,6 +22,7 @@
     │   └── OutOfMemory             generation_failed     the engine had too little memory for this reply
     ├── GenerationTimeout           generation_timeout    the deadline passed before the reply was complete
     ├── Interrupted                 interrupted           the service stopped before the reply was complete
+    ├── RequestInterrupted          request_interrupted   the first request with this key was interrupted
     └── InvariantViolation          internal_error        a rule of the ledger would be broken: a bug
         └── AlreadySettled          internal_error        not a bug: another caller has settled this request first
 
@@ -280,6 +281,12 @@ class Interrupted(ReasonedError):
     """The service stopped, or lost this reply, before it was complete."""
 
     code = "interrupted"
+
+
+class RequestInterrupted(ReasonedError):
+    """The first request with this idempotency key was interrupted: only a new key makes a new attempt."""
+
+    code = "request_interrupted"
 
 
 class InvariantViolation(ChatbillError):

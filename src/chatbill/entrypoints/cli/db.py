@@ -18,7 +18,7 @@ def db() -> None:
 
 @db.command()
 def upgrade() -> None:
-    """Upgrade the schema. `serve` does this by itself."""
+    """Upgrade the schema. `serve` does this by itself, unless CHATBILL_MIGRATE_AT_START is false."""
     schema = Container(settings=settings_from()).schema()
     schema.upgrade()
     click.echo(f"The schema is at {schema.current()}.")
@@ -26,11 +26,10 @@ def upgrade() -> None:
 
 @db.command()
 def current() -> None:
-    """Print the revision of the schema, and the one that this version of chatbill needs."""
+    """Print the revision of the schema, and what to do if it is not that of this version of chatbill."""
     schema = Container(settings=settings_from()).schema()
-    at, head = schema.current(), schema.head()
-    note = "" if at == head else f" (this version wants {head}; run: chatbill db upgrade)"
-    click.echo(f"{at or 'no schema yet'}{note}")
+    at, advice = schema.current(), schema.advice()
+    click.echo(f"{at or 'no schema yet'}{advice and f' ({advice})'}")
 
 
 @db.command()

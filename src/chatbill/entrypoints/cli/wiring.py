@@ -59,7 +59,7 @@ async def open_container(
 ) -> AsyncIterator[Container]:
     """Return a container on an up-to-date database, and close its store at the end.
 
-    If `upgrade` is False, a database that is missing or not up to date is refused and left unchanged. If
+    If `upgrade` or the setting is False, a database that is missing or not up to date is refused and left unchanged. If
     it is `watched`, there are metrics, traces and reports of errors, as far as settings say where they go.
     """
     container = Container(settings=settings)
@@ -69,12 +69,14 @@ async def open_container(
         container.metrics.override(together(prometheus, traces))
     shared_server = container.shared_server()
     schema = container.schema()
-    await asyncio.to_thread(schema.upgrade if upgrade else schema.check)
+    await asyncio.to_thread(schema.upgrade if upgrade and settings.migrate_at_start else schema.check)
     try:
         with reporting_errors(reporter):
             yield container
     finally:
         await container.store().close()
+        if probes := container.probe_store():
+            await probes.close()
         container.passwords().close()
         await container.signals().close()
         if shared_server is not None:

@@ -39,6 +39,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "username_taken": Kind(409, "The username is taken"),
     "email_taken": Kind(409, "The e-mail address has an account"),
     "request_in_progress": Kind(409, "The first request is still running"),
+    "request_interrupted": Kind(410, "The first request was interrupted"),
     "too_large": Kind(413, "Too large", "The body of the request is too large."),
     "unsupported_media_type": Kind(415, "Unsupported media type"),
     "idempotency_mismatch": Kind(422, "The idempotency key came with another request"),

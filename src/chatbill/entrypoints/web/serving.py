@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import structlog
 import uvicorn
+from uvicorn.protocols.http.flow_control import CLOSE_HEADER
 
 from chatbill.application.chat.running_replies import Replies
 from chatbill.domain.shared.errors import ChatbillError
@@ -26,6 +27,9 @@ Mode = Literal["all", "api", "ui"]
 CLOSE_TIMEOUT_S = 3.0
 """How long clients may take to read the end of a reply once everything is settled."""
 
+LAST_REQUESTS_S = 0.5
+"""How long requests are accepted on connections that were there when the socket was closed, after a drain."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -39,15 +43,17 @@ class CannotListen(ChatbillError):
 class Service:
     """An ASGI application and how to serve it.
 
-    Replies that run at shutdown have `shutdown_grace_s` seconds to finish. Connections are held to `timeouts` and
-    `bounds`, and the forwarding headers of the trusted proxies among the bounds are believed. Everything is served
-    below `root_path`. `has_lifespan` is True if the application handles ASGI's lifespan events. `on_stop` is called at
-    shutdown, and makes the application close the connections that would otherwise stay open.
+    After SIGTERM, requests are accepted for `drain_s` seconds more. Replies that run then have `shutdown_grace_s`
+    seconds to finish. Connections are held to `timeouts` and `bounds`, and the forwarding headers of the trusted
+    proxies among the bounds are believed. Everything is served below `root_path`. `has_lifespan` is True if the
+    application handles ASGI's lifespan events. `on_stop` is called at shutdown, and makes the application close the
+    connections that would otherwise stay open.
     """
 
     app: Any
     _: KW_ONLY
     shutdown_grace_s: float
+    drain_s: float = 0
     timeouts: ClientTimeouts = field(default_factory=ClientTimeouts)
     bounds: ConnectionBounds = field(default_factory=ConnectionBounds)
     root_path: str = ""
@@ -88,7 +94,7 @@ def bind(host: str, port: int, *, option: str = "--port") -> socket.socket:
 async def serve(service: Service, sock: socket.socket, replies: Replies, *, announce: Callable[[], None]) -> None:
     """Answer requests on `sock` until SIGTERM or Ctrl-C. `announce` is called once requests are answered.
 
-    A second signal ends the grace for running replies.
+    A second signal ends the drain, which only SIGTERM begins, and the grace for running replies.
     """
     addresses = ClientAddresses.behind(service.bounds.trusted_proxies)
     config = uvicorn.Config(
@@ -103,13 +109,25 @@ async def serve(service: Service, sock: socket.socket, replies: Replies, *, anno
     )
     server = _Server(config)
     stop, hurry = asyncio.Event(), asyncio.Event()
-    with _signals(lambda: hurry.set() if stop.is_set() else stop.set()):
+    drain_s = 0.0
+
+    def on_signal(name: signal.Signals) -> None:
+        nonlocal drain_s
+        if stop.is_set():
+            hurry.set()
+            return
+        # No balancer has to learn that a service in a terminal stops.
+        drain_s = service.drain_s if name is signal.SIGTERM else 0
+        stop.set()
+
+    with _signals(on_signal):
         running = asyncio.create_task(server.serve(sockets=[sock]))
         await _started(server, running)
         announce()
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
+        await _drain(server, running, replies, hurry, drain_s)
         await _stop(server, running, replies, hurry, service)
 
 
@@ -119,6 +137,25 @@ async def _started(server: uvicorn.Server, running: asyncio.Task[None]) -> None:
             running.result()
             raise CannotListen("the server stopped before it had started; the log says why.")
         await asyncio.sleep(0.01)
+
+
+async def _drain(
+    server: uvicorn.Server, running: asyncio.Task[None], replies: Replies, hurry: asyncio.Event, drain_s: float
+) -> None:
+    """Answer requests as before for `drain_s` seconds, in which balancers learn that the service will stop.
+
+    At the end of that time the socket is closed. Then those who connected before get their answers.
+    """
+    _log.info("draining", seconds=drain_s, running_replies=len(replies))
+    replies.will_close = True
+    # A proxy must not send a request on a connection that is about to be closed. Uvicorn copies this list every second.
+    server.config.encoded_headers.append(CLOSE_HEADER)
+    hurrying = asyncio.create_task(hurry.wait())
+    await asyncio.wait({running, hurrying}, timeout=drain_s, return_when=asyncio.FIRST_COMPLETED)
+    server.should_exit = True
+    if drain_s:
+        await asyncio.wait({running, hurrying}, timeout=LAST_REQUESTS_S, return_when=asyncio.FIRST_COMPLETED)
+    hurrying.cancel()
 
 
 async def _stop(
@@ -142,10 +179,14 @@ async def _stop(
 
 
 @contextlib.contextmanager
-def _signals(on_signal: Callable[[], None]) -> Iterator[None]:
+def _signals(on_signal: Callable[[signal.Signals], None]) -> Iterator[None]:
     loop = asyncio.get_running_loop()
     names = (signal.SIGINT, signal.SIGTERM)
-    before = {name: signal.signal(name, lambda *_: loop.call_soon_threadsafe(on_signal)) for name in names}
+
+    def on_any(number: int, _frame: object) -> None:
+        loop.call_soon_threadsafe(on_signal, signal.Signals(number))
+
+    before = {name: signal.signal(name, on_any) for name in names}
     try:
         yield
     finally:

@@ -106,6 +106,12 @@ class BoundedProtocol(H11Protocol):
         self.counted.remove(self)
         super().connection_lost(exc)
 
+    def shutdown(self) -> None:
+        """Close a connection that waits for its next request, and let a new one send its first."""
+        # A proxy that has connected just now sends its request at once, and may not send it a second time elsewhere.
+        if not self._got_nothing:
+            super().shutdown()
+
     @property
     def stage(self) -> Stage | None:
         """Return what was received of the request; None while a request is answered."""

@@ -10,6 +10,7 @@ from functools import partial
 import structlog
 
 from chatbill.application.assembly import UseCases
+from chatbill.application.shared.lease import RENEWED_EVERY_S
 from chatbill.entrypoints.web.background_exports import ExportFolder, export_runner
 
 ROLL_UP_INTERVAL_S = 60.0
@@ -39,6 +40,8 @@ async def timers(
     """
     tasks = [
         asyncio.create_task(_every(sweep_interval_s, use_cases.maintenance.expire_holds, "sweep_of_holds")),
+        asyncio.create_task(_every(RENEWED_EVERY_S, use_cases.maintenance.renew_lease, "leases")),
+        asyncio.create_task(_every(sweep_interval_s, use_cases.maintenance.release_abandoned, "abandoned_holds")),
         asyncio.create_task(_every(STOP_REQUESTS_INTERVAL_S, use_cases.chat.apply_stop_requests, "stop_requests")),
         asyncio.create_task(_every(RETRY_DELAY_S, use_cases.chat.tell_replies, "requests_of_processes")),
         asyncio.create_task(_every(ROLL_UP_INTERVAL_S, use_cases.reports.roll_up, "roll_up")),

@@ -192,3 +192,10 @@ def test_a_place_that_is_given_back_can_be_taken_again_by_its_owner() -> None:
 def test_requests_without_an_owner_have_no_share() -> None:
     model = ModelAvailability(MINI, at_once=1, max_queued=7, share_percent=25)
     assert places_of(model, None) == 8
+
+
+def test_a_model_whose_server_is_dead_is_not_healthy() -> None:
+    sick = health()
+    places = ModelAvailability(MINI, at_once=1, max_queued=1, health=sick)
+    sick.take_out(BROKEN)
+    assert (places.status().available, places.status().healthy) == (False, False)

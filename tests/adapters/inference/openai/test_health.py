@@ -181,12 +181,11 @@ async def test_an_offered_model_is_healthy_only_while_it_is_known_to_write() -> 
     assert heard.healthy
 
 
-async def test_a_model_that_is_not_offered_counts_as_healthy() -> None:
-    """Other models may answer meanwhile, and it comes back by itself; see docs/decisions/0008."""
+async def test_a_model_that_is_not_offered_because_its_server_fails_is_not_healthy() -> None:
     async with scene(probe_s=0.1) as here:
         here.server.probed = refusing(500)
         await becomes(here, ModelState.UNAVAILABLE)
-        assert here.status.healthy
+        assert not here.status.healthy
 
 
 async def test_without_an_interval_a_model_is_probed_only_after_a_failure() -> None:

@@ -14,7 +14,7 @@ from typing import Any, cast
 import pytest
 from sqlalchemy import make_url
 
-from chatbill.adapters.persistence import PostgresStore, open_store
+from chatbill.adapters.persistence import PostgresStore, open_probe_store, open_store
 from chatbill.adapters.persistence.postgres.driver import Timeouts
 from chatbill.application.ports.store import StoreUnavailable
 from chatbill.domain.shared.ids import ConversationId
@@ -173,3 +173,19 @@ def test_a_missing_driver_is_reported_with_what_to_install(call: str) -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.stdout.strip() == "PostgreSQL needs one more package: pip install 'chatbill[postgres]'", done.stderr
+
+
+async def test_probes_use_other_connections_where_the_server_accepts_no_more(url: str) -> None:
+    name = make_url(url).database
+    shared().run(f"CREATE ROLE one_{name} LOGIN CONNECTION LIMIT 2 IN ROLE postgres")
+    few = make_url(url).set(username=f"one_{name}")
+    store = PostgresStore(few, writers=1, readers=1)
+    await store.write(add_person)
+    await store.read(lambda snapshot: snapshot.wallets.get(PURSE))
+    probes = open_probe_store(few.render_as_string(hide_password=False), store)
+    assert probes is not None
+    await probes.write(hold_one)
+    assert await held(probes) == 1
+    await probes.close()
+    assert await held(store) == 1
+    await store.close()

@@ -123,6 +123,7 @@ def test_a_database_without_schema_or_of_a_newer_program_is_refused_in_words(url
         schema.check(url)
     schema.upgrade(url)
     shared().run("UPDATE chatbill_version SET version_num = '9999'", name_of(url))
+    shared().run("UPDATE compatibility SET oldest_program = '9999'", name_of(url))
     for refused in (schema.upgrade, schema.check):
         with pytest.raises(schema.SchemaMismatch, match="made by a newer chatbill"):
             refused(url)

@@ -101,6 +101,7 @@ def test_a_database_without_schema_or_of_a_newer_program_is_refused_in_words(url
     schema.upgrade(url)
     connection = load_driver().connect(path_of(url))
     connection.execute("UPDATE chatbill_version SET version_num = '9999'")
+    connection.execute("UPDATE compatibility SET oldest_program = '9999'")
     connection.commit()
     connection.close()
     for refused in (schema.upgrade, schema.check):

@@ -257,6 +257,27 @@ async def test_the_same_key_while_the_first_runs_is_a_conflict(service: Api, ali
     assert (await first).status_code == 200
 
 
+async def test_the_key_of_an_interrupted_reply_has_a_final_answer_and_a_new_key_tries_again(
+    service: Api, alice: httpx.AsyncClient
+) -> None:
+    key = {"Idempotency-Key": "k-1"}
+    body = say("hello [[sleep:0.5]]")
+    first = asyncio.create_task(alice.post("/chat/message", json=body, headers=key))
+    await eventually(lambda: len(service.world.use_cases.chat.replies) == 1)
+    await service.world.use_cases.maintenance.expire_holds(even_early=True)
+    assert (await first).status_code == 503
+    async with stream(alice, body, **key) as events:
+        last = [event async for event in events][-1]
+    assert (last[0], last[1]["code"], last[1]["status"]) == ("error", "request_interrupted", 410)
+    for _ in range(2):
+        again = await alice.post("/chat/message", json=body, headers=key)
+        assert (again.status_code, again.json()["code"]) == (410, "request_interrupted")
+        assert "new key" in again.json()["detail"]
+        assert "Retry-After" not in again.headers
+    new = await alice.post("/chat/message", json=body, headers={"Idempotency-Key": "k-2"})
+    assert (new.status_code, new.json()["balance"]) == (200, 99)
+
+
 async def test_a_failed_reply_is_replayed_as_the_same_problem(alice: httpx.AsyncClient) -> None:
     key = {"Idempotency-Key": "k-1"}
     first, second = [await alice.post("/chat/message", json=say("[[oom]]"), headers=key) for _ in range(2)]

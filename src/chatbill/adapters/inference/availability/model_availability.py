@@ -66,7 +66,7 @@ class ModelAvailability:
         if self.closed:
             return ModelStatus(state=ModelState.UNAVAILABLE, reason=STOPPING)
         if self.health and (fault := self.health.fault):
-            state, reason = ModelState.UNAVAILABLE, fault.reason
+            state, reason, lost = ModelState.UNAVAILABLE, fault.reason, True
         known = self.health.is_known_to_write if self.health and state is ModelState.READY else not lost
         queued = max(0, len(self) - running)
         return ModelStatus(

@@ -10,6 +10,7 @@ from chatbill.adapters.memory.repositories.codes import MemoryCodes
 from chatbill.adapters.memory.repositories.conversations import MemoryConversations
 from chatbill.adapters.memory.repositories.everything import Tables
 from chatbill.adapters.memory.repositories.idempotency import MemoryIdempotency
+from chatbill.adapters.memory.repositories.instances import MemoryInstances
 from chatbill.adapters.memory.repositories.interactions import MemoryInteractions
 from chatbill.adapters.memory.repositories.jobs import MemoryJobs
 from chatbill.adapters.memory.repositories.ledger import MemoryLedger
@@ -51,6 +52,7 @@ class MemoryTransaction:
         self.reports = MemoryReports(tables)
         self.jobs = MemoryJobs(tables)
         self.alerts = MemoryAlerts(tables)
+        self.instances = MemoryInstances(tables)
         self.write_checks = MemoryWriteChecks()
         self.audit = MemoryAuditReader(tables)
 

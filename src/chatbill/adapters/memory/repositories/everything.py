@@ -55,6 +55,7 @@ class Tables:
         self.rollups: Table[tuple[str, datetime, str], RollUpRow] = Table()
         self.jobs: Table[str, Job] = Table()
         self.alerts: Table[str, Alert] = Table()
+        self.instances: Table[str, int] = Table()
         self.keys: Table[tuple[str, Any], str] = Table()
 
     def unique(self, rule: str, value: object, row_id: str) -> None:

@@ -11,7 +11,7 @@ from chatbill.adapters.memory.rules import require_row
 from chatbill.domain.billing.holds import Hold
 from chatbill.domain.billing.wallets import Wallet
 from chatbill.domain.shared.errors import InvariantViolation, NotFound
-from chatbill.domain.shared.ids import HoldId, WalletId
+from chatbill.domain.shared.ids import HoldId, InstanceId, WalletId
 
 
 class MemoryWallets:
@@ -51,6 +51,10 @@ class MemoryHolds:
     def due(self, now: datetime, limit: int) -> list[Hold]:
         due = [hold for hold in self._tables.holds.rows() if hold.is_pending and hold.expires_at <= now]
         return sorted(due, key=lambda hold: (hold.expires_at, hold.id))[:limit]
+
+    def of_instance(self, instance_id: InstanceId, limit: int) -> list[Hold]:
+        holds = self._tables.holds.rows()
+        return [hold for hold in holds if hold.is_pending and hold.instance_id == instance_id][:limit]
 
     def add(self, hold: Hold) -> None:
         require_row(self._tables.wallets.get, hold.wallet_id, "wallet")

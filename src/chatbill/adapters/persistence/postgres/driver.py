@@ -47,6 +47,9 @@ class Timeouts:
 DEFAULT_TIMEOUTS = Timeouts()
 """Limits for a service whose transactions take milliseconds."""
 
+PROBE_TIMEOUTS = Timeouts(statement_timeout_s=4, lock_timeout_s=2, idle_in_transaction_timeout_s=10, answer_within_s=4)
+"""Limits for probes and leases, which are repeated every few seconds."""
+
 
 def load_driver() -> ModuleType:
     """Return psycopg 3, an optional dependency. Raises `StoreUnavailable` that says what to install."""

@@ -9,6 +9,7 @@ from chatbill.adapters.persistence.repositories.audit_trail import SqlAuditTrail
 from chatbill.adapters.persistence.repositories.codes import SqlCodes
 from chatbill.adapters.persistence.repositories.conversations import SqlConversations
 from chatbill.adapters.persistence.repositories.idempotency import SqlIdempotency
+from chatbill.adapters.persistence.repositories.instances import SqlInstances
 from chatbill.adapters.persistence.repositories.interactions import SqlInteractions
 from chatbill.adapters.persistence.repositories.jobs import SqlJobs
 from chatbill.adapters.persistence.repositories.ledger import SqlLedger
@@ -47,5 +48,6 @@ class SqlTransaction:
         self.reports = SqlReports(connection)
         self.jobs = SqlJobs(connection)
         self.alerts = SqlAlerts(connection)
+        self.instances = SqlInstances(connection)
         self.write_checks = SqlWriteChecks(connection)
         self.audit = SqlAuditReader(connection)

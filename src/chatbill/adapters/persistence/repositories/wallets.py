@@ -16,7 +16,7 @@ from chatbill.domain.billing.holds import Hold
 from chatbill.domain.billing.subjects import Owner, Subject
 from chatbill.domain.billing.wallets import Wallet
 from chatbill.domain.shared.errors import InvariantViolation, NotFound
-from chatbill.domain.shared.ids import HoldId, WalletId
+from chatbill.domain.shared.ids import HoldId, InstanceId, WalletId
 
 WALLETS = Mapping(wallets, Wallet, nested("owner", Owner, kind="owner_kind", id="owner_id"))
 _HOLDS = Mapping(holds, Hold, nested("subject", Subject, kind="subject_kind", id="subject_id"))
@@ -44,6 +44,7 @@ _DUE_HOLDS = Statement(
     .order_by(holds.c.expires_at, holds.c.id)
     .limit(limit())
 )
+_OF_INSTANCE = Statement(all_of(holds, _PENDING, equals(holds.c.instance_id)).limit(limit()))
 _SAVE_REFUND = update(
     holds,
     "refunded",
@@ -103,6 +104,10 @@ class SqlHolds:
 
     def due(self, now: datetime, limit: int) -> list[Hold]:
         return list(map(_HOLDS.read, self._connection.stream(_DUE_HOLDS, now=now, limit=limit)))
+
+    def of_instance(self, instance_id: InstanceId, limit: int) -> list[Hold]:
+        rows = self._connection.stream(_OF_INSTANCE, instance_id=instance_id, limit=limit)
+        return list(map(_HOLDS.read, rows))
 
     def add(self, hold: Hold) -> None:
         self._connection.put(_HOLDS.add, **_HOLDS.values(hold))

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, inspect
 from chatbill.adapters.persistence.sql.prefix import VERSION_TABLE, Prefix
 from chatbill.application.ports.store import StoreUnavailable
 
+_COMPATIBILITY = "compatibility"
 _FORMER_TABLE = "alembic_version"
 _FORMER_REVISIONS = frozenset({"0001", "0002", "0003", "0004", "0005", "0006", "0007"})
 _SINCE_0001 = frozenset({"wallets", "ledger_entries"})
@@ -36,6 +37,17 @@ def revision_of(connection: Connection, prefix: Prefix) -> str | None:
             "Its tables may have another prefix: check CHATBILL_DATABASE_PREFIX."
         )
     return found
+
+
+def may_run_on(connection: Connection, prefix: Prefix, newest_known: str) -> bool:
+    """Return whether a program that knows this revision may run on a schema that is newer.
+
+    The newer program that upgraded the schema has written which is the oldest program that may.
+    """
+    if prefix.of(_COMPATIBILITY) not in inspect(connection).get_table_names():
+        return False
+    oldest = connection.exec_driver_sql(f"SELECT oldest_program FROM {prefix.of(_COMPATIBILITY)}").scalar()  # noqa: S608 - our own
+    return oldest is not None and str(oldest) <= newest_known
 
 
 def version_context(connection: Connection, prefix: Prefix) -> MigrationContext:

@@ -33,9 +33,11 @@ __all__ = [
     "api_keys",
     "audit_trail",
     "audit_trail_counts",
+    "compatibility",
     "conversations",
     "holds",
     "idempotency_keys",
+    "instances",
     "interactions",
     "jobs",
     "ledger_entries",
@@ -96,6 +98,8 @@ holds = table(
     *changing(UtcDateTime, "settled_at", null=True),
     *reference("subject"),
     *columns(Text, "purpose"),
+    # The process that does the work; it is in `instances` while its lease is renewed, and for a while after that.
+    *columns(Id, "instance_id", null=True),
     check("amount_in_bounds", f"amount BETWEEN 0 AND {MAX_CREDITS}"),
     check("state_known", "state IN ('pending', 'captured', 'released')"),
     check("captured_within_amount", "captured BETWEEN 0 AND amount"),
@@ -280,6 +284,11 @@ outbox = table(
     partial("ix_outbox_by_hand", "at", where="kind IN ('refunded', 'adjusted')"),
     sqlite_autoincrement=True,
 )
+
+instances = table("instances", key(), *changing(Count, "renewals"), with_rowid=False)
+
+# The oldest programs that may run on this schema, by the newest revision that they know; see docs/upgrades.md.
+compatibility = table("compatibility", key(), *changing(Text, "oldest_program"), with_rowid=False)
 
 # Always empty; see `repositories.write_checks`.
 write_checks = table("write_checks", key(), *columns(Text, "padding"), with_rowid=False)

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 from chatbill.domain.billing.holds import Hold
-from chatbill.domain.shared.ids import HoldId
+from chatbill.domain.shared.ids import HoldId, InstanceId
 
 
 class HoldReader(Protocol):
@@ -14,6 +14,10 @@ class HoldReader(Protocol):
 
     def due(self, now: datetime, limit: int) -> list[Hold]:
         """Return pending holds that should have ended by `now`, the oldest first."""
+        ...
+
+    def of_instance(self, instance_id: InstanceId, limit: int) -> list[Hold]:
+        """Return pending holds of the work of a process."""
         ...
 
 

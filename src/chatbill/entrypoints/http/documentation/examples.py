@@ -176,6 +176,7 @@ REFUND: Final = ADJUSTMENT | {
 HEALTH: Final = {"status": "ok"}
 READY: Final = {
     "ready": True,
+    "status": "ready",
     "database": True,
     "models": {"demo-mini": True, "demo-pro": False},
     "missing": [],
@@ -183,6 +184,7 @@ READY: Final = {
 }
 NOT_READY: Final = {
     "ready": False,
+    "status": "unready",
     "database": False,
     "models": {"demo-mini": True, "demo-pro": False},
     "missing": ["database"],
@@ -282,5 +284,6 @@ PROBLEM_MEMBERS: Final[Mapping[str, Mapping[str, Any]]] = {
     "generation_failed": _FAILED,
     "generation_timeout": _FAILED,
     "interrupted": _FAILED,
+    "request_interrupted": _FAILED,
 }
 """The members of problems with some codes, beside the standard ones."""

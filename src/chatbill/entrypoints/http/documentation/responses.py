@@ -25,6 +25,7 @@ MESSAGE_PROBLEMS = (
     "cap_reached",
     "spending_limit_reached",
     "request_in_progress",
+    "request_interrupted",
     "idempotency_mismatch",
     "too_large",
     "context_length_exceeded",

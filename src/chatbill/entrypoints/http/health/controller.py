@@ -32,14 +32,15 @@ class HealthController(Controller):
         "/ready",
         operation_id="readReadiness",
         summary="Readiness",
-        responses=documented(200, ReadinessView, "The database and each model on offer work.", examples.READY)
-        | {503: returned(ReadinessView, "Something is missing.", examples.NOT_READY)},
+        responses=documented(200, ReadinessView, "The database and at least one model work.", examples.READY)
+        | {503: returned(ReadinessView, "Something is missing, or the service is stopping.", examples.NOT_READY)},
     )
     async def read_readiness(self, use_cases: Injected[UseCases]) -> Response[ReadinessView]:
-        """Return whether the database stored a small write and each model wrote a token not long ago.
+        """Return whether the database stored a small write and a model wrote a token not long ago.
 
-        A model that does not fit in memory is not required while another one is available. A resting model, which
-        the next message loads, counts as available.
+        While one model works, another that should and does not makes the status `degraded`. A model that does not fit
+        in memory does not. A resting model, which the next message loads, works. From the moment at which the service
+        is told to stop, it is not ready, and still answers for some seconds.
         """
         readiness = ReadinessView.of(await use_cases.chat.check_readiness())
         return Response(readiness, status_code=200 if readiness.ready else 503)

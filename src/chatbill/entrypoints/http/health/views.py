@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from chatbill.application.chat.check_readiness import Readiness
+from chatbill.domain.shared.descriptions import Description
 from chatbill.entrypoints.web.texts import render
+
+STOPPING = Description("service_stopping")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,13 +20,15 @@ class HealthView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadinessView:
-    """The state of each part, and the parts that are missing before the service is ready.
+    """The state of each part, and the parts that are missing.
 
-    `missing` has `database`, `model` if none is available, and each model that should work and does not. `why` says
-    what is wrong with each of them.
+    `status` is `ready`, `degraded` if the service is ready and a model that should work does not, `stopping`, or
+    `unready`. `missing` has `service` if it is stopping, `database`, `model` if none is available, and each model that
+    should work and does not. `why` says what is wrong with each of them.
     """
 
     ready: bool
+    status: str
     database: bool
     models: dict[str, bool]
     missing: list[str]
@@ -32,11 +37,21 @@ class ReadinessView:
     @classmethod
     def of(cls, readiness: Readiness) -> ReadinessView:
         """Return the view of the readiness."""
-        why = {} if readiness.problem is None else {"database": render(readiness.problem)}
+        why = {"service": render(STOPPING)} if readiness.stopping else {}
+        if readiness.problem is not None:
+            why["database"] = render(readiness.problem)
         if not any(readiness.models.values()):
             why["model"] = "; ".join(f"{model}: {render(reason)}" for model, reason in readiness.unavailable.items())
         why |= {model: render(reason) for model, reason in readiness.unhealthy.items()}
-        return cls(ready=readiness.ready, database=readiness.store, models=readiness.models, missing=list(why), why=why)
+        status = "degraded" if readiness.degraded else "ready" if readiness.ready else "unready"
+        return cls(
+            ready=readiness.ready,
+            status="stopping" if readiness.stopping else status,
+            database=readiness.store,
+            models=readiness.models,
+            missing=list(why),
+            why=why,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

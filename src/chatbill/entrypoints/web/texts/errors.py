@@ -178,6 +178,8 @@ ERRORS: dict[str, Template] = {
     "username_taken": "This username is taken. Choose another one.",
     "email_taken": "This e-mail address already has an account. Sign in instead.",
     "request_in_progress": "The first request with this Idempotency-Key is still running. Try again shortly.",
+    "request_interrupted": "The first request with this Idempotency-Key was interrupted; nothing was charged. "
+    "Send it with a new key.",
     "idempotency_mismatch": "This Idempotency-Key came before with another request. Use a new key.",
     "second_factor_set": "You have a second factor already. Remove it first.",
     "key_name_taken": "You have an API key of this name. Choose another name, or revoke that key first.",
