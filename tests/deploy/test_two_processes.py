@@ -48,6 +48,11 @@ class Pair:
         return found
 
 
+def end(service: Service) -> None:
+    if service.url:
+        service.kill()
+
+
 @pytest.fixture
 def behind(tmp_path: Path) -> Iterator[Callable[..., Pair]]:
     """Return a function that starts two processes, and a proxy before them."""
@@ -60,7 +65,7 @@ def behind(tmp_path: Path) -> Iterator[Callable[..., Pair]]:
             services: list[Service] = []
             for number in range(2):
                 services.append(Service(tmp_path / f"data-{number}", variables).start())
-                running.callback(lambda service=services[-1]: service.kill() if service.url else None)
+                running.callback(end, services[-1])
                 server = re.sub(rf"(127\.0\.0\.1:800{number}|chatbill-{number + 1}:8000)", services[-1].url[7:], server)
             make_certificate(tmp_path)
             process = proxy(tmp_path).started(tmp_path, server.replace("PORT", str(port)))
