@@ -21,8 +21,10 @@ cpu)
     # hashes are other ones: torch is pinned by its version alone, and everything else by its hash.
     torch=$(sed -n 's/^\(torch==[^ ]*\).*/\1/p' "$folder/requirements-models.txt")
     pip --index-url "$TORCH_INDEX" "$torch"
-    awk '/^[^ ]/ { keep = !/^(torch|triton|cuda-|nvidia-)/ } keep' "$folder/requirements-models.txt" > /tmp/pins.txt
-    pip --require-hashes -r /tmp/pins.txt
+    others=$(mktemp)
+    awk '/^[^ ]/ { keep = !/^(torch|triton|cuda-|nvidia-)/ } keep' "$folder/requirements-models.txt" > "$others"
+    pip --require-hashes -r "$others"
+    rm "$others"
     ;;
 *)
     echo "FLAVOUR must be slim, cpu or cuda, not $flavour" >&2

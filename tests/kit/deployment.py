@@ -14,7 +14,7 @@ from chatbill.settings import unknown_variables
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
-IMAGE_LABELS = re.compile(r"(?P<name>[\w./-]+):v?(?P<version>\d+\.\d+(\.\d+)?)(-[\w.]+)?(@sha256:[0-9a-f]{64})?")
+IMAGE_LABELS = re.compile(r"(?P<name>[\w./-]+):v?(?P<version>\d+\.\d+(\.\d+)?)(-[\w.-]+)?(@sha256:[0-9a-f]{64})?")
 """The name of an image with its exact version, as in `docker.io/library/caddy:2.10.2-alpine`."""
 
 
