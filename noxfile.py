@@ -136,12 +136,13 @@ def hashes(session: nox.Session) -> None:
     session.install("uv>=0.9")
     shape = ("--universal", "--python-version", "3.11", "--generate-hashes")
     bare_lines = ("--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links")
-    compiled = ("uv", "pip", "compile", "-q", *shape, *bare_lines, "-c", "constraints.txt")
     for extra, file in HASHED.items():
-        session.run(*compiled, "--extra", extra, "--extra", "postgres", "pyproject.toml", "-o", file)
+        extras = ("--extra", extra, "--extra", "postgres", "-c", "constraints.txt")
+        session.run("uv", "pip", "compile", "-q", *shape, *bare_lines, *extras, "pyproject.toml", "-o", file)
     build = Path(session.create_tmp()) / "build.in"
     build.write_text("\n".join(nox.project.load_toml("pyproject.toml")["build-system"]["requires"]))
-    session.run(*compiled, str(build), "-o", "deploy/requirements-build.txt")
+    pinned = ("-c", "constraints.txt", str(build), "-o", "deploy/requirements-build.txt")
+    session.run("uv", "pip", "compile", "-q", *shape, *bare_lines, *pinned)
 
 
 @nox.session
