@@ -90,10 +90,11 @@ def container_of(image: str) -> Iterator[tuple[str, Path]]:
 
 
 @contextmanager
-def running(container: str, port: int) -> Iterator[float]:
+def running(container: str, port: int, engine: str) -> Iterator[float]:
     """Run what the image starts, as its user. Yields the seconds until it answers, and stops it by SIGTERM."""
     config = json.loads(buildah("inspect", container))["Docker"]["config"]
-    command = [BUILDAH, "run", *HERE, "--env", f"CHATBILL_PORT={port}", container, "--"]
+    settings = ["--env", f"CHATBILL_PORT={port}", "--env", f"CHATBILL_LOCAL_ENGINE={engine}"]
+    command = [BUILDAH, "run", *HERE, *settings, container, "--"]
     began = time.monotonic()
     process = subprocess.Popen([*command, *config["Entrypoint"], *config["Cmd"]], cwd=ROOT)
     try:
@@ -158,17 +159,17 @@ def main() -> None:
     build = ["build", "-q", "--format", "docker", "--layers", *HERE, *options, "-f", "deploy/Containerfile"]
     buildah(*build, *named, ".", timeout_s=3600)
     say(f"built on {python} in {time.monotonic() - began:.0f} s")
-    port = free_port()
+    port, engine = free_port(), "llama_cpp" if arguments.flavour == "slim" else "transformers"
     with container_of(image) as (container, tree):
         files = sum(file.lstat().st_size for file in tree.rglob("*") if file.is_file() and "/data/" not in str(file))
         say(f"size: {files / 1e6:,.0f} MB of files, {compressed_bytes(image) / 1e6:,.0f} MB to download")
         time.sleep(1)
         since = time.time()
-        with running(container, port) as first_s:
+        with running(container, port, engine) as first_s:
             say(f"ready after {first_s:.1f} s: {chat(port)}")
             assert healthy(container, port), "the health check must succeed while the service answers"
         assert not healthy(container, port), "the health check must fail when no service answers"
-        with running(container, port) as again_s:
+        with running(container, port, engine) as again_s:
             say(f"ready again after {again_s:.1f} s, with the same data")
         outside = written_outside(tree, since)
         assert outside == [], f"the service wrote outside of its volume: {outside[:10]}"
