@@ -42,6 +42,9 @@ ENVIRONMENT_BYTES = 4 * GIB
 TESTS_BYTES = 2 * GIB
 """What the tests take in the folder for temporary files, most of it databases and models."""
 
+IMAGE_TOOLS = ("buildah", "mmdebstrap")
+"""What builds the image, and its base where no registry can be reached."""
+
 APT_TIMEOUT_S = 300
 APT_TRIES = 3
 
@@ -104,6 +107,20 @@ def coverage(session: nox.Session) -> None:
     tool(session, "coverage", "report")
 
 
+@nox.session(venv_backend="none", default=False)
+def image(session: nox.Session) -> None:
+    """Build the container image, run what is inside, and print its size and start time; needs buildah and root.
+
+    `nox -s image -- --flavour cpu` builds another flavour. Other arguments go to `buildah build`, such as a `--volume`
+    with certificates or packages of this machine.
+    """
+    if not all(map(shutil.which, IMAGE_TOOLS)) and not apt_installs(session, *IMAGE_TOOLS):
+        session.skip(
+            f"{' AND '.join(IMAGE_TOOLS).upper()} ARE NEEDED, AND CANNOT BE INSTALLED: THE IMAGE WAS NOT BUILT"
+        )
+    tool(session, "python", "-m", "tests.image", *session.posargs)
+
+
 @nox.session(default=False)
 def sbom(session: nox.Session) -> None:
     """Write a software bill of materials (CycloneDX, JSON) of the tested environment to `sbom.json`."""
@@ -122,6 +139,10 @@ def hashes(session: nox.Session) -> None:
     for extra, file in HASHED.items():
         extras = ("--extra", extra, "--extra", "postgres", "--extra", "shared", "-c", "constraints.txt")
         session.run("uv", "pip", "compile", "-q", *shape, *bare_lines, *extras, "pyproject.toml", "-o", file)
+    build = Path(session.create_tmp()) / "build.in"
+    build.write_text("\n".join(nox.project.load_toml("pyproject.toml")["build-system"]["requires"]))
+    pinned = ("-c", "constraints.txt", str(build), "-o", "deploy/requirements-build.txt")
+    session.run("uv", "pip", "compile", "-q", *shape, *bare_lines, *pinned)
 
 
 @nox.session
@@ -200,17 +221,24 @@ def install_chromium(session: nox.Session) -> None:
     if chromium := next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None):
         session.log(f"browser tests will drive {chromium}")
         return
-    if not (apt := shutil.which("apt-get")) or (become := root_command()) is None:
+    if root_command() is None or shutil.which("apt-get") is None:
         session.warn("no Chromium here and no right to install it: THE BROWSER TESTS WILL BE SKIPPED")
-        return
+    elif not apt_installs(session, "chromium"):
+        session.error("Chromium could not be installed; install it by hand and run nox again")
+
+
+def apt_installs(session: nox.Session, *packages: str) -> bool:
+    """Install packages of Debian; return False where that is not possible."""
+    if not (apt := shutil.which("apt-get")) or (become := root_command()) is None:
+        return False
     for attempt in range(1, APT_TRIES + 1):
-        session.log(f"installing chromium for the browser tests, attempt {attempt} of {APT_TRIES}")
+        session.log(f"installing {', '.join(packages)}, attempt {attempt} of {APT_TRIES}")
         if all(
             bounded([*become, apt, *command])
-            for command in (["update", "-q"], ["install", "-qy", "--no-install-recommends", "chromium"])
+            for command in (["update", "-q"], ["install", "-qy", "--no-install-recommends", *packages])
         ):
-            return
-    session.error("Chromium could not be installed; install it by hand and run nox again")
+            return True
+    return False
 
 
 def root_command() -> list[str] | None:

@@ -46,6 +46,7 @@ LONGEST = (
     "adapters/inference/openai/test_real_server.py",
     "service/test_postgres.py",
     "service/test_crashes.py",
+    "deploy/test_two_processes.py",
 )
 """The files that take half a minute or more. Models, which compute, alternate with services, which mostly wait."""
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
+from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
 import chatbill
@@ -61,16 +61,28 @@ def test_every_requirement_is_pinned_within_its_range(requirement: Requirement) 
     assert PINS[canonicalize_name(requirement.name)] in requirement.specifier
 
 
-@pytest.mark.parametrize(("extra", "file"), [("server", "requirements.txt"), ("models", "requirements-models.txt")])
-def test_every_deployed_file_is_pinned_by_its_hash(extra: str, file: str) -> None:
+def deployed_by(file: str) -> dict[NormalizedName, Version]:
+    """Return the version of each package in a file of pins; fails if one has no hash."""
     blocks = re.split(r"^(?=\S)", (ROOT / "deploy" / file).read_text(), flags=re.MULTILINE)[1:]
-    deployed = {}
+    deployed: dict[NormalizedName, Version] = {}
     for block in blocks:
         requirement, *hashes = block.split(" \\\n")
         assert hashes, f"{requirement} has no hash"
         assert all(re.fullmatch(r"\s*--hash=sha256:[0-9a-f]{64}\s*", each) for each in hashes)
         name, _, version = requirement.partition(";")[0].strip().partition("==")
         deployed[canonicalize_name(name)] = Version(version)
+    return deployed
+
+
+def test_the_tool_that_builds_the_wheel_is_pinned_by_its_hash() -> None:
+    deployed = deployed_by("requirements-build.txt")
+    assert deployed == {name: PINS[name] for name in deployed}, "run `nox -s hashes`"
+    assert "hatchling" in deployed
+
+
+@pytest.mark.parametrize(("extra", "file"), [("server", "requirements.txt"), ("models", "requirements-models.txt")])
+def test_every_deployed_file_is_pinned_by_its_hash(extra: str, file: str) -> None:
+    deployed = deployed_by(file)
     assert deployed == {name: PINS[name] for name in deployed}, "run `nox -s hashes`"
     needed = {canonicalize_name(each.name) for extra in (extra, "postgres") for each in brought_by(extra)}
     assert needed <= deployed.keys(), "run `nox -s hashes`"

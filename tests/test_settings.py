@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from chatbill.application.policy import Policy
 from chatbill.domain.billing.payments import Money
 from chatbill.domain.billing.prices import Price
-from chatbill.settings import Settings, SettingsError, load_settings, unknown_variables
+from chatbill.settings import Settings, SettingsError, load_settings, unknown_variables, variable_value
 from chatbill.settings.documentation import example, page
 
 ROOT = Path(__file__).parent.parent
@@ -62,6 +62,55 @@ def test_an_unreadable_file_is_named(tmp_path: Path) -> None:
 def test_an_empty_variable_is_not_set() -> None:
     settings = load(PORT="", SECRET_KEY="", PRICES="", DATABASE_URL="", TRUSTED_PROXIES="")
     assert settings == load()
+
+
+def test_a_setting_is_read_from_the_file_that_a_variable_names(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("k" * 40 + "\n")
+    (tmp_path / "url").write_text("sqlite:////data/shop.sqlite3")
+    settings = load(SECRET_KEY_FILE=str(tmp_path / "key"), DATABASE_URL_FILE=str(tmp_path / "url"))
+    assert settings.secret_key is not None
+    assert settings.secret_key.get_secret_value() == "k" * 40
+    assert settings.database == "sqlite:////data/shop.sqlite3"
+    assert unknown_variables({"CHATBILL_SECRET_KEY_FILE": "key"}, env_file=None) == []
+
+
+def test_a_file_named_in_the_environment_overrides_the_value_in_the_env_file(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("CHATBILL_PORT=1\n")
+    (tmp_path / "port").write_text("2")
+    environ = {"CHATBILL_PORT_FILE": str(tmp_path / "port")}
+    assert load_settings(environ, env_file=tmp_path / ".env").port == 2
+
+
+def test_a_setting_and_its_file_cannot_both_be_set(tmp_path: Path) -> None:
+    (tmp_path / "port").write_text("2")
+    told = refusal(PORT="1", PORT_FILE=str(tmp_path / "port"))
+    assert told == "CHATBILL_PORT and CHATBILL_PORT_FILE are both set: remove one of them"
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (None, "cannot be read: No such file or directory"),
+        (b"", "must have 1 to 65,536 bytes of text"),
+        (b" \n", "must have 1 to 65,536 bytes of text"),
+        (b"s3cret" * 20_000, "must have 1 to 65,536 bytes of text"),
+        (b"s3cret\xff", "cannot be read: it is not text in UTF-8"),
+    ],
+    ids=["missing", "empty", "blank", "too long", "not text"],
+)
+def test_a_file_without_a_value_is_named_and_not_quoted(tmp_path: Path, content: bytes | None, told: str) -> None:
+    file = tmp_path / "key"
+    if content is not None:
+        file.write_bytes(content)
+    said = refusal(SECRET_KEY_FILE=str(file))
+    assert said == f"CHATBILL_SECRET_KEY_FILE: the file {file} {told}"
+
+
+def test_a_variable_of_the_catalogue_is_read_from_a_file_too(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("sk-gpu\n")
+    assert variable_value("GPU_KEY", {"GPU_KEY_FILE": str(tmp_path / "key")}, env_file=None) == "sk-gpu"
+    assert variable_value("GPU_KEY", {"GPU_KEY": "sk-own"}, env_file=None) == "sk-own"
+    assert variable_value("GPU_KEY", {}, env_file=None) is None
 
 
 def test_the_case_of_a_variable_does_not_matter() -> None:

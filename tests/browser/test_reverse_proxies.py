@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import socket
-import subprocess
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -17,27 +11,14 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.browser.visitor import Visitor
+from tests.kit.proxies import Proxy, caddy, free_port, make_certificate, nginx, one_process, wait_for
 from tests.service.process import Service
 
 pytestmark = pytest.mark.slow
 
-GUIDE = Path(__file__).parents[2] / "docs" / "operators.md"
-NGINX_FRAME = """
-daemon off; pid nginx.pid; error_log stderr;
-events {}
-http {
-  access_log off; client_body_temp_path body; proxy_temp_path proxy;
-  fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi; scgi_temp_path scgi;
-  SERVER
-}
-"""
-CADDY_FRAME = """
-{
-  admin off
-  auto_https disable_redirects
-}
-SERVER
-"""
+ROOT = Path(__file__).parents[2]
+NGINX = ROOT / "deploy" / "nginx" / "chatbill.conf"
+GUIDE = ROOT / "docs" / "operators.md"
 TLS = "listen PORT ssl; ssl_certificate chat.example.org.pem; ssl_certificate_key chat.example.org.key;"
 PLAIN = "server { listen PORT; location / { proxy_pass http://BACKEND; } }"
 PLAIN_TLS = (
@@ -46,50 +27,16 @@ PLAIN_TLS = (
 )
 
 
-@dataclass(frozen=True)
-class Proxy:
-    """A reverse proxy. Its command ends with the file of its configuration, whose servers stand in a frame."""
-
-    name: str
-    package: str
-    command: tuple[str, ...]
-    frame: str
-
-    def started(self, folder: Path, server: str) -> subprocess.Popen[bytes]:
-        """Start it with the configuration of one server, or skip the test."""
-        found = shutil.which(self.name, path=os.environ["PATH"] + ":/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
-        if found is None:
-            pytest.skip(
-                f"NO {self.name.upper()}: the configuration of the guide was not tested. Install {self.package}."
-            )
-        (folder / "proxy.conf").write_text(self.frame.replace("SERVER", server), encoding="utf-8")
-        homes = {"XDG_DATA_HOME": str(folder), "XDG_CONFIG_HOME": str(folder)}
-        return subprocess.Popen([found, *self.command, "proxy.conf"], cwd=folder, env=os.environ | homes)
-
-
-def nginx(folder: Path) -> Proxy:
-    return Proxy("nginx", "nginx-light", ("-p", str(folder), "-c"), NGINX_FRAME)
-
-
-def caddy(_: Path) -> Proxy:
-    return Proxy("caddy", "caddy", ("run", "--adapter", "caddyfile", "--config"), CADDY_FRAME)
-
-
 def of_the_guide(language: str) -> str:
     found = re.search(rf"```{language}\n(.*?)```", GUIDE.read_text(encoding="utf-8"), re.DOTALL)
     assert found
     return found[1].replace("443", "PORT").replace("127.0.0.1:8000", "BACKEND")
 
 
-NGINX_GUIDE = of_the_guide("nginx")
+NGINX_GUIDE = one_process(NGINX.read_text(encoding="utf-8")).replace("443", "PORT").replace("127.0.0.1:8000", "BACKEND")
 CADDY_GUIDE = of_the_guide("caddy").replace(
     "chat.example.org {", "chat.test:PORT {\n  tls chat.example.org.pem chat.example.org.key"
 )
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        return int(sock.getsockname()[1])
 
 
 @pytest.fixture
@@ -115,23 +62,6 @@ def behind(tmp_path: Path, browser: Browser) -> Iterator[Callable[..., Visitor]]
     yield start
     for end in reversed(ended):
         end()
-
-
-def make_certificate(folder: Path) -> None:
-    files = ["-keyout", str(folder / "chat.example.org.key"), "-out", str(folder / "chat.example.org.pem")]
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=chat.test"]
-    subprocess.run([*command, *files], check=True, capture_output=True)
-
-
-def wait_for(port: int) -> None:
-    for _ in range(100):
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            time.sleep(0.1)
-        else:
-            return
-    raise AssertionError("the proxy does not listen")
 
 
 @pytest.mark.parametrize(

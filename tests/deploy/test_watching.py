@@ -99,7 +99,14 @@ def test_panels_do_not_lie_over_each_other() -> None:
     assert len(places) == len(set(places))
 
 
-@pytest.mark.parametrize(("kind", "file"), [("rules", ALERTS), ("config", DEPLOY / "prometheus" / "prometheus.yml")])
+@pytest.mark.parametrize(
+    ("kind", "file"),
+    [
+        ("rules", ALERTS),
+        ("config", DEPLOY / "prometheus" / "prometheus.yml"),
+        ("config", DEPLOY / "prometheus" / "compose.yml"),
+    ],
+)
 def test_promtool_accepts_the_files(kind: str, file: Path) -> None:
     promtool = shutil.which("promtool")
     if promtool is None:

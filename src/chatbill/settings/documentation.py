@@ -29,6 +29,10 @@ Set them in the environment, or in a file `.env` in the folder where chatbill st
 file, and options of the command line override both. An empty variable counts as not set. If a value is not allowed,
 chatbill does not start; the message names the variable and the allowed values.
 
+Every setting can be read from a file, which is how Docker, Kubernetes and systemd hand over secrets: write `_FILE`
+after its name. `CHATBILL_SECRET_KEY_FILE=/run/secrets/secret_key` sets `CHATBILL_SECRET_KEY` to the text of that file,
+without white space around it. Also variables that a catalogue names with `api_key_env` can be read from files.
+
 <!-- Written by `python -m chatbill.settings`; change the descriptions in the code instead. -->
 
 | variable | default | allowed | meaning |
