@@ -16,6 +16,7 @@ from chatbill.adapters.system import SystemClock, Uuid7Ids
 from chatbill.application.assembly import assemble
 from chatbill.application.ports.metrics import Metrics, NoMetrics
 from chatbill.application.ports.store import Store
+from chatbill.backups import make_backup_key, make_database_backups, make_scheduled_backups
 from chatbill.domain.audit.proof import Tally
 from chatbill.domain.chat.catalogue import Catalogue
 from chatbill.engines import build_engine, llama_cpp_alone, local_engines_of, server_check, specs_of
@@ -216,6 +217,9 @@ class Container(containers.DeclarativeContainer):
     database = providers.Singleton(_database, settings)
     schema = providers.Factory(Schema, database, settings.provided.database_prefix)
     backups = providers.Factory(Backups, database, settings.provided.database_prefix)
+    database_backups = providers.Factory(make_database_backups, settings, database, clock)
+    make_backup_key = providers.Callable(make_backup_key)
+    scheduled_backups = providers.Singleton(make_scheduled_backups, settings, database)
     service_lock = providers.Factory(_service_lock, database, settings.provided.database_prefix)
     prometheus = providers.Singleton(make_prometheus)
     traces = providers.Singleton(make_traces, settings)

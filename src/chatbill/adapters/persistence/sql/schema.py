@@ -30,7 +30,7 @@ from chatbill.adapters.persistence.sql.revisions import SchemaMismatch, prepare_
 from chatbill.adapters.persistence.sqlite.driver import load_driver, make_file
 from chatbill.application.ports.store import StoreUnavailable
 
-__all__ = ["SchemaMismatch", "check", "current", "downgrade", "drift", "head", "upgrade"]
+__all__ = ["SchemaMismatch", "check", "current", "downgrade", "drift", "head", "reading", "upgrade"]
 
 LOCK_TIMEOUT_S = 60.0
 """How long a process waits for another one that upgrades the same database."""
@@ -99,6 +99,13 @@ def check(url: str, *, prefix: str = "") -> None:
         raise SchemaMismatch(
             f"The database is at revision {found or 'none'} and this program needs {head()}. Run `chatbill db upgrade`."
         )
+
+
+@contextmanager
+def reading(url: str, prefix: str = "") -> Iterator[Connection]:
+    """Yield a connection that reads in one transaction. Raises `StoreUnavailable`."""
+    with _connected(url, Prefix(prefix), to_write=False) as connection:
+        yield connection
 
 
 def drift(url: str, *, prefix: str = "") -> list[Any]:
