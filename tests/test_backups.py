@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,9 +21,16 @@ from chatbill.adapters.backups.archive import Archive
 from chatbill.adapters.persistence import open_store, sqlite_url
 from chatbill.adapters.persistence.sqlite.backup import BackupRefused
 from chatbill.application.audit.verify_ledger import VerifyLedger
-from chatbill.application.ports.backups import BackupFailed
+from chatbill.application.ports.backups import BackupFailed, LastBackup
 from chatbill.application.ports.store import Transaction
-from chatbill.backups import DatabaseBackups, archive_of, make_database_backups, make_scheduled_backups
+from chatbill.backups import (
+    FRESH_S,
+    DatabaseBackups,
+    ScheduledBackups,
+    archive_of,
+    make_database_backups,
+    make_scheduled_backups,
+)
 from chatbill.settings import Settings, SettingsError
 from tests.kit.postgres import Server, shared
 from tests.kit.rows import add_person, add_running, charge
@@ -199,12 +207,13 @@ async def test_a_service_makes_backups_in_a_process_of_their_own(tmp_path: Path)
     url = sqlite_url(fresh_database(tmp_path))
     made = make_scheduled_backups(chosen, url)
     assert made is not None
-    assert made.newest() is None
+    assert made.newest() == LastBackup(None)
     before = datetime.now(UTC).replace(microsecond=0)
     await made.make()
     newest = made.newest()
     assert newest is not None
-    assert before <= newest <= datetime.now(UTC)
+    assert newest.made_at is not None
+    assert before <= newest.made_at <= datetime.now(UTC)
     missing = make_scheduled_backups(chosen, sqlite_url(tmp_path / "nothing.sqlite3"))
     assert missing is not None
     with pytest.raises(BackupFailed, match="There is no database"):
@@ -244,7 +253,23 @@ async def test_a_service_that_stops_ends_its_backup_and_the_programs_of_it(
     with pytest.raises(asyncio.CancelledError):
         await making
     await eventually(lambda: not is_alive(stuck), within_s=30)
-    assert made.newest() is None
+    assert made.newest() == LastBackup(None)
+
+
+def test_a_place_that_does_not_answer_leaves_what_was_known(tmp_path: Path) -> None:
+    place = tmp_path / "place"
+    place.mkdir()
+    (place / "chatbill-20261127T120000Z-abc.json").write_text("")
+    (place / "chatbill-20261127T120000Z-abc.dump").write_text("")
+    made = ScheduledBackups(archive=lambda: archive_of(settings(tmp_path)), environment={})
+    known = LastBackup(datetime(2026, 11, 27, 12, tzinfo=UTC))
+    assert made.newest() == known
+    shutil.rmtree(place)
+    place.write_text("no folder")
+    assert made.newest() == known
+    made._asked_at = -FRESH_S
+    assert made.newest() == known
+    assert ScheduledBackups(archive=made.archive, environment={}).newest() is None
 
 
 async def test_a_backup_that_is_killed_is_none_and_does_not_hinder_the_next(

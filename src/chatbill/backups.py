@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import secrets
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -19,8 +21,9 @@ from typing import TYPE_CHECKING, Final
 
 import chatbill
 from chatbill.application.audit.verify_ledger import VerifyLedger
-from chatbill.application.ports.backups import BackupFailed, Contents
+from chatbill.application.ports.backups import BackupFailed, Contents, LastBackup
 from chatbill.application.ports.clock import Clock
+from chatbill.domain.shared.errors import ChatbillError
 from chatbill.settings import Settings, SettingsError, variable_value
 
 if TYPE_CHECKING:
@@ -34,6 +37,8 @@ SWEEP_S: Final = 3_600.0
 SHOWN: Final = 10
 FOLDER: Final = "backup-work"
 PASSED_ON: Final = ("data_dir", "database_prefix", "backup_to", "backup_keep", "backup_keep_days", "backup_key_file")
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +125,9 @@ class ScheduledBackups:
 
     archive: Callable[[], Archive]
     environment: dict[str, str]
-    _read: tuple[float, datetime | None] | None = field(default=None)
+    _last: LastBackup | None = None
+    _asked_at: float = -FRESH_S
+    _asking: threading.Lock = field(default_factory=threading.Lock)
 
     async def make(self) -> None:
         """Run `chatbill backup make`. Raises `BackupFailed` with what it said."""
@@ -138,18 +145,25 @@ class ScheduledBackups:
             if process.returncode is None:
                 _end(process)
                 await process.wait()
-        self._read = None
+        self._asked_at = -FRESH_S
         if process.returncode:
             raise BackupFailed(said.decode(errors="replace").strip()[-1_000:])
 
-    def newest(self) -> datetime | None:
-        """Return the moment of the last backup, as known at most `FRESH_S` seconds ago."""
+    def newest(self) -> LastBackup | None:
+        """Return what the place said at most `FRESH_S` seconds ago, or before it ceased to answer."""
         from chatbill.adapters.backups.manifest import moment_of  # noqa: PLC0415
 
-        if self._read is None or time.monotonic() - self._read[0] > FRESH_S:
+        if time.monotonic() - self._asked_at <= FRESH_S or not self._asking.acquire(blocking=False):
+            return self._last
+        try:
+            self._asked_at = time.monotonic()
             name = next(iter(self.archive().names()), None)
-            self._read = time.monotonic(), moment_of(name) if name else None
-        return self._read[1]
+            self._last = LastBackup(moment_of(name) if name else None)
+        except ChatbillError as error:
+            _log.warning("backups_not_listed", extra={"error": str(error)})
+        finally:
+            self._asking.release()
+        return self._last
 
 
 def make_database_backups(settings: Settings, database: str, clock: Clock) -> DatabaseBackups:

@@ -29,6 +29,7 @@ class StateCollector(Collector):
         is_up = None if figures is None else float(figures.stored is not None)
         yield _gauge("chatbill_store_up", "1 if the database answers.", (), _one(is_up))
         yield from _pools(figures)
+        yield from _backup(figures)
         yield from _stored(figures.stored if figures else None, figures.at if figures else None)
 
 
@@ -75,6 +76,13 @@ def _pools(figures: Figures | None) -> Iterator[Metric]:
     ):
         samples = [((pool,), float(getattr(each, name))) for pool, each in pools.items()]
         yield _gauge(f"chatbill_store_pool_{name}", words, ("pool",), samples)
+
+
+def _backup(figures: Figures | None) -> Iterator[Metric]:
+    """Yield the moment of the last backup: a rule then also notices that the process has ceased to look."""
+    made_at = figures.backup.made_at if figures and figures.backup else None
+    words = "When the last complete backup was made; no sample where there is none."
+    yield _gauge("chatbill_backup_last_timestamp_seconds", words, (), _one(made_at and made_at.timestamp()))
 
 
 def _stored(stored: StoredFigures | None, now: datetime | None) -> Iterator[Metric]:

@@ -32,7 +32,12 @@ class MonitoringUseCases:
         store, clock, new_id, bounds = ports.store, ports.clock, ports.new_id, policy.alerts
         self.list_logs = ListLogs(logs=ports.logs)
         self.read_figures = ReadFigures(
-            store=store, engine=ports.engine, machine=ports.machine, clock=clock, metrics=recent
+            store=store,
+            engine=ports.engine,
+            machine=ports.machine,
+            clock=clock,
+            metrics=recent,
+            backups=ports.backups,
         )
         self.record_findings = RecordFindings(store=store, clock=clock, new_id=new_id, sends=tuple(notifiers_of(ports)))
         self.watch_process = WatchProcess(

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
+from chatbill.application.ports.backups import Backups, LastBackup
 from chatbill.application.ports.clock import Clock
 from chatbill.application.ports.engine import Engine
 from chatbill.application.ports.machine import Machine
@@ -34,6 +35,7 @@ class ReadFigures:
     machine: Machine
     clock: Clock
     metrics: Metrics
+    backups: Backups | None = None
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     _last: tuple[float, Figures] | None = None
 
@@ -52,7 +54,13 @@ class ReadFigures:
             stored = await asyncio.wait_for(self.store.read(lambda snapshot: _stored(snapshot, now)), TIMEOUT_S)
         machine = await asyncio.to_thread(self.machine.read)
         pools = self.store.pools() if isinstance(self.store, Pooled) else {}
-        return Figures(at=now, models=self.engine.status(), machine=machine, stored=stored, pools=pools)
+        models, backup = self.engine.status(), await self._backup()
+        return Figures(at=now, models=models, machine=machine, stored=stored, pools=pools, backup=backup)
+
+    async def _backup(self) -> LastBackup | None:
+        with suppress(TimeoutError):  # it is known the next time
+            return self.backups and await asyncio.wait_for(asyncio.to_thread(self.backups.newest), TIMEOUT_S)
+        return None
 
 
 def _stored(snapshot: Snapshot, now: datetime) -> StoredFigures:

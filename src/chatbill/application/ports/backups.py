@@ -31,6 +31,13 @@ class Contents:
     doubts: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class LastBackup:
+    """When the last complete backup was made; None if there is none."""
+
+    made_at: datetime | None
+
+
 class Backups(Protocol):
     """Makes backups of the database at a place that the operator has chosen."""
 
@@ -38,9 +45,9 @@ class Backups(Protocol):
         """Make a backup and remove those that are no longer kept. Raises `BackupFailed`. Cancelling it ends it."""
         ...
 
-    def newest(self) -> datetime | None:
-        """Return when the last complete backup was made, None if there is none. Asks the place, so it may be slow.
+    def newest(self) -> LastBackup | None:
+        """Return the last complete backup as far as it is known; None before the place has answered.
 
-        Raises `BackupFailed` where the place does not answer.
+        It may ask the place, so it is called from a thread.
         """
         ...

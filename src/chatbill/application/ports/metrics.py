@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol, runtime_checkable
 
+from chatbill.application.ports.backups import LastBackup
 from chatbill.application.ports.engine import ModelStatus
 from chatbill.application.ports.machine import MachineFigures
 from chatbill.domain.billing.events import BillingEvent
@@ -50,13 +51,17 @@ class Pooled(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """The state of the service at one moment. `stored` is None while the store does not answer."""
+    """The state of the service at one moment. `stored` is None while the store does not answer.
+
+    `backup` is None without a place for backups, and while it is not known.
+    """
 
     at: datetime
     models: Mapping[ModelId, ModelStatus]
     machine: MachineFigures
     stored: StoredFigures | None
     pools: Mapping[str, PoolFigures] = field(default_factory=dict)
+    backup: LastBackup | None = None
 
 
 class Metrics(Protocol):
