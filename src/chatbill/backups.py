@@ -75,6 +75,13 @@ class DatabaseBackups:
             unique = secrets.token_hex(3)
             return self.archive.add(copy, contents, made_at=made_at, version=chatbill.__version__, unique=unique)
 
+    def age_s(self) -> float | None:
+        """Return the age of the newest complete backup in seconds; None if there is none. Raises `BackupFailed`."""
+        from chatbill.adapters.backups.manifest import moment_of  # noqa: PLC0415
+
+        made_at = next(map(moment_of, self.archive.names()), None)
+        return (self.clock() - made_at).total_seconds() if made_at else None
+
     def prune(self) -> list[str]:
         """Remove backups that are no longer kept; return their names."""
         return self.archive.prune(now=self.clock(), keep=self.keep, keep_days=self.keep_days)

@@ -25,6 +25,7 @@ from chatbill.monitors import (
     make_alert_mailer,
     make_error_reporter,
     make_machine,
+    make_mail_probe,
     make_mailer,
     make_notifier,
     make_prometheus,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from chatbill.adapters.inference.transformers.engine import ModelReport
     from chatbill.adapters.inference.transformers.measuring import ModelCheck
     from chatbill.adapters.inference.weights.library import ModelLibrary
+    from chatbill.adapters.persistence.facts import DatabaseFacts
     from chatbill.adapters.persistence.sqlite.backup import Copy
     from chatbill.adapters.rate_limits.moving_window import MovingWindowRateLimits
     from chatbill.adapters.security.one_time_codes import TotpCodes
@@ -116,6 +118,12 @@ class Backups:
         from chatbill.adapters.persistence.sqlite import backup  # noqa: PLC0415
 
         return backup.restore(self.url, source, force=force, prefix=self.prefix)
+
+
+def _database_facts(url: str) -> DatabaseFacts:
+    from chatbill.adapters.persistence.facts import database_facts  # noqa: PLC0415
+
+    return database_facts(url)
 
 
 def _service_lock(url: str, prefix: str) -> AbstractContextManager[None]:
@@ -220,6 +228,7 @@ class Container(containers.DeclarativeContainer):
     database_backups = providers.Factory(make_database_backups, settings, database, clock)
     make_backup_key = providers.Callable(make_backup_key)
     backups = providers.Singleton(make_scheduled_backups, settings, database)
+    database_facts = providers.Callable(_database_facts, database)
     service_lock = providers.Factory(_service_lock, database, settings.provided.database_prefix)
     prometheus = providers.Singleton(make_prometheus)
     traces = providers.Singleton(make_traces, settings)
@@ -237,6 +246,7 @@ class Container(containers.DeclarativeContainer):
     notifier = providers.Singleton(make_notifier, settings)
     alert_mailer = providers.Singleton(make_alert_mailer, settings)
     mailer = providers.Singleton(make_mailer, settings)
+    mail_probe = providers.Callable(make_mail_probe, settings)
     logs = providers.Callable(log_buffer)
 
     local_engines = providers.Singleton(local_engines_of, settings)

@@ -22,7 +22,7 @@ def variables() -> Iterator[dict[str, str]]:
 @pytest.fixture(params=["folder", "bucket"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     if request.param == "folder":
-        return place_of(str(tmp_path / "new" / "place"), {}.get)
+        return place_of(str(tmp_path / "new" / "place"), lambda _name: None)
     found: dict[str, str] = request.getfixturevalue("variables")
     return place_of(f"s3://{BUCKET}/{tmp_path.name}", found.get)
 

@@ -149,8 +149,9 @@ class Bucket:
 @contextmanager
 def _told(place: str, *kinds: type[Exception]) -> Iterator[None]:
     """Turn errors of files, and of these kinds, into `BackupFailed`."""
+    failures: tuple[type[Exception], ...] = (OSError, *kinds)
     try:
         yield
-    except (OSError, *kinds) as error:
+    except failures as error:
         words = " ".join(str(error).split())[:MAX_CHARS] or type(error).__name__
         raise BackupFailed(f"The place for backups, {place}, failed: {words}") from error

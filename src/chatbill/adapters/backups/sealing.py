@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,7 +76,6 @@ def unseal(source: Path, target: Path, keys: Keys | None) -> None:
 
 def _library() -> ModuleType:
     try:
-        import pyrage  # noqa: PLC0415 - an optional dependency
+        return importlib.import_module("pyrage")
     except ImportError:
         raise BackupFailed("Encrypted backups need more packages: pip install 'chatbill[backups]'") from None
-    return pyrage

@@ -82,7 +82,7 @@ def _backup(figures: Figures | None) -> Iterator[Metric]:
     """Yield the moment of the last backup: a rule then also notices that the process has ceased to look."""
     made_at = figures.backup.made_at if figures and figures.backup else None
     words = "When the last complete backup was made; no sample where there is none."
-    yield _gauge("chatbill_backup_last_timestamp_seconds", words, (), _one(made_at and made_at.timestamp()))
+    yield _gauge("chatbill_backup_last_timestamp_seconds", words, (), _one(made_at.timestamp() if made_at else None))
 
 
 def _stored(stored: StoredFigures | None, now: datetime | None) -> Iterator[Metric]:

@@ -58,8 +58,10 @@ class ReadFigures:
         return Figures(at=now, models=models, machine=machine, stored=stored, pools=pools, backup=backup)
 
     async def _backup(self) -> LastBackup | None:
+        if self.backups is None:
+            return None
         with suppress(TimeoutError):  # it is known the next time
-            return self.backups and await asyncio.wait_for(asyncio.to_thread(self.backups.newest), TIMEOUT_S)
+            return await asyncio.wait_for(asyncio.to_thread(self.backups.newest), TIMEOUT_S)
         return None
 
 
