@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from sqlalchemy import make_url
 from chatbill.adapters.backups.archive import Archive
 from chatbill.adapters.persistence import open_store, sqlite_url
 from chatbill.adapters.persistence.sqlite.backup import BackupRefused
+from chatbill.adapters.persistence.sqlite.driver import load_driver
 from chatbill.application.audit.verify_ledger import VerifyLedger
 from chatbill.application.ports.backups import BackupFailed, LastBackup
 from chatbill.application.ports.store import Transaction
@@ -254,6 +256,25 @@ async def test_a_service_that_stops_ends_its_backup_and_the_programs_of_it(
         await making
     await eventually(lambda: not is_alive(stuck), within_s=30)
     assert made.newest() == LastBackup(None)
+
+
+async def test_a_copy_whose_ledger_is_not_consistent_is_kept_once_and_removes_no_other(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = fresh_database(tmp_path)
+    await asyncio.to_thread(within, sqlite_url(path), bought)
+    with closing(load_driver().connect(path)) as raw, raw:
+        for (trigger,) in raw.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            raw.execute(f"DROP TRIGGER {trigger}")
+        raw.execute("UPDATE wallets SET posted = posted + 7")
+    chosen = settings(tmp_path, backup_keep=1, backup_keep_days=0)
+    made = make_scheduled_backups(chosen, sqlite_url(path))
+    assert made is not None
+    for _ in range(2):
+        await made.make()
+    archive = archive_of(chosen)
+    assert [bool(archive.manifest(name).doubts) for name in archive.names()] == [True, True]
+    assert "backup_not_consistent" in caplog.text
 
 
 def test_a_place_that_does_not_answer_leaves_what_was_known(tmp_path: Path) -> None:

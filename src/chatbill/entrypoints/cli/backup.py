@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from chatbill.backups import DOUBTFUL
 from chatbill.container import Container
 from chatbill.entrypoints.cli.wiring import moment_text, run, settings_from
 
@@ -25,7 +26,7 @@ def backup() -> None:
 def make(*, as_json: bool) -> None:
     """Make a backup, and remove those that are no longer kept. A running service goes on meanwhile.
 
-    Exit code 0: the backup is complete; 1: there is none, or the ledger in it is not consistent.
+    Exit code 0: the backup is complete; 1: there is none; 3: it is complete, but its ledger is not consistent.
     """
     backups = Container(settings=settings_from()).database_backups()
     made = backups.make()
@@ -39,7 +40,7 @@ def make(*, as_json: bool) -> None:
     if made.doubts:
         message = "\n  ".join(("Its ledger is NOT consistent, so it could not be restored:", *made.doubts))
         click.echo(f"chatbill: {message}", err=True)
-        sys.exit(1)
+        sys.exit(DOUBTFUL)
 
 
 @backup.command("list")

@@ -11,7 +11,7 @@ from chatbill.entrypoints.cli.doctor.findings import Bad, Surroundings, error, w
 
 LEAST_CHARACTERS: Final = 8
 """A secret with fewer different characters was typed, not drawn."""
-_DEFAULTS: Final = ("change", "secret", "password", "example", "test")
+_DEFAULTS: Final = ("change", "secret", "password", "example")
 
 
 def payments(around: Surroundings) -> Iterator[Bad]:
