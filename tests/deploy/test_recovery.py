@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from chatbill.adapters.persistence import open_store
@@ -52,11 +55,12 @@ async def charges(url: str) -> int:
 
 
 def test_a_server_goes_back_to_a_moment_between_two_charges(server: Server, tmp_path: Path) -> None:
-    archive, base, data = tmp_path / "archive", tmp_path / "base", server.folder / "data"
+    archive, base, data = server.folder / "archive", tmp_path / "base", server.folder / "data"
     archive.mkdir()
+    owned_like(data, archive)
     with (data / "postgresql.conf").open("a") as settings:
         settings.write(step("wal_level", archive=f"{archive}/"))
-    server.program("pg_ctl", "--pgdata", str(data), "--wait", "--mode", "fast", "stop")
+    ended(server)
     server.restart()
     url = server.url()
     schema.upgrade(url)
@@ -68,15 +72,30 @@ def test_a_server_goes_back_to_a_moment_between_two_charges(server: Server, tmp_
     ((moment,),) = server.run("SELECT clock_timestamp()::text")
     asyncio.run(buy(url, "after"))
     server.run("SELECT pg_switch_wal()")
-    server.program("pg_ctl", "--pgdata", str(data), "--wait", "--mode", "fast", "stop")
+    ended(server)
+    shutil.copytree(base, kept := data.with_name("base"))
+    owned_like(data, kept, *kept.rglob("*"))
     shutil.rmtree(data)
-    shutil.copytree(base, data)
+    kept.rename(data)
     with (data / "postgresql.conf").open("a") as settings:
         settings.write(step("restore_command", archive=f"{archive}/", at=str(moment)))
     (data / "recovery.signal").touch()
+    owned_like(data, data / "recovery.signal")
     server.restart()
     asyncio.run(promoted(server))
     assert asyncio.run(charges(url)) == 1
+
+
+def ended(server: Server) -> None:
+    """Stop the server as its operator would. `pg_ctl` does not run as root, under which tests may run."""
+    process = psutil.Process(server.handle.get_pid())
+    process.send_signal(signal.SIGINT)
+    process.wait(60)
+
+
+def owned_like(model: Path, *paths: Path) -> None:
+    for path in paths:
+        os.chown(path, model.stat().st_uid, model.stat().st_gid)
 
 
 async def promoted(server: Server) -> None:
