@@ -45,6 +45,12 @@ async def test_a_proxy_through_which_clients_choose_their_address_is_found(tmp_p
     assert "Any client can choose the address" in what
 
 
+@pytest.mark.parametrize("client", ["192.0.2.1", "unknown"])
+async def test_from_the_machine_of_the_proxy_a_false_address_says_nothing(tmp_path: Path, client: str) -> None:
+    parts = {"seen": replace(DIRECT, client=client), "lied_to": replace(DIRECT, client=checks.INVENTED)}
+    assert await bad(checks.proxy_headers, around(tmp_path, trusted_proxies="192.0.2.0/24", **parts)) == []
+
+
 @pytest.mark.parametrize(("ahead_s", "expected"), [(None, []), (3.0, []), (-6.0, ["warning"]), (60.0, ["error"])])
 async def test_a_clock_that_differs_from_the_public_one_is_found(
     tmp_path: Path, ahead_s: float | None, expected: list[str]

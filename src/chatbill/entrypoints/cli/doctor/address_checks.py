@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import AsyncIterator
 from typing import Final
 from urllib.parse import urlsplit
@@ -51,11 +52,19 @@ async def proxy_headers(around: Surroundings) -> AsyncIterator[Bad]:
         yield error(f"The service believes that it is asked over {seen.scheme}: X-Forwarded-Proto is missing.", HEADERS)
     if urlsplit(f"//{seen.host}").hostname != public.hostname:
         yield error(f"The service believes that its name is {seen.host}: Host is not passed on.", HEADERS)
-    if lied_to.client == INVENTED:
+    # From the machine of the proxy it is not known: the address of that one may name another client.
+    if lied_to.client == INVENTED and not _is_trusted(seen.client, around.settings.trusted_proxies):
         yield error(
             "Any client can choose the address by which it is limited: the proxy passes on X-Forwarded-For as it came.",
             "Let the proxy append the address of its peer, as nginx does with $proxy_add_x_forwarded_for.",
         )
+
+
+def _is_trusted(client: str, proxies: tuple[str, ...]) -> bool:
+    try:
+        return any(ipaddress.ip_address(client) in ipaddress.ip_network(proxy) for proxy in proxies)
+    except ValueError:
+        return True  # a socket of this machine
 
 
 async def public_clock(around: Surroundings) -> AsyncIterator[Bad]:
