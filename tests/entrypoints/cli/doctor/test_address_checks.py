@@ -47,7 +47,7 @@ async def test_a_proxy_through_which_clients_choose_their_address_is_found(tmp_p
 
 @pytest.mark.parametrize("client", ["192.0.2.1", "unknown"])
 async def test_from_the_machine_of_the_proxy_a_false_address_says_nothing(tmp_path: Path, client: str) -> None:
-    parts = {"seen": replace(DIRECT, client=client), "lied_to": replace(DIRECT, client=checks.INVENTED)}
+    parts: dict[str, Any] = {"seen": replace(DIRECT, client=client), "lied_to": replace(DIRECT, client=checks.INVENTED)}
     assert await bad(checks.proxy_headers, around(tmp_path, trusted_proxies="192.0.2.0/24", **parts)) == []
 
 

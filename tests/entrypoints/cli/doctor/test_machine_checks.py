@@ -126,7 +126,11 @@ async def test_models_that_do_not_fit_or_answer_are_found(
 async def test_an_old_backup_or_none_is_found(
     tmp_path: Path, age_h: float | None, every_h: int, expected: str | None
 ) -> None:
-    values = {"backup_to": str(tmp_path / "place"), "backup_key_file": tmp_path / "key", "backup_every_hours": every_h}
+    values: dict[str, Any] = {
+        "backup_to": str(tmp_path / "place"),
+        "backup_key_file": tmp_path / "key",
+        "backup_every_hours": every_h,
+    }
     Container(settings=Settings(data_dir=tmp_path)).make_backup_key(tmp_path / "key")
     if age_h is not None:
         made_at = Container(settings=Settings()).clock()() - timedelta(hours=age_h)
@@ -145,7 +149,7 @@ async def test_backups_that_are_not_made_or_not_encrypted_are_found(tmp_path: Pa
 
 
 async def test_a_mail_server_is_tried_and_nothing_is_sent(tmp_path: Path) -> None:
-    mail = {"mail_from": "a@example.org", "mail_base_url": "https://example.org", "mail_tls": "none"}
+    mail: dict[str, Any] = {"mail_from": "a@example.org", "mail_base_url": "https://example.org", "mail_tls": "none"}
     assert await levels(checks.mail, around(tmp_path)) == []
     inbox = Inbox()
     async with mail_server(inbox) as port:
