@@ -48,6 +48,10 @@ def test_arguments_override_the_environment_which_overrides_the_file(tmp_path: P
     assert (settings.port, settings.host, settings.models) == (3, "environ", "gemma")
 
 
+def test_a_folder_of_a_user_that_is_not_there_is_refused_in_words() -> None:
+    assert "no such user" in refusal(DATA_DIR="~nobody-here/data")
+
+
 def test_the_file_is_optional(tmp_path: Path) -> None:
     assert load_settings({}, env_file=tmp_path / ".env").port == 8000
 

@@ -19,6 +19,7 @@ from chatbill.application.ports.rate_limits import RateLimits
 from chatbill.application.ports.shared_cache import SharedCache
 from chatbill.application.ports.signals import LocalSignals, Signals
 from chatbill.application.ports.store import Store
+from chatbill.backups import make_backup_key, make_database_backups, make_scheduled_backups
 from chatbill.domain.audit.proof import Tally
 from chatbill.domain.chat.catalogue import Catalogue
 from chatbill.engines import build_engine, llama_cpp_alone, local_engines_of, server_check, specs_of
@@ -28,6 +29,7 @@ from chatbill.monitors import (
     make_alert_mailer,
     make_error_reporter,
     make_machine,
+    make_mail_probe,
     make_mailer,
     make_notifier,
     make_prometheus,
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from chatbill.adapters.inference.transformers.engine import ModelReport
     from chatbill.adapters.inference.transformers.measuring import ModelCheck
     from chatbill.adapters.inference.weights.library import ModelLibrary
+    from chatbill.adapters.persistence.facts import DatabaseFacts
     from chatbill.adapters.persistence.sqlite.backup import Copy
     from chatbill.adapters.security.one_time_codes import TotpCodes
     from chatbill.adapters.security.passwords import Argon2Passwords
@@ -125,6 +128,12 @@ class Backups:
         from chatbill.adapters.persistence.sqlite import backup  # noqa: PLC0415
 
         return backup.restore(self.url, source, force=force, prefix=self.prefix)
+
+
+def _database_facts(url: str) -> DatabaseFacts:
+    from chatbill.adapters.persistence.facts import database_facts  # noqa: PLC0415
+
+    return database_facts(url)
 
 
 def _service_lock(url: str, prefix: str) -> AbstractContextManager[None]:
@@ -264,7 +273,11 @@ class Container(containers.DeclarativeContainer):
     new_id = providers.Singleton(Uuid7Ids)
     database = providers.Singleton(_database, settings)
     schema = providers.Factory(Schema, database, settings.provided.database_prefix)
-    backups = providers.Factory(Backups, database, settings.provided.database_prefix)
+    file_copies = providers.Factory(Backups, database, settings.provided.database_prefix)
+    database_backups = providers.Factory(make_database_backups, settings, database, clock)
+    make_backup_key = providers.Callable(make_backup_key)
+    backups = providers.Singleton(make_scheduled_backups, settings, database)
+    database_facts = providers.Callable(_database_facts, database)
     service_lock = providers.Factory(_service_lock, database, settings.provided.database_prefix)
     prometheus = providers.Singleton(make_prometheus)
     traces = providers.Singleton(make_traces, settings)
@@ -287,6 +300,7 @@ class Container(containers.DeclarativeContainer):
     notifier = providers.Singleton(make_notifier, settings)
     alert_mailer = providers.Singleton(make_alert_mailer, settings)
     mailer = providers.Singleton(make_mailer, settings)
+    mail_probe = providers.Callable(make_mail_probe, settings)
     logs = providers.Callable(log_buffer)
 
     local_engines = providers.Singleton(local_engines_of, settings)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import chatbill
@@ -112,6 +114,16 @@ def make_mailer(settings: Settings) -> SmtpMailer | None:
     from chatbill.adapters.mail.smtp import SmtpMailer  # noqa: PLC0415
 
     return SmtpMailer(server, sender=settings.mail_from, service=SERVICE, base=settings.mail_base_url)
+
+
+def make_mail_probe(settings: Settings) -> Callable[[], Awaitable[None]] | None:
+    """Return what connects to the mail server and sends nothing; None without a mail server."""
+    server = _mail_server(settings)
+    if server is None:
+        return None
+    from chatbill.adapters.mail.smtp import probe  # noqa: PLC0415
+
+    return partial(probe, server)
 
 
 def make_alert_mailer(settings: Settings) -> AlertMailer | None:

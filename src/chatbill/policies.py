@@ -19,10 +19,12 @@ def policy_of(settings: Settings) -> Policy:
         prices=settings.price_list(),
         welcome_credits=settings.welcome_credits,
         keep_texts_days=settings.keep_texts_days,
+        backup_every_hours=settings.backup_every_hours,
         alerts=AlertBounds(
             queued=max(1, settings.queue_size * 4 // 5),
             slow_ms=settings.generation_timeout_s * 800,
             credits=settings.alert_credits,
+            backup_age_s=2 * 3_600 * settings.backup_every_hours,
         ),
         registration_open=settings.registration_open,
         admin_reads_texts=settings.admin_reads_texts,

@@ -55,6 +55,7 @@ def _create_api(container: Container, settings: Settings, *, serve_root: bool) -
         serve_root=serve_root,
         root_path=settings.root_path,
         metrics=metrics_page(container, settings) if settings.metrics_token else None,
+        probe_key=container.secret_key(),
         exports=ExportFolder(settings.data_dir / FOLDER),
     )
     return create_app(container.use_cases(), config)

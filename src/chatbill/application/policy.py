@@ -21,6 +21,7 @@ class Policy:
     `unpaid_tokens_per_hour` those that end unpaid, and `unpaid_kib_per_hour` their messages; 0 is no bound. A session
     that is not used for `session_idle_s` ends. A sign-in is recent for `fresh_sign_in_s`. Texts are blanked after
     `keep_texts_days`; 0 keeps them.
+    With a place for backups, one is made each `backup_every_hours`.
     """
 
     prices: PriceList = PriceList(packages=(), unit_price=Money(Decimal("0.01"), "EUR"))
@@ -73,6 +74,7 @@ class Policy:
     own_reports: Limit = Limit(name="own reports", times=60, window_s=60)
     quotes: Limit = Limit(name="quotes", times=120, window_s=60)
     keep_texts_days: int = 0
+    backup_every_hours: int = 24
     alerts: AlertBounds = AlertBounds()
     top_ups: Limit = Limit(name="top-ups", times=60, window_s=3_600)
     api_keys: Limit = Limit(name="API keys", times=60, window_s=3_600)

@@ -12,6 +12,7 @@ from chatbill.domain.billing.payments import Money, PriceList
 from chatbill.domain.billing.prices import Price
 from chatbill.domain.shared.ids import ModelId
 from chatbill.settings.access import AccessSettings
+from chatbill.settings.backups import BackupSettings
 from chatbill.settings.credits import CreditSettings
 from chatbill.settings.inference import InferenceSettings
 from chatbill.settings.mail import MailSettings
@@ -22,7 +23,9 @@ PREFIX: Final = "CHATBILL_"
 
 
 # pydantic takes the fields of the last base first.
-class Settings(ServingSettings, MailSettings, AccessSettings, CreditSettings, InferenceSettings, StorageSettings):
+class Settings(
+    ServingSettings, MailSettings, AccessSettings, CreditSettings, InferenceSettings, BackupSettings, StorageSettings
+):
     """The settings of an operator. The variable of a field is its name in capitals after `CHATBILL_`.
 
     `load_settings` reads the environment and explains errors; the constructor reads no environment.

@@ -43,7 +43,10 @@ def _network(value: str) -> str:
 
 
 def _home(path: Path) -> Path:
-    return path.expanduser().absolute()
+    try:
+        return path.expanduser().absolute()
+    except RuntimeError:
+        raise ValueError("begins with ~, and there is no such user or no home folder") from None
 
 
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]

@@ -9,6 +9,7 @@ from datetime import timedelta
 from prometheus_client.parser import text_string_to_metric_families
 
 from chatbill.adapters.monitoring.prometheus import PrometheusMetrics
+from chatbill.application.ports.backups import LastBackup
 from chatbill.application.ports.engine import ModelState, ModelStatus
 from chatbill.application.ports.machine import GpuFigures, MachineFigures
 from chatbill.application.ports.metrics import Figures, PoolFigures, StoredFigures
@@ -54,6 +55,15 @@ def samples(metrics: PrometheusMetrics) -> dict[str, float]:
         for family in families
         for sample in family.samples
     }
+
+
+def test_the_moment_of_the_last_backup_is_a_sample_if_there_is_one() -> None:
+    metrics, name = PrometheusMetrics(), "chatbill_backup_last_timestamp_seconds"
+    for backup in (None, LastBackup(None)):
+        metrics.observed(replace(FIGURES, backup=backup))
+        assert name not in samples(metrics)
+    metrics.observed(replace(FIGURES, backup=LastBackup(NOON)))
+    assert samples(metrics)[name] == NOON.timestamp()
 
 
 def test_events_are_counted_with_their_units() -> None:

@@ -8,6 +8,7 @@ from datetime import timedelta
 from chatbill.adapters.inference.scripted import ScriptedEngine
 from chatbill.application.monitoring import findings
 from chatbill.application.monitoring.recent_figures import RecentFigures
+from chatbill.application.ports.backups import LastBackup
 from chatbill.application.ports.engine import ModelState, ModelStatus
 from chatbill.application.ports.machine import MachineFigures
 from chatbill.application.ports.metrics import Figures, StoredFigures
@@ -94,6 +95,35 @@ def test_refused_sign_ins_and_slow_replies_are_found() -> None:
 def test_a_full_disk_is_found() -> None:
     (finding,) = found(replace(CALM, machine=MachineFigures(disk_free_bytes=4, disk_total_bytes=100)))
     assert finding.kind is AlertKind.DISK_FULL
+
+
+def test_a_backup_that_is_missing_or_too_old_is_found() -> None:
+    def of(backup: LastBackup | None, **bounds: float) -> list[dict[str, object]]:
+        figures = replace(CALM, backup=backup)
+        return [dict(each.evidence) for each in findings.of_backups(figures, AlertBounds(**bounds))]  # type: ignore[arg-type]
+
+    old = LastBackup(NOON - timedelta(hours=48))
+    assert of(old) == [{"age": "48 h"}]
+    assert of(LastBackup(None)) == [{"age": "none"}]
+    assert of(LastBackup(NOON - timedelta(hours=47))) == of(None) == of(old, backup_age_s=0) == []
+
+
+async def test_an_old_backup_opens_one_alert_for_all_processes_and_a_new_one_closes_it() -> None:
+    made = world()
+    backup: list[LastBackup | None] = [LastBackup(None)]
+
+    async def figures() -> Figures:
+        return replace(CALM, backup=backup[0])
+
+    monitoring = made.use_cases.monitoring
+    watch = replace(monitoring.watch_process, read_figures=figures)  # type: ignore[arg-type]
+    for process in ("here:1", "there:2"):
+        await watch(process)
+    (alert,) = await made.store.read(lambda snapshot: list(snapshot.alerts.open_ones()))
+    assert (alert.kind, alert.severity.value) == (AlertKind.BACKUP_OLD, "critical")
+    backup[0] = LastBackup(NOON)
+    await watch("here:1")
+    assert await made.store.read(lambda snapshot: list(snapshot.alerts.open_ones())) == []
 
 
 def test_jobs_that_no_process_does_are_found_by_every_process() -> None:

@@ -56,6 +56,26 @@ class SmtpMailer:
         )
 
 
+async def probe(server: MailServer) -> None:
+    """Connect, sign in as for a letter, and leave. Raises `NotSent` with the reason."""
+    client = aiosmtplib.SMTP(
+        hostname=server.host,
+        port=server.port,
+        username=server.username,
+        password=server.password,
+        use_tls=server.tls == "tls",
+        start_tls=server.tls == "starttls",
+        timeout=server.timeout_s,
+    )
+    try:
+        async with asyncio.timeout(server.timeout_s), client:
+            await client.noop()
+    except aiosmtplib.SMTPResponseException as error:
+        raise NotSent(f"the mail server answered {error.code}") from None
+    except (aiosmtplib.SMTPException, OSError, ValueError) as error:
+        raise NotSent(f"the mail server was not reached: {type(error).__name__}") from None
+
+
 async def deliver(
     server: MailServer, *, id_: str, sender: str, service: str, recipients: tuple[str, ...], subject: str, body: str
 ) -> None:

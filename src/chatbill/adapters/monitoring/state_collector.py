@@ -32,6 +32,7 @@ class StateCollector(Collector):
         words = "1 if the server that processes share answers; 0 while each counts its own limits."
         yield _gauge("chatbill_shared_server_up", words, (), _one(None if reaches is None else float(reaches)))
         yield from _pools(figures)
+        yield from _backup(figures)
         yield from _stored(figures.stored if figures else None, figures.at if figures else None)
 
 
@@ -78,6 +79,13 @@ def _pools(figures: Figures | None) -> Iterator[Metric]:
     ):
         samples = [((pool,), float(getattr(each, name))) for pool, each in pools.items()]
         yield _gauge(f"chatbill_store_pool_{name}", words, ("pool",), samples)
+
+
+def _backup(figures: Figures | None) -> Iterator[Metric]:
+    """Yield the moment of the last backup: a rule then also notices that the process has ceased to look."""
+    made_at = figures.backup.made_at if figures and figures.backup else None
+    words = "When the last complete backup was made; no sample where there is none."
+    yield _gauge("chatbill_backup_last_timestamp_seconds", words, (), _one(made_at.timestamp() if made_at else None))
 
 
 def _stored(stored: StoredFigures | None, now: datetime | None) -> Iterator[Metric]:

@@ -22,6 +22,9 @@ from chatbill.domain.jobs.jobs import Schedule
 MINUTE_S: Final = 60
 HOUR_S: Final = 3_600
 DAY_S: Final = 86_400
+BACKUP_S: Final = 2 * HOUR_S
+"""Daily backups are due at 02:00 in UTC."""
+BACKUP_TIMEOUT_S: Final = 12 * HOUR_S
 NIGHT_S: Final = 3 * HOUR_S
 """Nightly jobs are due at 03:00 in UTC, or a little later."""
 
@@ -71,6 +74,10 @@ class JobUseCases:
         if policy.keep_texts_days:
             handlers["forget_texts"] = counted(maintenance.forget_texts)
             schedules.append(Schedule(kind="forget_texts", every_s=HOUR_S, offset_s=30 * MINUTE_S))
+        if (backups := ports.backups) is not None:
+            handlers["back_up"] = Handler(work=lambda _job: backups.make(), timeout_s=BACKUP_TIMEOUT_S)
+            every_s = policy.backup_every_hours * HOUR_S
+            schedules.append(Schedule(kind="back_up", every_s=every_s, offset_s=BACKUP_S % every_s))
         self.run_jobs = _runner(ports, metrics, handlers, tuple(schedules))
 
 

@@ -38,6 +38,7 @@ class MonitoringUseCases:
             clock=clock,
             metrics=recent,
             signals=ports.signals,
+            backups=ports.backups,
         )
         self.record_findings = RecordFindings(store=store, clock=clock, new_id=new_id, sends=tuple(notifiers_of(ports)))
         self.watch_process = WatchProcess(

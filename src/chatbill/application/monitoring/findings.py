@@ -21,6 +21,7 @@ from chatbill.domain.shared.ids import ModelId
 
 STORE: Final = "store"
 JOBS: Final = "jobs"
+BACKUPS: Final = "backups"
 SIGN_IN_MINUTES: Final = 10
 MAX_SIGN_INS: Final = 2_000
 MAX_ADDRESSES: Final = 20
@@ -89,6 +90,17 @@ def of_jobs(figures: Figures, bounds: AlertBounds) -> Iterator[Finding]:
     if waited_s >= bounds.due_s:
         evidence = {"waited_s": round(waited_s)}
         yield Finding(kind=AlertKind.OUTBOX_OLD, subject="jobs", source=JOBS, evidence=evidence)
+
+
+def of_backups(figures: Figures, bounds: AlertBounds) -> Iterator[Finding]:
+    """Yield that the last backup is too old, or that there is none. Each process looks, as at jobs that wait."""
+    if figures.backup is None or not bounds.backup_age_s:
+        return
+    made_at = figures.backup.made_at
+    age_s = (figures.at - made_at).total_seconds() if made_at else None
+    if age_s is None or age_s >= bounds.backup_age_s:
+        evidence: Evidence = {"age": "none" if age_s is None else f"{age_s / 3_600:.0f} h"}
+        yield Finding(kind=AlertKind.BACKUP_OLD, subject="backups", source=BACKUPS, evidence=evidence)
 
 
 def of_store(snapshot: Snapshot, now: datetime, bounds: AlertBounds) -> list[Finding]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
+from chatbill.application.ports.backups import Backups, LastBackup
 from chatbill.application.ports.clock import Clock
 from chatbill.application.ports.engine import Engine
 from chatbill.application.ports.machine import Machine
@@ -36,6 +37,7 @@ class ReadFigures:
     clock: Clock
     metrics: Metrics
     signals: Signals
+    backups: Backups | None = None
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     _last: tuple[float, Figures] | None = None
 
@@ -61,7 +63,15 @@ class ReadFigures:
             stored=stored,
             pools=pools,
             reaches_others=await self.signals.is_up(),
+            backup=await self._backup(),
         )
+
+    async def _backup(self) -> LastBackup | None:
+        if self.backups is None:
+            return None
+        with suppress(TimeoutError):  # it is known the next time
+            return await asyncio.wait_for(asyncio.to_thread(self.backups.newest), TIMEOUT_S)
+        return None
 
 
 def _stored(snapshot: Snapshot, now: datetime) -> StoredFigures:

@@ -34,6 +34,8 @@ class WatchProcess:
         found = list(findings.of_process(figures, recent, self.bounds, source=source, offered=self._offered))
         changes = await self.record(source, found)
         changes += await self.record(findings.JOBS, list(findings.of_jobs(figures, self.bounds)))
+        if figures.backup is not None:
+            changes += await self.record(findings.BACKUPS, list(findings.of_backups(figures, self.bounds)))
         return len(changes)
 
 

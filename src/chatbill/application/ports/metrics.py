@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol, runtime_checkable
 
+from chatbill.application.ports.backups import LastBackup
 from chatbill.application.ports.engine import ModelStatus
 from chatbill.application.ports.machine import MachineFigures
 from chatbill.domain.billing.events import BillingEvent
@@ -53,6 +54,7 @@ class Figures:
     """The state of the service at one moment. `stored` is None while the store does not answer.
 
     `reaches_others` is False while the server that processes share does not answer, None where there is none.
+    `backup` is None without a place for backups, and while it is not known.
     """
 
     at: datetime
@@ -61,6 +63,7 @@ class Figures:
     stored: StoredFigures | None
     pools: Mapping[str, PoolFigures] = field(default_factory=dict)
     reaches_others: bool | None = None
+    backup: LastBackup | None = None
 
 
 class Metrics(Protocol):

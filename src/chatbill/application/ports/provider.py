@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from chatbill.application.ports.backups import Backups
 from chatbill.application.ports.clock import Clock, NewId
 from chatbill.application.ports.engine import Engine
 from chatbill.application.ports.log_reader import LogReader, NoLogs
@@ -66,6 +67,8 @@ class PortProvider(Protocol):
     def alert_mailer(self) -> Notifier | None: ...
     @property
     def mailer(self) -> Mailer | None: ...
+    @property
+    def backups(self) -> Backups | None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,3 +94,4 @@ class Ports:
     notifier: Notifier | None = None
     alert_mailer: Notifier | None = None
     mailer: Mailer | None = None
+    backups: Backups | None = None

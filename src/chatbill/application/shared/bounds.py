@@ -54,7 +54,7 @@ class AlertBounds:
     `error_percent` of at least `least_requests` requests failed; `queued` requests wait for a model; the slowest of
     `least_replies` replies took `slow_ms`; less than `disk_percent` of the disk is free; a job is due for `due_s`;
     `refused_sign_ins` of a process, or `refused_per_address`, were refused within ten minutes; a refund or an
-    adjustment moved as many `credits`.
+    adjustment moved as many `credits`; the last backup is older than `backup_age_s`.
     """
 
     error_percent: float = 5
@@ -67,3 +67,4 @@ class AlertBounds:
     refused_sign_ins: int = 100
     refused_per_address: int = 20
     credits: int = 10_000
+    backup_age_s: float = 172_800

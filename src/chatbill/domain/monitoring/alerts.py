@@ -34,6 +34,7 @@ class AlertKind(StrEnum):
     DISK_FULL = "disk_full"
     OUTBOX_OLD = "outbox_old"
     JOBS_FAIL = "jobs_fail"
+    BACKUP_OLD = "backup_old"
     LEDGER_MISMATCH = "ledger_mismatch"
     MONEY_MOVED = "money_moved"
 
@@ -45,7 +46,9 @@ class Severity(StrEnum):
     CRITICAL = "critical"
 
 
-CRITICAL: Final = frozenset({AlertKind.LEDGER_MISMATCH, AlertKind.DISK_FULL, AlertKind.MODEL_UNHEALTHY})
+CRITICAL: Final = frozenset(
+    {AlertKind.LEDGER_MISMATCH, AlertKind.DISK_FULL, AlertKind.MODEL_UNHEALTHY, AlertKind.BACKUP_OLD}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

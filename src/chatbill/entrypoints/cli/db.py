@@ -40,7 +40,7 @@ def backup(file: Path, force: bool) -> None:  # noqa: FBT001 - click passes a fl
 
     Exit code 0: the copy was made and its ledger is consistent; 1: there is no copy, or one that could not be restored.
     """
-    copy = Container(settings=settings_from()).backups().make(file, force=force)
+    copy = Container(settings=settings_from()).file_copies().make(file, force=force)
     click.echo(
         f"The database was copied to {file} ({copy.size:,} bytes). It holds everything that users wrote: keep it safe."
     )
@@ -56,7 +56,7 @@ def backup(file: Path, force: bool) -> None:  # noqa: FBT001 - click passes a fl
 def restore(file: Path, force: bool) -> None:  # noqa: FBT001 - click passes a flag
     """Verify the ledger of the copy in FILE, and replace the database with it. The service must be stopped."""
     settings = settings_from()
-    tally = Container(settings=settings).backups().restore(file, force=force)
+    tally = Container(settings=settings).file_copies().restore(file, force=force)
     # No process continues the replies that were running when the copy was made.
     ended = run(settings, lambda container: container.use_cases().maintenance.expire_holds(even_early=True))
     click.echo(

@@ -10,8 +10,10 @@ from chatbill import __version__
 from chatbill.domain.shared.errors import ChatbillError
 from chatbill.entrypoints.cli.admin import admin
 from chatbill.entrypoints.cli.audit import audit
+from chatbill.entrypoints.cli.backup import backup
 from chatbill.entrypoints.cli.codes import codes
 from chatbill.entrypoints.cli.db import db
+from chatbill.entrypoints.cli.doctor.command import doctor
 from chatbill.entrypoints.cli.jobs import jobs, worker
 from chatbill.entrypoints.cli.keys import keys
 from chatbill.entrypoints.cli.ledger import ledger
@@ -28,7 +30,7 @@ def chatbill() -> None:
     """Chat with language models, paid by prepaid credits with an audited ledger."""
 
 
-for command in (serve, worker, jobs, models, admin, users, keys, codes, audit, ledger, report, db):
+for command in (serve, worker, jobs, models, admin, users, keys, codes, audit, ledger, report, db, backup, doctor):
     chatbill.add_command(command)
 
 

@@ -58,7 +58,7 @@ def expected(who: str, caller: str) -> str:
     """Return the class of answer that a caller must get, by the words of the table."""
     if who == "any client":
         return "answered"
-    if who.startswith("a program with this token"):
+    if who.startswith(("a program with this token", "a doctor with the signing key")):
         return "answered"  # that there is no such route, as this service has no token
     if caller == "nobody":
         return "unauthenticated"

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,7 @@ from chatbill.adapters.persistence.sql.revisions import SchemaMismatch, may_run_
 from chatbill.adapters.persistence.sql.schema_connections import TABLE_TIMEOUT_S, connected, is_table_in_use
 from chatbill.application.ports.store import StoreUnavailable
 
-__all__ = ["SchemaMismatch", "advice", "check", "current", "downgrade", "drift", "head", "upgrade"]
+__all__ = ["SchemaMismatch", "advice", "check", "current", "downgrade", "drift", "head", "reading", "upgrade"]
 
 ATTEMPTS = 12
 """How often an upgrade is tried whose tables are in use."""
@@ -133,6 +135,13 @@ def advice(url: str, *, prefix: str = "") -> str:
         f"newer than this version of chatbill, which knows up to {head()} and can run on it; nothing has to be done, "
         "and `chatbill db upgrade` changes nothing"
     )
+
+
+@contextmanager
+def reading(url: str, prefix: str = "") -> Iterator[Connection]:
+    """Yield a connection that reads in one transaction. Raises `StoreUnavailable`."""
+    with connected(url, Prefix(prefix), to_write=False) as connection:
+        yield connection
 
 
 def drift(url: str, *, prefix: str = "") -> list[Any]:

@@ -192,7 +192,7 @@ def _sqlite_file(url: str, how_to: str) -> Path:
 
 
 _HOW_TO_DUMP = (
-    "A PostgreSQL database is backed up by PostgreSQL's own tools, while chatbill runs:\n"
+    "`chatbill backup make` backs up PostgreSQL, too. By its own tools, while chatbill runs:\n"
     "  pg_dump --format=custom --file=FILE '{0}'\n"
     "The password comes from ~/.pgpass or PGPASSWORD. Prove a copy now and then: restore it, and run "
     "`chatbill ledger verify` on it."

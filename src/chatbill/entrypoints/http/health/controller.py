@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import time
+
 from litestar import Controller, Response, get
+from litestar.exceptions import NotFoundException
 
 import chatbill
 from chatbill.application.assembly import UseCases
 from chatbill.entrypoints.http.documentation import examples
 from chatbill.entrypoints.http.documentation.responses import documented, returned
-from chatbill.entrypoints.http.health.views import HealthView, ReadinessView, RootView
+from chatbill.entrypoints.http.health.views import HealthView, ReadinessView, RootView, SeenView
+from chatbill.entrypoints.http.shared.config import HttpConfig
 from chatbill.entrypoints.http.shared.parameters import Injected
 from chatbill.entrypoints.http.shared.requests import JsonRequest
+from chatbill.entrypoints.web.probes import HEADER, is_signed
 
 
 class HealthController(Controller):
@@ -44,6 +49,14 @@ class HealthController(Controller):
         """
         readiness = ReadinessView.of(await use_cases.chat.check_readiness())
         return Response(readiness, status_code=200 if readiness.ready else 503)
+
+    @get("/seen", include_in_schema=False)
+    async def read_seen(self, request: JsonRequest, config: Injected[HttpConfig]) -> SeenView:
+        """Return what the service sees of a request that the doctor has signed; 404 for any other."""
+        signed = request.headers.get(HEADER, "")
+        if config.probe_key is None or not is_signed(config.probe_key, signed, now_s=time.time()):
+            raise NotFoundException
+        return SeenView.of(request.scope)
 
 
 @get("/", include_in_schema=False, opt={"open": True})

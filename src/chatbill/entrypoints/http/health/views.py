@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from litestar.types import Scope
+
 from chatbill.application.chat.check_readiness import Readiness
 from chatbill.domain.shared.descriptions import Description
+from chatbill.entrypoints.web.addresses import UNKNOWN
+from chatbill.entrypoints.web.proxies import IGNORED
 from chatbill.entrypoints.web.texts import render
 
 STOPPING = Description("service_stopping")
@@ -52,6 +56,24 @@ class ReadinessView:
             missing=list(why),
             why=why,
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeenView:
+    """What the service sees of a request, as its proxies have said it."""
+
+    scheme: str
+    host: str
+    client: str
+    ignored: list[str]
+
+    @classmethod
+    def of(cls, scope: Scope) -> SeenView:
+        """Return the view of the request."""
+        host = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"host"), "")
+        client, ignored = scope.get("client"), scope.get(IGNORED)
+        names = list(ignored) if isinstance(ignored, tuple) else []
+        return cls(scheme=scope["scheme"], host=host, client=client[0] if client else UNKNOWN, ignored=names)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,7 @@ class HttpConfig:
     sends a ping, in seconds. `serve_docs` and `serve_root` say whether `/docs` and `/` are served.
     `root_path` is the path below which clients reach the API. `metrics` are served at `/metrics`, with their token.
     `exports` is the folder of exports that are written in the background; without it, there are none.
+    With `probe_key`, `chatbill doctor` that has the same key may ask what the service sees of its request.
     """
 
     engine: str = "none"
@@ -30,3 +31,4 @@ class HttpConfig:
     root_path: str = ""
     metrics: MetricsPage | None = None
     exports: ExportFolder | None = None
+    probe_key: bytes | None = None

@@ -17,6 +17,7 @@ ALERTS: Final[dict[str, str]] = {
     "disk_full": "{free_bytes} of {total_bytes} bytes are free on the disk of the data.",
     "outbox_old": "Work in the background has been due for {waited_s} s. Does a service or a worker do jobs?",
     "jobs_fail": "{failed} jobs of the kind {job} failed. See: chatbill jobs list --state failed",
+    "backup_old": "The age of the last good backup: {age}. See the log of the job back_up, and: chatbill backup list",
     "ledger_mismatch": "The ledger is not consistent: {differences} differences ({rules}). Run: chatbill ledger verify",
     "money_moved": "{amount} credits were moved by hand ({event}) in the wallet {wallet_id}.",
 }

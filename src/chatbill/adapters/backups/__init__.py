@@ -1,0 +1,1 @@
+"""Keeps backups in a folder or an object store, encrypted by age."""
