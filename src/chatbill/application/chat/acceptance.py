@@ -9,7 +9,7 @@ from chatbill.application.billing.postings import keep_hold
 from chatbill.application.chat.settlement import PendingInteraction
 from chatbill.application.ports.store import Transaction
 from chatbill.domain.billing.wallets import Promise
-from chatbill.domain.chat.conversations import Conversation, title_of
+from chatbill.domain.chat.conversations import TEMPORARY_TITLE, Conversation, title_of
 from chatbill.domain.chat.interactions import Interaction
 from chatbill.domain.shared.errors import InsufficientCredits
 from chatbill.domain.shared.idempotency import IdempotencyRecord, Refusal
@@ -84,7 +84,7 @@ def _enter_conversation(tx: Transaction, interaction: Interaction, *, is_new: bo
             Conversation(
                 id=interaction.conversation_id,
                 user_id=interaction.user_id,
-                title=title_of(interaction.prompt),
+                title=TEMPORARY_TITLE if interaction.temporary else title_of(interaction.prompt),
                 created_at=now,
                 updated_at=now,
                 listed=listed,

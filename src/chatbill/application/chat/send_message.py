@@ -153,10 +153,11 @@ class SendMessage:
             model=model.id,
             price=price,
             held=price.of(most),
-            prompt=request.turns[-1].text,
+            prompt="" if message.temporary else request.turns[-1].text,
             created_at=self.clock(),
             api_key_id=principal.api_key_id,
             cached=generation.cached,
+            temporary=message.temporary,
         )
 
     async def _accept(
@@ -173,7 +174,7 @@ class SendMessage:
                 key=message.idempotency_key,
                 fingerprint=message.fingerprint,
                 new_conversation=message.conversation_id is None,
-                listed=message.history is None,
+                listed=message.history is None and not message.temporary,
             )
         )
         if isinstance(result, InsufficientCredits):

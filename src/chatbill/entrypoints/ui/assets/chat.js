@@ -21,7 +21,9 @@
     made(html) {
       const template = document.createElement("template");
       template.innerHTML = html.trim();
-      return template.content.firstElementChild;
+      const turn = template.content.firstElementChild;
+      if (turn.dataset.temporary) chatbill.temporary.fill(turn);
+      return turn;
     },
 
     // Changes the transcript. A reader who is at its end stays there, and any other stays where they are.
@@ -198,11 +200,20 @@
     if (!chat.open) return;
     const button = event.target.closest("button");
     if (button?.dataset.older) older(button);
-    else if (button?.dataset.chat === "new") move("");
+    else if (button?.dataset.chat === "new") {
+      chatbill.temporary.end();
+      move("");
+    } else if (button?.dataset.chat === "pin") pin(button);
     else if (button?.id === "cb-latest") chat.change(() => {}, { follow: true });
     else if (button?.id === "cb-drawer") chat.drawer(!chat.section.classList.contains("cb-drawn"));
     else if (!event.target.closest("#cb-chats")) chat.drawer(false);
   });
+
+  async function pin(button) {
+    const pinned = String(button.getAttribute("aria-pressed") !== "true");
+    const said = await chatbill.act("POST", `../web/chat/conversations/${chat.conversation}`, { pinned });
+    if (said) button.setAttribute("aria-pressed", pinned);
+  }
 
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Escape" || !chat.open || event.target.id === "cb-search" || document.querySelector("dialog[open]")) return;

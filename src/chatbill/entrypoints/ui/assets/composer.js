@@ -33,10 +33,14 @@
     },
   });
 
-  // A browser may forbid the storage; then nothing is kept.
+  // A browser may forbid the storage; then nothing is kept. What is written in a temporary chat is in memory alone.
   const store = (chatbill.store = {
-    get(name) { try { return sessionStorage.getItem(name); } catch { return null; } },
+    get(name) {
+      if (chatbill.temporary.owns(name)) return chatbill.temporary.texts.get(name) ?? null;
+      try { return sessionStorage.getItem(name); } catch { return null; }
+    },
     set(name, value) {
+      if (chatbill.temporary.owns(name)) return void chatbill.temporary.texts.set(name, value);
       try {
         if (value) sessionStorage.setItem(name, value);
         else sessionStorage.removeItem(name);
@@ -76,7 +80,7 @@
   async function quote() {
     if (!chat.open) return;
     asking = new AbortController();
-    const fields = { model: writing.model, text: chat.box.value, conversation_id: chat.conversation, parent_id: writing.parent };
+    const fields = { model: writing.model, text: chat.box.value, conversation_id: chat.conversation, parent_id: writing.parent, history: chatbill.temporary.history };
     try {
       const answer = await fetch("../web/chat/quote", {
         method: "POST",

@@ -57,7 +57,8 @@
     const section = chat.section;
     const pending = showPending(order.text, chat.words.sending, false);
     showRunning();
-    const fields = { model: order.model, text: order.text, conversation_id: order.conversation, parent_id: order.parent, key: order.key };
+    const brief = order.conversation ? undefined : chatbill.temporary.history;
+    const fields = { model: order.model, text: order.text, conversation_id: order.conversation, parent_id: order.parent, key: order.key, history: brief };
     // A page that is loaded again meanwhile sends it once more: by its key, the service takes it once.
     store.set(SENDING, JSON.stringify({ ...order, edited: undefined }));
     const tell = (words) => { pending.querySelector(".cb-aside").textContent = words; };
@@ -69,21 +70,22 @@
     // An answer that never came may have been given all the same.
     if (!problem || problem.status) unsure = {};
     if (problem) return failed(order, problem, section);
-    if (!order.conversation) {
+    if (brief) chatbill.temporary.sent(said.id, order.text);
+    else if (!order.conversation) {
       // What waits for the first reply of a new conversation waits in that conversation, open or not.
       const waiting = store.get(queueName(""));
       store.set(queueName(""), "");
       if (waiting) store.set(queueName(said.conversation), waiting);
     }
     if (section !== chat.section || chat.conversation !== order.conversation) return undefined;
-    chat.named(said.conversation, said.title);
+    if (!brief) chat.named(said.conversation, said.title);
     branch(order.edited);
     const turn = chat.put(said, true);
     if (stopping) stop();
     stopping = false;
     // Something was said in between: the whole conversation is shown.
     const before = turn?.previousElementSibling?.dataset?.id;
-    if (!order.parent && before && turn.dataset.parent !== before) await chatbill.refresh();
+    if (!brief && !order.parent && before && turn.dataset.parent !== before) await chatbill.refresh();
     chatbill.emit("running");
     return said;
   }
@@ -98,7 +100,7 @@
 
   function failed(order, problem, section) {
     stopping = false;
-    document.getElementById("cb-welcome")?.removeAttribute("hidden");
+    if (!chat.turns.length) document.getElementById("cb-welcome")?.removeAttribute("hidden");
     const isOpen = chat.open && section === chat.section;
     const name = `cb-draft:${order.conversation}`;
     const rest = isOpen ? chat.box.value : store.get(name) ?? "";

@@ -111,6 +111,8 @@ class TurnView:
     @property
     def remark(self) -> str:
         """Return a word on how the reply came about, beside its cost."""
+        if self.interaction.temporary and self.interaction.outcome is Outcome.COMPLETED:
+            return _("temporary")
         if self.interaction.outcome is Outcome.STOPPED:
             return _("stopped")
         return _("cached") if self.interaction.cached else ""
@@ -195,10 +197,13 @@ class DayOfChats:
 
 
 def days_of(chats: Iterable[Conversation], now: datetime, after: str = "") -> tuple[list[DayOfChats], str]:
-    """Return conversations by day, and the name of the last day. `after` is the last day of the page before."""
-    days, last = [], after
-    for day, group in groupby(chats, key=lambda chat: chat.updated_at.astimezone(language.current().zone).date()):
-        name = _day_name(day, now.astimezone(language.current().zone).date())
+    """Return conversations by day, and the name of the last day. `after` is the last day of the page before.
+
+    Those that are pinned come first, and are of no day.
+    """
+    days, last, zone = [], after, language.current().zone
+    for day, group in groupby(chats, key=lambda chat: None if chat.pinned else chat.updated_at.astimezone(zone).date()):
+        name = _day_name(day, now.astimezone(zone).date()) if day else _("Pinned")
         days.append(DayOfChats("" if name == last else name, tuple(group)))
         last = name
     return days, last

@@ -96,12 +96,13 @@ class ChatPages:
         turn = await self._chat.read_branch.turn(visit.principal, interaction_id)
         spent = await self._chat.read_branch.spent(visit.principal, turn.interaction.conversation_id)
         (shown,) = await self._shown(visit, [turn])
+        about = self._about(spent, turn.interaction)
         return {
             "title": title_of(turn.interaction.prompt),
             "id": turn.interaction.id,
             "conversation": turn.interaction.conversation_id,
             "turn": visit.text("chat/turn.html", turn=shown, **self._models()),
-            "about": visit.text("chat/about.html", about=self._about(spent, turn.interaction)),
+            "about": "" if turn.interaction.temporary else visit.text("chat/about.html", about=about),
         }
 
     async def models(self, visit: Visit) -> Response:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -81,7 +81,7 @@ class Feed:
         replies = [("reply", growing.state()) for growing in self.growing.values()]
         return [*said, ("conversations", {}), ("models", {}), *replies]
 
-    def follow(self, reply: Reply, settled: Callable[[Reply], None]) -> GrowingReply:
+    def follow(self, reply: Reply, settled: Callable[[Reply], Awaitable[None]]) -> GrowingReply:
         """Follow a reply until its end, unless it is followed already. `settled` is called then."""
         ids = reply.accepted.interaction_id
         if (known := self.growing.get(ids)) is not None:
@@ -93,7 +93,7 @@ class Feed:
                 await growing.follow()
             finally:
                 del self.growing[ids]
-            settled(reply)
+            await settled(reply)
 
         task = asyncio.create_task(run(), name=f"feed of {ids}")
         self._tasks.add(task)

@@ -13,6 +13,7 @@ from chatbill.domain.shared.errors import ChatbillError, RateLimited
 from chatbill.domain.shared.ids import InteractionId, UserId
 from chatbill.entrypoints.ui.live.feeds import Feed
 from chatbill.entrypoints.ui.live.growing import GrowingReply
+from chatbill.entrypoints.ui.markdown import to_html
 
 WATCH_S: Final = 0.4
 """Balances of the people who have the page open are read this often, in one query for all."""
@@ -83,13 +84,19 @@ class Hub:
         if feed := self._feeds.get(reply.user_id):
             feed.follow(reply, self._settled)
 
-    def _settled(self, reply: Reply) -> None:
-        """Tell the end of a reply. The balance follows within the next round."""
+    async def _settled(self, reply: Reply) -> None:
+        """Tell the end of a reply. The balance follows within the next round.
+
+        The text of a temporary one is nowhere else: the page that asked for it keeps it.
+        """
         feed, end = self._feeds.get(reply.user_id), reply.settled
         if feed is None:
             return
         ids: dict[str, Any] = {"id": reply.accepted.interaction_id, "conversation": reply.accepted.conversation_id}
         charged = end.credits_charged if end else 0
+        if end and end.temporary:
+            # In a thread, because a long text takes longer than other people should wait.
+            ids |= {"reply": end.reply, "html": await asyncio.to_thread(to_html, end.reply)}
         feed.add("settled", {**ids, "credits": charged, "outcome": end.outcome if end else "failed"})
         feed.add("conversations", {})
 

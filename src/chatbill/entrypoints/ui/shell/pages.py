@@ -42,6 +42,7 @@ FRAME_FILES = (
     "live.js",
     "chat.js",
     "replies.js",
+    "temporary.js",
     "composer.js",
     "sending.js",
     "administration.js",
