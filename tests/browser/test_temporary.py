@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Dialog, expect
 
 from tests.browser.axe import faults
 from tests.browser.conftest import Visit
@@ -44,11 +44,12 @@ def test_a_temporary_chat_goes_on_while_the_page_is_open_and_leaves_no_text(visi
     opens(ann, "Chat")
     expect(ann.messages).to_have_text(["[[tokens:6]] my secret number", "[[tokens:8]] and another secret"])
     expect(ann.replies.last).to_contain_text("secret")
-    dialogs: list[str] = []
-    ann.page.once("dialog", lambda dialog: (dialogs.append(dialog.type), dialog.accept()))
+    warned: list[Dialog] = []
+    ann.page.on("dialog", warned.append)
+    ann.page.on("dialog", lambda dialog: dialog.accept())
     ann.page.reload()
     expect(ann.box).to_be_enabled()
-    assert dialogs == ["beforeunload"]
+    assert [dialog.type for dialog in warned] == ["beforeunload"]
     expect(ann.messages).to_have_count(0)
     expect(ann.conversations).to_have_count(0)
 

@@ -24,7 +24,11 @@
       changed();
     },
 
+    // What is typed over an earlier message is a draft of its own: {turn, text}.
+    get editName() { return `cb-edit:${chat.conversation}`; },
+
     edit(turn) {
+      store.set(writing.editName, "");
       writing.edited = turn;
       document.getElementById("cb-editing").hidden = !turn;
       for (const each of chat.turns) each.classList.toggle("cb-edited", each === turn);
@@ -61,7 +65,8 @@
 
   function changed() {
     fit();
-    if (!writing.edited) store.set(key(), chat.box.value);
+    if (writing.edited) store.set(writing.editName, JSON.stringify({ turn: writing.edited.dataset.id, text: chat.box.value }));
+    else store.set(key(), chat.box.value);
     quoteSoon();
   }
 
@@ -112,6 +117,11 @@
     const wanted = [...document.querySelectorAll("#cb-models input")].find((input) => input.value === preferred);
     if (!chat.conversation && wanted && !wanted.disabled) wanted.checked = true;
     writing.set(store.get(key()) ?? "");
+    const kept = store.read(writing.editName);
+    const turn = kept && chat.turn(kept.turn);
+    if (!turn) return;
+    writing.edit(turn);
+    writing.set(kept.text);
   });
 
   chatbill.on("model", quoteSoon);

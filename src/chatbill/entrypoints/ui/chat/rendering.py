@@ -11,6 +11,7 @@ from typing import Final
 from babel import numbers
 from markupsafe import Markup
 
+from chatbill.application.billing.read_refunds import Refunded
 from chatbill.application.chat.list_models import ModelOffer
 from chatbill.application.chat.quote_message import Quote
 from chatbill.application.chat.read_branch import BranchTurn
@@ -41,6 +42,12 @@ def duration_text(milliseconds: int) -> str:
         return _("{seconds} s").format(seconds=number)
     minutes, rest = divmod(round(seconds), MINUTE_S)
     return _("{minutes} min {seconds} s").format(minutes=minutes, seconds=rest)
+
+
+def refund_text(refunded: Refunded) -> str:
+    """Return text such as "1 credit returned, Jan 2, 2026, 12:00"."""
+    when = language.current().moment(refunded.at)
+    return _("{credits} returned, {when}").format(credits=credits_text(refunded.credits), when=when)
 
 
 def price_text(price: Price) -> str:
@@ -97,6 +104,7 @@ class TurnView:
     failure: str
     asides: tuple[str, ...]
     duration: str
+    refund: str
 
     @property
     def running(self) -> bool:
@@ -118,7 +126,9 @@ class TurnView:
         return _("cached") if self.interaction.cached else ""
 
     @classmethod
-    def of(cls, turn: BranchTurn, names: Names, growing: GrowingReply | None = None) -> TurnView:
+    def of(
+        cls, turn: BranchTurn, names: Names, growing: GrowingReply | None = None, refunded: Refunded | None = None
+    ) -> TurnView:
         """Return the view of an interaction and its place among its siblings."""
         interaction, siblings = turn.interaction, turn.siblings
         place = siblings.index(interaction.id)
@@ -138,6 +148,7 @@ class TurnView:
             failure=failure_of(interaction),
             asides=tuple(asides_of(interaction)),
             duration="" if took is None else duration_text(took),
+            refund=refund_text(refunded) if refunded else "",
         )
 
 

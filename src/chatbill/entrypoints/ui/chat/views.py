@@ -135,8 +135,12 @@ class ChatPages:
             self._hub.so_far(visit.principal, turn.interaction.id) if turn.interaction.is_running else None
             for turn in turns
         ]
+        back = await self._use_cases.billing.read_refunds(visit.principal, [turn.interaction for turn in turns])
         return await asyncio.to_thread(
-            lambda: [TurnView.of(turn, self._names, grown) for turn, grown in zip(turns, growing, strict=True)]
+            lambda: [
+                TurnView.of(turn, self._names, grown, back.get(turn.interaction.id))
+                for turn, grown in zip(turns, growing, strict=True)
+            ]
         )
 
     def _models(self) -> dict[str, Any]:

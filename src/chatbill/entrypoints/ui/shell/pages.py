@@ -39,11 +39,13 @@ FRAME_FILES = (
     "account.css",
     "ask.js",
     "frame.js",
+    "connection.js",
     "live.js",
     "chat.js",
     "replies.js",
     "temporary.js",
     "composer.js",
+    "queue.js",
     "sending.js",
     "administration.js",
     "parts.js",
@@ -138,7 +140,8 @@ def frame_page(gradio_page: bytes, visit: Visit, config: WebConfig, policy: str)
     """
     page = _GRADIO_TAGS.sub("", gradio_page.decode())
     with speaking(visit.language):
-        frame = visit.text("frame.html", title=config.title, lang=visit.language.tag)
+        connection = address_of("connection.js")
+        frame = visit.text("frame.html", title=config.title, lang=visit.language.tag, connection=connection)
         head = f"<title>{Markup.escape(config.title)}</title>{_files(*FRAME_FILES)}"
     page = page.replace('lang="en"', f'lang="{visit.language.tag}"', 1)
     page = re.sub(r"<base\b[^>]*>", "", page, count=1).replace("<head>", f"<head>{_base(visit.request.scope)}", 1)
