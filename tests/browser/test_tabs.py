@@ -43,10 +43,6 @@ def test_eight_tabs_of_one_browser_work_while_three_of_them_write(visit: Visit, 
         page = first.page.context.new_page()
         first.watch(page)
         tabs.append(opened(page, address))
-    for page in tabs:
-        page.wait_for_function(
-            "performance.getEntriesByType('resource').filter((each) => each.name.includes('/web/views/')).length"
-        )
     streams = [page.evaluate("source ? 1 : 0") for page in tabs]
     assert sum(streams) == (1 if host != "chat.test" else 0), streams
     for page in tabs[:3]:

@@ -26,8 +26,8 @@ from chatbill.entrypoints.web.proxies import path_below_root
 
 TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 SIGN_IN_FILES = ("theme.js", "base.css", "forms.css", "sign_in.css", "ask.js", "sign_in.js")
-FRAME_FILES = (
-    "theme.js",
+# Sent as one file of each kind, because each request costs a round trip.
+ALL = (
     "base.css",
     "forms.css",
     "frame.css",
@@ -65,9 +65,11 @@ STRICT_POLICY = (
 
 @cache
 def asset(name: str) -> bytes | None:
-    """Return a file of this package, or the colours of code; None if there is no such file."""
+    """Return a file of this package, the colours of code, or all files of a kind; None if there is no such file."""
     if name == "code.css":
         return stylesheet().encode()
+    if name in {"all.js", "all.css"}:
+        return b"\n".join(asset(each) or b"" for each in ALL if each.endswith(name.removeprefix("all")))
     folder = resources.files("chatbill.entrypoints.ui") / "assets"
     found = next((each for each in folder.iterdir() if each.name == name), None)
     return found.read_bytes() if found else None
@@ -136,16 +138,18 @@ def _here(request: Request) -> str:
 def frame_page(gradio_page: bytes, visit: Visit, config: WebConfig, policy: str) -> Response:
     """Return Gradio's page with the frame of chatbill: its name, style, scripts and navigation. It is not cached.
 
-    The frame is shown at once, and is moved into Gradio's page when that has started.
+    The frame is shown at once, and is moved into Gradio's page when that has started. Its scripts come before Gradio's,
+    because deferred scripts run in the order of the page; its styles come after, because the last of equal ones holds.
     """
     page = _GRADIO_TAGS.sub("", gradio_page.decode())
     with speaking(visit.language):
         connection = address_of("connection.js")
         frame = visit.text("frame.html", title=config.title, lang=visit.language.tag, connection=connection)
-        head = f"<title>{Markup.escape(config.title)}</title>{_files(*FRAME_FILES)}"
+    first = _base(visit.request.scope) + _files("theme.js", "all.js")
+    last = f"<title>{Markup.escape(config.title)}</title>{_loaded('all.css')}"
     page = page.replace('lang="en"', f'lang="{visit.language.tag}"', 1)
-    page = re.sub(r"<base\b[^>]*>", "", page, count=1).replace("<head>", f"<head>{_base(visit.request.scope)}", 1)
-    page = page.replace("</head>", f"{head}</head>", 1).replace("</body>", f"{frame}</body>", 1)
+    page = re.sub(r"<base\b[^>]*>", "", page, count=1).replace("<head>", f"<head>{first}", 1)
+    page = page.replace("</head>", f"{last}</head>", 1).replace("</body>", f"{frame}</body>", 1)
     return HTMLResponse(page, headers=NO_STORE | {"Content-Security-Policy": policy})
 
 
