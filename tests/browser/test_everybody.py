@@ -95,6 +95,7 @@ def test_what_is_chosen_is_seen_in_forced_colours(visit: Visit, address: str) ->
     assert page.evaluate("matchMedia('(forced-colors: active)').matches")
     main, models = page.get_by_role("navigation", name="Main"), page.get_by_role("radiogroup", name="Model")
     differ(main.locator("[aria-current]"), main.get_by_role("link", name="History"))
+    expect(ann.conversations).to_have_count(2)
     differ(ann.conversations.first, ann.conversations.last)
     differ(models.locator("label:has(:checked)"), models.locator("label:not(:has(:checked))"))
     pin = page.get_by_role("button", name="Pin this chat")

@@ -246,8 +246,8 @@ const ownLanguage = () => {
 new MutationObserver(ownLanguage).observe(document.documentElement, { attributes: true, attributeFilter: ["lang"] });
 ownLanguage();
 
-// The first view does not wait for Gradio. What listens to it is in the same file, and is there before the answer is.
-coming = fragment(`../web/views/${chatbill.here}`);
+// The first view came with the page, and does not wait for Gradio. What listens to it is in this file, further down.
+if (view.querySelector(":scope > section")) coming = Promise.resolve({ html: view.innerHTML });
 frame.inert = false;
 frame.removeAttribute("aria-busy");
 show(false);
