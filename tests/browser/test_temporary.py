@@ -63,6 +63,7 @@ def test_a_new_chat_ends_the_temporary_one(visit: Visit, address: str) -> None:
     expect(ann.messages).to_have_count(0)
     ann.send("[[tokens:3]] here to stay")
     expect(ann.conversations).to_have_count(1)
+    expect(ann.page.get_by_role("switch", name="Temporary chat")).to_have_count(0)
 
 
 def test_a_pinned_chat_comes_first(visit: Visit, address: str) -> None:

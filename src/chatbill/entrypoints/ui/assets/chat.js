@@ -45,6 +45,8 @@
       for (const form of chat.section.querySelectorAll("dialog form")) form.dataset.post = `../web/chat/conversations/${conversation}`;
       document.getElementById("cb-tools").hidden = false;
       document.getElementById("cb-welcome")?.remove();
+      // It is stored from now on.
+      document.querySelector(".cb-brief")?.remove();
       markOpen();
     },
 
