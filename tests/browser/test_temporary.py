@@ -44,12 +44,16 @@ def test_a_temporary_chat_goes_on_while_the_page_is_open_and_leaves_no_text(visi
     opens(ann, "Chat")
     expect(ann.messages).to_have_text(["[[tokens:6]] my secret number", "[[tokens:8]] and another secret"])
     expect(ann.replies.last).to_contain_text("secret")
-    warned: list[Dialog] = []
-    ann.page.on("dialog", warned.append)
-    ann.page.on("dialog", lambda dialog: dialog.accept())
+    warned: list[str] = []
+
+    def leave(dialog: Dialog) -> None:
+        warned.append(dialog.type)
+        dialog.accept()
+
+    ann.page.on("dialog", leave)
     ann.page.reload()
     expect(ann.box).to_be_enabled()
-    assert [dialog.type for dialog in warned] == ["beforeunload"]
+    assert warned == ["beforeunload"]
     expect(ann.messages).to_have_count(0)
     expect(ann.conversations).to_have_count(0)
 

@@ -59,7 +59,6 @@ YEAR_S = 365 * 24 * 3_600
 _GRADIO_TAGS = re.compile(r'<meta\s+(?:property="og:|name="twitter:)[^>]*>|<link rel="manifest"[^>]*>', re.DOTALL)
 # What a page in a frame of another site needs, which this one never is.
 _RESIZER = re.compile(r"<script>(?:(?!</script>).)*iframeResizer\.contentWindow.*?</script>", re.DOTALL)
-_STYLES = re.compile(r'<link rel="stylesheet"[^>]*>')
 STRICT_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'self'; "
     "form-action 'none'; frame-ancestors 'none'"
@@ -144,12 +143,9 @@ def frame_page(gradio_page: str, view: str, visit: Visit, config: WebConfig, pol
     It is not cached. Without a `view`, the script asks for it.
 
     The frame is shown at once, and is moved into Gradio's page when that has started. Its scripts come before Gradio's,
-    because deferred scripts run in the order of the page. Gradio's styles come last, because nothing is painted before
-    those in the head are there.
+    because deferred scripts run in the order of the page; its styles come after, because the last of equal ones holds.
     """
     page = _RESIZER.sub("", _GRADIO_TAGS.sub("", gradio_page))
-    gradio_styles = "".join(_STYLES.findall(page))
-    page = _STYLES.sub("", page)
     with speaking(visit.language):
         values = {"title": config.title, "lang": visit.language.tag, "connection": address_of("connection.js")}
         frame = visit.text("frame.html", first=Markup(view), **values)  # noqa: S704 - HTML of a view
@@ -157,7 +153,7 @@ def frame_page(gradio_page: str, view: str, visit: Visit, config: WebConfig, pol
     last = f"<title>{Markup.escape(config.title)}</title>{_loaded('all.css')}"
     page = page.replace('lang="en"', f'lang="{visit.language.tag}"', 1)
     page = re.sub(r"<base\b[^>]*>", "", page, count=1).replace("<head>", f"<head>{first}", 1)
-    page = page.replace("</head>", f"{last}</head>", 1).replace("</body>", f"{frame}{gradio_styles}</body>", 1)
+    page = page.replace("</head>", f"{last}</head>", 1).replace("</body>", f"{frame}</body>", 1)
     return HTMLResponse(page, headers=NO_STORE | {"Content-Security-Policy": policy})
 
 
