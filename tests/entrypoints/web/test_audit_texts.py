@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from chatbill.domain.shared.audit_trail import AuditAction
+from chatbill.domain.shared.descriptions import Param
 from chatbill.entrypoints.web.language import Language, speaking
 from chatbill.entrypoints.web.texts.audit import ACTIONS, action_text, subject_text
 from chatbill.entrypoints.web.texts.monitoring import alert_text
@@ -24,7 +25,7 @@ def test_a_kind_of_subject_without_words_is_shown_as_it_is() -> None:
 
 
 def test_an_alert_has_words_for_its_codes_and_keeps_those_that_it_does_not_know() -> None:
-    moved = {"event": "adjusted", "amount": 5, "wallet_id": "w"}
+    moved: dict[str, Param] = {"event": "adjusted", "amount": 5, "wallet_id": "w"}
     assert alert_text("money_moved", moved) == "5 credits were moved by hand (an adjustment) in the wallet w."
     unknown = alert_text("model_unhealthy", {"model": "mini", "reason": "of_a_later_version"})
     assert unknown == "The model mini does not write (of_a_later_version)."

@@ -59,5 +59,6 @@ def alert_text(kind: str, evidence: Mapping[str, Param]) -> str:
 
 def _word(name: str, value: Param) -> Param:
     """Return the words for a code in the evidence; the code itself where its words need more than the evidence has."""
-    template = {"event": _EVENTS, "reason": MODELS}.get(name, {}).get(str(value))
+    words: Mapping[str, object] = _EVENTS if name == "event" else MODELS if name == "reason" else {}
+    template = words.get(str(value))
     return _(template) if isinstance(template, str) and "{" not in template else value
