@@ -79,6 +79,16 @@ def test_nothing_is_cut_at_200_percent(visit: Visit, address: str) -> None:
             expect(wide.box).to_be_in_viewport(ratio=1)
 
 
+def test_above_the_keyboard_of_a_phone_the_room_is_for_the_chat(visit: Visit, address: str) -> None:
+    phone = visit(address, ViewportSize(width=390, height=420), has_touch=True, is_mobile=True).register("thumbs")
+    phone.send("[[tokens:30]] one two three")
+    expect(phone.page.get_by_role("button", name="Copy reply")).to_have_count(1)
+    phone.box.tap()
+    assert phone.chat.evaluate("(log) => log.clientHeight") > 128
+    expect(phone.page.get_by_role("navigation", name="Main")).to_be_hidden()
+    phone.picture("chat")
+
+
 def test_nothing_moves_for_people_who_want_no_motion(visit: Visit, address: str) -> None:
     calm = visit(address, ViewportSize(width=900, height=800), reduced_motion="reduce")
     for name in screens(calm):

@@ -113,7 +113,7 @@
       // Links of the history lead to turns that may have one version only.
       const versions = place.querySelector(".cb-switch span")?.textContent.split("/");
       if (versions) chatbill.say(chat.words.version.replace("{place}", versions[0]).replace("{count}", versions[1]));
-    } else chat.log.scrollTop = chat.log.scrollHeight;
+    } else if (chat.turns.length) chat.log.scrollTop = chat.log.scrollHeight;
     chat.log.addEventListener("scroll", noteEnd, { passive: true });
     document.getElementById("cb-list").addEventListener("scroll", (event) => (listed = event.target.scrollTop), { passive: true });
     noteEnd();
