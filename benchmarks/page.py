@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import statistics
 import subprocess
 import sys
@@ -25,8 +26,9 @@ import psutil
 
 PASSWORD = "correct horse battery staple"  # noqa: S105 - of an account that lives for a minute
 TEXT = "[[pause:0.004]] [[tokens:400]] Tell me **about** the tides"
-PORT = 8711
 EXCHANGES = 100
+with socket.create_server(("127.0.0.1", 0)) as _free:
+    PORT = _free.getsockname()[1]
 
 
 @dataclass

@@ -9,10 +9,10 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
-from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
+from playwright.sync_api import Browser, ViewportSize, expect, sync_playwright
 
 from tests.browser.visitor import Visitor
 
@@ -86,9 +86,15 @@ def visit(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Visit]:
     visitors: list[Visitor] = []
 
     def open_page(
-        address: str, viewport: ViewportSize = WIDE, color_scheme: Scheme = "light", locale: str = "en-US"
+        address: str,
+        viewport: ViewportSize = WIDE,
+        color_scheme: Scheme = "light",
+        locale: str = "en-US",
+        **screen: Any,
     ) -> Visitor:
-        page = _page(browser, viewport, color_scheme, locale)
+        context = browser.new_context(viewport=viewport, color_scheme=color_scheme, locale=locale, **screen)
+        page = context.new_page()
+        page.set_default_timeout(PATIENCE_MS)
         visitor = Visitor(page, address, prefix=str(request.node.name).removeprefix("test_"))
         visitors.append(visitor)
         return visitor
@@ -100,9 +106,3 @@ def visit(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Visit]:
         assert not visitor.errors
         assert not visitor.strangers
         assert set(visitor.refused) <= visitor.may_be_refused
-
-
-def _page(browser: Browser, viewport: ViewportSize, color_scheme: Scheme, locale: str) -> Page:
-    page = browser.new_context(viewport=viewport, color_scheme=color_scheme, locale=locale).new_page()
-    page.set_default_timeout(PATIENCE_MS)
-    return page

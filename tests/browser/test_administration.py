@@ -82,7 +82,7 @@ def test_a_person_is_found_given_credits_and_suspended_and_the_books_and_the_tra
     page.get_by_role("button", name="Suspend", exact=True).click()
     expect(page.get_by_text("Activate the account")).to_be_visible()
     goes(root, "Audit trail")
-    expect(page.get_by_role("table", name="Audit trail")).to_contain_text("user.suspended")
+    expect(page.get_by_role("table", name="Audit trail")).to_contain_text("Account suspended")
 
 
 def test_a_reply_is_refunded_and_a_code_is_made(visit: Visit, address: str) -> None:

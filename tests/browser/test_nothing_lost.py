@@ -107,6 +107,50 @@ def test_an_edited_message_without_credits_is_sent_after_a_purchase(visit: Visit
     expect(ann.chat.get_by_text("2/2").first).to_be_visible()
 
 
+def test_a_half_typed_edit_is_there_after_other_views(visit: Visit, address: str) -> None:
+    ann = visit(address).register("half.editor")
+    ann.send("[[tokens:3]] the first wording")
+    expect(ann.page.get_by_role("button", name="Copy reply")).to_have_count(1)
+    ann.box.fill("the next message")
+    ann.page.get_by_role("button", name="Edit", exact=True).click()
+    ann.box.fill("half of a better wo")
+    ann.page.get_by_role("navigation", name="Main").get_by_role("link", name="Credits").click()
+    expect(ann.page.get_by_role("heading", level=1, name="Credits")).to_be_visible()
+    ann.page.go_back()
+    for _ in range(2):
+        expect(ann.box).to_have_value("half of a better wo")
+        expect(ann.page.get_by_text("You edit an earlier message.")).to_be_visible()
+        ann.page.reload()
+    expect(ann.box).to_have_value("half of a better wo")
+    ann.page.get_by_role("button", name="Cancel", exact=True).click()
+    expect(ann.box).to_have_value("the next message")
+
+
+def test_a_message_that_waited_and_was_refused_stays_in_its_place(visit: Visit, poor_address: str) -> None:
+    ann = visit(poor_address).register("poor.queuer")
+    ann.may_be_refused = {402}
+    ann.send("[[pause:0.3]] [[tokens:6]] the first")
+    for text in ("the second", "the third", "the fourth"):
+        ann.send(f"[[tokens:2]] {text}")
+    ann.box.fill("a draft")
+    refused = ann.chat.locator(".cb-queued", has_text="the third")
+    expect(refused.get_by_role("button", name="Send again")).to_be_visible()
+    expect(ann.page.get_by_role("button", name="Copy reply")).to_have_count(2)
+    expect(ann.box).to_have_value("a draft")
+    ann.picture("refused")
+    ann.page.reload()
+    expect(ann.box).to_have_value("a draft")
+    expect(refused).to_contain_text("credits")
+    ann.page.get_by_role("navigation", name="Main").get_by_role("link", name="Credits").click()
+    ann.press("Add credits").press("Continue").press("Confirm")
+    expect(ann.page.get_by_role("status", name="Balance")).not_to_have_text("0 credits")
+    ann.page.go_back()
+    refused.get_by_role("button", name="Send again").click()
+    expect(ann.page.get_by_role("button", name="Copy reply")).to_have_count(4)
+    expect(ann.messages.last).to_contain_text("the fourth")
+    expect(ann.box).to_have_value("a draft")
+
+
 def test_the_link_to_the_content_leads_to_it(visit: Visit, address: str) -> None:
     ann = visit(address).register("skipper")
     ann.page.goto(f"{address}/ui/credits")

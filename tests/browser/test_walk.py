@@ -41,7 +41,7 @@ OVERFLOWS = """() => {
   const view = document.getElementById("cb-view") ?? document.documentElement;
   const wide = [document.documentElement, view].filter((each) => each.scrollWidth > each.clientWidth + 1);
   const cut = [...document.querySelectorAll("button, h1, h2, .cb-place span")].filter((each) =>
-    each.offsetParent && each.scrollWidth > each.clientWidth + 1 && getComputedStyle(each).overflow === "visible");
+    each.checkVisibility() && each.scrollWidth > each.clientWidth + 1 && getComputedStyle(each).overflow === "visible");
   return [...wide, ...cut].map((each) => `${each.tagName}#${each.id}: ${each.textContent.trim().slice(0, 40)}`);
 }"""
 

@@ -161,6 +161,7 @@ REFUSED: dict[str, tuple[Act, ...]] = {
     "interactions_held_not_negative": (add_interaction(held=-1),),
     "interactions_usage_not_negative": (end(usage=Usage(completion_tokens=-1)),),
     "interactions_charged_within_held": (end(credits_charged=6), end(credits_charged=-1)),
+    "interactions_temporary_without_texts": (add_interaction(temporary=True),),
     "interactions_charged_for_a_reply": (end(Outcome.FAILED, credits_charged=1),),
     "interactions_finished_when_ended": (end(finished_at=None), add_interaction(finished_at=NOON)),
     "interactions_balance_when_ended": (end(balance_after=None), add_interaction(balance_after=1)),
@@ -358,6 +359,7 @@ KEPT: dict[str, tuple[Look, tuple[Act, ...]]] = {
     "interactions_keep_their_key": (charged_interaction, (end(api_key_id=CI),)),
     "interactions_keep_their_parent": (charged_interaction, (end(parent_id=InteractionId("second")),)),
     "interactions_stay_cached_or_not": (charged_interaction, (end(cached=True),)),
+    "interactions_stay_temporary_or_not": (charged_interaction, (end(temporary=True, prompt="", reply=""),)),
     "interactions_are_erased_or_kept": (charged_interaction, (end(prompt="Another question?"),)),
     "payments_keep_their_bonus": (payment_order, (save_payment("pending", **CONFIRMED, bonus=1),)),
     "payments_keep_their_order": (

@@ -110,8 +110,8 @@ async def expire_holds(use_cases: UseCases, scene: Scene) -> object:
     return await use_cases.maintenance.expire_holds()
 
 
-async def rename_conversation(use_cases: UseCases, scene: Scene) -> object:
-    return await use_cases.chat.rename_conversation(scene.alice, scene.charged.conversation_id, "Another title")
+async def change_conversation(use_cases: UseCases, scene: Scene) -> object:
+    return await use_cases.chat.change_conversation(scene.alice, scene.charged.conversation_id, title="Another title")
 
 
 async def delete_conversation(use_cases: UseCases, scene: Scene) -> None:
@@ -132,7 +132,7 @@ CASES: dict[str, Case] = {
     "refund": Case(refund),
     "adjust_credits": Case(adjust_credits),
     "expire_holds": Case(expire_holds, clock=tomorrow),
-    "rename_conversation": Case(rename_conversation),
+    "change_conversation": Case(change_conversation),
     "delete_conversation": Case(delete_conversation, ends=("not_found",)),
     "redeem": Case(account_cases.redeem, ends=("conflict",)),
     "regenerate": Case(account_cases.regenerate),

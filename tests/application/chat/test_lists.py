@@ -143,10 +143,42 @@ async def test_a_conversation_is_renamed() -> None:
     here = world()
     alice = await here.person()
     thread = await said(here, alice, "first")
-    assert (await here.use_cases.chat.rename_conversation(alice, thread, "  New   name ")).title == "New name"
+    assert (await here.use_cases.chat.change_conversation(alice, thread, title="  New   name ")).title == "New name"
     for title in ("", "   ", "x" * 201):
         with pytest.raises(InvalidRequest):
-            await here.use_cases.chat.rename_conversation(alice, thread, title)
+            await here.use_cases.chat.change_conversation(alice, thread, title=title)
+
+
+async def test_pinned_conversations_come_first_on_any_pages() -> None:
+    here = world()
+    alice, chat = await here.person(), here.use_cases.chat
+    threads = [await said(here, alice, f"number {number}") for number in range(5)]
+    pinned = [threads[3], threads[1]]
+    for thread in pinned:
+        assert (await chat.change_conversation(alice, thread, pinned=True)).pinned
+    expected = [*pinned, threads[4], threads[2], threads[0]]
+    for limit in (1, 2, 3, 9):
+        seen, cursor = [], None
+        while True:
+            page = await chat.list_conversations(alice, limit=limit, cursor=cursor)
+            seen += [each.id for each in page.items]
+            cursor = page.next_cursor
+            if cursor is None:
+                break
+        assert seen == expected
+    found = await chat.list_conversations(alice, text="number 1")
+    assert [each.id for each in found.items] == [threads[1]]
+    await chat.change_conversation(alice, threads[3], pinned=False)
+    assert [each.id for each in (await chat.list_conversations(alice, limit=2)).items] == [threads[1], threads[4]]
+    with pytest.raises(InvalidRequest):
+        await chat.list_conversations(alice, cursor="pinned.")
+
+
+async def test_a_change_of_nothing_is_refused() -> None:
+    here = world()
+    alice = await here.person()
+    with pytest.raises(InvalidRequest):
+        await here.use_cases.chat.change_conversation(alice, await said(here, alice, "first"))
 
 
 async def test_deleting_a_conversation_erases_its_texts_and_keeps_its_figures() -> None:
@@ -184,7 +216,7 @@ async def test_somebody_elses_conversation_is_not_there() -> None:
     with pytest.raises(NotFound):
         await here.use_cases.chat.read_conversation(bob, thread)
     with pytest.raises(NotFound):
-        await here.use_cases.chat.rename_conversation(bob, thread, "stolen")
+        await here.use_cases.chat.change_conversation(bob, thread, title="stolen")
     with pytest.raises(NotFound):
         await here.use_cases.chat.delete_conversation(bob, thread)
     assert (await here.use_cases.chat.list_history(bob)).items == []

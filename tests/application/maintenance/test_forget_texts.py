@@ -49,7 +49,7 @@ async def test_a_conversation_that_goes_on_keeps_its_new_texts_and_a_title_that_
     chat = here.use_cases.chat
     first = (await (await chat.send_message(alice, Message(model="demo-mini", text="First"))).finished()).interaction
     if named:
-        await chat.rename_conversation(alice, first.conversation_id, named)
+        await chat.change_conversation(alice, first.conversation_id, title=named)
     here.clock.advance(4 * DAY_S)
     again = Message(model="demo-mini", text="Second", conversation_id=first.conversation_id)
     await (await chat.send_message(alice, again)).finished()

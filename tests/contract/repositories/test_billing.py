@@ -12,13 +12,16 @@ from chatbill.application.billing.postings import keep_hold, keep_posting
 from chatbill.application.ports.repositories.paging import Period
 from chatbill.application.ports.store import Snapshot, Store, Transaction
 from chatbill.domain.billing.holds import Hold
-from chatbill.domain.billing.ledger import EntryKind
+from chatbill.domain.billing.ledger import Cause, EntryKind, LedgerEntry
 from chatbill.domain.billing.payments import Money
-from chatbill.domain.billing.wallets import Wallet
+from chatbill.domain.billing.wallets import Posting, Wallet
+from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import InvariantViolation, NotFound
 from chatbill.domain.shared.ids import EntryId, HoldId, PaymentId, WalletId
 from tests.contract.repositories.changes import fill
 from tests.kit.rows import BOB, PURSE, add_running, charge, grant, interaction, later, new_wallet, payment, promise
+
+SORRY = Description.of("by_hand", reason="Sorry")
 
 
 class TestWallets:
@@ -119,6 +122,32 @@ class TestLedger:
         assert await versions(kind=EntryKind.TOP_UP) == []
         assert await versions(period=Period(start=later(1), end=later(3))) == [5, 3, 2]
         assert await versions(period=Period(start=later(2)), kind=EntryKind.GRANT, below_version=4) == [3]
+
+    async def test_refunds_are_found_by_the_holds_that_they_give_back(self, store: Store) -> None:
+        def work(tx: Transaction) -> list[LedgerEntry]:
+            given = []
+            for name, amounts in (("first", (1, 2)), ("second", (3,)), ("third", ())):
+                add_running(tx, name)
+                hold = charge(tx, name).hold
+                for amount in amounts:
+                    cause = Cause(description=SORRY, subject=hold.subject, hold_id=hold.id, author=BOB)
+                    entry_id = EntryId(f"{name}-{amount}")
+                    refund = tx.wallets.lock(PURSE).refund(hold, amount, entry_id=entry_id, at=later(9), cause=cause)
+                    hold = refund.hold
+                    tx.holds.save_refund(hold)
+                    given.append(keep_posting(tx, Posting(refund.wallet, refund.entry)))
+            return given
+
+        given = await store.write(work)
+        holds = {entry.id: entry.cause.hold_id for entry in given}
+
+        async def found(*wanted: str) -> set[EntryId]:
+            ids = [hold_id for name in wanted if (hold_id := holds[EntryId(name)])]
+            return {entry.id for entry in await store.read(lambda snapshot: snapshot.ledger.refunds_of(ids))}
+
+        assert await found("first-1") == {EntryId("first-1"), EntryId("first-2")}
+        assert await found("first-1", "second-3") == set(holds)
+        assert await found() == set()
 
     async def test_entries_come_back_as_they_went_in(self, store: Store) -> None:
         await store.write(add_running)

@@ -46,6 +46,17 @@ class TestConversations:
         listed = await store.read(lambda snapshot: snapshot.conversations.of_user(ALICE, after=None, limit=9))
         assert listed == [conversation()]
 
+    async def test_those_that_are_pinned_are_listed_by_themselves(self, store: Store) -> None:
+        pinned = conversation("pinned", pinned=True)
+        await store.write(lambda tx: tx.conversations.add(conversation("pinned")))
+        await store.write(lambda tx: tx.conversations.save(pinned))
+
+        def query(snapshot: Snapshot) -> list[Any]:
+            of_user = snapshot.conversations.of_user
+            return [of_user(ALICE, pinned=wanted, after=None, limit=9) for wanted in (True, False)]
+
+        assert await store.read(query) == [[pinned], [conversation()]]
+
     async def test_are_touched_by_their_owner_alone_and_never_back_in_time(self, store: Store) -> None:
         await write(store, lambda tx: tx.conversations.touch(TALK, ALICE, at=later(5)))
         await write(store, lambda tx: tx.conversations.touch(TALK, ALICE, at=later(3)))

@@ -150,6 +150,7 @@ def check_interaction(old: Interaction | None, new: Interaction) -> None:
     _require((new.finished_at is not None) == ended, "interactions_finished_when_ended", new)
     _require((new.balance_after is not None) == ended, "interactions_balance_when_ended", new)
     _require((new.processing_time_ms is not None) == ended, "interactions_time_when_ended", new)
+    _require(not new.temporary or not (new.prompt or new.reply), "interactions_temporary_without_texts", new)
     if old is None:
         return
     texts = ("prompt", "reply")

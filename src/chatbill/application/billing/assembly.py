@@ -13,6 +13,7 @@ from chatbill.application.billing.list_transactions import ListTransactions
 from chatbill.application.billing.place_order import PlaceOrder
 from chatbill.application.billing.read_balance import ReadBalance
 from chatbill.application.billing.read_balances import ReadBalances
+from chatbill.application.billing.read_refunds import ReadRefunds
 from chatbill.application.billing.redeem import Redeem
 from chatbill.application.policy import Policy
 from chatbill.application.ports.provider import PortProvider
@@ -47,6 +48,7 @@ class BillingUseCases:
         )
         self.read_balance = ReadBalance(store=store)
         self.read_balances = ReadBalances(store=store)
+        self.read_refunds = ReadRefunds(store=store)
 
     @cached_property
     def redeem(self) -> Redeem:

@@ -10,7 +10,7 @@ from chatbill.application.chat.messages import Message
 from chatbill.application.chat.settlement import PendingInteraction
 from chatbill.application.ports.store import Transaction
 from chatbill.domain.billing.wallets import Promise
-from chatbill.domain.chat.conversations import Conversation, title_of
+from chatbill.domain.chat.conversations import TEMPORARY_TITLE, Conversation, title_of
 from chatbill.domain.chat.interactions import Interaction
 from chatbill.domain.shared.errors import InsufficientCredits
 from chatbill.domain.shared.idempotency import IdempotencyRecord, Refusal
@@ -93,7 +93,7 @@ def _enter_conversation(tx: Transaction, interaction: Interaction, message: Mess
             Conversation(
                 id=interaction.conversation_id,
                 user_id=interaction.user_id,
-                title=title_of(interaction.prompt),
+                title=TEMPORARY_TITLE if interaction.temporary else title_of(interaction.prompt),
                 created_at=now,
                 updated_at=now,
                 listed=message.history is None,

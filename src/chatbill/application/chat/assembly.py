@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from chatbill.application.chat.apply_stop_requests import ApplyStopRequests
+from chatbill.application.chat.change_conversation import ChangeConversation
 from chatbill.application.chat.check_readiness import CheckReadiness
 from chatbill.application.chat.delete_conversation import DeleteConversation
 from chatbill.application.chat.drafts import Drafts
@@ -18,7 +19,6 @@ from chatbill.application.chat.read_branch import ReadBranch
 from chatbill.application.chat.read_conversation import ReadConversation
 from chatbill.application.chat.regenerate import Regenerate
 from chatbill.application.chat.remote_replies import FindRemoteReplies
-from chatbill.application.chat.rename_conversation import RenameConversation
 from chatbill.application.chat.running_replies import Replies
 from chatbill.application.chat.send_message import SendMessage
 from chatbill.application.chat.stop_message import StopMessage
@@ -59,7 +59,7 @@ class ChatUseCases:
         self.check_readiness = CheckReadiness(write_check=check, list_models=self.list_models, replies=self.replies)
         self.read_branch = ReadBranch(store=store)
         self.read_conversation = ReadConversation(store=store)
-        self.rename_conversation = RenameConversation(store=store, clock=clock)
+        self.change_conversation = ChangeConversation(store=store, clock=clock)
         paces = {model: Pace(deadline_s=policy.bounds.deadline_s) for model in ports.catalogue}
         drafts = Drafts(catalogue=ports.catalogue, bounds=policy.bounds, paces=paces)
         self.quote_message = QuoteMessage(

@@ -66,6 +66,7 @@ class Drafts:
             seed=message.seed,
             stop=message.stop,
             owner=principal.user_id,
+            temporary=message.temporary,
         )
 
 

@@ -50,6 +50,9 @@ class Message:
     a conversation of its own that is not listed. It excludes a `conversation_id`. Its turns need not alternate: the
     model reads neighbours of one role as one.
 
+    Neither the text of a `temporary` message nor its reply is stored, and it excludes a `conversation_id` as well: only
+    the figures stay. A page that talks on sends what was said before as its `history`.
+
     Where the conversation does not fit into the model's window, its oldest turns are left out; without `trim` it is
     refused, and a reply whose `max_tokens` are not given may be as short as the window demands.
     """
@@ -65,14 +68,18 @@ class Message:
     stop: tuple[str, ...] = ()
     history: tuple[Turn, ...] | None = None
     trim: bool = True
+    temporary: bool = False
     idempotency_key: str | None = None
 
     @property
     def fingerprint(self) -> str:
         """Return a digest that is the same for messages that are the same request.
 
-        What is not given is left out, so that keys of messages from before a field was known still match.
+        What is not given is left out, so that keys of messages from before a field was known still match. Of a
+        temporary message, not even a digest of its texts is kept.
         """
+        if self.temporary:
+            return fingerprint_of("send_message", model=self.model, temporary=True)
         history = None if self.history is None else [(turn.role.value, turn.text) for turn in self.history]
         given = {
             "parent_id": self.parent_id,
@@ -123,7 +130,7 @@ class Message:
         """Raise `InvalidRequest` or `TooLarge` for an invalid history, and for a place in no conversation."""
         if self.history is not None:
             checked_history(self.history, max_chars=max_chars)
-            if self.conversation_id is not None:
-                raise InvalidRequest.of("history", "history_with_conversation")
+        if (self.history is not None or self.temporary) and self.conversation_id is not None:
+            raise InvalidRequest.of("history", "history_with_conversation")
         if self.parent_id is not None and self.conversation_id is None:
             raise InvalidRequest.of("parent_id", "parent_without_conversation")

@@ -155,10 +155,11 @@ class SendMessage:
             model=model.id,
             price=price,
             held=price.of(most),
-            prompt=request.turns[-1].text,
+            prompt="" if message.temporary else request.turns[-1].text,
             created_at=self.clock(),
             api_key_id=principal.api_key_id,
             cached=generation.cached,
+            temporary=message.temporary,
         )
 
     async def _accept(

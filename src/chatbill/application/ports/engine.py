@@ -26,6 +26,7 @@ class GenerationRequest:
     conversation is refused. A `temperature` below `GREEDY_BELOW`, such as 0, means greedy; None
     means the model's own default.
     `owner` is the user whose request it is: a cached reply is returned to its owner alone, and never where it is None.
+    The reply to a `temporary` message is not cached.
     """
 
     model: ModelId
@@ -38,6 +39,7 @@ class GenerationRequest:
     seed: int | None = None
     stop: tuple[str, ...] = ()
     owner: UserId | None = None
+    temporary: bool = False
 
 
 @dataclass(frozen=True, slots=True)

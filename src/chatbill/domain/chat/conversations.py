@@ -14,6 +14,7 @@ from chatbill.domain.shared.ids import ConversationId, UserId
 MAX_TITLE_CHARS = 200
 MADE_TITLE_CHARS = 60
 MAX_TURNS = 1_000
+TEMPORARY_TITLE = "Temporary"
 
 
 class Role(StrEnum):
@@ -37,7 +38,8 @@ class Conversation:
     """A thread of messages that belongs to one user. Deleting it erases its texts and keeps its amounts.
 
     One that is not `listed` is found by its id and in the history, not in the list of the user's conversations.
-    One that is `branched` has interactions that do not follow the one before them in time.
+    One that is `branched` has interactions that do not follow the one before them in time. One that is `pinned` comes
+    before all others in the list.
     """
 
     id: ConversationId
@@ -48,6 +50,7 @@ class Conversation:
     deleted_at: datetime | None = None
     listed: bool = True
     branched: bool = False
+    pinned: bool = False
 
     def rename(self, title: str, *, at: datetime) -> None:
         """Give it another title of 1 to 200 characters."""

@@ -43,6 +43,7 @@ class Interaction:
     `api_key_id` is the API key it came with, if it came with one.
     `cached` is True when the reply was written before and only given again.
     `parent_id` is the interaction that it follows; see `branches`.
+    The texts of a `temporary` one are never stored: it has no prompt, and only its writer ever has its reply.
     """
 
     id: InteractionId
@@ -68,6 +69,7 @@ class Interaction:
     api_key_id: ApiKeyId | None = None
     cached: bool = False
     parent_id: InteractionId | None = None
+    temporary: bool = False
 
     @property
     def is_running(self) -> bool:

@@ -77,7 +77,8 @@ class UsageView:
 class InteractionView:
     """A message and its reply. `error_code` and `error_detail` say why the reply failed.
 
-    `dropped_turns` is how many of the oldest messages and replies the model could not read.
+    `dropped_turns` is how many of the oldest messages and replies the model could not read. The texts of a `temporary`
+    one were never stored.
     """
 
     id: str
@@ -94,6 +95,7 @@ class InteractionView:
     error_detail: str | None = None
     dropped_turns: int = 0
     cached: bool = False
+    temporary: bool = False
 
     @classmethod
     def of(cls, interaction: Interaction) -> Self:
@@ -113,6 +115,7 @@ class InteractionView:
             error_detail=error_detail_of(interaction),
             dropped_turns=interaction.dropped_turns,
             cached=interaction.cached,
+            temporary=interaction.temporary,
         )
 
 
@@ -124,6 +127,7 @@ class ConversationView:
     title: str
     created_at: datetime
     updated_at: datetime
+    pinned: bool = False
 
     @classmethod
     def of(cls, conversation: Conversation) -> ConversationView:
@@ -133,6 +137,7 @@ class ConversationView:
             title=conversation.title,
             created_at=conversation.created_at,
             updated_at=conversation.updated_at,
+            pinned=conversation.pinned,
         )
 
 

@@ -73,6 +73,15 @@ async def test_a_change_of_any_setting_makes_it_another_prompt(change: dict[str,
     assert (cached, repeated, len(inner.asked)) == (False, True, 2)
 
 
+async def test_the_reply_to_a_temporary_message_is_neither_cached_nor_taken_from_the_cache() -> None:
+    inner = RecordingEngine()
+    engine = caching(inner)
+    await written(engine, asked())
+    temporary = replace(asked(), temporary=True)
+    assert [(await written(engine, temporary))[1] for _ in range(2)] == [False, False]
+    assert len(inner.asked) == 3
+
+
 async def test_a_model_with_other_weights_is_asked_again() -> None:
     inner, cache = RecordingEngine(), ReplyCache(max_bytes=MB, ttl_s=60)
     for identity in ("revision 1", "revision 2"):

@@ -19,7 +19,7 @@ from chatbill.adapters.persistence.repositories import SqlTransaction
 from chatbill.application.ports.repositories.interactions import HistoryFilter
 from chatbill.application.ports.store import Snapshot, Transaction
 from chatbill.domain.shared.errors import InvariantViolation
-from chatbill.domain.shared.ids import ConversationId, UserId
+from chatbill.domain.shared.ids import ConversationId, HoldId, UserId
 from tests.kit.held import held
 from tests.kit.postgres import shared
 from tests.kit.rows import ALICE, PURSE, TALK, add_person, conversation, later
@@ -151,12 +151,14 @@ def plan(url: str) -> Iterator[Callable[..., str]]:
         (lambda tx: tx.interactions.of_conversation(TALK, after=None, limit=9), "ix_interactions_conversation_id"),
         (lambda tx: tx.interactions.turns(TALK, limit=9), "ix_interactions_conversation_id"),
         (lambda tx: tx.conversations.of_user(ALICE, after=None, limit=9), "ix_conversations_listed"),
+        (lambda tx: tx.conversations.of_user(ALICE, pinned=True, after=None, limit=9), "ix_conversations_pinned"),
+        (lambda tx: tx.ledger.refunds_of([HoldId("hold-first")]), "ix_ledger_entries_refund_of_hold"),
         (lambda tx: tx.holds.due(later(0), 9), "ix_holds_pending"),
         (lambda tx: tx.ledger.of_wallet(PURSE, limit=9), "pk_ledger_entries"),
         (lambda tx: tx.users.by_login("alice"), "uq_users_username_key"),
         (lambda tx: tx.users.get(UserId("alice")), "pk_users"),
     ],
-    ids=["history", "conversation", "turns", "conversations", "due", "ledger", "login", "user"],
+    ids=["history", "conversation", "turns", "conversations", "pinned", "refunds", "due", "ledger", "login", "user"],
 )
 def test_lists_are_read_in_the_order_of_an_index(plan: Callable[..., str], query: Any, index: str) -> None:
     steps = plan(query)

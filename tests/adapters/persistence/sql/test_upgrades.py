@@ -46,10 +46,11 @@ ADDED: dict[str, Any] = {
     "cached": False,
     "stop_asked_at": None,
 }
+ADDED |= {"pinned": False, "temporary": False}
 ADDED |= {"first_token_ms": None, "parent_id": None, "branched": False, "bonus": 0}
 ADDED |= {"locale": None, "time_zone": "UTC", "limit_day": None, "limit_month": None, "low_balance": None}
 ADDED |= {"email_verified_at": None, "email_link": None, "email_link_expires_at": None, "welcome_due": False}
-"""Columns of revisions 0002 to 0018, and what they say of rows from before."""
+"""Columns of revisions 0002 to 0023, and what they say of rows from before."""
 SENTENCES = {
     "welcome_credits": "Welcome credits",
     "reply": "Reply by {model}",

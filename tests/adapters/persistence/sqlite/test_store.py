@@ -22,6 +22,7 @@ from chatbill.application.ports.store import StoreUnavailable
 from chatbill.application.shared.write_check import WriteCheck
 from chatbill.domain.shared.descriptions import Description
 from chatbill.domain.shared.errors import InvariantViolation
+from chatbill.domain.shared.ids import HoldId
 from chatbill.testing import CountingIds
 from tests.kit.held import held, hold_one
 from tests.kit.rows import ALICE, PURSE, TALK, add_person, add_running, later, new_wallet
@@ -352,6 +353,8 @@ def plan(path: Path) -> Iterator[Callable[..., str]]:
         (lambda tx: tx.interactions.of_conversation(TALK, after=None, limit=9), "ix_interactions_conversation_id"),
         (lambda tx: tx.interactions.turns(TALK, limit=9), "ix_interactions_conversation_id"),
         (lambda tx: tx.conversations.of_user(ALICE, after=None, limit=9), "ix_conversations_listed"),
+        (lambda tx: tx.conversations.of_user(ALICE, pinned=True, after=None, limit=9), "ix_conversations_pinned"),
+        (lambda tx: tx.ledger.refunds_of([HoldId("hold-first")]), "ix_ledger_entries_refund_of_hold"),
         (lambda tx: tx.holds.due(later(0), 9), "ix_holds_pending"),
         (lambda tx: tx.ledger.of_wallet(PURSE, limit=9), "PRIMARY KEY"),
         (lambda tx: list(tx.audit.wallets()), "SCAN wallets"),
@@ -361,7 +364,19 @@ def plan(path: Path) -> Iterator[Callable[..., str]]:
         (lambda tx: tx.outbox.after("0.5", 9), "ix_outbox_transaction_id_position"),
     ],
     ids=[
-        *("history", "conversation", "turns", "conversations", "due", "ledger", "wallets", "entries", "login"),
+        *(
+            "history",
+            "conversation",
+            "turns",
+            "conversations",
+            "pinned",
+            "refunds",
+            "due",
+            "ledger",
+            "wallets",
+            "entries",
+            "login",
+        ),
         *("ended", "events"),
     ],
 )

@@ -87,3 +87,15 @@ async def test_the_history_comes_in_pages(alice: httpx.AsyncClient) -> None:
             break
         params["cursor"] = page["next_cursor"]
     assert found == [f"message {number}" for number in (4, 3, 2, 1, 0)]
+
+
+async def test_a_conversation_is_pinned_and_says_so(alice: httpx.AsyncClient) -> None:
+    first = (await alice.post("/chat/message", json={"model": "demo-mini", "message": "first"})).json()
+    await alice.post("/chat/message", json={"model": "demo-mini", "message": "second"})
+    address = f"/chat/conversations/{first['conversation_id']}"
+    changed = (await alice.patch(address, json={"pinned": True})).json()
+    assert (changed["title"], changed["pinned"]) == ("first", True)
+    listed = (await alice.get("/chat/conversations")).json()["items"]
+    assert [(each["title"], each["pinned"]) for each in listed] == [("first", True), ("second", False)]
+    assert (await alice.get(address)).json()["pinned"] is True
+    assert (await alice.patch(address, json={})).status_code == 422

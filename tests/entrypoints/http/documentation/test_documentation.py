@@ -221,7 +221,15 @@ def test_the_examples_match_the_answers(model: Any, example: dict[str, Any]) -> 
 
 async def test_the_examples_of_bodies_are_valid(description: dict[str, Any]) -> None:
     modules = (account_bodies, billing_bodies, chat_bodies)
-    for name in ("RegisterBody", "LoginBody", "RefreshBody", "PasswordBody", "MessageBody", "TitleBody", "OrderBody"):
+    for name in (
+        "RegisterBody",
+        "LoginBody",
+        "RefreshBody",
+        "PasswordBody",
+        "MessageBody",
+        "ConversationBody",
+        "OrderBody",
+    ):
         properties = description["components"]["schemas"][name]["properties"]
         body = {field: schema["examples"][0] for field, schema in properties.items() if "examples" in schema}
         assert body

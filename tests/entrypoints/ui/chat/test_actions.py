@@ -57,7 +57,7 @@ class Talk:
         self.client, self.engine, self.served = client, engine, served
         self.conversation = ""
 
-    async def begin(self, text: str, **more: str) -> dict[str, Any]:
+    async def begin(self, text: str, **more: object) -> dict[str, Any]:
         """Send a message, whose reply is not written yet."""
         fields = {"model": "demo-mini", "text": text, "conversation_id": self.conversation} | more
         answer = await self.client.post(SEND, json=fields)
@@ -132,6 +132,39 @@ async def test_a_message_that_cannot_be_paid_is_refused(talk: Talk, served: Worl
     answer = await talk.client.post(SEND, json=message)
     assert (answer.status_code, answer.json()["code"]) == (402, "insufficient_credits")
     assert len(served.use_cases.chat.replies) == 0
+
+
+async def test_a_temporary_chat_sends_what_was_said_and_gets_turns_without_texts(talk: Talk) -> None:
+    turn = await talk.begin("my secret", history=["I am Ada", "Hello Ada"])
+    assert talk.read == "I am Ada Hello Ada my secret"
+    await talk.end()
+    after = (await talk.client.get(f"/web/chat/turns/{turn['id']}")).json()
+    assert 'data-temporary="1"' in after["turn"]
+    assert not {"secret", "SECRET", "Regenerate", "Edit"} & set(re.findall(r"\w+", after["turn"]))
+    assert after["about"] == ""
+    assert "secret" not in (await talk.client.get("/web/chat/conversations")).text
+    assert "Temporary: the texts were not stored." in (await talk.client.get("/web/views/history")).text
+
+
+@pytest.mark.parametrize("history", ["text", [1], {}, [["a"]]])
+async def test_a_history_that_is_no_list_of_texts_is_refused(client: httpx.AsyncClient, history: object) -> None:
+    body = {"model": "demo-mini", "text": "Hello", "history": history}
+    assert (await client.post(SEND, json=body)).status_code == 422
+
+
+async def test_a_pinned_conversation_is_listed_before_all_days(talk: Talk) -> None:
+    await talk.say("the first")
+    first, talk.conversation = talk.conversation, ""
+    await talk.say("the second")
+    address = f"/web/chat/conversations/{first}"
+    assert (await talk.client.post(address, json={"pinned": "true"})).json() == {"say": "Pinned."}
+    listed = (await talk.client.get("/web/chat/conversations")).text
+    days = [re.findall(r'title="(.*?)"', day) for day in listed.split("<h2")]
+    assert days == [[], ["the first"], ["the second"]]
+    assert "Pinned" in listed
+    assert 'data-chat="pin" aria-pressed="true"' in (await talk.client.get(f"/web/views/c/{first}")).text
+    assert (await talk.client.post(address, json={"pinned": "false"})).json() == {"say": "Not pinned any more."}
+    assert "Pinned" not in (await talk.client.get("/web/chat/conversations")).text
 
 
 @pytest.mark.parametrize("body", [[], {"text": 1}, {"text": None, "model": "demo-mini"}, "x"])

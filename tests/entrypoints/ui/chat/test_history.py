@@ -7,7 +7,9 @@ from collections.abc import AsyncIterator
 import pytest
 
 from chatbill.adapters.inference.scripted import ScriptedEngine
+from chatbill.application.administration.admin_action import AdminAction
 from tests.kit.page import Page, Person, page
+from tests.kit.staff import member
 from tests.kit.support import CATALOGUE, PRO, world
 
 
@@ -84,6 +86,16 @@ async def test_texts_of_people_are_escaped_and_those_of_models_are_markdown(alic
 async def test_a_failed_reply_says_why(alice: Person) -> None:
     turn = await alice.says("Break [[fail:before]]")
     assert "nothing was charged" in await alice.view(f"/web/history/{turn.id}")
+
+
+async def test_a_refund_is_told_below_the_reply_and_in_the_history(opened: Page, alice: Person) -> None:
+    turn = await alice.says("A bad answer")
+    assert "returned" not in await alice.view("history")
+    root = await member(opened.here)
+    await opened.here.use_cases.administration.refund(root, turn.id, AdminAction(reason="Sorry"))
+    for shown in (await alice.view("history"), await alice.view(f"c/{turn.conversation_id}")):
+        assert re.search(r'cb-returned">1 credit returned, Jan 1, 2026', shown)
+    assert "returned" not in await (await opened.person("bob")).view("history")
 
 
 async def test_another_persons_messages_are_neither_listed_nor_shown_nor_exported(opened: Page, alice: Person) -> None:

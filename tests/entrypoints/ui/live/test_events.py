@@ -61,8 +61,9 @@ async def heard(page: Listener, *, within_s: float) -> list[Told | None]:
     return told
 
 
-async def send(served: World, principal: Principal, text: str) -> Any:
-    return await served.use_cases.chat.send_message(principal, Message(model=MINI, text=text))
+async def send(served: World, principal: Principal, text: str, *, temporary: bool = False) -> Any:
+    message = Message(model=MINI, text=text, temporary=temporary)
+    return await served.use_cases.chat.send_message(principal, message)
 
 
 async def test_a_reply_grows_and_ends_on_the_page_of_its_person(served: World, web: FastAPI, enter: Enter) -> None:
@@ -77,6 +78,21 @@ async def test_a_reply_grows_and_ends_on_the_page_of_its_person(served: World, w
         assert told[-1][1]["credits"] > 0
         (_, balance) = (await page.until("balance"))[-1]
         assert balance["balance"] == 100 - told[-1][1]["credits"]
+
+
+async def test_the_end_of_a_temporary_reply_brings_its_text_and_that_of_another_does_not(
+    served: World, web: FastAPI, enter: Enter
+) -> None:
+    cookie, ann = await enter("ann")
+    async with listening(web, cookie) as page:
+        await page.until("balance")
+        await send(served, ann, "[[tokens:3]] **one** two three", temporary=True)
+        (_, end) = (await page.until("settled"))[-1]
+        assert end["reply"] == "**one** two three"
+        assert "<strong>one</strong> two three" in end["html"]
+        await send(served, ann, "[[tokens:3]] four five six")
+        (_, end) = (await page.until("settled"))[-1]
+        assert not {"reply", "html"} & set(end)
 
 
 async def test_nothing_of_one_person_reaches_the_page_of_another(served: World, web: FastAPI, enter: Enter) -> None:

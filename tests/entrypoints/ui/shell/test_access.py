@@ -180,3 +180,15 @@ async def test_a_body_must_have_a_known_and_limited_size(client: httpx.AsyncClie
         assert unknown.status_code == 411
     absurd = await client.post("/web/session", content=b"{}", headers=FROM_HERE | {"Content-Length": "9" * 5_000})
     assert absurd.status_code == 413
+
+
+async def test_the_page_brings_its_first_view_unless_another_site_has_opened_it(client: httpx.AsyncClient) -> None:
+    await registered(client)
+    own = await client.get("/ui/history?q=tides")
+    assert 'data-name="history"' in own.text
+    assert 'value="tides"' in own.text
+    for site in ("same-site", "cross-site"):
+        other = await client.get("/ui/history?q=tides", headers={"Sec-Fetch-Site": site})
+        assert other.status_code == 200
+        assert "tides" not in other.text
+    assert 'data-name="chat"' not in (await client.get("/ui/c/unknown")).text

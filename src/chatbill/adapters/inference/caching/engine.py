@@ -207,7 +207,7 @@ class CachingEngine:
             temperature = self._temperatures.get(request.model)
         greedy = temperature is not None and temperature < GREEDY_BELOW
         # A request without an owner finds out whether the model works, which a cached reply cannot show.
-        if request.owner is None or not (greedy or request.seed is not None):
+        if request.owner is None or request.temporary or not (greedy or request.seed is not None):
             return None
         owner = "" if self._shared else request.owner
         shape = [

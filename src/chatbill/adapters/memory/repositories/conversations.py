@@ -27,12 +27,19 @@ class MemoryConversations:
     lock = get
 
     def of_user(
-        self, user_id: UserId, *, text: str | None = None, after: Position | None, limit: int
+        self,
+        user_id: UserId,
+        *,
+        pinned: bool = False,
+        text: str | None = None,
+        after: Position | None,
+        limit: int,
     ) -> list[Conversation]:
         rows = self._tables.conversations.rows()
         if text:
             rows = (row for row in rows if self._has(row, text.casefold()))
-        mine = (row for row in rows if row.user_id == user_id and row.listed and row.deleted_at is None)
+        listed = (row for row in rows if row.listed and row.deleted_at is None and row.pinned == pinned)
+        mine = (row for row in listed if row.user_id == user_id)
         return newest(mine, lambda conversation: (conversation.updated_at, conversation.id), after)[:limit]
 
     def _has(self, conversation: Conversation, needle: str) -> bool:

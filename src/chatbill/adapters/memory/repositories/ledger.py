@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from chatbill.adapters.memory.repositories.everything import Tables
 from chatbill.adapters.memory.repositories.rows import newest, within
 from chatbill.adapters.memory.rules import require_row
@@ -9,7 +11,7 @@ from chatbill.application.ports.repositories.ledger import LedgerFilter
 from chatbill.application.ports.repositories.paging import Period, Position
 from chatbill.domain.billing.ledger import EntryKind, LedgerEntry
 from chatbill.domain.billing.subjects import CODE, INTERACTION, PAYMENT
-from chatbill.domain.shared.ids import EntryId, ModelId, WalletId
+from chatbill.domain.shared.ids import EntryId, HoldId, ModelId, WalletId
 
 
 class MemoryLedger:
@@ -68,6 +70,10 @@ class MemoryLedger:
             and within(entry.created_at, filters.period)
         ]
         return newest(found, lambda entry: (entry.created_at, entry.id), after)[:limit]
+
+    def refunds_of(self, holds: Sequence[HoldId]) -> list[LedgerEntry]:
+        rows = self._tables.entries.rows()
+        return [entry for entry in rows if entry.kind is EntryKind.REFUND and entry.cause.hold_id in holds]
 
     def _model_of(self, entry: LedgerEntry) -> ModelId | None:
         subject = entry.cause.subject

@@ -6,7 +6,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Update, bindparam, case, exists, literal_column
+from sqlalchemy import ColumnElement, Update, bindparam, case, exists, literal_column, not_
 
 from chatbill.adapters.persistence.mapping import Mapping
 from chatbill.adapters.persistence.sql.connection import Connection
@@ -31,8 +31,9 @@ _VISIBLE = conversations.c.deleted_at.is_(None)
 _BY_ID = all_of(conversations, equals(conversations.c.id), _VISIBLE)
 _GET = Statement(_BY_ID)
 _LOCK = Statement(locking(_BY_ID))
-# Written out, not a column: only so does its partial index serve.
+# Written out, not columns: only so do their partial indexes serve.
 _LISTED: ColumnElement[bool] = literal_column("conversations.listed")
+_PINNED: ColumnElement[bool] = literal_column("conversations.pinned")
 _OF_USER = (
     all_of(conversations, equals(conversations.c.user_id), _LISTED, _VISIBLE)
     .order_by(conversations.c.updated_at.desc(), conversations.c.id.desc())
@@ -41,9 +42,9 @@ _OF_USER = (
 
 
 @cache
-def _of_user(filters: frozenset[str]) -> Statement:
-    """Select conversations of a user, by the filters that are named."""
-    query = _OF_USER
+def _of_user(pinned: bool, filters: frozenset[str]) -> Statement:  # noqa: FBT001 - a key of the cache
+    """Select conversations of a user, pinned or not, by the filters that are named."""
+    query = _OF_USER.where(_PINNED if pinned else not_(_PINNED))
     if "needle" in filters:
         texts = exists().where(
             interactions.c.conversation_id == conversations.c.id,
@@ -79,12 +80,18 @@ class SqlConversations:
         return _CONVERSATIONS.one(self._connection.one(_LOCK, id=conversation_id))
 
     def of_user(
-        self, user_id: UserId, *, text: str | None = None, after: Position | None, limit: int
+        self,
+        user_id: UserId,
+        *,
+        pinned: bool = False,
+        text: str | None = None,
+        after: Position | None,
+        limit: int,
     ) -> list[Conversation]:
         given: dict[str, Any] = {} if after is None else {"after_at": after.at, "after_id": after.id}
         if text:
             given["needle"] = text
-        rows = self._connection.stream(_of_user(frozenset(given)), user_id=user_id, limit=limit, **given)
+        rows = self._connection.stream(_of_user(pinned, frozenset(given)), user_id=user_id, limit=limit, **given)
         return list(map(_CONVERSATIONS.read, rows))
 
     def touch(self, conversation_id: ConversationId, user_id: UserId, *, at: datetime) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from functools import cache
 
-from sqlalchemy import bindparam, exists
+from sqlalchemy import bindparam, exists, literal_column
 
 from chatbill.adapters.persistence.mapping import Mapping, Part, described, unchanged
 from chatbill.adapters.persistence.repositories.periods import within
 from chatbill.adapters.persistence.sql.connection import Connection
-from chatbill.adapters.persistence.sql.statements import Statement, all_of, equals, limit, past
+from chatbill.adapters.persistence.sql.statements import Among, Statement, all_of, equals, limit, past
 from chatbill.adapters.persistence.sql.tables import interactions, ledger_entries
 from chatbill.application.ports.repositories.ledger import LedgerFilter
 from chatbill.application.ports.repositories.paging import Period, Position
@@ -62,6 +64,9 @@ ENTRIES = Mapping(
     *(Part(side, (side,), unchanged, paths=(".__str__()",)) for side in ("debit", "credit")),
 )
 _GET = Statement(all_of(ledger_entries, equals(ledger_entries.c.id)))
+# The kind is written out, so that the index of refunds serves.
+_REFUND = ledger_entries.c.kind == literal_column("'refund'")
+_REFUNDS_OF = Statement(all_of(ledger_entries, Among(ledger_entries.c.hold_id), _REFUND))
 
 
 @cache
@@ -124,6 +129,9 @@ class SqlLedger:
         given = {name: value for name, value in wanted.items() if value is not None}
         rows = self._connection.stream(_of_wallet(frozenset(given)), wallet_id=wallet_id, limit=limit, **given)
         return list(map(ENTRIES.read, rows))
+
+    def refunds_of(self, holds: Sequence[HoldId]) -> list[LedgerEntry]:
+        return list(map(ENTRIES.read, self._connection.stream(_REFUNDS_OF, among=json.dumps(list(holds)))))
 
     def newest(self, filters: LedgerFilter, *, after: Position | None, limit: int) -> list[LedgerEntry]:
         wanted = {

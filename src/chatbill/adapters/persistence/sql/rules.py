@@ -44,6 +44,7 @@ TRIGGERS = frozenset(
         "interactions_keep_their_terms",
         "interactions_stay",
         "interactions_stay_cached_or_not",
+        "interactions_stay_temporary_or_not",
         "ledger_entries_come_with_a_time",
         "ledger_entries_stay",
         "ledger_entries_stay_as_they_are",

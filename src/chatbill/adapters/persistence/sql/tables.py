@@ -79,10 +79,13 @@ conversations = table(
     *changing(UtcDateTime, "deleted_at", null=True),
     Column("listed", Flag, nullable=False, server_default=text("true")),
     Column("branched", Flag, nullable=False, server_default=text("false"), info=CHANGES),
+    Column("pinned", Flag, nullable=False, server_default=text("false"), info=CHANGES),
     check("listed_is_yes_or_no", "listed IN (true, false)"),
     check("branched_is_yes_or_no", "branched IN (true, false)"),
+    check("pinned_is_yes_or_no", "pinned IN (true, false)"),
     # Programs make a conversation with each request; they stay out of the way of those that people look through.
     partial("ix_conversations_listed", "user_id", "updated_at", "id", where="listed"),
+    partial("ix_conversations_pinned", "user_id", "updated_at", "id", where="pinned"),
     with_rowid=False,
 )
 
@@ -136,6 +139,7 @@ interactions = table(
     *columns(UtcDateTime, "stop_asked_at", null=True),
     *changing(Count, "first_token_ms", null=True),
     refers("parent_id", "interactions", null=True),
+    Column("temporary", Flag, nullable=False, server_default=text("false")),
     check("price_not_negative", " AND ".join(f"{part} >= 0" for part in _PRICE)),
     check("held_not_negative", "held >= 0"),
     check("outcome_known", "outcome IN ('running', 'completed', 'stopped', 'failed', 'timed_out', 'interrupted')"),
@@ -146,6 +150,8 @@ interactions = table(
     check("balance_when_ended", "(balance_after IS NULL) = (outcome = 'running')"),
     check("time_when_ended", "(processing_time_ms IS NULL) = (outcome = 'running')"),
     check("cached_is_yes_or_no", "cached IN (true, false)"),
+    check("temporary_is_yes_or_no", "temporary IN (true, false)"),
+    check("temporary_without_texts", "temporary = false OR (prompt = '' AND reply = '')"),
     Index(None, "user_id", "created_at", "id"),
     Index(None, "conversation_id", "created_at", "id"),
     Index(None, "created_at", "id"),

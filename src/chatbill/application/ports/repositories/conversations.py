@@ -19,11 +19,18 @@ class ConversationReader(Protocol):
         ...
 
     def of_user(
-        self, user_id: UserId, *, text: str | None = None, after: Position | None, limit: int
+        self,
+        user_id: UserId,
+        *,
+        pinned: bool = False,
+        text: str | None = None,
+        after: Position | None,
+        limit: int,
     ) -> list[Conversation]:
         """Return conversations that were not deleted, the one updated last first, past the position `after`.
 
-        With a `text`, only those that have it in their title, in a message or in a reply, in any letter case.
+        They are the pinned ones, or the others. With a `text`, only those that have it in their title, in a message or
+        in a reply, in any letter case.
         """
         ...
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -9,6 +10,7 @@ from chatbill.application.ports.repositories.paging import Period, Position
 from chatbill.domain.billing.ledger import EntryKind, LedgerEntry
 from chatbill.domain.shared.ids import (
     EntryId,
+    HoldId,
     ModelId,
     WalletId,
 )
@@ -41,6 +43,10 @@ class LedgerReader(Protocol):
 
     def newest(self, filters: LedgerFilter, *, after: Position | None, limit: int) -> list[LedgerEntry]:
         """Return entries of all wallets that are selected, newest first, past the position `after`."""
+        ...
+
+    def refunds_of(self, holds: Sequence[HoldId]) -> list[LedgerEntry]:
+        """Return all refunds of what these holds paid for, in any order."""
         ...
 
 

@@ -46,10 +46,11 @@ class MessageBody(Body):
         )
 
 
-class TitleBody(Body):
-    """A new title."""
+class ConversationBody(Body):
+    """What is changed of a conversation."""
 
-    title: Line = Field(description="1 to 200 characters.", examples=["Capitals"])
+    title: Line | None = Field(default=None, description="1 to 200 characters.", examples=["Capitals"])
+    pinned: bool | None = Field(default=None, description="Whether it comes before all others in the list.")
 
 
 class RegenerateBody(Body):

@@ -12,7 +12,7 @@ from chatbill.application.shared.principal import Principal
 from chatbill.domain.accounts.scopes import Scope
 from chatbill.domain.shared.errors import NotFound
 from chatbill.domain.shared.ids import ConversationId
-from chatbill.entrypoints.http.chat.bodies import TitleBody
+from chatbill.entrypoints.http.chat.bodies import ConversationBody
 from chatbill.entrypoints.http.chat.exports import HistoryExportView
 from chatbill.entrypoints.http.chat.filters import FILTERS
 from chatbill.entrypoints.http.chat.views import ConversationsView, HistoryView, ThreadView
@@ -46,7 +46,7 @@ class ConversationController(Controller):
         responses=documented(
             200,
             ConversationsView,
-            "Conversations, most recent first.",
+            "Conversations, the pinned ones first, then the most recent.",
             examples.CONVERSATIONS,
             signed_in=True,
             problems=("invalid_request",),
@@ -93,28 +93,30 @@ class ConversationController(Controller):
 
     @patch(
         "/conversations/{conversation_id:str}",
-        operation_id="renameConversation",
+        operation_id="changeConversation",
         opt={SCOPE: Scope.WRITE},
-        summary="Rename a conversation",
+        summary="Rename or pin a conversation",
         responses=documented(
             200,
             ConversationView,
-            "The conversation with its new title.",
+            "The conversation as it is now.",
             examples.CONVERSATION,
             signed_in=True,
             problems=("invalid_request", "not_found"),
         ),
     )
-    async def rename_conversation(
+    async def change_conversation(
         self,
         conversation_id: FromPath[str],
-        data: JSONBody[TitleBody],
+        data: JSONBody[ConversationBody],
         use_cases: Injected[UseCases],
         principal: Injected[Principal],
     ) -> ConversationView:
-        """Give a conversation a new title."""
-        renamed = await use_cases.chat.rename_conversation(principal, _id(conversation_id), data.title)
-        return ConversationView.of(renamed)
+        """Give a conversation a new title, or pin it."""
+        changed = await use_cases.chat.change_conversation(
+            principal, _id(conversation_id), title=data.title, pinned=data.pinned
+        )
+        return ConversationView.of(changed)
 
     @delete(
         "/conversations/{conversation_id:str}",

@@ -156,6 +156,7 @@ class ThreadView:
     title: str
     created_at: datetime
     updated_at: datetime
+    pinned: bool = False
     messages: list[MessageView]
     next_cursor: str | None = None
 
@@ -168,6 +169,7 @@ class ThreadView:
             title=conversation.title,
             created_at=conversation.created_at,
             updated_at=conversation.updated_at,
+            pinned=conversation.pinned,
             messages=[MessageView.in_thread(item, thread.parents[item.id]) for item in reversed(page.items)],
             next_cursor=page.next_cursor,
         )

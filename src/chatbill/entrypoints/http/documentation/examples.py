@@ -116,12 +116,19 @@ INTERACTION: Final = {
     "processing_time_ms": 740,
     "dropped_turns": 0,
     "cached": False,
+    "temporary": False,
     "created_at": WHEN,
     "error_code": None,
     "error_detail": None,
 }
 HISTORY: Final = {"items": [INTERACTION], "next_cursor": None}
-CONVERSATION: Final = {"id": CONVERSATION_ID, "title": "Capitals", "created_at": WHEN, "updated_at": WHEN}
+CONVERSATION: Final = {
+    "id": CONVERSATION_ID,
+    "title": "Capitals",
+    "created_at": WHEN,
+    "updated_at": WHEN,
+    "pinned": False,
+}
 CONVERSATIONS: Final = {"items": [CONVERSATION], "next_cursor": None}
 THREAD: Final = {**CONVERSATION, "messages": [{**INTERACTION, "parent_id": None}], "next_cursor": None}
 BALANCE: Final = {"balance": 99, "held": 0, "available": 99}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import Final
 
 from starlette.responses import Response
@@ -20,6 +21,7 @@ from chatbill.entrypoints.ui.shared.lists import period_of
 from chatbill.entrypoints.ui.shared.visits import Site, Visit
 from chatbill.entrypoints.web.language import N_
 from chatbill.entrypoints.web.parameters import checked_choice, checked_text
+from chatbill.entrypoints.web.texts.audit import action_text, subject_text
 
 OUTCOMES: Final = {
     "completed": N_("completed"),
@@ -83,8 +85,11 @@ def record_views(site: Site) -> None:
             period=period_of(found, own_zone(visit)),
         )
         page = await use_cases.administration.list_audit_trail(visit.principal, filters, cursor=found.get("cursor"))
-        actions = [(each.value, each.value) for each in AuditAction]
-        return show(visit, "audit", "audit.html", page=page, asked=found, actions=actions, user_kind=USER)
+        actions = sorted(((each.value, action_text(each)) for each in AuditAction), key=itemgetter(1))
+        return show(
+            visit, "audit", "audit.html", page=page, asked=found, actions=actions, user_kind=USER,
+            action_text=action_text, subject_text=subject_text,
+        )  # fmt: skip
 
     site.view(f"{HOME}/requests", requests, Permission.READ_USE)
     site.view(f"{HOME}/ledger", ledger, Permission.READ_MONEY)

@@ -21,7 +21,9 @@
     made(html) {
       const template = document.createElement("template");
       template.innerHTML = html.trim();
-      return template.content.firstElementChild;
+      const turn = template.content.firstElementChild;
+      if (turn.dataset.temporary) chatbill.temporary.fill(turn);
+      return turn;
     },
 
     // Changes the transcript. A reader who is at its end stays there, and any other stays where they are.
@@ -43,6 +45,8 @@
       for (const form of chat.section.querySelectorAll("dialog form")) form.dataset.post = `../web/chat/conversations/${conversation}`;
       document.getElementById("cb-tools").hidden = false;
       document.getElementById("cb-welcome")?.remove();
+      // It is stored from now on.
+      document.querySelector(".cb-brief")?.remove();
       markOpen();
     },
 
@@ -109,7 +113,7 @@
       // Links of the history lead to turns that may have one version only.
       const versions = place.querySelector(".cb-switch span")?.textContent.split("/");
       if (versions) chatbill.say(chat.words.version.replace("{place}", versions[0]).replace("{count}", versions[1]));
-    } else chat.log.scrollTop = chat.log.scrollHeight;
+    } else if (chat.turns.length) chat.log.scrollTop = chat.log.scrollHeight;
     chat.log.addEventListener("scroll", noteEnd, { passive: true });
     document.getElementById("cb-list").addEventListener("scroll", (event) => (listed = event.target.scrollTop), { passive: true });
     noteEnd();
@@ -198,11 +202,20 @@
     if (!chat.open) return;
     const button = event.target.closest("button");
     if (button?.dataset.older) older(button);
-    else if (button?.dataset.chat === "new") move("");
+    else if (button?.dataset.chat === "new") {
+      chatbill.temporary.end();
+      move("");
+    } else if (button?.dataset.chat === "pin") pin(button);
     else if (button?.id === "cb-latest") chat.change(() => {}, { follow: true });
     else if (button?.id === "cb-drawer") chat.drawer(!chat.section.classList.contains("cb-drawn"));
     else if (!event.target.closest("#cb-chats")) chat.drawer(false);
   });
+
+  async function pin(button) {
+    const pinned = String(button.getAttribute("aria-pressed") !== "true");
+    const said = await chatbill.act("POST", `../web/chat/conversations/${chat.conversation}`, { pinned });
+    if (said) button.setAttribute("aria-pressed", pinned);
+  }
 
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Escape" || !chat.open || event.target.id === "cb-search" || document.querySelector("dialog[open]")) return;

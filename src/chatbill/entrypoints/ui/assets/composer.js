@@ -24,7 +24,11 @@
       changed();
     },
 
+    // What is typed over an earlier message is a draft of its own: {turn, text}.
+    get editName() { return `cb-edit:${chat.conversation}`; },
+
     edit(turn) {
+      store.set(writing.editName, "");
       writing.edited = turn;
       document.getElementById("cb-editing").hidden = !turn;
       for (const each of chat.turns) each.classList.toggle("cb-edited", each === turn);
@@ -33,10 +37,14 @@
     },
   });
 
-  // A browser may forbid the storage; then nothing is kept.
+  // A browser may forbid the storage; then nothing is kept. What is written in a temporary chat is in memory alone.
   const store = (chatbill.store = {
-    get(name) { try { return sessionStorage.getItem(name); } catch { return null; } },
+    get(name) {
+      if (chatbill.temporary.owns(name)) return chatbill.temporary.texts.get(name) ?? null;
+      try { return sessionStorage.getItem(name); } catch { return null; }
+    },
     set(name, value) {
+      if (chatbill.temporary.owns(name)) return void chatbill.temporary.texts.set(name, value);
       try {
         if (value) sessionStorage.setItem(name, value);
         else sessionStorage.removeItem(name);
@@ -57,7 +65,8 @@
 
   function changed() {
     fit();
-    if (!writing.edited) store.set(key(), chat.box.value);
+    if (writing.edited) store.set(writing.editName, JSON.stringify({ turn: writing.edited.dataset.id, text: chat.box.value }));
+    else store.set(key(), chat.box.value);
     quoteSoon();
   }
 
@@ -76,7 +85,7 @@
   async function quote() {
     if (!chat.open) return;
     asking = new AbortController();
-    const fields = { model: writing.model, text: chat.box.value, conversation_id: chat.conversation, parent_id: writing.parent };
+    const fields = { model: writing.model, text: chat.box.value, conversation_id: chat.conversation, parent_id: writing.parent, history: chatbill.temporary.history };
     try {
       const answer = await fetch("../web/chat/quote", {
         method: "POST",
@@ -108,6 +117,11 @@
     const wanted = [...document.querySelectorAll("#cb-models input")].find((input) => input.value === preferred);
     if (!chat.conversation && wanted && !wanted.disabled) wanted.checked = true;
     writing.set(store.get(key()) ?? "");
+    const kept = store.read(writing.editName);
+    const turn = kept && chat.turn(kept.turn);
+    if (!turn) return;
+    writing.edit(turn);
+    writing.set(kept.text);
   });
 
   chatbill.on("model", quoteSoon);

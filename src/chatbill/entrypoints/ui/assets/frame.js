@@ -225,16 +225,18 @@ function yieldMain(outer) {
   outer.replaceWith(plain);
 }
 
-function start(root) {
+// Moves the frame into Gradio's page when that has started. One may be reading or writing in it already.
+function enter(root) {
   // A page has one main part, which is the view.
   for (let outer = root.parentElement; outer; outer = outer.parentElement) {
     if (outer.localName === "main") outer.setAttribute("role", "presentation");
   }
-  root.append(frame);
   yieldMain(root.closest("main"));
-  frame.inert = false;
-  frame.removeAttribute("aria-busy");
-  show(false);
+  const { activeElement: focused } = document;
+  const scrolled = [...frame.querySelectorAll("*")].filter((each) => each.scrollTop).map((each) => [each, each.scrollTop]);
+  root.append(frame);
+  for (const [each, top] of scrolled) each.scrollTop = top;
+  if (frame.contains(focused)) focused.focus({ preventScroll: true });
 }
 
 // Gradio writes the language of the browser there, at some time after its start.
@@ -244,15 +246,18 @@ const ownLanguage = () => {
 new MutationObserver(ownLanguage).observe(document.documentElement, { attributes: true, attributeFilter: ["lang"] });
 ownLanguage();
 
-// The first view is asked for at once, and shown when Gradio has made the place for it.
-coming = fragment(`../web/views/${chatbill.here}`);
+// The first view came with the page, and does not wait for Gradio. What listens to it is in this file, further down.
+if (view.querySelector(":scope > section")) coming = Promise.resolve({ html: view.innerHTML });
+frame.inert = false;
+frame.removeAttribute("aria-busy");
+show(false);
 const root = () => document.getElementById("cb-root");
-if (root()) start(root());
+if (root()) enter(root());
 else {
   const watching = new MutationObserver(() => {
     if (!root()) return;
     watching.disconnect();
-    start(root());
+    enter(root());
   });
   watching.observe(document.body, { childList: true, subtree: true });
 }

@@ -1,55 +1,31 @@
-// The event connection. One tab of a browser holds it and passes the events on to the others, because HTTP/1.1 has only
-// six connections for all tabs. Where the browser has no locks (pages without HTTPS), each tab has its own.
+// The events of the service. One tab of a browser holds the connection and passes the events on to the others. Where the
+// browser has no locks (pages without HTTPS), a shared worker holds it, and where it has no such workers, each tab.
 "use strict";
 
-const NAMES = ["connected", "balance", "conversations", "models", "started", "reply", "settled", "left"];
-const QUIET_MS = 40_000;
-// Tabs of another person in the same browser have a connection of their own.
-const FEED = `chatbill-events-${frame.dataset.me}`;
+// Tabs of another person in the same browser, or of another version, have a connection of their own.
+const FEED = `chatbill-events-${frame.dataset.me}-${frame.dataset.connection}`;
 const channel = "BroadcastChannel" in window ? new BroadcastChannel(FEED) : undefined;
 
-let source;
-let heard = 0;
+let worker;
 let lost = false;
 
-function deliver(name, detail) {
-  heard = Date.now();
-  chatbill.emit(name, detail);
-}
-
-function connect() {
-  source?.close();
-  source = new EventSource("../web/events");
-  heard = Date.now();
-  for (const name of NAMES) {
-    source.addEventListener(name, (event) => {
-      const detail = JSON.parse(event.data);
-      deliver(name, detail);
-      channel?.postMessage({ name, detail });
-    });
-  }
-  source.addEventListener("open", () => share("online"));
-  source.addEventListener("error", async () => {
-    share("offline");
-    // The browser connects again by itself unless it was refused.
-    if (source.readyState !== EventSource.CLOSED) return;
-    const answer = await fetch("../web/events", { method: "HEAD" }).catch(() => null);
-    if (answer?.status === 401) return chatbill.leave();
-    await new Promise((resolve) => setTimeout(resolve, 3_000));
-    connect();
+function begin() {
+  connect("../web/events", (name, detail) => {
+    chatbill.emit(name, detail);
+    channel?.postMessage({ name, detail });
   });
 }
 
-function share(name) {
-  deliver(name, {});
-  channel?.postMessage({ name, detail: {} });
-}
-
-channel?.addEventListener("message", ({ data }) => deliver(data.name, data.detail));
+channel?.addEventListener("message", ({ data }) => {
+  heard = Date.now();
+  chatbill.emit(data.name, data.detail);
+});
 
 // A page that was frozen, or whose holder of the connection was, hears nothing of what happened.
 document.addEventListener("visibilitychange", () => {
-  if (document.visibilityState === "visible" && source && Date.now() - heard > QUIET_MS) connect();
+  if (document.visibilityState !== "visible" || Date.now() - heard <= QUIET_MS) return;
+  if (worker) worker.port.postMessage("again");
+  else if (source) begin();
 });
 
 chatbill.on("offline", () => {
@@ -72,7 +48,10 @@ chatbill.on("balance", ({ text }) => { document.getElementById("cb-balance").tex
 
 if (channel && navigator.locks) {
   navigator.locks.request(FEED, () => {
-    connect();
+    begin();
     return new Promise(() => {});
   });
-} else connect();
+} else if (channel && "SharedWorker" in window) {
+  worker = new SharedWorker(new URL(frame.dataset.connection, document.baseURI), FEED);
+  worker.port.start();
+} else begin();

@@ -31,7 +31,7 @@
 
   // Shows a turn as the server has it now, in the place of what is there.
   chat.put = ({ id, conversation, turn, about }, follow = false) => {
-    if (!chat.open || chat.conversation !== conversation) return null;
+    if (!chat.open || (chat.conversation !== conversation && !chatbill.temporary.has(id))) return null;
     const fresh = chat.made(turn);
     const there = chat.turn(id);
     chat.change(() => {
@@ -120,6 +120,7 @@
     const { id, conversation } = end;
     ended.set(id, end);
     grown.delete(id);
+    if (end.reply) chatbill.temporary.replied(end);
     if (ended.size > REMEMBERED) ended.delete(ended.keys().next().value);
     const turn = chat.turn(id);
     if (turn) {
@@ -134,10 +135,11 @@
   // Copies a reply as the model wrote it.
   async function copy(button) {
     const id = button.closest("article").dataset.id;
-    const answer = await fetch(`../web/chat/turns/${id}/text`).catch(() => null);
+    const kept = chatbill.temporary.replyOf(id);
+    const answer = kept ? null : await fetch(`../web/chat/turns/${id}/text`).catch(() => null);
     const text = document.createElement("pre");
     text.className = "cb-unseen";
-    text.textContent = answer?.ok ? await answer.text() : "";
+    text.textContent = kept ?? (answer?.ok ? await answer.text() : "");
     document.body.append(text);
     const done = Boolean(text.textContent) && await copyText(text);
     getSelection().removeAllRanges();

@@ -13,8 +13,7 @@
   let unsure = {};
   chat.isSending = false;
 
-  const queueName = (conversation) => `cb-queue:${conversation}`;
-  const queued = () => store.read(queueName(chat.conversation)) ?? [];
+  const queued = () => chat.queue.of(chat.conversation);
 
   // Browsers make UUIDs on pages of HTTPS only.
   function newKey() {
@@ -25,7 +24,7 @@
     const pending = document.getElementById("cb-pending").content.firstElementChild.cloneNode(true);
     pending.querySelector(".cb-said").textContent = text;
     pending.querySelector(".cb-aside").textContent = note;
-    pending.querySelector("button").hidden = !isQueued;
+    pending.querySelector('[data-chat="unqueue"]').hidden = !isQueued;
     pending.classList.toggle("cb-queued", isQueued);
     chat.change(() => document.getElementById("cb-outbox").append(pending), { follow: true });
     return pending;
@@ -33,7 +32,12 @@
 
   function showQueue() {
     document.querySelectorAll(".cb-queued").forEach((each) => each.remove());
-    for (const { key, text } of queued()) showPending(text, chat.words.queued, true).dataset.key = key;
+    for (const { key, text, problem } of queued()) {
+      const pending = showPending(text, problem ?? chat.words.queued, true);
+      pending.dataset.key = key;
+      pending.querySelector('[data-chat="resend"]').hidden = !problem;
+      pending.querySelector(".cb-aside").classList.toggle("cb-short", Boolean(problem));
+    }
   }
 
   // Sends a request until there is an answer. The key makes the service do it once.
@@ -57,7 +61,8 @@
     const section = chat.section;
     const pending = showPending(order.text, chat.words.sending, false);
     showRunning();
-    const fields = { model: order.model, text: order.text, conversation_id: order.conversation, parent_id: order.parent, key: order.key };
+    const brief = order.conversation ? undefined : chatbill.temporary.history;
+    const fields = { model: order.model, text: order.text, conversation_id: order.conversation, parent_id: order.parent, key: order.key, history: brief };
     // A page that is loaded again meanwhile sends it once more: by its key, the service takes it once.
     store.set(SENDING, JSON.stringify({ ...order, edited: undefined }));
     const tell = (words) => { pending.querySelector(".cb-aside").textContent = words; };
@@ -69,21 +74,17 @@
     // An answer that never came may have been given all the same.
     if (!problem || problem.status) unsure = {};
     if (problem) return failed(order, problem, section);
-    if (!order.conversation) {
-      // What waits for the first reply of a new conversation waits in that conversation, open or not.
-      const waiting = store.get(queueName(""));
-      store.set(queueName(""), "");
-      if (waiting) store.set(queueName(said.conversation), waiting);
-    }
+    if (brief) chatbill.temporary.sent(said.id, order.text);
+    else if (!order.conversation) chat.queue.move(said.conversation);
     if (section !== chat.section || chat.conversation !== order.conversation) return undefined;
-    chat.named(said.conversation, said.title);
+    if (!brief) chat.named(said.conversation, said.title);
     branch(order.edited);
     const turn = chat.put(said, true);
     if (stopping) stop();
     stopping = false;
     // Something was said in between: the whole conversation is shown.
     const before = turn?.previousElementSibling?.dataset?.id;
-    if (!order.parent && before && turn.dataset.parent !== before) await chatbill.refresh();
+    if (!brief && !order.parent && before && turn.dataset.parent !== before) await chatbill.refresh();
     chatbill.emit("running");
     return said;
   }
@@ -98,14 +99,22 @@
 
   function failed(order, problem, section) {
     stopping = false;
-    document.getElementById("cb-welcome")?.removeAttribute("hidden");
+    if (!chat.turns.length) document.getElementById("cb-welcome")?.removeAttribute("hidden");
     const isOpen = chat.open && section === chat.section;
+    if (order.waited) {
+      chat.queue.hold(order, problem);
+      if (!isOpen) return;
+      if (problem.code === "insufficient_credits") refuse(chat.reason(problem), true);
+      showRunning();
+      return showQueue();
+    }
     const name = `cb-draft:${order.conversation}`;
     const rest = isOpen ? chat.box.value : store.get(name) ?? "";
     const text = rest.trim() ? `${order.text}\n\n${rest}` : order.text;
     if (problem.status === 402) {
       store.set(KEPT, JSON.stringify({ conversation: order.conversation, edited: order.edited?.dataset.id, text }));
     }
+    if (!isOpen && order.edited) return void store.set(`cb-edit:${order.conversation}`, JSON.stringify({ turn: order.edited.dataset.id, text: order.text }));
     if (!isOpen) return void store.set(name, text);
     if (order.edited?.isConnected) writing.edit(order.edited);
     writing.set(text);
@@ -139,8 +148,7 @@
     store.set(KEPT, "");
     writing.set("");
     if (!edited && (chat.isSending || chat.running.length)) {
-      const orders = [...queued(), { key: order.key, text, model, branched: chat.section.dataset.branched }];
-      store.set(queueName(chat.conversation), JSON.stringify(orders));
+      chat.queue.set(chat.conversation, [...queued(), { ...order, branched: chat.section.dataset.branched }]);
       unsure = {};
       showRunning();
       return showQueue();
@@ -150,13 +158,12 @@
 
   // The next message that waits is sent when the reply before it has ended.
   chatbill.on("free", async ({ id, conversation }) => {
-    const name = queueName(conversation);
-    const [next, ...rest] = store.read(name) ?? [];
-    if (!next) return;
+    const [next, ...rest] = chat.queue.of(conversation);
+    if (!next || next.problem) return;
     const isOpen = chat.open && chat.conversation === conversation;
     if (isOpen && (chat.isSending || chat.running.length)) return;
-    store.set(name, rest.length ? JSON.stringify(rest) : "");
-    const order = { ...next, conversation, parent: next.branched ? id : "" };
+    chat.queue.set(conversation, rest);
+    const order = { ...next, conversation, parent: next.branched ? id : "", waited: true };
     if (isOpen) {
       showQueue();
       await send(order);
@@ -164,15 +171,20 @@
     }
     const fields = { model: order.model, text: order.text, conversation_id: conversation, parent_id: order.parent, key: order.key };
     const { problem } = await insist("../web/chat/messages", fields, () => {});
-    if (problem) store.set(`cb-draft:${conversation}`, order.text);
+    if (problem) chat.queue.hold(order, problem);
   });
 
-  function unqueue(key) {
-    const rest = queued().filter((order) => order.key !== key);
-    store.set(queueName(chat.conversation), rest.length ? JSON.stringify(rest) : "");
+  // Takes a message that waits out of the queue, or tries it once more.
+  function requeue(key, changed) {
+    refuse("");
+    chat.queue.change(key, changed);
     showQueue();
     chat.box.focus();
+    sendNext();
   }
+
+  // The key of a refusal would give the refusal again.
+  const again = (order) => [{ ...order, key: newKey(), problem: undefined }];
 
   async function regenerate(button) {
     const turn = button.closest("article");
@@ -268,7 +280,8 @@
     if (button.id === "cb-stop") {
       stop();
       chat.focus();
-    } else if (button.dataset.chat === "unqueue") unqueue(button.closest("article").dataset.key);
+    } else if (button.dataset.chat === "unqueue") requeue(button.closest("article").dataset.key, () => []);
+    else if (button.dataset.chat === "resend") requeue(button.closest("article").dataset.key, again);
     else if (button.dataset.chat === "regenerate") regenerate(button);
     else if (button.dataset.chat === "shop") chatbill.go("credits?add=1");
   });

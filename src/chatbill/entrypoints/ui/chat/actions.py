@@ -1,9 +1,10 @@
-"""The actions of the chat: send, regenerate, stop, quote, rename, delete."""
+"""The actions of the chat: send, regenerate, stop, quote, rename, pin, delete."""
 
 from __future__ import annotations
 
 import json
 from http import HTTPStatus
+from itertools import cycle
 from typing import Any
 
 from starlette.requests import ClientDisconnect
@@ -11,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 
 from chatbill.application.assembly import UseCases
 from chatbill.application.chat.messages import Message
+from chatbill.domain.chat.conversations import Role, Turn
 from chatbill.domain.shared.errors import InvalidRequest, RequestInProgress
 from chatbill.domain.shared.ids import ConversationId, InteractionId
 from chatbill.entrypoints.ui.chat.rendering import quote_texts
@@ -40,7 +42,7 @@ class ChatActions:
             sent = reply.accepted.interaction_id
         except RequestInProgress:
             sent = await self._sent_before(visit, message)
-        return await self._accepted(visit, sent, is_new=message.conversation_id is None)
+        return await self._accepted(visit, sent, is_new=message.conversation_id is None and not message.temporary)
 
     async def regenerate(self, visit: Visit) -> Response:
         """Let a model answer a message again, and return the turn beside the earlier one."""
@@ -59,11 +61,17 @@ class ChatActions:
         quote = await self._chat.quote_message(visit.principal, await _message(visit))
         return JSONResponse(quote_texts(quote), headers=NO_STORE)
 
-    async def rename(self, visit: Visit) -> Response:
-        """Give a conversation another title."""
-        (title,) = await text_fields(visit.request, "title")
-        await self._chat.rename_conversation(visit.principal, ConversationId(visit.path("conversation_id")), title)
+    async def change(self, visit: Visit) -> Response:
+        """Give a conversation another title, or pin it."""
+        title, pinned = await text_fields(visit.request, optional=("title", "pinned"))
+        id_ = ConversationId(visit.path("conversation_id"))
+        if pinned:
+            await self._chat.change_conversation(visit.principal, id_, pinned=pinned == "true")
+        else:
+            await self._chat.change_conversation(visit.principal, id_, title=title)
         self._hub.tell(visit.principal.user_id, "conversations")
+        if pinned:
+            return done(say=_("Pinned.") if pinned == "true" else _("Not pinned any more."))
         return done(say=_("Renamed."), refresh=True)
 
     async def delete(self, visit: Visit) -> Response:
@@ -93,12 +101,15 @@ def chat_actions(site: Site, pages: ChatPages, hub: Hub) -> None:
     site.post("/web/chat/quote", actions.quote)
     site.post("/web/chat/turns/{id}/regenerate", actions.regenerate)
     site.post("/web/chat/turns/{id}/stop", actions.stop)
-    site.post("/web/chat/conversations/{conversation_id}", actions.rename)
+    site.post("/web/chat/conversations/{conversation_id}", actions.change)
     site.delete("/web/chat/conversations/{conversation_id}", actions.delete)
 
 
 async def _message(visit: Visit) -> Message:
-    """Return the message of a request. Its text has the bound of the use case, its size that of the page."""
+    """Return the message of a request. Its text has the bound of the use case, its size that of the page.
+
+    One with a `history`, the texts of the person and of the model in turn, belongs to a temporary chat.
+    """
     try:
         body: Any = json.loads(await visit.request.body())
     except ClientDisconnect:
@@ -108,10 +119,15 @@ async def _message(visit: Visit) -> Message:
     if not isinstance(body, dict) or not all(isinstance(body.get(field, ""), str) for field in FIELDS):
         raise InvalidRequest.of("body", "not_an_object", fields=", ".join(FIELDS))
     model, text, conversation, parent, key = (body.get(field, "") for field in FIELDS)
+    said = body.get("history")
+    if said is not None and not (isinstance(said, list) and all(isinstance(text, str) for text in said)):
+        raise InvalidRequest.of("body", "not_an_object", fields="history")
     return Message(
         model=model,
         text=text,
         conversation_id=ConversationId(conversation) if conversation else None,
         parent_id=parent or None,
         idempotency_key=key or None,
+        history=None if said is None else tuple(map(Turn, cycle((Role.USER, Role.ASSISTANT)), said)),
+        temporary=said is not None,
     )

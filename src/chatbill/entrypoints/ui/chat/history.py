@@ -12,6 +12,7 @@ from chatbill.application.ports.repositories.interactions import HistoryFilter
 from chatbill.domain.chat.interactions import Interaction, Outcome
 from chatbill.domain.shared.errors import NotFound
 from chatbill.domain.shared.ids import InteractionId
+from chatbill.entrypoints.ui.chat.rendering import refund_text
 from chatbill.entrypoints.ui.markdown import to_html
 from chatbill.entrypoints.ui.shared.answers import FileAnswer
 from chatbill.entrypoints.ui.shared.lists import asked_of, period_of
@@ -44,8 +45,15 @@ class History:
         page = await self._use_cases.chat.list_history(
             visit.principal, self._filter(visit, asked), cursor=asked.get("cursor")
         )
+        back = await self._use_cases.billing.read_refunds(visit.principal, page.items)
         rows = [
-            {"turn": turn, "line": line_of(turn), "model": models.get(turn.model, turn.model)} for turn in page.items
+            {
+                "turn": turn,
+                "line": line_of(turn),
+                "model": models.get(turn.model, turn.model),
+                "refund": refund_text(back[turn.id]) if turn.id in back else "",
+            }
+            for turn in page.items
         ]
         return visit.html(
             "history/view.html",

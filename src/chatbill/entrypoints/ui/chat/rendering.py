@@ -11,6 +11,7 @@ from typing import Final
 from babel import numbers
 from markupsafe import Markup
 
+from chatbill.application.billing.read_refunds import Refunded
 from chatbill.application.chat.list_models import ModelOffer
 from chatbill.application.chat.quote_message import Quote
 from chatbill.application.chat.read_branch import BranchTurn
@@ -41,6 +42,12 @@ def duration_text(milliseconds: int) -> str:
         return _("{seconds} s").format(seconds=number)
     minutes, rest = divmod(round(seconds), MINUTE_S)
     return _("{minutes} min {seconds} s").format(minutes=minutes, seconds=rest)
+
+
+def refund_text(refunded: Refunded) -> str:
+    """Return text such as "1 credit returned, Jan 2, 2026, 12:00"."""
+    when = language.current().moment(refunded.at)
+    return _("{credits} returned, {when}").format(credits=credits_text(refunded.credits), when=when)
 
 
 def price_text(price: Price) -> str:
@@ -97,6 +104,7 @@ class TurnView:
     failure: str
     asides: tuple[str, ...]
     duration: str
+    refund: str
 
     @property
     def running(self) -> bool:
@@ -111,12 +119,16 @@ class TurnView:
     @property
     def remark(self) -> str:
         """Return a word on how the reply came about, beside its cost."""
+        if self.interaction.temporary and self.interaction.outcome is Outcome.COMPLETED:
+            return _("temporary")
         if self.interaction.outcome is Outcome.STOPPED:
             return _("stopped")
         return _("cached") if self.interaction.cached else ""
 
     @classmethod
-    def of(cls, turn: BranchTurn, names: Names, growing: GrowingReply | None = None) -> TurnView:
+    def of(
+        cls, turn: BranchTurn, names: Names, growing: GrowingReply | None = None, refunded: Refunded | None = None
+    ) -> TurnView:
         """Return the view of an interaction and its place among its siblings."""
         interaction, siblings = turn.interaction, turn.siblings
         place = siblings.index(interaction.id)
@@ -136,6 +148,7 @@ class TurnView:
             failure=failure_of(interaction),
             asides=tuple(asides_of(interaction)),
             duration="" if took is None else duration_text(took),
+            refund=refund_text(refunded) if refunded else "",
         )
 
 
@@ -195,10 +208,13 @@ class DayOfChats:
 
 
 def days_of(chats: Iterable[Conversation], now: datetime, after: str = "") -> tuple[list[DayOfChats], str]:
-    """Return conversations by day, and the name of the last day. `after` is the last day of the page before."""
-    days, last = [], after
-    for day, group in groupby(chats, key=lambda chat: chat.updated_at.astimezone(language.current().zone).date()):
-        name = _day_name(day, now.astimezone(language.current().zone).date())
+    """Return conversations by day, and the name of the last day. `after` is the last day of the page before.
+
+    Those that are pinned come first, and are of no day.
+    """
+    days, last, zone = [], after, language.current().zone
+    for day, group in groupby(chats, key=lambda chat: None if chat.pinned else chat.updated_at.astimezone(zone).date()):
+        name = _day_name(day, now.astimezone(zone).date()) if day else _("Pinned")
         days.append(DayOfChats("" if name == last else name, tuple(group)))
         last = name
     return days, last

@@ -66,7 +66,7 @@ class ChatPages:
             "chat/view.html",
             title=found.conversation.title,
             conversation=found.conversation,
-            turns=await self._shown(found.turns),
+            turns=await self._shown(visit, found.turns),
             older=found.has_older,
             about=self._about(found.spent, last),
             branched=found.conversation.branched,
@@ -81,7 +81,7 @@ class ChatPages:
         before = visit.asked("before")
         id_ = _conversation(visit.path("conversation_id"))
         found = await self._chat.read_branch(visit.principal, id_, before=before)
-        turns = await self._shown(found.turns)
+        turns = await self._shown(visit, found.turns)
         values = {"turns": turns, "older": found.has_older, "conversation": found.conversation}
         return visit.html("chat/turns.html", **values, **self._models())
 
@@ -95,13 +95,14 @@ class ChatPages:
             raise NotFound("interaction")
         turn = await self._chat.read_branch.turn(visit.principal, interaction_id)
         spent = await self._chat.read_branch.spent(visit.principal, turn.interaction.conversation_id)
-        (shown,) = await self._shown([turn])
+        (shown,) = await self._shown(visit, [turn])
+        about = self._about(spent, turn.interaction)
         return {
             "title": title_of(turn.interaction.prompt),
             "id": turn.interaction.id,
             "conversation": turn.interaction.conversation_id,
             "turn": visit.text("chat/turn.html", turn=shown, **self._models()),
-            "about": visit.text("chat/about.html", about=self._about(spent, turn.interaction)),
+            "about": "" if turn.interaction.temporary else visit.text("chat/about.html", about=about),
         }
 
     async def models(self, visit: Visit) -> Response:
@@ -128,11 +129,15 @@ class ChatPages:
             entry=await self._entry_of(visit, interaction),
         )
 
-    async def _shown(self, turns: Sequence[BranchTurn]) -> list[TurnView]:
+    async def _shown(self, visit: Visit, turns: Sequence[BranchTurn]) -> list[TurnView]:
         """Render turns in a thread, because long texts take longer than other people should wait."""
         growing = [await self._hub.so_far(turn.interaction) if turn.interaction.is_running else None for turn in turns]
+        back = await self._use_cases.billing.read_refunds(visit.principal, [turn.interaction for turn in turns])
         return await asyncio.to_thread(
-            lambda: [TurnView.of(turn, self._names, grown) for turn, grown in zip(turns, growing, strict=True)]
+            lambda: [
+                TurnView.of(turn, self._names, grown, back.get(turn.interaction.id))
+                for turn, grown in zip(turns, growing, strict=True)
+            ]
         )
 
     def _models(self) -> dict[str, Any]:

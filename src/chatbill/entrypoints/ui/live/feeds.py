@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -85,7 +85,7 @@ class Feed:
         replies = [("reply", growing.state()) for growing in self.growing.values()]
         return [*said, ("conversations", {}), ("models", {}), *replies]
 
-    def follow(self, reply: FollowedReply, settled: Callable[[FollowedReply], None]) -> GrowingReply:
+    def follow(self, reply: FollowedReply, settled: Callable[[GrowingReply], Awaitable[None]]) -> GrowingReply:
         """Follow a reply until its end, unless it is followed already. `settled` is called then."""
         ids = reply.accepted.interaction_id
         if (known := self.growing.get(ids)) is not None:
@@ -97,7 +97,7 @@ class Feed:
                 await growing.follow()
             finally:
                 del self.growing[ids]
-            settled(reply)
+            await settled(growing)
 
         task = asyncio.create_task(run(), name=f"feed of {ids}")
         self._tasks.add(task)

@@ -15,6 +15,7 @@ from chatbill.domain.shared.errors import ChatbillError, RateLimited
 from chatbill.domain.shared.ids import UserId
 from chatbill.entrypoints.ui.live.feeds import Feed
 from chatbill.entrypoints.ui.live.growing import FollowedReply, GrowingReply, glimpse
+from chatbill.entrypoints.ui.markdown import to_html
 
 WATCH_S: Final = 0.4
 """Balances of the people who have the page open are read this often, in one query for all."""
@@ -90,13 +91,21 @@ class Hub:
     def _follow(self, feed: Feed, reply: FollowedReply) -> GrowingReply:
         return feed.follow(reply, partial(self._settled, feed.user_id))
 
-    def _settled(self, user_id: UserId, reply: FollowedReply) -> None:
-        """Tell the end of a reply. The balance follows within the next round."""
-        feed, end = self._feeds.get(user_id), reply.settled
+    async def _settled(self, user_id: UserId, growing: GrowingReply) -> None:
+        """Tell the end of a reply. The balance follows within the next round.
+
+        The text of a temporary one is nowhere else: the page that asked for it keeps it.
+        """
+        feed, reply = self._feeds.get(user_id), growing.reply
+        end = reply.settled
         if feed is None:
             return
         ids: dict[str, Any] = {"id": reply.accepted.interaction_id, "conversation": reply.accepted.conversation_id}
         charged = end.credits_charged if end else 0
+        if end and end.temporary:
+            # In a thread, because a long text takes longer than other people should wait.
+            text = end.reply or growing.text
+            ids |= {"reply": text, "html": await asyncio.to_thread(to_html, text)}
         feed.add("settled", {**ids, "credits": charged, "outcome": end.outcome if end else "failed"})
         feed.add("conversations", {})
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import re
+from http import HTTPStatus
+from urllib.parse import quote
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
@@ -14,7 +16,7 @@ from chatbill.application.assembly import UseCases
 from chatbill.domain.shared.errors import RateLimited, Unauthenticated
 from chatbill.entrypoints.ui.shared.answers import error_response
 from chatbill.entrypoints.ui.shared.origin import OTHER_SITE, fault_of_origin
-from chatbill.entrypoints.ui.shared.visits import Visit, visit_of
+from chatbill.entrypoints.ui.shared.visits import VIEWS, Visit, visit_of
 from chatbill.entrypoints.ui.shell.config import WebConfig
 from chatbill.entrypoints.ui.shell.pages import STRICT_POLICY, frame_page, sign_in_page
 from chatbill.entrypoints.web.password_links import PATH, VERIFY_PATH
@@ -91,9 +93,30 @@ class AccessMiddleware:
             await self._use_cases.accounts.limit_page_events(visit.principal, visit.address)
         except RateLimited as error:
             return error_response(error)
-        home = f"{scope.get('root_path', '')}/ui/"
-        body = await _body_of(self._app, {**scope, "path": home, "raw_path": home.encode()}, receive)
-        return frame_page(body, visit, self._config, POLICY)
+        # The query is for the view. Gradio would read a state of its own from it.
+        page = await self._body_of({**scope, "query_string": b""}, "/ui/", receive)
+        path = f"{VIEWS}/{path_below_root(scope).removeprefix('/ui/')}"
+        # A page that another site has opened gets its view by a request of its own, as its size says what was found.
+        is_own = _rejection_of_reading(path, Headers(scope=scope)) is None
+        view = await self._body_of(scope, path, receive) if is_own else ""
+        return frame_page(page, view, visit, self._config, POLICY)
+
+    async def _body_of(self, scope: Scope, path: str, receive: Receive) -> str:
+        """Return the uncompressed body at another path of this application; "" if that is an error."""
+        path = scope.get("root_path", "") + path
+        headers = [(name, value) for name, value in scope["headers"] if name != b"accept-encoding"]
+        asked = {**scope, "method": "GET", "headers": headers, "path": path, "raw_path": quote(path).encode()}
+        body: list[bytes] = []
+        statuses: list[int] = []
+
+        async def collect(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                statuses.append(message["status"])
+            else:
+                body.append(message.get("body", b""))
+
+        await self._app(asked, receive, collect)
+        return b"".join(body).decode() if statuses == [HTTPStatus.OK] else ""
 
     async def _visit(self, request: Request) -> Visit | None:
         """Return the visit of the person of the cookie; None without a session."""
@@ -148,17 +171,3 @@ def _with_headers(send: Send, *, is_file: bool) -> Send:
         await send(message)
 
     return send_with_headers
-
-
-async def _body_of(app: ASGIApp, scope: Scope, receive: Receive) -> bytes:
-    """Return the uncompressed body of the answer of `app`."""
-    headers = [(name, value) for name, value in scope["headers"] if name != b"accept-encoding"]
-    body: list[bytes] = []
-
-    async def collect(message: Message) -> None:
-        if message["type"] == "http.response.body":
-            body.append(message.get("body", b""))
-
-    # The query is for the script of the page. Gradio would read a state of its own from it.
-    await app({**scope, "method": "GET", "headers": headers, "query_string": b""}, receive, collect)
-    return b"".join(body)

@@ -26,8 +26,8 @@ from chatbill.entrypoints.web.proxies import path_below_root
 
 TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 SIGN_IN_FILES = ("theme.js", "base.css", "forms.css", "sign_in.css", "ask.js", "sign_in.js")
-FRAME_FILES = (
-    "theme.js",
+# Sent as one file of each kind, because each request costs a round trip.
+ALL = (
     "base.css",
     "forms.css",
     "frame.css",
@@ -39,10 +39,13 @@ FRAME_FILES = (
     "account.css",
     "ask.js",
     "frame.js",
+    "connection.js",
     "live.js",
     "chat.js",
     "replies.js",
+    "temporary.js",
     "composer.js",
+    "queue.js",
     "sending.js",
     "administration.js",
     "parts.js",
@@ -54,6 +57,8 @@ FIRST = frozenset({"theme.js"})
 YEAR_S = 365 * 24 * 3_600
 # Gradio's page describes Gradio to link previews, and names a manifest at the root of the host.
 _GRADIO_TAGS = re.compile(r'<meta\s+(?:property="og:|name="twitter:)[^>]*>|<link rel="manifest"[^>]*>', re.DOTALL)
+# What a page in a frame of another site needs, which this one never is.
+_RESIZER = re.compile(r"<script>(?:(?!</script>).)*iframeResizer\.contentWindow.*?</script>", re.DOTALL)
 STRICT_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'self'; "
     "form-action 'none'; frame-ancestors 'none'"
@@ -62,9 +67,11 @@ STRICT_POLICY = (
 
 @cache
 def asset(name: str) -> bytes | None:
-    """Return a file of this package, or the colours of code; None if there is no such file."""
+    """Return a file of this package, the colours of code, or all files of a kind; None if there is no such file."""
     if name == "code.css":
         return stylesheet().encode()
+    if name in {"all.js", "all.css"}:
+        return b"\n".join(asset(each) or b"" for each in ALL if each.endswith(name.removeprefix("all")))
     folder = resources.files("chatbill.entrypoints.ui") / "assets"
     found = next((each for each in folder.iterdir() if each.name == name), None)
     return found.read_bytes() if found else None
@@ -130,18 +137,23 @@ def _here(request: Request) -> str:
     return f"..{quote(path_below_root(request.scope))}"
 
 
-def frame_page(gradio_page: bytes, visit: Visit, config: WebConfig, policy: str) -> Response:
-    """Return Gradio's page with the frame of chatbill: its name, style, scripts and navigation. It is not cached.
+def frame_page(gradio_page: str, view: str, visit: Visit, config: WebConfig, policy: str) -> Response:
+    """Return Gradio's page with the frame of chatbill: its name, style, scripts, navigation and first view.
 
-    The frame is shown at once, and is moved into Gradio's page when that has started.
+    It is not cached. Without a `view`, the script asks for it.
+
+    The frame is shown at once, and is moved into Gradio's page when that has started. Its scripts come before Gradio's,
+    because deferred scripts run in the order of the page; its styles come after, because the last of equal ones holds.
     """
-    page = _GRADIO_TAGS.sub("", gradio_page.decode())
+    page = _RESIZER.sub("", _GRADIO_TAGS.sub("", gradio_page))
     with speaking(visit.language):
-        frame = visit.text("frame.html", title=config.title, lang=visit.language.tag)
-        head = f"<title>{Markup.escape(config.title)}</title>{_files(*FRAME_FILES)}"
+        values = {"title": config.title, "lang": visit.language.tag, "connection": address_of("connection.js")}
+        frame = visit.text("frame.html", first=Markup(view), **values)  # noqa: S704 - HTML of a view
+    first = _base(visit.request.scope) + _files("theme.js", "all.js")
+    last = f"<title>{Markup.escape(config.title)}</title>{_loaded('all.css')}"
     page = page.replace('lang="en"', f'lang="{visit.language.tag}"', 1)
-    page = re.sub(r"<base\b[^>]*>", "", page, count=1).replace("<head>", f"<head>{_base(visit.request.scope)}", 1)
-    page = page.replace("</head>", f"{head}</head>", 1).replace("</body>", f"{frame}</body>", 1)
+    page = re.sub(r"<base\b[^>]*>", "", page, count=1).replace("<head>", f"<head>{first}", 1)
+    page = page.replace("</head>", f"{last}</head>", 1).replace("</body>", f"{frame}</body>", 1)
     return HTMLResponse(page, headers=NO_STORE | {"Content-Security-Policy": policy})
 
 
@@ -163,5 +175,5 @@ def _files(*files: str) -> str:
 def _loaded(name: str) -> str:
     if name.endswith(".css"):
         return f'<link rel="stylesheet" href="{address_of(name)}">'
-    when = "" if name in FIRST else " defer"
+    when = "" if name in FIRST else ' defer fetchpriority="high"'
     return f'<script src="{address_of(name)}"{when}></script>'

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from typing import Final
 
 from chatbill.domain.shared.descriptions import Param
+from chatbill.entrypoints.web.language import N_
 from chatbill.entrypoints.web.language import gettext as _
+from chatbill.entrypoints.web.texts.models import MODELS
 
 ALERTS: Final[dict[str, str]] = {
     "sign_ins_fail": "{refused} sign-ins were refused within {minutes} minutes.",
@@ -22,6 +24,12 @@ ALERTS: Final[dict[str, str]] = {
     "money_moved": "{amount} credits were moved by hand ({event}) in the wallet {wallet_id}.",
 }
 """By the kind of the alert; the parameters are its evidence."""
+
+_EVENTS: Final = {
+    "granted": N_("a gift"),
+    "adjusted": N_("an adjustment"),
+    "refunded": N_("a refund"),
+}
 
 MONITORING: Final[dict[str, str]] = {
     "jobs_wait": "jobs have been due for {waited_s} s; does a service or a worker do them?",
@@ -45,6 +53,13 @@ MONITORING: Final[dict[str, str]] = {
 def alert_text(kind: str, evidence: Mapping[str, Param]) -> str:
     """Return the sentence of an alert; its kind for one of another version of the program."""
     try:
-        return _(ALERTS[kind]).format_map(dict(evidence))
+        return _(ALERTS[kind]).format_map({name: _word(name, value) for name, value in evidence.items()})
     except KeyError:
         return kind
+
+
+def _word(name: str, value: Param) -> Param:
+    """Return the words for a code in the evidence; the code itself where its words need more than the evidence has."""
+    words: Mapping[str, object] = _EVENTS if name == "event" else MODELS if name == "reason" else {}
+    template = words.get(str(value))
+    return _(template) if isinstance(template, str) and "{" not in template else value

@@ -55,6 +55,10 @@ CHANGES = [
         "UPDATE interactions SET cached = true WHERE id = 'running'",
     ),
     (
+        "whether an interaction is temporary never changes",
+        "UPDATE interactions SET temporary = true, prompt = '' WHERE id = 'running'",
+    ),
+    (
         "what an interaction follows never changes",
         "UPDATE interactions SET parent_id = id WHERE id = 'running'",
     ),

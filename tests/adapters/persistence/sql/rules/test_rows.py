@@ -209,6 +209,13 @@ ROWS: list[tuple[str, str, dict[str, Any]]] = [
         {"id": "new", "user_id": "u", "title": "t", "created_at": T, "updated_at": T, "branched": 2},
     ),
     (
+        "ck_conversations_pinned_is_yes_or_no|boolean",
+        "conversations",
+        {"id": "new", "user_id": "u", "title": "t", "created_at": T, "updated_at": T, "pinned": 2},
+    ),
+    ("ck_interactions_temporary_is_yes_or_no|boolean", "interactions", NEW_INTERACTION | {"temporary": 2}),
+    ("ck_interactions_temporary_without_texts", "interactions", NEW_INTERACTION | {"temporary": True}),
+    (
         "ck_interactions_cached_is_yes_or_no|boolean",
         "interactions",
         NEW_INTERACTION | {"cached": 2},

@@ -1,0 +1,84 @@
+// The temporary chat: its texts are in the memory of this page and nowhere else, until it is loaded again.
+"use strict";
+
+(() => {
+  const chat = chatbill.chat;
+  const OWN = new Set(["cb-draft:", "cb-queue:", "cb-kept", "cb-sending"]);
+
+  let on = false;
+  // Messages and replies by the ids of their turns, in the order of the turns.
+  const sent = new Map();
+  const replies = new Map();
+
+  const temporary = (chatbill.temporary = {
+    // What a stored draft would be elsewhere.
+    texts: new Map(),
+
+    owns: (name) => on && OWN.has(name),
+    has: (id) => sent.has(id),
+    replyOf: (id) => replies.get(id)?.reply,
+
+    // What was said before, the texts of the person and of the model in turn; undefined in any other chat.
+    get history() {
+      if (!on || chat.conversation) return undefined;
+      return [...sent].filter(([id]) => replies.get(id)?.counts).flatMap(([id, text]) => [text, replies.get(id).reply]);
+    },
+
+    sent(id, text) {
+      sent.set(id, text);
+      show();
+    },
+
+    replied({ id, reply, html, outcome }) { if (on) replies.set(id, { reply, html, counts: ["completed", "stopped"].includes(outcome) }); },
+
+    // Puts the texts into a turn that came without them.
+    fill(turn) {
+      const { id } = turn.dataset;
+      if (sent.has(id)) turn.querySelector(".cb-said").textContent = sent.get(id);
+      if (replies.has(id) && !turn.dataset.running) turn.querySelector(".cb-md").innerHTML = replies.get(id).html;
+      else if (!turn.dataset.running) turn.querySelector('[data-chat="copy"]')?.remove();
+    },
+
+    end() {
+      on = false;
+      for (const texts of [sent, replies, temporary.texts]) texts.clear();
+    },
+  });
+
+  function show() {
+    const box = document.getElementById("cb-temporary");
+    if (!box) return;
+    box.checked = on;
+    // What was begun stays what it is.
+    box.parentElement.hidden = Boolean(chat.conversation) || sent.size > 0;
+    document.getElementById("cb-leaves-nothing").hidden = !on || Boolean(chat.conversation);
+    if (on && !chat.conversation) chat.section.querySelector("h1").textContent = document.title = chat.words.temporary;
+    chat.section.classList.toggle("cb-temporary", on && !chat.conversation);
+  }
+
+  document.addEventListener("change", (event) => {
+    if (event.target.id !== "cb-temporary") return;
+    // What is in the box already moves to where it belongs now.
+    chatbill.store.set("cb-draft:", "");
+    on = event.target.checked;
+    chatbill.store.set("cb-draft:", chat.box.value);
+    if (!on) chat.section.querySelector("h1").textContent = document.title = chat.section.dataset.title;
+    show();
+  });
+
+  // Shows the turns again after other views.
+  chatbill.on("chat", async () => {
+    show();
+    const { section } = chat;
+    if (!on || chat.conversation) return;
+    document.getElementById("cb-welcome")?.setAttribute("hidden", "");
+    for (const id of sent.keys()) {
+      const answer = await fetch(`../web/chat/turns/${id}`).catch(() => null);
+      if (section !== chat.section || !on) return;
+      if (answer?.ok) chat.put(await answer.json(), true);
+    }
+    if (!sent.size) document.getElementById("cb-welcome")?.removeAttribute("hidden");
+  });
+
+  window.addEventListener("beforeunload", (event) => { if (sent.size) event.preventDefault(); });
+})();
