@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0023"
-down_revision = "0021"
+down_revision = "0022"
 
 FLAG = sa.Boolean().with_variant(sa.Integer(), "sqlite")
 TRIGGER, WORDS = "interactions_stay_temporary_or_not", "whether an interaction is temporary never changes"

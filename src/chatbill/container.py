@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dependency_injector import containers, providers
@@ -18,9 +15,16 @@ from chatbill.application.ports.metrics import Metrics, NoMetrics
 from chatbill.application.ports.rate_limits import RateLimits
 from chatbill.application.ports.shared_cache import SharedCache
 from chatbill.application.ports.signals import LocalSignals, Signals
-from chatbill.application.ports.store import Store
 from chatbill.backups import make_backup_key, make_database_backups, make_scheduled_backups
-from chatbill.domain.audit.proof import Tally
+from chatbill.database import (
+    DatabaseCopies,
+    Schema,
+    database_address,
+    facts_of_database,
+    make_probe_store,
+    make_service_lock,
+    make_store,
+)
 from chatbill.domain.chat.catalogue import Catalogue
 from chatbill.engines import build_engine, llama_cpp_alone, local_engines_of, server_check, specs_of
 from chatbill.logs import log_buffer
@@ -34,7 +38,6 @@ from chatbill.monitors import (
     make_notifier,
     make_prometheus,
     make_traces,
-    observed,
 )
 from chatbill.policies import PASSWORDS_AT_ONCE, policy_of
 from chatbill.settings import Settings, SettingsError
@@ -46,100 +49,11 @@ if TYPE_CHECKING:
     from chatbill.adapters.inference.transformers.engine import ModelReport
     from chatbill.adapters.inference.transformers.measuring import ModelCheck
     from chatbill.adapters.inference.weights.library import ModelLibrary
-    from chatbill.adapters.persistence.facts import DatabaseFacts
-    from chatbill.adapters.persistence.sqlite.backup import Copy
     from chatbill.adapters.security.one_time_codes import TotpCodes
     from chatbill.adapters.security.passwords import Argon2Passwords
     from chatbill.adapters.security.sealed_secrets import SealedSecrets
     from chatbill.adapters.security.tokens import JwtTokens
     from chatbill.adapters.valkey.server import ValkeyServer
-
-
-def _database(settings: Settings) -> str:
-    """Return the address of the database. Raises an error if no store exists for it."""
-    from chatbill.adapters.persistence import check_address  # noqa: PLC0415
-
-    try:
-        check_address(settings.database)
-    except ValueError as error:
-        raise SettingsError(f"CHATBILL_DATABASE_URL: {error}") from None
-    return settings.database
-
-
-def _store(database: str, prefix: str, metrics: Metrics) -> Store:
-    from chatbill.adapters.persistence import open_store  # noqa: PLC0415
-
-    return observed(open_store(database, prefix=prefix), metrics)
-
-
-def _probe_store(database: str, prefix: str, store: Store) -> Store | None:
-    from chatbill.adapters.persistence import open_probe_store  # noqa: PLC0415
-
-    return open_probe_store(database, store, prefix=prefix)
-
-
-@dataclass(frozen=True, slots=True)
-class Schema:
-    """Reads, checks and upgrades the schema of one database."""
-
-    url: str
-    prefix: str
-
-    def upgrade(self) -> None:
-        """Upgrade the schema to this version, or make it if there is none. Raises `StoreUnavailable`."""
-        from chatbill.adapters.persistence.sql import schema  # noqa: PLC0415
-
-        schema.upgrade(self.url, prefix=self.prefix)
-
-    def check(self) -> None:
-        """Raise `StoreUnavailable` unless the schema exists and is the one that this version needs."""
-        from chatbill.adapters.persistence.sql import schema  # noqa: PLC0415
-
-        schema.check(self.url, prefix=self.prefix)
-
-    def current(self) -> str | None:
-        """Return the revision of the schema; None if there is no schema yet."""
-        from chatbill.adapters.persistence.sql import schema  # noqa: PLC0415
-
-        return schema.current(self.url, prefix=self.prefix)
-
-    def advice(self) -> str:
-        """Return what to do about the revision of the schema; nothing where it is that of this version."""
-        from chatbill.adapters.persistence.sql import schema  # noqa: PLC0415
-
-        return schema.advice(self.url, prefix=self.prefix)
-
-
-@dataclass(frozen=True, slots=True)
-class Backups:
-    """Makes copies of one database, and restores them."""
-
-    url: str
-    prefix: str
-
-    def make(self, target: Path, *, force: bool) -> Copy:
-        """Copy the database to a file while it is in use, and audit the copy. Raises `StoreUnavailable`."""
-        from chatbill.adapters.persistence.sqlite import backup  # noqa: PLC0415
-
-        return backup.backup(self.url, target, force=force, prefix=self.prefix)
-
-    def restore(self, source: Path, *, force: bool) -> Tally:
-        """Verify the ledger of a copy, then replace the database with the copy. Raises `StoreUnavailable`."""
-        from chatbill.adapters.persistence.sqlite import backup  # noqa: PLC0415
-
-        return backup.restore(self.url, source, force=force, prefix=self.prefix)
-
-
-def _database_facts(url: str) -> DatabaseFacts:
-    from chatbill.adapters.persistence.facts import database_facts  # noqa: PLC0415
-
-    return database_facts(url)
-
-
-def _service_lock(url: str, prefix: str) -> AbstractContextManager[None]:
-    from chatbill.adapters.persistence.sqlite.service_lock import service_lock  # noqa: PLC0415
-
-    return service_lock(url, prefix=prefix)
 
 
 def _passwords() -> Argon2Passwords:
@@ -271,21 +185,21 @@ class Container(containers.DeclarativeContainer):
 
     clock = providers.Singleton(SystemClock)
     new_id = providers.Singleton(Uuid7Ids)
-    database = providers.Singleton(_database, settings)
+    database = providers.Singleton(database_address, settings)
     schema = providers.Factory(Schema, database, settings.provided.database_prefix)
-    file_copies = providers.Factory(Backups, database, settings.provided.database_prefix)
+    file_copies = providers.Factory(DatabaseCopies, database, settings.provided.database_prefix)
     database_backups = providers.Factory(make_database_backups, settings, database, clock)
     make_backup_key = providers.Callable(make_backup_key)
     backups = providers.Singleton(make_scheduled_backups, settings, database)
-    database_facts = providers.Callable(_database_facts, database)
-    service_lock = providers.Factory(_service_lock, database, settings.provided.database_prefix)
+    database_facts = providers.Callable(facts_of_database, database)
+    service_lock = providers.Factory(make_service_lock, database, settings.provided.database_prefix)
     prometheus = providers.Singleton(make_prometheus)
     traces = providers.Singleton(make_traces, settings)
     error_reporter = providers.Singleton(make_error_reporter, settings)
     metrics: providers.Provider[Metrics] = providers.Singleton(NoMetrics)
     machine = providers.Singleton(make_machine, settings)
-    store = providers.Singleton(_store, database, settings.provided.database_prefix, metrics)
-    probe_store = providers.Singleton(_probe_store, database, settings.provided.database_prefix, store)
+    store = providers.Singleton(make_store, database, settings.provided.database_prefix, metrics)
+    probe_store = providers.Singleton(make_probe_store, database, settings.provided.database_prefix, store)
     passwords = providers.Singleton(_passwords)
     secret_key = providers.Singleton(_secret_key, settings)
     older_keys = providers.Singleton(_older_keys, settings)

@@ -96,7 +96,7 @@ def _enter_conversation(tx: Transaction, interaction: Interaction, message: Mess
                 title=TEMPORARY_TITLE if interaction.temporary else title_of(interaction.prompt),
                 created_at=now,
                 updated_at=now,
-                listed=message.history is None,
+                listed=message.history is None and not message.temporary,
             )
         )
     else:

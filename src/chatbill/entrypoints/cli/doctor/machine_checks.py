@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from typing import Any, Final
 
+from chatbill.application.ports.store import StoreUnavailable
 from chatbill.domain.shared.errors import ChatbillError
 from chatbill.entrypoints.cli.doctor.findings import Bad, Surroundings, error, warning
 from chatbill.entrypoints.web.texts import render
@@ -19,15 +20,17 @@ SOUND_SQLITE: Final = (3, 51, 3)
 
 
 def schema(around: Surroundings) -> Iterator[Bad]:
-    """The database answers, and its schema is the one of this version."""
+    """The database answers, and this version can use its schema."""
     found = around.container.schema()
-    at, head = found.current(), found.head()
+    at = found.current()
     if at is None:
         yield warning("There is no database yet.", "Start the service, or run: chatbill db upgrade")
-    elif at > head:
-        yield error(f"The schema is at {at}, newer than this version ({head}).", "Install the newer chatbill.")
-    elif at != head:
-        yield warning(f"The schema is at {at}, and this version needs {head}.", "Run: chatbill db upgrade")
+        return
+    try:
+        found.check()
+    except StoreUnavailable as problem:
+        kind = error if at > found.head() else warning
+        yield kind(f"The schema is at {at}: {problem}", "Run: chatbill db current")
 
 
 def versions(around: Surroundings) -> Iterator[Bad]:
