@@ -20,5 +20,7 @@ random() {
 
 keep secret_key "$(random)"
 keep postgres_password "$(random)"
+keep valkey_password "$(random)"
 keep grafana_password "$(random)"
 keep database_url "postgresql://chatbill:$(cat secrets/postgres_password)@postgres/chatbill"
+keep shared_url "valkey://:$(cat secrets/valkey_password)@valkey:6379/0"

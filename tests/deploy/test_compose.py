@@ -45,6 +45,7 @@ def test_the_service_starts_with_the_settings_of_the_file(copied: Path, name: st
     settings = load_settings(mounted, env_file=None)
     assert settings.database.startswith("postgresql")
     assert settings.secret_key is not None
+    assert settings.shared_url is not None
     assert settings.run_jobs == (name == "worker")
 
 
@@ -60,7 +61,10 @@ def test_the_secrets_are_written_once_and_kept_from_other_users(copied: Path) ->
     assert stat.S_IMODE((copied / "secrets").stat().st_mode) == 0o700
     password = first["postgres_password"].decode()
     assert first["database_url"].decode() == f"postgresql://chatbill:{password}@postgres/chatbill"
-    assert len({first["secret_key"], first["postgres_password"], first["grafana_password"]}) == 3
+    shared = f"valkey://:{first['valkey_password'].decode()}@valkey:6379/0"
+    assert first["shared_url"].decode() == shared
+    passwords = [first[name] for name in first if name.endswith("_password")]
+    assert len({first["secret_key"], *passwords}) == 4
 
 
 def test_every_file_that_is_mounted_exists() -> None:
@@ -82,7 +86,7 @@ def test_what_is_reached_from_outside_is_the_proxy_alone() -> None:
     published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
     assert published.pop("caddy") == ["80:80", "443:443", "443:443/udp"]
     assert all(port.startswith("127.0.0.1:") for ports in published.values() for port in ports)
-    assert SERVICES["postgres"]["networks"] == ["back"]
+    assert SERVICES["postgres"]["networks"] == SERVICES["valkey"]["networks"] == ["back"]
     assert COMPOSE["networks"]["back"] == {"internal": True}
 
 
