@@ -137,7 +137,18 @@ def hashes(session: nox.Session) -> None:
     shape = ("--universal", "--python-version", "3.11", "--generate-hashes")
     bare_lines = ("--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links")
     for extra, file in HASHED.items():
-        extras = ("--extra", extra, "--extra", "postgres", "--extra", "shared", "-c", "constraints.txt")
+        extras = (
+            "--extra",
+            extra,
+            "--extra",
+            "postgres",
+            "--extra",
+            "shared",
+            "--extra",
+            "backups",
+            "-c",
+            "constraints.txt",
+        )
         session.run("uv", "pip", "compile", "-q", *shape, *bare_lines, *extras, "pyproject.toml", "-o", file)
     build = Path(session.create_tmp()) / "build.in"
     build.write_text("\n".join(nox.project.load_toml("pyproject.toml")["build-system"]["requires"]))

@@ -256,6 +256,20 @@ async def test_a_service_that_stops_ends_its_backup_and_the_programs_of_it(
     assert made.newest() == LastBackup(None)
 
 
+async def test_a_service_whose_settings_are_in_files_makes_backups(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = sqlite_url(fresh_database(tmp_path))
+    (tmp_path / "url").write_text(url)
+    monkeypatch.setenv("CHATBILL_DATABASE_URL_FILE", str(tmp_path / "url"))
+    made = make_scheduled_backups(settings(tmp_path), url)
+    assert made is not None
+    await made.make()
+    newest = made.newest()
+    assert newest
+    assert newest.made_at
+
+
 async def test_a_copy_whose_ledger_is_not_consistent_is_kept_once_and_removes_no_other(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -143,7 +143,7 @@ class ScheduledBackups:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             *("-P", "-m", "chatbill", "backup", "make"),
-            env={**os.environ, **self.environment},
+            env=self._variables(),
             stdout=subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
             start_new_session=True,
@@ -160,6 +160,11 @@ class ScheduledBackups:
             _log.error("backup_not_consistent", extra={"said": said.decode(errors="replace").strip()[-1_000:]})
         elif process.returncode:
             raise BackupFailed(said.decode(errors="replace").strip()[-1_000:])
+
+    def _variables(self) -> dict[str, str]:
+        """Return the variables of the process, without the files of what is given as a value."""
+        files = {f"{name}_FILE" for name in self.environment} - self.environment.keys()
+        return {name: value for name, value in os.environ.items() if name.upper() not in files} | self.environment
 
     def newest(self) -> LastBackup | None:
         """Return what the place said at most `FRESH_S` seconds ago, or before it ceased to answer."""

@@ -75,6 +75,8 @@ def test_a_pod_runs_without_rights_and_on_a_read_only_file_system(name: str) -> 
     (container,) = spec["containers"]
     assert spec["securityContext"]["runAsNonRoot"] is True
     assert spec["automountServiceAccountToken"] is False
+    # The Service is called chatbill, and a variable CHATBILL_PORT of its address would be read as the setting.
+    assert spec["enableServiceLinks"] is False
     assert container["securityContext"] == {
         "allowPrivilegeEscalation": False,
         "readOnlyRootFilesystem": True,

@@ -57,11 +57,13 @@ def samples(metrics: PrometheusMetrics) -> dict[str, float]:
     }
 
 
-def test_the_moment_of_the_last_backup_is_a_sample_if_there_is_one() -> None:
+def test_the_moment_of_the_last_backup_is_a_sample_where_backups_are_made() -> None:
     metrics, name = PrometheusMetrics(), "chatbill_backup_last_timestamp_seconds"
-    for backup in (None, LastBackup(None)):
-        metrics.observed(replace(FIGURES, backup=backup))
-        assert name not in samples(metrics)
+    metrics.observed(replace(FIGURES, backup=None))
+    assert name not in samples(metrics)
+    # An alert must see that there is none yet.
+    metrics.observed(replace(FIGURES, backup=LastBackup(None)))
+    assert samples(metrics)[name] == 0
     metrics.observed(replace(FIGURES, backup=LastBackup(NOON)))
     assert samples(metrics)[name] == NOON.timestamp()
 

@@ -28,6 +28,8 @@ TIMEOUT: Final = "60s"
 RETRIES: Final = 3
 MAX_CHARS: Final = 300
 CHUNK_BYTES: Final = 8 * 2**20
+MAX_PARTS: Final = 9_000
+"""S3 takes 10,000 parts of a file."""
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL
 
 
@@ -127,13 +129,16 @@ class Bucket:
     def put(self, name: str, file: Path) -> None:
         """Upload the file in parts."""
         with self._told():
-            self._obstore.put(self._store, name, file, chunk_size=CHUNK_BYTES, max_concurrency=2)
+            size = max(CHUNK_BYTES, file.stat().st_size // MAX_PARTS + 1)
+            self._obstore.put(self._store, name, file, chunk_size=size, max_concurrency=2)
 
     def get(self, name: str, file: Path) -> None:
-        """Download the file in parts."""
+        """Download the file in parts, because the time-out is one of each request."""
         with self._told(), file.open("wb") as target:
-            for chunk in self._obstore.get(self._store, name).stream(min_chunk_size=CHUNK_BYTES):
-                target.write(chunk)
+            size = int(self._obstore.head(self._store, name)["size"])
+            for start in range(0, size, CHUNK_BYTES):
+                end = min(start + CHUNK_BYTES, size)
+                target.write(self._obstore.get_range(self._store, name, start=start, end=end))
 
     def names(self) -> list[str]:
         """Return the names below the path of the address."""

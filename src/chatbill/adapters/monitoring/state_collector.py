@@ -83,9 +83,10 @@ def _pools(figures: Figures | None) -> Iterator[Metric]:
 
 def _backup(figures: Figures | None) -> Iterator[Metric]:
     """Yield the moment of the last backup: a rule then also notices that the process has ceased to look."""
-    made_at = figures.backup.made_at if figures and figures.backup else None
-    words = "When the last complete backup was made; no sample where there is none."
-    yield _gauge("chatbill_backup_last_timestamp_seconds", words, (), _one(made_at.timestamp() if made_at else None))
+    last = figures.backup if figures else None
+    made_at = last.made_at.timestamp() if last and last.made_at else 0.0
+    words = "When the last complete backup was made; 0 if the place holds none, no sample where none are made."
+    yield _gauge("chatbill_backup_last_timestamp_seconds", words, (), _one(made_at if last else None))
 
 
 def _stored(stored: StoredFigures | None, now: datetime | None) -> Iterator[Metric]:

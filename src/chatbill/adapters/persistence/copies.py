@@ -112,6 +112,9 @@ def _dump(address: URL, target: Path, prefix: Prefix) -> tuple[Path, Contents]:
     """Dump and count the same snapshot."""
     with schema.reading(address.render_as_string(hide_password=False), prefix.text) as connection:
         connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        # The transaction waits for the whole dump.
+        connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
+        connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
         snapshot = connection.exec_driver_sql("SELECT pg_export_snapshot()").scalar_one()
         contents = _contents(connection, prefix)
         options = ("--format=custom", "--no-owner", "--no-privileges", f"--snapshot={snapshot}", f"--file={target}")

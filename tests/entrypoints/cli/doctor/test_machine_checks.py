@@ -11,6 +11,7 @@ import pytest
 
 from chatbill.adapters.persistence.facts import DatabaseFacts, database_facts
 from chatbill.application.ports.machine import MachineFigures
+from chatbill.application.ports.store import StoreUnavailable
 from chatbill.container import Container
 from chatbill.entrypoints.cli.doctor import machine_checks as checks
 from chatbill.entrypoints.cli.doctor.findings import Level
@@ -18,6 +19,9 @@ from chatbill.settings import Settings
 from tests.entrypoints.cli.doctor.scene import around, bad, instead, levels
 from tests.kit.mail import Inbox, mail_server
 from tests.kit.postgres import shared
+
+ALLOWED = "0022"
+"""A newer revision on which this version may run."""
 
 
 class FakeSchema:
@@ -32,9 +36,13 @@ class FakeSchema:
     def head(self) -> str:
         return "0021"
 
+    def check(self) -> None:
+        if self._at not in {"0021", ALLOWED}:
+            raise StoreUnavailable("This version does not run on it.")
+
 
 @pytest.mark.parametrize(
-    ("at", "expected"), [(None, ["warning"]), ("0020", ["warning"]), ("0021", []), ("0022", ["error"])]
+    ("at", "expected"), [(None, ["warning"]), ("0020", ["warning"]), ("0021", []), (ALLOWED, []), ("0023", ["error"])]
 )
 async def test_a_schema_of_another_version_is_found(tmp_path: Path, at: str | None, expected: list[str]) -> None:
     assert await levels(checks.schema, instead(around(tmp_path), schema=FakeSchema(at))) == expected
