@@ -39,8 +39,12 @@ def create_service(container: Container, settings: Settings, mode: Mode) -> Serv
 
     api = _create_api(container, settings, serve_root=False) if mode == "all" else None
     note = SANDBOX_NOTE if container.use_cases().billing.payment_provider == "sandbox" else ""
+    temporary = settings.temporary_chats
     config = WebConfig(
-        session_s=settings.refresh_token_s, payment_note=note, max_streams=max(1, settings.max_connections // 2)
+        session_s=settings.refresh_token_s,
+        payment_note=note,
+        max_streams=max(1, settings.max_connections // 2),
+        temporary_chats=settings.database.startswith("sqlite") if temporary is None else temporary,
     )
     web = create_web(container.use_cases(), api, config)
     return service(web, has_lifespan=True, on_stop=partial(end_streams, web))

@@ -15,7 +15,8 @@ class AccessSettings(BaseSettings):
 
     secret_key: Annotated[SecretStr, Field(min_length=32)] | None = Field(
         default=None,
-        description="Key that signs access tokens; 32 characters or more. Not set: a key is made in the data folder.",
+        description="Key that signs access tokens; 32 characters or more, without commas if it will be replaced. Not "
+        "set: a key is made in the data folder.",
     )
     older_secret_keys: Keys = Field(
         default=(),

@@ -46,6 +46,11 @@ class ServingSettings(BaseSettings):
         description="The same for one address, which is that of the client behind a trusted proxy. Not set: half of "
         "all.",
     )
+    temporary_chats: bool | None = Field(
+        default=None,
+        description="Whether the page offers temporary chats. Their replies are stored nowhere, so set `true` only if "
+        "each browser stays at one process. Not set: with SQLite.",
+    )
     drain_s: Grace = Field(
         default=5,
         description="How long the service still accepts requests after SIGTERM, while `/health/ready` says that it is "

@@ -7,6 +7,7 @@ import pytest
 from chatbill.application.chat.events import Completed, Failed
 from chatbill.application.chat.messages import Message
 from chatbill.domain.chat.conversations import Role, Turn
+from chatbill.domain.chat.interactions import Outcome
 from chatbill.domain.shared.errors import Conflict, InvalidRequest
 from tests.kit.chat import events_of, scene
 from tests.kit.support import MINI
@@ -47,6 +48,16 @@ async def test_one_that_failed_leaves_no_text_either() -> None:
     assert isinstance((await events_of(reply))[-1], Failed)
     [row] = (await here.world.use_cases.chat.list_history(here.alice)).items
     assert (row.prompt, row.reply, row.credits_charged) == ("", "", 0)
+
+
+async def test_one_that_a_stop_would_hide_is_stopped_at_once_and_free() -> None:
+    here = await scene()
+    reply = await here.send("my secret", temporary=True)
+    here.engine.last.say("Your")
+    await here.world.use_cases.chat.replies.drain(grace_s=60)
+    end = await reply.finished()
+    assert isinstance(end, Failed)
+    assert (end.interaction.outcome, end.interaction.credits_charged) == (Outcome.INTERRUPTED, 0)
 
 
 async def test_the_key_of_one_keeps_no_digest_of_its_text() -> None:

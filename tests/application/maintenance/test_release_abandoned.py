@@ -112,6 +112,19 @@ async def test_no_lease_ends_while_the_store_is_away() -> None:
     assert await held(here, alice) == 1
 
 
+async def test_a_process_that_cannot_look_counts_no_other_as_gone() -> None:
+    store = FrozenStore()
+    here, there = process(store, "here"), process(store, "there")
+    alice, _ = await begun(here)
+    await renew(there, times=MISSED + 1)
+    store.frozen = True
+    with pytest.raises(StoreUnavailable):
+        await there.use_cases.maintenance.renew_lease()
+    store.frozen = False
+    assert await there.use_cases.maintenance.release_abandoned() == 0
+    assert await held(here, alice) == 1
+
+
 async def test_a_process_that_was_suspended_charges_nothing_for_what_was_released() -> None:
     store = MemoryStore()
     suspended, alive = process(store, "suspended"), process(store, "alive")

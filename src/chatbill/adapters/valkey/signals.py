@@ -101,9 +101,13 @@ class ValkeySignals:
         """Receive messages over one connection, until it fails."""
         async with self._server.client.pubsub() as connection:
             try:
+                known = {ALWAYS, *self._inboxes}
                 async with asyncio.timeout(TIMEOUT_S):
-                    await connection.subscribe(*(PREFIX + topic for topic in (ALWAYS, *self._inboxes)))
+                    await connection.subscribe(*(PREFIX + topic for topic in known))
                 self._connected = connection
+                if late := self._inboxes.keys() - known:
+                    async with asyncio.timeout(TIMEOUT_S):
+                        await connection.subscribe(*(PREFIX + topic for topic in late))
                 is_asked = False
                 while True:
                     message = await connection.get_message(timeout=self._quiet_s)

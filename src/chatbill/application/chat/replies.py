@@ -108,6 +108,11 @@ class Reply:
         finally:
             self._followers.discard(news)
 
+    @property
+    def is_temporary(self) -> bool:
+        """Return whether its text is stored nowhere."""
+        return self._interaction.temporary
+
     def stop(self, reason: StopReason = StopReason.PERSON) -> None:
         """Stop writing; the stream still ends with its last event. Later calls change nothing."""
         if not self._stop.done():

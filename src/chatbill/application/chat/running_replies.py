@@ -92,10 +92,16 @@ class Replies:
         return [interaction_id for interaction_id, reply in self._running.items() if not reply.is_stopped]
 
     async def drain(self, *, grace_s: float) -> None:
-        """Accept no more replies, let the running ones finish for `grace_s` seconds, then stop the rest unpaid."""
+        """Accept no more replies, let the running ones finish for `grace_s` seconds, then stop the rest unpaid.
+
+        Temporary ones are stopped at once: nothing could show them later.
+        """
         self._closed = self.will_close = True
         if self._beginning:
             await asyncio.wait(set(self._beginning), timeout=BEGIN_TIMEOUT_S)
+        for reply in self._running.values():
+            if reply.is_temporary:
+                reply.stop(StopReason.SHUTDOWN)
         await self._wait(grace_s)
         for reply in self._running.values():
             reply.stop(StopReason.SHUTDOWN)

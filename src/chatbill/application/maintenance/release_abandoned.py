@@ -27,12 +27,15 @@ class ReleaseAbandoned:
         return sum([await self._release_of(instance_id) for instance_id in self.lease.gone])
 
     async def _release_of(self, instance_id: InstanceId) -> int:
+        """Release batch by batch, as long as the process does not come back."""
         released = 0
         while holds := await self.store.read(lambda snapshot: snapshot.holds.of_instance(instance_id, BATCH)):
             now = sum([await self.expire_holds.release(hold) for hold in holds])
             released += now
             if not now:
                 # What cannot be released stays pending until its time is over.
+                return released
+            if instance_id not in self.lease.gone:
                 return released
         await self.store.write(lambda tx: tx.instances.forget(instance_id))
         return released

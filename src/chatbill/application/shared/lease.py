@@ -41,8 +41,13 @@ class Lease:
             tx.instances.renew(self._id, renewals)
             return tx.instances.all()
 
-        async with asyncio.timeout(2 * RENEWED_EVERY_S):
-            stored = await self._store.write(renew)
+        try:
+            async with asyncio.timeout(RENEWED_EVERY_S):
+                stored = await self._store.write(renew)
+        except BaseException:
+            # Without a look at the others, none of them counts as gone.
+            self._seen = {each: (count, 0) for each, (count, _) in self._seen.items()}
+            raise
         before = self.gone
         self.instance_id = self._id
         self._seen = {each: self._observed(each, count) for each, count in stored.items() if each != self._id}

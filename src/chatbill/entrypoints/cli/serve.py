@@ -64,6 +64,9 @@ def serve(
         announce = partial(click.echo, _ready_message(sock, mode, settings.root_path))
         with sock, runner:
             sys.exit(runner.run(Supervisor(command=command, sock=sock, count=workers, announce=announce).run()))
+    if place:
+        # No proxy can keep a browser at one of the workers.
+        settings = settings.model_copy(update={"temporary_chats": False})
     if place and settings.metrics_port:
         settings = settings.model_copy(update={"metrics_port": settings.metrics_port + place.number})
     with sock, Container(settings=settings).service_lock(), runner:
@@ -77,7 +80,11 @@ def _prepare_workers(settings: Settings) -> None:
     if sys.platform == "win32":
         raise SettingsError("--workers does not work on Windows: run several services on ports of their own.")
     container = Container(settings=settings)
-    container.schema().upgrade()
+    schema = container.schema()
+    if settings.migrate_at_start:
+        schema.upgrade()
+    else:
+        schema.check()
     container.secret_key()
 
 

@@ -101,6 +101,8 @@ class Supervisor:
     def _stop(self) -> None:
         """Ask all workers to end; a second time, to end at once."""
         self._stopping.set()
+        # The workers have the socket open themselves. Or connections would be accepted here that no worker answers.
+        self.sock.close()
         for worker in self._workers.values():
             with suppress(ProcessLookupError):
                 worker.process.terminate()
@@ -116,7 +118,7 @@ class Supervisor:
         loop, delay_s = asyncio.get_running_loop(), FIRST_DELAY_S
         while not self._stopping.is_set():
             worker = self._workers[number] = await self._start(number)
-            if self._stopping.is_set():
+            if self._stopping.is_set():  # it was while the process started
                 worker.process.terminate()
             code = await worker.process.wait()
             was_ready = await worker.ready

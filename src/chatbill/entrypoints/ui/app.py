@@ -80,7 +80,7 @@ def create_web(use_cases: UseCases, api: ASGIApp | None = None, config: WebConfi
 
 def _views(site: Site, hub: Hub, config: WebConfig) -> None:
     """Add the views and actions of each feature."""
-    chat_actions(site, chat_views(site, hub), hub)
+    chat_actions(site, chat_views(site, hub, config), hub)
     credit_views(site, config)
     history_views(site)
     account_views(site)

@@ -40,7 +40,7 @@ async def timers(
     """
     tasks = [
         asyncio.create_task(_every(sweep_interval_s, use_cases.maintenance.expire_holds, "sweep_of_holds")),
-        asyncio.create_task(_every(RENEWED_EVERY_S, use_cases.maintenance.renew_lease, "leases")),
+        asyncio.create_task(_every(RENEWED_EVERY_S, use_cases.maintenance.renew_lease, "leases", retry_s=0)),
         asyncio.create_task(_every(sweep_interval_s, use_cases.maintenance.release_abandoned, "abandoned_holds")),
         asyncio.create_task(_every(STOP_REQUESTS_INTERVAL_S, use_cases.chat.apply_stop_requests, "stop_requests")),
         asyncio.create_task(_every(RETRY_DELAY_S, use_cases.chat.tell_replies, "requests_of_processes")),
@@ -63,12 +63,14 @@ async def timers(
         await asyncio.wait(tasks)
 
 
-async def _every(interval_s: float, work: Callable[[], Awaitable[int]], name: str) -> None:
+async def _every(
+    interval_s: float, work: Callable[[], Awaitable[int]], name: str, *, retry_s: float = RETRY_DELAY_S
+) -> None:
     while True:
         try:
             if count := await work():
                 _log.info("timer_ran", timer=name, count=count)
         except Exception:  # noqa: BLE001 - a timer goes on after any failure
             _log.exception("timer_failed", timer=name)
-            await asyncio.sleep(max(0.0, RETRY_DELAY_S - interval_s))
+            await asyncio.sleep(max(0.0, retry_s - interval_s))
         await asyncio.sleep(interval_s)

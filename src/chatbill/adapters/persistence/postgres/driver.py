@@ -47,7 +47,9 @@ class Timeouts:
 DEFAULT_TIMEOUTS = Timeouts()
 """Limits for a service whose transactions take milliseconds."""
 
-PROBE_TIMEOUTS = Timeouts(statement_timeout_s=4, lock_timeout_s=2, idle_in_transaction_timeout_s=10, answer_within_s=4)
+PROBE_TIMEOUTS = Timeouts(
+    statement_timeout_s=4, lock_timeout_s=2, idle_in_transaction_timeout_s=10, answer_within_s=1.5
+)
 """Limits for probes and leases, which are repeated every few seconds."""
 
 

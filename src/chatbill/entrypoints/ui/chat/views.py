@@ -21,6 +21,7 @@ from chatbill.domain.shared.ids import ConversationId, InteractionId
 from chatbill.entrypoints.ui.chat.rendering import ModelChoice, TurnView, days_of, price_text, window_text
 from chatbill.entrypoints.ui.live.hub import Hub
 from chatbill.entrypoints.ui.shared.visits import NO_STORE, Site, Visit
+from chatbill.entrypoints.ui.shell.config import WebConfig
 from chatbill.entrypoints.web.language import gettext as _
 from chatbill.entrypoints.web.parameters import MAX_LINE_CHARS, could_be_id
 
@@ -33,7 +34,8 @@ MOST_CHATS: Final = 1_000
 class ChatPages:
     """Renders conversations. The use cases check the ids that come from the browser."""
 
-    def __init__(self, use_cases: UseCases, hub: Hub) -> None:
+    def __init__(self, use_cases: UseCases, hub: Hub, *, temporary_chats: bool) -> None:
+        self._temporary_chats = temporary_chats
         self._use_cases = use_cases
         self._chat = use_cases.chat
         self._hub = hub
@@ -46,6 +48,7 @@ class ChatPages:
             "chat/view.html",
             title=_("New chat"),
             conversation=None,
+            temporary_chats=self._temporary_chats,
             turns=(),
             older=False,
             about=None,
@@ -66,6 +69,7 @@ class ChatPages:
             "chat/view.html",
             title=found.conversation.title,
             conversation=found.conversation,
+            temporary_chats=False,
             turns=await self._shown(visit, found.turns),
             older=found.has_older,
             about=self._about(found.spent, last),
@@ -171,9 +175,9 @@ class ChatPages:
         return next((entry for entry in page.items if entry.cause.subject == interaction.subject), None)
 
 
-def chat_views(site: Site, hub: Hub) -> ChatPages:
+def chat_views(site: Site, hub: Hub, config: WebConfig) -> ChatPages:
     """Add the view of a new conversation and of one that exists, and their fragments."""
-    pages = ChatPages(site.use_cases, hub)
+    pages = ChatPages(site.use_cases, hub, temporary_chats=config.temporary_chats)
     site.view("", pages.start)
     site.view("c/{conversation_id}", pages.conversation)
     site.get("/web/chat/conversations", pages.conversations)

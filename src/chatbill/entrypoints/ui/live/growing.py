@@ -71,10 +71,10 @@ class GrowingReply:
         async with aclosing(batches(self.reply.follow(), gather_s=BATCH_S, idle_s=IDLE_S)) as gathered:
             async for batch in gathered:
                 added = "".join(event.text for event in batch if isinstance(event, Delta))
+                self.text += added
                 if any(not isinstance(event, Delta | Accepted) for event in batch):
                     return
                 if added:
-                    self.text += added
                     await self.render()
 
     async def render(self) -> None:

@@ -11,10 +11,11 @@ class WebConfig:
 
     A sign-in in the browser lasts `session_s` seconds. Open pages have at most `max_streams` event streams, each of
     which is a connection. `payment_note` is shown where credits are bought, for example to say that the provider is a
-    sandbox.
+    sandbox. `temporary_chats` are offered where each browser stays at one process.
     """
 
     title: str = "chatbill"
     session_s: int = 30 * 24 * 3_600
     max_streams: int = 400
     payment_note: str = ""
+    temporary_chats: bool = True

@@ -88,7 +88,12 @@ def address_of(name: str) -> str:
 
     A changed file has another address, so browsers may cache it for ever.
     """
-    return f"../web/assets/{name}?v={hashlib.sha256(asset(name) or b'').hexdigest()[:12]}"
+    return f"../web/assets/{name}?v={_version(name)}"
+
+
+@cache
+def _version(name: str) -> str:
+    return hashlib.sha256(asset(name) or b"").hexdigest()[:12]
 
 
 def mount_assets(app: FastAPI) -> None:
@@ -98,7 +103,10 @@ def mount_assets(app: FastAPI) -> None:
         body = asset(name)
         if body is None:
             return Response("There is no such file.", 404)
-        headers = {"Cache-Control": f"public, max-age={YEAR_S}, immutable", "Vary": "Accept-Encoding"}
+        # During an upgrade, a page of the new version may ask a process of the old one.
+        is_this = request.query_params.get("v") in {None, _version(name)}
+        kept = f"public, max-age={YEAR_S}, immutable" if is_this else "no-store"
+        headers = {"Cache-Control": kept, "Vary": "Accept-Encoding"}
         if "gzip" in request.headers.get("accept-encoding", ""):
             body, headers["Content-Encoding"] = _packed(name), "gzip"
         return Response(body, media_type=TYPES[f".{name.rpartition('.')[2]}"], headers=headers)
