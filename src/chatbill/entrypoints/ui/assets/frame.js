@@ -1,4 +1,4 @@
-// The frame: moves into Gradio's page, opens views by their addresses, and carries out the answers of actions.
+// The frame: opens views by their addresses, and carries out the answers of actions.
 "use strict";
 
 const texts = JSON.parse(document.getElementById("cb-texts").textContent);
@@ -216,29 +216,6 @@ document.addEventListener("click", async (event) => {
   location.replace("./");
 });
 
-// Gradio calls its whole page the main part. Here that is the view, and there can be only one.
-function yieldMain(outer) {
-  if (!outer) return;
-  const plain = document.createElement("div");
-  plain.className = outer.className;
-  plain.append(...outer.childNodes);
-  outer.replaceWith(plain);
-}
-
-// Moves the frame into Gradio's page when that has started. One may be reading or writing in it already.
-function enter(root) {
-  // A page has one main part, which is the view.
-  for (let outer = root.parentElement; outer; outer = outer.parentElement) {
-    if (outer.localName === "main") outer.setAttribute("role", "presentation");
-  }
-  yieldMain(root.closest("main"));
-  const { activeElement: focused } = document;
-  const scrolled = [...frame.querySelectorAll("*")].filter((each) => each.scrollTop).map((each) => [each, each.scrollTop]);
-  root.append(frame);
-  for (const [each, top] of scrolled) each.scrollTop = top;
-  if (frame.contains(focused)) focused.focus({ preventScroll: true });
-}
-
 // Gradio writes the language of the browser there, at some time after its start.
 const ownLanguage = () => {
   if (document.documentElement.lang !== frame.lang) document.documentElement.lang = frame.lang;
@@ -251,13 +228,3 @@ if (view.querySelector(":scope > section")) coming = Promise.resolve({ html: vie
 frame.inert = false;
 frame.removeAttribute("aria-busy");
 show(false);
-const root = () => document.getElementById("cb-root");
-if (root()) enter(root());
-else {
-  const watching = new MutationObserver(() => {
-    if (!root()) return;
-    watching.disconnect();
-    enter(root());
-  });
-  watching.observe(document.body, { childList: true, subtree: true });
-}

@@ -150,7 +150,7 @@ def frame_page(gradio_page: str, view: str, visit: Visit, config: WebConfig, pol
 
     It is not cached. Without a `view`, the script asks for it.
 
-    The frame is shown at once, and is moved into Gradio's page when that has started. Its scripts come before Gradio's,
+    The frame is shown at once, and stays beside what Gradio makes. Its scripts come before Gradio's,
     because deferred scripts run in the order of the page; its styles come after, because the last of equal ones holds.
     """
     page = _RESIZER.sub("", _GRADIO_TAGS.sub("", gradio_page))
