@@ -117,6 +117,30 @@ def test_names_that_look_alike_in_two_scripts_are_known_in_both_directions(one: 
     assert one in look_alikes(other)
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("alice", "aIice"), ("alice", "A1ICE"), ("bob", "b0b"), ("william", "wiIIiam")],
+)
+def test_letters_and_digits_of_one_shape_are_known_in_both_directions(one: str, other: str) -> None:
+    one, other = name_key(one), name_key(other)
+    assert other in look_alikes(one)
+    assert one in look_alikes(other)
+
+
+def test_two_letters_in_the_shape_of_one_are_known() -> None:
+    assert {"maria"} <= look_alikes("rnaria")
+    assert {"walter"} <= look_alikes("vvalter")
+
+
+@given(st.text("il1o0", min_size=1, max_size=50))
+def test_a_long_name_has_not_many_look_alikes(name: str) -> None:
+    assert len(look_alikes(name)) < 200
+
+
+def test_names_that_differ_in_digits_are_other_names() -> None:
+    assert "person-10" not in look_alikes("person-01")
+
+
 def test_other_names_have_no_look_alikes() -> None:
     assert look_alikes("алиса") == frozenset()
     assert look_alikes("fruf") == frozenset()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from itertools import product
 from typing import Final
 
 EAST_ASIAN: Final = frozenset({"CJK", "IDEOGRAPHIC", "HIRAGANA", "KATAKANA", "BOPOMOFO", "HANGUL"})
@@ -47,6 +48,9 @@ _ALPHABETS: Final = (
     dict(zip("αβεικνορτυχγηω", "abeikvoptuxynw", strict=True)),
     dict(zip("αβεζηικμνορτυχ", "abezhikmnoptyx", strict=True)),
 )
+_TYPED_ALIKE: Final = {character: group for group in ("il1", "o0") for character in group}
+_FREE_PLACES: Final = 4
+"""Up to so many of these characters in a name, all its spellings are compared."""
 _LATIN: Final = {"ı": "i", "ɑ": "a", "ɡ": "g"}
 _DIGITS: Final = str.maketrans("013457l", "oieasti")
 _SEPARATORS: Final = re.compile(r"[._-]+")
@@ -59,7 +63,7 @@ def mixes_scripts(name: str) -> bool:
 
 
 def look_alikes(key: str) -> frozenset[str]:
-    """Return the keys of other usernames that look the same in Latin, Cyrillic or Greek letters."""
+    """Return the keys of other usernames that look the same in Latin, Cyrillic or Greek letters, or with digits."""
     latin = {key, _translated(key, _LATIN)}
     for alphabet in _ALPHABETS:
         latin |= _respelt(key, alphabet)
@@ -68,7 +72,29 @@ def look_alikes(key: str) -> frozenset[str]:
         for alphabet in _ALPHABETS:
             found |= _respelt(spelling, {letter: other for other, letter in alphabet.items()})
         found |= {spelling.replace(letter, other) for other, letter in _LATIN.items()}
-    return frozenset(found - {key})
+    return frozenset((found | _typed_alike(key)) - {key})
+
+
+def _typed_alike(key: str) -> set[str]:
+    """Return the key with i, l and 1, or o and 0, in each other's place: "aIice" looks like "alice"."""
+    places = [place for place, character in enumerate(key) if character in _TYPED_ALIKE]
+    groups = [_TYPED_ALIKE[key[place]] for place in places]
+    if len(places) <= _FREE_PLACES:
+        choices = set(product(*groups))
+    else:
+        # Each alone, and all at once.
+        now = [key[place] for place in places]
+        choices = {(*now[:n], other, *now[n + 1 :]) for n, group in enumerate(groups) for other in group}
+        choices |= {
+            tuple({"i": one, "l": one, "1": one}.get(each, nought) for each in now) for one in "il1" for nought in "o0"
+        }
+    found = set()
+    for chosen in choices:
+        letters = list(key)
+        for place, character in zip(places, chosen, strict=True):
+            letters[place] = character
+        found.add("".join(letters))
+    return found | {key.replace("rn", "m"), key.replace("vv", "w")}
 
 
 def is_staff_name(key: str) -> bool:
