@@ -10,7 +10,7 @@
 
     // A message with a `problem`, which says why it was refused, keeps those after it waiting.
     set(conversation, orders) {
-      const kept = orders.map(({ key, text, model, branched, problem }) => ({ key, text, model, branched, problem }));
+      const kept = orders.map(({ key, text, model, branched, problem, unsure }) => ({ key, text, model, branched, problem, unsure }));
       chatbill.store.set(nameOf(conversation), kept.length ? JSON.stringify(kept) : "");
     },
 
@@ -21,10 +21,12 @@
       if (waiting.length) queue.set(conversation, waiting);
     },
 
-    // Keeps a message that waited and was refused in its place, whatever is in the box meanwhile.
+    // Keeps a message that waited and was refused in its place, whatever is in the box meanwhile. Where no answer came,
+    // it is `unsure` whether the service has taken it.
     hold(order, problem) {
-      const words = problem.status ? chat.reason(problem) : chat.words.unreachable_now;
-      queue.set(order.conversation, [{ ...order, problem: words }, ...queue.of(order.conversation)]);
+      const unsure = !problem.status || problem.code === "request_in_progress";
+      const words = unsure ? chat.words.unsure : chat.reason(problem);
+      queue.set(order.conversation, [{ ...order, unsure, problem: words }, ...queue.of(order.conversation)]);
     },
 
     change(key, changed) {

@@ -183,8 +183,8 @@
     sendNext();
   }
 
-  // The key of a refusal would give the refusal again.
-  const again = (order) => [{ ...order, key: newKey(), problem: undefined }];
+  // The key of a refusal would give the refusal again. Any other makes sure that nothing is sent and charged twice.
+  const again = (order) => [{ ...order, key: order.unsure ? order.key : newKey(), unsure: undefined, problem: undefined }];
 
   async function regenerate(button) {
     const turn = button.closest("article");
