@@ -16,8 +16,9 @@ Told = tuple[str, dict[str, Any]]
 class Listener:
     """Reads the event connection of a browser, as an EventSource does."""
 
-    def __init__(self, web: FastAPI, cookie: str, last_id: str = "") -> None:
+    def __init__(self, web: FastAPI, cookie: str, last_id: str = "", query: str = "") -> None:
         self.last_id = last_id
+        self._query = query
         self.status = 0
         self._web, self._cookie = web, cookie
         self._events: asyncio.Queue[Told | None] = asyncio.Queue()
@@ -30,7 +31,7 @@ class Listener:
             headers.append((b"last-event-id", self.last_id.encode()))
         scope = {
             "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "GET", "scheme": "http",
-            "path": "/web/events", "raw_path": b"/web/events", "query_string": b"", "root_path": "",
+            "path": "/web/events", "raw_path": b"/web/events", "query_string": self._query.encode(), "root_path": "",
             "headers": headers, "client": ("192.0.2.1", 1), "server": ("chat.example.org", 80), "state": {},
         }  # fmt: skip
         asked = False
@@ -77,8 +78,8 @@ class Listener:
 
 
 @asynccontextmanager
-async def listening(web: FastAPI, cookie: str, last_id: str = "") -> AsyncIterator[Listener]:
-    listener = Listener(web, cookie, last_id)
+async def listening(web: FastAPI, cookie: str, last_id: str = "", query: str = "") -> AsyncIterator[Listener]:
+    listener = Listener(web, cookie, last_id, query)
     task = asyncio.create_task(listener.run())
     try:
         yield listener

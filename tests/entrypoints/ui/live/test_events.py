@@ -18,6 +18,7 @@ from chatbill.entrypoints.ui import WebConfig, create_web
 from tests.entrypoints.ui.conftest import FROM_HERE, SITE
 from tests.kit.listening import Listener, Told, listening
 from tests.kit.support import CATALOGUE, MINI, PASSWORD, World, world
+from tests.kit.waiting import eventually
 
 IDLE_S = 1_200.0
 
@@ -95,6 +96,44 @@ async def test_the_end_of_a_temporary_reply_brings_its_text_and_that_of_another_
         assert not {"reply", "html"} & set(end)
 
 
+async def test_a_temporary_reply_that_ended_without_a_connection_is_told_to_the_next_ones(
+    served: World, web: FastAPI, enter: Enter
+) -> None:
+    cookie, ann = await enter("ann")
+    reply = await send(served, ann, "[[tokens:3]] five six seven", temporary=True)
+    await reply.finished()
+    for _ in range(2):
+        async with listening(web, cookie) as page:
+            (_, end) = (await page.until("settled"))[-1]
+            assert (end["id"], end["reply"]) == (reply.accepted.interaction_id, "five six seven")
+
+
+async def test_the_text_of_a_temporary_reply_is_forgotten_after_a_while(
+    served: World, web: FastAPI, enter: Enter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chatbill.entrypoints.ui.live.hub.KEPT_S", 0.0)
+    cookie, ann = await enter("ann")
+    reply = await send(served, ann, "[[tokens:3]] five six seven", temporary=True)
+    end = (await reply.finished()).interaction
+    await eventually(lambda: web.state.hub.kept(end) is None and ann.user_id not in web.state.hub._feeds)
+    async with listening(web, cookie) as page:
+        await page.until("models")
+        assert "settled" not in {told[0] for told in await heard(page, within_s=0.5) if told}
+
+
+async def test_the_turn_of_a_temporary_reply_brings_its_text_for_a_while(
+    served: World, web: FastAPI, enter: Enter
+) -> None:
+    cookie, ann = await enter("ann")
+    reply = await send(served, ann, "[[tokens:3]] **five** six seven", temporary=True)
+    end = (await reply.finished()).interaction
+    await eventually(lambda: web.state.hub.kept(end) is not None)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=web), base_url=SITE) as client:
+        answer = await client.get(f"/web/chat/turns/{end.id}", headers={"Cookie": cookie})
+    assert answer.json()["reply"] == "**five** six seven"
+    assert "<strong>five</strong>" in answer.json()["html"]
+
+
 async def test_nothing_of_one_person_reaches_the_page_of_another(served: World, web: FastAPI, enter: Enter) -> None:
     cookie, _ = await enter("ann")
     _, bob = await enter("bob")
@@ -118,6 +157,20 @@ async def test_a_connection_that_was_lost_goes_on_after_the_last_event(
         told = await page.until("settled")
     assert "connected" not in {name for name, _ in told}
     assert "started" in {name for name, _ in told}
+
+
+async def test_a_script_that_connects_again_says_in_the_address_what_it_saw(
+    served: World, web: FastAPI, enter: Enter
+) -> None:
+    cookie, ann = await enter("ann")
+    async with listening(web, cookie) as page:
+        await page.until("models")
+        last_id = page.last_id
+    reply = await send(served, ann, "[[tokens:5]] while away")
+    await reply.finished()
+    async with listening(web, cookie, query=f"last={last_id}") as page:
+        told = await page.until("settled")
+    assert "connected" not in {name for name, _ in told}
 
 
 async def test_a_page_that_missed_too_much_is_told_so(web: FastAPI, enter: Enter) -> None:

@@ -8,26 +8,32 @@ const RETRY_MS = 3_000;
 
 let source;
 let heard = 0;
+let last = "";
 
-// Connects, and passes each event on as its name and its data.
+// Connects, and passes each event on as its name and its data, from the one on that was heard last.
 function connect(address, pass) {
   const tell = (name, detail) => {
     heard = Date.now();
     pass(name, detail);
   };
   source?.close();
-  source = new EventSource(address);
+  const mine = (source = new EventSource(`${address}?last=${encodeURIComponent(last)}`));
   heard = Date.now();
-  for (const name of NAMES) source.addEventListener(name, (event) => tell(name, JSON.parse(event.data)));
+  for (const name of NAMES) {
+    source.addEventListener(name, (event) => {
+      last = event.lastEventId;
+      tell(name, JSON.parse(event.data));
+    });
+  }
   source.addEventListener("open", () => tell("online", {}));
   source.addEventListener("error", async () => {
     tell("offline", {});
     // The browser connects again by itself unless it was refused.
-    if (source.readyState !== EventSource.CLOSED) return;
+    if (mine.readyState !== EventSource.CLOSED) return;
     const answer = await fetch(address, { method: "HEAD" }).catch(() => null);
     if (answer?.status === 401) return tell("left", {});
     await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
-    connect(address, pass);
+    if (source === mine) connect(address, pass);
   });
 }
 
@@ -37,6 +43,8 @@ if (typeof SharedWorkerGlobalScope !== "undefined") {
   const begin = () => connect("../events", (name, detail) => channel.postMessage({ name, detail }));
   // A page says that it was asleep; so was this worker, if it has heard nothing either.
   self.addEventListener("connect", ({ ports: [port] }) => {
+    // Its person has signed out, and in again.
+    if (source.readyState === EventSource.CLOSED) begin();
     port.onmessage = () => { if (Date.now() - heard > QUIET_MS) begin(); };
   });
   begin();

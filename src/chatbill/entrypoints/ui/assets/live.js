@@ -53,5 +53,6 @@ if (channel && navigator.locks) {
   });
 } else if (channel && "SharedWorker" in window) {
   worker = new SharedWorker(new URL(frame.dataset.connection, document.baseURI), FEED);
+  worker.onerror = begin;
   worker.port.start();
 } else begin();

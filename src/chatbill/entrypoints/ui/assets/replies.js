@@ -6,6 +6,8 @@
   const REMEMBERED = 200;
   // Replies that ended before their turn was here, as of short replies in the tab that asked for them.
   const ended = new Map();
+  // Temporary replies whose end was told.
+  const told = new Set();
   // When a reply was last seen to grow.
   const grown = new Map();
   const [FIRST_LOOK_MS, LOOK_MS, QUIET_MS] = [700, 5_000, 5_000];
@@ -13,7 +15,9 @@
   async function read(id) {
     const answer = await fetch(`../web/chat/turns/${id}`).catch(() => null);
     if (answer?.status === 401) chatbill.leave();
-    return answer?.ok ? await answer.json() : null;
+    const found = answer?.ok ? await answer.json() : null;
+    if (found?.reply) chatbill.temporary.replied(found);
+    return found;
   }
 
   // Puts the blocks of the finished reply in the place of those that differ, so that a selection survives.
@@ -118,6 +122,9 @@
 
   chatbill.on("settled", async (end) => {
     const { id, conversation } = end;
+    // The end of a temporary reply is told to each new connection for a while.
+    if (end.reply && told.has(id)) return;
+    if (end.reply) told.add(id);
     ended.set(id, end);
     grown.delete(id);
     if (end.reply) chatbill.temporary.replied(end);

@@ -35,13 +35,19 @@
     fill(turn) {
       const { id } = turn.dataset;
       if (sent.has(id)) turn.querySelector(".cb-said").textContent = sent.get(id);
-      if (replies.has(id) && !turn.dataset.running) turn.querySelector(".cb-md").innerHTML = replies.get(id).html;
-      else if (!turn.dataset.running) turn.querySelector('[data-chat="copy"]')?.remove();
-    },
-
-    end() {
-      on = false;
-      for (const texts of [sent, replies, temporary.texts]) texts.clear();
+      if (turn.dataset.running) return;
+      const reply = turn.querySelector(".cb-md");
+      if (replies.has(id)) {
+        reply.innerHTML = replies.get(id).html;
+        return;
+      }
+      turn.querySelector('[data-chat="copy"]')?.remove();
+      // What was shown while it was written stays.
+      const grown = chat.turn(id)?.dataset.running && chat.turn(id).querySelector(".cb-md").cloneNode(true);
+      if (!grown?.textContent.trim()) return;
+      const growing = grown.querySelector(":scope > .cb-growing");
+      growing?.replaceWith(...growing.childNodes);
+      reply.prepend(...grown.childNodes);
     },
   });
 

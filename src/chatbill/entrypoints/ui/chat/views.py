@@ -94,14 +94,16 @@ class ChatPages:
         return JSONResponse(await self.turn_json(visit, InteractionId(visit.path("id"))), headers=NO_STORE)
 
     async def turn_json(self, visit: Visit, interaction_id: InteractionId) -> dict[str, str]:
-        """Return a turn for the script of the page."""
+        """Return a turn for the script of the page. A temporary one has its text for a short time after its end."""
         if not could_be_id(interaction_id):
             raise NotFound("interaction")
         turn = await self._chat.read_branch.turn(visit.principal, interaction_id)
         spent = await self._chat.read_branch.spent(visit.principal, turn.interaction.conversation_id)
         (shown,) = await self._shown(visit, [turn])
         about = self._about(spent, turn.interaction)
+        kept = self._hub.kept(turn.interaction) or {}
         return {
+            **{name: kept[name] for name in ("reply", "html", "outcome") if name in kept},
             "title": title_of(turn.interaction.prompt),
             "id": turn.interaction.id,
             "conversation": turn.interaction.conversation_id,

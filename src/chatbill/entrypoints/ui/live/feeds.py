@@ -28,6 +28,14 @@ class FeedEvent:
     size: int
 
 
+@dataclass(frozen=True, slots=True)
+class TemporaryEnd:
+    """The end of a temporary reply with its text, which is nowhere else, and its time by the clock of the loop."""
+
+    told: dict[str, Any]
+    at: float
+
+
 @dataclass(slots=True, kw_only=True, eq=False)
 class Feed:
     """The events of one person, for all their connections. Only the newest are kept.
@@ -44,6 +52,8 @@ class Feed:
     balance: dict[str, Any] | None = None
     growing: dict[InteractionId, GrowingReply] = field(default_factory=dict)
     number: int = 0
+    _awaited: set[InteractionId] = field(default_factory=set)
+    _ends: deque[TemporaryEnd] = field(default_factory=deque)
     _events: deque[FeedEvent] = field(default_factory=deque)
     _bytes: int = 0
     _news: asyncio.Event = field(default_factory=asyncio.Event)
@@ -83,7 +93,33 @@ class Feed:
         """Return the events that bring a page up to date which has seen none."""
         said = [("balance", self.balance)] if self.balance else []
         replies = [("reply", growing.state()) for growing in self.growing.values()]
-        return [*said, ("conversations", {}), ("models", {}), *replies]
+        ends = [("settled", end.told) for end in self._ends]
+        return [*said, ("conversations", {}), ("models", {}), *ends, *replies]
+
+    @property
+    def is_awaited(self) -> bool:
+        """Return True while it has the text of a temporary reply, whose page may not be connected now."""
+        return bool(self._awaited or self._ends)
+
+    def expect(self, interaction_id: InteractionId) -> None:
+        """Note that a temporary reply is written, whose end must be kept for its page."""
+        self._awaited.add(interaction_id)
+
+    def keep(self, told: dict[str, Any]) -> None:
+        """Keep the end of a temporary reply for pages that will connect. The newest are kept, within `KEPT_BYTES`."""
+        self._awaited.discard(told["id"])
+        self._ends.append(TemporaryEnd(told, asyncio.get_running_loop().time()))
+        while len(self._ends) > 1 and sum(len(end.told["reply"] + end.told["html"]) for end in self._ends) > KEPT_BYTES:
+            self._ends.popleft()
+
+    def kept(self, interaction_id: InteractionId) -> dict[str, Any] | None:
+        """Return the end of a temporary reply if it is still kept."""
+        return next((end.told for end in self._ends if end.told["id"] == interaction_id), None)
+
+    def forget(self, *, before: float) -> None:
+        """Forget the temporary replies that ended before a time."""
+        while self._ends and self._ends[0].at < before:
+            self._ends.popleft()
 
     def follow(self, reply: FollowedReply, settled: Callable[[GrowingReply], Awaitable[None]]) -> GrowingReply:
         """Follow a reply until its end, unless it is followed already. `settled` is called then."""
@@ -102,6 +138,7 @@ class Feed:
         task = asyncio.create_task(run(), name=f"feed of {ids}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda _task: self._awaited.discard(ids))
         return growing
 
     def note(self, wallet: Wallet) -> None:

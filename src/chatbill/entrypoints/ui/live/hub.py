@@ -20,7 +20,7 @@ from chatbill.entrypoints.ui.markdown import to_html
 WATCH_S: Final = 0.4
 """Balances of the people who have the page open are read this often, in one query for all."""
 KEPT_S: Final = 60.0
-"""A feed is kept this long for a connection that was lost."""
+"""A feed, and the end of a temporary reply, is kept this long for a connection that was lost."""
 READERS_OF_PERSON: Final = 12
 _RETRY_S: Final = 5
 
@@ -52,8 +52,7 @@ class Hub:
         self._feeds[feed.user_id] = feed
         for reply in self._use_cases.chat.replies.of_user(feed.user_id):
             self._follow(feed, reply)
-        if self._watching is None or self._watching.done():
-            self._watching = asyncio.create_task(self._watch(), name="balances of open pages")
+        self._start()
         return feed
 
     def leave(self, feed: Feed) -> None:
@@ -76,6 +75,11 @@ class Hub:
         # The event connection of this person is at another process, or will come.
         return await glimpse(reply or self._use_cases.chat.find_remote_replies.reply_of(interaction))
 
+    def kept(self, interaction: Interaction) -> dict[str, Any] | None:
+        """Return the end of a temporary reply with its text, if it was a short time ago."""
+        feed = self._feeds.get(interaction.user_id)
+        return feed.kept(interaction.id) if feed else None
+
     def close(self) -> None:
         """End all connections, because the service stops. Replies go on."""
         self.closed.set()
@@ -85,8 +89,18 @@ class Hub:
             self._watching.cancel()
 
     def _begun(self, reply: Reply) -> None:
-        if feed := self._feeds.get(reply.user_id):
+        feed = self._feeds.get(reply.user_id)
+        if reply.temporary:
+            # Its text is lost for ever if nothing follows it, also where its page has no event connection now.
+            feed = feed or self._feeds.setdefault(reply.user_id, Feed(user_id=reply.user_id, wallet_id=reply.wallet_id))
+            feed.expect(reply.accepted.interaction_id)
+            self._start()
+        if feed:
             self._follow(feed, reply)
+
+    def _start(self) -> None:
+        if self._watching is None or self._watching.done():
+            self._watching = asyncio.create_task(self._watch(), name="balances of open pages")
 
     def _follow(self, feed: Feed, reply: FollowedReply) -> GrowingReply:
         return feed.follow(reply, partial(self._settled, feed.user_id))
@@ -106,7 +120,10 @@ class Hub:
             # In a thread, because a long text takes longer than other people should wait.
             text = end.reply or growing.text
             ids |= {"reply": text, "html": await asyncio.to_thread(to_html, text)}
-        feed.add("settled", {**ids, "credits": charged, "outcome": end.outcome if end else "failed"})
+        told = {**ids, "credits": charged, "outcome": end.outcome if end else "failed"}
+        if "reply" in told:
+            feed.keep(told)
+        feed.add("settled", told)
         feed.add("conversations", {})
 
     async def _watch(self) -> None:
@@ -142,7 +159,8 @@ class Hub:
     def _forget_old(self) -> None:
         old = asyncio.get_running_loop().time() - KEPT_S
         for feed in list(self._feeds.values()):
-            if not feed.readers and feed.unread_since < old:
+            feed.forget(before=old)
+            if not feed.readers and not feed.is_awaited and feed.unread_since < old:
                 feed.close()
                 del self._feeds[feed.user_id]
 

@@ -82,8 +82,12 @@ def _snapshot(feed: Feed) -> list[tuple[str, dict[str, Any]]]:
 
 
 def _last_seen(request: Request, feed: Feed) -> int:
-    """Return the number of the last event that the browser saw; a number that no event has where it saw none."""
-    epoch, _, number = request.headers.get("last-event-id", "").partition("-")
+    """Return the number of the last event that the browser saw; a number that no event has where it saw none.
+
+    A browser that connects again by itself says so in a header, and a script that does so in the address.
+    """
+    last = request.headers.get("last-event-id") or request.query_params.get("last", "")
+    epoch, _, number = last.partition("-")
     known = epoch == feed.epoch and number.isascii() and number.isdecimal() and len(number) < 16  # noqa: PLR2004
     return int(number) if known else -1
 
