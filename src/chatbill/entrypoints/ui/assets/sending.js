@@ -62,11 +62,14 @@
     const pending = showPending(order.text, chat.words.sending, false);
     showRunning();
     const brief = order.conversation ? undefined : chatbill.temporary.history;
+    const { round } = chatbill.temporary;
     const fields = { model: order.model, text: order.text, conversation_id: order.conversation, parent_id: order.parent, key: order.key, history: brief };
     // A page that is loaded again meanwhile sends it once more: by its key, the service takes it once.
     store.set(SENDING, JSON.stringify({ ...order, edited: undefined }));
     const tell = (words) => { pending.querySelector(".cb-aside").textContent = words; };
     const { said, problem } = await insist("../web/chat/messages", fields, tell);
+    // The texts of a temporary chat that was ended meanwhile go nowhere.
+    if (brief && round !== chatbill.temporary.round) return undefined;
     chat.isSending = false;
     store.set(SENDING, "");
     pending.remove();

@@ -6,6 +6,8 @@
   const OWN = new Set(["cb-draft:", "cb-queue:", "cb-kept", "cb-sending"]);
 
   let on = false;
+  // The section that showed it last.
+  let shown;
   // Messages and replies by the ids of their turns, in the order of the turns.
   const sent = new Map();
   const replies = new Map();
@@ -13,6 +15,9 @@
   const temporary = (chatbill.temporary = {
     // What a stored draft would be elsewhere.
     texts: new Map(),
+
+    // Which temporary chat of this page it is. An answer may come when that chat has ended.
+    round: 0,
 
     owns: (name) => on && OWN.has(name),
     has: (id) => sent.has(id),
@@ -49,6 +54,22 @@
       growing?.replaceWith(...growing.childNodes);
       reply.prepend(...grown.childNodes);
     },
+
+    // Forgets everything, also what is shown: the next view may not be there for a while.
+    end() {
+      if (!on) return;
+      on = false;
+      temporary.round += 1;
+      for (const texts of [sent, replies, temporary.texts]) texts.clear();
+      shown?.querySelectorAll("article").forEach((turn) => turn.remove());
+      shown = undefined;
+      if (!chat.open || chat.conversation) return;
+      chat.isSending = false;
+      document.getElementById("cb-welcome")?.removeAttribute("hidden");
+      chatbill.writing.set("");
+      show();
+      chatbill.emit("running");
+    },
   });
 
   function show() {
@@ -58,17 +79,23 @@
     // What was begun stays what it is.
     box.parentElement.hidden = Boolean(chat.conversation) || sent.size > 0;
     document.getElementById("cb-leaves-nothing").hidden = !on || Boolean(chat.conversation);
-    if (on && !chat.conversation) chat.section.querySelector("h1").textContent = document.title = chat.words.temporary;
     chat.section.classList.toggle("cb-temporary", on && !chat.conversation);
+    if (chat.conversation) return;
+    if (on) shown = chat.section;
+    chat.section.querySelector("h1").textContent = document.title = on ? chat.words.temporary : chat.section.dataset.title;
   }
 
   document.addEventListener("change", (event) => {
     if (event.target.id !== "cb-temporary") return;
+    // What is being sent, or waits, stays what it is.
+    if (chat.isSending || chat.queue.of("").length) {
+      event.target.checked = on;
+      return;
+    }
     // What is in the box already moves to where it belongs now.
     chatbill.store.set("cb-draft:", "");
     on = event.target.checked;
     chatbill.store.set("cb-draft:", chat.box.value);
-    if (!on) chat.section.querySelector("h1").textContent = document.title = chat.section.dataset.title;
     show();
   });
 
