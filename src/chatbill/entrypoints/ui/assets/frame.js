@@ -91,8 +91,9 @@ const chatbill = {
     return said;
   },
 
-  // The session has ended. The same view is opened after signing in again.
+  // The session has ended. The same view is opened after signing in again. No text may stay, nor keep the page here.
   leave() {
+    chatbill.temporary?.end();
     const address = new URL(location);
     address.searchParams.set("ended", "");
     location.replace(address);
@@ -212,6 +213,7 @@ window.addEventListener("pageshow", (event) => {
 
 document.addEventListener("click", async (event) => {
   if (!event.target.closest("#cb-sign-out, [data-sign-out]")) return;
+  chatbill.temporary.end();
   await fetch("../web/session", { method: "DELETE" }).catch(() => {});
   location.replace("./");
 });
