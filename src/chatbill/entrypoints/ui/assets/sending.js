@@ -14,6 +14,7 @@
   chat.isSending = false;
 
   const queued = () => chat.queue.of(chat.conversation);
+  const isBusy = () => Boolean(chat.isSending || chat.running.length || chatbill.temporary.isLoading);
 
   // Browsers make UUIDs on pages of HTTPS only.
   function newKey() {
@@ -150,7 +151,7 @@
     if (edited) writing.edit(null);
     store.set(KEPT, "");
     writing.set("");
-    if (!edited && (chat.isSending || chat.running.length)) {
+    if (!edited && isBusy()) {
       chat.queue.set(chat.conversation, [...queued(), { ...order, branched: chat.section.dataset.branched }]);
       unsure = {};
       showRunning();
@@ -164,7 +165,7 @@
     const [next, ...rest] = chat.queue.of(conversation);
     if (!next || next.problem) return;
     const isOpen = chat.open && chat.conversation === conversation;
-    if (isOpen && (chat.isSending || chat.running.length)) return;
+    if (isOpen && isBusy()) return;
     chat.queue.set(conversation, rest);
     const order = { ...next, conversation, parent: next.branched ? id : "", waited: true };
     if (isOpen) {
@@ -215,7 +216,7 @@
 
   function showRunning() {
     if (!chat.open) return;
-    const busy = Boolean(chat.isSending || chat.running.length);
+    const busy = isBusy();
     document.getElementById("cb-stop").hidden = !busy;
     // What is written now can be sent after the reply.
     document.getElementById("cb-send").hidden = busy && !chat.box.value.trim();
@@ -235,13 +236,14 @@
 
   // A reply may have ended before its turn was shown, so that nothing else would send what waits.
   function sendNext() {
-    if (!chat.open || chat.isSending || chat.running.length || !queued().length) return;
+    if (!chat.open || isBusy() || !queued().length) return;
     chatbill.emit("free", { id: chat.turns.at(-1)?.dataset.id ?? "", conversation: chat.conversation });
   }
 
   chatbill.on("chat", () => {
     stopping = false;
     chat.isSending = false;
+    chatbill.temporary.restore();
     showRunning();
     showQueue();
     const kept = store.read(KEPT);

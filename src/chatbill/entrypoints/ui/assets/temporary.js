@@ -19,6 +19,9 @@
     // Which temporary chat of this page it is. An answer may come when that chat has ended.
     round: 0,
 
+    // While its turns are not all here, nothing that waits is sent.
+    isLoading: false,
+
     owns: (name) => on && OWN.has(name),
     has: (id) => sent.has(id),
     replyOf: (id) => replies.get(id)?.reply,
@@ -55,11 +58,34 @@
       reply.prepend(...grown.childNodes);
     },
 
+    // Shows the turns again after other views. Those that were sent meanwhile are asked for.
+    async restore() {
+      const before = shown;
+      temporary.isLoading = false;
+      show();
+      const { section } = chat;
+      if (!on || chat.conversation || !sent.size) return;
+      document.getElementById("cb-welcome")?.setAttribute("hidden", "");
+      const turns = [...before.querySelectorAll("article[data-id]")];
+      chat.change(() => document.getElementById("cb-outbox").before(...turns), { follow: true });
+      chat.running.forEach(chat.reload);
+      const missing = [...sent.keys()].filter((id) => !chat.turn(id));
+      temporary.isLoading = missing.length > 0;
+      for (const id of missing) {
+        const answer = await fetch(`../web/chat/turns/${id}`).catch(() => null);
+        if (section !== chat.section || !on) return;
+        if (answer?.ok) chat.put(await answer.json(), true);
+      }
+      temporary.isLoading = false;
+      chatbill.emit("running");
+    },
+
     // Forgets everything, also what is shown: the next view may not be there for a while.
     end() {
       if (!on) return;
       on = false;
       temporary.round += 1;
+      temporary.isLoading = false;
       for (const texts of [sent, replies, temporary.texts]) texts.clear();
       shown?.querySelectorAll("article").forEach((turn) => turn.remove());
       shown = undefined;
@@ -97,20 +123,6 @@
     on = event.target.checked;
     chatbill.store.set("cb-draft:", chat.box.value);
     show();
-  });
-
-  // Shows the turns again after other views.
-  chatbill.on("chat", async () => {
-    show();
-    const { section } = chat;
-    if (!on || chat.conversation) return;
-    document.getElementById("cb-welcome")?.setAttribute("hidden", "");
-    for (const id of sent.keys()) {
-      const answer = await fetch(`../web/chat/turns/${id}`).catch(() => null);
-      if (section !== chat.section || !on) return;
-      if (answer?.ok) chat.put(await answer.json(), true);
-    }
-    if (!sent.size) document.getElementById("cb-welcome")?.removeAttribute("hidden");
   });
 
   window.addEventListener("beforeunload", (event) => { if (sent.size) event.preventDefault(); });
