@@ -113,7 +113,8 @@
       return showQueue();
     }
     const name = `cb-draft:${order.conversation}`;
-    const rest = isOpen ? chat.box.value : store.get(name) ?? "";
+    const draft = isOpen ? chat.box.value : store.get(name) ?? "";
+    const rest = order.edited ? "" : draft;
     const text = rest.trim() ? `${order.text}\n\n${rest}` : order.text;
     if (problem.status === 402) {
       store.set(KEPT, JSON.stringify({ conversation: order.conversation, edited: order.edited?.dataset.id, text }));
@@ -148,9 +149,10 @@
     unsure = { same, key: order.key };
     // What an edited message replaces is not written to its end out of sight.
     if (edited && chat.running.length) stop();
-    if (edited) writing.edit(null);
     store.set(KEPT, "");
-    writing.set("");
+    // The draft that was there before the edit comes back.
+    if (edited) writing.edit(null);
+    else writing.set("");
     if (!edited && isBusy()) {
       chat.queue.set(chat.conversation, [...queued(), { ...order, branched: chat.section.dataset.branched }]);
       unsure = {};
