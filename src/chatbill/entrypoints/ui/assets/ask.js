@@ -16,6 +16,18 @@ async function ask(method, address, fields) {
   }
 }
 
+// Sends a request until there is an answer. Its key makes the service do it once.
+async function insist(address, fields, slow = () => {}) {
+  for (const pause of [1_000, 3_000, 6_000, 0]) {
+    const { said, problem } = await ask("POST", address, fields);
+    const again = problem && (!problem.status || problem.code === "request_in_progress");
+    if (!again || !pause) return { said, problem };
+    slow();
+    await new Promise((resolve) => setTimeout(resolve, pause));
+  }
+  return {};
+}
+
 // Browsers allow the clipboard only for pages of HTTPS or localhost; the older way works for other pages too.
 async function copyText(element) {
   getSelection().selectAllChildren(element);

@@ -5,12 +5,13 @@
   const chat = chatbill.chat;
   const writing = chatbill.writing;
   const store = chatbill.store;
-  const PAUSES_MS = [1_000, 3_000, 6_000];
   const KEPT = "cb-kept";
   const SENDING = "cb-sending";
 
   let stopping = false;
   let unsure = {};
+  // The keys of messages that are on their way out of sight, and the turn that has ended meanwhile.
+  const going = new Map();
   chat.isSending = false;
 
   const queued = () => chat.queue.of(chat.conversation);
@@ -41,18 +42,6 @@
     }
   }
 
-  // Sends a request until there is an answer. The key makes the service do it once.
-  async function insist(address, fields, note) {
-    for (const pause of [...PAUSES_MS, 0]) {
-      const { said, problem } = await ask("POST", address, fields);
-      const again = problem && (!problem.status || problem.code === "request_in_progress");
-      if (!again || !pause) return { said, problem };
-      note(chat.words.again);
-      await new Promise((resolve) => setTimeout(resolve, pause));
-    }
-    return {};
-  }
-
   // Sends a message that was composed in the open conversation.
   async function send(order) {
     chat.isSending = true;
@@ -67,7 +56,7 @@
     const fields = { model: order.model, text: order.text, conversation_id: order.conversation, parent_id: order.parent, key: order.key, history: brief };
     // A page that is loaded again meanwhile sends it once more: by its key, the service takes it once.
     store.set(SENDING, JSON.stringify({ ...order, edited: undefined }));
-    const tell = (words) => { pending.querySelector(".cb-aside").textContent = words; };
+    const tell = () => { pending.querySelector(".cb-aside").textContent = chat.words.again; };
     const { said, problem } = await insist("../web/chat/messages", fields, tell);
     // The texts of a temporary chat that was ended meanwhile go nowhere.
     if (brief && round !== chatbill.temporary.round) return undefined;
@@ -166,19 +155,31 @@
   chatbill.on("free", async ({ id, conversation }) => {
     const [next, ...rest] = chat.queue.of(conversation);
     if (!next || next.problem) return;
+    if (going.has(next.key)) return void going.set(next.key, id);
     const isOpen = chat.open && chat.conversation === conversation;
     if (isOpen && isBusy()) return;
-    chat.queue.set(conversation, rest);
     const order = { ...next, conversation, parent: next.branched ? id : "", waited: true };
-    if (isOpen) {
-      showQueue();
-      await send(order);
-      return;
-    }
-    const fields = { model: order.model, text: order.text, conversation_id: conversation, parent_id: order.parent, key: order.key };
-    const { problem } = await insist("../web/chat/messages", fields, () => {});
-    if (problem) chat.queue.hold(order, problem);
+    if (!isOpen) return void sendAway(order);
+    chat.queue.set(conversation, rest);
+    showQueue();
+    await send(order);
   });
+
+  // Sends a message of a conversation that is not open. It waits until there is an answer, as the page may be left.
+  async function sendAway(order) {
+    const { conversation, key } = order;
+    going.set(key, "");
+    const fields = { model: order.model, text: order.text, conversation_id: conversation, parent_id: order.parent, key };
+    const { said, problem } = await insist("../web/chat/messages", fields);
+    const ended = going.get(key);
+    going.delete(key);
+    chat.queue.set(conversation, chat.queue.of(conversation).filter((each) => each.key !== key));
+    if (problem) chat.queue.hold(order, problem);
+    if (chat.open && chat.conversation === conversation) {
+      showQueue();
+      if (!problem) chat.put(said);
+    } else if (said && ended === said.id) chatbill.emit("free", { id: ended, conversation });
+  }
 
   // Takes a message that waits out of the queue, or tries it once more.
   function requeue(key, changed) {
@@ -202,7 +203,7 @@
     const address = `../web/chat/turns/${turn.dataset.id}/regenerate`;
     // A second click after a lost answer asks for the same reply.
     button.dataset.key ??= newKey();
-    const { said, problem } = await insist(address, { model: button.dataset.model, key: button.dataset.key }, () => {});
+    const { said, problem } = await insist(address, { model: button.dataset.model, key: button.dataset.key });
     if (!problem || problem.status) delete button.dataset.key;
     chat.isSending = false;
     button.disabled = false;
