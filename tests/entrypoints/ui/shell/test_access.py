@@ -118,6 +118,20 @@ async def test_every_view_has_an_address_that_shows_the_page(client: httpx.Async
     assert '<base href="/ui/">' in page.text
 
 
+async def test_the_page_is_shown_when_its_view_has_an_unexpected_error(
+    client: httpx.AsyncClient, served: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await registered(client)
+
+    async def fail(*_args: object, **_kwargs: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(type(served.use_cases.chat.read_branch), "__call__", fail)
+    page = await client.get("/ui/c/01a21e08-7cd4-7225-be76-0789537df225")
+    assert page.status_code == 200
+    assert 'id="cb-frame"' in page.text
+
+
 @pytest.mark.parametrize("site", ["cross-site", "same-site"])
 async def test_parts_of_the_page_cannot_be_read_by_other_sites(client: httpx.AsyncClient, site: str) -> None:
     await registered(client)

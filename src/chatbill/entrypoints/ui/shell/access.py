@@ -98,8 +98,16 @@ class AccessMiddleware:
         path = f"{VIEWS}/{path_below_root(scope).removeprefix('/ui/')}"
         # A page that another site has opened gets its view by a request of its own, as its size says what was found.
         is_own = _rejection_of_reading(path, Headers(scope=scope)) is None
-        view = await self._body_of(scope, path, receive) if is_own else ""
+        view = await self._view_of(scope, path, receive) if is_own else ""
         return frame_page(page, view, visit, self._config, POLICY)
+
+    async def _view_of(self, scope: Scope, path: str, receive: Receive) -> str:
+        """Return the view that comes with the page; "" if it fails: the script asks again, and shows the error."""
+        try:
+            return await self._body_of(scope, path, receive)
+        except Exception:  # noqa: BLE001 - logged; one view that fails may not take the whole page away
+            _log.exception("first_view_failed")
+            return ""
 
     async def _body_of(self, scope: Scope, path: str, receive: Receive) -> str:
         """Return the uncompressed body at another path of this application; "" if that is an error."""
