@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import Route, expect
+from playwright.sync_api import Dialog, Route, expect
 
 from tests.browser.conftest import Visit
 from tests.browser.test_temporary import STORED, opens
@@ -132,7 +132,12 @@ def test_a_temporary_chat_does_not_stay_on_the_page_after_sign_out_in_another_ta
     ann.send("[[tokens:3]] a secret")
     expect(ann.page.get_by_role("button", name="Copy reply")).to_have_count(1)
     asked: list[str] = []
-    ann.page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
+
+    def stay(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.dismiss()
+
+    ann.page.on("dialog", stay)
     other = ann.page.context.new_page()
     other.goto(f"{address}/ui/")
     other.get_by_role("button", name="Sign out").click()

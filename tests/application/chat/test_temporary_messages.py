@@ -8,7 +8,7 @@ from chatbill.application.chat.events import Completed, Failed
 from chatbill.application.chat.messages import Message
 from chatbill.domain.chat.conversations import Role, Turn
 from chatbill.domain.chat.interactions import Outcome
-from chatbill.domain.shared.errors import Conflict, InvalidRequest
+from chatbill.domain.shared.errors import Conflict, InvalidRequest, TooLarge
 from tests.kit.chat import events_of, scene
 from tests.kit.support import MINI
 
@@ -38,6 +38,16 @@ async def test_what_was_said_before_is_read_and_not_stored() -> None:
     assert [turn.text for turn in here.engine.last.request.turns] == ["I am Ada", "Hello Ada", "Who am I?"]
     assert here.engine.last.request.temporary
     await reply.abandon()
+
+
+async def test_a_reply_that_is_longer_than_any_message_can_be_read_again() -> None:
+    here = await scene()
+    most = here.world.policy.bounds.max_message_chars
+    said = (Turn(Role.USER, "Tell me"), Turn(Role.ASSISTANT, "x" * (most + 1)))
+    reply = await here.send("And then?", temporary=True, history=said)
+    await reply.abandon()
+    with pytest.raises(TooLarge):
+        await here.send("And then?", temporary=True, history=(Turn(Role.USER, "x" * (most + 1)),))
 
 
 async def test_one_that_failed_leaves_no_text_either() -> None:

@@ -44,7 +44,7 @@ class Drafts:
         if not message.trim and message.max_tokens and message.max_tokens > model.context_tokens:
             raise ContextLengthExceeded(limit=model.context_tokens, whole=True, reply=message.max_tokens)
         try:
-            message.check(max_chars=self.bounds.max_message_chars)
+            message.check(max_chars=self.bounds.max_message_chars, max_reply_tokens=self.bounds.max_reply_tokens)
         except TooLarge as error:
             # Programs that send a whole conversation try a larger model, or a shorter conversation, for this error.
             if message.trim or message.likely_tokens <= model.context_tokens:

@@ -104,11 +104,11 @@ class Message:
         texts = [self.text, *(turn.text for turn in self.history or ())]
         return sum(len(text.encode("utf-8", "surrogatepass")) for text in texts) // 4
 
-    def check(self, *, max_chars: int) -> None:
+    def check(self, *, max_chars: int, max_reply_tokens: int) -> None:
         """Raise `InvalidRequest` or `TooLarge` for a message that breaks a rule."""
         checked_message(self.text, max_chars=max_chars)
         checked_key(self.idempotency_key)
-        self._check_place(max_chars=max_chars)
+        self._check_place(max_chars=max_chars, max_reply_tokens=max_reply_tokens)
         errors = []
         if self.max_tokens is not None and self.max_tokens < 1:
             errors.append(FieldError("max_tokens", Description.of("too_small", min=1)))
@@ -126,10 +126,10 @@ class Message:
         for stop in self.stop:
             checked_text("stop", stop, max_chars=MAX_STOP_CHARS)
 
-    def _check_place(self, *, max_chars: int) -> None:
+    def _check_place(self, *, max_chars: int, max_reply_tokens: int) -> None:
         """Raise `InvalidRequest` or `TooLarge` for an invalid history, and for a place in no conversation."""
         if self.history is not None:
-            checked_history(self.history, max_chars=max_chars)
+            checked_history(self.history, max_chars=max_chars, max_reply_tokens=max_reply_tokens)
         if (self.history is not None or self.temporary) and self.conversation_id is not None:
             raise InvalidRequest.of("history", "history_with_conversation")
         if self.parent_id is not None and self.conversation_id is None:

@@ -14,6 +14,8 @@ from chatbill.domain.shared.ids import ConversationId, UserId
 MAX_TITLE_CHARS = 200
 MADE_TITLE_CHARS = 60
 MAX_TURNS = 1_000
+MAX_TOKEN_CHARS = 128
+"""The longest tokens of vocabularies have about as many characters, such as spaces."""
 TEMPORARY_TITLE = "Temporary"
 
 
@@ -102,11 +104,12 @@ def merged_turns(turns: Iterable[Turn]) -> tuple[Turn, ...]:
     )
 
 
-def checked_history(turns: tuple[Turn, ...], *, max_chars: int) -> tuple[Turn, ...]:
+def checked_history(turns: tuple[Turn, ...], *, max_chars: int, max_reply_tokens: int) -> tuple[Turn, ...]:
     """Return the earlier turns if they are a conversation that models can continue; else raise `InvalidRequest`.
 
     At most 1,000 turns of at most `max_chars` characters each, in any order (see `merged_turns`), except that the first
-    turn after those of the system is the user's. Chat templates such as Gemma's take no other conversation.
+    turn after those of the system is the user's. Chat templates such as Gemma's take no other conversation. A turn of
+    the assistant may be as long as a reply of at most `max_reply_tokens` tokens, which can be longer than a message.
     """
     if len(turns) > MAX_TURNS:
         raise TooLarge.of("history", "too_many_turns", max=MAX_TURNS, count=len(turns))
@@ -114,7 +117,8 @@ def checked_history(turns: tuple[Turn, ...], *, max_chars: int) -> tuple[Turn, .
     if first and first.role is not Role.USER:
         raise InvalidRequest.of("history", "history_not_begun_by_user")
     for place, turn in enumerate(turns):
-        checked_text(f"history.{place}", turn.text, max_chars=max_chars)
+        most = max(max_chars, max_reply_tokens * MAX_TOKEN_CHARS) if turn.role is Role.ASSISTANT else max_chars
+        checked_text(f"history.{place}", turn.text, max_chars=most)
     return turns
 
 

@@ -4,6 +4,7 @@
 (() => {
   const chat = chatbill.chat;
   const OWN = new Set(["cb-draft:", "cb-queue:", "cb-kept", "cb-sending"]);
+  const [MOST_TURNS, MOST_BYTES] = [1_000, 700_000];
 
   let on = false;
   // The section that showed it last.
@@ -26,10 +27,20 @@
     has: (id) => sent.has(id),
     replyOf: (id) => replies.get(id)?.reply,
 
-    // What was said before, the texts of the person and of the model in turn; undefined in any other chat.
+    // What was said before, the texts of the person and of the model in turn; undefined in any other chat. The service
+    // takes no more, so the oldest are left out.
     get history() {
       if (!on || chat.conversation) return undefined;
-      return [...sent].filter(([id]) => replies.get(id)?.counts).flatMap(([id, text]) => [text, replies.get(id).reply]);
+      const said = [];
+      let size = 0;
+      for (const [id, text] of [...sent].reverse()) {
+        const reply = replies.get(id);
+        if (!reply?.counts) continue;
+        size += new Blob([JSON.stringify([text, reply.reply])]).size;
+        if (said.length >= MOST_TURNS || size > MOST_BYTES) break;
+        said.unshift(text, reply.reply);
+      }
+      return said;
     },
 
     sent(id, text) {
