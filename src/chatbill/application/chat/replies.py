@@ -64,7 +64,6 @@ class Reply:
         self.accepted = Accepted.of(interaction)
         self.user_id = interaction.user_id
         self.wallet_id = interaction.wallet_id
-        self.temporary = interaction.temporary
         self._interaction = interaction
         self._generation = generation
         self._deadline_s = deadline_s

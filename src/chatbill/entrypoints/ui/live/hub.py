@@ -90,7 +90,7 @@ class Hub:
 
     def _begun(self, reply: Reply) -> None:
         feed = self._feeds.get(reply.user_id)
-        if reply.temporary:
+        if reply.is_temporary:
             # Its text is lost for ever if nothing follows it, also where its page has no event connection now.
             feed = feed or self._feeds.setdefault(reply.user_id, Feed(user_id=reply.user_id, wallet_id=reply.wallet_id))
             feed.expect(reply.accepted.interaction_id)
