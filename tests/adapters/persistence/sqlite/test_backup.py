@@ -169,7 +169,10 @@ def tampered(copy: Path, *statements: str) -> None:
     ("sql", "words"),
     [
         ("UPDATE wallets SET posted = posted + 7", r"is not consistent(.|\n)*wallet-alice"),
-        ("UPDATE chatbill_version SET version_num = '9999'", "made by a newer chatbill"),
+        (
+            "UPDATE compatibility SET oldest_program = '9999'; UPDATE chatbill_version SET version_num = '9999'",
+            "made by a newer chatbill",
+        ),
         ("DROP TABLE chatbill_version", "no backup of chatbill"),
         ("DELETE FROM wallets", "refers to nothing"),
     ],
@@ -179,7 +182,7 @@ def test_a_copy_that_cannot_be_trusted_is_refused_and_the_database_stays(
 ) -> None:
     copy = tmp_path / "copy"
     backup.backup(sqlite_url(path), copy)
-    tampered(copy, sql)
+    tampered(copy, *sql.split("; "))
     asyncio.run(within(path, lambda tx: spend("later", tx)))
     with pytest.raises(StoreUnavailable, match=words):
         backup.restore(sqlite_url(path), copy, force=True)
