@@ -216,9 +216,8 @@ MUTANTS = (
         (
             Edit(
                 LEASE,
-                "        async with asyncio.timeout(2 * RENEWED_EVERY_S):\n",
-                "        self._seen = {each: (count, n + 1) for each, (count, n) in self._seen.items()}\n"
-                "        async with asyncio.timeout(2 * RENEWED_EVERY_S):\n",
+                "(count, 0) for each, (count, _) in",
+                "(count, n + 1) for each, (count, n) in",
             ),
         ),
         (f"{T_ABANDONED}::test_no_lease_ends_while_the_store_is_away",),
