@@ -149,15 +149,20 @@
     searching = setTimeout(list, SEARCH_MS);
   });
 
-  chatbill.on("models", async () => {
+  async function models() {
     if (!chat.open) return;
     const place = document.getElementById("cb-models");
-    const hadFocus = place.contains(document.activeElement);
-    const chosen = place.querySelector(":checked")?.value ?? "";
-    await chatbill.load(place, `../web/chat/models?model=${encodeURIComponent(chosen)}`);
+    const choice = () => place.querySelector(":checked")?.value ?? "";
+    const [hadFocus, chosen] = [place.contains(document.activeElement), choice()];
+    // Another one may be chosen meanwhile.
+    const same = () => choice() === chosen;
+    const address = `../web/chat/models?model=${encodeURIComponent(chosen)}`;
+    if (await chatbill.load(place, address, same) === false) return void models();
     if (hadFocus) place.querySelector(":checked")?.focus();
     chatbill.emit("model", chosen);
-  });
+  }
+
+  chatbill.on("models", models);
 
   // Events may have been lost before this: what is shown is loaded again, without touching the box.
   chatbill.on("connected", () => {

@@ -70,6 +70,12 @@
     quoteSoon();
   }
 
+  // What was typed while a conversation began belongs to that one.
+  writing.keep = () => {
+    store.set("cb-draft:", "");
+    if (!writing.edited) store.set(key(), chat.box.value);
+  };
+
   // The cost of what is in the box. A newer quote cancels an older one.
   let waiting;
   let asking;

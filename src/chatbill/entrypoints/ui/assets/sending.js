@@ -71,6 +71,7 @@
     else if (!order.conversation) chat.queue.move(said.conversation);
     if (section !== chat.section || chat.conversation !== order.conversation) return undefined;
     if (!brief) chat.named(said.conversation, said.title);
+    if (!brief && !order.conversation) writing.keep();
     branch(order.edited);
     const turn = chat.put(said, true);
     if (stopping) stop();
