@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
-import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-STARTED_WITHIN_S = 30
+from tests.kit.proxies import free_port, wait_for
+
 FRAME = """
 daemon off; pid nginx.pid; error_log stderr; worker_processes 1;
 events { worker_connections 8192; }
@@ -56,22 +55,13 @@ def balancer(folder: Path, urls: list[str], choice: str = ROUND_ROBIN) -> Iterat
     found = binary()
     if found is None:
         pytest.skip("NO NGINX: several processes behind it were not tested. Install nginx-light.")
-    with closing(socket.create_server(("127.0.0.1", 0))) as sock:
-        port = int(sock.getsockname()[1])
+    port = free_port()
     servers = " ".join(f"server {url.removeprefix('http://')};" for url in urls)
     text = FRAME % (BALANCER % {"choice": choice, "servers": servers, "port": port})
     (folder / "nginx.conf").write_text(text, encoding="utf-8")
     process = subprocess.Popen([found, "-p", str(folder), "-c", "nginx.conf"], stderr=subprocess.DEVNULL)
     try:
-        deadline = time.monotonic() + STARTED_WITHIN_S
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port), timeout=1).close()
-                break
-            except OSError:
-                assert process.poll() is None, "nginx has ended"
-                assert time.monotonic() < deadline, "nginx does not answer"
-                time.sleep(0.02)
+        wait_for(port)
         yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import subprocess
-import time
 from collections.abc import Iterator
 
 import pytest
 
+from tests.kit.proxies import free_port, wait_for
 from tests.service.process import Service
 
 pytestmark = pytest.mark.slow
@@ -53,22 +52,6 @@ def addresses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Servic
         process.terminate()
         process.wait(30)
         service.kill()
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        return int(sock.getsockname()[1])
-
-
-def wait_for(port: int) -> None:
-    for _ in range(300):
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            time.sleep(0.1)
-        else:
-            return
-    raise AssertionError("nginx does not listen")
 
 
 @pytest.mark.parametrize(

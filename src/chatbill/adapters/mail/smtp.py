@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import formatdate
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import aiosmtplib
 
@@ -58,22 +60,9 @@ class SmtpMailer:
 
 async def probe(server: MailServer) -> None:
     """Connect, sign in as for a letter, and leave. Raises `NotSent` with the reason."""
-    client = aiosmtplib.SMTP(
-        hostname=server.host,
-        port=server.port,
-        username=server.username,
-        password=server.password,
-        use_tls=server.tls == "tls",
-        start_tls=server.tls == "starttls",
-        timeout=server.timeout_s,
-    )
-    try:
-        async with asyncio.timeout(server.timeout_s), client:
+    with _told():
+        async with asyncio.timeout(server.timeout_s), aiosmtplib.SMTP(**_connection(server)) as client:
             await client.noop()
-    except aiosmtplib.SMTPResponseException as error:
-        raise NotSent(f"the mail server answered {error.code}") from None
-    except (aiosmtplib.SMTPException, OSError, ValueError) as error:
-        raise NotSent(f"the mail server was not reached: {type(error).__name__}") from None
 
 
 async def deliver(
@@ -83,7 +72,7 @@ async def deliver(
 
     Raises `NotSent`, which does not quote an answer of the server, as it may name a person.
     """
-    try:
+    with _told():
         message = EmailMessage(policy=SMTP)
         message["From"] = Address(service, addr_spec=sender)
         message["To"] = [_address(each) for each in recipients]
@@ -93,18 +82,26 @@ async def deliver(
         message["Auto-Submitted"] = AUTOMATIC
         message.set_content(body)
         async with asyncio.timeout(server.timeout_s):
-            await aiosmtplib.send(
-                message,
-                sender=sender,
-                recipients=list(recipients),
-                hostname=server.host,
-                port=server.port,
-                username=server.username,
-                password=server.password,
-                use_tls=server.tls == "tls",
-                start_tls=server.tls == "starttls",
-                timeout=server.timeout_s,
-            )
+            await aiosmtplib.send(message, sender=sender, recipients=list(recipients), **_connection(server))
+
+
+def _connection(server: MailServer) -> dict[str, Any]:
+    return {
+        "hostname": server.host,
+        "port": server.port,
+        "username": server.username,
+        "password": server.password,
+        "use_tls": server.tls == "tls",
+        "start_tls": server.tls == "starttls",
+        "timeout": server.timeout_s,
+    }
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Turn errors of the mail server into `NotSent`, without its answer."""
+    try:
+        yield
     except aiosmtplib.SMTPRecipientsRefused:
         raise NotSent("the mail server refused the recipient") from None
     except aiosmtplib.SMTPResponseException as error:

@@ -85,9 +85,7 @@ def _typed_alike(key: str) -> set[str]:
         # Each alone, and all at once.
         now = [key[place] for place in places]
         choices = {(*now[:n], other, *now[n + 1 :]) for n, group in enumerate(groups) for other in group}
-        choices |= {
-            tuple({"i": one, "l": one, "1": one}.get(each, nought) for each in now) for one in "il1" for nought in "o0"
-        }
+        choices |= {tuple(one if each in "il1" else nought for each in now) for one in "il1" for nought in "o0"}
     found = set()
     for chosen in choices:
         letters = list(key)

@@ -76,7 +76,7 @@ class Hub:
         return await glimpse(reply or self._use_cases.chat.find_remote_replies.reply_of(interaction))
 
     def kept(self, interaction: Interaction) -> dict[str, Any] | None:
-        """Return the end of a temporary reply with its text, if it was a short time ago."""
+        """Return the event for the end of a temporary reply, with its text; None if it ended more than a minute ago."""
         feed = self._feeds.get(interaction.user_id)
         return feed.kept(interaction.id) if feed else None
 
