@@ -118,3 +118,14 @@ def test_the_option_of_a_worker_is_for_the_supervisor_alone(tmp_path: Path) -> N
     done = Service(tmp_path / "data").run("serve", "--worker", "x")
     assert done.returncode == 2
     assert "`serve --workers` starts" in done.stderr
+
+
+@pytest.mark.postgres
+@pytest.mark.slow
+def test_workers_leave_the_schema_alone_where_it_is_set_so(tmp_path: Path) -> None:
+    variables = {"CHATBILL_DATABASE_URL": shared().empty(), "CHATBILL_MIGRATE_AT_START": "false"}
+    service = Service(tmp_path / "data", variables)
+    done = service.run("serve", "--workers", "2", "--port", "0")
+    assert done.returncode == 1
+    assert "chatbill db upgrade" in done.stderr
+    assert service.run("db", "current").stdout.startswith("no schema yet")

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from starlette.responses import PlainTextResponse
 
-from chatbill.entrypoints.ui import create_web
+from chatbill.entrypoints.ui import WebConfig, create_web
 from tests.entrypoints.ui.conftest import FROM_HERE, SITE
 from tests.kit.chat import WITH_TOKENS
 from tests.kit.engines import ControlledEngine
@@ -144,6 +144,17 @@ async def test_a_temporary_chat_sends_what_was_said_and_gets_turns_without_texts
     assert after["about"] == ""
     assert "secret" not in (await talk.client.get("/web/chat/conversations")).text
     assert "Temporary: the texts were not stored." in (await talk.client.get("/web/views/history")).text
+
+
+@pytest.mark.parametrize("offered", [True, False])
+async def test_temporary_chats_are_offered_only_where_a_browser_stays_at_one_process(
+    served: World, *, offered: bool
+) -> None:
+    web = create_web(served.use_cases, None, WebConfig(temporary_chats=offered))
+    transport = httpx.ASGITransport(app=web)
+    async with httpx.AsyncClient(transport=transport, base_url=SITE, headers=FROM_HERE) as client:
+        await registered(client, "ann")
+        assert ('id="cb-temporary"' in (await client.get("/web/views/")).text) is offered
 
 
 @pytest.mark.parametrize("history", ["text", [1], {}, [["a"]]])

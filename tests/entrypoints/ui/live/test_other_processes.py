@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
@@ -13,13 +13,16 @@ from fastapi import FastAPI
 
 from chatbill.adapters.inference.scripted import ScriptedEngine
 from chatbill.adapters.memory import MemoryStore
+from chatbill.application.chat.events import Accepted, Completed, Delta, Event
 from chatbill.application.chat.messages import Message
 from chatbill.application.ports.signals import LocalSignals
 from chatbill.entrypoints.ui import create_web
+from chatbill.entrypoints.ui.live.growing import GrowingReply
 from chatbill.entrypoints.web.timers import timers
 from chatbill.testing import ManualClock, PlainTokens
 from tests.entrypoints.ui.conftest import FROM_HERE, SITE
 from tests.kit.listening import listening
+from tests.kit.rows import interaction
 from tests.kit.support import CATALOGUE, MINI, PASSWORD, World, world
 
 
@@ -71,6 +74,28 @@ async def test_a_reply_grows_and_ends_on_a_page_at_another_process(processes: li
     assert told[-1][1]["id"] == reply.accepted.interaction_id
     assert (told[-1][1]["outcome"], told[-1][1]["credits"]) == ("completed", 1)
     assert [name for name, _ in told].count("started") == 1
+
+
+async def test_words_that_come_together_with_the_end_are_kept() -> None:
+    accepted = Accepted.of(interaction())
+
+    class Quick:
+        """A reply whose last words and end are there at the same time."""
+
+        settled = None
+
+        def __init__(self) -> None:
+            self.accepted = accepted
+
+        async def follow(self) -> AsyncGenerator[Event, None]:
+            yield accepted
+            yield Delta("first ", 1)
+            yield Delta("last", 1)
+            yield Completed(interaction())
+
+    growing = GrowingReply(reply=Quick(), tell=lambda _name, _data: None)
+    await growing.follow()
+    assert growing.text == "first last"
 
 
 async def test_a_page_that_comes_from_another_process_sees_the_reply_that_runs(processes: list[Process]) -> None:

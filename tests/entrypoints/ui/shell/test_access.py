@@ -63,6 +63,9 @@ async def test_files_are_cached_until_they_change(client: httpx.AsyncClient) -> 
     answer = await client.get(address)
     assert answer.status_code == 200
     assert "immutable" in answer.headers["cache-control"]
+    # A page of the next version may ask this process while it is replaced.
+    other = await client.get(f"{address}0")
+    assert (other.content, other.headers["cache-control"]) == (answer.content, "no-store")
     assert (await client.get("/web/assets/app.py")).status_code == 404
 
 
