@@ -128,8 +128,10 @@ def run_apart(
     except subprocess.TimeoutExpired:
         figures = Figures(problems=[f"the experiment was stuck for {limit_s} s"])
     except subprocess.CalledProcessError as broken:
+        # The last line of a traceback says what happened, and a log that is shortened keeps its beginning.
+        what = str(broken.stderr).strip().rpartition("\n")[2]
         last = f"{broken.stdout[-SHOWN_CHARS:]}{broken.stderr[-SHOWN_CHARS:]}"
-        figures = Figures(problems=[f"the experiment itself broke\n{last}"])
+        figures = Figures(problems=[f"the experiment itself broke: {what}\n{last}"])
     job = Job(experiment, kind, size, figures, time.monotonic() - began)
     told = dict(zip(HEADER[1:], job.cells()[1:], strict=True))
     numbers = ", ".join(f"{name} {told[name]}" for name in HEADER[3:9] if told[name] != "-")

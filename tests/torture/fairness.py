@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -114,7 +113,7 @@ async def flood(alice: httpx.AsyncClient, seen: Seen) -> AsyncIterator[None]:
             answer = await alice.post("/chat/message", json=REPLY)
             seen.answers[answer.status_code] += 1
             if answer.status_code != httpx.codes.OK:
-                await asyncio.sleep(float(answer.headers["Retry-After"]))
+                await asyncio.sleep(float(answer.headers.get("Retry-After", "1")))
 
     async def until_the_kill() -> None:
         with suppress(httpx.HTTPError):
@@ -154,12 +153,15 @@ async def no_hold_remains(service: Service, tokens: list[str], seen: Seen, numbe
     """Wait until both people can spend all that they own."""
     for token in tokens:
         async with service.client(token) as client:
+            last = ""
 
             async def is_settled(client: httpx.AsyncClient = client) -> bool:
-                return bool((await client.get("/billing/balance")).json()["held"] == 0)
+                nonlocal last
+                answer = await client.get("/billing/balance")
+                last = f"{answer.status_code} {answer.text}"
+                return answer.is_success and answer.json()["held"] == 0
 
             try:
                 await eventually(is_settled, within_s=SETTLED_WITHIN_S, every_s=0.2)
             except TimeoutError:
-                left = json.dumps((await client.get("/billing/balance")).json())
-                seen.problems.append(f"round {number}: a hold is left {SETTLED_WITHIN_S} s after the kill: {left}")
+                seen.problems.append(f"round {number}: a hold is left {SETTLED_WITHIN_S} s after the kill: {last}")
