@@ -102,3 +102,35 @@ async def test_an_upgrade_gives_way_to_the_chat_while_a_long_read_uses_a_table(
         reader.rollback()
         upgrading.join(60)
     assert schema.current(url) == schema.head()
+
+
+@pytest.mark.postgres
+async def test_an_upgrade_that_met_a_deadlock_takes_its_tables_in_the_order_of_the_chat(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    url = shared().empty()
+    schema.upgrade(url, "0001")
+    caplog.set_level(logging.WARNING)
+
+    query = "SELECT 1 FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND relation = %s::regclass AND granted = %s"
+
+    async def upgrade_has(table: str, *, granted: bool) -> None:
+        await eventually(lambda: bool(observer.execute(query, (table, granted)).fetchall()), within_s=60)
+
+    with psycopg.connect(url) as chat, psycopg.connect(url, autocommit=True) as observer:
+        # The upgrade notices the deadlock, not the chat.
+        chat.execute("SET deadlock_timeout = '10min'")
+        chat.execute("SELECT id FROM wallets FOR UPDATE")
+        upgrading = threading.Thread(target=schema.upgrade, args=(url,))
+        upgrading.start()
+        await upgrade_has("conversations", granted=True)
+        chat.execute("UPDATE conversations SET title = ''")
+        chat.rollback()
+        chat.execute("SELECT id FROM wallets FOR UPDATE")
+        await upgrade_has("wallets", granted=False)
+        chat.execute("SET LOCAL lock_timeout = '1ms'")
+        chat.execute("UPDATE conversations SET title = ''")
+        chat.commit()
+        upgrading.join(60)
+    assert [record.message for record in caplog.records] == ["schema_in_use"]
+    assert schema.current(url) == schema.head()

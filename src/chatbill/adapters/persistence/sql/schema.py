@@ -22,7 +22,13 @@ from sqlalchemy import Connection
 from chatbill.adapters.persistence.addresses import parsed, sqlite_path
 from chatbill.adapters.persistence.sql.prefix import NO_PREFIX, VERSION_TABLE, Prefix
 from chatbill.adapters.persistence.sql.revisions import SchemaMismatch, may_run_on, prepare_version_table, revision_of
-from chatbill.adapters.persistence.sql.schema_connections import TABLE_TIMEOUT_S, connected, is_table_in_use
+from chatbill.adapters.persistence.sql.schema_connections import (
+    TABLE_TIMEOUT_S,
+    connected,
+    is_deadlock,
+    is_table_in_use,
+    lock_tables,
+)
 from chatbill.application.ports.store import StoreUnavailable
 
 __all__ = ["SchemaMismatch", "advice", "check", "current", "downgrade", "drift", "head", "reading", "upgrade"]
@@ -44,29 +50,32 @@ def upgrade(url: str, revision: str = "head", *, prefix: str = "") -> None:
 
     All steps are one transaction: they are kept together or not at all. Of two processes that upgrade at once, the
     second waits for the first. Tables of an app stay as they are, and so does a newer schema on which this program may
-    run. While another transaction uses a table, the upgrade is tried `ATTEMPTS` times. Raises `SchemaMismatch` for a
-    database that is too new for this program or has other tables under the names that are needed, `ValueError` for a
-    bad prefix, and `StoreUnavailable`.
+    run. While another transaction uses a table, the upgrade is tried `ATTEMPTS` times; after a deadlock, it locks all
+    tables first. Raises `SchemaMismatch` for a database that is too new for this program or has other tables under the
+    names that are needed, `ValueError` for a bad prefix, and `StoreUnavailable`.
     """
-    names = Prefix(prefix)
+    names, lock_first = Prefix(prefix), False
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            _upgrade(url, revision, names)
+            _upgrade(url, revision, names, lock_first=lock_first)
         except StoreUnavailable as error:
             if not is_table_in_use(error):
                 raise
             if attempt == ATTEMPTS:
                 raise StoreUnavailable(TABLE_IN_USE) from error
+            lock_first = lock_first or is_deadlock(error)
             _log.warning("schema_in_use", extra={"attempt": attempt, "attempts": ATTEMPTS})
             time.sleep(PAUSE_S)
         else:
             return
 
 
-def _upgrade(url: str, revision: str, names: Prefix) -> None:
+def _upgrade(url: str, revision: str, names: Prefix, *, lock_first: bool) -> None:
     with connected(url, names, to_write=True) as connection:
         if _is_newer(_refuse_too_new(connection, names)):
             return
+        if lock_first:
+            lock_tables(connection, names)
         prepare_version_table(connection, names, _scripts())
         command.upgrade(_config(connection, names), revision)
         if revision == "head":

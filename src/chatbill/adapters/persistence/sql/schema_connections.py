@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import URL, Connection, create_engine, event
+from sqlalchemy import URL, Connection, create_engine, event, inspect
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
@@ -18,6 +18,7 @@ from chatbill.adapters.persistence.postgres.errors import translated as told_by_
 from chatbill.adapters.persistence.sql.errors import unavailable
 from chatbill.adapters.persistence.sql.prefix import Prefix
 from chatbill.adapters.persistence.sql.revisions import SchemaMismatch
+from chatbill.adapters.persistence.sql.tables import metadata
 from chatbill.adapters.persistence.sqlite.driver import load_driver, make_file
 from chatbill.application.ports.store import StoreUnavailable
 
@@ -27,12 +28,34 @@ TABLE_TIMEOUT_S = 2.0
 """How long an upgrade waits for a table on PostgreSQL. All others that want the table then wait behind the upgrade."""
 
 _LOCK_NOT_AVAILABLE = "55P03"
+_DEADLOCK = "40P01"
 _ADVISORY_LOCK = 0x63686174  # any number, the same in every version of chatbill
 
 
 def is_table_in_use(error: StoreUnavailable) -> bool:
     """Return whether a change of the schema failed because another transaction uses a table."""
-    return getattr(getattr(error.__cause__, "orig", None), "sqlstate", None) == _LOCK_NOT_AVAILABLE
+    return _sqlstate(error) == _LOCK_NOT_AVAILABLE or is_deadlock(error)
+
+
+def is_deadlock(error: StoreUnavailable) -> bool:
+    """Return whether another transaction used one table and waited for a second one, which the change had locked."""
+    return _sqlstate(error) == _DEADLOCK
+
+
+def lock_tables(connection: Connection, prefix: Prefix) -> None:
+    """Lock all tables before the first change, on PostgreSQL.
+
+    Nearly every transaction that writes begins with its wallet, so new ones wait there before they have other locks.
+    """
+    there = set(inspect(connection).get_table_names())
+    ordered = sorted((table.name for table in metadata.sorted_tables), key=lambda name: name != "wallets")
+    # The connection puts in the prefix.
+    if names := [name for name in ordered if prefix.of(name) in there]:
+        connection.exec_driver_sql(f"LOCK TABLE {', '.join(names)} IN ACCESS EXCLUSIVE MODE")
+
+
+def _sqlstate(error: StoreUnavailable) -> str | None:
+    return getattr(getattr(error.__cause__, "orig", None), "sqlstate", None)
 
 
 @contextmanager
