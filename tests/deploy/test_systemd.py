@@ -68,3 +68,10 @@ def test_the_settings_of_the_example_exist(tmp_path: Path) -> None:
 def test_systemd_waits_until_every_reply_is_settled() -> None:
     waits = int(unit(UNITS[0])["Service"]["TimeoutStopSec"])
     assert waits > 2 * load_settings({}, env_file=None).shutdown_grace_s
+
+
+@pytest.mark.parametrize("name", UNITS)
+def test_systemd_never_gives_up_a_service_that_fails_to_start(name: str) -> None:
+    """A database that is away for a while must not end the service for good."""
+    assert unit(name)["Unit"]["StartLimitIntervalSec"] == "0"
+    assert unit(name)["Service"]["Restart"] in {"always", "on-failure"}

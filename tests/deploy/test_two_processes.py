@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -125,6 +126,16 @@ async def test_every_message_is_answered_once_while_a_process_is_down(pair: Pair
         answers = [await send(client, f"hello {number}") for number in range(12)]
         assert {answer.status_code for answer in answers} == {200}
         assert (await client.get("/billing/balance")).json() == {"balance": 88, "held": 0, "available": 88}
+
+
+async def test_processes_that_restart_one_right_after_the_other_are_asked_again_at_once(pair: Pair) -> None:
+    async with await pair.person() as client:
+        for service in pair.services:
+            service.port = urlsplit(service.url).port or 0
+            service.stop()
+            assert {(await client.get("/health")).status_code for _ in range(4)} == {200}
+            service.start()
+        assert len({await answered_by(client) for _ in range(40)}) == 2
 
 
 async def test_a_message_that_was_sent_is_never_sent_to_another_process(pair: Pair) -> None:

@@ -21,7 +21,7 @@ from chatbill.entrypoints.ui.shared.lists import period_of
 from chatbill.entrypoints.ui.shared.visits import Site, Visit
 from chatbill.entrypoints.web.language import N_
 from chatbill.entrypoints.web.parameters import checked_choice, checked_text
-from chatbill.entrypoints.web.texts.audit import action_text, subject_text
+from chatbill.entrypoints.web.texts.audit import action_text, fact_text, subject_text
 
 OUTCOMES: Final = {
     "completed": N_("completed"),
@@ -88,7 +88,7 @@ def record_views(site: Site) -> None:
         actions = sorted(((each.value, action_text(each)) for each in AuditAction), key=itemgetter(1))
         return show(
             visit, "audit", "audit.html", page=page, asked=found, actions=actions, user_kind=USER,
-            action_text=action_text, subject_text=subject_text,
+            action_text=action_text, fact_text=fact_text, subject_text=subject_text,
         )  # fmt: skip
 
     site.view(f"{HOME}/requests", requests, Permission.READ_USE)

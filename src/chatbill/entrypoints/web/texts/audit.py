@@ -1,10 +1,10 @@
-"""English words for the actions of the audit trail and for what they concern."""
+"""English words for the actions of the audit trail, for what they concern, and for the facts that they note."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from chatbill.domain.shared.audit_trail import AuditAction
+from chatbill.domain.shared.audit_trail import AuditAction, Facts
 from chatbill.entrypoints.web.language import N_
 from chatbill.entrypoints.web.language import gettext as _
 
@@ -50,6 +50,46 @@ SUBJECTS: Final = {
     "report": N_("report"),
     "alert": N_("alert"),
 }
+FACTS: Final = {
+    "amount": N_("credits moved"),
+    "balance": N_("balance"),
+    "because": N_("why"),
+    "bytes": N_("bytes"),
+    "count": N_("number"),
+    "credits": N_("credits"),
+    "expires_at": N_("valid until"),
+    "fields": N_("what"),
+    "format": N_("format"),
+    "from": N_("from"),
+    "group_by": N_("grouped by"),
+    "interaction": N_("request"),
+    "kind": N_("kind"),
+    "link": N_("link made"),
+    "keys_revoked": N_("keys revoked"),
+    "login": N_("name, hashed"),
+    "model": N_("model"),
+    "monthly_cap": N_("monthly cap"),
+    "newest": N_("newest"),
+    "oldest": N_("oldest"),
+    "owner": N_("owner"),
+    "payment": N_("payment"),
+    "redeem_code": N_("redeem code"),
+    "role": N_("role"),
+    "rows": N_("rows"),
+    "scopes": N_("scopes"),
+    "searched": N_("searched"),
+    "session": N_("session"),
+    "sessions_ended": N_("sessions ended"),
+    "state": N_("state"),
+    "to": N_("to"),
+    "use": N_("use"),
+    "used": N_("times used"),
+    "uses": N_("uses allowed"),
+    "user": N_("person"),
+}
+YES: Final = N_("yes")
+NO: Final = N_("no")
+NONE: Final = N_("none")
 
 
 def action_text(action: AuditAction) -> str:
@@ -60,3 +100,11 @@ def action_text(action: AuditAction) -> str:
 def subject_text(kind: str) -> str:
     """Return the words for a kind of subject; the kind itself where it has none."""
     return _(SUBJECTS[kind]) if kind in SUBJECTS else kind
+
+
+def fact_text(facts: Facts, name: str) -> str:
+    """Return one noted fact in words; its own name where it has none."""
+    told, value = _(FACTS[name]) if name in FACTS else name, facts[name]
+    if isinstance(value, bool):
+        return f"{told}: {_(YES if value else NO)}"
+    return f"{told}: {_(NONE) if value is None else value}"
