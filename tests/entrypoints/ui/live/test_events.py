@@ -135,13 +135,15 @@ async def test_the_turn_of_a_temporary_reply_brings_its_text_for_a_while(
 
 
 async def test_nothing_of_one_person_reaches_the_page_of_another(served: World, web: FastAPI, enter: Enter) -> None:
-    cookie, _ = await enter("ann")
-    _, bob = await enter("bob")
-    async with listening(web, cookie) as page:
-        await page.until("models")
+    (cookie, _), (cookie_of_bob, bob) = await enter("ann"), await enter("bob")
+    async with listening(web, cookie_of_bob) as of_bob, listening(web, cookie) as page:
+        await of_bob.until("balance")
+        await page.until("balance")
         reply = await send(served, bob, "[[tokens:5]] a secret")
-        await reply.finished()
-        assert reply.accepted.interaction_id not in str(await heard(page, within_s=1))
+        assert reply.accepted.interaction_id in str(await of_bob.until("settled"))
+        told = [each for each in await heard(page, within_s=1) if each]
+        assert {name for name, _ in told} <= {"connected", "conversations", "models"}
+        assert reply.accepted.interaction_id not in str(told)
 
 
 async def test_a_connection_that_was_lost_goes_on_after_the_last_event(
