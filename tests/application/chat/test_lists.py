@@ -219,4 +219,10 @@ async def test_somebody_elses_conversation_is_not_there() -> None:
         await here.use_cases.chat.change_conversation(bob, thread, title="stolen")
     with pytest.raises(NotFound):
         await here.use_cases.chat.delete_conversation(bob, thread)
+    with pytest.raises(NotFound):
+        await here.use_cases.chat.read_branch(bob, thread)
+    with pytest.raises(NotFound):
+        await here.use_cases.chat.read_branch.spent(bob, thread)
+    for text in (None, "mine"):
+        assert (await here.use_cases.chat.list_conversations(bob, text=text)).items == []
     assert (await here.use_cases.chat.list_history(bob)).items == []

@@ -298,5 +298,8 @@ async def test_data_of_another_user_is_not_found(alice: httpx.AsyncClient, bob: 
         await bob.post("/chat/quote", json=say("go on", conversation_id=reply["conversation_id"])),
     ]
     assert [(answer.status_code, answer.json()["code"]) for answer in answers] == [(404, "not_found")] * 7
-    assert (await bob.get("/chat/history")).json()["items"] == []
+    for path in ("/chat/history", "/chat/conversations", "/chat/conversations?q=secret"):
+        assert (await bob.get(path)).json()["items"] == []
+    for path in ("/chat/history/export", "/auth/export"):
+        assert "a secret" not in (await bob.get(path)).text
     assert (await bob.get("/billing/balance")).json()["balance"] == 100

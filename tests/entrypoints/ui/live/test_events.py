@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from typing import Any
 
 import httpx
@@ -15,6 +15,7 @@ from chatbill.adapters.inference.scripted import ScriptedEngine
 from chatbill.application.chat.messages import Message
 from chatbill.application.shared.principal import Principal
 from chatbill.entrypoints.ui import WebConfig, create_web
+from chatbill.entrypoints.ui.live.hub import READERS_OF_PERSON
 from tests.entrypoints.ui.conftest import FROM_HERE, SITE
 from tests.kit.listening import Listener, Told, listening
 from tests.kit.support import CATALOGUE, MINI, PASSWORD, World, world
@@ -29,8 +30,8 @@ def served() -> World:
 
 
 @pytest.fixture
-async def web(served: World) -> AsyncIterator[FastAPI]:
-    web = create_web(served.use_cases, None, WebConfig(max_streams=3))
+async def web(request: pytest.FixtureRequest, served: World) -> AsyncIterator[FastAPI]:
+    web = create_web(served.use_cases, None, WebConfig(max_streams=getattr(request, "param", 3)))
     yield web
     web.state.hub.close()
 
@@ -226,6 +227,22 @@ async def test_connections_are_bounded(web: FastAPI, enter: Enter) -> None:
         four = Listener(web, cookie)
         await asyncio.wait_for(four.run(), 10)
         assert four.status == 429
+
+
+@pytest.mark.parametrize("web", [99], indirect=True)
+async def test_one_person_has_a_bounded_number_of_connections_and_others_have_theirs(
+    web: FastAPI, enter: Enter
+) -> None:
+    (cookie, _), (cookie_of_bob, _) = await enter("ann"), await enter("bob")
+    async with AsyncExitStack() as stack:
+        for _ in range(READERS_OF_PERSON):
+            page = await stack.enter_async_context(listening(web, cookie))
+            await page.until("models")
+        one_more = Listener(web, cookie)
+        await asyncio.wait_for(one_more.run(), 10)
+        assert one_more.status == 429
+        of_bob = await stack.enter_async_context(listening(web, cookie_of_bob))
+        await of_bob.until("models")
 
 
 async def test_strangers_get_no_events(web: FastAPI) -> None:
