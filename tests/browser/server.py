@@ -19,6 +19,7 @@ from starlette.types import ASGIApp
 from chatbill.adapters.inference.scripted import ScriptedEngine
 from chatbill.entrypoints.http import HttpConfig, create_app
 from chatbill.entrypoints.ui import WebConfig, create_web, end_streams
+from chatbill.service import SANDBOX_NOTE
 from chatbill.testing import ManualClock
 from tests.kit.engines import VerbatimEngine
 from tests.kit.staff import member
@@ -49,7 +50,7 @@ async def main(welcome_credits: int, kind: str = "scripted") -> None:
     served = world(engine=engine, clock=RunningClock(), welcome_credits=welcome_credits, deadline_s=120)
     await member(served)
     api = cast("ASGIApp", create_app(served.use_cases, HttpConfig(engine="scripted")))
-    app = create_web(served.use_cases, api, WebConfig(payment_note="This is a test: no money is taken."))
+    app = create_web(served.use_cases, api, WebConfig(payment_note=SANDBOX_NOTE))
     with socket.create_server(("127.0.0.1", 0)) as listening:
         sys.stdout.write(f"http://127.0.0.1:{listening.getsockname()[1]}\n")
         sys.stdout.flush()

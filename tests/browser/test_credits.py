@@ -50,7 +50,7 @@ def test_a_package_is_bought_after_a_confirmation_and_a_double_click_adds_it_onc
     expect(dialog(anna, "Add credits")).to_contain_text("€1.00")
     anna.press("Continue")
     expect(dialog(anna, "Confirm payment")).to_contain_text("You pay €1.00 and receive 100 credits.")
-    expect(dialog(anna, "Confirm payment")).to_contain_text("This is a test: no money is taken.")
+    expect(dialog(anna, "Confirm payment")).to_contain_text("This is a sandbox: no money is taken.")
     anna.picture("1-confirm")
     anna.page.get_by_role("button", name="Confirm").dblclick()
     expect(dialog(anna, "Confirm payment")).to_contain_text("100 credits added.")

@@ -7,6 +7,10 @@ chatbill.on("fragment", (element) => {
   }
 });
 
+chatbill.on("view", (shown) => {
+  shown?.querySelector(".cb-sections [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+});
+
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("button[data-copy]");
   if (button && await copyText(document.getElementById(button.dataset.copy))) chatbill.say(texts.copied);
