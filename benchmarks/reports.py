@@ -2,8 +2,8 @@
 
 Fills a database with interactions, their charges, and purchases, spread over a year before today. Then it measures how
 long the roll-ups take to be made, how long each report of the whole year takes, how much memory the process needs, how
-long a charge takes beside a report, and what a roll-up adds to a charge. With `--folder`, the SQLite file is kept there
-and used again.
+long a charge and a whole message take beside reports, and what a roll-up adds to a charge. With `--folder`, the SQLite
+file is kept there and used again.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import random
 import resource
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,16 +25,19 @@ from typing import Any
 
 from benchmarks.charges import Person
 from benchmarks.llama_cpp import cpu_flags
+from chatbill.adapters.inference.scripted import ScriptedEngine
 from chatbill.adapters.persistence import open_store, sqlite_url
 from chatbill.adapters.persistence.sql import schema
 from chatbill.adapters.persistence.sqlite.driver import load_driver
 from chatbill.adapters.system import SystemClock
+from chatbill.application.chat.messages import Message
 from chatbill.application.ports.store import Store
 from chatbill.application.reports.financial_report import FinancialGroup, FinancialReport
 from chatbill.application.reports.roll_up import RollUp
 from chatbill.application.reports.usage_report import UsageGroup, UsageReport
 from chatbill.domain.reports.periods import ReportPeriod, day_of
 from tests.kit.postgres import shared
+from tests.kit.support import CATALOGUE, MINI, RunningClock, world
 
 PEOPLE = 500
 CHARGES = 1_000
@@ -165,7 +168,8 @@ async def measure(store: Store, rows: int, *, is_filled_before: bool) -> None:
     print(f"most memory: {memory} MiB before the reports, {most_memory()} MiB after them")
     person = await Person.register(store, f"someone-new-{time.time_ns()}")
     await roll_up.count()
-    await beside(person, usage, a_year("UTC"))
+    await beside("a charge", person.charge, usage)
+    await beside("a whole message", await messages(store), usage)
     await roll_up.count()
     began = time.perf_counter()
     for _ in range(CHARGES):
@@ -194,8 +198,28 @@ def a_year(tz: str) -> ReportPeriod:
     return ReportPeriod.of(start, end, tz, now=datetime.now(UTC))
 
 
-async def beside(person: Person, usage: UsageReport, period: ReportPeriod) -> None:
-    """Measure charges alone, and beside reports that follow each other, in turns."""
+async def messages(store: Store) -> Callable[[], Awaitable[None]]:
+    """Return what sends a message of a new person to an engine that answers at once, and waits for its end."""
+    name = f"writer-{time.time_ns()}"
+    here = world(
+        store=store,
+        clock=RunningClock(),
+        engine=ScriptedEngine(CATALOGUE),
+        ids=name,
+        welcome_credits=10**6,
+    )
+    person = await here.person(name)
+
+    async def send() -> None:
+        reply = await here.use_cases.chat.send_message(person, Message(model=MINI, text="hello"))
+        await reply.finished()
+
+    return send
+
+
+async def beside(what: str, act: Callable[[], Awaitable[object]], usage: UsageReport) -> None:
+    """Measure an act alone, and beside reports that follow each other, in turns."""
+    period = a_year("UTC")
     alone: list[float] = []
     together: list[float] = []
 
@@ -205,23 +229,21 @@ async def beside(person: Person, usage: UsageReport, period: ReportPeriod) -> No
             await usage.read(period, UsageGroup.HOUR, named=False)
 
     for _ in range(3):
-        alone += await timed(person)
+        alone += await timed(act)
         running = asyncio.create_task(report())
-        together += await timed(person)
+        together += await timed(act)
         running.cancel()
         await asyncio.wait([running])
     for part in (50, 95):
         one, other = (quantiles(each, n=100)[part - 1] * 1_000 for each in (alone, together))
-        print(
-            f"a charge alone / beside reports, percentile {part}: {one:.2f} / {other:.2f} ms, {other / one:.2f} times"
-        )
+        print(f"{what} alone / beside reports, percentile {part}: {one:.2f} / {other:.2f} ms, {other / one:.2f} times")
 
 
-async def timed(person: Person) -> list[float]:
+async def timed(act: Callable[[], Awaitable[object]]) -> list[float]:
     found = []
     for _ in range(CHARGES // 5):
         began = time.perf_counter()
-        await person.charge()
+        await act()
         found.append(time.perf_counter() - began)
         await asyncio.sleep(0.005)
     return found

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
-from datetime import UTC, datetime
 from types import FrameType
 from typing import cast
 
@@ -20,17 +19,9 @@ from chatbill.adapters.inference.scripted import ScriptedEngine
 from chatbill.entrypoints.http import HttpConfig, create_app
 from chatbill.entrypoints.ui import WebConfig, create_web, end_streams
 from chatbill.service import SANDBOX_NOTE
-from chatbill.testing import ManualClock
 from tests.kit.engines import VerbatimEngine
 from tests.kit.staff import member
-from tests.kit.support import CATALOGUE, world
-
-
-class RunningClock(ManualClock):
-    """A clock that shows the real time."""
-
-    def __call__(self) -> datetime:
-        return datetime.now(UTC)
+from tests.kit.support import CATALOGUE, RunningClock, world
 
 
 class PromptServer(uvicorn.Server):

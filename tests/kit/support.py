@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -80,6 +81,13 @@ class World:
         )
         signed_in = await self.use_cases.accounts.sign_in(Credentials(login=name, password=PASSWORD))
         return signed_in.principal
+
+
+class RunningClock(ManualClock):
+    """A clock that shows the real time."""
+
+    def __call__(self) -> datetime:
+        return datetime.now(UTC)
 
 
 def world(

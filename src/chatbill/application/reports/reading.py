@@ -10,6 +10,7 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 
 from chatbill.application.ports.repositories.reports import ReportReader, RollUpRow
 from chatbill.application.reports.series import DUE, DUE_MONTHS, MONTHLY, in_months
+from chatbill.application.reports.short_turns import Rests
 from chatbill.domain.reports.finance import CreditFigures, CreditMovement
 from chatbill.domain.reports.periods import DAY, MAX_ROWS, QUARTER, day_of, month_of, next_month, quarter_of
 from chatbill.domain.reports.usage import EndedInteraction, UsageFigures
@@ -108,6 +109,7 @@ def _sums(
     With `by_time`, the figures of one key are in memory at a time.
     """
     sums: dict[K, F] = {}
+    rest = Rests()
     for key, change in _changes(reader, start, end, keys, raw):
         figures = sums.get(key)
         if figures is None:
@@ -121,6 +123,7 @@ def _sums(
             figures.add_values(change)
         else:
             figures.add(change)
+        rest()
     yield from sums.items()
 
 
