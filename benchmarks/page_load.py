@@ -79,7 +79,7 @@ def load(browser: Browser, chat: Chat, network: dict[str, Any] | None = None) ->
     page.wait_for_function(CAN_WRITE, arg=[chat.box, chat.cover], timeout=TIMEOUT_MS)
     found.useful_s = time.perf_counter() - started
     found.useful_bytes = sum(size for size, _ in found.requests)
-    page.wait_for_selector(chat.last, timeout=TIMEOUT_MS)
+    page.wait_for_selector(chat.last, state="attached", timeout=TIMEOUT_MS)
     _settle(page, found, 2_000 if network is None else 8_000)
     found.settled_bytes = sum(size for size, _ in found.requests)
     paints = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? 0"
@@ -128,7 +128,7 @@ def ours(person: httpx.Client) -> Chat:
     fields = {"username": "loader", "email": "l@example.org", "password": "correct horse battery staple"}
     person.post("/web/registration", json=fields).raise_for_status()
     cookies = [{"name": name, "value": value, "url": ADDRESS} for name, value in person.cookies.items()]
-    return Chat("chatbill", f"{ADDRESS}/ui/", cookies, "#cb-box", "#cb-frame[inert]", ".gradio-container")
+    return Chat("chatbill", f"{ADDRESS}/ui/", cookies, "#cb-box", "#cb-frame[inert]", "gradio-app .gradio-container")
 
 
 def theirs(running: ExitStack, program: Path) -> Chat:
