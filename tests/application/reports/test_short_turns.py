@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 
 import pytest
 
-from chatbill.application.reports.short_turns import TURN_S, short_turns
+from chatbill.application.reports.short_turns import REST_S, TURN_S, WORK_S, Rests, short_turns
 
 
 def test_turns_are_short_until_the_last_report_has_ended() -> None:
@@ -33,3 +34,14 @@ def test_turns_are_as_usual_after_errors_and_on_many_threads() -> None:
     for thread in threads:
         thread.join()
     assert sys.getswitchinterval() == usual
+
+
+def test_long_work_rests_after_each_part_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, rested = [0.0], list[float]()
+    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(time, "sleep", rested.append)
+    rest = Rests()
+    for _ in range(30):
+        now[0] += WORK_S / 5
+        rest()
+    assert rested == [REST_S] * 5
