@@ -172,6 +172,37 @@ async def test_all_work_on_passwords_is_in_the_line() -> None:
     assert passwords.begun == 8
 
 
+class CountedPasswords(PlainPasswords):
+    """Notes how many hashes and checks were running at once."""
+
+    def __init__(self) -> None:
+        self.running = self.most = 0
+
+    async def hash(self, password: str) -> str:
+        await self._work()
+        return await super().hash(password)
+
+    async def verify(self, password: str, stored: str | None) -> Verified:
+        await self._work()
+        return await super().verify(password, stored)
+
+    async def _work(self) -> None:
+        self.running += 1
+        self.most = max(self.most, self.running)
+        await asyncio.sleep(0.001)
+        self.running -= 1
+
+
+async def test_a_change_of_a_password_is_checked_and_hashed_in_turns_of_its_own() -> None:
+    passwords = CountedPasswords()
+    here = await office(passwords=passwords)
+    people = [await here.person(name) for name in ("carol", "dave", "erin")]
+    here.clock.advance(here.policy.fresh_sign_in_s + 1)
+    change = PasswordChange(current=PASSWORD, new=NEW)
+    await asyncio.gather(*(here.use_cases.accounts.change_password(person, change) for person in people))
+    assert passwords.most == 1
+
+
 async def guess(here: World, login: str, address: str) -> None:
     await here.use_cases.accounts.sign_in(Credentials(login=login, password="guess 1 guess", address=address))
 
