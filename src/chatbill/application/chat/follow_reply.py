@@ -17,9 +17,9 @@ from chatbill.domain.shared.ids import InteractionId
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FollowReply:
-    """Follow a reply, at any time and from any device. To follow it changes neither the reply nor its charge.
+    """Follow a reply, at any time and from any device. Following changes neither the reply nor its charge.
 
-    A reply of this process is seen while it grows, and one that another process writes as `RemoteReply` says.
+    A reply of this process is seen as it grows. For a reply of another process, see `RemoteReply`.
 
     Raises `NotFound` for an interaction that does not exist or is another account's.
     """

@@ -13,14 +13,14 @@ from chatbill.application.ports.engine import Chunk, GenerationRequest
 from chatbill.domain.shared.errors import ChatbillError, GenerationFailed
 
 _MAX_AHEAD = 64
-"""Chunks that are read from the server before the reader takes them."""
+"""The most chunks that are read ahead of the reader."""
 
 
 class RemoteGeneration(BufferedGeneration):
-    """One of the requests that a server may be sent at once.
+    """The reply of a model server to one request, from its place in the queue on.
 
-    `read` reads from the server in a task of its own, so that `close` can end it, and with it the request there, at
-    any moment. It gives each chunk to `pass_on` and what was counted to `counted`.
+    `read` runs in a task of its own, so that `close` can cancel it and its request to the server at any moment. `read`
+    gives each chunk to `pass_on` and the counts to `counted`.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class RemoteGeneration(BufferedGeneration):
         await self._items.put(chunk)
 
     def fitted(self, prompt: PromptSize) -> None:
-        """Set the prompt that will be read, once it is known."""
+        """Set the prompt that the server will read, and the limits that follow from it."""
         self.prompt = prompt
         self.dropped_turns = len(self.request.turns) - len(prompt.turns)
         reserved = prompt.window if prompt.window <= self.window.prompt_tokens else prompt.likely
@@ -52,7 +52,7 @@ class RemoteGeneration(BufferedGeneration):
         self.prompt_tokens = self._max_prompt_tokens = min(self._max_prompt_tokens, prompt.most)
 
     def counted(self, prompt_tokens: int | None, completion_tokens: int | None) -> None:
-        """Set what the server, or a tokenizer, counted, at most what was held for."""
+        """Set the counts of the server or a tokenizer; that of the prompt is at most what was held for."""
         if prompt_tokens is not None:
             self.prompt_tokens = min(self._max_prompt_tokens, prompt_tokens)
         self.completion_tokens = completion_tokens

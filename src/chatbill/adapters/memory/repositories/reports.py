@@ -1,4 +1,4 @@
-"""What reports read, and the roll-ups that are made from it, in memory."""
+"""The repository of reports, in memory."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from chatbill.domain.shared.ids import UserId, WalletId
 
 
 class MemoryReports:
-    """Raw rows by time, and roll-ups by series and time."""
+    """Returns raw rows by time, and keeps roll-ups by series and time."""
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables

@@ -17,9 +17,9 @@ metadata = MetaData(
 )
 
 MAX_CREDITS = 1_000_000_000_000_000
-"""As `domain.ledger.MAX_CREDITS`, which a test compares."""
+"""Equal to `domain.billing.ledger.MAX_CREDITS`; a test compares both."""
 
 
 def table(name: str, *items: Column[Any] | CheckConstraint | Index, with_rowid: bool = True, **options: Any) -> Table:
-    """Make a table. Small rows that are found by key only have no row numbers in SQLite, which saves a B-tree."""
+    """Make a table. Use `with_rowid=False` for small rows that are found only by key: SQLite then saves a B-tree."""
     return Table(name, metadata, *items, sqlite_strict=True, sqlite_with_rowid=with_rowid, **options)

@@ -1,4 +1,4 @@
-"""Lets only one service use an SQLite file. The lock is the system's, so it ends with its process."""
+"""Lets only one service use an SQLite file. The operating system releases the lock when the process ends."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class ServiceIsRunning(StoreUnavailable):
 
 @contextmanager
 def service_lock(url: str, *, prefix: str = "") -> Iterator[None]:
-    """Hold the lock of a service while entered. PostgreSQL serves many processes and has none.
+    """Hold the service's lock inside the `with` block. On PostgreSQL, many processes may serve, so there is no lock.
 
     Other programs, such as the commands of an operator, take no lock. Raises `ServiceIsRunning` and
     `StoreUnavailable`.
     """
-    # Not a package of the store alone, which an app may use without the service.
+    # Imported here, because the extra `sqlite` does not install filelock.
     from filelock import FileLock, Timeout  # noqa: PLC0415
 
     address = parsed(url)

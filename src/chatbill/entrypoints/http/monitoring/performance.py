@@ -1,4 +1,4 @@
-"""The routes of the state of the service, its figures, and advice."""
+"""Routes for the service's state, live figures and advice."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from chatbill.entrypoints.http.monitoring.views import AdviceView, AnalysisView,
 from chatbill.entrypoints.http.shared.parameters import Injected
 
 Minutes = Annotated[
-    int, QueryParameter(description="Length of the period.", schema_extra={"minimum": 1, "maximum": MINUTES})
+    int, QueryParameter(description="Length of the period in minutes.", schema_extra={"minimum": 1, "maximum": MINUTES})
 ]
 LIVE = documented(
     200, LiveView, "Figures of this process.", examples.LIVE, signed_in=True, problems=("invalid_request",)
@@ -49,7 +49,7 @@ class MonitoringController(Controller):
 
 
 class PerformanceController(Controller):
-    """Figures of an hour, and what to do about them."""
+    """Figures and advice for the last hour, and freeing memory."""
 
     path = "/performance"
     tags = ("Monitoring",)
@@ -58,7 +58,7 @@ class PerformanceController(Controller):
     async def read_performance(
         self, use_cases: Injected[UseCases], principal: Injected[Principal], minutes: Minutes = MINUTES
     ) -> LiveView:
-        """Return the same as `/monitoring/metrics`, for the last hour. Needs the permission `read_use`."""
+        """Return the same as `/monitoring/metrics`, by default for the last hour. Needs the permission `read_use`."""
         return LiveView.of(await use_cases.monitoring.read_live(principal, minutes=minutes))
 
     @get(
@@ -80,7 +80,7 @@ class PerformanceController(Controller):
         responses=documented(200, FreedView, "The memory before and after.", examples.FREED, signed_in=True),
     )
     async def free_memory(self, use_cases: Injected[UseCases], principal: Injected[Principal]) -> FreedView:
-        """Give up what was read of conversations, and unload idle models, in this process. Needs `operate`.
+        """Empty the prefix caches and unload idle models of this process. Needs the permission `operate`.
 
         The next message to such a model waits until it is loaded again.
         """

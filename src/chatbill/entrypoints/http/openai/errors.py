@@ -14,16 +14,16 @@ TYPES: Final = {
     403: "permission_error",
     429: "rate_limit_error",
 }
-"""OpenAI's types of errors by status. Others are `invalid_request_error` below 500, and `server_error` above."""
+"""OpenAI's types of errors by status. Others are `invalid_request_error`, and `server_error` from 500 on."""
 
 PARAMS: Final = {"model_not_found": "model", "too_large": "messages", "context_length_exceeded": "messages"}
-"""The field that an error with this code is about if it names none."""
+"""The field to report for a code whose error names none."""
 
 CODES: Final = {"unauthenticated": "invalid_api_key"}
 """OpenAI's names for codes of chatbill."""
 
 _FIELD: Final = re.compile(r"^(message|history)(?=$|\.|: )")
-"""chatbill's names for the field `messages`, alone or at the beginning of a message."""
+"""chatbill's names for the field `messages`: alone, or before `.` or `: `."""
 _INDEX: Final = re.compile(r"\.(\d+)")
 
 

@@ -1,4 +1,4 @@
-"""People: a list with filters, and a new account."""
+"""Adds the views of people: the list, one person, and a new account."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ STATES: Final = {"active": N_("active"), "suspended": N_("suspended"), "erased":
 
 
 def people_views(site: Site) -> None:
-    """Add the views."""
+    """Add the views of people to the site."""
     administration = site.use_cases.administration
 
     async def people(visit: Visit) -> Response:
@@ -71,5 +71,5 @@ def base_of(visit: Visit) -> str:
 
 
 def once(visit: Visit, template: str, **values: object) -> Response:
-    """Return the answer to an action that shows something once, in the element `cb-once` of the view."""
+    """Return an answer that is shown only once, in the element `cb-once` of the view."""
     return done(put={"cb-once": visit.text(f"administration/{template}", **values)})

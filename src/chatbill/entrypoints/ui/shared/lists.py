@@ -10,12 +10,12 @@ from chatbill.entrypoints.ui.shared.visits import Visit
 
 
 def asked_of(visit: Visit, *names: str) -> dict[str, str]:
-    """Return these parameters of the address, those that are not empty."""
+    """Return those of the named parameters of the address that are not blank, stripped."""
     return {name: value for name in names if (value := visit.asked(name).strip())}
 
 
 def period_of(asked: Mapping[str, str], zone: str) -> Period:
-    """Return the period of the parameters `from` and `to`: days of this time zone, both included.
+    """Return the period from `from` to `to`: dates in this time zone, both included, or exact moments.
 
     Raises `InvalidRequest`.
     """

@@ -1,7 +1,7 @@
 """Keep int8 weights at addresses that torch's kernels can read.
 
-The kernel for four rows and more reads 16 bytes at once and ends the process where their address is no multiple of 16.
-Weights that stay in their file have the address that they have in it, and safetensors aligns to 8 bytes.
+The kernel for four or more rows reads 16 bytes at a time, and crashes the process if their address is not a multiple of
+16. Memory-mapped weights keep the alignment of their file, and safetensors aligns to 8 bytes only.
 """
 
 from __future__ import annotations
@@ -25,10 +25,11 @@ def align_weight(weight: torch.nn.Parameter) -> None:
 
 
 def align_file(file: Path) -> None:
-    """Let the tensors of a safetensors file begin at a multiple of `BYTES`, by blanks after its header.
+    """Pad the header of a safetensors file with spaces, so that the tensors begin at a multiple of `BYTES`.
 
     The header begins with its length; see https://github.com/huggingface/safetensors#format. It lists 16-bit tensors
-    first, so those in int8 are aligned if all of these together have such a size, as in the usual shapes.
+    first, so the int8 tensors after them are aligned if the 16-bit ones together fill a multiple of `BYTES`, as in the
+    usual shapes.
     """
     with file.open("rb") as source:
         (length,) = _LENGTH.unpack(source.read(_LENGTH.size))
