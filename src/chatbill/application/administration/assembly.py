@@ -14,6 +14,7 @@ from chatbill.application.administration.list_codes import ListCodes
 from chatbill.application.administration.list_keys_of_user import ListKeysOfUser
 from chatbill.application.administration.list_users import ListUsers
 from chatbill.application.administration.make_password_link import MakePasswordLink
+from chatbill.application.administration.name_users import NameUsers
 from chatbill.application.administration.refund import Refund
 from chatbill.application.administration.remove_second_factor import RemoveSecondFactorOfUser
 from chatbill.application.administration.revoke_keys import RevokeKeys
@@ -51,6 +52,7 @@ class AdministrationUseCases:
         self.list_keys_of_user = ListKeysOfUser(store=store, clock=clock)
         self.list_users = ListUsers(store=store)
         self.make_password_link = MakePasswordLink(store=store, tokens=ports.tokens, clock=clock, new_id=new_id)
+        self.name_users = NameUsers(store=store)
         self.refund = Refund(store=store, clock=clock, new_id=new_id)
         self.remove_second_factor = RemoveSecondFactorOfUser(store=store, clock=clock, new_id=new_id)
         self.revoke_keys = RevokeKeys(store=store, clock=clock, new_id=new_id)

@@ -202,6 +202,21 @@ async def test_names_are_text_and_never_html(served: World, enter: Enter) -> Non
         assert "&lt;img" in page
 
 
+@pytest.mark.parametrize("section", ["requests", "ledger", "audit"])
+async def test_people_are_named_and_found_by_their_names(served: World, enter: Enter, section: str) -> None:
+    await chatted(served)
+    client, ann = await enter(UserRole.ADMIN), await id_of(served, "ann")
+    field = "actor" if section == "audit" else "user"
+    link = f'<a href="administration/people/{ann}">ann</a>'
+    for asked in ("ann", "ANN@example.org", ann):
+        page = (await client.get(f"/web/views/administration/{section}", params={field: asked})).text
+        assert link in page, asked
+    for asked in ("nobody-of-this-name", "x" * 200, "<b>"):
+        answer = await client.get(f"/web/views/administration/{section}", params={field: asked})
+        assert answer.status_code == 200
+        assert link not in answer.text
+
+
 async def test_prompts_and_replies_are_hidden(served: World, enter: Enter) -> None:
     await chatted(served, text="my secret plan")
     client = await enter(UserRole.ADMIN)
