@@ -13,6 +13,8 @@ from tests.kit.support import PASSWORD
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 PHONE = ViewportSize(width=360, height=740)
+STEADY = 5
+"""So many tenths of a second without a change, and what a page fetches after a message has arrived."""
 RICH = (
     "# Title\n\nSome **bold** text and `code`.\n\n```python\nif x:  # why\n    pass\n```\n\n"
     "| a | b |\n|---|--:|\n| 1 | 2 |\n\n$$\\frac{1}{2}$$ [[tokens:90]]"
@@ -103,8 +105,15 @@ def test_a_selection_survives_while_the_reply_grows(visit: Visit, address: str) 
       const turn = document.querySelector("article[data-running]");
       chatbill.emit("reply", { id: turn.dataset.id, conversation: chatbill.chat.conversation, from, ended, open });
     }"""
-    abel.page.evaluate(grows, [0, ["<p>Choose</p>"], "<p>thi</p>"])
-    abel.replies.first.locator("p").first.evaluate("(p) => getSelection().selectAllChildren(p)")
+    chosen = abel.replies.first.locator("p", has_text="Choose")
+    seen = 0
+    while seen < STEADY:  # the page may still fetch the turn, in which the server knows no text
+        if not chosen.count():
+            seen = 0
+            abel.page.evaluate(grows, [0, ["<p>Choose</p>"], "<p>thi</p>"])
+        seen += 1
+        abel.page.wait_for_timeout(100)
+    chosen.evaluate("(p) => getSelection().selectAllChildren(p)")
     # What a page has already is not put in twice, and what is older than that is left out.
     abel.page.evaluate(grows, [0, ["<p>Choose</p>", "<p>this</p>"], "<p>te</p>"])
     abel.page.evaluate(grows, [0, ["<p>Choose</p>"], "<p>thi</p>"])
