@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,7 @@ def test_a_person_is_found_given_credits_and_suspended_and_the_books_and_the_tra
     goes(root, "People")
     page.get_by_role("searchbox", name="Name or e-mail").fill("needy")
     page.get_by_role("button", name="Filter").click()
+    expect(page).to_have_url(re.compile("q=needy"))
     page.get_by_role("link", name="needy", exact=True).click()
     expect(page.get_by_role("heading", level=1, name="needy")).to_be_visible()
 
@@ -96,6 +98,7 @@ def test_a_reply_is_refunded_and_a_code_is_made(visit: Visit, address: str) -> N
         row.locator("summary").click()
         row.get_by_label("Reason").fill("useless")
         row.get_by_role("button", name="Give the credits back").click()
+        expect(page.locator("#cb-said")).to_contain_text("Given back")
         goes(root, "Ledger")
         expect(page.get_by_role("table", name="Ledger").locator("tbody tr").first).to_contain_text("Refund")
         goes(root, "Codes")

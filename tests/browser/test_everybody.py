@@ -101,6 +101,7 @@ def test_what_is_chosen_is_seen_in_forced_colours(visit: Visit, address: str) ->
     page = ann.page
     for number in (1, 2):
         ann.press("New chat").send(f"[[tokens:3]] number {number}")
+        expect(ann.messages).to_contain_text([f"number {number}"])
         expect(page.get_by_role("button", name="Copy reply")).to_have_count(1)
     assert page.evaluate("matchMedia('(forced-colors: active)').matches")
     main, models = page.get_by_role("navigation", name="Main"), page.get_by_role("radiogroup", name="Model")

@@ -90,6 +90,7 @@ def test_the_page_works_over_https(
     expect(visitor.chat).to_contain_text("Hello")
     page.get_by_role("link", name="Account", exact=True).click()
     page.get_by_role("link", name="Security").click()
+    expect(page.get_by_role("heading", name="Where you are signed in")).to_be_visible()
     page.reload()
     expect(page.get_by_role("heading", name="Where you are signed in")).to_be_visible()
     page.get_by_role("button", name="API keys").click()
