@@ -8,7 +8,13 @@ import time
 
 import pytest
 
+from chatbill.application.chat.messages import Message
+from chatbill.application.reports import reading
 from chatbill.application.reports.short_turns import REST_S, TURN_S, WORK_S, Rests, short_turns
+from chatbill.application.reports.usage_report import UsageGroup
+from chatbill.domain.reports.periods import ReportPeriod
+from tests.kit.staff import member
+from tests.kit.support import MINI, world
 
 
 def test_turns_are_short_until_the_last_report_has_ended() -> None:
@@ -45,3 +51,16 @@ def test_long_work_rests_after_each_part_of_it(monkeypatch: pytest.MonkeyPatch) 
         now[0] += WORK_S / 5
         rest()
     assert rested == [REST_S] * 5
+
+
+async def test_a_report_may_rest_at_each_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    here, rests = world(), list[None]()
+    monkeypatch.setattr(reading, "Rests", lambda: lambda: rests.append(None))
+    ann, root = await here.person("ann"), await member(here)
+    reply = await here.use_cases.chat.send_message(ann, Message(model=MINI, text="hello"))
+    await reply.finished()
+    today = here.clock().date().isoformat()
+    period = ReportPeriod.of(today, today, "UTC", now=here.clock())
+    report = await here.use_cases.reports.usage(root, period, UsageGroup.MODEL)
+    assert report.total.requests == 1
+    assert rests
