@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import re
 import shutil
 import socket
@@ -23,6 +24,7 @@ import uvicorn
 
 from tests.adapters.inference.openai.fake_servers import WorkingServer
 from tests.deploy.test_watching import ALERTS, panels
+from tests.kit import valkey
 from tests.kit.postgres import shared
 from tests.kit.support import PASSWORD
 from tests.kit.waiting import eventually
@@ -130,12 +132,19 @@ async def main() -> None:
             "CHATBILL_DATABASE_URL": database,
             "CHATBILL_PROBE_INTERVAL_S": "1",
             "CHATBILL_SECRET_KEY": "one key of both processes, 32 characters",
+            "CHATBILL_SHARED_URL": valkey.shared().url,
+            "CHATBILL_BACKUP_TO": str(folder / "backups"),
+            # pg_dump of the server's version.
+            "PATH": f"{shared().handle.bin_path}{os.pathsep}{os.environ['PATH']}",
         }
         services = [Service(folder / str(port), environment | {"CHATBILL_METRICS_PORT": str(port)}) for port in ports]
         try:
             async with contextlib.AsyncExitStack() as opened:
                 server = await opened.enter_async_context(contextlib.AsyncExitStack())
                 await server.enter_async_context(model_server(models))
+                # Before the services look for it.
+                made = await asyncio.to_thread(services[0].run, "backup", "make")
+                assert made.returncode == 0, made.stderr
                 for service in services:
                     await asyncio.to_thread(service.start)
                 client = await opened.enter_async_context(prometheus(folder, [f"127.0.0.1:{port}" for port in ports]))
@@ -155,11 +164,17 @@ async def check(
     await asyncio.gather(*(talk(service, f"person{number}") for number, service in enumerate(services)))
     queries = [target["expr"] for panel in panels() for target in panel["targets"]]
 
+    missing = list[str]()
+
     async def all_have_data() -> bool:
-        return all([await result(client, query) or EMPTY.search(query) for query in queries])
+        missing[:] = [query for query in queries if not await result(client, query) and not EMPTY.search(query)]
+        return not missing
 
     # A job is due at the next whole minute.
-    await until(all_have_data, f"{len(queries)} queries of the dashboard have data.")
+    try:
+        await until(all_have_data, f"{len(queries)} queries of the dashboard have data.")
+    except TimeoutError:
+        sys.exit(f"No data for: {missing}")
     assert await firing(client) == set(), await firing(client)
 
     await server.aclose()
