@@ -455,7 +455,8 @@ BOUNDED = settings(
     suppress_health_check=list(HealthCheck),
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
 )
-TestBooks = AuditInput.TestCase
+# Half a minute alone; beside other work it took more than the two minutes that a test has.
+TestBooks = pytest.mark.timeout(400)(AuditInput.TestCase)
 TestBooks.settings = settings(BOUNDED, max_examples=120)
 
 
@@ -469,7 +470,7 @@ class BooksWithPostgresAgain(BooksWithPostgres):
     """Other examples, because the name of the class is a part of their seed; all in one take too long for one test."""
 
 
-TestBooksWithPostgres = pytest.mark.postgres(BooksWithPostgres.TestCase)
+TestBooksWithPostgres = pytest.mark.timeout(400)(pytest.mark.postgres(BooksWithPostgres.TestCase))
 TestBooksWithPostgres.settings = settings(BOUNDED, max_examples=13)
-TestBooksWithPostgresAgain = pytest.mark.postgres(BooksWithPostgresAgain.TestCase)
+TestBooksWithPostgresAgain = pytest.mark.timeout(400)(pytest.mark.postgres(BooksWithPostgresAgain.TestCase))
 TestBooksWithPostgresAgain.settings = settings(BOUNDED, max_examples=13)

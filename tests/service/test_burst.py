@@ -12,7 +12,7 @@ import httpx
 import psutil
 import pytest
 
-from tests.kit.models import demo_model_folder, models_folder
+from tests.kit.models import demo_model_folder, fetch_demo, models_folder
 from tests.service.process import Service
 
 BURST = 200
@@ -78,7 +78,7 @@ async def burst(service: Service, token: str) -> list[httpx.Response]:
 async def test_models_check_runs_the_local_models_and_prints_their_speed(
     tmp_path: Path, engine: str, megabytes: int
 ) -> None:
-    demo_model_folder()
+    fetch_demo(engine)
     (tmp_path / "models").symlink_to(models_folder())
     service = Service(tmp_path, {"CHATBILL_LOG_LEVEL": "ERROR", "CHATBILL_LOCAL_ENGINE": engine})
     done = await asyncio.to_thread(service.run, "models", "check", "--json")

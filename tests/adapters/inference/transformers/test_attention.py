@@ -45,3 +45,11 @@ def attended(torch: Any, whole: list[Any], before: int, window: int | None) -> A
         query, keys, values = (tensor[:, :, before:] for tensor in whole)
         module = SimpleNamespace(layer_idx=0)
         return attend(module, query, keys, values, None, parts=[part], sliding_window=window)[0]
+
+
+def test_on_a_gpu_attention_is_not_planned_anew_for_each_token() -> None:
+    runtime = torch_runtime("cuda")
+    import torch  # noqa: PLC0415 - slow, and only for this test
+
+    assert runtime.device == "cuda"
+    assert not torch.backends.cuda.cudnn_sdp_enabled()

@@ -53,6 +53,9 @@ class TorchRuntime:
     def __init__(self, device: Device | None) -> None:
         self._int8_products: Sequence[MeasuredProduct] = ()
         self._device: Device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        if self._device == "cuda":
+            # cuDNN plans anew for each number of keys, 2 ms in each layer, and the keys grow with each token.
+            torch.backends.cuda.enable_cudnn_sdp(enabled=False)
         # The service has a log and a progress bar of its own.
         logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
         _transformers_logging.set_verbosity_error()
