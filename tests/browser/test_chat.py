@@ -53,14 +53,14 @@ def test_a_reply_is_written_again_by_the_other_model(visit: Visit, address: str)
 
 
 def test_the_next_message_waits_for_the_reply_and_can_be_taken_back(visit: Visit, address: str) -> None:
-    xena = visit(address).register("xena").send("Wait for me [[tokens:30]] [[pause:0.1]]")
+    xena = visit(address).register("xena").send("Wait for me [[tokens:60]] [[pause:0.1]]")
     expect(xena.replies.first).to_contain_text("Wait")
     xena.send("Then this").send("Not this")
     expect(xena.page.get_by_text("will be sent after this reply")).to_have_count(2)
     xena.picture("waiting")
     xena.page.get_by_role("button", name="Do not send").last.click()
     xena.sees_balance("98 credits")
-    expect(xena.messages).to_have_text(["Wait for me [[tokens:30]] [[pause:0.1]]", "Then this"])
+    expect(xena.messages).to_have_text(["Wait for me [[tokens:60]] [[pause:0.1]]", "Then this"])
 
 
 def test_keys_choose_stop_edit_and_break_lines(visit: Visit, address: str) -> None:
@@ -181,6 +181,7 @@ def test_the_chat_has_no_faults_of_accessibility(
     elsa.send(RICH)
     expect(elsa.page.get_by_role("button", name="Copy reply")).to_be_visible()
     elsa.page.get_by_text("Why this price").click()
+    expect(elsa.page.get_by_text("balance after it")).to_be_visible()
     elsa.box.fill("And then?")
     expect(elsa.page.get_by_role("status", name="Cost of this message")).to_contain_text("up to 1 credit")
     elsa.picture(f"{color_scheme}-2-reply")

@@ -25,7 +25,7 @@ def beside(visitor: Visitor) -> Page:
     """Open what a tab shows in another tab of the same browser."""
     tab = visitor.page.context.new_page()
     visitor.watch(tab)
-    tab.goto(visitor.page.url)
+    tab.goto(visitor.is_named().page.url)
     return tab
 
 
@@ -54,7 +54,7 @@ def sees_it_grow_and_complete(page: Page) -> None:
 
 def test_a_reply_goes_on_while_its_page_is_reloaded(visit: Visit, address: str) -> None:
     anton = visit(address).register("anton").send(COUNT)
-    expect(anton.replies.first).to_contain_text("Count with me")
+    expect(anton.is_named().replies.first).to_contain_text("Count with me")
     anton.page.reload()
     sees_it_grow_and_complete(anton.page)
     anton.sees_balance("99 credits").send("And again").sees_balance("98 credits")
@@ -63,7 +63,7 @@ def test_a_reply_goes_on_while_its_page_is_reloaded(visit: Visit, address: str) 
 def test_a_reply_goes_on_while_its_page_is_closed(visit: Visit, address: str) -> None:
     bert = visit(address).register("bert").send(COUNT)
     expect(bert.replies.first).to_contain_text("Count with me")
-    context, place = bert.page.context, bert.page.url
+    context, place = bert.page.context, bert.is_named().page.url
     bert.page.close()
     bert.page = context.new_page()
     bert.watch(bert.page)
@@ -75,7 +75,7 @@ def test_a_reply_goes_on_while_its_page_is_closed(visit: Visit, address: str) ->
 def test_a_page_closed_for_good_leaves_a_whole_reply(visit: Visit, address: str) -> None:
     cleo = visit(address).register("cleo").send("Short [[tokens:12]] [[pause:0.1]]")
     expect(cleo.replies.first).to_contain_text("Short Short")
-    place = cleo.page.url
+    place = cleo.is_named().page.url
     cleo.page.goto("about:blank")
     cleo.page.wait_for_timeout(3_000)
     cleo.page.goto(place)
@@ -125,16 +125,14 @@ def test_a_conversation_can_be_left_while_a_reply_is_written(visit: Visit, addre
 
 def test_the_address_names_the_open_conversation(visit: Visit, address: str) -> None:
     gero = visit(address).register("gero").send("First subject").sees_balance("99 credits")
-    expect(gero.page).to_have_url(re.compile(r"/ui/c/[\w-]{8,}$"))
-    first = gero.page.url
+    first = gero.is_named().page.url
     gero.press("New chat")
     expect(gero.page).to_have_url(f"{address}/ui/")
     gero.page.reload()
     expect(gero.box).to_be_enabled()
     expect(gero.chat).not_to_contain_text("First subject")
     gero.send("Second subject").sees_balance("98 credits")
-    expect(gero.page).to_have_url(re.compile(r"/ui/c/"))
-    second = gero.page.url
+    second = gero.is_named().page.url
     gero.page.get_by_role("link", name="First subject").click()
     expect(gero.page).to_have_url(first)
     gero.page.reload()
@@ -156,7 +154,7 @@ def test_the_address_names_the_open_conversation(visit: Visit, address: str) -> 
 
 def test_an_address_leads_to_its_conversation_after_signing_in(visit: Visit, address: str) -> None:
     hugo = visit(address).register("hugo").send("First subject").sees_balance("99 credits")
-    kept = hugo.page.url
+    kept = hugo.is_named().page.url
     hugo.press("New chat").send("Second subject").sees_balance("98 credits")
     phone = visit(address)
     phone.page.goto(kept)
@@ -168,7 +166,7 @@ def test_an_address_leads_to_its_conversation_after_signing_in(visit: Visit, add
 @pytest.mark.parametrize("named", ["another's", "nothing"])
 def test_an_address_of_no_own_conversation_is_explained(visit: Visit, address: str, named: str) -> None:
     suffix = "a" if named == "nothing" else "b"
-    inga = visit(address).register(f"inga{suffix}").send("A secret of Inga").sees_balance("99 credits")
+    inga = visit(address).register(f"inga{suffix}").send("A secret of Inga").sees_balance("99 credits").is_named()
     mallory = visit(address).register(f"mallory{suffix}").send("My own").sees_balance("99 credits")
     mallory.may_be_refused = {404}
     mallory.page.goto(inga.page.url if named == "another's" else f"{address}/ui/c/0190-<b>nothing")

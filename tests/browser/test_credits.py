@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import httpx
 import pytest
 from playwright.sync_api import Locator, Route, ViewportSize, expect
@@ -17,9 +19,8 @@ PHONE = ViewportSize(width=390, height=844)
 
 
 def opened(visitor: Visitor, name: str = "Credits") -> Visitor:
-    """Open a view by its link, and wait for its parts."""
-    visitor.page.get_by_role("navigation", name="Main").get_by_role("link", name=name).click()
-    expect(visitor.page.get_by_role("heading", level=1, name=name)).to_be_visible()
+    """Open a view by its link."""
+    expect(visitor.goes(name).page.get_by_role("heading", level=1, name=name)).to_be_visible()
     return visitor
 
 
@@ -137,7 +138,7 @@ def test_transactions_are_filtered_and_the_address_keeps_the_filter(visit: Visit
     frida.press("Filter")
     expect(rows(frida)).to_have_count(1)
     expect(frida.page.get_by_role("button", name="Filter")).to_be_focused()
-    assert frida.page.url.endswith("/ui/credits?kind=charge")
+    expect(frida.page).to_have_url(re.compile(r"/ui/credits\?kind=charge$"))
     frida.page.reload()
     expect(rows(frida)).to_have_count(1)
     expect(frida.page.get_by_label("Kind")).to_have_value("charge")
@@ -193,11 +194,15 @@ def test_the_view_has_no_fault_of_accessibility_and_fits(
     irma.picture("1-credits")
     assert faults(irma.page) == []
     assert fits(irma)
-    irma.press("Add credits").picture("2-shop")
+    irma.press("Add credits")
+    expect(dialog(irma, "Add credits")).to_be_visible()
+    irma.picture("2-shop")
     assert faults(irma.page) == []
     irma.press("Continue")
     expect(irma.page.get_by_role("button", name="Confirm")).to_be_in_viewport(ratio=1)
     irma.picture("3-confirm")
     assert faults(irma.page) == []
-    irma.press("Confirm").sees_balance("199 credits").picture("4-added")
+    irma.press("Confirm")
+    expect(dialog(irma, "Confirm payment")).to_contain_text("100 credits added.")
+    irma.sees_balance("199 credits").picture("4-added")
     assert faults(irma.page) == []

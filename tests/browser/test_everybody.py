@@ -51,18 +51,15 @@ def screens(visitor: Visitor) -> Iterator[str]:
     """Open each view, with something in it; yield its name."""
     page = visitor.arrive().page
     visitor.sign_in("root")
-    expect(visitor.box).to_be_enabled()
     yield "New chat"
     visitor.send("[[tokens:30]] one two three")
     expect(page.get_by_role("button", name="Copy reply")).to_have_count(1)
     yield "Chat with a reply"
-    main = page.get_by_role("navigation", name="Main")
     for place in PLACES[1:]:
-        main.get_by_role("link", name=place).click()
+        visitor.goes(place)
         expect(page.get_by_role("heading", level=1, name=place)).to_be_visible()
         yield place
-    main.get_by_role("link", name="Administration").click()
-    expect(page.get_by_role("heading", level=1, name="Overview")).to_be_visible()
+    visitor.goes("Administration")
     for section in SECTIONS:
         goes(visitor, section)
         yield section
@@ -84,8 +81,8 @@ def test_above_the_keyboard_of_a_phone_the_room_is_for_the_chat(visit: Visit, ad
     phone.send("[[tokens:30]] one two three")
     expect(phone.page.get_by_role("button", name="Copy reply")).to_have_count(1)
     phone.box.tap()
-    assert phone.chat.evaluate("(log) => log.clientHeight") > 128
     expect(phone.page.get_by_role("navigation", name="Main")).to_be_hidden()
+    assert phone.chat.evaluate("(log) => log.clientHeight") > 128
     phone.picture("chat")
 
 
@@ -114,8 +111,7 @@ def test_what_is_chosen_is_seen_in_forced_colours(visit: Visit, address: str) ->
     expect(pin).to_have_attribute("aria-pressed", "true")
     differ(pin, page.get_by_role("button", name="Rename this chat"))
     ann.picture("chat")
-    main.get_by_role("link", name="Credits").click()
-    expect(page.get_by_role("heading", level=1, name="Credits")).to_be_visible()
+    expect(ann.goes("Credits").page.get_by_role("heading", level=1, name="Credits")).to_be_visible()
     assert faults(page) == []
     ann.picture("credits")
 

@@ -43,8 +43,7 @@ class Panel:
         return self.element.get_by_role("list", name="Your API keys").get_by_role("listitem")
 
     def open(self) -> Panel:
-        self.visitor.page.get_by_role("link", name="Account", exact=True).click()
-        self.visitor.press("API keys")
+        self.visitor.goes("Account").press("API keys")
         expect(self.element).to_be_visible()
         return self
 
@@ -201,11 +200,7 @@ def test_the_name_of_a_key_is_escaped(visit: Visit, address: str) -> None:
 def test_a_session_that_has_ended_leads_to_the_sign_in_form(visit: Visit, address: str) -> None:
     panel = panel_of(visit, address, "hanna")
     panel.visitor.may_be_refused = {401}
-    other = panel.visitor.page.context.new_page()
-    panel.visitor.watch(other)
-    other.goto(f"{address}/ui/")
-    other.get_by_role("button", name="Sign out", exact=True).click()
-    expect(other.get_by_role("button", name="Sign in")).to_be_visible()
+    panel.visitor.hear_nothing().sign_out_elsewhere()
     panel.fill("CI")
     expect(panel.visitor.page.get_by_text("Your session has ended. Sign in again.")).to_be_visible()
 

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Route, expect
 
 from tests.browser.conftest import Visit
-from tests.kit.support import PASSWORD
+from tests.browser.visitor import Visitor
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -23,15 +23,8 @@ def test_a_draft_is_not_shown_to_the_next_person_of_the_browser(visit: Visit, ad
 def test_a_tab_of_an_earlier_person_tells_nothing_to_the_next_one(visit: Visit, address: str) -> None:
     ann = visit(address).register("earlier")
     ann.send("hello").sees_balance("99 credits")
-    other = ann.page.context.new_page()
-    other.goto(f"{address}/ui/")
-    other.get_by_role("button", name="Sign out").click()
-    expect(other.get_by_role("tab", name="Create account")).to_be_visible()
-    other.get_by_role("tab", name="Create account").click()
-    other.get_by_label("Username", exact=True).fill("later")
-    other.get_by_label("E-mail", exact=True).fill("later@example.org")
-    other.locator("#new-password").fill(PASSWORD)
-    other.keyboard.press("Enter")
+    other = ann.sign_out_elsewhere()
+    Visitor(other, address, prefix="later").register("later")
     expect(other.get_by_role("status", name="Balance")).to_have_text("100 credits")
     other.wait_for_timeout(2_000)
     expect(other.get_by_role("status", name="Balance")).to_have_text("100 credits")
@@ -43,14 +36,14 @@ def test_a_message_that_is_being_sent_survives_a_reload_and_is_sent_once(visit: 
     asked: list[str] = []
 
     def swallow(route: Route) -> None:
-        asked.append(route.request.post_data or "")
         route.fetch()  # it arrives, and its answer is lost
+        asked.append(route.request.post_data or "")
 
     ann.page.route("**/web/chat/messages", swallow, times=1)
     ann.box.fill("do not lose me")
     ann.box.press("Enter")
     expect(ann.chat.get_by_text("do not lose me").first).to_be_visible()
-    ann.page.wait_for_function("sessionStorage.getItem('cb-sending')")
+    ann.page.wait_for_function("sessionStorage.getItem('cb-sending:')")
     while not asked:
         ann.page.wait_for_timeout(50)
     ann.page.reload()
@@ -69,7 +62,7 @@ def test_a_message_that_is_edited_while_its_reply_is_written_stops_that_reply(vi
     ann.box.press("Enter")
     expect(ann.page.get_by_role("button", name="Copy reply")).to_have_count(1)
     expect(ann.page.get_by_role("button", name="Stop", exact=True)).to_be_hidden()
-    ann.page.get_by_role("navigation", name="Main").get_by_role("link", name="History").click()
+    ann.goes("History")
     expect(ann.page.get_by_role("table", name="History")).to_contain_text("stopped")
 
 
@@ -114,8 +107,7 @@ def test_a_half_typed_edit_is_there_after_other_views(visit: Visit, address: str
     ann.box.fill("the next message")
     ann.page.get_by_role("button", name="Edit", exact=True).click()
     ann.box.fill("half of a better wo")
-    ann.page.get_by_role("navigation", name="Main").get_by_role("link", name="Credits").click()
-    expect(ann.page.get_by_role("heading", level=1, name="Credits")).to_be_visible()
+    ann.goes("Credits")
     ann.page.go_back()
     for _ in range(2):
         expect(ann.box).to_have_value("half of a better wo")
@@ -141,8 +133,7 @@ def test_a_message_that_waited_and_was_refused_stays_in_its_place(visit: Visit, 
     ann.page.reload()
     expect(ann.box).to_have_value("a draft")
     expect(refused).to_contain_text("credits")
-    ann.page.get_by_role("navigation", name="Main").get_by_role("link", name="Credits").click()
-    ann.press("Add credits").press("Continue").press("Confirm")
+    ann.goes("Credits").press("Add credits").press("Continue").press("Confirm")
     expect(ann.page.get_by_role("status", name="Balance")).not_to_have_text("0 credits")
     ann.page.go_back()
     refused.get_by_role("button", name="Send again").click()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import ViewportSize, expect
+from playwright.sync_api import Route, ViewportSize, expect
 
 from tests.browser.conftest import Visit, serving
 
@@ -78,7 +78,7 @@ def test_a_message_without_credits_is_kept_and_sent_after_a_purchase(visit: Visi
 
 
 def test_a_reload_keeps_the_session_and_the_last_conversation(visit: Visit, address: str) -> None:
-    frank = visit(address).register("frank").send("Remember this").sees_balance("99 credits")
+    frank = visit(address).register("frank").send("Remember this").sees_balance("99 credits").is_named()
     frank.page.reload()
     frank.sees_balance("99 credits")
     expect(frank.chat).to_contain_text("Remember this")
@@ -117,12 +117,25 @@ def test_sign_out_leads_to_the_form_and_closes_the_page(visit: Visit, address: s
     expect(grace.chat).to_contain_text("A secret")
 
 
+def test_a_person_who_signs_out_is_not_told_that_the_session_has_ended(visit: Visit, address: str) -> None:
+    heidi = visit(address).register("heidi")
+
+    def told_first(route: Route) -> None:
+        heidi.page.evaluate("chatbill.emit('left', {})")
+        route.continue_()
+
+    heidi.page.route("**/web/session", told_first)
+    heidi.press("Sign out")
+    expect(heidi.page.get_by_label("Username or e-mail")).to_be_focused()
+    expect(heidi.page.get_by_text("Your session has ended.")).to_be_hidden()
+
+
 def test_a_reply_requested_in_another_tab_is_shown_when_it_ends(visit: Visit, address: str) -> None:
     olga = visit(address).register("olga").send(LONG)
     expect(olga.replies.first).to_contain_text("Count with me")
     other = olga.page.context.new_page()
     olga.watch(other)
-    other.goto(olga.page.url)
+    other.goto(olga.is_named().page.url)
     beside = other.get_by_role("log").locator(".cb-replied .cb-aside")
     expect(beside).to_contain_text("writing…")
     olga.press("Stop").sees_balance("99 credits")
@@ -133,12 +146,7 @@ def test_a_reply_requested_in_another_tab_is_shown_when_it_ends(visit: Visit, ad
 def test_a_session_that_ends_in_another_tab_is_explained(visit: Visit, address: str) -> None:
     ivan = visit(address).register("ivan")
     ivan.may_be_refused = {401}
-    other = ivan.page.context.new_page()
-    ivan.watch(other)
-    other.goto(f"{address}/ui/")
-    other.get_by_role("button", name="Sign out").click()
-    expect(other.get_by_role("button", name="Sign in")).to_be_visible()
-    other.close()
+    ivan.sign_out_elsewhere().close()
     # Its event connection has ended with the session.
     expect(ivan.page.get_by_text("Your session has ended. Sign in again.")).to_be_visible()
 
@@ -206,7 +214,7 @@ def test_conversations_are_found_by_their_texts(visit: Visit, address: str) -> N
 def test_wrong_input_is_explained_beside_the_field(visit: Visit, address: str) -> None:
     peggy = visit(address)
     peggy.may_be_refused = {401, 422}
-    peggy.arrive().sign_in("nobody", "not the password")
+    peggy.arrive().tries_to_sign_in("nobody", "not the password")
     expect(peggy.page.get_by_role("alert").first).to_have_text("The name or the password is not right.")
     peggy.page.get_by_role("tab", name="Create account").click()
     peggy.page.get_by_label("Username", exact=True).fill("x")
@@ -223,7 +231,7 @@ def test_a_server_stops_while_a_page_is_open(visit: Visit) -> None:
     with serving(100) as address:
         sybil = visit(address).register("sybil").sees_balance("100 credits")
     expect(sybil.page.get_by_text(re.compile("connection was lost"))).to_be_visible()
-    sybil.send("Anybody there?")
+    sybil.submit("Anybody there?")
     expect(sybil.page.get_by_text("Trying again")).to_be_visible()
     expect(sybil.box).to_have_value("Anybody there?")
     expect(sybil.page.get_by_role("alert").filter(has_text="The message was not sent")).to_be_visible()

@@ -182,7 +182,7 @@ def test_a_reply_is_shown_while_it_is_written_and_the_same_afterwards(
     visit: Visit, address: str, color_scheme: str
 ) -> None:
     fred = visit(address, color_scheme=color_scheme).register(f"fred{color_scheme}")
-    fred.send("**bold** <div> `<code>` ![pic](https://x.example/p.png) [[tokens:60]] [[pause:0.05]]")
+    fred.send("**bold** <div> `<code>` ![pic](https://x.example/p.png) [[tokens:60]] [[pause:0.1]]")
     expect(fred.small_print).to_have_text("Demo mini · writing…")
     expect(fred.replies.first.locator("strong").first).to_have_text("bold")
     expect(fred.replies.first).to_contain_text("<div>")

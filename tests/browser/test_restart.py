@@ -43,8 +43,12 @@ def test_a_message_that_is_written_while_the_service_is_away_is_sent_when_it_is_
     visit: Visit, service: Service
 ) -> None:
     ben = visit(service.url).register("ben").send("First").sees_balance("99 credits")
+    expect(ben.page.get_by_role("button", name="Copy reply")).to_have_count(1)
     service.kill()
-    ben.send("Second")
+    ben.submit("Second")
+    expect(ben.chat.get_by_text("Trying again")).to_be_visible()
+    # The page tries for ten seconds. The next try waits while this test starts the service, however long that takes.
+    ben.page.route("**/web/chat/messages", lambda route: route.continue_())
     service.start()
     ben.sees_balance("98 credits")
     expect(ben.messages).to_have_text(["First", "Second"])

@@ -33,9 +33,11 @@ def service(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Service]
 @pytest.mark.timeout(300)
 def test_a_new_user_gets_real_replies_and_pays_for_them(visit: Visit, service: Service) -> None:
     ann = visit(service.url).register("ann").sees_balance("100 credits")
+    ann.may_be_refused = {503}  # while the service stops
     ann.send(QUESTION).sees_balance("99 credits")
     expect(ann.replies.first).to_contain_text("Paris")
     ann.choose("SmolLM2 135M, 8 bit").send("Which river flows through it?").sees_balance("96 credits")
+    expect(ann.page.get_by_role("button", name="Copy reply")).to_have_count(2)
     ann.picture("answered")
     ann.page.reload()
     ann.sees_balance("96 credits")

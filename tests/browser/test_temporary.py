@@ -7,16 +7,10 @@ from playwright.sync_api import Dialog, expect
 
 from tests.browser.axe import faults
 from tests.browser.conftest import Visit
-from tests.browser.visitor import Visitor
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 STORED = "JSON.stringify([{...sessionStorage}, {...localStorage}])"
-
-
-def opens(person: Visitor, place: str) -> None:
-    person.page.get_by_role("navigation", name="Main").get_by_role("link", name=place).click()
-    expect(person.page.get_by_role("heading", level=1)).to_be_visible()
 
 
 def test_a_temporary_chat_goes_on_while_the_page_is_open_and_leaves_no_text(visit: Visit, address: str) -> None:
@@ -38,10 +32,10 @@ def test_a_temporary_chat_goes_on_while_the_page_is_open_and_leaves_no_text(visi
     ann.picture("written")
     assert "secret" not in ann.page.evaluate(STORED)
     assert ann.page.url == f"{address}/ui/"
-    opens(ann, "History")
+    ann.goes("History")
     expect(ann.page.get_by_text("the texts were not stored")).to_have_count(2)
     ann.picture("history")
-    opens(ann, "Chat")
+    ann.goes("Chat")
     expect(ann.messages).to_have_text(["[[tokens:6]] my secret number", "[[tokens:8]] and another secret"])
     expect(ann.replies.last).to_contain_text("secret")
     warned: list[str] = []
@@ -75,7 +69,8 @@ def test_a_pinned_chat_comes_first(visit: Visit, address: str) -> None:
     for number in (1, 2):
         ann.press("New chat").send(f"[[tokens:2]] number {number}")
         expect(ann.page.get_by_role("button", name="Copy reply")).to_have_count(1)
-    ann.conversations.last.click()
+    expect(ann.conversations).to_have_count(2)
+    ann.follow(ann.conversations.last)
     pin = ann.page.get_by_role("button", name="Pin this chat")
     pin.click()
     expect(pin).to_have_attribute("aria-pressed", "true")

@@ -66,7 +66,7 @@ class Walker:
 
     def opens(self, english: str) -> None:
         main = self.page.get_by_role("navigation", name=self.text("Main"))
-        main.get_by_role("link", name=self.text(english)).click()
+        self.visitor.follow(main.get_by_role("link", name=self.text(english)))
         expect(self.page.get_by_role("heading", level=1, name=self.text(english))).to_be_visible()
 
     def looks(self, name: str) -> None:
@@ -110,8 +110,8 @@ def test_a_new_user_chats_runs_out_pays_and_finds_what_was_spent(
     user.looks("2-register")
     page.keyboard.press("Enter")
 
+    user.visitor.is_in()
     box = page.get_by_role("textbox", name=user.text("Message"))
-    expect(box).to_be_visible()
     balance = page.get_by_role("status", name=user.text("Balance"))
     expect(balance).to_have_text(user.credits(2))
     user.looks("3-first-screen")
@@ -132,12 +132,15 @@ def test_a_new_user_chats_runs_out_pays_and_finds_what_was_spent(
     user.button("Add credits").click()
 
     user.button("Continue").click()
+    expect(user.button("Confirm")).to_be_visible()
     user.looks("6-confirm")
     user.button("Confirm").click()
+    link = page.get_by_role("dialog").get_by_role("link")
+    expect(link).to_be_visible()
     expect(balance).to_have_text(user.credits(100))
     user.looks("7-paid")
-    # The link sends what was kept.
-    page.get_by_role("dialog").get_by_role("link").click()
+    # It sends what was kept.
+    link.click()
     expect(log.get_by_role("button", name=user.text("Copy reply"))).to_have_count(3)
     expect(balance).to_have_text(user.credits(99))
 

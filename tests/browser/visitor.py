@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -18,6 +21,8 @@ HARMLESS = (
     # Gradio logs these when a page is closed while it waits for an answer.
     "AbortError: signal is aborted",
     "Connection errored out",
+    # It logs this when a page is left while it starts.
+    "Unable to preload CSS",
     # Browsers ignore this header without HTTPS, and log it.
     "The Cross-Origin-Opener-Policy header has been ignored",
 )
@@ -64,19 +69,58 @@ class Visitor:
         page.get_by_label("E-mail", exact=True).fill(f"{name}@example.org")
         page.locator("#new-password").fill(PASSWORD)
         page.keyboard.press("Enter")
-        expect(self.box).to_be_enabled()
-        return self
+        return self.is_in()
 
     def sign_in(self, login: str, password: str = PASSWORD) -> Visitor:
-        self.page.get_by_label("Username or e-mail").fill(login)
+        return self.tries_to_sign_in(login, password).is_in()
+
+    def tries_to_sign_in(self, login: str, password: str = PASSWORD) -> Visitor:
+        """Send the form for sign-in, whatever the answer will be."""
+        name = self.page.get_by_label("Username or e-mail")
+        expect(name).to_be_focused()  # by the script of the page, which sends the form
+        name.fill(login)
         self.page.locator("#password").fill(password)
         self.page.keyboard.press("Enter")
         return self
 
+    def is_in(self) -> Visitor:
+        """Expect a view in the frame, whose script has started: it puts the view in anew."""
+        expect(self.page.locator("#cb-frame:not([aria-busy]) #cb-view > [data-name]")).to_be_visible()
+        return self
+
+    @contextmanager
+    def opening(self) -> Iterator[None]:
+        """Wait until the view that is opened here is in the place of the one before, and has all of its parts."""
+        before = self.page.locator("#cb-view > *").first.element_handle()
+        yield
+        self.page.wait_for_function("(view) => !view.isConnected", arg=before)
+        expect(self.page.locator("#cb-view .cb-skeleton")).to_have_count(0)
+
+    def follow(self, link: Locator) -> Visitor:
+        """Open the view to which a link leads."""
+        with self.opening():
+            link.click()
+        return self
+
+    def goes(self, place: str) -> Visitor:
+        """Open a view by its link in the navigation."""
+        return self.follow(self.page.get_by_role("navigation", name="Main").get_by_role("link", name=place))
+
     def send(self, text: str) -> Visitor:
-        """Type a message and send it."""
+        """Send a message, and wait until the service has answered, or until it waits for the reply before it."""
+        self.submit(text)
+        expect(self.chat.locator(".cb-pending:not(.cb-queued)")).to_have_count(0)
+        return self
+
+    def submit(self, text: str) -> Visitor:
+        """Type a message and send it, whether an answer comes or not."""
         self.box.fill(text)
         self.box.press("Enter")
+        return self
+
+    def is_named(self) -> Visitor:
+        """Expect that the address names the open conversation."""
+        expect(self.page).to_have_url(re.compile(r"/ui/c/[\w-]{8,}$"))
         return self
 
     def sees_balance(self, credits_text: str) -> Visitor:
@@ -86,6 +130,20 @@ class Visitor:
     def press(self, name: str) -> Visitor:
         self.page.get_by_role("button", name=name, exact=True).click()
         return self
+
+    def hear_nothing(self) -> Visitor:
+        """Close the event connection, which this page holds, and which would tell it what happened elsewhere."""
+        self.page.wait_for_function("source")
+        self.page.evaluate("source.close()")
+        return self
+
+    def sign_out_elsewhere(self) -> Page:
+        """Sign out in another tab of the same browser, and return the tab."""
+        other = self.page.context.new_page()
+        other.goto(f"{self.address}/ui/")
+        other.get_by_role("button", name="Sign out").click()
+        expect(other.get_by_role("tab", name="Sign in")).to_be_visible()
+        return other
 
     @property
     def box(self) -> Locator:

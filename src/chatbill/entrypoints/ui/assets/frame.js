@@ -93,6 +93,7 @@ const chatbill = {
 
   // The session has ended. The same view is opened after signing in again. No text may stay, nor keep the page here.
   leave() {
+    if (signsOut) return;
     chatbill.temporary?.end();
     const address = new URL(location);
     address.searchParams.set("ended", "");
@@ -114,6 +115,7 @@ function put(element, html) {
 
 let newest = 0;
 let coming;
+let signsOut = false;
 
 async function fragment(address) {
   try {
@@ -214,6 +216,7 @@ window.addEventListener("pageshow", (event) => {
 document.addEventListener("click", async (event) => {
   if (!event.target.closest("#cb-sign-out, [data-sign-out]")) return;
   chatbill.temporary.end();
+  signsOut = true;
   await fetch("../web/session", { method: "DELETE" }).catch(() => {});
   location.replace("./");
 });

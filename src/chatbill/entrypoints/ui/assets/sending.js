@@ -6,7 +6,6 @@
   const writing = chatbill.writing;
   const store = chatbill.store;
   const KEPT = "cb-kept";
-  const SENDING = "cb-sending";
 
   let stopping = false;
   let unsure = {};
@@ -14,6 +13,7 @@
   const going = new Map();
   chat.isSending = false;
 
+  const sendingOf = (conversation) => `cb-sending:${conversation}`;
   const queued = () => chat.queue.of(chat.conversation);
   const isBusy = () => Boolean(chat.isSending || chat.running.length || chatbill.temporary.isLoading);
 
@@ -55,18 +55,18 @@
     const { round } = chatbill.temporary;
     const fields = { model: order.model, text: order.text, conversation_id: order.conversation, parent_id: order.parent, key: order.key, history: brief };
     // A page that is loaded again meanwhile sends it once more: by its key, the service takes it once.
-    store.set(SENDING, JSON.stringify({ ...order, edited: undefined }));
+    store.set(sendingOf(order.conversation), JSON.stringify({ ...order, edited: undefined }));
     const tell = () => { pending.querySelector(".cb-aside").textContent = chat.words.again; };
     const { said, problem } = await insist("../web/chat/messages", fields, tell);
     // The texts of a temporary chat that was ended meanwhile go nowhere.
     if (brief && round !== chatbill.temporary.round) return undefined;
-    chat.isSending = false;
-    store.set(SENDING, "");
+    if (section === chat.section) chat.isSending = false;
+    store.set(sendingOf(order.conversation), "");
     pending.remove();
-    if (problem?.status === 401) return chatbill.leave();
     // An answer that never came may have been given all the same.
     if (!problem || problem.status) unsure = {};
-    if (problem) return failed(order, problem, section);
+    if (problem) failed(order, problem, section); // before one leaves: the text is a draft again, for the same person
+    if (problem) return problem.status === 401 ? chatbill.leave() : undefined;
     if (brief) chatbill.temporary.sent(said.id, order.text);
     else if (!order.conversation) chat.queue.move(said.conversation);
     if (section !== chat.section || chat.conversation !== order.conversation) return undefined;
@@ -83,12 +83,13 @@
     return said;
   }
 
-  // A branch begins in the place of a turn: what followed that turn is not on it.
+  // A branch begins in the place of a turn: what followed that turn, which the end of a reply renews, is not on it.
   function branch(edited) {
     if (!edited) return;
     chat.section.dataset.branched = "1";
-    while (edited.nextElementSibling?.matches("article")) edited.nextElementSibling.remove();
-    edited.remove();
+    const turn = chat.turn(edited.dataset.id);
+    while (turn?.nextElementSibling?.matches("article")) turn.nextElementSibling.remove();
+    turn?.remove();
   }
 
   function failed(order, problem, section) {
@@ -111,7 +112,8 @@
     }
     if (!isOpen && order.edited) return void store.set(`cb-edit:${order.conversation}`, JSON.stringify({ turn: order.edited.dataset.id, text: order.text }));
     if (!isOpen) return void store.set(name, text);
-    if (order.edited?.isConnected) writing.edit(order.edited);
+    const edited = order.edited && chat.turn(order.edited.dataset.id);
+    if (edited) writing.edit(edited);
     writing.set(text);
     refuse(problem.status ? chat.reason(problem) : chat.words.unreachable, problem.code === "insufficient_credits");
     document.getElementById("cb-kept").hidden = problem.status !== 402;
@@ -258,8 +260,8 @@
       writing.set(kept.text);
     }
     document.getElementById("cb-kept").hidden = !kept || kept.conversation !== chat.conversation || !chat.box.value;
-    const lost = store.read(SENDING);
-    if (lost?.conversation === chat.conversation) send({ ...lost, edited: null });
+    const lost = store.read(sendingOf(chat.conversation));
+    if (lost) send({ ...lost, edited: null });
     else sendNext();
     if (kept?.goes && kept.conversation === chat.conversation && chat.box.value) submit();
   });

@@ -3,7 +3,7 @@
 
 (() => {
   const chat = chatbill.chat;
-  const OWN = new Set(["cb-draft:", "cb-queue:", "cb-kept", "cb-sending"]);
+  const OWN = new Set(["cb-draft:", "cb-queue:", "cb-kept", "cb-sending:"]);
   const [MOST_TURNS, MOST_BYTES] = [1_000, 700_000];
 
   let on = false;
