@@ -37,6 +37,11 @@ def test_code_is_the_same_with_and_without_colours(language: str, code: str) -> 
         assert shown(f"<pre>{html}</pre>").code == [code.replace("\r", "\n")]
 
 
+def test_code_that_a_lexer_would_change_has_no_colours() -> None:
+    assert highlighted("x = 1", "python")
+    assert not highlighted("\ufeffx = 1", "python")
+
+
 @pytest.mark.parametrize("language", sorted({get_lexer_by_name(name).aliases[0] for name in NAMES}))
 def test_no_token_of_code_of_the_longest_size_takes_long(language: str) -> None:
     highlighted("warm up", language)

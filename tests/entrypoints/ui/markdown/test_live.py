@@ -50,9 +50,15 @@ def test_only_the_last_part_changes() -> None:
 
 
 def test_a_link_to_an_address_that_was_named_before_is_one() -> None:
+    live, text = LiveMarkdown(pause=0), "[it]: https://example.org\n\nA paragraph.\n\nAnother\n"
+    assert len(live.parts(text)) == 2
+    assert 'href="https://example.org"' in live.parts(f"{text}\n[it]\n")[-1]
+
+
+def test_a_line_that_is_not_complete_begins_no_block() -> None:
     live = LiveMarkdown(pause=0)
-    live.parts("[it]: https://example.org\n\nA paragraph.\n\nAnother")
-    assert 'href="https://example.org"' in "".join(live.parts("[it]: https://example.org\n\nA paragraph.\n\n[it]"))
+    live.parts("one\n#")
+    assert shown("".join(live.parts("one\n#two"))) == shown(to_html("one\n#two"))
 
 
 def test_a_long_block_is_shown_as_it_was_written_until_it_ends() -> None:

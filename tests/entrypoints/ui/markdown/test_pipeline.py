@@ -69,6 +69,7 @@ def test_code_and_html_are_shown_as_they_were_written(written: str) -> None:
         ),
         ("See https://example.org/a(b), then", "https://example.org/a(b)", "https://example.org/a(b)"),
         ("(https://example.org/?a=1&b=2)", "https://example.org/?a=1&b=2", "https://example.org/?a=1&b=2"),
+        ("https://example.org/&lt;b&gt;", "https://example.org/", "https://example.org/"),
         ("**https://example.org**", "https://example.org", "https://example.org"),
         ("[it](https://example.org 'T')", "https://example.org", "it"),
         ("<me@example.org>", "mailto:me@example.org", "me@example.org"),

@@ -19,7 +19,8 @@ from markdown_it.token import Token
 from chatbill.entrypoints.ui.markdown.text import escaped
 
 MAX_CHARS: Final = 2_000
-"""A longer formula on lines of its own is shown as text."""
+"""The end of a formula on lines of its own is looked for as far as this. Without a bound, a text with many beginnings
+would take the square of its length."""
 DELIMITERS: Final = {"$$": "$$", r"\[": r"\]", r"\(": r"\)"}
 INLINE: Final = r"\("
 TAGS: Final = frozenset(
@@ -104,7 +105,7 @@ def _block(state: StateBlock, first: int, end: int, silent: bool) -> bool:  # no
     if opening not in DELIMITERS or opening == INLINE:
         return False
     closing = DELIMITERS[opening]
-    if not 0 <= state.src.find(closing, start + 2) - start <= MAX_CHARS:
+    if state.src.find(closing, start + 2, start + 2 + MAX_CHARS) < 0:
         return False
     for line in range(first, end):
         if line > first and (state.isEmpty(line) or state.sCount[line] < state.blkIndent):

@@ -107,10 +107,22 @@ def make_parser(*, colours: bool) -> MarkdownIt:
 def _small_table(state: StateBlock, first: int, end: int, silent: bool) -> bool:  # noqa: FBT001 - the parser's signature
     if not table(state, first, end, True):  # noqa: FBT003 - the parser's own signature
         return False
-    last = next((line for line in range(first, end) if state.isEmpty(line)), end)
+    last = _end_of_lines(state, first, end)
     columns = state.src.count("|", state.bMarks[first], state.eMarks[first]) + 1
+    cells = columns * (last - first)
+    if cells > MAX_CELLS:
+        return False
     pipes = state.src.count("|", state.bMarks[first], state.eMarks[last - 1])
-    return columns * (last - first) <= min(MAX_CELLS, 100 + 3 * pipes) and table(state, first, end, silent)
+    return cells <= 100 + 3 * pipes and table(state, first, end, silent)
+
+
+def _end_of_lines(state: StateBlock, first: int, end: int) -> int:
+    """Return the next empty line. It is kept, because each line before it may begin a table."""
+    kept: dict[tuple[int, int], int] = state.env.setdefault("ends_of_lines", {})
+    place = (end, state.level)
+    if kept.get(place, 0) <= first:
+        kept[place] = next((line for line in range(first, end) if state.isEmpty(line)), end)
+    return kept[place]
 
 
 def _leave_long_texts(state: StateCore) -> None:
