@@ -36,7 +36,7 @@ QUESTIONS = {
     "en": ("How do tides work?", "And why twice a day?"),
     "ru": ("Как устроены приливы?", "А почему дважды в день?"),  # noqa: RUF001 - Cyrillic
 }
-ONE_MORE = "Thank you!"
+ONE_MORE = {"en": "Thank you!", "ru": "Спасибо!"}
 OVERFLOWS = """() => {
   const view = document.getElementById("cb-view") ?? document.documentElement;
   const wide = [document.documentElement, view].filter((each) => each.scrollWidth > each.clientWidth + 1);
@@ -124,10 +124,10 @@ def test_a_new_user_chats_runs_out_pays_and_finds_what_was_spent(
         expect(balance).to_have_text(user.credits(2 - sent))
     user.looks("4-chat")
 
-    box.fill(ONE_MORE)
+    box.fill(ONE_MORE[language])
     box.press("Enter")
     expect(page.get_by_role("alert").filter(has_text=user.credits(1))).to_be_visible()
-    expect(box).to_have_value(ONE_MORE)
+    expect(box).to_have_value(ONE_MORE[language])
     user.looks("5-out-of-credits")
     user.button("Add credits").click()
 
@@ -138,6 +138,7 @@ def test_a_new_user_chats_runs_out_pays_and_finds_what_was_spent(
     link = page.get_by_role("dialog").get_by_role("link")
     expect(link).to_be_visible()
     expect(balance).to_have_text(user.credits(100))
+    expect(page.locator("#cb-wallet .cb-big")).to_have_text("100")
     user.looks("7-paid")
     # It sends what was kept.
     link.click()

@@ -29,7 +29,7 @@ async def test_a_name_and_an_address_are_changed(client: httpx.AsyncClient) -> N
     shown = await view(client)
     assert 'value="ada"' in shown
     assert 'value="ada@example.org"' in shown
-    assert "Your address is not verified." in shown
+    assert "Your address is not verified. This service sends no e-mail, so there is nothing to do." in shown
     assert (await client.post("/web/session", json={"login": "ada", "password": PASSWORD})).status_code == 200
 
 

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-
 import httpx
 import pytest
 from fastapi import FastAPI
 from starlette.responses import Response
 
-from chatbill.adapters.inference.scripted import ScriptedEngine
-from chatbill.application.chat.messages import Message
 from chatbill.domain.accounts.permissions import Permission, permissions_of
 from chatbill.domain.accounts.users import UserRole
 from chatbill.domain.shared.audit_trail import AuditAction
-from chatbill.entrypoints.ui import create_web
 from chatbill.entrypoints.ui.shared.visits import Visit
+from tests.entrypoints.ui.administration.conftest import Enter, chatted
 from tests.entrypoints.ui.conftest import FROM_HERE, SITE
 from tests.kit.staff import id_of, member, trail
-from tests.kit.support import CATALOGUE, MINI, PASSWORD, World, world
+from tests.kit.support import World
 
 ROUTES = {
     ("GET", "/web/views/administration"): Permission.READ_USE,
@@ -32,6 +28,8 @@ ROUTES = {
     ("GET", "/web/views/administration/codes"): Permission.READ_MONEY,
     ("GET", "/web/views/administration/models"): Permission.READ_USE,
     ("GET", "/web/views/administration/alerts"): Permission.READ_USE,
+    ("GET", "/web/administration/requests/file"): Permission.READ_USE,
+    ("GET", "/web/administration/ledger/file"): Permission.READ_MONEY,
     ("GET", "/web/administration/use/file"): Permission.READ_USE,
     ("GET", "/web/administration/money/file"): Permission.READ_MONEY,
     ("POST", "/web/administration/people"): Permission.MANAGE_PEOPLE,
@@ -53,43 +51,6 @@ FIELDS = {
     "reason": "a test", "state": "suspended", "role": "viewer", "amount": "5", "key": "", "credits": "5", "uses": "1",
     "last_day": "", "username": "new.one", "email": "new@example.org",
 }  # fmt: skip
-Enter = Callable[..., Awaitable[httpx.AsyncClient]]
-
-
-@pytest.fixture
-def served() -> World:
-    return world(engine=ScriptedEngine(CATALOGUE))
-
-
-@pytest.fixture
-async def web(served: World) -> FastAPI:
-    return create_web(served.use_cases)
-
-
-@pytest.fixture
-async def enter(served: World, web: FastAPI) -> AsyncIterator[Enter]:
-    """Return a function that signs in somebody with a role, in a browser of their own."""
-    clients: list[httpx.AsyncClient] = []
-
-    async def sign_in(role: UserRole, name: str = "") -> httpx.AsyncClient:
-        name = name or f"a.{role.value}.here"
-        await member(served, role, name)
-        client = httpx.AsyncClient(transport=httpx.ASGITransport(app=web), base_url=SITE, headers=FROM_HERE)
-        clients.append(client)
-        answer = await client.post("/web/session", json={"login": name, "password": PASSWORD})
-        assert answer.status_code == 200
-        return client
-
-    yield sign_in
-    for client in clients:
-        await client.aclose()
-
-
-async def chatted(served: World, name: str = "ann", text: str = "hello") -> str:
-    """Let a person send a message; return the id of the interaction."""
-    person = await member(served, UserRole.USER, name)
-    reply = await served.use_cases.chat.send_message(person, Message(model=MINI, text=text))
-    return (await reply.finished()).interaction.id
 
 
 async def test_every_route_of_the_administration_is_in_the_table(web: FastAPI) -> None:

@@ -58,18 +58,19 @@ async def test_the_view_shows_what_is_owned_held_and_available(alice: Person) ->
 async def test_packages_show_their_bonus_and_the_price_of_a_credit(alice: Person) -> None:
     shown = plain(await alice.view("credits"))
     assert "100 credits €4.99 €0.0499 a credit" in shown
-    assert "1,000 credits + 200 free €30.00 €0.025 a credit" in shown
+    assert "1,000 credits + 200 bonus €30.00 €0.025 a credit" in shown
     assert "No money is taken." in shown
 
 
 async def test_a_purchase_says_what_is_paid_and_received_and_adds_it_once(alice: Person) -> None:
     said, fields = await confirmation(alice, package="large")
-    assert "You pay €30.00 and receive 1,200 credits. 200 of them are free." in said
+    assert "You pay €30.00 and receive 1,200 credits. 200 of them are a bonus." in said
     assert await alice.balance() == 100
     for _again in range(3):
         answer = await alice.act("/web/credits/orders", **fields)
         assert answer["say"] == "1,200 credits added."
         assert answer["put"]["cb-balance"] == "1,300 credits"
+        assert "1,300 credits available" in plain(answer["put"]["cb-wallet"])
         assert await alice.balance() == 1_300
 
 

@@ -102,7 +102,8 @@ def test_a_charged_reply_shows_its_model_its_cost_and_its_duration() -> None:
     page = shown(interaction(Outcome.COMPLETED, reply="Because.", charged=1))
     assert 'Demo mini · <span class="cb-credits">1 credit</span> · 1.2 s</p>' in page
     assert "Copy reply" in page
-    assert '<span class="cb-unseen">Regenerate </span>with Demo pro' in page
+    assert 'Regenerate · <span class="cb-credits">1 credit</span>' in page
+    assert '<span class="cb-verb">Regenerate </span>with Demo pro · <span class="cb-credits">3 credits</span>' in page
 
 
 def test_a_stopped_reply_is_marked_even_if_it_is_empty() -> None:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from litestar import Controller, get
 from litestar.di import Provide
 from litestar.response.base import ASGIResponse
 
 from chatbill.application.assembly import UseCases
 from chatbill.application.ports.repositories.alerts import AlertFilter
-from chatbill.application.shared.paging import MAX_PAGE, Page
+from chatbill.application.shared.paging import MAX_PAGE
 from chatbill.application.shared.principal import Principal, require_permission
 from chatbill.domain.accounts.permissions import Permission
 from chatbill.domain.reports.periods import ReportPeriod
-from chatbill.domain.shared.audit_trail import Facts
 from chatbill.entrypoints.http.documentation.responses import documented
 from chatbill.entrypoints.http.reports import examples
 from chatbill.entrypoints.http.reports.dashboard import DashboardView
@@ -29,14 +26,12 @@ from chatbill.entrypoints.http.reports.filters import (
 from chatbill.entrypoints.http.reports.parameters import PERIOD
 from chatbill.entrypoints.http.reports.views import answer
 from chatbill.entrypoints.http.shared.parameters import Injected
-from chatbill.entrypoints.web.exports import export
+from chatbill.entrypoints.web.list_exports import entry_pages, export_list, request_pages
 from chatbill.entrypoints.web.list_rows import (
     ENTRY_COLUMNS,
     INTERACTION_COLUMNS,
     EntriesView,
-    EntryView,
     RequestsView,
-    RequestView,
 )
 
 PROBLEMS = ("invalid_request", "forbidden", "not_found", "rate_limited", "overloaded")
@@ -75,19 +70,12 @@ class ReportListController(Controller):
         `kind=charge` adds up to `charged` and `given_back` of the report, `refund` to `given_back`, `top_up` to `sold`
         and `bonus`, `grant` to `granted`, and `adjustment` to `adjusted` less `refunded`.
         """
-
-        async def fetch(cursor: str | None, limit: int) -> Page[EntryView]:
-            found = await use_cases.reports.list_ledger(
-                principal, wanted.filters, user_id=wanted.user_id, limit=limit, cursor=cursor
-            )
-            return Page([EntryView.of(each) for each in found.items], found.next_cursor)
-
+        fetch = entry_pages(use_cases, principal, wanted.filters, wanted.user_id)
         if page.form is None:
             found = await fetch(page.cursor, page.limit)
             return answer(EntriesView(items=found.items, next_cursor=found.next_cursor))
         require_permission(principal, Permission.READ_MONEY)
-        done = await _begun(use_cases, principal, "ledger", {**wanted.facts, "format": page.form.value})
-        return await export("ledger", page.form, ENTRY_COLUMNS, fetch, done=done)
+        return await export_list(use_cases, principal, "ledger", page.form, ENTRY_COLUMNS, fetch, wanted.facts)
 
     @get(
         "/interactions",
@@ -116,18 +104,14 @@ class ReportListController(Controller):
         refused, unless `CHATBILL_ADMIN_READS_TEXTS` is set and an administrator asks; the audit trail records each
         page.
         """
-
-        async def fetch(cursor: str | None, limit: int) -> Page[RequestView]:
-            found = await use_cases.reports.list_interactions(principal, wanted.filters, limit=limit, cursor=cursor)
-            items = [RequestView.of(each, has_texts=found.has_texts) for each in found.page.items]
-            return Page(items, found.page.next_cursor)
-
+        fetch = request_pages(use_cases, principal, wanted.filters)
         if page.form is None:
             found = await fetch(page.cursor, page.limit)
             return answer(RequestsView(items=found.items, next_cursor=found.next_cursor))
         require_permission(principal, Permission.READ_USE)
-        done = await _begun(use_cases, principal, "interactions", {**wanted.facts, "format": page.form.value})
-        return await export("interactions", page.form, INTERACTION_COLUMNS, fetch, done=done)
+        return await export_list(
+            use_cases, principal, "interactions", page.form, INTERACTION_COLUMNS, fetch, wanted.facts
+        )
 
     @get(
         "/dashboard",
@@ -151,15 +135,3 @@ class ReportListController(Controller):
         found = await use_cases.reports.read_dashboard(principal, period)
         alerts = await use_cases.monitoring.list_alerts(principal, AlertFilter(is_open=True), limit=MAX_PAGE)
         return DashboardView.of(found, alerts.items)
-
-
-async def _begun(use_cases: UseCases, principal: Principal, what: str, facts: Facts) -> Callable[[], None]:
-    """Take a place for an export and record it; return what releases the place."""
-    reports = use_cases.reports
-    reports.export_places.take(principal.user_id)
-    try:
-        await reports.record_export(principal, what, facts)
-    except BaseException:
-        reports.export_places.release(principal.user_id)
-        raise
-    return lambda: reports.export_places.release(principal.user_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -15,12 +15,14 @@ from chatbill.application.reports.usage_report import Report, UsageGroup
 from chatbill.domain.accounts.permissions import Permission
 from chatbill.domain.reports.periods import ReportPeriod
 from chatbill.domain.shared.audit_trail import Facts
-from chatbill.entrypoints.ui.administration.sections import ACTIONS, HOME, asked, own_zone, show
+from chatbill.entrypoints.ui.administration.periods import days_of, period_text, time_text
+from chatbill.entrypoints.ui.administration.sections import ACTIONS, HOME, asked, form_asked, own_zone, show
 from chatbill.entrypoints.ui.shared.answers import FileAnswer
 from chatbill.entrypoints.ui.shared.plots import bars
 from chatbill.entrypoints.ui.shared.visits import Site, Visit
-from chatbill.entrypoints.web.exports import ExportFormat, table
-from chatbill.entrypoints.web.language import N_
+from chatbill.entrypoints.ui.shared.words import names_of_models, outcomes
+from chatbill.entrypoints.web.exports import table
+from chatbill.entrypoints.web.language import N_, current
 from chatbill.entrypoints.web.parameters import checked_choice
 from chatbill.entrypoints.web.report_rows import (
     CreditsRow,
@@ -110,26 +112,34 @@ def _add(site: Site, kind: ReportKind) -> None:
 
     async def view(visit: Visit) -> Response:
         found, period, group, report = await read(visit)
-        rows = kind.rows(report)
-        drawn = [(f"{row.key}: {getattr(row, kind.drawn)}", getattr(row, kind.drawn)) for row in rows]
-        shown, days = rows[:MOST_SHOWN], _days(visit, period)
+        rows, days = kind.rows(report), days_of(period)
+        labels = _labels(rows, group, names_of_models(site.use_cases))
+        drawn = [(labels[row.key], getattr(row, kind.drawn)) for row in rows]
+        plot = bars([(f"{label}: {current().number(value)}", value) for label, value in drawn])
+        shown = (rows[::-1] if group in TIMES else rows)[:MOST_SHOWN]
+        listed = days if str(period.zone) == own_zone(visit) else None
         return show(
             visit,
             kind.section,
             f"{kind.section}.html",
             asked=found,
+            days=[day.isoformat() for day in days],
+            period=period_text(period),
             group=group,
             groups=kind.groups,
-            plot=bars(drawn) if group in TIMES else None,
+            plot=plot if group in TIMES and len(rows) > 1 else None,
+            ends=[label for label, _value in (*drawn[:1], *drawn[-1:])],
             rows=shown,
+            labels=labels,
             left=len(rows) - MOST_SHOWN,
             total=kind.total(report.total),
-            links={row.key: _link(kind.section, group, row.key, days) for row in shown},
+            links={row.key: _link(kind.section, group, row.key, listed) for row in shown},
+            in_money=current().money,
         )
 
     async def file(visit: Visit) -> Response:
         """Record the export, then send it."""
-        form = checked_choice("format", visit.asked("format", "csv"), ExportFormat) or ExportFormat.CSV
+        form = form_asked(visit)
         _found, period, group, report = await read(visit)
         rows = kind.rows(report)
         facts: Facts = {
@@ -146,19 +156,23 @@ def _add(site: Site, kind: ReportKind) -> None:
     site.get(f"{ACTIONS}/{kind.section}/file", file, kind.permission)
 
 
-def _days(visit: Visit, period: ReportPeriod) -> tuple[str, str] | None:
-    """Return the first and the last day of a period; None for days of another time zone, which lists do not have."""
-    if str(period.zone) != own_zone(visit):
-        return None
-    last = period.end - timedelta(microseconds=1)
-    return period.start.astimezone(period.zone).date().isoformat(), last.astimezone(period.zone).date().isoformat()
+def _labels(rows: list[Any], group: str, models: Mapping[str, str]) -> dict[str | None, str]:
+    """Return the name of each row, by its key."""
+    named: Mapping[str, str] = {"model": models, "outcome": outcomes()}.get(group, {})
+    return {
+        row.key: row.name or named.get(row.key) or (time_text(group, row.key) if row.key else "\N{EN DASH}")
+        for row in rows
+    }
 
 
-def _link(name: str, group: str, key: str | None, days: tuple[str, str] | None) -> str | None:
-    """Return the address of what is behind the figures of a row; None where no list selects it."""
+def _link(name: str, group: str, key: str | None, days: tuple[date, date] | None) -> str | None:
+    """Return the address of what is behind the figures of a row; None where no list selects it.
+
+    Lists have the days of the reader's time zone: `days` is None for those of another one.
+    """
     if days is None or not key:
         return None
-    wanted = {"from": days[0], "to": days[1]}
+    wanted = {"from": days[0].isoformat(), "to": days[1].isoformat()}
     if group == "day":
         wanted = {"from": key, "to": key}
     elif group in {"model", "user", "outcome"}:

@@ -11,8 +11,9 @@ from chatbill.domain.accounts.permissions import Permission
 from chatbill.domain.shared.errors import InvalidRequest, NotFound
 from chatbill.entrypoints.ui.shared.lists import asked_of
 from chatbill.entrypoints.ui.shared.visits import Visit
+from chatbill.entrypoints.web.exports import ExportFormat
 from chatbill.entrypoints.web.language import N_
-from chatbill.entrypoints.web.parameters import could_be_id
+from chatbill.entrypoints.web.parameters import checked_choice, could_be_id
 
 HOME: Final = "administration"
 ACTIONS: Final = "/web/administration"
@@ -56,6 +57,11 @@ def asked(visit: Visit, *names: str) -> dict[str, str]:
 def own_zone(visit: Visit) -> str:
     """Return the time zone of the person."""
     return visit.account.limits.time_zone
+
+
+def form_asked(visit: Visit) -> ExportFormat:
+    """Return the format of a file: CSV where none is named. Raises `InvalidRequest`."""
+    return checked_choice("format", visit.asked("format") or None, ExportFormat) or ExportFormat.CSV
 
 
 def id_of(visit: Visit, name: str, noun: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from chatbill.entrypoints.ui.administration.alerts import alert_views
 from chatbill.entrypoints.ui.administration.codes import code_views
+from chatbill.entrypoints.ui.administration.ledger import ledger_views
 from chatbill.entrypoints.ui.administration.models import model_views
 from chatbill.entrypoints.ui.administration.overview import overview_views
 from chatbill.entrypoints.ui.administration.people import people_views
@@ -20,6 +21,7 @@ def administration_views(site: Site) -> None:
     people_views(site)
     person_actions(site)
     record_views(site)
+    ledger_views(site)
     code_views(site)
     model_views(site)
     alert_views(site)

@@ -12,6 +12,7 @@ from chatbill.application.billing.place_order import Order, Receipt
 from chatbill.application.billing.redeem import Redemption
 from chatbill.domain.billing.payments import Package, PaymentStatus
 from chatbill.domain.shared.errors import Forbidden, InvalidRequest
+from chatbill.entrypoints.ui.billing.wallet import new_balance
 from chatbill.entrypoints.ui.shared.forms import plain_credits, text_fields
 from chatbill.entrypoints.ui.shared.visits import NO_STORE, Visit, done
 from chatbill.entrypoints.web import language
@@ -25,7 +26,7 @@ class Shop:
     """The shop in the view of credits. `note` is what the operator says about payments."""
 
     def __init__(self, use_cases: UseCases, note: str) -> None:
-        self._billing = use_cases.billing
+        self._use_cases, self._billing = use_cases, use_cases.billing
         self._note = note
 
     def offers(self) -> dict[str, Any]:
@@ -63,19 +64,19 @@ class Shop:
             idempotency_key=key,
         )
         receipt = await self._billing.place_order(visit.principal, order)
-        wallet = await self._billing.read_balance(visit.principal)
+        balance = await new_balance(self._use_cases, visit)
         url = receipt.checkout_url if (receipt.checkout_url or "").startswith(PAYABLE) else None
         said = _said(receipt)
-        result = visit.text("credits/result.html", receipt=receipt, url=url, said=said, wallet=wallet, note=self._note)
-        return done(say=said, put={"cb-payment": result, "cb-balance": credits_text(wallet.posted)})
+        result = visit.text("credits/result.html", receipt=receipt, url=url, said=said, balance=balance["cb-balance"])
+        return done(say=said, put=balance | {"cb-payment": result})
 
     async def redeem(self, visit: Visit) -> Response:
         """Redeem a code."""
         (code,) = await text_fields(visit.request, "code")
         entry = await self._billing.redeem(visit.principal, Redemption(code=code, address=visit.address))
         said = _("{credits} added.").format(credits=credits_text(entry.amount))
-        balance = credits_text(entry.balance_after)
-        return done(say=said, put={"cb-redeemed": visit.text("credits/said.html", said=said), "cb-balance": balance})
+        balance = await new_balance(self._use_cases, visit)
+        return done(say=said, put=balance | {"cb-redeemed": visit.text("credits/said.html", said=said)})
 
     def _chosen(self, package: str, amount: str) -> Package:
         """Return what is wanted. Raises `InvalidRequest`, and `Forbidden` where nothing is sold."""

@@ -11,9 +11,9 @@ from chatbill.application.assembly import UseCases
 from chatbill.application.reports.own_spending import SpendingGroup
 from chatbill.domain.reports.periods import ReportPeriod, midnight
 from chatbill.domain.shared.errors import InvalidRequest
-from chatbill.domain.shared.ids import ModelId
 from chatbill.entrypoints.ui.shared.plots import bars
 from chatbill.entrypoints.ui.shared.visits import Visit
+from chatbill.entrypoints.ui.shared.words import names_of_models
 from chatbill.entrypoints.web import language
 from chatbill.entrypoints.web.texts import credits_text
 
@@ -38,9 +38,9 @@ class Spending:
         by_day = await reports.own_spending(visit.principal, period, SpendingGroup.DAY)
         by_model = await reports.own_spending(visit.principal, period, SpendingGroup.MODEL)
         days = [(date.fromisoformat(row.key or ""), row.figures.credits_charged) for row in by_day.rows]
-        names = {offer.model.id: offer.model.name for offer in self._use_cases.chat.list_models()}
+        names = names_of_models(self._use_cases)
         models = [
-            (names.get(ModelId(row.key or ""), row.key), row.figures.credits_charged)
+            (names.get(row.key or "", row.key), row.figures.credits_charged)
             for row in sorted(by_model.rows, key=lambda row: -row.figures.credits_charged)
         ]
         text = language.current().day

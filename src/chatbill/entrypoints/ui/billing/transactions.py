@@ -14,11 +14,9 @@ from chatbill.domain.shared.ids import InteractionId
 from chatbill.entrypoints.ui.shared.answers import FileAnswer
 from chatbill.entrypoints.ui.shared.lists import asked_of, period_of
 from chatbill.entrypoints.ui.shared.visits import Visit
-from chatbill.entrypoints.ui.shared.words import kinds
-from chatbill.entrypoints.web.language import gettext as _
+from chatbill.entrypoints.ui.shared.words import description_text, kinds, names_of_models
 from chatbill.entrypoints.web.own_exports import export_transactions
 from chatbill.entrypoints.web.parameters import checked_choice
-from chatbill.entrypoints.web.texts import render
 
 FILTERS: Final = ("kind", "from", "to")
 
@@ -36,7 +34,7 @@ class Transactions:
             visit.principal, **_filters(visit, asked), cursor=asked.get("cursor")
         )
         turns = await self._use_cases.chat.find_turns(visit.principal, filter(None, map(_interaction, page.items)))
-        names = {offer.model.id: offer.model.name for offer in self._use_cases.chat.list_models()}
+        names = names_of_models(self._use_cases)
         rows = [_row(entry, turns, names) for entry in page.items]
         return {"rows": rows, "next_cursor": page.next_cursor, "asked": asked, "kinds": kinds()}
 
@@ -62,11 +60,8 @@ def _interaction(entry: LedgerEntry) -> InteractionId | None:
     return InteractionId(subject.id) if subject and subject.kind == INTERACTION else None
 
 
-def _row(entry: LedgerEntry, turns: dict[InteractionId, Interaction], names: dict[Any, str]) -> dict[str, Any]:
+def _row(entry: LedgerEntry, turns: dict[InteractionId, Interaction], names: dict[str, str]) -> dict[str, Any]:
     """Return an entry and its description. What belongs to a message names its model, and leads to it if it is kept."""
-    interaction_id, described = _interaction(entry), entry.cause.description
+    interaction_id = _interaction(entry)
     turn = turns.get(interaction_id) if interaction_id else None
-    model = described.params.get("model")
-    says_model = described.code == "reply" and model in names
-    text = _("Reply by {model}").format(model=names[model]) if says_model else render(described)
-    return {"entry": entry, "text": text, "turn": turn}
+    return {"entry": entry, "text": description_text(entry.cause.description, names), "turn": turn}

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 from starlette.responses import Response
 
-from chatbill.application.assembly import UseCases
 from chatbill.entrypoints.ui.billing.shop import Shop
 from chatbill.entrypoints.ui.billing.spending import Spending
 from chatbill.entrypoints.ui.billing.transactions import Transactions
+from chatbill.entrypoints.ui.billing.wallet import wallet_of
 from chatbill.entrypoints.ui.shared.visits import Site, Visit
 from chatbill.entrypoints.ui.shell.config import WebConfig
 
@@ -37,12 +36,3 @@ def credit_views(site: Site, config: WebConfig) -> None:
     site.post("/web/credits/choice", shop.choose)
     site.post("/web/credits/orders", shop.buy)
     site.post("/web/credits/codes", shop.redeem)
-
-
-async def wallet_of(use_cases: UseCases, visit: Visit) -> dict[str, Any]:
-    """Return the values of the balance: the wallet, whether it is low, and what own limits leave."""
-    wallet, limits = await asyncio.gather(
-        use_cases.billing.read_balance(visit.principal), use_cases.accounts.read_limits(visit.principal)
-    )
-    threshold = visit.account.low_balance
-    return {"wallet": wallet, "limits": limits, "is_low": threshold is not None and wallet.available < threshold}

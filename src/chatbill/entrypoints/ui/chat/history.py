@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from markupsafe import Markup
 from starlette.responses import Response
@@ -17,7 +17,7 @@ from chatbill.entrypoints.ui.markdown import to_html
 from chatbill.entrypoints.ui.shared.answers import FileAnswer
 from chatbill.entrypoints.ui.shared.lists import asked_of, period_of
 from chatbill.entrypoints.ui.shared.visits import Site, Visit
-from chatbill.entrypoints.ui.shared.words import outcomes
+from chatbill.entrypoints.ui.shared.words import names_of_models, outcomes
 from chatbill.entrypoints.web.own_exports import export_history
 from chatbill.entrypoints.web.parameters import checked_choice, checked_model, checked_text, could_be_id
 
@@ -41,7 +41,7 @@ class History:
 
     async def show(self, visit: Visit) -> Response:
         """Return a page of the list."""
-        asked, models = asked_of(visit, *FILTERS, "cursor"), self._models()
+        asked, models = asked_of(visit, *FILTERS, "cursor"), names_of_models(self._use_cases)
         page = await self._use_cases.chat.list_history(
             visit.principal, self._filter(visit, asked), cursor=asked.get("cursor")
         )
@@ -86,9 +86,6 @@ class History:
             period=period_of(asked, visit.account.limits.time_zone),
             text=checked_text("q", asked.get("q")),
         )
-
-    def _models(self) -> dict[Any, str]:
-        return {offer.model.id: offer.model.name for offer in self._use_cases.chat.list_models()}
 
 
 def line_of(turn: Interaction) -> str:

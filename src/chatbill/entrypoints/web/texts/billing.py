@@ -8,7 +8,7 @@ BILLING: dict[str, str] = {
     "payment_refunded": "Payment refunded, {package}",
     "reply": "Reply by {model}",
     "text": "{text}",
-    "top_up": "Top-up, {package}",
+    "top_up": "Purchase, {package}",
     "unknown": "Unknown",
     "welcome_credits": "Welcome credits",
 }
