@@ -121,6 +121,21 @@ def image(session: nox.Session) -> None:
     tool(session, "python", "-m", "tests.image", *session.posargs)
 
 
+@nox.session(venv_backend="none", default=False)
+def compose(session: nox.Session) -> None:
+    """Bring `deploy/compose.yaml` up on a Docker engine of its own and use it; needs root, and the ports it publishes.
+
+    Debian's packages stand for images that cannot be pulled. Arguments are those of `nox -s image`; a `--volume` is
+    also given to the service.
+    """
+    tools = {"buildah": "buildah", "mmdebstrap": "mmdebstrap", "dockerd": "docker.io"}
+    if not all(map(shutil.which, tools)) and not apt_installs(session, *tools.values()):
+        session.skip(
+            f"{' AND '.join(tools).upper()} ARE NEEDED, AND CANNOT BE INSTALLED: COMPOSE.YAML WAS NOT BROUGHT UP"
+        )
+    tool(session, "python", "-m", "tests.compose", *session.posargs)
+
+
 @nox.session(default=False)
 def sbom(session: nox.Session) -> None:
     """Write a software bill of materials (CycloneDX, JSON) of the tested environment to `sbom.json`."""

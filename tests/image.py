@@ -68,6 +68,16 @@ def base(chosen: str | None) -> str:
     return BASE
 
 
+def build(flavour: str, chosen: str | None, options: list[str]) -> str:
+    """Build the image and return its name."""
+    python, image, began = base(chosen), f"localhost/chatbill:{flavour}", time.monotonic()
+    named = ["--build-arg", f"FLAVOUR={flavour}", "--build-arg", f"PYTHON={python}", "-t", image]
+    command = ["build", "-q", "--format", "docker", "--layers", *HERE, *options, "-f", "deploy/Containerfile"]
+    buildah(*command, *named, ".", timeout_s=3600)
+    say(f"built on {python} in {time.monotonic() - began:.0f} s")
+    return image
+
+
 def compressed_bytes(image: str) -> int:
     """Return what a registry sends of the image."""
     with tempfile.TemporaryDirectory() as folder:
@@ -152,17 +162,13 @@ def main() -> None:
     parser.add_argument("--flavour", choices=["slim", "cpu", "cuda"], default="slim")
     parser.add_argument("--base", help="an image with Python 3.11 to 3.13; default: the one of the Containerfile")
     arguments, options = parser.parse_known_args()
-    python = base(arguments.base)
-    image = f"localhost/chatbill:{arguments.flavour}"
-    named = ["--build-arg", f"FLAVOUR={arguments.flavour}", "--build-arg", f"PYTHON={python}", "-t", image]
-    began = time.monotonic()
-    build = ["build", "-q", "--format", "docker", "--layers", *HERE, *options, "-f", "deploy/Containerfile"]
-    buildah(*build, *named, ".", timeout_s=3600)
-    say(f"built on {python} in {time.monotonic() - began:.0f} s")
+    image = build(arguments.flavour, arguments.base, options)
     port, engine = free_port(), "llama_cpp" if arguments.flavour == "slim" else "transformers"
     with container_of(image) as (container, tree):
         files = sum(file.lstat().st_size for file in tree.rglob("*") if file.is_file() and "/data/" not in str(file))
         say(f"size: {files / 1e6:,.0f} MB of files, {compressed_bytes(image) / 1e6:,.0f} MB to download")
+        fetches = succeeds("run", *HERE, container, "--", "/opt/chatbill/bin/python", "-m", "pip", "--version")
+        assert fetches, "the demo models are fetched by pip, so the image must have it"
         time.sleep(1)
         since = time.time()
         with running(container, port, engine) as first_s:

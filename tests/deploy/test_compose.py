@@ -103,6 +103,12 @@ def test_the_service_can_write_into_its_volume_and_nowhere_else() -> None:
         assert SERVICES[name]["volumes"] == ["data:/data"]
 
 
+def test_compose_can_wait_for_every_service() -> None:
+    # `docker compose up --wait` fails where the health check of a service is disabled.
+    disabled = [name for name, service in SERVICES.items() if service.get("healthcheck", {}).get("disable")]
+    assert disabled == []
+
+
 def test_prometheus_reads_every_process() -> None:
     (config,) = documents(DEPLOY / "prometheus" / "compose.yml")
     (job,) = config["scrape_configs"]

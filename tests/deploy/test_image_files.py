@@ -51,6 +51,10 @@ def test_the_service_is_not_root_and_has_one_volume() -> None:
     assert re.findall(r"^VOLUME (\S+)$", final, re.MULTILINE) == ["/data"]
 
 
+def test_the_image_has_pip_which_fetches_the_demo_models() -> None:
+    assert re.findall(r"^RUN python3 -m venv (.*)/opt/chatbill$", CONTAINERFILE, re.MULTILINE) == [""]
+
+
 def test_an_unknown_flavour_is_refused() -> None:
     told = subprocess.run(
         [DEPLOY / "install.sh", "tiny", "python3"], capture_output=True, text=True, check=False, timeout=30
