@@ -52,4 +52,4 @@ def test_on_a_gpu_attention_is_not_planned_anew_for_each_token() -> None:
     import torch  # noqa: PLC0415 - slow, and only for this test
 
     assert runtime.device == "cuda"
-    assert not torch.backends.cuda.cudnn_sdp_enabled()
+    assert not torch._C._get_cudnn_sdp_enabled()
