@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import httpx
 import pytest
 from playwright.sync_api import ViewportSize, expect
 
@@ -35,14 +36,30 @@ def goes(visitor: Visitor, section: str) -> None:
     expect(visitor.page.get_by_role("heading", level=1, name=section, exact=True)).to_be_visible()
 
 
+def busy(person: httpx.Client, staff: httpx.Client) -> None:
+    """Have something of each kind in the books: a purchase, replies, a refund, a code, an adjustment."""
+    person.post("/billing/add", json={"amount": 500}).raise_for_status()
+    answers = [
+        person.post("/chat/message", json={"model": model, "message": "How do tides work?"}).raise_for_status().json()
+        for model in ("demo-mini", "demo-mini", "demo-pro")
+    ]
+    paid_back = {"reason": "the reply was cut off"}
+    staff.post(f"/admin/interactions/{answers[-1]['id']}/refund", json=paid_back).raise_for_status()
+    code = staff.post("/admin/codes", json={"credits": 50, "uses": 20}).raise_for_status().json()["code"]
+    person.post("/billing/redeem", json={"code": code}).raise_for_status()
+    owner = person.get("/auth/me").raise_for_status().json()["id"]
+    given = {"amount": 25, "reason": "for the outage"}
+    staff.post(f"/admin/users/{owner}/credits", json=given).raise_for_status()
+
+
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
 def test_every_section_fits_and_has_no_fault_of_accessibility(
     visit: Visit, address: str, width: int, scheme: Scheme
 ) -> None:
     name = f"seen{width}"
     visit(address).register(name)
-    with client_of(address, name) as api:
-        api.post("/chat/message", json={"model": "demo-mini", "message": "hello"}).raise_for_status()
+    with client_of(address, name) as person, client_of(address, "root") as staff:
+        busy(person, staff)
     root = entered(visit(address, ViewportSize(width=width, height=800), scheme))
     for section in SECTIONS:
         goes(root, section)

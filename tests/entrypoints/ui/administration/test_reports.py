@@ -26,7 +26,7 @@ async def test_money_begins_with_its_totals_and_the_newest_day(served: World, en
     page = (await (await enter(UserRole.FINANCE)).get(f"{VIEWS}/money?from=2025-12-30&to=2026-01-02")).text
     tiles = plain(page[page.index("<dl") : page.index("</dl>")])
     assert tiles == (
-        "Received \N{EN DASH} Owed \N{EN DASH} Sold 0 credits Gifts and bonus 200 credits Charged 1 credit "
+        "Received 0 Owed to people 0 Sold 0 credits Gifts and bonus 200 credits Charged 1 credit "
         "Owned at the end 199 credits"
     )
     named = re.findall(r'<th scope="row"[^>]*>(.*?)</th>', page)

@@ -70,6 +70,8 @@ async def test_a_purchase_says_what_is_paid_and_received_and_adds_it_once(alice:
         answer = await alice.act("/web/credits/orders", **fields)
         assert answer["say"] == "1,200 credits added."
         assert answer["put"]["cb-balance"] == "1,300 credits"
+        assert "Payment received" in answer["put"]["cb-payment"]
+        assert "You paid €30.00." in answer["put"]["cb-payment"]
         assert "1,300 credits available" in plain(answer["put"]["cb-wallet"])
         assert await alice.balance() == 1_300
 

@@ -51,6 +51,7 @@ def overview_views(site: Site) -> None:
             total=UsageRow.of(dashboard.usage),
             by_model={key: UsageRow.of(figures) for key, figures in dashboard.by_model.items()},
             money=CreditsRow.of(dashboard.finances) if dashboard.finances else None,
+            in_money=current().money,
             requests=_plot(requests, _requests),
             request_rows=requests,
             spent=_plot(spent, credits_text),

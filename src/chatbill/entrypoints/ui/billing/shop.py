@@ -66,8 +66,9 @@ class Shop:
         receipt = await self._billing.place_order(visit.principal, order)
         balance = await new_balance(self._use_cases, visit)
         url = receipt.checkout_url if (receipt.checkout_url or "").startswith(PAYABLE) else None
-        said = _said(receipt)
-        result = visit.text("credits/result.html", receipt=receipt, url=url, said=said, balance=balance["cb-balance"])
+        heading, said = _heading(receipt), _said(receipt)
+        shown = {"receipt": receipt, "url": url, "heading": heading, "said": said, "note": self._note}
+        result = visit.text("credits/result.html", **shown, balance=balance["cb-balance"])
         return done(say=said, put=balance | {"cb-payment": result})
 
     async def redeem(self, visit: Visit) -> Response:
@@ -91,6 +92,19 @@ class Shop:
 
 def _price(package: Package) -> str:
     return language.current().money(package.price.amount, package.price.currency)
+
+
+def _heading(receipt: Receipt) -> str:
+    """Return the name of the state of a purchase."""
+    match receipt.payment.status:
+        case PaymentStatus.CONFIRMED:
+            return _("Payment received")
+        case PaymentStatus.REFUNDED:
+            return _("Payment refunded")
+        case PaymentStatus.FAILED:
+            return _("Payment failed")
+        case PaymentStatus.PENDING:
+            return _("Payment pending")
 
 
 def _said(receipt: Receipt) -> str:
