@@ -45,13 +45,17 @@ class Visitor:
         """Record the errors of a tab."""
         host = urlsplit(self.address).netloc
         page.on("console", self._heard)
-        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("pageerror", lambda error: self._saw(str(error)))
         page.on("request", lambda sent: self._went(sent.url, host))
         page.on("response", lambda answer: self.refused.append(answer.status) if answer.status >= 400 else None)
 
     def _heard(self, message: ConsoleMessage) -> None:
-        if message.type in {"error", "warning"} and not any(words in message.text for words in HARMLESS):
-            self.errors.append(message.text)
+        if message.type in {"error", "warning"}:
+            self._saw(message.text)
+
+    def _saw(self, error: str) -> None:
+        if not any(words in error for words in HARMLESS):
+            self.errors.append(error)
 
     def _went(self, url: str, host: str) -> None:
         parts = urlsplit(url)

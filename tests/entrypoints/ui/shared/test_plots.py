@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from chatbill.entrypoints.ui.shared.plots import HEIGHT, LEAST, bars, round_up
@@ -18,6 +18,7 @@ def test_without_values_there_is_a_plot_of_nothing() -> None:
 
 
 @given(st.lists(st.integers(-5, 10**15)))
+@example([491, 10_001])
 def test_every_bar_is_within_the_plot_and_seen_if_it_is_not_zero(values: list[int]) -> None:
     for bar, value in zip(bars([("", value) for value in values]).bars, values, strict=True):
         assert 0 <= bar.y <= HEIGHT

@@ -39,8 +39,8 @@ def bars(values: Sequence[tuple[str, int]]) -> Plot:
     top = round_up(max((value for _, value in values), default=0))
     found = []
     for number, (text, value) in enumerate(values):
-        height = max(LEAST, value * HEIGHT / top) if value > 0 else 0.0
-        found.append(Bar(number, round(HEIGHT - height, 2), round(height, 2), text))
+        height = round(max(LEAST, value * HEIGHT / top), 2) if value > 0 else 0.0
+        found.append(Bar(number, round(HEIGHT - height, 2), height, text))
     return Plot(found, top)
 
 
