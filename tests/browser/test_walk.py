@@ -111,8 +111,10 @@ def test_a_new_user_chats_runs_out_pays_and_finds_what_was_spent(
     page.keyboard.press("Enter")
 
     user.visitor.is_in()
-    box = page.get_by_role("textbox", name=user.text("Message"))
-    balance = page.get_by_role("status", name=user.text("Balance"))
+    box, balance = (
+        page.get_by_role("textbox", name=user.text("Message")),
+        page.get_by_role("status", name=user.text("Balance")),
+    )
     expect(balance).to_have_text(user.credits(2))
     user.looks("3-first-screen")
 

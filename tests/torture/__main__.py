@@ -20,7 +20,7 @@ from tests.torture.bench import EXPERIMENTS, Experiment, Figures, Task
 from tests.torture.databases import POSTGRES, has_store, of_kind, postgres_server
 
 ROOT = Path(__file__).parents[2]
-LIMITS_S = {"quick": 600, "full": 12 * 3_600}
+LIMITS_S = {"quick": 1_200, "full": 12 * 3_600}
 """How long one experiment may take before it counts as stuck."""
 SHOWN_PROBLEMS, SHOWN_CHARS = 10, 4_000
 
