@@ -58,7 +58,8 @@ def test_a_link_to_an_address_that_was_named_before_is_one() -> None:
 def test_a_line_that_is_not_complete_begins_no_block() -> None:
     live = LiveMarkdown(pause=0)
     live.parts("one\n#")
-    assert shown("".join(live.parts("one\n#two"))) == shown(to_html("one\n#two"))
+    (whole,) = live.parts("one\n#two")
+    assert shown(whole) == shown(to_html("one\n#two"))
 
 
 def test_a_long_block_is_shown_as_it_was_written_until_it_ends() -> None:
