@@ -21,8 +21,8 @@ SAID = {
 }
 
 
-async def seen(trusted: tuple[str, ...], said: dict[str, str], **more: Any) -> Any:
-    """Return the scope that the application gets."""
+async def seen(trusted: tuple[str, ...], said: dict[str, str], *, root: str = "", **more: Any) -> Any:
+    """Return the scope that the application gets; the service is set up with this root path."""
     scopes: list[Any] = []
 
     async def app(scope: Any, _receive: Any, _send: Any) -> None:
@@ -30,7 +30,7 @@ async def seen(trusted: tuple[str, ...], said: dict[str, str], **more: Any) -> A
 
     headers = [(b"host", b"inner"), *((name.encode(), value.encode()) for name, value in said.items())]
     scope = {"type": "http", "scheme": "http", "path": "/", "raw_path": b"/", "client": (PEER, 9), "headers": headers}
-    await BehindProxies(app, ClientAddresses.behind(trusted))(scope | more, None, None)
+    await BehindProxies(app, ClientAddresses.behind(trusted), root_path=root)(scope | more, None, None)
     return scopes[0]
 
 
@@ -55,6 +55,19 @@ async def test_what_a_trusted_proxy_says_counts() -> None:
     assert (scope["scheme"], scope["client"]) == ("https", ("192.0.2.1", 0))
     assert scope["headers"] == [(b"host", b"chat.example")]
     assert (scope["root_path"], scope["path"], scope["raw_path"]) == ("/pre", "/pre/ui/", b"/pre/ui/")
+
+
+@pytest.mark.parametrize(
+    ("path", "whole"), [("/pre/ui/", "/pre/ui/"), ("/pre", "/pre/"), ("/prefix/", "/pre/prefix/"), ("/ui/", "/pre/ui/")]
+)
+async def test_a_root_path_that_no_proxy_has_cut_off_is_not_added_again(path: str, whole: str) -> None:
+    scope = await seen((), {}, root="/pre", path=path, raw_path=path.encode())
+    assert (scope["root_path"], scope["path"]) == ("/pre", whole)
+
+
+async def test_a_proxy_that_names_its_prefix_has_cut_it_off() -> None:
+    scope = await seen((PEER,), {"x-forwarded-prefix": "/pre"}, path="/pre/ui/", raw_path=b"/pre/ui/")
+    assert (scope["root_path"], scope["path"]) == ("/pre", "/pre/pre/ui/")
 
 
 @pytest.mark.parametrize("scheme", ["ftp", "javascript", "https://evil.example", "wss"])
