@@ -16,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.kit.clearing import Undo, cleared_after, folder_of_process
+from tests.kit.forking import SERVER
 
 settings.register_profile("local", deadline=None, max_examples=100)
 settings.register_profile(
@@ -59,6 +60,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
     Pytest's own folders, in which failed tests left what they wrote, stay where they are.
     """
+    SERVER.enabled = True
     if hasattr(config, "workerinput"):
         return
     # Not before the end of the process: servers end after the tests.

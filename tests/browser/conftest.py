@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -15,6 +13,7 @@ import pytest
 from playwright.sync_api import Browser, ViewportSize, expect, sync_playwright
 
 from tests.browser.visitor import Visitor
+from tests.kit.forking import start
 
 ROOT = Path(__file__).parents[2]
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -51,10 +50,9 @@ def browser() -> Iterator[Browser]:
 @contextlib.contextmanager
 def serving(welcome_credits: int, engine: str = "scripted") -> Iterator[str]:
     """Run a server whose new users get these credits, and return its address. See `tests.browser.server`."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT / "src"), str(ROOT)))}
-    command = [sys.executable, "-m", "tests.browser.server", str(welcome_credits), engine]
-    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
+    process = start("tests.browser.server", str(welcome_credits), engine, environment=os.environ, errors=2)
+    assert process.stdout
+    with process.stdout:
         try:
             address = process.stdout.readline().strip()
             assert address, "the server did not start"

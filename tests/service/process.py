@@ -7,7 +7,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -15,6 +14,8 @@ from pathlib import Path
 from typing import Any, Self
 
 import httpx
+
+from tests.kit.forking import Process, run, start
 
 READY_WITHIN_S = 60
 STOPPED_WITHIN_S = 30
@@ -30,7 +31,7 @@ class Service:
     options: tuple[str, ...] = ()
     ready_within_s: float = READY_WITHIN_S
     port: int = 0
-    process: subprocess.Popen[str] | None = None
+    process: Process | None = None
     url: str = ""
     output: list[str] = field(default_factory=list)
     listener: threading.Thread | None = None
@@ -38,10 +39,7 @@ class Service:
     def start(self) -> Self:
         """Start it on its port, or on a free one, and wait until it is ready."""
         place = ("--port", str(self.port), "--mode", self.mode, *self.options)
-        command = [sys.executable, "-m", "chatbill", "serve", *place]
-        self.process = subprocess.Popen(
-            command, env=self.variables(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
+        self.process = start("chatbill", "serve", *place, environment=self.variables())
         ready = threading.Event()
         self.listener = threading.Thread(target=self._listen, args=(self.process, ready), daemon=True)
         self.listener.start()
@@ -51,15 +49,7 @@ class Service:
 
     def run(self, *arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
         """Run another command on the same data folder."""
-        return subprocess.run(
-            [sys.executable, "-m", "chatbill", *arguments],
-            env=self.variables(),
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        return run("chatbill", *arguments, environment=self.variables(), stdin=stdin)
 
     def variables(self) -> dict[str, str]:
         """Return the environment of the service, with no variables of chatbill except those of the test."""
@@ -114,7 +104,7 @@ class Service:
         self.url = ""
         return code
 
-    def _listen(self, process: subprocess.Popen[str], ready: threading.Event) -> None:
+    def _listen(self, process: Process, ready: threading.Event) -> None:
         assert process.stdout
         with process.stdout as lines:
             for line in lines:
