@@ -42,6 +42,10 @@ ENVIRONMENT_BYTES = 4 * GIB
 TESTS_BYTES = 2 * GIB
 """What the tests take in the folder for temporary files, most of it databases and models."""
 
+PROGRAMS = ROOT / ".nox" / "programs"
+SERVERS = {"nginx": "nginx", "caddy": "caddy", "promtool": "prometheus"}
+"""What stands before and beside the service, and Debian's package of it."""
+
 IMAGE_TOOLS = ("buildah", "mmdebstrap")
 """What builds the image, and its base where no registry can be reached."""
 
@@ -75,6 +79,7 @@ def tests(session: nox.Session) -> None:
     `nox -s tests -- ARGS` hands ARGS to pytest, and all runs in one process.
     """
     install_chromium(session)
+    bring_servers(session)
     need_disk(session, Path(tempfile.gettempdir()), TESTS_BYTES)
     tool(session, "pytest", *(session.posargs or IN_PARALLEL))
 
@@ -82,6 +87,7 @@ def tests(session: nox.Session) -> None:
 @nox.session(venv_backend="none")
 def torture(session: nox.Session) -> None:
     """Races, crashes, power cuts and seeded bugs against the books. `nox -s torture -- full` takes a night."""
+    bring_servers(session)
     need_disk(session, Path(tempfile.gettempdir()), TESTS_BYTES)
     tool(session, "python", "-m", "tests.torture", *(session.posargs or ["quick"]))
 
@@ -115,9 +121,8 @@ def image(session: nox.Session) -> None:
     with certificates or packages of this machine.
     """
     if not all(map(shutil.which, IMAGE_TOOLS)) and not apt_installs(session, *IMAGE_TOOLS):
-        session.skip(
-            f"{' AND '.join(IMAGE_TOOLS).upper()} ARE NEEDED, AND CANNOT BE INSTALLED: THE IMAGE WAS NOT BUILT"
-        )
+        needed = " AND ".join(IMAGE_TOOLS).upper()
+        session.skip(f"{needed} ARE NEEDED, AND CANNOT BE INSTALLED: THE IMAGE WAS NOT BUILT")
     tool(session, "python", "-m", "tests.image", *session.posargs)
 
 
@@ -130,9 +135,8 @@ def compose(session: nox.Session) -> None:
     """
     tools = {"buildah": "buildah", "mmdebstrap": "mmdebstrap", "dockerd": "docker.io"}
     if not all(map(shutil.which, tools)) and not apt_installs(session, *tools.values()):
-        session.skip(
-            f"{' AND '.join(tools).upper()} ARE NEEDED, AND CANNOT BE INSTALLED: COMPOSE.YAML WAS NOT BROUGHT UP"
-        )
+        needed = " AND ".join(tools).upper()
+        session.skip(f"{needed} ARE NEEDED, AND CANNOT BE INSTALLED: COMPOSE.YAML WAS NOT BROUGHT UP")
     tool(session, "python", "-m", "tests.compose", *session.posargs)
 
 
@@ -152,19 +156,9 @@ def hashes(session: nox.Session) -> None:
     shape = ("--universal", "--python-version", "3.11", "--generate-hashes")
     bare_lines = ("--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links")
     for extra, file in HASHED.items():
-        extras = (
-            "--extra",
-            extra,
-            "--extra",
-            "postgres",
-            "--extra",
-            "shared",
-            "--extra",
-            "backups",
-            "-c",
-            "constraints.txt",
-        )
-        session.run("uv", "pip", "compile", "-q", *shape, *bare_lines, *extras, "pyproject.toml", "-o", file)
+        extras = [f"--extra={name}" for name in (extra, "postgres", "shared", "backups")]
+        places = ("-c", "constraints.txt", "pyproject.toml", "-o", file)
+        session.run("uv", "pip", "compile", "-q", *shape, *bare_lines, *extras, *places)
     build = Path(session.create_tmp()) / "build.in"
     build.write_text("\n".join(nox.project.load_toml("pyproject.toml")["build-system"]["requires"]))
     pinned = ("-c", "constraints.txt", str(build), "-o", "deploy/requirements-build.txt")
@@ -195,19 +189,14 @@ def lean(session: nox.Session) -> None:
 def installed(session: nox.Session) -> set[str]:
     """Return the names of the packages in the session's environment, without chatbill and what installs it."""
     listed = session.run("python", "-m", "pip", "list", "--format=freeze", silent=True)
-    return {line.partition("==")[0].lower() for line in str(listed).split()} - {
-        "chatbill",
-        "pip",
-        "setuptools",
-        "wheel",
-    }
+    brought = {line.partition("==")[0].lower() for line in str(listed).split()}
+    return brought - {"chatbill", "pip", "setuptools", "wheel"}
 
 
 def tool(session: nox.Session, name: str, *args: str) -> None:
     """Run a program of the shared environment, which is made or renewed first where needed."""
     prepare(session)
-    path = os.pathsep.join([str(BIN), os.environ.get("PATH", "")])
-    env = {"PATH": path, "VIRTUAL_ENV": str(ENVIRONMENT), "PYTHONPATH": None}
+    env = {"PATH": search_path(), "VIRTUAL_ENV": str(ENVIRONMENT), "PYTHONPATH": None}
     session.run(str(BIN / name), *args, env=env, external=True)
 
 
@@ -253,6 +242,32 @@ def install_chromium(session: nox.Session) -> None:
         session.error("Chromium could not be installed; install it by hand and run nox again")
 
 
+def bring_servers(session: nox.Session) -> None:
+    """Unpack nginx, Caddy and Prometheus from Debian's packages; an installed one would start and take its port."""
+    packages = sorted(package for name, package in SERVERS.items() if not shutil.which(name, path=search_path()))
+    if not packages:
+        return
+    if not shutil.which("apt-get"):
+        session.warn(f"no {', '.join(packages)} here and no apt: THE TESTS BEHIND THEM WILL BE SKIPPED")
+        return
+    PROGRAMS.mkdir(parents=True, exist_ok=True)
+    download = ["apt-get", "download", "-q", *packages]
+    if not bounded(download, PROGRAMS):
+        # Its lists may be missing or old.
+        bounded([*(root_command() or []), "apt-get", "update", "-q"])
+        if not bounded(download, PROGRAMS):
+            session.error(f"{', '.join(packages)} could not be downloaded; install them by hand and run nox again")
+    for package in PROGRAMS.glob("*.deb"):
+        session.run("dpkg-deb", "-x", str(package), str(PROGRAMS), external=True)
+        package.unlink()
+
+
+def search_path() -> str:
+    """Return where programs are looked for: the shared environment, what was unpacked, and this machine."""
+    places = (BIN, PROGRAMS / "usr" / "sbin", PROGRAMS / "usr" / "bin")
+    return os.pathsep.join([*map(str, places), os.environ.get("PATH", "")])
+
+
 def apt_installs(session: nox.Session, *packages: str) -> bool:
     """Install packages of Debian; return False where that is not possible."""
     if not (apt := shutil.which("apt-get")) or (become := root_command()) is None:
@@ -276,10 +291,10 @@ def root_command() -> list[str] | None:
     return None
 
 
-def bounded(command: list[str]) -> bool:
+def bounded(command: list[str], folder: Path = ROOT) -> bool:
     """Did the command succeed within `APT_TIMEOUT_S`?"""
     env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     try:
-        return subprocess.run(command, timeout=APT_TIMEOUT_S, check=False, env=env).returncode == 0
+        return subprocess.run(command, timeout=APT_TIMEOUT_S, check=False, env=env, cwd=folder).returncode == 0
     except subprocess.TimeoutExpired:
         return False

@@ -13,6 +13,7 @@ import pytest
 
 from chatbill.settings import load_settings
 from tests.kit.deployment import DEPLOY, IMAGE_LABELS, documents, environment_file, settings_of, violations
+from tests.kit.proxies import program
 
 (COMPOSE,) = documents(DEPLOY / "compose.yaml")
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
@@ -126,7 +127,7 @@ def test_the_proxy_knows_every_process_that_answers() -> None:
 
 
 def test_caddy_accepts_its_file() -> None:
-    caddy = shutil.which("caddy")
+    caddy = program("caddy")
     if caddy is None:
         pytest.skip("CADDY IS NOT INSTALLED (Debian's package caddy), so deploy/caddy/Caddyfile was not checked")
     environment = os.environ | {"DOMAIN": "chat.example.org", "ACME_EMAIL": "ops@example.org"}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 import yaml
 
 from chatbill.adapters.monitoring.prometheus import PrometheusMetrics
+from tests.kit.proxies import program
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 ALERTS = DEPLOY / "prometheus" / "alerts.yml"
@@ -108,7 +108,7 @@ def test_panels_do_not_lie_over_each_other() -> None:
     ],
 )
 def test_promtool_accepts_the_files(kind: str, file: Path) -> None:
-    promtool = shutil.which("promtool")
+    promtool = program("promtool")
     if promtool is None:
         pytest.skip("promtool is not installed (Debian's package prometheus has it), so it did not check the files")
     checked = subprocess.run(

@@ -7,6 +7,7 @@ is outside pytest and outside Linux, the process is started as usual.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import gc
 import json
@@ -19,12 +20,13 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryFile, mkdtemp
-from typing import IO, Protocol
+from typing import IO, NoReturn, Protocol
 
 ROOT = Path(__file__).parents[2]
 IMPORTED = (
@@ -216,17 +218,35 @@ def supervise(connection: socket.socket, files: list[int]) -> bool:
     return True
 
 
-def become(request: bytes) -> None:
-    """Be the program that is asked for."""
+def become(request: bytes) -> int:
+    """Be the program that is asked for, and return its exit code."""
     module, arguments, environment = json.loads(request)
     os.environ.clear()
     os.environ.update(environment)
     time.tzset()
     sys.argv[1:] = arguments
-    runpy.run_module(module, run_name="__main__", alter_sys=True)
+    try:
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
+    except SystemExit as end:
+        if isinstance(end.code, str):
+            sys.stderr.write(f"{end.code}\n")
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    except BaseException:  # noqa: BLE001 - as the interpreter does
+        traceback.print_exc()
+        return 1
+    return 0
+
+
+def leave(code: int) -> NoReturn:
+    """End without taking the modules apart, which would copy the memory that is shared with the server."""
+    threading._shutdown()
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 if __name__ == "__main__":
     accepted = serve(sys.argv[1])
-    if accepted and supervise(accepted[0], accepted[2]):
-        become(accepted[1])
+    if accepted:
+        leave(become(accepted[1]) if supervise(accepted[0], accepted[2]) else 0)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.kit.proxies import free_port, wait_for
+from tests.kit.proxies import free_port, program, wait_for
 
 FRAME = """
 daemon off; pid nginx.pid; error_log stderr; worker_processes 1;
@@ -44,15 +42,10 @@ STICKY = "hash $chatbill_session$http_authorization;"
 """The same process for all requests of a session."""
 
 
-def binary() -> str | None:
-    """Return the path of nginx; None if it is not installed."""
-    return shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin:/usr/bin:/usr/local/sbin")
-
-
 @contextmanager
 def balancer(folder: Path, urls: list[str], choice: str = ROUND_ROBIN) -> Iterator[str]:
     """Run nginx before services at these addresses, and return its own. Skips the test without nginx."""
-    found = binary()
+    found = program("nginx")
     if found is None:
         pytest.skip("NO NGINX: several processes behind it were not tested. Install nginx-light.")
     port = free_port()

@@ -32,6 +32,11 @@ SERVER
 """
 
 
+def program(name: str) -> str | None:
+    """Return the path of a program, also where only the superuser looks; None if it is not installed."""
+    return shutil.which(name, path=os.environ["PATH"] + ":/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
+
+
 @dataclass(frozen=True)
 class Proxy:
     """A reverse proxy. Its command ends with the file of its configuration, whose servers stand in a frame."""
@@ -43,7 +48,7 @@ class Proxy:
 
     def started(self, folder: Path, server: str) -> subprocess.Popen[bytes]:
         """Start it with the configuration of one server, or skip the test."""
-        found = shutil.which(self.name, path=os.environ["PATH"] + ":/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
+        found = program(self.name)
         if found is None:
             pytest.skip(
                 f"NO {self.name.upper()}: the configuration of the guide was not tested. Install {self.package}."

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from collections.abc import Iterator
 
 import pytest
 
-from tests.kit.proxies import free_port, wait_for
+from tests.kit.proxies import free_port, program, wait_for
 from tests.service.process import Service
 
 pytestmark = pytest.mark.slow
@@ -33,8 +32,8 @@ CONFIGURATIONS = {"good": GOOD, "without_host": "", "another_scheme": LIES}
 @pytest.fixture(scope="module")
 def addresses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Service, dict[str, str]]]:
     """A service, and its addresses behind nginx with each configuration."""
-    program = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
-    if program is None:
+    nginx = program("nginx")
+    if nginx is None:
         pytest.skip("NO NGINX: the doctor was not tried behind it. Install nginx-light.")
     folder = tmp_path_factory.mktemp("doctor")
     service = Service(folder / "data", {"CHATBILL_TRUSTED_PROXIES": "127.0.0.1"}).start()
@@ -44,7 +43,7 @@ def addresses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Servic
         for name, lines in CONFIGURATIONS.items()
     )
     (folder / "nginx.conf").write_text(FRAME.replace("SERVERS", servers))
-    process = subprocess.Popen([program, "-p", str(folder), "-c", "nginx.conf"], cwd=folder)
+    process = subprocess.Popen([nginx, "-p", str(folder), "-c", "nginx.conf"], cwd=folder)
     try:
         wait_for(max(ports.values()))
         yield service, {name: f"http://localhost:{port}" for name, port in ports.items()}

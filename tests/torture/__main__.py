@@ -16,6 +16,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.kit.proxies import program
 from tests.torture.bench import EXPERIMENTS, Experiment, Figures, Task
 from tests.torture.databases import POSTGRES, has_store, of_kind, postgres_server
 
@@ -77,13 +78,21 @@ def main() -> int:
         for experiment in EXPERIMENTS
         if not asked.experiments or experiment.name in asked.experiments
         for kind in experiment.kinds
-        if asked.store in (None, kind) and has_store(kind)
+        if asked.store in (None, kind) and has_store(kind) and has_what_it_needs(experiment)
     ]
     if asked.here:
         [(experiment, kind, size)] = todo
         print(run_here(experiment, kind, size, seed).to_json())
         return 0
     return report(todo, seed=seed, jobs=asked.jobs, limit_s=LIMITS_S[asked.size])
+
+
+def has_what_it_needs(experiment: Experiment) -> bool:
+    """Say loudly when its program is missing."""
+    if experiment.needs is None or program(experiment.needs):
+        return True
+    print(f"NOT RUN: {experiment.name.upper()} NEEDS {experiment.needs.upper()}, WHICH IS NOT INSTALLED", flush=True)
+    return False
 
 
 def run_here(experiment: Experiment, kind: str, size: int, seed: int) -> Figures:

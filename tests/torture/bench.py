@@ -58,6 +58,8 @@ class Experiment:
     quick: int
     full: int
     kinds: tuple[str, ...] = ("sqlite", "postgres")
+    needs: str | None = None
+    """A program that must be installed."""
 
     @property
     def run(self) -> Callable[[Task], Figures]:
@@ -154,6 +156,7 @@ EXPERIMENTS = (
         quick=24,
         full=60,
         kinds=("postgres",),
+        needs="nginx",
     ),
     Experiment(
         name="fairness",

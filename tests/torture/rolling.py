@@ -6,8 +6,6 @@ import asyncio
 import contextlib
 import math
 import re
-import shutil
-import socket
 import subprocess
 import time
 from collections import Counter
@@ -22,6 +20,7 @@ import httpx
 
 from chatbill.adapters.persistence import open_store
 from chatbill.application.ports.store import Store
+from tests.kit.proxies import free_port, program
 from tests.kit.waiting import eventually
 from tests.service.process import Service
 from tests.torture.bench import Figures, Task
@@ -239,21 +238,15 @@ def told_by_nginx(folder: Path) -> list[str]:
 @contextlib.contextmanager
 def nginx(folder: Path, ports: list[int]) -> Iterator[None]:
     """Run nginx before the services."""
-    program = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
-    assert program, "nginx is not installed"
+    binary = program("nginx")
+    assert binary, "nginx is not installed"
     text = NGINX
     for name, port in zip(("FIRST", "SECOND", "PORT"), ports, strict=True):
         text = text.replace(name, str(port))
     (folder / "nginx.conf").write_text(text, encoding="utf-8")
-    process = subprocess.Popen([program, "-p", str(folder), "-c", "nginx.conf"], cwd=folder)
+    process = subprocess.Popen([binary, "-p", str(folder), "-c", "nginx.conf"], cwd=folder)
     try:
         yield
     finally:
         process.terminate()
         process.wait(10)
-
-
-def free_port() -> int:
-    """Return a port that nothing listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        return int(sock.getsockname()[1])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from chatbill.adapters.inference.transformers.runtime import LocalModel
@@ -17,6 +17,8 @@ _RESOLVED_BITS = 8
 
 _LIKELIEST = 10
 
+SHORT_REPLIES, SHORT_TOKENS = 4, 6
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
@@ -26,6 +28,16 @@ class Asked:
     max_tokens: int = 32
     joins_at: int = 0
     leaves_after: int | None = None
+
+
+def shorter_in_bfloat16(asked: Sequence[Asked]) -> list[Asked]:
+    """Return fewer and shorter replies where the processor has no products in bfloat16 and takes seconds a token."""
+    import torch  # noqa: PLC0415 - slow, and only for tests with models
+
+    if torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        return list(asked)
+    short = sorted(asked, key=lambda ask: len(ask.prompt))[:SHORT_REPLIES]
+    return [replace(ask, max_tokens=min(ask.max_tokens, SHORT_TOKENS)) for ask in short]
 
 
 def write_together(model: LocalModel, asked: Sequence[Asked]) -> list[list[int]]:

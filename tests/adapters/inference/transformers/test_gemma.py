@@ -17,6 +17,7 @@ from tests.adapters.inference.transformers.equality import (
     Asked,
     assert_same_but_for_a_near_tie,
     plain_greedy,
+    shorter_in_bfloat16,
     write_together,
 )
 from tests.kit.models import gemma_folder
@@ -61,13 +62,6 @@ def plain(weights: Weights) -> Any:
     return AutoModelForCausalLM.from_pretrained(gemma_folder(), dtype=dtype)
 
 
-def has_products_in_bfloat16() -> bool:
-    torch_runtime()
-    import torch  # noqa: PLC0415 - as above
-
-    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
-
-
 def asked(model: LocalModel) -> list[Asked]:
     """Eight prompts of different lengths, some of which come late and some of which leave early."""
     together = []
@@ -95,10 +89,7 @@ def test_in_float32_a_batch_of_eight_equals_plain_generate_token_for_token() -> 
 
 
 def test_in_bfloat16_a_batch_equals_plain_generate_up_to_the_first_near_tie() -> None:
-    together = asked(loaded(Weights.BF16))
-    if not has_products_in_bfloat16():
-        # Such a processor reads the long prompt for minutes, three times; in float32, every one has read it.
-        together = [ask for ask in together if len(ask.prompt) < plain(Weights.FP32).config.sliding_window]
+    together = shorter_in_bfloat16(asked(loaded(Weights.BF16)))
     expected = [plain_greedy(plain(Weights.BF16), ask, end_tokens=END_TOKENS) for ask in together]
 
     for ask, ours, theirs in zip(together, write_together(loaded(Weights.BF16), together), expected, strict=True):
