@@ -41,9 +41,10 @@ def missing(words: list[str]) -> str | None:
     command: click.Command = chatbill
     while words and isinstance(command, click.Group):
         name, words = words[0].strip(","), words[1:]
-        if name not in command.commands:
+        found = command.get_command(click.Context(command), name)
+        if found is None:
             return name
-        command = command.commands[name]
+        command = found
     known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
     options = takewhile(lambda word: word != "--", words)
     return next((word for word in options if word.startswith("--") and word.partition("=")[0] not in known), None)

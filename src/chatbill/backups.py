@@ -1,4 +1,4 @@
-"""Makes, restores and tries backups of the database, at the place that the settings name."""
+"""Makes, restores and tests backups of the database, at the place that the settings name."""
 
 from __future__ import annotations
 
@@ -31,10 +31,11 @@ if TYPE_CHECKING:
     from chatbill.adapters.backups.manifest import Manifest
 
 FRESH_S: Final = 600.0
-"""The place is asked for the newest backup again after this time."""
+"""A service asks the place for the newest backup again after this time, and after each backup that it makes."""
 SWEEP_S: Final = 3_600.0
-"""So long may a hold past its time have awaited the sweep when the copy was made."""
+"""In a drill, a hold may be this long past its time: it awaited the sweep when the copy was made."""
 SHOWN: Final = 10
+"""The most differences of the ledger that a drill reports."""
 DOUBTFUL: Final = 3
 """The exit code of `chatbill backup make` if the ledger in the copy is not consistent."""
 FOLDER: Final = "backup-work"
@@ -45,7 +46,10 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DrillReport:
-    """What a drill has found: seconds of each step, and what is wrong, which should be nothing."""
+    """The result of a drill: the age of the backup, the seconds of each step, and the number of restored rows.
+
+    `wrong` has the differences that were found; it is empty for a good backup.
+    """
 
     name: str
     age_s: float
@@ -58,7 +62,7 @@ class DrillReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatabaseBackups:
-    """Backups of one database. Its methods block."""
+    """Makes, restores and tests backups of one database. Its methods block."""
 
     database: str
     prefix: str
@@ -68,7 +72,7 @@ class DatabaseBackups:
     keep_days: int
 
     def make(self) -> Manifest:
-        """Make a backup. Raises `BackupFailed` and `StoreUnavailable`; nothing counts as a backup then."""
+        """Make a backup. Raises `BackupFailed` and `StoreUnavailable`; then there is no new backup."""
         from chatbill.adapters.persistence.copies import copy_database  # noqa: PLC0415
 
         made_at = self.clock()
@@ -85,11 +89,15 @@ class DatabaseBackups:
         return (self.clock() - made_at).total_seconds() if made_at else None
 
     def prune(self) -> list[str]:
-        """Remove backups that are no longer kept; return their names."""
+        """Remove backups that are no longer kept; return their names. Raises `BackupFailed`."""
         return self.archive.prune(now=self.clock(), keep=self.keep, keep_days=self.keep_days)
 
     def restore(self, name: str, *, force: bool) -> Manifest:
-        """Write a backup into the database, and prove its ledger. The service must be stopped."""
+        """Write a backup into the database. The service must be stopped.
+
+        With SQLite, the ledger is verified first. With PostgreSQL, it is not: run `chatbill ledger verify` afterwards.
+        Raises `BackupFailed` and `StoreUnavailable`.
+        """
         from chatbill.adapters.persistence.copies import restore_database  # noqa: PLC0415
 
         with self.archive.workplace() as folder:
@@ -99,7 +107,10 @@ class DatabaseBackups:
         return manifest
 
     def drill(self, name: str | None = None) -> DrillReport:
-        """Restore a backup, the newest by default, elsewhere, and verify it there. Raises `BackupFailed`."""
+        """Restore a backup, by default the newest, into a temporary database, and verify it there.
+
+        Raises `BackupFailed` and `StoreUnavailable`.
+        """
         from chatbill.adapters.persistence.copies import contents_of, database_for_drill, restore_database  # noqa: PLC0415
 
         name = name or next(iter(self.archive.names()), None)
@@ -130,7 +141,7 @@ class DatabaseBackups:
 
 @dataclass(kw_only=True)
 class ScheduledBackups:
-    """Backups for the jobs of a service: each is made by a process of its own, which a stop of the service ends."""
+    """Makes backups for the jobs of a service, each in a process of its own, which ends when the service stops."""
 
     archive: Callable[[], Archive]
     environment: dict[str, str]
@@ -139,7 +150,7 @@ class ScheduledBackups:
     _asking: threading.Lock = field(default_factory=threading.Lock)
 
     async def make(self) -> None:
-        """Run `chatbill backup make`. Raises `BackupFailed` with what it said."""
+        """Run `chatbill backup make`. Raises `BackupFailed` with its error message. Cancelling it kills the process."""
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             *("-P", "-m", "chatbill", "backup", "make"),
@@ -156,18 +167,21 @@ class ScheduledBackups:
                 await process.wait()
         self._asked_at = -FRESH_S
         if process.returncode == DOUBTFUL:
-            # Another copy would be no better; the nightly audit opens an alert.
+            # The copy is kept. Another one would be no better; the nightly audit opens an alert.
             _log.error("backup_not_consistent", extra={"said": said.decode(errors="replace").strip()[-1_000:]})
         elif process.returncode:
             raise BackupFailed(said.decode(errors="replace").strip()[-1_000:])
 
     def _variables(self) -> dict[str, str]:
-        """Return the variables of the process, without the files of what is given as a value."""
+        """Return the variables of the process. A setting that is given as a value has no variable with its file."""
         files = {f"{name}_FILE" for name in self.environment} - self.environment.keys()
         return {name: value for name, value in os.environ.items() if name.upper() not in files} | self.environment
 
     def newest(self) -> LastBackup | None:
-        """Return what the place said at most `FRESH_S` seconds ago, or before it ceased to answer."""
+        """Return the newest backup, as the place told it at most `FRESH_S` seconds ago.
+
+        While the place does not answer, this is its last answer; None if it never answered.
+        """
         from chatbill.adapters.backups.manifest import moment_of  # noqa: PLC0415
 
         if time.monotonic() - self._asked_at <= FRESH_S or not self._asking.acquire(blocking=False):
@@ -184,7 +198,7 @@ class ScheduledBackups:
 
 
 def make_database_backups(settings: Settings, database: str, clock: Clock) -> DatabaseBackups:
-    """Return the backups of the database. Raises `SettingsError` where no place is set."""
+    """Return the backups of the database. Raises `SettingsError` if no place is set, and `BackupFailed`."""
     return DatabaseBackups(
         database=database,
         prefix=settings.database_prefix,
@@ -196,7 +210,7 @@ def make_database_backups(settings: Settings, database: str, clock: Clock) -> Da
 
 
 def make_scheduled_backups(settings: Settings, database: str) -> ScheduledBackups | None:
-    """Return the backups that a service makes; None without a place, or if they are made by hand."""
+    """Return the backups that a service makes; None if no place is set, or if they are made by hand only."""
     if settings.backup_to is None or not settings.backup_every_hours:
         return None
     given = {f"CHATBILL_{name.upper()}": getattr(settings, name) for name in PASSED_ON}
@@ -207,7 +221,10 @@ def make_scheduled_backups(settings: Settings, database: str) -> ScheduledBackup
 
 
 def archive_of(settings: Settings) -> Archive:
-    """Return the archive at the place of the settings. Raises `SettingsError` without one, and `BackupFailed`."""
+    """Return the archive at the place of the settings.
+
+    Raises `SettingsError` if no place is set, and `BackupFailed` if a package or the key is missing.
+    """
     if settings.backup_to is None:
         raise SettingsError("CHATBILL_BACKUP_TO must be set: a folder, or s3://BUCKET/PATH")
     from chatbill.adapters.backups.archive import Archive  # noqa: PLC0415
@@ -239,7 +256,10 @@ def _end(process: asyncio.subprocess.Process) -> None:
 
 
 def _missing(manifest: Manifest, found: Contents) -> list[str]:
-    """Return what the restored database lacks. An upgrade of the schema may have removed a table, or written notes."""
+    """Return how a restored database differs from its manifest.
+
+    An upgrade of the schema may have removed a table or written notes of reports; these do not count.
+    """
     wrong = [
         f"the table {table} has {found.rows[table]} rows and not {count}"
         for table, count in manifest.rows.items()
@@ -249,7 +269,7 @@ def _missing(manifest: Manifest, found: Contents) -> list[str]:
 
 
 def _audited(url: str, prefix: str, made_at: datetime) -> list[str]:
-    """Verify the ledger of a restored database as it was when it was copied; return the first differences."""
+    """Verify the ledger of a restored database, as of the time of its copy; return the first differences."""
     from chatbill.adapters.persistence import open_store  # noqa: PLC0415
 
     found: list[str] = []

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
-
-from dependency_injector import containers, providers
-from dependency_injector.containers import DynamicContainer
 
 from chatbill.adapters.payments.sandbox import SandboxPayments
 from chatbill.adapters.system import SystemClock, Uuid7Ids
@@ -41,6 +41,28 @@ from chatbill.monitors import (
 )
 from chatbill.policies import PASSWORDS_AT_ONCE, policy_of
 from chatbill.settings import Settings, SettingsError
+
+
+@contextmanager
+def _hidden(*packages: str) -> Iterator[None]:
+    """Let imports of these packages fail meanwhile, unless they were imported before. Later imports find them.
+
+    A None in `sys.modules` does so: https://docs.python.org/3/reference/import.html#the-module-cache.
+    """
+    hidden: dict[str, Any] = {name: None for name in packages if name not in sys.modules}
+    sys.modules.update(hidden)
+    try:
+        yield
+    finally:
+        for name in hidden:
+            del sys.modules[name]
+
+
+# dependency-injector can inject into web frameworks, which chatbill does not use, and imports all that are installed.
+# Gradio brings FastAPI, so that every command would wait for it.
+with _hidden("fast_depends", "fastapi", "starlette", "werkzeug"):
+    from dependency_injector import containers, providers
+    from dependency_injector.containers import DynamicContainer
 
 if TYPE_CHECKING:
     # Each brings packages that a command without it should not wait for; see the functions below.

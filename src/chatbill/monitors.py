@@ -35,6 +35,11 @@ def observed(store: Store, metrics: Metrics) -> Store:
     return ObservedStore(store, metrics)
 
 
+def is_read_by_prometheus(settings: Settings) -> bool:
+    """Return whether a setting says where Prometheus reads the metrics."""
+    return settings.metrics_port is not None or settings.metrics_token is not None
+
+
 def make_prometheus() -> PrometheusMetrics:
     """Return the metrics of this process."""
     from chatbill.adapters.monitoring.prometheus import PrometheusMetrics  # noqa: PLC0415

@@ -12,10 +12,10 @@ T = TypeVar("T")
 async def batches(
     events: AsyncIterator[T], *, gather_s: float, idle_s: float, until: asyncio.Future[None] | None = None
 ) -> AsyncGenerator[list[T], None]:
-    """Yield lists of events, each gathered for `gather_s` seconds from its first event.
+    """Yield lists of events, each gathered for `gather_s` seconds from its first event. No event may be None.
 
-    After `idle_s` seconds without an event, an empty list is yielded, so that the consumer can be cancelled there.
-    Ends at once when `until` is done.
+    After `idle_s` seconds without an event, yields an empty list, so that the consumer can act without one. When
+    `until` is done, ends at once, without the events of the current list. Raises what `events` raises.
     """
     loop = asyncio.get_running_loop()
     coming: asyncio.Future[T | None] | None = None

@@ -1,4 +1,4 @@
-"""The use cases of jobs, and the handlers of every kind."""
+"""The use cases of jobs: a handler for each kind, and the schedules of periodic ones."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ MINUTE_S: Final = 60
 HOUR_S: Final = 3_600
 DAY_S: Final = 86_400
 BACKUP_S: Final = 2 * HOUR_S
-"""Daily backups are due at 02:00 in UTC."""
+"""Daily backups are due at 02:00 UTC."""
 BACKUP_TIMEOUT_S: Final = 12 * HOUR_S
 NIGHT_S: Final = 3 * HOUR_S
-"""Nightly jobs are due at 03:00 in UTC, or a little later."""
+"""The ledger is verified at 03:00 UTC."""
 
 
 class JobUseCases:
-    """The runner of jobs, and what an operator does with them."""
+    """Holds the runner of jobs, and the use cases by which an operator lists and retries them."""
 
     def __init__(
         self,

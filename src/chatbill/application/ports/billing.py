@@ -1,6 +1,7 @@
-"""The store that charging alone needs: wallets, holds, the ledger, idempotency keys and the outbox.
+"""The part of a store that charging needs: wallets, holds, the ledger, idempotency keys and the outbox.
 
-Every `Store` is a `BillingStore`. An application that has accounts and data of its own implements these twelve methods.
+Every `Store` is a `BillingStore`. An application with accounts and data of its own implements `BillingStore.write` and
+the twelve methods of these repositories.
 """
 
 from __future__ import annotations
@@ -34,13 +35,13 @@ class BillingHolds(Protocol):
     def get(self, hold_id: HoldId) -> Hold | None: ...
 
     def due(self, now: datetime, limit: int) -> list[Hold]:
-        """Return pending holds that should have ended by `now`, the oldest first."""
+        """Return at most `limit` pending holds that should have ended by `now`, the oldest first."""
         ...
 
     def add(self, hold: Hold) -> None: ...
 
     def save(self, hold: Hold) -> None:
-        """Keep a settled hold. Raises `InvariantViolation` unless the stored hold is still pending."""
+        """Store a settled hold. Raises `InvariantViolation` unless the stored hold is still pending."""
         ...
 
 
@@ -52,7 +53,7 @@ class BillingIdempotency(Protocol):
     def get(self, user_id: UserId, key: str) -> IdempotencyRecord | None: ...
 
     def claim(self, record: IdempotencyRecord) -> IdempotencyRecord | None:
-        """Keep the record if its key is new, and return None; else return the record that was there."""
+        """Store the record and return None if the user has no record with its key; otherwise return that one."""
         ...
 
 

@@ -7,7 +7,7 @@ import contextlib
 import json
 import signal
 from dataclasses import fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,9 +17,11 @@ from chatbill.container import Container
 from chatbill.domain.jobs.jobs import Job, JobState
 from chatbill.domain.shared.ids import JobId
 from chatbill.entrypoints.cli.wiring import open_container, run, settings_from
-from chatbill.entrypoints.web.background_exports import FOLDER, ExportFolder, export_runner
-from chatbill.entrypoints.web.watching import metrics_port
 from chatbill.settings import Settings
+
+if TYPE_CHECKING:
+    # Only `worker` needs what writes exports and serves metrics.
+    from chatbill.entrypoints.web.background_exports import ExportFolder
 
 
 @click.group()
@@ -60,11 +62,16 @@ def worker() -> None:
 
 
 async def _work(settings: Settings) -> None:
+    from chatbill.entrypoints.web.background_exports import FOLDER, ExportFolder  # noqa: PLC0415 - see above
+    from chatbill.entrypoints.web.watching import metrics_port  # noqa: PLC0415 - see above
+
     async with open_container(settings, watched=True) as container, metrics_port(container, settings):
         await _work_until_stopped(container, ExportFolder(settings.data_dir / FOLDER))
 
 
 async def _work_until_stopped(container: Container, exports: ExportFolder) -> None:
+    from chatbill.entrypoints.web.background_exports import export_runner  # noqa: PLC0415 - see above
+
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):
         # Windows has no handlers of the loop; Ctrl-C ends the program there.

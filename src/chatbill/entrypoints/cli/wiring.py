@@ -13,10 +13,9 @@ import click
 import structlog
 
 from chatbill.container import Container
-from chatbill.entrypoints.web.watching import is_read_by_prometheus
 from chatbill.error_reports import reporting_errors
 from chatbill.logs import set_up_logs
-from chatbill.monitors import together
+from chatbill.monitors import is_read_by_prometheus, together
 from chatbill.settings import Settings, load_settings, unknown_variables
 
 T = TypeVar("T")

@@ -1,4 +1,4 @@
-"""The addresses of the pages to which links lead: for a new password, and to verify an e-mail address."""
+"""Defines the paths of the pages where a person sets a new password, or verifies an e-mail address, by a link."""
 
 from __future__ import annotations
 
@@ -7,5 +7,9 @@ VERIFY_PATH = "/web/verify"
 
 
 def link_address(base: str, token: str) -> str:
-    """Return the link for a token. Browsers keep what follows `#` to themselves, so no server or proxy logs it."""
+    """Return the link with which a person sets a new password.
+
+    `base` is the address of the service, such as `https://chat.example.org`. The token follows `#`. Browsers do not
+    send that part, so no server or proxy logs it.
+    """
     return f"{base.rstrip('/')}{PATH}#{token}"

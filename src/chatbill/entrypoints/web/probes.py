@@ -14,8 +14,6 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
-import aiohttp
-
 HEADER: Final = "X-Chatbill-Probe"
 PATH: Final = "/health/seen"
 VALID_S: Final = 60
@@ -56,6 +54,8 @@ def is_signed(key: bytes, value: str, *, now_s: float) -> bool:
 
 async def ask(url: str, key: bytes, headers: dict[str, str]) -> Seen:
     """Ask the service at its public address what it sees. Raises `OSError` with the reason if it does not say it."""
+    import aiohttp  # noqa: PLC0415 - only the doctor asks, and a service answers without it
+
     signed = {**headers, HEADER: signature(key, int(time.time()))}
     timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
     try:

@@ -15,11 +15,6 @@ from chatbill.settings import Settings
 _log = structlog.get_logger(__name__)
 
 
-def is_read_by_prometheus(settings: Settings) -> bool:
-    """Return whether a setting says where Prometheus reads the metrics."""
-    return settings.metrics_port is not None or settings.metrics_token is not None
-
-
 def metrics_page(container: Container, settings: Settings) -> MetricsPage:
     """Return the page that Prometheus reads."""
     token = settings.metrics_token.get_secret_value() if settings.metrics_token else None

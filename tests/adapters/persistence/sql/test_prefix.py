@@ -10,6 +10,7 @@ import pytest
 from chatbill.adapters.persistence import open_store, sqlite_url
 from chatbill.adapters.persistence.sql import schema
 from chatbill.adapters.persistence.sql.prefix import _ALLOWED, MAX_CHARS, Prefix
+from chatbill.adapters.persistence.sql.revisions import known
 from chatbill.adapters.persistence.sql.rules import expected
 from chatbill.adapters.persistence.sqlite import backup
 from chatbill.adapters.persistence.sqlite.driver import load_driver
@@ -54,7 +55,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 def revisions() -> list[str]:
-    return [script.revision for script in schema._scripts().walk_revisions()][::-1]
+    return known()
 
 
 @pytest.mark.parametrize("prefix", ["shop_", "chatbill_"])

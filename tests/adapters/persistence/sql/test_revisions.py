@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,8 @@ import psycopg
 import pytest
 
 from chatbill.adapters.persistence import sqlite_url
-from chatbill.adapters.persistence.sql import schema
+from chatbill.adapters.persistence.sql import schema, steps
+from chatbill.adapters.persistence.sql.revisions import known
 from chatbill.adapters.persistence.sqlite.driver import load_driver
 from tests.kit.postgres import shared
 
@@ -127,3 +130,24 @@ def test_a_prefix_never_takes_over_the_tables_of_an_older_program(url: str, run:
     schema.upgrade(url, prefix="shop_")
     assert run("SELECT version_num FROM alembic_version") == ["0007"]
     assert schema.current(url) == "0007"
+
+
+def test_the_names_of_the_files_tell_the_revisions_that_are_in_them() -> None:
+    scripts = steps.scripts()
+    assert known() == [script.revision for script in scripts.walk_revisions()][::-1]
+    assert schema.head() == scripts.get_current_head()
+
+
+def test_a_schema_that_is_up_to_date_is_checked_and_upgraded_without_alembic(tmp_path: Path) -> None:
+    url = sqlite_url(tmp_path / "app.sqlite3")
+    schema.upgrade(url)
+    code = """
+import sys
+from chatbill.adapters.persistence.sql import schema
+schema.check(sys.argv[1])
+schema.upgrade(sys.argv[1])
+assert schema.current(sys.argv[1]) == schema.head()
+assert schema.advice(sys.argv[1]) == ""
+assert "alembic" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code, url], check=True, timeout=60)

@@ -13,6 +13,7 @@ from sqlalchemy.pool import NullPool
 
 from chatbill.adapters.persistence import open_store, sqlite_url
 from chatbill.adapters.persistence.sql import schema
+from chatbill.adapters.persistence.sql.revisions import known
 from chatbill.adapters.persistence.sql.rules import expected
 from chatbill.adapters.persistence.sql.tables import metadata
 from chatbill.adapters.persistence.sqlite.driver import load_driver
@@ -45,7 +46,7 @@ def test_the_file_is_for_its_owner_alone(url: str) -> None:
 
 
 def test_every_step_can_be_climbed_down_and_up_again(url: str) -> None:
-    revisions = [script.revision for script in schema._scripts().walk_revisions()][::-1]
+    revisions = known()
     seen = {}
     for revision in revisions:
         schema.upgrade(url, revision)

@@ -1,4 +1,4 @@
-"""Cache the replies that a repeated request would compute again word for word."""
+"""Caches replies that a repeated request would only compute again, word for word."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _REPLY_BYTES, _CHUNK_BYTES = 800, 120
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CachedReply:
-    """A complete reply as it was written, with the counts by which it was charged."""
+    """A complete reply as it was written, with the token counts by which it was charged."""
 
     chunks: tuple[Chunk, ...]
     prompt_tokens: int
@@ -42,17 +42,17 @@ class CachedReply:
 
     @property
     def size(self) -> int:
-        """Return its memory in bytes, estimated."""
+        """Return an upper estimate of its memory in bytes."""
         return _REPLY_BYTES + sum(_CHUNK_BYTES + sys.getsizeof(chunk.text) for chunk in self.chunks)
 
     def dumps(self) -> bytes:
-        """Return it as bytes for other processes."""
+        """Return the reply as JSON, for other processes."""
         figures = (self.prompt_tokens, self.completion_tokens, self.cut_off, self.dropped_turns)
         return json.dumps([[[chunk.text, chunk.tokens] for chunk in self.chunks], *figures]).encode()
 
     @classmethod
     def loads(cls, value: bytes) -> CachedReply | None:
-        """Read it; return None for what another version wrote."""
+        """Return the reply from the JSON of `dumps`; None for another format, as another version may write."""
         try:
             chunks, prompt_tokens, completion_tokens, cut_off, dropped_turns = json.loads(value)
             return cls(
@@ -74,7 +74,7 @@ class _Entry:
 
 
 class ReplyCache:
-    """Replies by key, at most `max_bytes` together, each for `ttl_s` seconds of `now`.
+    """Keeps replies by key: at most `max_bytes` together, each for `ttl_s` seconds by the clock `now`.
 
     The least recently used reply is evicted first. Expired replies are evicted by the next call.
     """
@@ -92,7 +92,7 @@ class ReplyCache:
         return len(self._entries)
 
     def get(self, key: bytes) -> CachedReply | None:
-        """Return the reply; None if it was not cached, or was evicted."""
+        """Return the reply; None if it was not cached, has expired, or was evicted."""
         self._forget_old()
         entry = self._entries.get(key)
         if entry is None:
@@ -125,11 +125,11 @@ class ReplyCache:
 
 
 class CachingEngine:
-    """Another engine with a cache of its replies in front of it.
+    """Puts a cache of replies in front of another engine.
 
-    Cached are complete replies that could not have come out differently, because the temperature is 0 or there is a
-    seed. `temperatures` are the models' own, for requests without one; for a model that is absent, or has None, the
-    request itself must ask for 0. A catalogue that leaves the temperature to the checkpoint gives None.
+    It caches complete replies that are always the same, because the temperature is 0 or the request has a seed.
+    `temperatures` are the defaults of the models, for requests without a temperature. If the default of a model is
+    missing or None, as when the catalogue leaves it to the checkpoint, a request without a temperature needs a seed.
 
     A reply is returned for an equal request of the same owner, or of any owner if `shared`. `identities` hold, for each
     model, what else its replies depend on. Two equal requests at the same time are both computed. `others` is a second
@@ -155,7 +155,7 @@ class CachingEngine:
         self.name = engine.name
 
     def status(self) -> Mapping[ModelId, ModelStatus]:
-        """Return what the engine says."""
+        """Return the status of the models, as the engine gives it."""
         return self._engine.status()
 
     async def start(self) -> None:
@@ -165,7 +165,7 @@ class CachingEngine:
     async def prepare(self, request: GenerationRequest) -> Generation:
         """Return the cached reply, which needs no place in the queue; or a generation that is cached once complete.
 
-        While a model is not available its cached replies are not returned either.
+        Cached replies are returned only while the model is ready. Raises what the engine raises.
         """
         key = self._key(request)
         if key is None:
@@ -187,7 +187,7 @@ class CachingEngine:
     async def _get(self, key: bytes) -> CachedReply | None:
         if (reply := self._cache.get(key)) is not None or self._others is None:
             return reply
-        # It is not kept here too, or it would live longer than it may.
+        # It is not put into this process's cache, where it would be kept for `ttl_s` once more.
         value = await self._others.get(key)
         return None if value is None else CachedReply.loads(value)
 
@@ -206,7 +206,7 @@ class CachingEngine:
         if temperature is None:
             temperature = self._temperatures.get(request.model)
         greedy = temperature is not None and temperature < GREEDY_BELOW
-        # A request without an owner finds out whether the model works, which a cached reply cannot show.
+        # A request without an owner is a probe: it shows whether the model works, which a cached reply cannot.
         if request.owner is None or request.temporary or not (greedy or request.seed is not None):
             return None
         owner = "" if self._shared else request.owner
@@ -220,7 +220,7 @@ class CachingEngine:
 
 
 class _CachedGeneration:
-    """A cached reply, chunk by chunk."""
+    """Gives a cached reply chunk by chunk."""
 
     cached = True
 
@@ -247,7 +247,7 @@ class _CachedGeneration:
 
 
 class _RecordedGeneration(WrappedGeneration):
-    """A reply that is cached once it is complete."""
+    """Passes on a reply, and caches it once it is complete."""
 
     def __init__(self, generation: Generation, max_bytes: int, keep: Callable[[CachedReply], Awaitable[None]]) -> None:
         super().__init__(generation)

@@ -16,7 +16,7 @@ from chatbill.domain.shared.ids import UserId, WalletId
 
 
 class MemoryReports:
-    """Returns raw rows by time, and keeps roll-ups by series and time."""
+    """Implements `ReportRepository`: reads interactions and entries, and stores movements, roll-ups and notes."""
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables

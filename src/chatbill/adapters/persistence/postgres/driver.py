@@ -18,6 +18,7 @@ from chatbill.adapters.persistence.sql.prefix import NO_PREFIX, Prefix
 from chatbill.application.ports.store import StoreUnavailable
 
 CASEFOLD_SINCE = 180_000
+"""The first version of the server that has `casefold`: PostgreSQL 18."""
 
 NETWORK_DEFAULTS = {
     "connect_timeout": 5,
@@ -28,14 +29,17 @@ NETWORK_DEFAULTS = {
     "tcp_user_timeout": 20_000,
     "application_name": "chatbill",
 }
-"""Defaults that the address may override, as in `postgresql://host/name?connect_timeout=20`."""
+"""Defaults that the address may override, as in `postgresql://host/name?connect_timeout=20`.
+
+Times are in seconds, `tcp_user_timeout` is in milliseconds.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeouts:
-    """Limits, in seconds, how long a statement runs, waits for a lock, or a transaction is idle.
+    """Limits in seconds: how long a statement may run or wait for a lock, and how long a transaction may be idle.
 
-    A server that is stopped enforces no limits, so its connection is closed after `answer_within_s` without an answer.
+    A server that hangs enforces no limits, so a connection is closed after `answer_within_s` without an answer.
     """
 
     statement_timeout_s: float = 30.0
@@ -62,24 +66,24 @@ def load_driver() -> ModuleType:
 
 
 def postgres_database(driver: ModuleType, prefix: Prefix = NO_PREFIX) -> Database:
-    """Return what all connections of a store share."""
+    """Return what all connections of a store share: the dialect, the driver, its error translation and the prefix."""
     return Database(_dialect(), driver, translate=partial(translated, driver=driver), prefix=prefix)
 
 
 def connect(address: URL, driver: ModuleType) -> Any:
-    """Return a plain connection in UTF-8, with every default of chatbill. Raises `StoreUnavailable`."""
+    """Return a psycopg connection in UTF-8 and autocommit mode, with `NETWORK_DEFAULTS`. Raises `StoreUnavailable`."""
     return _connect(address, driver, driver.Connection)
 
 
 def connect_for_store(database: Database, address: URL, timeouts: Timeouts) -> PostgresConnection:
-    """Return a connection that commits durably and waits for nothing longer than `timeouts` says."""
+    """Return a connection that commits durably, and waits no longer than `timeouts`. Raises `StoreUnavailable`."""
     from chatbill.adapters.persistence.postgres.bounded import BoundedConnection  # noqa: PLC0415 - needs psycopg
     from chatbill.adapters.persistence.postgres.pipeline import Pipeline  # noqa: PLC0415 - needs psycopg
 
     driver: Any = database.driver
     raw = _connect(address, driver, BoundedConnection)
     raw.answer_within_s = timeouts.answer_within_s
-    # One type for all numbers, so that a statement is prepared once for numbers of every size.
+    # All integers are sent as one type, so that a statement is prepared once for integers of every size.
     raw.adapters.register_dumper(int, importlib.import_module("psycopg.types.numeric").Int8Dumper)
     try:
         folding = _set_up(raw, timeouts)
@@ -91,7 +95,7 @@ def connect_for_store(database: Database, address: URL, timeouts: Timeouts) -> P
 
 
 def connect_arguments(address: URL) -> dict[str, Any]:
-    """Return psycopg's arguments for an address."""
+    """Return psycopg's arguments for an address, with `NETWORK_DEFAULTS`."""
     _, arguments = _dialect().create_connect_args(address)  # type: ignore[no-untyped-call]
     return {**NETWORK_DEFAULTS, **arguments}
 
@@ -109,7 +113,7 @@ def _dialect() -> PGDialect_psycopg:
 
 
 def _set_up(raw: Any, timeouts: Timeouts) -> str:
-    """Set what the store relies on; return how this server folds letter case."""
+    """Set what the store relies on; return the expression of `case_folding` for this server."""
     row = raw.execute(
         """
         SELECT set_config('TimeZone', 'UTC', false),
@@ -133,11 +137,11 @@ def _set_up(raw: Any, timeouts: Timeouts) -> str:
 
 
 def case_folding(server_version: int, *, has_icu: bool) -> str:
-    """Return the expression by which this server folds letter case, with {} for the text."""
+    """Return the SQL expression by which this server folds letter case, with `{}` for the text."""
     if server_version >= CASEFOLD_SINCE:
         # As Python's `casefold`, which the other stores use.
         return "casefold({} COLLATE pg_unicode_fast)"
-    # Upper case has no final sigma and no sharp s. Without ICU, folding depends on the locale of the database.
+    # As `casefold`, `upper` leaves one form of sigma and no sharp s. Without ICU, the locale of the database decides.
     return 'upper({} COLLATE "und-x-icu")' if has_icu else "lower({})"
 
 

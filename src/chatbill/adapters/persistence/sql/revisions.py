@@ -1,25 +1,45 @@
-"""Reads which revision a database is at, from a version table of chatbill's own.
+"""Reads which revision a database is at, from a version table of chatbill's own, and which ones this program knows.
 
 Up to revision 0007 chatbill used Alembic's `alembic_version`, which is also where an app keeps its own revision.
+Alembic itself takes long to import, and only a change of the schema needs it: see `steps`.
 """
 
 from __future__ import annotations
 
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
+from pathlib import Path
+
 from sqlalchemy import Connection, inspect
 
 from chatbill.adapters.persistence.sql.prefix import VERSION_TABLE, Prefix
 from chatbill.application.ports.store import StoreUnavailable
 
 _COMPATIBILITY = "compatibility"
-_FORMER_TABLE = "alembic_version"
+FORMER_TABLE = "alembic_version"
 _FORMER_REVISIONS = frozenset({"0001", "0002", "0003", "0004", "0005", "0006", "0007"})
 _SINCE_0001 = frozenset({"wallets", "ledger_entries"})
 
 
 class SchemaMismatch(StoreUnavailable):
     """Raised when the database lacks the schema that this program needs. The message says what to do."""
+
+
+def folder() -> Path:
+    """Return where the migrations are: in the package when it is installed, and at the top of a checkout."""
+    package = Path(__file__).parents[3]
+    for place in (package / "migrations", package.parents[1] / "migrations"):
+        if (place / "env.py").is_file():
+            return place
+    raise SchemaMismatch("This installation has no migrations. Install chatbill again.")
+
+
+def known() -> list[str]:
+    """Return every revision that this program knows, oldest first, by the names of the files: `v0001_first_books.py`.
+
+    Raises `SchemaMismatch` if there is none.
+    """
+    if revisions := sorted(file.name[1:5] for file in (folder() / "versions").glob("v[0-9][0-9][0-9][0-9]_*.py")):
+        return revisions
+    raise SchemaMismatch("This installation has no migrations.")
 
 
 def revision_of(connection: Connection, prefix: Prefix) -> str | None:
@@ -29,8 +49,8 @@ def revision_of(connection: Connection, prefix: Prefix) -> str | None:
     """
     tables = set(inspect(connection).get_table_names())
     if prefix.of(VERSION_TABLE) not in tables:
-        return _former_revision(connection, prefix, tables)
-    found = version_context(connection, prefix).get_current_revision()
+        return former_revision(connection, prefix, tables)
+    found = connection.exec_driver_sql(f"SELECT version_num FROM {prefix.of(VERSION_TABLE)}").scalar()  # noqa: S608 - our own
     if found is not None and prefix.of("wallets") not in tables:
         raise SchemaMismatch(
             f"The database is at revision {found} and has no table {prefix.of('wallets')}. "
@@ -50,41 +70,9 @@ def may_run_on(connection: Connection, prefix: Prefix, newest_known: str) -> boo
     return oldest is not None and str(oldest) <= newest_known
 
 
-def version_context(connection: Connection, prefix: Prefix) -> MigrationContext:
-    """Return Alembic's view of the database, with chatbill's version table."""
-    return MigrationContext.configure(connection, opts={"version_table": prefix.of(VERSION_TABLE)})
-
-
-def prepare_version_table(connection: Connection, prefix: Prefix, scripts: ScriptDirectory) -> None:
-    """Move the revision that an older chatbill left in `alembic_version`; refuse names that are taken.
-
-    Rows of an app in `alembic_version` stay; the table is dropped once it is empty. Raises `SchemaMismatch` where the
-    tables are not there yet and other tables have their names.
-    """
-    tables = set(inspect(connection).get_table_names())
-    if prefix.of(VERSION_TABLE) in tables:
-        return
-    former = _former_revision(connection, prefix, tables)
-    if former is None:
-        _require_free_names(prefix, tables)
-        return
-    version_context(connection, prefix).stamp(scripts, former)
-    connection.exec_driver_sql(f"DELETE FROM {_FORMER_TABLE} WHERE version_num = '{former}'")  # noqa: S608 - our own
-    if not connection.exec_driver_sql(f"SELECT count(*) FROM {_FORMER_TABLE}").scalar_one():  # noqa: S608 - our own
-        connection.exec_driver_sql(f"DROP TABLE {_FORMER_TABLE}")
-
-
-def _former_revision(connection: Connection, prefix: Prefix, tables: set[str]) -> str | None:
+def former_revision(connection: Connection, prefix: Prefix, tables: set[str]) -> str | None:
     """Return the revision that an older chatbill, which knew no prefix, left in `alembic_version`."""
-    if prefix.text or not tables >= {_FORMER_TABLE, *_SINCE_0001}:
+    if prefix.text or not tables >= {FORMER_TABLE, *_SINCE_0001}:
         return None
-    rows = connection.exec_driver_sql(f"SELECT version_num FROM {_FORMER_TABLE}").scalars()  # noqa: S608 - our own
+    rows = connection.exec_driver_sql(f"SELECT version_num FROM {FORMER_TABLE}").scalars()  # noqa: S608 - our own
     return next((revision for revision in rows if revision in _FORMER_REVISIONS), None)
-
-
-def _require_free_names(prefix: Prefix, tables: set[str]) -> None:
-    if taken := sorted(prefix.tables() & tables):
-        raise SchemaMismatch(
-            f"Tables that are not chatbill's already exist under names that it needs: {', '.join(taken)}. "
-            "Give chatbill's tables a prefix of their own, as in CHATBILL_DATABASE_PREFIX=chatbill_."
-        )

@@ -1,6 +1,6 @@
 """Brings the schema of a database up to date, takes it back, and says which revision it is at.
 
-The migrations are in the package when it is installed, and at the top of a checkout.
+Only what changes the schema imports Alembic, which takes longer than most commands otherwise do; see `steps`.
 """
 
 from __future__ import annotations
@@ -9,19 +9,13 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
-from alembic import command
-from alembic.autogenerate import compare_metadata
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
 from chatbill.adapters.persistence.addresses import parsed, sqlite_path
-from chatbill.adapters.persistence.sql.prefix import NO_PREFIX, VERSION_TABLE, Prefix
-from chatbill.adapters.persistence.sql.revisions import SchemaMismatch, may_run_on, prepare_version_table, revision_of
+from chatbill.adapters.persistence.sql.prefix import Prefix
+from chatbill.adapters.persistence.sql.revisions import SchemaMismatch, known, may_run_on, revision_of
 from chatbill.adapters.persistence.sql.schema_connections import (
     TABLE_TIMEOUT_S,
     connected,
@@ -72,12 +66,14 @@ def upgrade(url: str, revision: str = "head", *, prefix: str = "") -> None:
 
 def _upgrade(url: str, revision: str, names: Prefix, *, lock_first: bool) -> None:
     with connected(url, names, to_write=True) as connection:
-        if _is_newer(_refuse_too_new(connection, names)):
+        if _is_newer(found := _refuse_too_new(connection, names)):
             return
         if lock_first:
             lock_tables(connection, names)
-        prepare_version_table(connection, names, _scripts())
-        command.upgrade(_config(connection, names), revision)
+        if revision != "head" or found != head():
+            from chatbill.adapters.persistence.sql import steps  # noqa: PLC0415 - imports Alembic
+
+            steps.upgrade(connection, names, revision)
         if revision == "head":
             _renumber_events(connection)
         _check_references(connection)
@@ -85,12 +81,13 @@ def _upgrade(url: str, revision: str, names: Prefix, *, lock_first: bool) -> Non
 
 def downgrade(url: str, revision: str, *, prefix: str = "") -> None:
     """Take the database back to an earlier revision ("base" is before the first). What that one lacks is lost."""
+    from chatbill.adapters.persistence.sql import steps  # noqa: PLC0415 - imports Alembic
+
     names = Prefix(prefix)
     with connected(url, names, to_write=True) as connection:
         if _is_newer(found := revision_of(connection, names)):
             raise SchemaMismatch(_too_new(str(found)))
-        prepare_version_table(connection, names, _scripts())
-        command.downgrade(_config(connection, names), revision)
+        steps.downgrade(connection, names, revision)
         _check_references(connection)
 
 
@@ -106,10 +103,7 @@ def current(url: str, *, prefix: str = "") -> str | None:
 
 def head() -> str:
     """Return the newest revision that this program knows."""
-    newest = _scripts().get_current_head()
-    if newest is None:
-        raise SchemaMismatch("This installation has no migrations.")
-    return newest
+    return known()[-1]
 
 
 def check(url: str, *, prefix: str = "") -> None:
@@ -158,14 +152,11 @@ def drift(url: str, *, prefix: str = "") -> list[Any]:
 
     Other tables in the database are not looked at.
     """
+    from chatbill.adapters.persistence.sql import steps  # noqa: PLC0415 - imports Alembic
+
     names = Prefix(prefix)
     with connected(url, names, to_write=False) as connection:
-        options = {
-            "compare_type": True,
-            "version_table": names.of(VERSION_TABLE),
-            "include_name": lambda name, kind, _parents: kind != "table" or names.owns(name),
-        }
-        return list(compare_metadata(MigrationContext.configure(connection, opts=options), names.metadata()))
+        return steps.differences(connection, names)
 
 
 def _renumber_events(connection: Connection) -> None:
@@ -196,7 +187,7 @@ def _refuse_too_new(connection: Connection, prefix: Prefix) -> str | None:
 
 def _is_newer(found: str | None) -> bool:
     """Return whether this program does not know the revision."""
-    return found is not None and found not in {script.revision for script in _scripts().walk_revisions()}
+    return found is not None and found not in known()
 
 
 def _too_new(found: str) -> str:
@@ -204,27 +195,6 @@ def _too_new(found: str) -> str:
         f"The database is at revision {found}, which this program does not know (it knows up to {head()}). "
         "It was made by a newer chatbill: install that one, or restore an older backup."
     )
-
-
-def _config(connection: Connection | None = None, prefix: Prefix = NO_PREFIX) -> Config:
-    config = Config(
-        attributes={"connection": connection, "prefix": prefix.text, "version_table": prefix.of(VERSION_TABLE)}
-    )
-    # The interpolation of configuration files would trip over a percent sign.
-    config.set_main_option("script_location", str(_folder()).replace("%", "%%"))
-    return config
-
-
-def _scripts() -> ScriptDirectory:
-    return ScriptDirectory.from_config(_config())
-
-
-def _folder() -> Path:
-    package = Path(__file__).parents[3]
-    for folder in (package / "migrations", package.parents[1] / "migrations"):
-        if (folder / "env.py").is_file():
-            return folder
-    raise SchemaMismatch("This installation has no migrations. Install chatbill again.")
 
 
 def _check_references(connection: Connection) -> None:

@@ -61,8 +61,8 @@ class Worker(ABC, Generic[C]):
 class StoreThreads:
     """Runs jobs in the order in which they came, on up to `threads` threads with one worker each.
 
-    A thread starts when a job comes and no thread is idle. It takes up to `batch_size` waiting jobs at once. Up to
-    `queue_size` jobs may wait, each up to `wait_s` seconds.
+    A thread starts when a job comes and no thread is idle. Each thread takes up to `batch_size` waiting jobs at once.
+    Up to `queue_size` jobs may wait, each up to `wait_s` seconds.
     """
 
     def __init__(
@@ -91,7 +91,11 @@ class StoreThreads:
         self._deadlines: WeakKeyDictionary[asyncio.AbstractEventLoop, Deadlines] = WeakKeyDictionary()
 
     async def run(self, work: Callable[[Any], T]) -> T:
-        """Run `work` on a thread and return its result. Raises `StoreUnavailable` beyond each bound, or once closed."""
+        """Run `work` on a thread, and return its result or raise its error.
+
+        Raises `StoreUnavailable` if too many jobs wait, this one waits too long, no connection can be made, or the
+        store is closed.
+        """
         job: Job[Any, T] = Job(work, wait_s=self._wait_s)
         self._put(job)
         deadlines = self._deadlines.get(job.loop)
@@ -104,7 +108,7 @@ class StoreThreads:
             deadlines.forget()
 
     def figures(self) -> PoolFigures:
-        """Return how many connections there are, and what they do."""
+        """Return how many workers are connected and how many are busy, and how many jobs wait."""
         return PoolFigures(
             size=self._max_threads,
             connections=sum(worker.is_connected for worker in self._workers),
@@ -115,7 +119,7 @@ class StoreThreads:
     async def close(self) -> None:
         """Refuse new jobs, and return when the accepted ones are done, or after `CLOSE_WITHIN_S` seconds.
 
-        A thread that still waits for the database then is left; it ends with the process. May be called repeatedly.
+        A thread that still waits for the database then is not stopped; it ends with the process. May be called again.
         """
         with self._lock:
             if not self._closed:
@@ -146,7 +150,7 @@ class StoreThreads:
                 thread.start()
 
     def _take(self) -> list[AnyJob]:
-        """Wait for a job; return it and those waiting behind it, up to the batch size. Returns none once closed."""
+        """Wait for a job; return it and those waiting behind it, up to the batch size. Return no jobs once closed."""
         try:
             job = self._waiting.get_nowait()
         except queue.Empty:
@@ -172,7 +176,7 @@ class StoreThreads:
             self._count_busy(1)
             self._run(worker, jobs)
             self._count_busy(-1)
-            del jobs  # or they would stay in memory until the next one comes
+            del jobs  # otherwise they stay in memory until the next job comes
         worker.disconnect()
 
     def _count_busy(self, change: int) -> None:
@@ -185,7 +189,7 @@ class StoreThreads:
             worker.session()
         except Exception as error:  # noqa: BLE001 - the callers get it
             if any(other.is_connected for other in self._workers):
-                # The server accepts no more connections: the other workers are enough.
+                # The server may accept no more connections. The other workers do these jobs, after those that wait.
                 for job in jobs:
                     self._waiting.put(job)
                 time.sleep(RECONNECT_PAUSE_S)
