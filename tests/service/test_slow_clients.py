@@ -14,6 +14,8 @@ pytestmark = pytest.mark.slow
 
 HEAD = b"POST /auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n"
 
+WHOLE = b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"
+
 
 async def answer_to(service: Service, *parts: bytes) -> tuple[bytes, float]:
     """Send parts with pauses, and return the answer and the seconds until the connection closes."""
@@ -30,8 +32,11 @@ async def answer_to(service: Service, *parts: bytes) -> tuple[bytes, float]:
 
 @pytest.mark.parametrize(
     "parts",
-    [(), (b"GET /health HT",), (HEAD,), (HEAD, b'{"username": "a'), (b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n", HEAD)],
-    ids=["nothing", "half-a-head", "no-body", "half-a-body", "half-a-second-request"],
+    [(), (b"GET /health HT",), (HEAD,), (HEAD, b'{"username": "a'), (WHOLE, HEAD), (WHOLE + HEAD,), (WHOLE + HEAD[:9],)],
+    ids=[
+        *("nothing", "half-a-head", "no-body", "half-a-body", "half-a-second-request"),
+        *("half-a-request-behind-another", "half-a-head-behind-a-request"),
+    ],
 )
 async def test_a_client_that_does_not_finish_a_request_is_disconnected(
     start: Callable[..., Service], parts: tuple[bytes, ...]

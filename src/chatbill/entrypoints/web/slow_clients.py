@@ -82,10 +82,15 @@ class BoundedProtocol(H11Protocol):
         self._end(MalformedRequest.of("request", "ambiguous_http"))
 
     def on_response_complete(self) -> None:
-        """Note when the connection began to wait for the next request."""
+        """Note when the connection began to wait for the next request, of which a part may have come already."""
         self.waiting_since = self.loop.time()
         self.is_signed_in = is_signed_in(self.scope)
         super().on_response_complete()
+        if self.stage is not Stage.NOTHING:
+            # Uvicorn's limit is for the time between two requests.
+            self._unset_keepalive_if_required()
+        if self.stage in {Stage.PART_OF_HEAD, Stage.PART_OF_BODY}:
+            self._start_receiving(self.timeouts.receive_s)
 
     def pause_writing(self) -> None:
         """Start the time limit for taking what is sent."""
