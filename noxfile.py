@@ -196,9 +196,7 @@ def installed(session: nox.Session) -> set[str]:
 def tool(session: nox.Session, name: str, *args: str) -> None:
     """Run a program of the shared environment, which is made or renewed first where needed."""
     prepare(session)
-    env = {"PATH": search_path(), "VIRTUAL_ENV": str(ENVIRONMENT), "PYTHONPATH": None}
-    # Hundreds of processes would compile the source again.
-    env["PYTHONDONTWRITEBYTECODE"] = None
+    env = {"PATH": search_path(), "VIRTUAL_ENV": str(ENVIRONMENT), "PYTHONPATH": None, "PYTHONDONTWRITEBYTECODE": None}
     session.run(str(BIN / name), *args, env=env, external=True)
 
 

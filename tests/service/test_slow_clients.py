@@ -32,7 +32,10 @@ async def answer_to(service: Service, *parts: bytes) -> tuple[bytes, float]:
 
 @pytest.mark.parametrize(
     "parts",
-    [(), (b"GET /health HT",), (HEAD,), (HEAD, b'{"username": "a'), (WHOLE, HEAD), (WHOLE + HEAD,), (WHOLE + HEAD[:9],)],
+    [
+        *((), (b"GET /health HT",), (HEAD,), (HEAD, b'{"username": "a')),
+        *((WHOLE, HEAD), (WHOLE + HEAD,), (WHOLE + HEAD[:9],)),
+    ],
     ids=[
         *("nothing", "half-a-head", "no-body", "half-a-body", "half-a-second-request"),
         *("half-a-request-behind-another", "half-a-head-behind-a-request"),
