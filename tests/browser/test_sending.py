@@ -86,6 +86,25 @@ def test_a_message_on_its_way_when_another_chat_begins_survives_a_reload(visit: 
     ann.sees_balance("97 credits")
 
 
+def test_a_new_chat_does_not_show_the_first_message_of_another_one_that_is_on_its_way(
+    visit: Visit, address: str
+) -> None:
+    ann = visit(address).register("hasty")
+    held = held_by(ann)
+    ann.submit("[[tokens:2]] the first")
+    held_of(ann, held)
+    ann.press("New chat")
+    expect(ann.chat.get_by_text("the first")).to_have_count(0)
+    ann.send("[[tokens:2]] elsewhere")
+    expect(ann.messages).to_have_text(["[[tokens:2]] elsewhere"])
+    held[0].continue_()
+    expect(ann.conversations).to_have_count(2)
+    expect(ann.messages).to_have_text(["[[tokens:2]] elsewhere"])
+    ann.sees_balance("98 credits")
+    ann.follow(ann.conversations.filter(has_text="the first"))
+    expect(ann.messages).to_have_text(["[[tokens:2]] the first"])
+
+
 def test_a_message_that_is_sent_when_the_session_has_ended_is_in_the_box_again(visit: Visit, address: str) -> None:
     ann = visit(address).register("ended").hear_nothing()
     ann.may_be_refused = {401}

@@ -9,7 +9,7 @@
 
   let stopping = false;
   let unsure = {};
-  // The keys of messages that are on their way out of sight, and the turn that has ended meanwhile.
+  // The keys of messages that are on their way, and of one out of sight the turn that has ended meanwhile.
   const going = new Map();
   chat.isSending = false;
 
@@ -46,6 +46,7 @@
   async function send(order) {
     chat.isSending = true;
     stopping = false;
+    going.set(order.key, "");
     refuse("");
     document.getElementById("cb-welcome")?.setAttribute("hidden", "");
     const section = chat.section;
@@ -56,12 +57,12 @@
     const fields = { model: order.model, text: order.text, conversation_id: order.conversation, parent_id: order.parent, key: order.key, history: brief };
     // A page that is loaded again meanwhile sends it once more: by its key, the service takes it once.
     store.set(sendingOf(order.conversation), JSON.stringify({ ...order, edited: undefined }));
-    const tell = () => { pending.querySelector(".cb-aside").textContent = chat.words.again; };
-    const { said, problem } = await insist("../web/chat/messages", fields, tell);
+    const { said, problem } = await insist("../web/chat/messages", fields, () => { pending.querySelector(".cb-aside").textContent = chat.words.again; });
+    going.delete(order.key);
     // The texts of a temporary chat that was ended meanwhile go nowhere.
     if (brief && round !== chatbill.temporary.round) return undefined;
     if (section === chat.section) chat.isSending = false;
-    store.set(sendingOf(order.conversation), "");
+    if (store.read(sendingOf(order.conversation))?.key === order.key) store.set(sendingOf(order.conversation), "");
     pending.remove();
     // An answer that never came may have been given all the same.
     if (!problem || problem.status) unsure = {};
@@ -131,12 +132,11 @@
 
   function submit() {
     const text = chat.box.value;
-    const model = writing.model;
     if (!text.trim()) return chat.box.focus();
     const edited = writing.edited;
-    const order = { text, model, conversation: chat.conversation, parent: writing.parent, edited };
+    const order = { text, model: writing.model, conversation: chat.conversation, parent: writing.parent, edited };
     // The same message keeps its key until the service has answered.
-    const same = JSON.stringify([text, model, order.conversation, order.parent]);
+    const same = JSON.stringify([text, order.model, order.conversation, order.parent]);
     order.key = unsure.same === same ? unsure.key : newKey();
     unsure = { same, key: order.key };
     // What an edited message replaces is not written to its end out of sight.
@@ -261,7 +261,8 @@
     }
     document.getElementById("cb-kept").hidden = !kept || kept.conversation !== chat.conversation || !chat.box.value;
     const lost = store.read(sendingOf(chat.conversation));
-    if (lost) send({ ...lost, edited: null });
+    // The first message of another chat is not one of this chat.
+    if (lost && (chat.conversation || !going.has(lost.key))) send({ ...lost, edited: null });
     else sendNext();
     if (kept?.goes && kept.conversation === chat.conversation && chat.box.value) submit();
   });
