@@ -49,6 +49,13 @@ function request()
   wrk.headers["Authorization"] = "Bearer " .. tokens[at]
   return wrk.format()
 end
+local refused = 0
+function response(status, headers, body)
+  if status ~= 200 and refused < 3 then
+    refused = refused + 1
+    io.write(string.format("REFUSED with %d: %s\n", status, body))
+  end
+end
 function done(summary, latency)
   io.write(string.format("RESULT %f %f %f %d\\n", summary.requests / summary.duration * 1e6,
     latency:percentile(50) / 1e3, latency:percentile(99) / 1e3, summary.errors.status))

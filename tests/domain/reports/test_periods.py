@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatbill.domain.reports.periods import Bucket, ReportPeriod
+from chatbill.domain.reports.periods import Bucket, ReportPeriod, next_month
 from chatbill.domain.shared.errors import InvalidRequest
 
 NOW = datetime(2026, 11, 27, 15, 30, tzinfo=UTC)
@@ -132,3 +132,11 @@ def test_buckets_cover_the_period_without_a_gap_and_name_their_local_time(
                 .isoformat()
                 .startswith(each.key[: 13 if bucket is Bucket.HOUR else 10])
             )
+
+
+@given(st.datetimes(datetime(2020, 1, 1), datetime(2030, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001 - Hypothesis asks for it
+def test_the_next_month_begins_after_any_moment_of_a_month(at: datetime) -> None:
+    begins = next_month(at)
+    assert (begins.day, begins.hour, begins.minute) == (1, 0, 0)
+    assert begins.month == at.month % 12 + 1
+    assert at < begins <= at + timedelta(days=31)

@@ -159,9 +159,9 @@ def month_of(at: datetime) -> datetime:
     return day_of(at).replace(day=1)
 
 
-def next_month(month: datetime) -> datetime:
-    """Return the beginning of the next month. `month` is the beginning of a month in UTC."""
-    return month_of(month + 31 * DAY)
+def next_month(at: datetime) -> datetime:
+    """Return the beginning of the month after the one that contains a moment. Months are those of UTC."""
+    return month_of(month_of(at) + 31 * DAY)
 
 
 def quarter_of(at: datetime) -> datetime:
