@@ -28,12 +28,15 @@ from pathlib import Path
 from tempfile import TemporaryFile, mkdtemp
 from typing import IO, NoReturn, Protocol
 
+from chatbill.entrypoints.cli.main import COMMANDS
+
 ROOT = Path(__file__).parents[2]
 IMPORTED = (
-    *("chatbill.service", "chatbill.entrypoints.cli.main", "chatbill.entrypoints.http", "chatbill.entrypoints.ui"),
-    *("chatbill.adapters.persistence.sql.schema", "chatbill.adapters.persistence.repositories", "chatbill.settings"),
-    *("chatbill.adapters.rate_limits.moving_window", "chatbill.adapters.security.passwords", "alembic.command"),
+    *("chatbill.service", "chatbill.entrypoints.http", "chatbill.entrypoints.ui", "chatbill.adapters.persistence"),
+    *("chatbill.adapters.persistence.sql.steps", "chatbill.adapters.persistence.repositories", "chatbill.settings"),
+    *("chatbill.adapters.rate_limits.moving_window", "chatbill.adapters.security.passwords"),
 )
+"""Beside the commands of the command line."""
 FOR_MODELS = "chatbill.adapters.inference.transformers.loading"
 """What is imported with the first process that may run a model."""
 READY = b"ready\n"
@@ -62,12 +65,12 @@ class Process(Protocol):
 class Forked:
     """A process that was forked from the server."""
 
-    def __init__(self, connection: socket.socket, stdout: IO[str]) -> None:
+    def __init__(self, connection: socket.socket, stdout: IO[str] | None) -> None:
         connection.settimeout(STARTED_WITHIN_S)
         self.pid = int(connection.recv(32))
-        self.stdout: IO[str] | None = stdout
-        self._connection, self._code, self._lock = connection, None, threading.Lock()
-        self._code: int | None
+        self.stdout = stdout
+        self._connection, self._lock = connection, threading.Lock()
+        self._code: int | None = None
 
     def poll(self) -> int | None:
         """Return the exit code, or None while it runs."""
@@ -176,7 +179,7 @@ def run(
 
 def serve(path: str) -> tuple[socket.socket, bytes, list[int]] | None:
     """Fork for each request at the socket, and return it in the new process; None when the standard input ends."""
-    for name in IMPORTED:
+    for name in (*IMPORTED, *(place.path.partition(":")[0] for place in COMMANDS.values())):
         import_module(name)
     assert threading.active_count() == 1, f"a process with threads cannot be forked: {threading.enumerate()}"
     gc.collect()
