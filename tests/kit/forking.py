@@ -190,7 +190,7 @@ def serve(path: str) -> tuple[socket.socket, bytes, list[int]] | None:
         listening.bind(path)
         listening.listen()
         os.write(1, READY)
-        while listening in select.select([listening, 0], [], [])[0]:
+        while listening.fileno() in select.select([listening.fileno(), 0], [], [])[0]:
             connection, _ = listening.accept()
             request, files, _, _ = socket.recv_fds(connection, MOST_BYTES, 3)
             if json.loads(request)[2].get("CHATBILL_ENGINE") not in (None, "scripted"):
@@ -242,7 +242,7 @@ def become(request: bytes) -> int:
 
 def leave(code: int) -> NoReturn:
     """End without taking the modules apart, which would copy the memory that is shared with the server."""
-    threading._shutdown()
+    threading._shutdown()  # type: ignore[attr-defined]  # ends the threads of pools too, before those are waited for
     atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()
