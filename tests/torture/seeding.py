@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,12 +41,18 @@ class Mutant:
 
 
 def copy_of_source(origin: Path, folder: Path, mutant: Mutant | None) -> Path:
-    """A copy of everything that is imported, with the bug in it, and compiled where `origin` is."""
+    """A copy of everything that is imported, with the bug in it, and compiled where `origin` is.
+
+    Files of a copy are links to those of its origin, except what the bug changes.
+    """
+    copied = shutil.copy2 if origin == ROOT else os.link
     for name in ("src", "migrations"):
-        shutil.copytree(origin / name, folder / name)
+        shutil.copytree(origin / name, folder / name, copy_function=copied)
     for edit in mutant.edits if mutant else ():
         path = folder / edit.file
-        path.write_text(edit.applied(path.read_text()))
+        text = edit.applied(path.read_text())
+        path.unlink()
+        path.write_text(text)
         for compiled in path.parent.glob(f"__pycache__/{path.stem}.*"):
             compiled.unlink()
     return folder
