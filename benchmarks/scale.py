@@ -53,7 +53,7 @@ local refused = 0
 function response(status, headers, body)
   if status ~= 200 and refused < 3 then
     refused = refused + 1
-    io.write(string.format("REFUSED with %d: %s\n", status, body))
+    io.write(string.format("REFUSED with %d: %s\\n", status, body))
   end
 end
 function done(summary, latency)
