@@ -58,6 +58,18 @@ async def test_the_time_of_an_answer_does_not_count(start: Callable[..., Service
             assert (await client.post("/chat/message", json=body)).status_code == 200
 
 
+async def test_a_connection_is_kept_for_longer_than_proxies_keep_theirs(start: Callable[..., Service]) -> None:
+    """A proxy that sends a message on a connection which is just closed cannot send it a second time."""
+    service = start()
+    host, port = service.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    for pause in (0, 6):
+        await asyncio.sleep(pause)
+        writer.write(WHOLE)
+        assert (await asyncio.wait_for(reader.read(65_536), 10)).startswith(b"HTTP/1.1 200")
+    writer.close()
+
+
 async def test_silent_connections_over_the_limit_keep_nobody_out(start: Callable[..., Service]) -> None:
     service = start(max_connections=40)
     host, port = service.url.removeprefix("http://").split(":")

@@ -30,6 +30,12 @@ CLOSE_TIMEOUT_S = 3.0
 LAST_REQUESTS_S = 0.5
 """How long requests are accepted on connections that were there when the socket was closed, after a drain."""
 
+KEEP_ALIVE_S = 130
+"""How long a connection may wait for its next request: longer than proxies keep theirs (nginx a minute, Caddy two).
+
+Where the service closed it first, a message that was sent at that moment would be lost: a proxy sends none twice.
+"""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -101,6 +107,7 @@ async def serve(service: Service, sock: socket.socket, replies: Replies, *, anno
         BehindProxies(service.app, addresses, root_path=service.root_path, per_address=service.bounds.per_address),
         log_config=None,
         access_log=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
         http=protocol(service.timeouts, service.bounds),
         lifespan="on" if service.has_lifespan else "off",
         ws="none",
