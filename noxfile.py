@@ -256,7 +256,7 @@ def bring_servers(session: nox.Session) -> None:
         # Its lists may be missing or old.
         bounded([*(root_command() or []), "apt-get", "update", "-q"])
         if not bounded(download, PROGRAMS):
-            session.error(f"{', '.join(packages)} could not be downloaded; install them by hand and run nox again")
+            session.warn(f"{', '.join(packages)} could not be downloaded: THE TESTS BEHIND THEM WILL BE SKIPPED")
     for package in PROGRAMS.glob("*.deb"):
         session.run("dpkg-deb", "-x", str(package), str(PROGRAMS), external=True)
         package.unlink()
