@@ -33,7 +33,8 @@ LAST_REQUESTS_S = 0.5
 KEEP_ALIVE_S = 130
 """How long a connection may wait for its next request: longer than proxies keep theirs (nginx a minute, Caddy two).
 
-Where the service closed it first, a message that was sent at that moment would be lost: a proxy sends none twice.
+Where the service closed it first, a message that was sent at that moment would be lost, because a proxy sends no
+message twice.
 """
 
 _log = structlog.get_logger(__name__)
