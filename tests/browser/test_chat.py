@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import httpx
 import pytest
 from playwright.sync_api import ViewportSize, expect
 
 from tests.browser.axe import faults
 from tests.browser.conftest import Visit
-from tests.kit.support import PASSWORD
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -141,18 +139,7 @@ def test_a_reader_who_scrolled_up_stays_there(visit: Visit, address: str) -> Non
 
 def test_all_of_a_long_conversation_can_be_read(visit: Visit, address: str) -> None:
     cora = visit(address).register("cora")
-    with httpx.Client(base_url=address) as api:
-        token = api.post("/auth/login", json={"username": "cora", "password": PASSWORD}).json()["access_token"]
-        api.headers["Authorization"] = f"Bearer {token}"
-        conversation = None
-        for number in range(25):
-            message = {
-                "model": "demo-mini",
-                "message": f"Number {number} [[tokens:1]]",
-                "conversation_id": conversation,
-            }
-            conversation = api.post("/chat/message", json=message).raise_for_status().json()["conversation_id"]
-    cora.page.goto(f"{address}/ui/c/{conversation}")
+    cora.has_said("cora", 25)
     expect(cora.messages).to_have_count(20)
     expect(cora.messages.last).to_be_in_viewport()
     cora.press("Older messages")

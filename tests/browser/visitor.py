@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import httpx
 from playwright.sync_api import ConsoleMessage, Locator, Page, expect
 
 from tests.kit.support import PASSWORD
@@ -120,6 +121,19 @@ class Visitor:
         """Type a message and send it, whether an answer comes or not."""
         self.box.fill(text)
         self.box.press("Enter")
+        return self
+
+    def has_said(self, login: str, count: int) -> Visitor:
+        """Send so many messages of one conversation through the API, and open it."""
+        with httpx.Client(base_url=self.address) as api:
+            token = api.post("/auth/login", json={"username": login, "password": PASSWORD}).json()["access_token"]
+            api.headers["Authorization"] = f"Bearer {token}"
+            conversation = None
+            for number in range(count):
+                text = f"Number {number} [[tokens:1]]"
+                message = {"model": "demo-mini", "message": text, "conversation_id": conversation}
+                conversation = api.post("/chat/message", json=message).raise_for_status().json()["conversation_id"]
+        self.page.goto(f"{self.address}/ui/c/{conversation}")
         return self
 
     def is_named(self) -> Visitor:

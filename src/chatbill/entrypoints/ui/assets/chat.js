@@ -58,7 +58,11 @@
       if (open) document.querySelector("#cb-chats .cb-new").focus();
     },
 
+    // A field in which one types keeps the focus, whatever arrives meanwhile.
+    get isTyping() { return document.activeElement.matches("input, textarea, select"); },
+
     focus() {
+      if (chat.isTyping) return;
       if (matchMedia("(pointer: fine)").matches) chat.box.focus();
       else chat.log.focus({ preventScroll: true });
     },
@@ -129,13 +133,11 @@
     if (!chat.open) return;
     const place = document.getElementById("cb-list");
     const sought = encodeURIComponent(document.getElementById("cb-search").value);
-    const focused = document.activeElement?.closest("#cb-list a")?.getAttribute("href");
     const [count, top] = [place.querySelectorAll("a").length, place.scrollTop];
     // Older ones may be loaded meanwhile, which this answer does not have.
     const same = () => place.querySelectorAll("a").length === count;
     if (await chatbill.load(place, `../web/chat/conversations?q=${sought}&count=${count}`, same) === false) return void list();
     place.scrollTop = top;
-    if (focused) place.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus();
   }
 
   document.addEventListener("input", (event) => {
@@ -153,12 +155,11 @@
     if (!chat.open) return;
     const place = document.getElementById("cb-models");
     const choice = () => place.querySelector(":checked")?.value ?? "";
-    const [hadFocus, chosen] = [place.contains(document.activeElement), choice()];
+    const chosen = choice();
     // Another one may be chosen meanwhile.
     const same = () => choice() === chosen;
     const address = `../web/chat/models?model=${encodeURIComponent(chosen)}`;
     if (await chatbill.load(place, address, same) === false) return void models();
-    if (hadFocus) place.querySelector(":checked")?.focus();
     chatbill.emit("model", chosen);
   }
 
@@ -185,7 +186,7 @@
     dress(log);
     log.scrollTop = log.scrollHeight - fromEnd;
     first?.setAttribute("tabindex", "-1");
-    first?.focus({ preventScroll: true });
+    if (!chat.isTyping) first?.focus({ preventScroll: true });
   }
 
   // Opens another conversation. What is typed meanwhile must not go to the one before.

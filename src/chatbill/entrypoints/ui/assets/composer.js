@@ -33,7 +33,7 @@
       document.getElementById("cb-editing").hidden = !turn;
       for (const each of chat.turns) each.classList.toggle("cb-edited", each === turn);
       writing.set(turn ? turn.querySelector(".cb-asked .cb-said").textContent : store.get(key()) ?? "");
-      chat.box.focus();
+      if (!chat.isTyping) chat.box.focus();
     },
   });
 

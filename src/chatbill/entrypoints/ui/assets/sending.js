@@ -119,7 +119,7 @@
     refuse(problem.status ? chat.reason(problem) : chat.words.unreachable, problem.code === "insufficient_credits");
     document.getElementById("cb-kept").hidden = problem.status !== 402;
     showRunning();
-    chat.box.focus();
+    if (!chat.isTyping) chat.box.focus();
   }
 
   function refuse(words, buys = false) {

@@ -1,0 +1,101 @@
+"""What arrives while one types leaves the focus where it is, in a real Chromium."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from playwright.sync_api import Route, expect
+
+from tests.browser.conftest import Visit
+from tests.browser.visitor import Visitor
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+
+@contextmanager
+def late(visitor: Visitor, path: str) -> Iterator[None]:
+    """Hold the answers of an address until this block ends, and wait until they have arrived."""
+    held: list[Route] = []
+    visitor.page.route(path, lambda route: held.append(route))
+    yield
+    for _ in range(100):
+        if held:
+            break
+        visitor.page.wait_for_timeout(50)
+    with visitor.page.expect_response(path) as answer:
+        for route in held:
+            route.continue_()
+    answer.value.finished()
+    visitor.page.unroute(path)
+    visitor.page.wait_for_timeout(100)
+
+
+def test_what_one_types_while_the_models_come_goes_into_the_box(visit: Visit, address: str) -> None:
+    abel = visit(address).register("abel")
+    mini = abel.page.get_by_role("radio", name="Demo mini")
+    with late(abel, "**/web/chat/models*"):
+        mini.focus()
+        abel.page.evaluate("chatbill.emit('models', {})")
+        abel.box.focus()
+        abel.page.keyboard.type("One ")
+    abel.page.keyboard.type("two")
+    expect(abel.box).to_have_value("One two")
+    mini.focus()
+    with late(abel, "**/web/chat/models*"):
+        abel.page.evaluate("chatbill.emit('models', {})")
+    expect(mini).to_be_focused()
+
+
+def test_what_one_types_while_the_list_comes_goes_into_the_box(visit: Visit, address: str) -> None:
+    bert = visit(address).register("bert").send("Hello").sees_balance("99 credits")
+    link = bert.conversations.first
+    expect(link).to_be_visible()
+    bert.page.wait_for_timeout(500)  # the list that was asked for by the message
+    with late(bert, "**/web/chat/conversations?*"):
+        link.focus()
+        bert.page.evaluate("chatbill.emit('conversations', {})")
+        bert.page.wait_for_timeout(400)
+        bert.box.focus()
+        bert.page.keyboard.type("One ")
+    bert.page.keyboard.type("two")
+    expect(bert.box).to_have_value("One two")
+    link.focus()
+    with late(bert, "**/web/chat/conversations?*"):
+        bert.page.evaluate("chatbill.emit('conversations', {})")
+    expect(link).to_be_focused()
+
+
+def test_what_one_types_while_a_reply_is_written_again_goes_into_the_box(visit: Visit, address: str) -> None:
+    cora = visit(address).register("cora").send("Hello").sees_balance("99 credits")
+    with late(cora, "**/regenerate"):
+        cora.page.get_by_role("button", name="Regenerate with Demo pro").click()
+        cora.page.get_by_role("searchbox").focus()
+        cora.page.keyboard.type("One ")
+    cora.sees_balance("96 credits")
+    cora.page.keyboard.type("two")
+    expect(cora.page.get_by_role("searchbox")).to_have_value("One two")
+
+
+def test_what_one_types_while_a_message_is_refused_stays_where_it_is(visit: Visit, address: str) -> None:
+    dora = visit(address).register("dora").send("Hello").sees_balance("99 credits")
+    dora.may_be_refused.add(422)
+    with late(dora, "**/web/chat/messages"):
+        dora.submit("x" * 200_000)
+        dora.page.get_by_role("searchbox").focus()
+        dora.page.keyboard.type("One ")
+    expect(dora.page.locator("#cb-refused")).to_be_visible()
+    dora.page.keyboard.type("two")
+    expect(dora.page.get_by_role("searchbox")).to_have_value("One two")
+
+
+def test_what_one_types_while_older_messages_come_goes_into_the_box(visit: Visit, address: str) -> None:
+    elsa = visit(address).register("elsa").has_said("elsa", 22)
+    with late(elsa, "**/older?*"):
+        elsa.press("Older messages")
+        elsa.box.focus()
+        elsa.page.keyboard.type("One ")
+    expect(elsa.messages).to_have_count(22)
+    elsa.page.keyboard.type("two")
+    expect(elsa.box).to_have_value("One two")
