@@ -18,7 +18,11 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 def late(visitor: Visitor, path: str) -> Iterator[None]:
     """Hold the answers of an address until this block ends, and wait until they have arrived."""
     held: list[Route] = []
-    visitor.page.route(path, lambda route: held.append(route))
+
+    def hold(route: Route) -> None:  # Playwright takes no builtin function
+        held.append(route)
+
+    visitor.page.route(path, hold)
     yield
     for _ in range(100):
         if held:
