@@ -8,7 +8,7 @@ from collections.abc import Callable
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from sqlalchemy import create_engine, select
+from sqlalchemy import create_engine, select, text
 from sqlalchemy.pool import NullPool
 
 from chatbill.adapters.memory import MemoryStore
@@ -125,6 +125,8 @@ async def dump(store: Store, database: Database) -> dict[str, Any]:
     engine = create_engine(database.address, poolclass=NullPool, **options)
     with engine.connect() as connection:
         for name, table in metadata.tables.items():
-            found[name] = sorted(repr(tuple(row)) for row in connection.execute(select(table)))
+            # Its columns are not written out: to compile them takes longer than to read the rows.
+            rows = connection.execute(select(text("*")).select_from(table))
+            found[name] = sorted(repr(tuple(row)) for row in rows)
     engine.dispose()
     return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from types import ModuleType
 from typing import Any
 
@@ -108,6 +108,7 @@ def _connect(address: URL, driver: ModuleType, connection_class: Any) -> Any:
         raise unreachable(error) from None
 
 
+@cache
 def _dialect() -> PGDialect_psycopg:
     return PGDialect_psycopg()  # type: ignore[no-untyped-call]
 

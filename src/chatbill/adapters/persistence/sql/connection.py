@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Generator, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from types import ModuleType
 from typing import Any
 
@@ -18,6 +18,9 @@ from chatbill.domain.shared.errors import ChatbillError, InvalidRequest
 
 Row = Sequence[Any]
 Refusal = Callable[[], ChatbillError]
+
+# Stores of one process share them: an app may open several, and a suite of tests opens hundreds.
+_prepare = lru_cache(maxsize=4_096)(Statement.prepare)
 
 
 class Database:
@@ -45,7 +48,7 @@ class Database:
         """Return the statement in the dialect of this database."""
         prepared = self._prepared.get(statement)
         if prepared is None:
-            prepared = self._prepared[statement] = statement.prepare(self.dialect, self.prefix)
+            prepared = self._prepared[statement] = _prepare(statement, self.dialect, self.prefix)
         return prepared
 
 

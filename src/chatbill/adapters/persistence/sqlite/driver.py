@@ -6,6 +6,7 @@ import importlib
 import logging
 import os
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -81,8 +82,13 @@ def _installed() -> Iterator[ModuleType]:
 
 def sqlite_database(driver: ModuleType, prefix: Prefix = NO_PREFIX) -> Database:
     """Return what all connections of a store share."""
+    return Database(_dialect(), driver, prefix=prefix)
+
+
+@cache
+def _dialect() -> pysqlite.SQLiteDialect_pysqlite:
     # The driver takes half a microsecond to find a parameter by its name, and a charge has a hundred.
-    return Database(pysqlite.dialect(paramstyle="qmark"), driver, prefix=prefix)
+    return pysqlite.dialect(paramstyle="qmark")
 
 
 def connect_to_write(database: Database, file: OpenedFile, *, busy_timeout_s: float) -> Connection:
