@@ -22,8 +22,9 @@ HARMLESS = (
     # Gradio logs these when a page is closed while it waits for an answer.
     "AbortError: signal is aborted",
     "Connection errored out",
-    # It logs this when a page is left while it starts.
+    # It logs these when a page is left, or its service killed, while it starts. A missing file is seen by its status.
     "Unable to preload CSS",
+    "Failed to fetch dynamically imported module",
     # Browsers ignore this header without HTTPS, and log it.
     "The Cross-Origin-Opener-Policy header has been ignored",
 )
