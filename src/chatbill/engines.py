@@ -71,8 +71,12 @@ def build_engine(
         from chatbill.adapters.inference.thinking import ThinkingEngine  # noqa: PLC0415
 
         engine = ThinkingEngine(engine, thinking)
-    if not settings.cache_bytes:
-        return engine
+    return _cached(engine, settings, specs, shared_cache) if settings.cache_bytes else engine
+
+
+def _cached(
+    engine: Engine, settings: Settings, specs: tuple[ModelSpec, ...], shared_cache: SharedCache | None
+) -> Engine:
     from chatbill.adapters.inference.caching.engine import CachingEngine, ReplyCache  # noqa: PLC0415
 
     return CachingEngine(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 
 from chatbill.application.policy import Policy
 from chatbill.application.ports.rate_limits import Limit
@@ -15,6 +16,10 @@ PASSWORDS_AT_ONCE = max(1, min(4, (os.cpu_count() or 1) // 2))
 
 def policy_of(settings: Settings) -> Policy:
     """Return the policy."""
+    return _with_limits_of_doors(_without_limits_of_doors(settings), settings)
+
+
+def _without_limits_of_doors(settings: Settings) -> Policy:
     return Policy(
         prices=settings.price_list(),
         welcome_credits=settings.welcome_credits,
@@ -48,6 +53,15 @@ def policy_of(settings: Settings) -> Policy:
         session_idle_s=settings.session_idle_s,
         fresh_sign_in_s=settings.fresh_sign_in_s,
         web_lifetimes=TokenLifetimes(access_s=settings.refresh_token_s, refresh_s=settings.refresh_token_s),
+        welcome_after_verification=settings.welcome_after_verification,
+        top_ups=Limit(name="top-ups", times=settings.top_ups_per_hour, window_s=3_600),
+    )
+
+
+def _with_limits_of_doors(policy: Policy, settings: Settings) -> Policy:
+    """Return it with the limits of what can be done without a sign-in."""
+    return replace(
+        policy,
         sign_in_failures=Limit(name="sign-in failures", times=settings.sign_in_failures, window_s=300),
         address_failures=Limit(
             name="sign-in failures of an address", times=settings.sign_in_failures_per_address, window_s=300
@@ -60,7 +74,6 @@ def policy_of(settings: Settings) -> Policy:
         all_forgotten_passwords=Limit(
             name="forgotten passwords in all", times=50 * settings.forgotten_passwords_per_hour, window_s=3_600
         ),
-        welcome_after_verification=settings.welcome_after_verification,
         registrations=Limit(
             name="registrations",
             times=settings.registrations_per_hour,
@@ -81,7 +94,6 @@ def policy_of(settings: Settings) -> Policy:
         ),
         session_refreshes=Limit(name="refreshes of a session", times=settings.refreshes_per_session, window_s=300),
         address_refreshes=Limit(name="refreshes of an address", times=settings.refreshes_per_address, window_s=300),
-        top_ups=Limit(name="top-ups", times=settings.top_ups_per_hour, window_s=3_600),
     )
 
 

@@ -43,12 +43,7 @@ class PrometheusMetrics:
             buckets=REQUEST_BUCKETS_S,
             registry=registry,
         )
-        self._credits = Counter(
-            "chatbill_credits",
-            "Credits moved; `taken` are those of negative adjustments.",
-            ("kind",),
-            registry=registry,
-        )
+        self._credits = _credits(registry)
         self._store_s = Histogram(
             "chatbill_store_duration_seconds",
             "Time of a transaction or a snapshot, waiting included.",
@@ -73,8 +68,6 @@ class PrometheusMetrics:
         for collector in (ProcessCollector, GCCollector, PlatformCollector):
             collector(registry=registry)
         Gauge("chatbill_info", "The version that runs.", ("version",), registry=registry).labels(version).set(1)
-        for kind in _KINDS.values():
-            self._credits.labels(kind)
 
     def request_answered(self, *, method: str, route: str, status: int, seconds: float) -> None:
         """Count a request."""
@@ -112,6 +105,16 @@ class PrometheusMetrics:
 
 
 _KINDS: Final[dict[EventKind | str, str]] = {**{kind: kind.value for kind in EventKind}, "taken": "taken"}
+
+
+def _credits(registry: CollectorRegistry) -> Counter:
+    """Return the counter, in which each kind is 0 from the start."""
+    counter = Counter(
+        "chatbill_credits", "Credits moved; `taken` are those of negative adjustments.", ("kind",), registry=registry
+    )
+    for kind in _KINDS.values():
+        counter.labels(kind)
+    return counter
 
 
 class _ReplyMetrics:

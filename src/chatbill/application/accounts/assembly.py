@@ -42,9 +42,25 @@ class AccountUseCases:
     """Registration, signing in, API keys. `password_gate` is shared by all work on passwords."""
 
     def __init__(self, ports: PortProvider, policy: Policy) -> None:
-        store, clock, new_id = ports.store, ports.clock, ports.new_id
-        passwords, tokens, rate_limits = ports.passwords, ports.tokens, ports.rate_limits
+        store, tokens, clock = ports.store, ports.tokens, ports.clock
+        self.password_gate = PasswordGate(ports.rate_limits, policy.passwords)
+        self.authenticate = Authenticate(store=store, tokens=tokens, clock=clock, idle_s=policy.session_idle_s)
+        self.authenticate_key = AuthenticateKey(store=store, tokens=tokens, clock=clock)
+        self.read_account = ReadAccount(store=store)
+        self.read_limits = ReadLimits(store=store, clock=clock)
+        self.limit_page_events = LimitPageEvents(
+            rate_limits=ports.rate_limits, of_person=policy.page_events, of_address=policy.address_page_events
+        )
+        self.own_password = _own_password(ports, policy, self.password_gate)
+        check_code = _check_code(ports, policy)
+        self._add_letters(ports, policy)
+        self._add_passwords(ports, policy)
+        self._add_second_factor(ports, policy, check_code)
+        self._add_api_keys(ports, policy)
+        self._add_sessions(ports, policy, check_code)
 
+    def _add_letters(self, ports: PortProvider, policy: Policy) -> None:
+        store, rate_limits, clock, new_id = ports.store, ports.rate_limits, ports.clock, ports.new_id
         queue_letter = QueueLetter(clock=clock, new_id=new_id, sends=ports.mailer is not None)
         self.forget_password = ForgetPassword(
             store=store,
@@ -54,102 +70,107 @@ class AccountUseCases:
             per_person=policy.letters_of_person,
             in_all=policy.all_forgotten_passwords,
         )
+        self.register = _register(ports, policy, self.password_gate, queue_letter)
+        self.send_verification = SendVerification(
+            store=store, queue_letter=queue_letter, rate_limits=rate_limits, per_person=policy.letters_of_person
+        )
         self.verify_email = VerifyEmail(
             store=store,
-            tokens=tokens,
+            tokens=ports.tokens,
             rate_limits=rate_limits,
             clock=clock,
             new_id=new_id,
             attempts=policy.sign_in_failures,
             welcome_credits=policy.welcome_credits,
         )
-        self.password_gate = PasswordGate(rate_limits, policy.passwords)
-        self.authenticate = Authenticate(store=store, tokens=tokens, clock=clock, idle_s=policy.session_idle_s)
-        self.authenticate_key = AuthenticateKey(store=store, tokens=tokens, clock=clock)
-        self.own_password = own_password = OwnPassword(
-            store=store,
-            passwords=passwords,
-            gate=self.password_gate,
-            rate_limits=rate_limits,
-            failures=policy.sign_in_failures,
-            clock=clock,
-            new_id=new_id,
-            recent_s=policy.fresh_sign_in_s,
-        )
-        self.change_password = ChangePassword(
-            store=store,
-            passwords=passwords,
-            gate=self.password_gate,
-            own_password=own_password,
-            clock=clock,
-            new_id=new_id,
-        )
-        check_code = _check_code(ports, policy)
-        self.confirm_second_factor = ConfirmSecondFactor(
-            store=store, check_code=check_code, tokens=tokens, clock=clock, new_id=new_id
-        )
-        self.create_api_key = CreateApiKey(
-            store=store,
-            own_password=own_password,
-            tokens=tokens,
-            rate_limits=rate_limits,
-            clock=clock,
-            new_id=new_id,
-            limit=policy.api_keys,
-        )
-        self.end_session = EndSession(store=store, clock=clock, new_id=new_id)
-        self.limit_page_events = LimitPageEvents(
-            rate_limits=rate_limits, of_person=policy.page_events, of_address=policy.address_page_events
-        )
-        self.list_api_keys = ListApiKeys(store=store, clock=clock)
-        self.list_sessions = ListSessions(store=store, clock=clock, idle_s=policy.session_idle_s)
-        self.read_account = ReadAccount(store=store)
-        self.read_limits = ReadLimits(store=store, clock=ports.clock)
-        self.read_second_factor = ReadSecondFactor(store=store)
-        self.refresh = _refresh(ports, policy)
-        self.register = _register(ports, policy, self.password_gate, queue_letter)
-        self.remove_second_factor = RemoveSecondFactor(
-            store=store, own_password=own_password, check_code=check_code, clock=clock, new_id=new_id
-        )
-        self.reset_password = ResetPassword(
-            store=store,
-            passwords=passwords,
-            gate=self.password_gate,
-            tokens=tokens,
-            rate_limits=rate_limits,
-            clock=clock,
-            new_id=new_id,
-            attempts=policy.sign_in_failures,
-        )
-        self.revoke_api_key = RevokeApiKey(store=store, clock=clock, new_id=new_id)
-        self.send_verification = SendVerification(
-            store=store, queue_letter=queue_letter, rate_limits=rate_limits, per_person=policy.letters_of_person
-        )
-        self.set_second_factor = SetSecondFactor(
-            store=store,
-            own_password=own_password,
-            secrets=ports.secrets,
-            one_time_codes=ports.one_time_codes,
-            rate_limits=rate_limits,
-            clock=clock,
-            limit=policy.second_factors,
-        )
-        self.sign_in = _sign_in(ports, policy, self.password_gate, check_code)
-        self.sign_out = SignOut(store=store, clock=clock, new_id=new_id)
         self.update_account = UpdateAccount(
             store=store,
-            own_password=own_password,
+            own_password=self.own_password,
             queue_letter=queue_letter,
             rate_limits=rate_limits,
             clock=clock,
             new_id=new_id,
             limit=policy.account_changes,
         )
+
+    def _add_passwords(self, ports: PortProvider, policy: Policy) -> None:
+        self.change_password = ChangePassword(
+            store=ports.store,
+            passwords=ports.passwords,
+            gate=self.password_gate,
+            own_password=self.own_password,
+            clock=ports.clock,
+            new_id=ports.new_id,
+        )
+        self.reset_password = ResetPassword(
+            store=ports.store,
+            passwords=ports.passwords,
+            gate=self.password_gate,
+            tokens=ports.tokens,
+            rate_limits=ports.rate_limits,
+            clock=ports.clock,
+            new_id=ports.new_id,
+            attempts=policy.sign_in_failures,
+        )
+
+    def _add_second_factor(self, ports: PortProvider, policy: Policy, check_code: CheckCode) -> None:
+        store, own_password, clock, new_id = ports.store, self.own_password, ports.clock, ports.new_id
+        self.read_second_factor = ReadSecondFactor(store=store)
+        self.set_second_factor = SetSecondFactor(
+            store=store,
+            own_password=own_password,
+            secrets=ports.secrets,
+            one_time_codes=ports.one_time_codes,
+            rate_limits=ports.rate_limits,
+            clock=clock,
+            limit=policy.second_factors,
+        )
+        self.confirm_second_factor = ConfirmSecondFactor(
+            store=store, check_code=check_code, tokens=ports.tokens, clock=clock, new_id=new_id
+        )
+        self.remove_second_factor = RemoveSecondFactor(
+            store=store, own_password=own_password, check_code=check_code, clock=clock, new_id=new_id
+        )
+
+    def _add_api_keys(self, ports: PortProvider, policy: Policy) -> None:
+        store, clock, new_id = ports.store, ports.clock, ports.new_id
+        self.create_api_key = CreateApiKey(
+            store=store,
+            own_password=self.own_password,
+            tokens=ports.tokens,
+            rate_limits=ports.rate_limits,
+            clock=clock,
+            new_id=new_id,
+            limit=policy.api_keys,
+        )
+        self.list_api_keys = ListApiKeys(store=store, clock=clock)
+        self.revoke_api_key = RevokeApiKey(store=store, clock=clock, new_id=new_id)
+
+    def _add_sessions(self, ports: PortProvider, policy: Policy, check_code: CheckCode) -> None:
+        store, clock, new_id = ports.store, ports.clock, ports.new_id
+        self.sign_in = _sign_in(ports, policy, self.password_gate, check_code)
+        self.sign_out = SignOut(store=store, clock=clock, new_id=new_id)
+        self.refresh = _refresh(ports, policy)
+        self.list_sessions = ListSessions(store=store, clock=clock, idle_s=policy.session_idle_s)
+        self.end_session = EndSession(store=store, clock=clock, new_id=new_id)
         # A browser keeps one token, as long as the sign-in lasts; signing out kills it in the store.
         self.web_authenticate = replace(self.authenticate, use=TokenUse.PAGE)
         self.web_watch = replace(self.web_authenticate, notes_use=False)
         self.web_sign_in = replace(self.sign_in, lifetimes=policy.web_lifetimes, use=TokenUse.PAGE)
         self.web_replace = replace(self.sign_out, because=SessionEnd.REPLACED)
+
+
+def _own_password(ports: PortProvider, policy: Policy, gate: PasswordGate) -> OwnPassword:
+    return OwnPassword(
+        store=ports.store,
+        passwords=ports.passwords,
+        gate=gate,
+        rate_limits=ports.rate_limits,
+        failures=policy.sign_in_failures,
+        clock=ports.clock,
+        new_id=ports.new_id,
+        recent_s=policy.fresh_sign_in_s,
+    )
 
 
 def _refresh(ports: PortProvider, policy: Policy) -> Refresh:

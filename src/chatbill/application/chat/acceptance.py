@@ -9,7 +9,7 @@ from chatbill.application.billing.postings import keep_hold
 from chatbill.application.chat.messages import Message
 from chatbill.application.chat.settlement import PendingInteraction
 from chatbill.application.ports.store import Transaction
-from chatbill.domain.billing.wallets import Promise
+from chatbill.domain.billing.wallets import Promise, Wallet
 from chatbill.domain.chat.conversations import TEMPORARY_TITLE, Conversation, title_of
 from chatbill.domain.chat.interactions import Interaction
 from chatbill.domain.shared.errors import InsufficientCredits
@@ -43,17 +43,8 @@ def accept(
     tx.users.require_enabled(interaction.user_id)
     promise: Promise | InsufficientCredits
     months = []
-    hold_id, subject, purpose = interaction.hold_id, interaction.subject, interaction.purpose
     try:
-        promise = wallet.hold(
-            hold_id,
-            interaction.held,
-            subject=subject,
-            purpose=purpose,
-            at=now,
-            expires_at=expires_at,
-            instance_id=instance_id,
-        )
+        promise = _promise(wallet, interaction, expires_at, instance_id)
         months = [cap.reserve(tx, interaction.held, at=now) for cap in payer.caps]
     except InsufficientCredits as refusal:
         promise = refusal
@@ -68,6 +59,18 @@ def accept(
     hold = keep_hold(tx, promise)
     tx.interactions.add(interaction)
     return PendingInteraction(interaction, hold)
+
+
+def _promise(wallet: Wallet, interaction: Interaction, expires_at: datetime, instance_id: InstanceId | None) -> Promise:
+    return wallet.hold(
+        interaction.hold_id,
+        interaction.held,
+        subject=interaction.subject,
+        purpose=interaction.purpose,
+        at=interaction.created_at,
+        expires_at=expires_at,
+        instance_id=instance_id,
+    )
 
 
 def _record(

@@ -70,23 +70,27 @@ class ChatUseCases:
             rate=policy.quotes,
             cached_price_percent=policy.cached_price_percent,
         )
-        self.send_message = SendMessage(
-            store=store,
-            engine=ports.engine,
-            drafts=drafts,
-            replies=self.replies,
-            rate_limits=ports.rate_limits,
-            lease=lease,
-            clock=clock,
-            new_id=ports.new_id,
-            unpaid=UnpaidReplies(
-                rate_limits=ports.rate_limits,
-                replies_per_hour=policy.unpaid_replies_per_hour,
-                tokens_per_hour=policy.unpaid_tokens_per_hour,
-            ),
-            unpaid_texts=UnpaidTexts(ports.rate_limits, kib_per_hour=policy.unpaid_kib_per_hour),
-            settle_attempts=policy.settle_attempts,
-            cached_price_percent=policy.cached_price_percent,
-        )
+        self.send_message = _send_message(ports, policy, drafts, self.replies, lease)
         self.regenerate = Regenerate(store=store, send_message=self.send_message)
         self.stop_message = StopMessage(store=store, replies=self.replies, signals=ports.signals, clock=clock)
+
+
+def _send_message(ports: PortProvider, policy: Policy, drafts: Drafts, replies: Replies, lease: Lease) -> SendMessage:
+    return SendMessage(
+        store=ports.store,
+        engine=ports.engine,
+        drafts=drafts,
+        replies=replies,
+        rate_limits=ports.rate_limits,
+        lease=lease,
+        clock=ports.clock,
+        new_id=ports.new_id,
+        unpaid=UnpaidReplies(
+            rate_limits=ports.rate_limits,
+            replies_per_hour=policy.unpaid_replies_per_hour,
+            tokens_per_hour=policy.unpaid_tokens_per_hour,
+        ),
+        unpaid_texts=UnpaidTexts(ports.rate_limits, kib_per_hour=policy.unpaid_kib_per_hour),
+        settle_attempts=policy.settle_attempts,
+        cached_price_percent=policy.cached_price_percent,
+    )

@@ -15,6 +15,7 @@ from chatbill.application.jobs.watch_ledger import WatchLedger
 from chatbill.application.maintenance.assembly import MaintenanceUseCases
 from chatbill.application.monitoring.assembly import MonitoringUseCases, notifiers_of
 from chatbill.application.policy import Policy
+from chatbill.application.ports.mail import Mailer
 from chatbill.application.ports.metrics import Metrics
 from chatbill.application.ports.provider import PortProvider
 from chatbill.domain.jobs.jobs import Schedule
@@ -63,14 +64,7 @@ class JobUseCases:
         for kind, notifier in notifiers_of(ports).items():
             handlers[kind] = Handler(work=SendAlert(store=ports.store, notifier=notifier), timeout_s=60)
         if ports.mailer is not None:
-            send = SendLetter(
-                store=ports.store,
-                mailer=ports.mailer,
-                tokens=ports.tokens,
-                clock=ports.clock,
-                new_id=ports.new_id,
-            )
-            handlers[SEND_LETTER] = Handler(work=send, timeout_s=TIMEOUT_S)
+            handlers[SEND_LETTER] = Handler(work=_letters(ports, ports.mailer), timeout_s=TIMEOUT_S)
         if policy.keep_texts_days:
             handlers["forget_texts"] = counted(maintenance.forget_texts)
             schedules.append(Schedule(kind="forget_texts", every_s=HOUR_S, offset_s=30 * MINUTE_S))
@@ -79,6 +73,10 @@ class JobUseCases:
             every_s = policy.backup_every_hours * HOUR_S
             schedules.append(Schedule(kind="back_up", every_s=every_s, offset_s=BACKUP_S % every_s))
         self.run_jobs = _runner(ports, metrics, handlers, tuple(schedules))
+
+
+def _letters(ports: PortProvider, mailer: Mailer) -> SendLetter:
+    return SendLetter(store=ports.store, mailer=mailer, tokens=ports.tokens, clock=ports.clock, new_id=ports.new_id)
 
 
 def _runner(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -148,9 +148,7 @@ def fit_of(
     if not need.weights_bytes:
         unknown = Description("model_size_unknown")
         return Fit(need=need, slots=slots, need_bytes=0, free_bytes=free_bytes, description=unknown)
-    possible = slots
-    while possible and need.total(possible) > free_bytes:
-        possible -= 1
+    possible = next((count for count in range(slots, 0, -1) if need.total(count) <= free_bytes), 0)
     need_bytes = need.total(possible or 1)
     params: dict[str, Param] = {
         "need_bytes": need_bytes,
@@ -167,14 +165,9 @@ def fit_of(
         params |= {"wanted_slots": slots, "wanted_bytes": need.total(slots)}
     left = max(0, free_bytes - need_bytes)
     keeps = min(possible * need.reply_bytes, left // 2) if prefix_bytes is None else min(prefix_bytes, left)
-    return Fit(
-        need=need,
-        slots=possible,
-        need_bytes=need_bytes,
-        free_bytes=free_bytes,
-        description=Description("model_memory", {**params, "prefix_bytes": keeps}),
-        prefix_bytes=keeps,
-    )
+    told = Description("model_memory", {**params, "prefix_bytes": keeps})
+    fit = Fit(need=need, slots=possible, need_bytes=need_bytes, free_bytes=free_bytes, description=told)
+    return replace(fit, prefix_bytes=keeps)
 
 
 def _estimated(spec: ModelSpec, where: Where) -> Need:

@@ -6,6 +6,7 @@ from typing import Final
 
 from starlette.responses import Response
 
+from chatbill.application.assembly import UseCases
 from chatbill.application.ports.repositories.ledger import LedgerFilter
 from chatbill.application.shared.paging import Page
 from chatbill.domain.accounts.permissions import Permission
@@ -30,19 +31,8 @@ def ledger_views(site: Site) -> None:
     """Add the view and its files."""
     use_cases = site.use_cases
 
-    async def wanted(visit: Visit, found: dict[str, str]) -> tuple[LedgerFilter, UserId | None]:
-        wallet, model = (id_asked(found, name) for name in ("wallet", "model"))
-        filters = LedgerFilter(
-            wallet_id=WalletId(wallet) if wallet else None,
-            kind=checked_choice("kind", found.get("kind"), EntryKind),
-            model=ModelId(model) if model else None,
-            period=period_of(found, own_zone(visit)),
-        )
-        return filters, await person_asked(use_cases, visit, found, "user")
-
     async def ledger(visit: Visit) -> Response:
-        found = asked(visit, *FILTERS)
-        filters, user = await wanted(visit, found)
+        found, filters, user = await _wanted(use_cases, visit)
         try:
             page = await use_cases.reports.list_ledger(
                 visit.principal, filters, user_id=user, cursor=found.get("cursor")
@@ -64,8 +54,7 @@ def ledger_views(site: Site) -> None:
         )
 
     async def file(visit: Visit) -> Response:
-        found = asked(visit, *FILTERS)
-        filters, user = await wanted(visit, found)
+        found, filters, user = await _wanted(use_cases, visit)
         pages = entry_pages(use_cases, visit.principal, filters, user)
         facts = {name: user if name == "user" else found.get(name) for name in FILTERS}
         return FileAnswer(
@@ -74,3 +63,16 @@ def ledger_views(site: Site) -> None:
 
     site.view(f"{HOME}/ledger", ledger, Permission.READ_MONEY)
     site.get(f"{ACTIONS}/ledger/file", file, Permission.READ_MONEY)
+
+
+async def _wanted(use_cases: UseCases, visit: Visit) -> tuple[dict[str, str], LedgerFilter, UserId | None]:
+    """Return what was asked, the filter for it, and the person whose entries are wanted."""
+    found = asked(visit, *FILTERS)
+    wallet, model = (id_asked(found, name) for name in ("wallet", "model"))
+    filters = LedgerFilter(
+        wallet_id=WalletId(wallet) if wallet else None,
+        kind=checked_choice("kind", found.get("kind"), EntryKind),
+        model=ModelId(model) if model else None,
+        period=period_of(found, own_zone(visit)),
+    )
+    return found, filters, await person_asked(use_cases, visit, found, "user")

@@ -7,6 +7,7 @@ from typing import Final
 
 from starlette.responses import Response
 
+from chatbill.application.assembly import UseCases
 from chatbill.application.ports.repositories.audit_trail import AuditFilter
 from chatbill.application.ports.repositories.interactions import InteractionFilter
 from chatbill.domain.accounts.permissions import Permission
@@ -30,21 +31,15 @@ REQUEST_FILTERS: Final = ("user", "model", "outcome", "from", "to", "q")
 
 def record_views(site: Site) -> None:
     """Add the views."""
+    _add_requests(site)
+    _add_audit(site)
+
+
+def _add_requests(site: Site) -> None:
     use_cases = site.use_cases
 
-    async def wanted(visit: Visit, found: dict[str, str]) -> InteractionFilter:
-        model = id_asked(found, "model")
-        return InteractionFilter(
-            user_id=await person_asked(use_cases, visit, found, "user"),
-            model=ModelId(model) if model else None,
-            outcome=checked_choice("outcome", found.get("outcome"), Outcome),
-            period=period_of(found, own_zone(visit)),
-            text=checked_text("q", found.get("q")),
-        )
-
     async def requests(visit: Visit) -> Response:
-        found = asked(visit, *REQUEST_FILTERS)
-        filters = await wanted(visit, found)
+        found, filters = await _requests_wanted(use_cases, visit)
         listed = await use_cases.reports.list_interactions(visit.principal, filters, cursor=found.get("cursor"))
         names = await names_of(use_cases, visit, (each.user_id for each in listed.page.items))
         return show(
@@ -53,8 +48,7 @@ def record_views(site: Site) -> None:
         )  # fmt: skip
 
     async def requests_file(visit: Visit) -> Response:
-        found = asked(visit, *REQUEST_FILTERS)
-        filters = await wanted(visit, found)
+        found, filters = await _requests_wanted(use_cases, visit)
         pages = request_pages(use_cases, visit.principal, filters)
         facts: Facts = {name: found.get(name) for name in REQUEST_FILTERS if name != "q"}
         facts = {**facts, "user": filters.user_id, "searched": filters.text is not None}
@@ -63,6 +57,26 @@ def record_views(site: Site) -> None:
                 use_cases, visit.principal, "interactions", form_asked(visit), INTERACTION_COLUMNS, pages, facts
             )
         )
+
+    site.view(f"{HOME}/requests", requests, Permission.READ_USE)
+    site.get(f"{ACTIONS}/requests/file", requests_file, Permission.READ_USE)
+
+
+async def _requests_wanted(use_cases: UseCases, visit: Visit) -> tuple[dict[str, str], InteractionFilter]:
+    """Return what was asked, and the filter for it."""
+    found = asked(visit, *REQUEST_FILTERS)
+    model = id_asked(found, "model")
+    return found, InteractionFilter(
+        user_id=await person_asked(use_cases, visit, found, "user"),
+        model=ModelId(model) if model else None,
+        outcome=checked_choice("outcome", found.get("outcome"), Outcome),
+        period=period_of(found, own_zone(visit)),
+        text=checked_text("q", found.get("q")),
+    )
+
+
+def _add_audit(site: Site) -> None:
+    use_cases = site.use_cases
 
     async def audit(visit: Visit) -> Response:
         found = asked(visit, "actor", "action", "subject", "from", "to")
@@ -81,6 +95,4 @@ def record_views(site: Site) -> None:
             action_text=action_text, fact_text=fact_text, subject_text=subject_text,
         )  # fmt: skip
 
-    site.view(f"{HOME}/requests", requests, Permission.READ_USE)
-    site.get(f"{ACTIONS}/requests/file", requests_file, Permission.READ_USE)
     site.view(f"{HOME}/audit", audit, Permission.READ_AUDIT)

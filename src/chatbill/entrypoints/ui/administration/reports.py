@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -103,30 +103,18 @@ def report_views(site: Site) -> None:
 def _add(site: Site, kind: ReportKind) -> None:
     reports = site.use_cases.reports
 
-    async def read(visit: Visit) -> tuple[dict[str, str], ReportPeriod, str, Report[Any]]:
-        found = asked(visit, *FILTERS)
-        zone = found.get("tz") or own_zone(visit)
-        period = ReportPeriod.of(found.get("from"), found.get("to"), zone, now=reports.clock())
-        group = checked_choice("group_by", found.get("group_by"), kind.group) or kind.first_group
-        return found, period, group.value, await kind.read(visit.principal, period, group)
-
     async def view(visit: Visit) -> Response:
-        found, period, group, report = await read(visit)
+        found, period, group, report = await _read(kind, visit, reports.clock())
         rows, days = kind.rows(report), days_of(period)
+        listed = days if str(period.zone) == own_zone(visit) else None
         labels = _labels(rows, group, names_of_models(site.use_cases))
         drawn = [(labels[row.key], getattr(row, kind.drawn)) for row in rows]
         plot = bars([(f"{label}: {current().number(value)}", value) for label, value in drawn])
         shown = (rows[::-1] if group in TIMES else rows)[:MOST_SHOWN]
-        listed = days if str(period.zone) == own_zone(visit) else None
         return show(
-            visit,
-            kind.section,
-            f"{kind.section}.html",
-            asked=found,
+            visit, kind.section, f"{kind.section}.html", asked=found, group=group, groups=kind.groups,
             days=[day.isoformat() for day in days],
             period=period_text(period),
-            group=group,
-            groups=kind.groups,
             plot=plot if group in TIMES and len(rows) > 1 else None,
             ends=[label for label, _value in (*drawn[:1], *drawn[-1:])],
             rows=shown,
@@ -135,25 +123,28 @@ def _add(site: Site, kind: ReportKind) -> None:
             total=kind.total(report.total),
             links={row.key: _link(kind.section, group, row.key, listed) for row in shown},
             in_money=current().money,
-        )
+        )  # fmt: skip
 
     async def file(visit: Visit) -> Response:
         """Record the export, then send it."""
         form = form_asked(visit)
-        _found, period, group, report = await read(visit)
+        _found, period, group, report = await _read(kind, visit, reports.clock())
         rows = kind.rows(report)
-        facts: Facts = {
-            "from": period.start.isoformat(),
-            "to": period.end.isoformat(),
-            "group_by": group,
-            "format": form.value,
-            "rows": len(rows),
-        }
+        asked_for: Facts = {"from": period.start.isoformat(), "to": period.end.isoformat(), "group_by": group}
+        facts = {**asked_for, "format": form.value, "rows": len(rows)}
         await reports.record_export(visit.principal, kind.file, facts)
         return FileAnswer(await table(kind.file, form, kind.columns(rows), rows))
 
     site.view(f"{HOME}/{kind.section}", view, kind.permission)
     site.get(f"{ACTIONS}/{kind.section}/file", file, kind.permission)
+
+
+async def _read(kind: ReportKind, visit: Visit, now: datetime) -> tuple[dict[str, str], ReportPeriod, str, Report[Any]]:
+    """Return what was asked, the period and the group of it, and the report."""
+    found = asked(visit, *FILTERS)
+    period = ReportPeriod.of(found.get("from"), found.get("to"), found.get("tz") or own_zone(visit), now=now)
+    group = checked_choice("group_by", found.get("group_by"), kind.group) or kind.first_group
+    return found, period, group.value, await kind.read(visit.principal, period, group)
 
 
 def _labels(rows: list[Any], group: str, models: Mapping[str, str]) -> dict[str | None, str]:
