@@ -82,6 +82,14 @@ def test_an_amount_of_ones_own_is_priced_while_it_is_typed(visit: Visit, address
     berta.press("Continue").press("Confirm").sees_balance("130 credits")
 
 
+def test_an_amount_may_be_left_while_its_price_is_on_its_way(visit: Visit, address: str) -> None:
+    cleo = visit(address).register("cleo").goes("Credits")
+    cleo.press("Add credits")
+    cleo.page.get_by_role("spinbutton", name="Amount").fill("7")
+    cleo.page.evaluate("chatbill.view.replaceChildren()")
+    cleo.page.wait_for_timeout(400)  # the end of this test looks at the errors of the page
+
+
 def test_a_lost_answer_and_another_try_add_once(visit: Visit, address: str) -> None:
     carla = opened(visit(address).register("carla"))
 

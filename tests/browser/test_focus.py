@@ -1,4 +1,4 @@
-"""What arrives while one types leaves the focus where it is, in a real Chromium."""
+"""What arrives while one types or reads changes neither the focus nor the place, in a real Chromium."""
 
 from __future__ import annotations
 
@@ -103,3 +103,19 @@ def test_what_one_types_while_older_messages_come_goes_into_the_box(visit: Visit
     expect(elsa.messages).to_have_count(22)
     elsa.page.keyboard.type("two")
     expect(elsa.box).to_have_value("One two")
+
+
+def test_the_list_stays_where_one_scrolls_to_while_it_comes(visit: Visit, address: str) -> None:
+    frank = visit(address).register("frank")
+    for count in (1, 2, 3):
+        frank.press("New chat")
+        frank.send(f"Number {count}")
+        expect(frank.conversations).to_have_count(count)
+    frank.page.wait_for_timeout(500)  # the list that was asked for by the last message
+    chats = frank.page.locator("#cb-list")
+    chats.evaluate("(list) => { list.style.flex = 'none'; list.style.height = '40px'; }")
+    with late(frank, "**/web/chat/conversations?*"):
+        frank.page.evaluate("chatbill.emit('conversations', {})")
+        frank.page.wait_for_timeout(400)
+        chats.evaluate("(list) => { list.scrollTop = 30; }")
+    assert chats.evaluate("(list) => list.scrollTop") == 30

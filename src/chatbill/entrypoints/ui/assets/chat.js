@@ -133,9 +133,13 @@
     if (!chat.open) return;
     const place = document.getElementById("cb-list");
     const sought = encodeURIComponent(document.getElementById("cb-search").value);
-    const [count, top] = [place.querySelectorAll("a").length, place.scrollTop];
+    const count = place.querySelectorAll("a").length;
+    let top;
     // Older ones may be loaded meanwhile, which this answer does not have.
-    const same = () => place.querySelectorAll("a").length === count;
+    const same = () => {
+      top = place.scrollTop;
+      return place.querySelectorAll("a").length === count;
+    };
     if (await chatbill.load(place, `../web/chat/conversations?q=${sought}&count=${count}`, same) === false) return void list();
     place.scrollTop = top;
   }

@@ -28,6 +28,7 @@
   async function showPrice() {
     const amount = element("cb-amount");
     const said = element("cb-amount-price");
+    if (!amount) return;
     if (!amount.value) {
       said.textContent = said.dataset.unknown;
       return;
