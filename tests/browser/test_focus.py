@@ -119,3 +119,11 @@ def test_the_list_stays_where_one_scrolls_to_while_it_comes(visit: Visit, addres
         frank.page.wait_for_timeout(400)
         chats.evaluate("(list) => { list.scrollTop = 30; }")
     assert chats.evaluate("(list) => list.scrollTop") == 30
+
+
+def test_a_chat_may_be_left_while_its_older_messages_come(visit: Visit, address: str) -> None:
+    gina = visit(address).register("gina").has_said("gina", 22)
+    with late(gina, "**/older?*"):
+        gina.press("Older messages")
+        gina.goes("Credits")
+    gina.page.wait_for_timeout(200)  # the end of this test looks at the errors of the page

@@ -181,6 +181,7 @@
     button.disabled = false;
     if (!answer?.ok) return chatbill.tell(chatbill.texts.unreachable);
     const html = await answer.text();
+    if (!place.isConnected) return;
     const log = chat.log;
     const fromEnd = log.scrollHeight - log.scrollTop;
     const holder = document.createElement("div");
