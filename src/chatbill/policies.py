@@ -16,10 +16,10 @@ PASSWORDS_AT_ONCE = max(1, min(4, (os.cpu_count() or 1) // 2))
 
 def policy_of(settings: Settings) -> Policy:
     """Return the policy."""
-    return _with_limits_of_doors(_without_limits_of_doors(settings), settings)
+    return _with_public_limits(_without_public_limits(settings), settings)
 
 
-def _without_limits_of_doors(settings: Settings) -> Policy:
+def _without_public_limits(settings: Settings) -> Policy:
     return Policy(
         prices=settings.price_list(),
         welcome_credits=settings.welcome_credits,
@@ -58,8 +58,8 @@ def _without_limits_of_doors(settings: Settings) -> Policy:
     )
 
 
-def _with_limits_of_doors(policy: Policy, settings: Settings) -> Policy:
-    """Return it with the limits of what can be done without a sign-in."""
+def _with_public_limits(policy: Policy, settings: Settings) -> Policy:
+    """Return it with the limits of what needs no sign-in."""
     return replace(
         policy,
         sign_in_failures=Limit(name="sign-in failures", times=settings.sign_in_failures, window_s=300),

@@ -15,8 +15,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 @contextmanager
-def late(visitor: Visitor, path: str) -> Iterator[None]:
-    """Hold the answers of an address until this block ends, and wait until they have arrived."""
+def late(visitor: Visitor, path: str, status: int | None = None) -> Iterator[None]:
+    """Hold the answers of an address until this block ends, and wait until they have arrived, with a status at will."""
     held: list[Route] = []
 
     def hold(route: Route) -> None:  # Playwright takes no builtin function
@@ -30,7 +30,7 @@ def late(visitor: Visitor, path: str) -> Iterator[None]:
         visitor.page.wait_for_timeout(50)
     with visitor.page.expect_response(path) as answer:
         for route in held:
-            route.continue_()
+            route.fulfill(status=status, json={"detail": "No"}) if status else route.continue_()
     answer.value.finished()
     visitor.page.unroute(path)
     visitor.page.wait_for_timeout(100)
@@ -105,6 +105,30 @@ def test_what_one_types_while_older_messages_come_goes_into_the_box(visit: Visit
     expect(elsa.box).to_have_value("One two")
 
 
+def test_the_focus_goes_to_the_chosen_model_when_another_one_is_in_trouble(visit: Visit, address: str) -> None:
+    hugo = visit(address).register("hugo")
+
+    def in_trouble(route: Route) -> None:
+        html = route.fetch().text().replace(" checked", "")
+        html = html.replace('value="demo-mini"', 'value="demo-mini" disabled')
+        route.fulfill(body=html.replace('value="demo-pro"', 'value="demo-pro" checked'), content_type="text/html")
+
+    hugo.page.get_by_role("radio", name="Demo mini").focus()
+    hugo.page.route("**/web/chat/models*", in_trouble)
+    hugo.page.evaluate("chatbill.emit('models', {})")
+    expect(hugo.page.get_by_role("radio", name="Demo pro")).to_be_focused()
+
+
+def test_the_focus_goes_to_the_box_when_the_button_that_had_it_is_hidden(visit: Visit, address: str) -> None:
+    iris = visit(address).register("iris")
+    iris.box.fill("Hello [[sleep:60]]")
+    iris.press("Send")
+    expect(iris.page.get_by_role("button", name="Send")).to_be_hidden()
+    expect(iris.box).to_be_focused()
+    iris.press("Stop")
+    expect(iris.small_print).to_contain_text("stopped")
+
+
 def test_the_list_stays_where_one_scrolls_to_while_it_comes(visit: Visit, address: str) -> None:
     frank = visit(address).register("frank")
     for count in (1, 2, 3):
@@ -118,6 +142,11 @@ def test_the_list_stays_where_one_scrolls_to_while_it_comes(visit: Visit, addres
         frank.page.evaluate("chatbill.emit('conversations', {})")
         frank.page.wait_for_timeout(400)
         chats.evaluate("(list) => { list.scrollTop = 30; }")
+    assert chats.evaluate("(list) => list.scrollTop") == 30
+    frank.may_be_refused.add(503)
+    with late(frank, "**/web/chat/conversations?*", status=503):
+        frank.page.evaluate("chatbill.emit('conversations', {})")
+        frank.page.wait_for_timeout(400)
     assert chats.evaluate("(list) => list.scrollTop") == 30
 
 

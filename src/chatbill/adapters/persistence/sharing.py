@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Engine, event
 
-from chatbill.adapters.persistence.postgres.driver import case_folding, postgres_database
+from chatbill.adapters.persistence.postgres.driver import case_folding, dialect_of, postgres_database
 from chatbill.adapters.persistence.repositories import SqlTransaction
 from chatbill.adapters.persistence.sql.connection import Connection as StatementConnection
 from chatbill.adapters.persistence.sql.connection import Database
@@ -191,5 +191,5 @@ def _sqlite_database(driver: ModuleType, prefix: Prefix) -> Database:
 @lru_cache(maxsize=16)
 def _postgres_database(driver: ModuleType, prefix: Prefix, folding: str) -> Database:
     database = postgres_database(driver, prefix)
-    database.dialect.case_folding = folding  # type: ignore[attr-defined]
+    database.use(dialect_of(folding))
     return database

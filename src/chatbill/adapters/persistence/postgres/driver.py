@@ -67,7 +67,7 @@ def load_driver() -> ModuleType:
 
 def postgres_database(driver: ModuleType, prefix: Prefix = NO_PREFIX) -> Database:
     """Return what all connections of a store share: the dialect, the driver, its error translation and the prefix."""
-    return Database(_dialect(), driver, translate=partial(translated, driver=driver), prefix=prefix)
+    return Database(dialect_of(), driver, translate=partial(translated, driver=driver), prefix=prefix)
 
 
 def connect(address: URL, driver: ModuleType) -> Any:
@@ -90,13 +90,13 @@ def connect_for_store(database: Database, address: URL, timeouts: Timeouts) -> P
     except driver.Error as error:
         raw.close()
         raise unreachable(error) from None
-    database.dialect.case_folding = folding  # type: ignore[attr-defined]
+    database.use(dialect_of(folding))
     return PostgresConnection(database, raw, Pipeline(raw), answer_within_s=timeouts.answer_within_s)
 
 
 def connect_arguments(address: URL) -> dict[str, Any]:
     """Return psycopg's arguments for an address, with `NETWORK_DEFAULTS`."""
-    _, arguments = _dialect().create_connect_args(address)  # type: ignore[no-untyped-call]
+    _, arguments = dialect_of().create_connect_args(address)  # type: ignore[no-untyped-call]
     return {**NETWORK_DEFAULTS, **arguments}
 
 
@@ -109,8 +109,11 @@ def _connect(address: URL, driver: ModuleType, connection_class: Any) -> Any:
 
 
 @cache
-def _dialect() -> PGDialect_psycopg:
-    return PGDialect_psycopg()  # type: ignore[no-untyped-call]
+def dialect_of(folding: str = "lower({})") -> PGDialect_psycopg:
+    """Return the dialect of servers that fold letter case by this expression; see `case_folding`."""
+    dialect: PGDialect_psycopg = PGDialect_psycopg()  # type: ignore[no-untyped-call]
+    dialect.case_folding = folding  # type: ignore[attr-defined]
+    return dialect
 
 
 def _set_up(raw: Any, timeouts: Timeouts) -> str:

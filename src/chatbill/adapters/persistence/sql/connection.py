@@ -44,6 +44,11 @@ class Database:
         self.driver = driver
         self.translate = translate or partial(translated, driver=driver)
 
+    def use(self, dialect: Dialect) -> None:
+        """Prepare statements in this dialect from now on: only the server says which one of its kind it has."""
+        if dialect is not self.dialect:
+            self.dialect, self._prepared = dialect, {}
+
     def prepared(self, statement: Statement) -> Prepared:
         """Return the statement in the dialect of this database."""
         prepared = self._prepared.get(statement)

@@ -190,7 +190,7 @@ def _by_python(element: ContainsText, compiler: SQLCompiler, **kwargs: Any) -> s
 @compiles(ContainsText, "postgresql")
 def _by_server(element: ContainsText, compiler: SQLCompiler, **kwargs: Any) -> str:
     """Use the folding that the server has, which depends on its version and build; see `postgres.driver`."""
-    fold: str = getattr(compiler.dialect, "case_folding", "lower({})")
+    fold: str = compiler.dialect.case_folding  # type: ignore[attr-defined]
     column, needle = compiler.process(element.column, **kwargs), compiler.process(element.needle, **kwargs)
     return f"strpos({fold.format(column)}, {fold.format(needle)}) > 0"
 

@@ -59,10 +59,9 @@
     },
 
     // A field in which one types keeps the focus, whatever arrives meanwhile.
-    get isTyping() { return document.activeElement.matches("input, textarea, select"); },
+    get isTyping() { return document.activeElement.matches('textarea, select, input:not([type="radio"], [type="checkbox"])'); },
 
     focus() {
-      if (chat.isTyping) return;
       if (matchMedia("(pointer: fine)").matches) chat.box.focus();
       else chat.log.focus({ preventScroll: true });
     },
@@ -134,7 +133,7 @@
     const place = document.getElementById("cb-list");
     const sought = encodeURIComponent(document.getElementById("cb-search").value);
     const count = place.querySelectorAll("a").length;
-    let top;
+    let top = place.scrollTop;
     // Older ones may be loaded meanwhile, which this answer does not have.
     const same = () => {
       top = place.scrollTop;
@@ -176,9 +175,7 @@
 
   async function older(button) {
     const place = button.closest(".cb-more");
-    button.disabled = true;
-    const answer = await fetch(button.dataset.older).catch(() => null);
-    button.disabled = false;
+    const answer = await whileOff(button, () => fetch(button.dataset.older).catch(() => null));
     if (!answer?.ok) return chatbill.tell(chatbill.texts.unreachable);
     const html = await answer.text();
     if (!place.isConnected) return;

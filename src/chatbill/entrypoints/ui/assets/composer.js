@@ -27,13 +27,13 @@
     // What is typed over an earlier message is a draft of its own: {turn, text}.
     get editName() { return `cb-edit:${chat.conversation}`; },
 
-    edit(turn) {
+    edit(turn, focus = true) {
       store.set(writing.editName, "");
       writing.edited = turn;
       document.getElementById("cb-editing").hidden = !turn;
       for (const each of chat.turns) each.classList.toggle("cb-edited", each === turn);
       writing.set(turn ? turn.querySelector(".cb-asked .cb-said").textContent : store.get(key()) ?? "");
-      if (!chat.isTyping) chat.box.focus();
+      if (focus) chat.box.focus();
     },
   });
 

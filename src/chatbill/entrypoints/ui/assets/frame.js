@@ -108,7 +108,10 @@ function put(element, html) {
   element.innerHTML = html;
   chatbill.emit("fragment", element);
   if (!had) return;
-  const again = (before.id && document.getElementById(before.id)) || element.querySelector("[autofocus]");
+  const same = before.id && document.getElementById(before.id);
+  // What was chosen may have been turned off, as a model in trouble; then another one is chosen.
+  const chosen = before.type === "radio" && element.querySelector(`input[name="${before.name}"]:checked:enabled`);
+  const again = (!same?.disabled && same) || chosen || element.querySelector("[autofocus]");
   if (!again && !element.hasAttribute("tabindex")) element.tabIndex = -1;
   (again || element).focus({ preventScroll: true });
 }

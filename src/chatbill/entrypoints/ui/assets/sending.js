@@ -114,7 +114,7 @@
     if (!isOpen && order.edited) return void store.set(`cb-edit:${order.conversation}`, JSON.stringify({ turn: order.edited.dataset.id, text: order.text }));
     if (!isOpen) return void store.set(name, text);
     const edited = order.edited && chat.turn(order.edited.dataset.id);
-    if (edited) writing.edit(edited);
+    if (edited) writing.edit(edited, false);
     writing.set(text);
     refuse(problem.status ? chat.reason(problem) : chat.words.unreachable, problem.code === "insufficient_credits");
     document.getElementById("cb-kept").hidden = problem.status !== 402;
@@ -201,15 +201,13 @@
     if (chat.isSending) return;
     if (chat.running.length) stop();
     chat.isSending = true;
-    button.disabled = true;
     const section = chat.section;
     const address = `../web/chat/turns/${turn.dataset.id}/regenerate`;
     // A second click after a lost answer asks for the same reply.
     button.dataset.key ??= newKey();
-    const { said, problem } = await insist(address, { model: button.dataset.model, key: button.dataset.key });
+    const { said, problem } = await whileOff(button, () => insist(address, { model: button.dataset.model, key: button.dataset.key }));
     if (!problem || problem.status) delete button.dataset.key;
     chat.isSending = false;
-    button.disabled = false;
     if (problem?.status === 401) return chatbill.leave();
     if (section !== chat.section) return;
     if (problem) return refuse(problem.status ? chat.reason(problem) : chatbill.texts.unreachable, problem.code === "insufficient_credits");
@@ -217,15 +215,17 @@
     branch(turn);
     chat.put(said, true);
     showRunning();
-    chat.focus();
+    if (!chat.isTyping) chat.focus();
   }
 
   function showRunning() {
     if (!chat.open) return;
     const busy = isBusy();
     document.getElementById("cb-stop").hidden = !busy;
-    // What is written now can be sent after the reply.
-    document.getElementById("cb-send").hidden = busy && !chat.box.value.trim();
+    const send = document.getElementById("cb-send");
+    const had = send === document.activeElement;
+    send.hidden = busy && !chat.box.value.trim(); // what is written now can be sent after the reply
+    if (had && send.hidden) chat.focus();
   }
 
   function stop() {
