@@ -81,7 +81,7 @@ def test_a_new_password_is_set_and_used(visit: Visit, address: str) -> None:
     visitor.picture("1-refused")
     change(PASSWORD, NEW)
     expect(page.locator("#cb-password")).to_contain_text("Your new password is set")
-    visitor.press("Sign out")
+    visitor.sign_out()
     visitor.sign_in("hedy", NEW)
 
 
@@ -107,7 +107,7 @@ def test_a_second_factor_is_set_up_used_and_removed(visit: Visit, address: str) 
     visitor.press("I have kept them")
     expect(page.get_by_text("10 recovery codes are left.")).to_be_visible()
     assert codes[0] not in page.content()
-    visitor.press("Sign out")
+    visitor.sign_out()
     visitor.tries_to_sign_in("irma")
     expect(page.get_by_label("Code of your app, or a recovery code")).to_be_focused()
     visitor.picture("3-asked")

@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 def test_a_draft_is_not_shown_to_the_next_person_of_the_browser(visit: Visit, address: str) -> None:
     ann = visit(address).register("drafter")
     ann.box.fill("a secret draft")
-    ann.page.get_by_role("button", name="Sign out").click()
+    ann.sign_out()
     expect(ann.page.get_by_role("tab", name="Sign in")).to_be_visible()
     bob = ann.register("successor")
     expect(bob.box).to_have_value("")

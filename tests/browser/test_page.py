@@ -107,7 +107,7 @@ def test_sign_out_leads_to_the_form_and_closes_the_page(visit: Visit, address: s
     grace = visit(address).register("grace").send("A secret").sees_balance("99 credits")
     # What a page asks that comes back after its session is refused.
     grace.may_be_refused = {401}
-    grace.press("Sign out")
+    grace.sign_out()
     expect(grace.page.get_by_role("button", name="Sign in")).to_be_visible()
     grace.page.go_back()
     grace.page.goto(f"{address}/ui/")
@@ -125,7 +125,7 @@ def test_a_person_who_signs_out_is_not_told_that_the_session_has_ended(visit: Vi
         route.continue_()
 
     heidi.page.route("**/web/session", told_first)
-    heidi.press("Sign out")
+    heidi.sign_out()
     expect(heidi.page.get_by_label("Username or e-mail")).to_be_focused()
     expect(heidi.page.get_by_text("Your session has ended.")).to_be_hidden()
 

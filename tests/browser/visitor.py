@@ -150,6 +150,11 @@ class Visitor:
         self.page.get_by_role("button", name=name, exact=True).click()
         return self
 
+    def sign_out(self) -> Visitor:
+        """Sign out. The price of a draft, a list or an event may still be asked for meanwhile."""
+        self.may_be_refused = {*self.may_be_refused, 401}
+        return self.press("Sign out")
+
     def hear_nothing(self) -> Visitor:
         """Close the event connection, which this page holds, and which would tell it what happened elsewhere."""
         self.page.wait_for_function("source")
